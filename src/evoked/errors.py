@@ -1,0 +1,56 @@
+"""What can go wrong, in words that tell a person what to do."""
+
+from __future__ import annotations
+
+
+class EvokedError(Exception):
+    """Base of every error that evoked raises on purpose; its message is meant for a person."""
+
+
+class DataError(EvokedError):
+    """Posts or images that can't be used as they are.
+
+    Parameters
+    ----------
+    problem
+        What is wrong and what was expected.
+    file, row, field
+        Where: the file, the 1-based row within it (the header not counted), the column.
+    fix
+        What to do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: object | None = None,
+        row: int | str | None = None,
+        field: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.problem = problem
+        where = [
+            f"{label} {value}"
+            for label, value in (("file", file), ("row", row), ("field", field))
+            if value is not None
+        ]
+        message = f"{', '.join(where)}: {problem}" if where else problem
+        super().__init__(f"{message} {fix}" if fix else message)
+
+
+class ImageError(DataError):
+    """One image that can't be decoded within the bounds."""
+
+
+class SettingsError(EvokedError):
+    """A setting that does not exist, or a value that it does not take."""
+
+
+class MissingExtraError(EvokedError):
+    """An optional library is needed; the message names the extra that installs it."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed: pip install 'evoked[{extra}]'."
+        )

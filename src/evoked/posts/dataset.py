@@ -1,0 +1,263 @@
+"""PostDataset: posts and everything known about them, as a folder.
+
+::
+
+    my_posts/
+        dataset.json          provenance, scales, number of posts
+        posts.parquet         one row per post (see evoked.posts.schema)
+        annotations.parquet   further tables, each of them optional
+        activity.parquet …
+        images/               the pictures that posts.images names
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike, NDArray
+
+from evoked.errors import DataError
+from evoked.files import atomic_folder, read_json, write_json
+from evoked.posts.schema import ENGAGEMENT, POSTS, TABLES, conform
+
+FORMAT_VERSION = 1
+DESCRIPTION_FILE = "dataset.json"
+IMAGE_FOLDER = "images"
+
+
+class PostDataset:
+    """Posts in a folder, or a selection of them.
+
+    Parameters
+    ----------
+    folder
+        A folder made by ``evoked import``, ``evoked synth`` or :meth:`create`.
+    rows
+        Row numbers into ``posts.parquet``, shape (n,); all posts by default. :meth:`select` makes
+        such selections without copying anything.
+
+    Raises
+    ------
+    DataError
+        The folder is not a dataset, or is of a newer format.
+
+    Examples
+    --------
+    >>> posts = PostDataset("my_posts")           # doctest: +SKIP
+    >>> len(posts), posts.describe()["authors"]   # doctest: +SKIP
+    """
+
+    def __init__(self, folder: Path | str, rows: ArrayLike | None = None) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / DESCRIPTION_FILE).is_file():
+            raise DataError(
+                "not a dataset: there is no dataset.json in it.",
+                file=self.folder,
+                fix="Make one with 'evoked import' or 'evoked synth'.",
+            )
+        self.description: dict[str, Any] = read_json(self.folder / DESCRIPTION_FILE)
+        version = self.description.get("format_version")
+        if version != FORMAT_VERSION:
+            raise DataError(
+                f"format version {version!r}; this release reads version {FORMAT_VERSION}.",
+                file=self.folder / DESCRIPTION_FILE,
+                fix="Import the posts again, or install the release that wrote them.",
+            )
+        self._rows = None if rows is None else np.asarray(rows, dtype=np.int64)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path | str,
+        tables: Mapping[str, pa.Table | pd.DataFrame],
+        *,
+        images: Path | str | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        scales: Mapping[str, Sequence[float]] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> PostDataset:
+        """Write a dataset; the folder appears whole or not at all.
+
+        Parameters
+        ----------
+        folder
+            Where; an existing dataset there is replaced.
+        tables
+            Tables by name (``posts`` is required); see :data:`evoked.posts.schema.TABLES`.
+        images
+            A folder of pictures, on the same disk, that is *moved* to ``images/``.
+        provenance
+            Whence the posts come: source, format, command, date of the source, licence.
+        scales
+            Scale of the ratings in ``annotations``, such as ``{"valence": (1, 9)}``.
+        extra
+            Further entries of dataset.json, such as what a generator planted.
+
+        Raises
+        ------
+        DataError
+            No posts table, an unknown table or column, a missing or repeated ``post_id``.
+        """
+        arrow = {name: _as_arrow(name, table) for name, table in tables.items()}
+        if "posts" not in arrow:
+            raise DataError("a dataset needs a table named 'posts'.", file=folder)
+        _check_identifiers(arrow["posts"], folder)
+        with atomic_folder(folder) as temporary:
+            for name, table in arrow.items():
+                # Row groups bound the memory of a reader; statistics keep no clock or host in.
+                pq.write_table(table, temporary / f"{name}.parquet", row_group_size=16_384)
+            if images is None:
+                (temporary / IMAGE_FOLDER).mkdir()
+            else:
+                Path(images).rename(temporary / IMAGE_FOLDER)
+            write_json(
+                temporary / DESCRIPTION_FILE,
+                {
+                    "format_version": FORMAT_VERSION,
+                    "posts": arrow["posts"].num_rows,
+                    "provenance": dict(provenance or {}),
+                    "scales": {name: list(scale) for name, scale in (scales or {}).items()},
+                    **(extra or {}),
+                },
+            )
+        return cls(folder)
+
+    @property
+    def image_folder(self) -> Path:
+        """The folder of pictures."""
+        return self.folder / IMAGE_FOLDER
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables that this dataset has."""
+        return [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
+
+    @cached_property
+    def posts(self) -> pd.DataFrame:
+        """The posts, one row each, with every column of the schema; index 0 … n - 1."""
+        table = _read(self.folder / "posts.parquet")
+        table = conform(table, POSTS, "posts")
+        if self._rows is not None:
+            table = table.take(pa.array(self._rows))
+        return _as_pandas(table)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A further table, restricted to the selected posts; empty if the dataset has none.
+
+        Raises
+        ------
+        DataError
+            The name is not one of :data:`evoked.posts.schema.TABLES`.
+        """
+        if name not in TABLES:
+            raise DataError(f"no table is called {name!r}; there are {list(TABLES)}.")
+        if name == "posts":
+            return self.posts
+        schema = TABLES[name]
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            return _as_pandas((schema or pa.schema([])).empty_table())
+        table = _read(path)
+        if self._rows is not None and "post_id" in table.column_names:
+            chosen = pa.array(self.posts["post_id"], pa.string())
+            table = table.filter(pc.is_in(table["post_id"], value_set=chosen))
+        return _as_pandas(table)
+
+    def __len__(self) -> int:
+        if self._rows is not None:
+            return len(self._rows)
+        return int(pq.read_metadata(self.folder / "posts.parquet").num_rows)
+
+    def select(self, rows: ArrayLike) -> PostDataset:
+        """The posts at ``rows``: positions (n,) or a mask (len(self),) of booleans."""
+        chosen = np.asarray(rows)
+        if chosen.dtype == bool:
+            chosen = np.flatnonzero(chosen)
+        own = np.arange(len(self)) if self._rows is None else self._rows
+        return PostDataset(self.folder, own[chosen.astype(np.int64)])
+
+    def cover_paths(self) -> list[Path | None]:
+        """Path of each post's cover picture, or None."""
+        folder = self.image_folder
+        return [folder / names[0] if len(names) else None for names in self.posts["images"]]
+
+    def known(self, column: str) -> NDArray[np.bool_]:
+        """Which posts have a value in ``column``, shape (n,)."""
+        return self.posts[column].notna().to_numpy()
+
+    def describe(self) -> dict[str, Any]:
+        """Counts and coverage, for people and for reports."""
+        posts = self.posts
+        with_image = np.array([len(names) > 0 for names in posts["images"]], dtype=bool)
+        dates = posts["posted_at"].dropna()
+        return {
+            "posts": len(posts),
+            "authors": int(posts["author_id"].nunique()),
+            "with image": int(with_image.sum()),
+            "with caption": int(posts["caption"].fillna("").str.strip().ne("").sum()),
+            "with date": len(dates),
+            "first": dates.min().isoformat() if len(dates) else None,
+            "last": dates.max().isoformat() if len(dates) else None,
+            **{f"with {name}": int(posts[name].notna().sum()) for name in ENGAGEMENT},
+            "with valence": int(posts["valence"].notna().sum()),
+            "with arousal": int(posts["arousal"].notna().sum()),
+            "categories": sorted(posts["category"].dropna().unique().tolist()),
+            "tables": self.tables,
+        }
+
+    def __repr__(self) -> str:
+        return f"PostDataset({str(self.folder)!r}, {len(self)} posts)"
+
+
+def _as_arrow(name: str, table: pa.Table | pd.DataFrame) -> pa.Table:
+    if name not in TABLES:
+        raise DataError(f"no table is called {name!r}; there are {list(TABLES)}.")
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    schema = TABLES[name]
+    table = table if schema is None else conform(table, schema, name)
+    return table.replace_schema_metadata(None)
+
+
+def _check_identifiers(posts: pa.Table, folder: Path | str) -> None:
+    identifiers = posts["post_id"].to_pandas()
+    missing = identifiers.isna() | identifiers.eq("")
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0]) + 1
+        raise DataError("every post needs an id.", file=folder, row=row, field="post_id")
+    repeated = identifiers.duplicated()
+    if repeated.any():
+        row = int(np.flatnonzero(repeated)[0]) + 1
+        raise DataError(
+            f"the id {identifiers[row - 1]!r} stands twice.",
+            file=folder,
+            row=row,
+            field="post_id",
+            fix="Keep one of the posts.",
+        )
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"can't be read as Parquet ({error}).", file=path) from error
+
+
+def _as_pandas(table: pa.Table) -> pd.DataFrame:
+    """Lists become lists (empty when null); integers with gaps become floats with NaN."""
+    frame = table.to_pandas()
+    for field in table.schema:
+        if pa.types.is_list(field.type):
+            frame[field.name] = [
+                [] if value is None else list(value) for value in frame[field.name]
+            ]
+    return frame

@@ -1,0 +1,192 @@
+"""What a post is: the columns of every table, and the scales of emotion.
+
+Every column but the identifiers may be missing, as a whole or in single rows. Counts, ratings and
+dates that are not known are null, never zero.
+
+Scales of this project (ABMF, Section 3.2): *valence* in [-4, 4], *arousal* in [0, 8], *dominance*
+in [-4, 4]; a rating r on a 9-point scale becomes r - 5 and r - 1. :func:`convert_scale` brings any
+other scale there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from evoked.errors import DataError
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+_TEXTS = pa.list_(pa.string())
+
+POSTS = pa.schema(
+    [
+        pa.field("post_id", pa.string(), nullable=False),
+        ("author_id", pa.string()),
+        ("posted_at", TIMESTAMP),
+        # For sources that tell the hour and the weekday (Monday = 0) but no date.
+        ("posted_hour", pa.float64()),
+        ("posted_weekday", pa.float64()),
+        ("title", pa.string()),
+        ("caption", pa.string()),
+        ("hashtags", _TEXTS),  # without '#'
+        ("mentions", _TEXTS),  # without '@'
+        ("images", _TEXTS),  # names below images/; the first is the cover
+        ("media_type", pa.string()),  # image, carousel, video, text
+        ("category", pa.string()),
+        ("language", pa.string()),
+        ("paid", pa.bool_()),
+        ("has_location", pa.bool_()),
+        ("followers", pa.int64()),
+        ("following", pa.int64()),
+        ("author_posts", pa.int64()),
+        ("likes", pa.int64()),
+        ("comments", pa.int64()),
+        ("shares", pa.int64()),
+        ("saves", pa.int64()),
+        ("views", pa.int64()),
+        ("reach", pa.int64()),
+        ("impressions", pa.int64()),
+        ("valence", pa.float64()),  # [-4, 4]
+        ("arousal", pa.float64()),  # [0, 8]
+        ("dominance", pa.float64()),  # [-4, 4]
+        ("emotion", pa.string()),  # one of Mikels' eight
+        ("split", pa.string()),  # train, validation, test
+    ]
+)
+
+ANNOTATIONS = pa.schema(
+    [
+        pa.field("post_id", pa.string(), nullable=False),
+        ("annotator_id", pa.string()),
+        ("dimension", pa.string()),  # valence, arousal, dominance
+        ("rating", pa.float64()),  # as given; its scale stands in dataset.json
+    ]
+)
+VIEWINGS = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("post_id", pa.string()),
+        ("viewed_at", TIMESTAMP),
+        ("comment", pa.string()),
+        ("emotion", pa.string()),
+    ]
+)
+CONNECTIONS = pa.schema([("user_id", pa.string()), ("other_id", pa.string())])
+GROUPS = pa.schema(
+    [("group_id", pa.string()), ("name", pa.string()), ("description", pa.string())]
+)
+MEMBERSHIPS = pa.schema([("user_id", pa.string()), ("group_id", pa.string())])
+ACTIVITY = pa.schema(
+    [
+        pa.field("post_id", pa.string(), nullable=False),
+        ("hours", pa.float64()),  # since the post appeared
+        ("likes", pa.int64()),  # so far, likewise the others
+        ("comments", pa.int64()),
+        ("shares", pa.int64()),
+        ("saves", pa.int64()),
+    ]
+)
+
+TABLES: dict[str, pa.Schema | None] = {
+    "posts": POSTS,
+    "annotations": ANNOTATIONS,
+    "viewings": VIEWINGS,
+    "connections": CONNECTIONS,
+    "groups": GROUPS,
+    "memberships": MEMBERSHIPS,
+    "activity": ACTIVITY,
+    # What a synthetic dataset planted; no model reads it. Its columns are the generator's.
+    "truth": None,
+}
+
+ENGAGEMENT = ("likes", "comments", "shares", "saves")
+EMOTIONS = ("valence", "arousal", "dominance")
+COUNTS = (
+    *("followers", "following", "author_posts"),
+    *ENGAGEMENT,
+    *("views", "reach", "impressions"),
+)
+SPLITS = ("train", "validation", "test")
+MIKELS = (
+    *("amusement", "awe", "contentment", "excitement"),
+    *("anger", "disgust", "fear", "sadness"),
+)
+SCALES: dict[str, tuple[float, float]] = {
+    "valence": (-4.0, 4.0),
+    "arousal": (0.0, 8.0),
+    "dominance": (-4.0, 4.0),
+}
+
+# Larger than any account or count on any network: what lies above is an error in the source.
+MAX_COUNT = 10**11
+# Instagram allows 2,200 characters; the longest that any supported source allows is 63,206.
+MAX_CAPTION_CHARACTERS = 100_000
+
+
+def convert_scale(
+    values: ArrayLike, source: tuple[float, float], target: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Bring ratings linearly from one scale to another.
+
+    Parameters
+    ----------
+    values
+        Ratings, any shape; NaN stays NaN.
+    source, target
+        Lowest and highest point of each scale, such as ``(1, 9)`` and ``(-4, 4)``.
+
+    Raises
+    ------
+    DataError
+        A scale whose ends don't differ, or a rating outside the source scale.
+
+    Examples
+    --------
+    >>> convert_scale([1, 3, 5], source=(1, 5), target=(-4, 4)).tolist()
+    [-4.0, 0.0, 4.0]
+    """
+    (low, high), (target_low, target_high) = source, target
+    if not high > low or not target_high > target_low:
+        raise DataError(f"a scale runs from a lower to a higher end, not {source} or {target}.")
+    ratings = np.asarray(values, dtype=np.float64)
+    outside = (ratings < low - 1e-9) | (ratings > high + 1e-9)
+    if outside.any():
+        raise DataError(
+            f"{int(outside.sum())} ratings lie outside the scale {low:g} to {high:g}, "
+            f"{ratings[outside][0]:g} for one.",
+            fix="Give the scale that the ratings were made on.",
+        )
+    return target_low + (ratings - low) / (high - low) * (target_high - target_low)
+
+
+def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
+    """Give ``table`` the columns, order and types of ``schema``; absent columns become null.
+
+    Raises
+    ------
+    DataError
+        A column that the schema doesn't have, or values that its type doesn't take.
+    """
+    unknown = [column for column in table.column_names if column not in schema.names]
+    if unknown:
+        raise DataError(
+            f"unknown columns {unknown} in the table {name!r}; known are {schema.names}.",
+            fix="Rename them or leave them out.",
+        )
+    columns: list[Any] = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        try:
+            columns.append(table.column(field.name).cast(field.type))
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"values are not of type {field.type} ({error}).",
+                file=f"table {name}",
+                field=field.name,
+            ) from error
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -1,0 +1,22 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Two cores: more threads than that only wait for each other, and pytest-xdist uses both.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data to run on, beside the checkout or at $EVOKED_SHARED_DATA; not part of evoked."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("EVOKED_SHARED_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("real data is absent: set EVOKED_SHARED_DATA to a folder that holds it")
+    return folder
