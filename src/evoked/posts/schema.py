@@ -75,9 +75,7 @@ VIEWINGS = pa.schema(
     ]
 )
 CONNECTIONS = pa.schema([("user_id", pa.string()), ("other_id", pa.string())])
-GROUPS = pa.schema(
-    [("group_id", pa.string()), ("name", pa.string()), ("description", pa.string())]
-)
+GROUPS = pa.schema([("group_id", pa.string()), ("name", pa.string()), ("description", pa.string())])
 MEMBERSHIPS = pa.schema([("user_id", pa.string()), ("group_id", pa.string())])
 ACTIVITY = pa.schema(
     [

@@ -1,0 +1,132 @@
+"""The catalog: every feature that a model may name, and the settings that decide its content.
+
+A feature is either a *vector* per post, (n, size), or a set of *tokens* per post,
+(n, positions, channels) with a mask. Some are *fitted*: they carry statistics of the training
+posts (vocabularies, means) and are saved with a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evoked.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One entry of the catalog.
+
+    Attributes
+    ----------
+    name
+        As models name it.
+    kind
+        ``vector`` (n, size) or ``tokens`` (n, positions, channels).
+    modality
+        image, caption, hashtags or metadata: what a missing-modality placeholder stands for.
+    source
+        Who computes it.
+    fitted
+        Whether it carries statistics of the training posts.
+    description
+        What it holds, with shape and unit.
+    """
+
+    name: str
+    kind: Literal["vector", "tokens"]
+    modality: Literal["image", "caption", "hashtags", "metadata"]
+    source: str
+    fitted: bool
+    description: str
+
+
+_ENTRIES = [
+    Feature(
+        *("image.map", "tokens", "image", "image encoder", False),
+        "Cover picture as positions × channels: a row per region of a grid.",
+    ),
+    Feature(
+        *("image.vector", "vector", "image", "image encoder", False),
+        "The whole cover picture as one vector.",
+    ),
+    Feature(
+        *("image.objects", "tokens", "image", "object encoder", False),
+        "Found objects as objects × channels (Faster R-CNN: 1024; builtin: salient regions).",
+    ),
+    Feature(
+        *("caption.tokens", "tokens", "caption", "text encoder", False),
+        "Caption as tokens × channels, special tokens left out.",
+    ),
+    Feature(
+        *("caption.vector", "vector", "caption", "text encoder", False),
+        "The whole caption as one vector.",
+    ),
+    Feature(
+        *("hashtags.vector", "vector", "hashtags", "Word2Vec on the training posts", True),
+        "Mean of the tags' vectors, 300.",
+    ),
+    Feature(
+        *("metadata", "vector", "metadata", "metadata encoder", True),
+        "What is known before posting: author, category, time, form, and the author's earlier "
+        "posts; standardised.",
+    ),
+    Feature(
+        *("affect.text", "vector", "caption", "text emotion reader", False),
+        "Valence, arousal and dominance read from the caption, 3, on the project's scales.",
+    ),
+    Feature(
+        *("affect.face", "vector", "image", "face detector", False),
+        "Faces on the cover: how many, how large, how much of a smile.",
+    ),
+    Feature(
+        *("image.pixels", "vector", "image", "image encoder, fine-tuned", False),
+        "Cover picture as uint8 pixels, for fine-tuning.",
+    ),
+    Feature(
+        *("caption.ids", "tokens", "caption", "text encoder, fine-tuned", False),
+        "Token ids of the caption, for fine-tuning.",
+    ),
+]
+
+CATALOG: dict[str, Feature] = {feature.name: feature for feature in _ENTRIES}
+
+
+def feature(name: str) -> Feature:
+    """Look a feature up.
+
+    Raises
+    ------
+    SettingsError
+        No feature has this name.
+    """
+    if name not in CATALOG:
+        raise SettingsError(f"no feature is called {name!r}; there are {sorted(CATALOG)}.")
+    return CATALOG[name]
+
+
+class FeatureSettings(BaseModel):
+    """Which encoders compute the features, and how.
+
+    An encoder is named ``builtin``, or ``KIND:WHERE``: ``timm:resnext101_32x8d``,
+    ``torchvision:resnet50``, ``transformers:openai/clip-vit-base-patch32``, where WHERE is the
+    name of an architecture or hub model, or a local folder.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_encoder: str = Field("builtin", description="image.map and image.vector")
+    text_encoder: str = Field("builtin", description="caption.tokens and caption.vector")
+    object_encoder: str = Field("builtin", description="image.objects")
+    views: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="views of each picture: the first as it is, the others augmented (Table 3)",
+    )
+    max_tokens: int = Field(128, ge=4, le=512, description="longest caption in tokens (Table 3)")
+    hashtag_vectors: str | None = Field(
+        None, description="word2vec text file to use in place of vectors trained on the tags"
+    )

@@ -1,0 +1,183 @@
+"""What a model reads: features of n posts, taken a batch at a time.
+
+A column keeps its rows wherever they lie (usually a memory-mapped cache) and copies only the rows
+of a batch, so memory does not grow with the number of posts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+Batch = dict[str, torch.Tensor]
+
+
+class FeatureColumn(Protocol):
+    """A feature of n posts."""
+
+    @property
+    def width(self) -> int:
+        """Length of a vector, or channels of a token."""
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which posts have the feature, (n,)."""
+
+    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None) -> Batch:
+        """Tensors of a batch; keys are '' for the values and 'mask' for the tokens' mask."""
+
+    def select(self, rows: NDArray[np.int64]) -> FeatureColumn:
+        """The column restricted to ``rows``."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of one fixed shape per post.
+
+    Attributes
+    ----------
+    data
+        (rows, …): the stored values, possibly memory-mapped and shared by many posts.
+    index
+        int64, (n, views): row of ``data`` for each view of each post; -1 where there is none.
+    """
+
+    data: NDArray[np.generic]
+    index: NDArray[np.int64]
+
+    @classmethod
+    def dense(cls, values: NDArray[np.generic], present: ArrayLike | None = None) -> Column:
+        """A column that holds one row of ``values`` (n, …) per post."""
+        index = np.arange(len(values), dtype=np.int64)
+        if present is not None:
+            index = np.where(np.asarray(present, dtype=bool), index, -1)
+        return cls(values, index[:, None])
+
+    @property
+    def width(self) -> int:
+        return int(self.data.shape[-1])
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        return np.asarray(self.index[:, 0] >= 0)
+
+    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        index = self._chosen(rows, view)
+        values = self.data[np.maximum(index, 0)] if len(self.data) else self._blank(len(index))
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        if tensor.is_floating_point():
+            tensor = tensor.float()
+        absent = torch.from_numpy(index < 0)
+        if bool(absent.any()):
+            tensor[absent] = 0
+        return {"": tensor}
+
+    def select(self, rows: NDArray[np.int64]) -> Column:
+        return replace(self, index=self.index[rows])
+
+    def _chosen(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        if view is None:
+            return self.index[rows, 0]
+        return self.index[rows, view % self.index.shape[1]]
+
+    def _blank(self, n: int) -> NDArray[np.generic]:
+        return np.zeros((n, *self.data.shape[1:]), dtype=self.data.dtype)
+
+
+@dataclass(frozen=True)
+class RaggedColumn:
+    """A sequence of tokens per post, of differing lengths.
+
+    Attributes
+    ----------
+    data
+        (total, channels) or (total,) for ids: all tokens, one text after the other.
+    starts, lengths
+        int64, (n,): where each post's tokens begin and how many there are; a length of 0 stands
+        for a post without the feature.
+    """
+
+    data: NDArray[np.generic]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def width(self) -> int:
+        return int(self.data.shape[-1]) if self.data.ndim > 1 else 1
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        return np.asarray(self.lengths > 0)
+
+    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        lengths = self.lengths[rows]
+        longest = max(int(lengths.max(initial=0)), 1)
+        positions = np.arange(longest)
+        mask = positions < lengths[:, None]
+        padded = np.zeros((len(rows), longest, *self.data.shape[1:]), dtype=self.data.dtype)
+        # One gather for the whole batch: the flat rows of all real tokens.
+        padded[mask] = self.data[(self.starts[rows][:, None] + positions)[mask]]
+        tensor = torch.from_numpy(padded)
+        if tensor.is_floating_point():
+            tensor = tensor.float()
+        return {"": tensor, "mask": torch.from_numpy(mask)}
+
+    def select(self, rows: NDArray[np.int64]) -> RaggedColumn:
+        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
+
+
+class FeatureTable:
+    """Features of n posts by name.
+
+    Parameters
+    ----------
+    columns
+        Feature columns by catalog name, all of n posts.
+    """
+
+    def __init__(self, columns: Mapping[str, FeatureColumn]) -> None:
+        self.columns = dict(columns)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())).present)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Vector size or token channels of every feature."""
+        return {name: column.width for name, column in self.columns.items()}
+
+    def take(self, rows: ArrayLike, view: ArrayLike | None = None) -> Batch:
+        """Tensors of the posts at ``rows``.
+
+        Parameters
+        ----------
+        rows
+            Positions, (b,).
+        view
+            Which cached view of each picture to take, (b,); the original by default.
+
+        Returns
+        -------
+        dict
+            For every feature: ``name`` (b, …) float32 (or its stored integer type),
+            ``name.present`` (b,) bool, and for ragged tokens ``name.mask`` (b, longest) bool.
+            Absent features are zero.
+        """
+        chosen = np.asarray(rows, dtype=np.int64)
+        views = None if view is None else np.asarray(view, dtype=np.int64)
+        batch: Batch = {}
+        for name, column in self.columns.items():
+            for part, tensor in column.take(chosen, views).items():
+                batch[f"{name}.{part}" if part else name] = tensor
+            batch[f"{name}.present"] = torch.from_numpy(column.present[chosen])
+        return batch
+
+    def select(self, rows: ArrayLike) -> FeatureTable:
+        """The table restricted to ``rows`` (m,), without copying features."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        return FeatureTable({name: column.select(chosen) for name, column in self.columns.items()})
