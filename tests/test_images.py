@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def gradient(height: int = 60, width: int = 90) -> NDArray[np.uint8]:
     return np.stack([across, down, np.full_like(across, 80)], axis=-1).astype(np.uint8)
 
 
-def encoded(image: Image.Image, **options: object) -> bytes:
+def encoded(image: Image.Image, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, **options)
     return stream.getvalue()

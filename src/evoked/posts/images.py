@@ -133,7 +133,7 @@ def augmented_view(image: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     """
     if view == 0:
         return image
-    return augment(image, seed=(zlib.crc32(np.ascontiguousarray(image)) << 16) + view)
+    return augment(image, seed=(zlib.crc32(image.tobytes()) << 16) + view)
 
 
 @contextmanager
