@@ -1,1 +1,1 @@
-"""TODO"""
+"""How good predictions are: metrics, splits, intervals, tables."""

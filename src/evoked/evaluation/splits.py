@@ -1,0 +1,365 @@
+"""Which posts a model learns from, is tuned on and is judged by.
+
+A split is decided by the posts' ids, authors and dates together with the seed, never by the order
+of rows or the Python process: the same posts give the same parts everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.errors import DataError, SettingsError
+
+Rows = NDArray[np.int64]
+
+KINDS = ("column", "time", "author", "random")
+FRACTIONS = (0.7, 0.15, 0.15)
+
+# A forecast can be judged when nearly all posts have a date.
+_ENOUGH_DATES = 0.9
+_COLUMN_VALUES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of three parts that share no post.
+
+    Attributes
+    ----------
+    train, validation, test
+        int64, ascending; ``validation`` may be empty.
+    kind
+        One of :data:`KINDS`.
+    reason
+        One or two sentences: which split, why, what was left out.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    kind: str
+    reason: str
+
+
+def choose_split(
+    posts: pd.DataFrame,
+    kind: str | None = None,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Split:
+    """Split posts into training, validation and test parts.
+
+    ============ ===================================================================
+    ``column``   as the column ``split`` says (validation is cut from train if absent)
+    ``time``     train on the earliest posts, test on the latest; posts of one instant stay together
+    ``author``   no author in two parts
+    ``random``   by a hash of ``post_id``
+    ============ ===================================================================
+
+    Parameters
+    ----------
+    posts
+        ``post_id`` and, where known, ``author_id``, ``posted_at``, ``split``; (n,) rows.
+    kind
+        One of the above. By default the split column if it names train and test; else by time when
+        at least 90 % of the posts have a date, since a draft is scored before what it is judged by
+        exists; else by author when authors have several posts, since a post by an author seen in
+        training is easier than one by a stranger; else random.
+    seed
+        Of the hash; it changes neither ``column`` (with a validation part) nor ``time``.
+    fractions
+        Shares of train, validation and test; validation or test may be 0.
+
+    Raises
+    ------
+    DataError
+        Fewer posts, authors or instants than parts, or a split column without train or test.
+    SettingsError
+        An unknown ``kind``, or fractions that don't add up to 1.
+    """
+    _check_fractions(fractions)
+    if kind not in (None, *KINDS):
+        raise SettingsError(f"there is no split {kind!r}; choose one of {', '.join(KINDS)}.")
+    chosen, why = _default_kind(posts, fractions) if kind is None else (kind, "as asked")
+    if chosen == "column":
+        return from_column(posts, seed, fractions, why)
+    units = _units(posts, chosen, seed, min(share for share in fractions if share > 0))
+    train, validation, test = _parts(units.codes, _cut(units.sizes, fractions, chosen))
+    reason = f"Split by {chosen}: {why}." if chosen != "random" else f"Random split: {why}."
+    details = [_about_time(posts, train, test) if chosen == "time" else "", units.left_out]
+    return Split(train, validation, test, chosen, " ".join([reason, *filter(None, details)]))
+
+
+def from_column(
+    posts: pd.DataFrame,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = FRACTIONS,
+    why: str = "as asked",
+) -> Split:
+    """The split that the column ``split`` names.
+
+    Parameters
+    ----------
+    posts
+        With a column ``split`` of train, validation (val, valid, dev) and test; posts with
+        another value or none are left out.
+    seed, fractions
+        How validation is cut from train, at random and in their proportion, when the column has
+        none.
+    why
+        Closes the first sentence of the reason.
+
+    Raises
+    ------
+    DataError
+        The column names no training or no test post.
+    """
+    part = _named_parts(posts)
+    train, validation, test = (
+        np.flatnonzero(part.eq(name)) for name in ("train", "validation", "test")
+    )
+    if not len(train) or not len(test):
+        raise DataError(
+            f"it names {len(train)} training and {len(test)} test posts.",
+            field="split",
+            fix="Give both, or choose another kind of split.",
+        )
+    notes = [f"Split by column: {why}."]
+    if not len(validation) and fractions[1] > 0 and len(train) > 1:
+        inner = (fractions[0], fractions[1]) / np.sum(fractions[:2])
+        units = _units(posts.iloc[train], "random", seed, 1.0)
+        chosen, held_out = _parts(units.codes, _cut(units.sizes, tuple(inner), "random"))
+        train, validation = train[chosen], train[held_out]
+        notes.append("Validation posts are taken from train at random, the column names none.")
+    left_out = len(posts) - len(train) - len(validation) - len(test)
+    if left_out:
+        notes.append(f"{left_out} posts that the column gives no part are left out.")
+    return Split(train, validation, test, "column", " ".join(notes))
+
+
+def leave_one_author_out(
+    authors: Iterable[object], seed: int = 0, validation: float = 0.15
+) -> Iterator[Split]:
+    """One split per author, whose posts are the test part; authors in sorted order.
+
+    Parameters
+    ----------
+    authors
+        Author of each post, (n,); posts without one are never used.
+    seed
+        Of the choice of validation authors.
+    validation
+        Share of the other authors' posts held out for early stopping, by whole authors; with a
+        single other author, or at 0, the validation part is empty.
+
+    Raises
+    ------
+    DataError
+        Fewer than two authors.
+    """
+    posts = pd.DataFrame({"author_id": pd.Series(list(authors), dtype=object)})
+    units = _units(posts, "author", seed, 1.0)
+    if len(units.sizes) < 2:
+        raise DataError(
+            f"leaving one author out needs two authors or more, not {len(units.sizes)}.",
+            field="author_id",
+        )
+    names = posts["author_id"].to_numpy()
+    first_rows = np.unique(units.codes, return_index=True)[1][-len(units.sizes) :]
+    for code in sorted(range(len(units.sizes)), key=lambda unit: str(names[first_rows[unit]])):
+        reason = f"Leave one author out: {names[first_rows[code]]}."
+        yield _held_out(units, code, code + 1, validation, "author", reason)
+
+
+def k_fold(
+    posts: pd.DataFrame,
+    k: int = 5,
+    kind: str = "random",
+    seed: int = 0,
+    validation: float = 0.15,
+) -> Iterator[Split]:
+    """Cross-validation in ``k`` folds.
+
+    Parameters
+    ----------
+    posts
+        As in :func:`choose_split`.
+    k
+        Number of folds, at least 2.
+    kind
+        ``random``; ``author``: no author in two parts; ``time``: posts are cut into k + 1 spans
+        and each span but the first is the test part once, after training on all before it.
+    seed
+        Of the hash of ids.
+    validation
+        Share of the remaining posts held out for early stopping, the latest ones for ``time``;
+        empty when only one post, author or instant remains.
+
+    Raises
+    ------
+    DataError
+        Fewer posts, authors or instants than folds.
+    SettingsError
+        An unknown ``kind``, or ``k`` below 2.
+    """
+    if kind not in ("random", "author", "time"):
+        raise SettingsError(f"folds are made by random, author or time, not by {kind!r}.")
+    if k < 2:
+        raise SettingsError(f"cross-validation needs at least 2 folds, not {k}.")
+    spans = k + 1 if kind == "time" else k
+    units = _units(posts, kind, seed, 1 / spans)
+    bounds = _cut(units.sizes, (1 / spans,) * spans, kind)
+    # The first span has nothing before it to learn from.
+    tested = bounds[1:] if kind == "time" else bounds
+    for fold, (start, stop) in enumerate(tested, start=1):
+        yield _held_out(units, start, stop, validation, kind, f"Fold {fold} of {k}, by {kind}.")
+
+
+class _Units(NamedTuple):
+    """What a split must not tear apart, in the order in which it fills the parts.
+
+    codes: number of each post's unit, (n,), -1 for posts left out. sizes: posts in each unit.
+    left_out: a sentence about those, or nothing.
+    """
+
+    codes: Rows
+    sizes: Rows
+    left_out: str
+
+
+def _units(posts: pd.DataFrame, kind: str, seed: int, smallest_part: float) -> _Units:
+    if kind == "time":
+        instants = _column(posts, "posted_at")
+        codes = instants.rank(method="dense").fillna(0).to_numpy().astype(np.int64) - 1
+    else:
+        names = _column(posts, "author_id" if kind == "author" else "post_id")
+        found, known = pd.factorize(names)
+        sizes = np.bincount(found[found >= 0], minlength=len(known))
+        # An author with more posts than the smallest part should hold can only go to train.
+        large = sizes > max(1.0, smallest_part * sizes.sum())
+        rank = np.empty(len(known), dtype=np.int64)
+        rank[np.lexsort((_hashes(known, seed), ~large))] = np.arange(len(known))
+        codes = np.where(found >= 0, rank[found], -1) if len(known) else found.astype(np.int64)
+    unknown = int((codes < 0).sum())
+    what = {"time": "date", "author": "author", "random": "id"}[kind]
+    left_out = f"{unknown} posts without {what} are left out." if unknown else ""
+    return _Units(codes, np.bincount(codes[codes >= 0]), left_out)
+
+
+def _hashes(names: Iterable[object], seed: int) -> list[bytes]:
+    return [
+        hashlib.blake2b(f"{seed}:{name}".encode("utf-8", "replace"), digest_size=16).digest()
+        for name in names
+    ]
+
+
+def _cut(sizes: Rows, fractions: tuple[float, ...], kind: str) -> list[tuple[int, int]]:
+    """First and last-but-one unit of each part: as near to the fractions as whole units allow, and
+    no part empty that has a fraction."""
+    needed = np.array([int(share > 0) for share in fractions])
+    if len(sizes) < needed.sum():
+        what = {"time": "different dates", "author": "authors", "random": "posts"}[kind]
+        raise DataError(
+            f"{needed.sum()} parts need at least as many {what}; there are {len(sizes)}.",
+            fix="Add posts, or choose another kind of split.",
+        )
+    posts_before = np.concatenate([[0], np.cumsum(sizes)])
+    wanted = np.cumsum(fractions)[:-1] * posts_before[-1]
+    bounds = [0]
+    for part, target in enumerate(wanted):
+        nearest = int(np.abs(posts_before - target).argmin())
+        latest = len(sizes) - int(needed[part + 1 :].sum())
+        bounds.append(min(max(nearest, bounds[-1] + int(needed[part])), latest))
+    bounds.append(len(sizes))
+    # A last part without a fraction must not get what rounding left over.
+    if not needed[-1]:
+        bounds[-2] = bounds[-1]
+    return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def _parts(codes: Rows, bounds: list[tuple[int, int]]) -> list[Rows]:
+    return [np.flatnonzero((codes >= start) & (codes < stop)) for start, stop in bounds]
+
+
+def _held_out(
+    units: _Units, start: int, stop: int, validation: float, kind: str, reason: str
+) -> Split:
+    """Units ``start`` … ``stop`` are the test part, the others (by time: those before) the rest."""
+    rest = np.arange(len(units.sizes))
+    rest = rest[(rest < start) | ((rest >= stop) & (kind != "time"))]
+    share = validation if len(rest) > 1 else 0.0
+    (_, cut), _ = _cut(units.sizes[rest], (1 - share, share), kind)
+    train, held_out, test = (
+        np.flatnonzero(np.isin(units.codes, chosen))
+        for chosen in (rest[:cut], rest[cut:], np.arange(start, stop))
+    )
+    return Split(train, held_out, test, kind, " ".join(filter(None, [reason, units.left_out])))
+
+
+def _default_kind(posts: pd.DataFrame, fractions: tuple[float, ...]) -> tuple[str, str]:
+    needed = sum(share > 0 for share in fractions)
+    if {"train", "test"} <= set(_named_parts(posts).dropna()):
+        return "column", "the posts come with one"
+    dates = _column(posts, "posted_at")
+    dated = dates.notna().mean() if len(posts) else 0.0
+    if dated >= _ENOUGH_DATES and dates.nunique() >= needed:
+        return "time", (
+            f"{dated:.0%} of the posts have a date, and a draft is scored before its engagement "
+            "exists"
+        )
+    authors = _column(posts, "author_id")
+    if needed <= authors.nunique() < authors.notna().sum():
+        return "author", (
+            f"dates ({dated:.0%} of the posts have one) do not allow a forecast, and posts of one "
+            "author in training and test would flatter the scores"
+        )
+    return "random", (
+        f"dates ({dated:.0%} of the posts have one) and authors ({authors.nunique()}) give nothing "
+        "better to split by"
+    )
+
+
+def _about_time(posts: pd.DataFrame, train: Rows, test: Rows) -> str:
+    """Where the cut lies, and how many test posts are by strangers."""
+    if not len(test):
+        return ""
+    dates, authors = posts["posted_at"], _column(posts, "author_id")
+    text = f"Train ends {dates.iloc[train].max():%Y-%m-%d}"
+    text += f", test begins {dates.iloc[test].min():%Y-%m-%d}"
+    if authors.notna().any():
+        met = authors.iloc[test].isin(authors.iloc[train].dropna()).mean()
+        text += f"; {met:.0%} of the test posts are by authors seen in training"
+    return text + "."
+
+
+def _named_parts(posts: pd.DataFrame) -> pd.Series:
+    return _column(posts, "split").astype("string").str.strip().str.lower().map(_COLUMN_VALUES)
+
+
+def _column(posts: pd.DataFrame, name: str) -> pd.Series:
+    if name in posts:
+        return posts[name].reset_index(drop=True)
+    return pd.Series(pd.NA, index=range(len(posts)), dtype=object)
+
+
+def _check_fractions(fractions: tuple[float, ...]) -> None:
+    right = len(fractions) == 3 and min(fractions) >= 0 and fractions[0] > 0
+    if not right or abs(sum(fractions) - 1) > 1e-9:
+        raise SettingsError(
+            f"train, validation and test are three shares that add up to 1, not {fractions}."
+        )

@@ -1,0 +1,325 @@
+"""Tables of scores: one model in full with intervals, or several models side by side.
+
+Engagement is scored as a ranking (ABMF, Section 4.1): a post is relevant when its rate lies in the
+top quarter of the training posts' rates; MAP and NDCG take one query per product category.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from evoked.errors import DataError
+from evoked.evaluation import metrics
+from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
+from evoked.evaluation.metrics import Score
+from evoked.posts.schema import ENGAGEMENT
+
+EMOTION_TARGETS = ("valence", "arousal")
+RATE_TARGETS = tuple(f"{name}_rate" for name in ENGAGEMENT)
+OVERALL = "overall"
+COLUMNS = ("target", "metric", "value", "low", "high", "n")
+# Metrics of which less is better.
+LOWER_IS_BETTER = ("MAE",)
+
+_AGREEMENT = {
+    "MAE": metrics.mean_absolute_error,
+    "CCC": metrics.concordance_correlation,
+    "Pearson": metrics.pearson,
+    "Spearman": metrics.spearman,
+    "R2": metrics.r2,
+}
+_COUNT_METRICS = ("R2", "Spearman", "MAE")
+_NDCG_RANKS = (5, 10)
+
+
+@dataclass(frozen=True)
+class _Row:
+    target: str
+    metric: str
+    n: int
+    score: Callable[[NDArray[np.float64] | None], Score]
+
+
+def evaluate_predictions(
+    predictions: pd.DataFrame,
+    truth: pd.DataFrame,
+    categories: ArrayLike | None,
+    train_rates: pd.DataFrame | None,
+    thresholds: Sequence[float] = (0.25,),
+    *,
+    groups: ArrayLike | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score one model's predictions, with percentile bootstrap intervals.
+
+    Parameters
+    ----------
+    predictions
+        ``valence``, ``arousal`` on the project's scales and ``likes_rate``, ``comments_rate``,
+        ``shares_rate``, ``saves_rate`` as ranking scores on any scale; (n,) rows. A target that
+        either table lacks, or that no post has both of, is left out of the result.
+    truth
+        The same columns, the engagement rates as count / followers; NaN where unknown.
+    categories
+        Query of each post for MAP and NDCG, (n,); None for one query of all posts.
+    train_rates
+        The rate columns of the training posts, from which the thresholds of relevance come; None
+        when no rate is scored.
+    thresholds
+        Shares of the training posts that count as relevant. The first gives the rows "MAP" and
+        "AUC", a further one such as 0.1 the rows "MAP (top 10 %)" and "AUC (top 10 %)".
+    groups
+        Author of each post, (n,), to resample authors instead of posts.
+    draws
+        Number of resamples; 0 leaves ``low`` and ``high`` empty, which is much faster.
+    level, seed
+        Coverage of the intervals and seed of the resampling.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``target, metric, value, low, high, n`` (n: posts scored). Emotion: MAE, CCC,
+        Pearson, Spearman, R2. Engagement (targets ``likes`` …): MAP, AUC, NDCG@5, NDCG@10,
+        Spearman; target ``overall``: their means over the engagement targets that have one.
+
+    Raises
+    ------
+    DataError
+        The tables differ in length or in their ``post_id``, or ``train_rates`` lacks a target.
+    """
+    _check_same_posts(predictions, truth)
+    queries = np.zeros(len(truth)) if categories is None else np.asarray(categories, dtype=object)
+    shared = set(predictions) & set(truth)
+    rows: list[_Row] = []
+    for target in EMOTION_TARGETS:
+        if target in shared:
+            rows += _agreement_rows(target, truth[target], predictions[target], tuple(_AGREEMENT))
+    for target in RATE_TARGETS:
+        if target in shared:
+            cuts = _relevance_cuts(target, train_rates, thresholds)
+            rows += _ranking_rows(target, truth[target], predictions[target], queries, cuts)
+    rows = [row for row in rows if row.n]
+    return _scored(rows, len(truth), groups, draws, level, seed)
+
+
+def evaluate_counts(
+    predictions: pd.DataFrame,
+    truth: pd.DataFrame,
+    *,
+    groups: ArrayLike | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score predicted counts on the scale log(1 + count), on which popularity is near normal.
+
+    Parameters
+    ----------
+    predictions, truth
+        Columns ``likes``, ``comments``, ``shares``, ``saves``, those that both have; (n,) rows of
+        counts, NaN where unknown. Negative counts are taken as 0.
+    groups, draws, level, seed
+        As in :func:`evaluate_predictions`.
+
+    Returns
+    -------
+    DataFrame
+        ``target, metric, value, low, high, n`` with R2, Spearman and MAE of each target.
+
+    Raises
+    ------
+    DataError
+        The tables differ in length or in their ``post_id``.
+    """
+    _check_same_posts(predictions, truth)
+    rows: list[_Row] = []
+    for target in ENGAGEMENT:
+        if target in predictions and target in truth:
+            known, guessed = (
+                np.log1p(table[target].astype("float64").clip(lower=0))
+                for table in (truth, predictions)
+            )
+            rows += _agreement_rows(target, known, guessed, _COUNT_METRICS)
+    rows = [row for row in rows if row.n]
+    return _scored(rows, len(truth), groups, draws, level, seed)
+
+
+def comparison_table(
+    predictions: Mapping[str, pd.DataFrame],
+    truth: pd.DataFrame,
+    categories: ArrayLike | None,
+    train_rates: pd.DataFrame | None,
+    thresholds: Sequence[float] = (0.25,),
+) -> pd.DataFrame:
+    """Scores of several models side by side, on the same posts.
+
+    Parameters
+    ----------
+    predictions
+        Predictions by name of the model, trivial baselines among them.
+    truth, categories, train_rates, thresholds
+        As in :func:`evaluate_predictions`.
+
+    Returns
+    -------
+    DataFrame
+        A row per model in the given order (index ``model``), a column per score ("valence MAE",
+        "likes MAP", "overall AUC" …) and the number of posts per target ("valence n" …).
+    """
+    tables = {
+        name: evaluate_predictions(table, truth, categories, train_rates, thresholds, draws=0)
+        for name, table in predictions.items()
+    }
+    return side_by_side(tables)
+
+
+def side_by_side(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The wide form of :func:`comparison_table` from tables of :func:`evaluate_predictions`."""
+    wide = {name: _as_wide_row(table) for name, table in tables.items()}
+    columns = dict.fromkeys(column for row in wide.values() for column in row)
+    frame = pd.DataFrame.from_dict(wide, orient="index", columns=list(columns))
+    return frame.rename_axis("model")
+
+
+def _as_wide_row(table: pd.DataFrame) -> dict[str, float | int]:
+    row: dict[str, float | int] = {}
+    for target, scores in table.groupby("target", sort=False):
+        row |= {f"{target} {metric}": value for metric, value in scores[["metric", "value"]].values}
+        row[f"{target} n"] = int(scores["n"].iloc[0])
+    return row
+
+
+def _agreement_rows(
+    target: str, truth: pd.Series, prediction: pd.Series, names: Sequence[str]
+) -> list[_Row]:
+    known, guessed = _floats(truth), _floats(prediction)
+    n = int(metrics.known_posts(known, guessed).sum())
+    return [_Row(target, name, n, partial(_AGREEMENT[name], known, guessed)) for name in names]
+
+
+def _ranking_rows(
+    target: str,
+    truth: pd.Series,
+    prediction: pd.Series,
+    queries: NDArray[np.generic],
+    cuts: Mapping[str, float],
+) -> list[_Row]:
+    rates, scores = _floats(truth), _floats(prediction)
+    name = target.removesuffix("_rate")
+    n = int(metrics.known_posts(rates, scores).sum())
+    rows: list[_Row] = []
+    for label, cut in cuts.items():
+        wanted = metrics.relevant(rates, cut)
+        rows += [
+            _Row(name, f"MAP{label}", n, partial(_mean_average_precision, wanted, scores, queries)),
+            _Row(name, f"AUC{label}", n, partial(metrics.roc_auc, wanted, scores)),
+        ]
+    rows += [
+        _Row(name, f"NDCG@{k}", n, partial(_mean_ndcg, rates, scores, queries, k))
+        for k in _NDCG_RANKS
+    ]
+    return [*rows, _Row(name, "Spearman", n, partial(metrics.spearman, rates, scores))]
+
+
+def _mean_average_precision(
+    relevance: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    queries: NDArray[np.generic],
+    weights: NDArray[np.float64] | None,
+) -> Score:
+    return metrics.grouped_average_precision(relevance, scores, queries, weights).score
+
+
+def _mean_ndcg(
+    rates: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    queries: NDArray[np.generic],
+    k: int,
+    weights: NDArray[np.float64] | None,
+) -> Score:
+    return metrics.grouped_ndcg_at_k(rates, scores, queries, k, weights).score
+
+
+def _relevance_cuts(
+    target: str, train_rates: pd.DataFrame | None, thresholds: Sequence[float]
+) -> dict[str, float]:
+    """Rate from which a post is relevant, by what follows the metric's name."""
+    if train_rates is None or target not in train_rates:
+        raise DataError(
+            "the training posts' rates are needed to tell which posts are relevant.",
+            field=target,
+            fix="Give train_rates with this column.",
+        )
+    rates = _floats(train_rates[target])
+    return {
+        f" (top {100 * share:g} %)" if position else "": metrics.relevance_threshold(rates, share)
+        for position, share in enumerate(thresholds)
+    }
+
+
+def _scored(
+    rows: list[_Row], size: int, groups: ArrayLike | None, draws: int, level: float, seed: int
+) -> pd.DataFrame:
+    means = _overall_means(rows)
+    labels = [(row.target, row.metric, row.n) for row in rows]
+    labels += [(OVERALL, name, max(rows[i].n for i in members)) for name, members in means.items()]
+
+    def statistic(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        scores = np.stack([np.asarray(row.score(weights)) for row in rows], axis=-1)
+        overall = [_mean_of_defined(scores[..., members]) for members in means.values()]
+        return np.concatenate([scores, *(mean[..., None] for mean in overall)], axis=-1)
+
+    values = statistic(None) if rows else np.empty(0)
+    low, high = np.full((2, len(values)), np.nan)
+    if draws and rows:
+        low, high = interval_bounds(bootstrap_draws(statistic, size, groups, draws, seed), level)
+    targets, names, counts = zip(*labels, strict=True) if labels else ((), (), ())
+    columns = dict(zip(COLUMNS, (targets, names, values, low, high, counts), strict=True))
+    return pd.DataFrame(columns).astype({"n": "int64"})
+
+
+def _overall_means(rows: list[_Row]) -> dict[str, list[int]]:
+    """Positions of the rows that are averaged, by metric."""
+    members: dict[str, list[int]] = {}
+    ranked = {row.target for row in rows if row.metric == "MAP"}
+    for position, row in enumerate(rows):
+        if row.target in ranked:
+            members.setdefault(row.metric, []).append(position)
+    return members
+
+
+def _mean_of_defined(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis without NaN; NaN where nothing is defined."""
+    defined = np.isfinite(scores)
+    number = defined.sum(axis=-1)
+    total = np.where(defined, scores, 0.0).sum(axis=-1)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _floats(column: pd.Series) -> NDArray[np.float64]:
+    return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _check_same_posts(predictions: pd.DataFrame, truth: pd.DataFrame) -> None:
+    if len(predictions) != len(truth):
+        raise DataError(
+            f"{len(predictions)} predictions for {len(truth)} posts; one for each is needed."
+        )
+    if "post_id" not in predictions or "post_id" not in truth:
+        return
+    differing = np.flatnonzero(predictions["post_id"].to_numpy() != truth["post_id"].to_numpy())
+    if len(differing):
+        raise DataError(
+            "predictions and truth name different posts.",
+            row=int(differing[0]) + 1,
+            field="post_id",
+            fix="Sort both alike.",
+        )
