@@ -1,1 +1,1 @@
-"""TODO"""
+"""Blocks that more than one model uses."""

@@ -1,0 +1,92 @@
+"""Trivial baselines: what a prediction is worth without looking at the post."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from evoked.files import read_json, write_json
+from evoked.models.base import MODEL_FILE, Examples, Model
+from evoked.targets import TARGETS
+from evoked.training.loop import EpochRecord, TrainingSettings
+
+
+class MeanOfTraining(Model):
+    """Predicts the mean of the training posts for every post."""
+
+    name = "mean"
+    description = "trivial: the mean of the training posts"
+    # Column of posts whose groups have their own means.
+    group: ClassVar[str | None] = None
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.means: list[float | None] = []
+        self.group_means: dict[str, list[float | None]] = {}
+
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        values = pd.DataFrame(self._learn_targets(train), columns=list(TARGETS))
+        self.means = _jsonable(values.mean())
+        if self.group is not None:
+            groups = train.posts[self.group].to_numpy()
+            means = values.groupby(groups).mean()  # posts without a group are left out
+            self.group_means = {str(key): _jsonable(row) for key, row in means.iterrows()}
+        return []
+
+    def predict(self, examples: Examples) -> pd.DataFrame:
+        overall = np.array(self.means, dtype=np.float64)
+        table = np.tile(overall, (len(examples), 1))
+        if self.group is not None and self.group_means:
+            known = pd.DataFrame.from_dict(
+                self.group_means, orient="index", columns=list(TARGETS), dtype=np.float64
+            )
+            own = known.reindex(examples.posts[self.group].astype("string")).to_numpy()
+            table = np.where(np.isnan(own), table, own)
+        return self._as_table(table)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(
+            folder / MODEL_FILE,
+            {**self._description(), "means": self.means, "group_means": self.group_means},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        description = read_json(folder / MODEL_FILE)
+        model = cls._from_description(description, folder / MODEL_FILE)
+        model.means = description["means"]
+        model.group_means = description["group_means"]
+        return model
+
+
+class AuthorMean(MeanOfTraining):
+    """Predicts the mean of the author's training posts; the overall mean for a new author."""
+
+    name = "author_mean"
+    description = "trivial: the mean of the author's training posts"
+    group = "author_id"
+
+
+class CategoryMean(MeanOfTraining):
+    """Predicts the mean of the category's training posts; the overall mean for a new one."""
+
+    name = "category_mean"
+    description = "trivial: the mean of the category's training posts"
+    group = "category"
+
+
+def _jsonable(means: pd.Series) -> list[float | None]:
+    return [None if np.isnan(mean) else float(mean) for mean in means]

@@ -1,0 +1,228 @@
+"""What is predicted, from the posts alone.
+
+Emotion targets are valence and arousal on the project's scales. Engagement targets follow ABMF
+(Section 3.2 and Table 5): the rate of each kind of engagement is its count per follower, and a
+model learns the *quantile* of the rate among the training posts, in [0, 1], since rates spread
+over orders of magnitude. :meth:`Targets.restore` leads back to rates and counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.errors import DataError
+from evoked.posts.schema import ENGAGEMENT, SCALES
+
+EMOTION_TARGETS = ("valence", "arousal")
+ENGAGEMENT_TARGETS = ENGAGEMENT
+TARGETS = (*EMOTION_TARGETS, *ENGAGEMENT_TARGETS)
+
+# What a count is divided by, in order of preference; 'none' leaves the count itself.
+_DENOMINATORS = ("followers", "reach", "impressions", "views")
+_KNOTS = 1001
+
+
+def choose_denominator(posts: pd.DataFrame) -> str:
+    """Followers where most posts tell them, else reach, impressions, views, else ``none``."""
+    for name in _DENOMINATORS:
+        if name in posts and (posts[name] > 0).mean() > 0.5:
+            return name
+    return "none"
+
+
+def engagement_rates(posts: pd.DataFrame, denominator: str = "followers") -> pd.DataFrame:
+    """Engagement per follower (or another denominator).
+
+    Parameters
+    ----------
+    posts
+        n posts with any of the columns of :mod:`evoked.posts.schema`.
+    denominator
+        A column of ``posts``, or ``none`` for the counts themselves.
+
+    Returns
+    -------
+    DataFrame
+        (n, 4), columns likes, comments, shares, saves; NaN where the count or the denominator is
+        unknown or the denominator is zero.
+    """
+    if denominator == "none":
+        divisor = pd.Series(1.0, index=posts.index)
+    elif denominator in posts:
+        divisor = pd.to_numeric(posts[denominator]).astype(float)
+    else:
+        divisor = pd.Series(np.nan, index=posts.index)
+    divisor = divisor.where(divisor > 0)
+    return pd.DataFrame(
+        {
+            name: (posts[name].astype(float) if name in posts else np.nan) / divisor
+            for name in ENGAGEMENT
+        },
+        index=posts.index,
+    )
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """Target values of n posts.
+
+    Attributes
+    ----------
+    values
+        float32, (n, targets) in the order of :data:`TARGETS`; NaN where unknown.
+    estimated
+        bool, (n, targets): values that an emotion reader estimated, not people.
+    """
+
+    values: NDArray[np.float32]
+    estimated: NDArray[np.bool_]
+
+    def select(self, rows: NDArray[np.int64]) -> TargetTable:
+        """The table restricted to ``rows``."""
+        return TargetTable(self.values[rows], self.estimated[rows])
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The transformation between posts and target values, fitted on training posts.
+
+    Attributes
+    ----------
+    denominator
+        What counts are divided by.
+    knots
+        Per engagement target, the rates at equally spaced quantiles of the training posts;
+        empty where no training post tells the count.
+    """
+
+    denominator: str
+    knots: dict[str, list[float]] = field(repr=False)
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> Targets:
+        """Learn the denominators and quantiles from training posts.
+
+        Raises
+        ------
+        DataError
+            No post has any target at all.
+        """
+        denominator = choose_denominator(posts)
+        rates = engagement_rates(posts, denominator)
+        knots = {}
+        for name in ENGAGEMENT:
+            known = rates[name].dropna().to_numpy()
+            levels = np.linspace(0, 1, min(_KNOTS, max(len(known), 2)))
+            knots[name] = np.quantile(known, levels).tolist() if len(known) else []
+        has_emotion = any(name in posts and posts[name].notna().any() for name in EMOTION_TARGETS)
+        if not has_emotion and not any(knots.values()):
+            raise DataError(
+                "no training post has a rating (valence, arousal) or a count "
+                f"({', '.join(ENGAGEMENT)}), so there is nothing to learn.",
+                fix="Import the posts with the columns that hold them (--map likes=…).",
+            )
+        return cls(denominator, knots)
+
+    @property
+    def engagement(self) -> list[str]:
+        """The engagement targets that the training posts tell."""
+        return [name for name in ENGAGEMENT if self.knots[name]]
+
+    def rates(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """The posts' own rates, (n, 4)."""
+        return engagement_rates(posts, self.denominator)
+
+    def transform(
+        self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
+    ) -> TargetTable:
+        """Target values of posts.
+
+        Parameters
+        ----------
+        posts
+            n posts.
+        estimates
+            (n, 2) valence and arousal from an emotion reader, for posts without ratings.
+        """
+        columns = []
+        estimated = np.zeros((len(posts), len(TARGETS)), dtype=bool)
+        for position, name in enumerate(EMOTION_TARGETS):
+            low, high = SCALES[name]
+            rated = _numeric(posts, name)
+            if estimates is not None:
+                guess = np.clip(estimates[:, position], low, high)
+                estimated[:, position] = np.isnan(rated) & ~np.isnan(guess)
+                rated = np.where(np.isnan(rated), guess, rated)
+            columns.append(rated)
+        rates = self.rates(posts)
+        columns += [self._quantile(name, rates[name].to_numpy()) for name in ENGAGEMENT]
+        return TargetTable(np.stack(columns, axis=1).astype(np.float32), estimated)
+
+    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+        """Lead predicted target values back to what people read.
+
+        Parameters
+        ----------
+        predicted
+            (n, targets) with columns of :data:`TARGETS`: quantiles for engagement.
+        posts
+            The same n posts, for their denominators.
+
+        Returns
+        -------
+        DataFrame
+            Columns valence and arousal (project scales); per engagement target known to the
+            training posts ``likes_quantile`` [0, 1], ``likes_rate`` (per follower or other
+            denominator) and ``likes`` (expected count; NaN without the denominator).
+        """
+        table = pd.DataFrame(index=predicted.index)
+        for name in EMOTION_TARGETS:
+            table[name] = predicted[name].astype(float)
+        divisor = self._divisor(posts)
+        for name in self.engagement:
+            quantile = predicted[name].astype(float).clip(0, 1)
+            table[f"{name}_quantile"] = quantile
+            levels = np.linspace(0, 1, len(self.knots[name]))
+            table[f"{name}_rate"] = np.interp(quantile, levels, self.knots[name])
+            table[name] = table[f"{name}_rate"].to_numpy() * divisor
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready state."""
+        return {"denominator": self.denominator, "knots": self.knots}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Targets:
+        """Inverse of :meth:`to_dict`."""
+        return cls(state["denominator"], state["knots"])
+
+    def _divisor(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        if self.denominator == "none":
+            return np.ones(len(posts))
+        return _numeric(posts, self.denominator)
+
+    def _quantile(self, name: str, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+        knots = np.asarray(self.knots[name])
+        if not len(knots):
+            return np.full(len(rates), np.nan)
+        # The middle of the ranks that a tied value spans, so that equal rates get equal targets.
+        below = np.searchsorted(knots, rates, side="left")
+        above = np.searchsorted(knots, rates, side="right")
+        steps = (below + above - 1) / 2
+        # Between two knots both ranks agree and lie half a step off: interpolate instead.
+        levels = np.linspace(0, 1, len(knots))
+        between = np.interp(rates, knots, levels) if knots[0] < knots[-1] else levels.mean()
+        tied = above > below
+        quantile = np.where(tied, steps / (len(knots) - 1), between)
+        return np.where(np.isnan(rates), np.nan, np.clip(quantile, 0, 1))
+
+
+def _numeric(posts: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    if name not in posts:
+        return np.full(len(posts), np.nan)
+    return np.array(pd.to_numeric(posts[name]), dtype=np.float64)

@@ -1,0 +1,105 @@
+"""Batches of features and targets, in an order that depends on the seed and the epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from evoked.features.table import Batch, FeatureTable
+from evoked.targets import TargetTable
+
+# Rows and views of one batch.
+_Choice = tuple[NDArray[np.int64], NDArray[np.int64] | None]
+
+
+class EpochBatches(Sampler[_Choice]):
+    """Yields the rows of each batch, shuffled anew in every epoch.
+
+    The order depends on seed and epoch, not on what ran before, so a resumed run sees what an
+    uninterrupted one would have seen.
+
+    Parameters
+    ----------
+    n
+        Number of posts.
+    batch_size
+        Posts per batch. A last batch of a single post is dropped when shuffling.
+    seed
+        Of the order and of the choice of views; None keeps the given order and the first views.
+    views
+        How many cached views of each picture to choose from.
+    """
+
+    def __init__(self, n: int, batch_size: int, seed: int | None = None, views: int = 1) -> None:
+        self.n, self.batch_size, self.seed, self.views = n, batch_size, seed, views
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.n, self.batch_size)
+        drops_last = self.seed is not None and rest == 1 and full > 0
+        return full + (rest > 0 and not drops_last)
+
+    def __iter__(self) -> Iterator[_Choice]:
+        if self.seed is None:
+            order, views = np.arange(self.n), None
+        else:
+            generator = np.random.default_rng([self.seed, self.epoch])
+            order = generator.permutation(self.n)
+            views = generator.integers(self.views, size=self.n) if self.views > 1 else None
+        for batch in range(len(self)):
+            part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+            yield order[part], None if views is None else views[part]
+
+
+class _BatchDataset(Dataset[Batch]):
+    """Takes a whole batch at once, in place of one post at a time."""
+
+    def __init__(self, features: FeatureTable, targets: TargetTable | None, weight: float) -> None:
+        self.features = features
+        self.targets = targets
+        self.estimated_weight = weight
+
+    def __getitem__(self, choice: _Choice) -> Batch:
+        rows, views = choice
+        batch = self.features.take(rows, views)
+        if self.targets is not None:
+            chosen = self.targets.select(rows)
+            known = ~np.isnan(chosen.values)
+            weights = np.where(chosen.estimated, self.estimated_weight, 1.0) * known
+            batch["targets"] = torch.from_numpy(np.nan_to_num(chosen.values))
+            batch["weights"] = torch.from_numpy(weights.astype(np.float32))
+        return batch
+
+
+def loader(
+    features: FeatureTable,
+    targets: TargetTable | None,
+    batches: EpochBatches,
+    *,
+    estimated_weight: float = 1.0,
+    workers: int = 0,
+) -> DataLoader[Batch]:
+    """A loader of whole batches.
+
+    Returns
+    -------
+    DataLoader
+        Batches as :meth:`FeatureTable.take` makes them, with ``targets`` and ``weights`` (b, t)
+        float32 where targets are given: weight 0 where unknown, ``estimated_weight`` where an
+        emotion reader estimated the value.
+    """
+    return DataLoader(
+        _BatchDataset(features, targets, estimated_weight),
+        sampler=batches,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )

@@ -1,0 +1,352 @@
+"""The one training loop: Lightning, with early stopping, exact resume and the best weights kept."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from evoked.errors import EvokedError
+from evoked.features.table import Batch, FeatureTable
+from evoked.files import atomic_path
+from evoked.targets import TargetTable
+from evoked.training.batches import EpochBatches, loader
+
+LAST_CHECKPOINT = "last.ckpt"
+BEST_WEIGHTS = "best.safetensors"
+LOG = "log.csv"
+
+EpochRecord = dict[str, float]
+
+
+class TrainingSettings(BaseModel):
+    """How a network is trained; the defaults are for heads on frozen encoders."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_epochs: int = Field(40, ge=1, description="epochs at most")
+    batch_size: int = Field(32, ge=2, description="posts per step")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="Adam's rate for what is trained from scratch (paper: 3e-5)"
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="Adam's weight decay")
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine", description="of the learning rate, after the warm-up"
+    )
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps that warm up")
+    patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients are added up")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    precision: Literal["auto", "32", "bf16"] = Field(
+        "auto", description="bf16 on a GPU that has it, else 32 bits"
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = Field(0, ge=0, description="processes that load batches")
+    seed: int = 0
+
+
+class Trainable(Protocol):
+    """What the loop asks of a network, besides being a module that maps a batch to (b, t)."""
+
+    def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Scalar loss of predictions, targets and their weights, all (b, t)."""
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Parameters with their learning rates."""
+
+
+def fit_network(
+    network: nn.Module,
+    train: tuple[FeatureTable, TargetTable],
+    validation: tuple[FeatureTable, TargetTable] | None,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    views: int = 1,
+    estimated_weight: float = 1.0,
+    progress: Callable[[EpochRecord], None] | None = None,
+) -> list[EpochRecord]:
+    """Train ``network`` in place and leave it with its best weights.
+
+    Parameters
+    ----------
+    network
+        A module that is :class:`Trainable`.
+    train, validation
+        Features and targets. Without validation posts, or without a known target among them,
+        training runs for all epochs and the last weights stand.
+    settings
+        See :class:`TrainingSettings`.
+    folder
+        Gets log.csv, the last checkpoint and the best weights. A run that was interrupted there
+        goes on from its last finished epoch, and ends as if it had never stopped.
+    views
+        Cached views per picture to choose from in training.
+    estimated_weight
+        Weight of targets that an emotion reader estimated.
+    progress
+        Called after every epoch with its record.
+
+    Returns
+    -------
+    list of dict
+        Per epoch: epoch, train_loss, validation_loss, seconds, samples_per_second.
+
+    Raises
+    ------
+    EvokedError
+        The loss is not finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    features, targets = train
+    batches = EpochBatches(len(features), settings.batch_size, settings.seed, views)
+    recorder = _Recorder(folder, validation, settings.patience, progress, len(features))
+    task = _Task(network, settings, steps=len(batches) // settings.accumulate)
+    last = folder / LAST_CHECKPOINT
+    with _quiet_lightning():
+        trainer = lightning.Trainer(
+            max_epochs=settings.max_epochs,
+            accelerator=settings.device,
+            devices=1,
+            precision=_precision(settings),
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip,
+            callbacks=[recorder],
+            plugins=[_AtomicCheckpoints()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(
+            task,
+            loader(
+                features,
+                targets,
+                batches,
+                estimated_weight=estimated_weight,
+                workers=settings.workers,
+            ),
+            ckpt_path=str(last) if last.is_file() else None,
+            weights_only=True if last.is_file() else None,
+        )
+    best = folder / BEST_WEIGHTS
+    if best.is_file():
+        network.load_state_dict(load_file(best))
+    return recorder.history
+
+
+@torch.inference_mode()
+def predict_network(
+    network: nn.Module, features: FeatureTable, batch_size: int = 256, device: str = "auto"
+) -> NDArray[np.float32]:
+    """Predictions (n, t) of ``network``, a batch at a time."""
+    place = _inference_device(device)
+    network.to(place).eval()
+    parts = [
+        network({name: value.to(place, non_blocking=True) for name, value in batch.items()})
+        .float()
+        .cpu()
+        .numpy()
+        for batch in loader(features, None, EpochBatches(len(features), batch_size))
+    ]
+    network.cpu()
+    return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
+
+
+class _Task(lightning.LightningModule):
+    """The network, its optimiser and its schedule."""
+
+    def __init__(self, network: Any, settings: TrainingSettings, steps: int) -> None:
+        super().__init__()
+        self.network = network
+        self.settings = settings
+        self.steps_per_epoch = max(steps, 1)
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout depends on seed and epoch alone, so that a resumed run repeats an unbroken one.
+        torch.manual_seed(self.settings.seed * 100_003 + self.current_epoch)
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        predicted = self.network(batch)
+        return self.network.criterion(predicted.float(), batch["targets"], batch["weights"])
+
+    def configure_optimizers(self) -> Any:
+        settings = self.settings
+        optimizer = torch.optim.Adam(
+            self.network.parameter_groups(settings.learning_rate),
+            weight_decay=settings.weight_decay,
+        )
+        total = settings.max_epochs * self.steps_per_epoch
+        warmup = settings.warmup * total
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            if settings.schedule == "constant":
+                return 1.0
+            return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, step / total))) / 2
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+class _Recorder(Callback):
+    """Validates after each epoch, keeps the best weights and the last state, stops in time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        validation: tuple[FeatureTable, TargetTable] | None,
+        patience: int,
+        progress: Callable[[EpochRecord], None] | None,
+        samples: int,
+    ) -> None:
+        self.folder = folder
+        self.validation = validation
+        self.patience = patience
+        self.progress = progress
+        self.samples = samples
+        self.history: list[EpochRecord] = []
+        self._losses: list[Tensor] = []
+        self._started = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = state_dict["history"]
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        # A run that had stopped early and is started again has nothing left to do.
+        trainer.should_stop = self._out_of_patience()
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self._losses = []
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._losses.append(outputs["loss"].detach())
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: _Task) -> None:
+        seconds = time.perf_counter() - self._started
+        train_loss = float(torch.stack(self._losses).mean()) if self._losses else float("nan")
+        if not np.isfinite(train_loss):
+            raise EvokedError(
+                f"the training loss became {train_loss} in epoch {trainer.current_epoch + 1}. "
+                "Lower the learning rate, or look for targets that are not numbers."
+            )
+        best = self._best()
+        record = {
+            "epoch": trainer.current_epoch + 1,
+            "train_loss": train_loss,
+            "validation_loss": self._validate(pl_module.network),
+            "seconds": seconds,
+            "samples_per_second": self.samples / seconds,
+        }
+        self.history.append(record)
+        if not record["validation_loss"] >= best:  # also true when there is no validation
+            with atomic_path(self.folder / BEST_WEIGHTS) as path:
+                save_file(_plain_state(pl_module.network), path)
+        with atomic_path(self.folder / LOG) as path:
+            pd.DataFrame(self.history).to_csv(path, index=False)
+        trainer.save_checkpoint(self.folder / LAST_CHECKPOINT)
+        trainer.should_stop = self._out_of_patience()
+        if self.progress is not None:
+            self.progress(record)
+
+    def _best(self) -> float:
+        known = [r["validation_loss"] for r in self.history if np.isfinite(r["validation_loss"])]
+        return min(known, default=float("inf"))
+
+    def _out_of_patience(self) -> bool:
+        losses = [record["validation_loss"] for record in self.history]
+        if not losses or not np.isfinite(losses).all():
+            return False
+        return len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+
+    @torch.inference_mode()
+    def _validate(self, network: Any) -> float:
+        """Loss over all validation posts at once, so that CCC is not an average over batches."""
+        if self.validation is None:
+            return float("nan")
+        features, targets = self.validation
+        if not len(features) or not np.isfinite(targets.values).any():
+            return float("nan")
+        device = next(network.parameters()).device
+        network.eval()
+        predicted, truth, weights = [], [], []
+        for batch in loader(features, targets, EpochBatches(len(features), 256)):
+            on_device = {name: value.to(device) for name, value in batch.items()}
+            predicted.append(network(on_device).float())
+            truth.append(on_device["targets"])
+            weights.append(on_device["weights"])
+        network.train()
+        loss = network.criterion(torch.cat(predicted), torch.cat(truth), torch.cat(weights))
+        return float(loss)
+
+
+class _AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that a kill never leaves half."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        with atomic_path(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def _plain_state(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+
+
+def _precision(settings: TrainingSettings) -> Any:
+    on_gpu = settings.device != "cpu" and torch.cuda.is_available()
+    wanted = settings.precision
+    if wanted == "auto":
+        wanted = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "32"
+    return "bf16-mixed" if wanted == "bf16" else "32-true"
+
+
+def _inference_device(device: str) -> torch.device:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+class _quiet_lightning(warnings.catch_warnings):  # noqa: N801 - a context manager
+    """Silences Lightning's start-up lines and its advice on workers, for the time of a fit."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", message=".*(does not have many workers|lr_scheduler).*")
+        for name in (
+            "lightning.pytorch",
+            "lightning.fabric",
+            "lightning.pytorch.utilities.rank_zero",
+        ):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return entered
