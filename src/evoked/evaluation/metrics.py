@@ -57,8 +57,10 @@ def known_posts(*arrays: ArrayLike) -> NDArray[np.bool_]:
             f"truth and prediction have different lengths: {sorted(lengths)}.",
             fix="Give both for the same posts in the same order.",
         )
-    finite = [np.isfinite(value).all(axis=tuple(range(1, value.ndim))) for value in values]
-    return np.logical_and.reduce(finite)
+    known = np.ones(lengths.pop(), dtype=bool)
+    for value in values:
+        known &= np.isfinite(value).all(axis=tuple(range(1, value.ndim)))
+    return known
 
 
 def mean_absolute_error(
@@ -331,7 +333,10 @@ class _Ranking:
 
     def per_tie(self, values: Floats) -> Floats:
         """Sums over each tie: (draws, n) to (draws, ties)."""
-        return np.add.reduceat(values[:, self.order], self.tie_starts, axis=1)
+        ordered = np.take(values, self.order, axis=1)
+        if len(self.tie_starts) == len(self.order):
+            return ordered
+        return np.add.reduceat(ordered, self.tie_starts, axis=1)
 
     def per_query(self, ties: Floats) -> Floats:
         """Sums over each query: (draws, ties) to (draws, queries)."""
@@ -340,8 +345,10 @@ class _Ranking:
     def running(self, ties: Floats) -> Floats:
         """Sums from a query's first tie to each of its ties, both included; (draws, ties)."""
         total = np.cumsum(ties, axis=1)
-        before_query = (total - ties)[:, self.query_starts]
-        return total - before_query[:, self.query_of_tie]
+        if len(self.query_starts) <= 1:
+            return total
+        before_query = np.take(total - ties, self.query_starts, axis=1)
+        return total - np.take(before_query, self.query_of_tie, axis=1)
 
 
 def _discounted_gain(gains: Floats, ranking: _Ranking, counts: Floats, k: int) -> Floats:
@@ -350,7 +357,8 @@ def _discounted_gain(gains: Floats, ranking: _Ranking, counts: Floats, k: int) -
     size = ranking.per_tie(counts)
     last = ranking.running(size)
     to_last, to_first = (
-        discount_of_first[np.minimum(rank, k).astype(np.int64)] for rank in (last, last - size)
+        np.take(discount_of_first, rank.astype(np.int64), mode="clip")
+        for rank in (last, last - size)
     )
     mean_discount = _ratio(to_last - to_first, size, otherwise=0.0)
     return ranking.per_query(ranking.per_tie(counts * gains) * mean_discount)
@@ -416,12 +424,11 @@ def _mean_ranks(values: Floats, counts: Floats) -> Floats:
     ranking = _Ranking(-values, np.zeros(len(values), dtype=np.int64))
     size = ranking.per_tie(counts)
     tie_rank = ranking.running(size) - (size - 1) / 2
-    tie_of_post = np.repeat(
+    tie_of_post = np.empty(len(values), dtype=np.int64)
+    tie_of_post[ranking.order] = np.repeat(
         np.arange(len(ranking.tie_starts)), np.diff(ranking.tie_starts, append=len(values))
     )
-    ranks = np.empty_like(counts)
-    ranks[:, ranking.order] = tie_rank[:, tie_of_post]
-    return ranks
+    return np.take(tie_rank, tie_of_post, axis=1)
 
 
 def _codes(groups: ArrayLike) -> NDArray[np.int64]:
@@ -438,4 +445,4 @@ def _ratio(numerator: Floats, denominator: Floats, otherwise: float = np.nan) ->
 
 
 def _shaped(scores: Floats, weights: ArrayLike | None) -> Score:
-    return scores if np.ndim(weights) == 2 else float(scores[0])
+    return scores if weights is not None and np.ndim(weights) == 2 else float(scores[0])

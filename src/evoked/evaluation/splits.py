@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -183,7 +184,7 @@ def leave_one_author_out(
     first_rows = np.unique(units.codes, return_index=True)[1][-len(units.sizes) :]
     for code in sorted(range(len(units.sizes)), key=lambda unit: str(names[first_rows[unit]])):
         reason = f"Leave one author out: {names[first_rows[code]]}."
-        yield _held_out(units, code, code + 1, validation, "author", reason)
+        yield _held_out(units, (code, code + 1), validation, "author", reason)
 
 
 def k_fold(
@@ -226,8 +227,8 @@ def k_fold(
     bounds = _cut(units.sizes, (1 / spans,) * spans, kind)
     # The first span has nothing before it to learn from.
     tested = bounds[1:] if kind == "time" else bounds
-    for fold, (start, stop) in enumerate(tested, start=1):
-        yield _held_out(units, start, stop, validation, kind, f"Fold {fold} of {k}, by {kind}.")
+    for fold, span in enumerate(tested, start=1):
+        yield _held_out(units, span, validation, kind, f"Fold {fold} of {k}, by {kind}.")
 
 
 class _Units(NamedTuple):
@@ -289,7 +290,7 @@ def _cut(sizes: Rows, fractions: tuple[float, ...], kind: str) -> list[tuple[int
     # A last part without a fraction must not get what rounding left over.
     if not needed[-1]:
         bounds[-2] = bounds[-1]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(pairwise(bounds))
 
 
 def _parts(codes: Rows, bounds: list[tuple[int, int]]) -> list[Rows]:
@@ -297,9 +298,10 @@ def _parts(codes: Rows, bounds: list[tuple[int, int]]) -> list[Rows]:
 
 
 def _held_out(
-    units: _Units, start: int, stop: int, validation: float, kind: str, reason: str
+    units: _Units, tested: tuple[int, int], validation: float, kind: str, reason: str
 ) -> Split:
-    """Units ``start`` … ``stop`` are the test part, the others (by time: those before) the rest."""
+    """The units of a span are the test part, the others (by time: those before it) the rest."""
+    start, stop = tested
     rest = np.arange(len(units.sizes))
     rest = rest[(rest < start) | ((rest >= stop) & (kind != "time"))]
     share = validation if len(rest) > 1 else 0.0

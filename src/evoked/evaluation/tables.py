@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,13 @@ _AGREEMENT = {
 }
 _COUNT_METRICS = ("R2", "Spearman", "MAE")
 _NDCG_RANKS = (5, 10)
+
+
+class _Resampling(NamedTuple):
+    groups: ArrayLike | None
+    draws: int
+    level: float
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -101,13 +109,14 @@ def evaluate_predictions(
     rows: list[_Row] = []
     for target in EMOTION_TARGETS:
         if target in shared:
-            rows += _agreement_rows(target, truth[target], predictions[target], tuple(_AGREEMENT))
+            known, guessed = _floats(truth[target]), _floats(predictions[target])
+            rows += _agreement_rows(target, known, guessed, tuple(_AGREEMENT))
     for target in RATE_TARGETS:
         if target in shared:
             cuts = _relevance_cuts(target, train_rates, thresholds)
             rows += _ranking_rows(target, truth[target], predictions[target], queries, cuts)
     rows = [row for row in rows if row.n]
-    return _scored(rows, len(truth), groups, draws, level, seed)
+    return _scored(rows, len(truth), _Resampling(groups, draws, level, seed))
 
 
 def evaluate_counts(
@@ -144,12 +153,11 @@ def evaluate_counts(
     for target in ENGAGEMENT:
         if target in predictions and target in truth:
             known, guessed = (
-                np.log1p(table[target].astype("float64").clip(lower=0))
-                for table in (truth, predictions)
+                np.log1p(np.maximum(_floats(table[target]), 0.0)) for table in (truth, predictions)
             )
             rows += _agreement_rows(target, known, guessed, _COUNT_METRICS)
     rows = [row for row in rows if row.n]
-    return _scored(rows, len(truth), groups, draws, level, seed)
+    return _scored(rows, len(truth), _Resampling(groups, draws, level, seed))
 
 
 def comparison_table(
@@ -198,11 +206,13 @@ def _as_wide_row(table: pd.DataFrame) -> dict[str, float | int]:
 
 
 def _agreement_rows(
-    target: str, truth: pd.Series, prediction: pd.Series, names: Sequence[str]
+    target: str,
+    truth: NDArray[np.float64],
+    prediction: NDArray[np.float64],
+    names: Sequence[str],
 ) -> list[_Row]:
-    known, guessed = _floats(truth), _floats(prediction)
-    n = int(metrics.known_posts(known, guessed).sum())
-    return [_Row(target, name, n, partial(_AGREEMENT[name], known, guessed)) for name in names]
+    n = int(metrics.known_posts(truth, prediction).sum())
+    return [_Row(target, name, n, partial(_AGREEMENT[name], truth, prediction)) for name in names]
 
 
 def _ranking_rows(
@@ -265,9 +275,7 @@ def _relevance_cuts(
     }
 
 
-def _scored(
-    rows: list[_Row], size: int, groups: ArrayLike | None, draws: int, level: float, seed: int
-) -> pd.DataFrame:
+def _scored(rows: list[_Row], size: int, resampling: _Resampling) -> pd.DataFrame:
     means = _overall_means(rows)
     labels = [(row.target, row.metric, row.n) for row in rows]
     labels += [(OVERALL, name, max(rows[i].n for i in members)) for name, members in means.items()]
@@ -279,8 +287,9 @@ def _scored(
 
     values = statistic(None) if rows else np.empty(0)
     low, high = np.full((2, len(values)), np.nan)
-    if draws and rows:
-        low, high = interval_bounds(bootstrap_draws(statistic, size, groups, draws, seed), level)
+    if resampling.draws and rows:
+        groups, number, level, seed = resampling
+        low, high = interval_bounds(bootstrap_draws(statistic, size, groups, number, seed), level)
     targets, names, counts = zip(*labels, strict=True) if labels else ((), (), ())
     columns = dict(zip(COLUMNS, (targets, names, values, low, high, counts), strict=True))
     return pd.DataFrame(columns).astype({"n": "int64"})
