@@ -32,8 +32,7 @@ RANKING = [metrics.average_precision, metrics.roc_auc]
 
 # Few distinct values: ties are the hard part.
 tied = st.integers(-4, 4).map(float)
-settings.register_profile("evoked", deadline=None, max_examples=60)
-settings.load_profile("evoked")
+unhurried = settings(deadline=None, max_examples=60)
 
 
 @st.composite
@@ -58,6 +57,7 @@ def varied(values: np.ndarray) -> bool:
     return np.ptp(values) > 0
 
 
+@unhurried
 @given(pairs())
 def test_agreement_equals_scipy_and_sklearn(pair: tuple) -> None:
     truth, prediction = pair
@@ -75,6 +75,7 @@ def test_agreement_equals_scipy_and_sklearn(pair: tuple) -> None:
         )
 
 
+@unhurried
 @given(pairs(st.floats(-1e3, 1e3, width=32)))
 def test_ccc_follows_its_definition(pair: tuple) -> None:
     truth, prediction = pair
@@ -104,6 +105,7 @@ def test_ccc_by_hand() -> None:
     assert metrics.concordance_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
 
 
+@unhurried
 @given(rankings())
 def test_ranking_equals_sklearn(ranking: tuple) -> None:
     relevance, scores, groups = ranking
@@ -124,6 +126,7 @@ def test_ranking_equals_sklearn(ranking: tuple) -> None:
     assert mean.left_out == len(np.unique(groups)) - len(by_query)
 
 
+@unhurried
 @given(pairs(st.integers(0, 5).map(float)), st.integers(1, 40))
 def test_ndcg_equals_sklearn(pair: tuple, k: int) -> None:
     gains, scores = pair
@@ -183,6 +186,7 @@ def test_modal_relevance_score_is_the_mean_cosine() -> None:
 
 
 @pytest.mark.parametrize("metric", [*AGREEMENT, *RANKING])
+@unhurried
 @given(data=st.data())
 def test_weights_stand_for_repeated_posts(metric, data: st.DataObject) -> None:
     relevance, scores, _ = data.draw(rankings())
@@ -194,6 +198,7 @@ def test_weights_stand_for_repeated_posts(metric, data: st.DataObject) -> None:
     np.testing.assert_allclose(weighted, repeated, atol=1e-9)
 
 
+@unhurried
 @given(ranking=rankings(), data=st.data())
 def test_weights_stand_for_repeated_posts_in_groups(ranking: tuple, data: st.DataObject) -> None:
     relevance, scores, groups = ranking
