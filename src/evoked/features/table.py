@@ -151,6 +151,14 @@ class FeatureTable:
         """Vector size or token channels of every feature."""
         return {name: column.width for name, column in self.columns.items()}
 
+    @property
+    def lengths(self) -> NDArray[np.int64] | None:
+        """Tokens per post of the first feature of varying length, (n,), or None."""
+        for column in self.columns.values():
+            if isinstance(column, RaggedColumn):
+                return column.lengths
+        return None
+
     def take(self, rows: ArrayLike, view: ArrayLike | None = None) -> Batch:
         """Tensors of the posts at ``rows``.
 

@@ -16,16 +16,13 @@ class ScaledDotProductAttention(nn.Module):
         Channels of queries, keys and values.
     heads
         Number of heads; must divide ``width``.
-    dropout
-        Share of attention weights dropped in training.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.1) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
         self.heads = heads
-        self.dropout = dropout
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
@@ -58,9 +55,7 @@ class ScaledDotProductAttention(nn.Module):
             per_head = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
             attended, weights = per_head @ v, per_head.mean(dim=1)
         else:
-            attended = functional.scaled_dot_product_attention(
-                q, k, v, attn_mask=visible, dropout_p=self.dropout if self.training else 0.0
-            )
+            attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
         return self.output(attended.transpose(1, 2).flatten(2)), weights
 
     def _split(self, states: Tensor) -> Tensor:
@@ -72,10 +67,13 @@ class AttentionBlock(nn.Module):
 
     Parameters
     ----------
-    width, heads, dropout
+    width, heads
         As in :class:`ScaledDotProductAttention`.
     activation
-        Of the feed-forward network, four times as wide as the block.
+        Of the feed-forward network, twice as wide as the block.
+    dropout
+        Of what each half adds. (Dropping single attention weights as well took a third of the
+        training time on a processor and gained nothing.)
     """
 
     def __init__(
@@ -84,13 +82,12 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.query_norm = nn.LayerNorm(width)
         self.key_norm = nn.LayerNorm(width)
-        self.attention = ScaledDotProductAttention(width, heads, dropout)
+        self.attention = ScaledDotProductAttention(width, heads)
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, 4 * width),
+            nn.Linear(width, 2 * width),
             activation(),
-            nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
+            nn.Linear(2 * width, width),
         )
         self.dropout = nn.Dropout(dropout)
 

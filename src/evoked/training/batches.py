@@ -15,6 +15,8 @@ from evoked.targets import TargetTable
 # Rows and views of one batch.
 _Choice = tuple[NDArray[np.int64], NDArray[np.int64] | None]
 
+_BATCHES_PER_STRETCH = 16
+
 
 class EpochBatches(Sampler[_Choice]):
     """Yields the rows of each batch, shuffled anew in every epoch.
@@ -32,10 +34,21 @@ class EpochBatches(Sampler[_Choice]):
         Of the order and of the choice of views; None keeps the given order and the first views.
     views
         How many cached views of each picture to choose from.
+    lengths
+        Tokens per post, (n,): when shuffling, posts of like length share a batch, so that little
+        of it is padding.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int | None = None, views: int = 1) -> None:
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        seed: int | None = None,
+        views: int = 1,
+        lengths: NDArray[np.int64] | None = None,
+    ) -> None:
         self.n, self.batch_size, self.seed, self.views = n, batch_size, seed, views
+        self.lengths = lengths
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -48,15 +61,22 @@ class EpochBatches(Sampler[_Choice]):
         return full + (rest > 0 and not drops_last)
 
     def __iter__(self) -> Iterator[_Choice]:
-        if self.seed is None:
-            order, views = np.arange(self.n), None
-        else:
+        order, views, batches = np.arange(self.n), None, np.arange(len(self))
+        if self.seed is not None:
             generator = np.random.default_rng([self.seed, self.epoch])
-            order = generator.permutation(self.n)
+            order = self._group_by_length(generator.permutation(self.n))
             views = generator.integers(self.views, size=self.n) if self.views > 1 else None
-        for batch in range(len(self)):
+            generator.shuffle(batches)
+        for batch in batches:
             part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
             yield order[part], None if views is None else views[part]
+
+    def _group_by_length(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sort by length within stretches of a random order, so that batches stay random."""
+        if self.lengths is None:
+            return order
+        stretch = np.arange(self.n) // (_BATCHES_PER_STRETCH * self.batch_size)
+        return order[np.lexsort((self.lengths[order], stretch))]
 
 
 class _BatchDataset(Dataset[Batch]):

@@ -114,7 +114,9 @@ def fit_network(
     """
     folder.mkdir(parents=True, exist_ok=True)
     features, targets = train
-    batches = EpochBatches(len(features), settings.batch_size, settings.seed, views)
+    batches = EpochBatches(
+        len(features), settings.batch_size, settings.seed, views, features.lengths
+    )
     recorder = _Recorder(folder, validation, settings.patience, progress, len(features))
     task = _Task(network, settings, steps=len(batches) // settings.accumulate)
     last = folder / LAST_CHECKPOINT

@@ -1,0 +1,24 @@
+# Everything runs in .venv, which the first target to need it makes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[all,dev]'
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/evoked demo demo
+
+test: lint
+	$(BIN)/python -m pytest -n auto
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

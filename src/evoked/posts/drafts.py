@@ -1,0 +1,104 @@
+"""Posts that are not published yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from evoked.errors import DataError
+from evoked.posts.readers.values import hashtags_in, mentions_in
+from evoked.posts.schema import MAX_CAPTION_CHARACTERS, MAX_COUNT, POSTS
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A post to be scored before it is published; anything may be left out.
+
+    Attributes
+    ----------
+    image
+        Path or bytes of the cover picture.
+    caption
+        The text, hashtags included.
+    hashtags
+        Without '#'; taken from the caption when left out.
+    author
+        An author of the training posts, whose earlier posts then count; a new one otherwise.
+    category, followers, following, author_posts, paid
+        As in :mod:`evoked.posts.schema`.
+    posted_at
+        When it is to appear; without a time zone, UTC is meant.
+    """
+
+    image: Path | str | bytes | None = None
+    caption: str | None = None
+    hashtags: Sequence[str] | None = None
+    author: str | None = None
+    category: str | None = None
+    followers: int | None = None
+    following: int | None = None
+    author_posts: int | None = None
+    paid: bool | None = None
+    posted_at: datetime | None = None
+    name: str | None = field(default=None, kw_only=True)
+
+
+def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
+    """Drafts as a posts table, (n, columns of the schema), and their pictures.
+
+    Raises
+    ------
+    DataError
+        A count that is negative or beyond any account, or a caption beyond any network's bound.
+    """
+    rows = [_row(number, draft) for number, draft in enumerate(drafts, start=1)]
+    frame = pa.Table.from_pylist(rows, schema=POSTS).to_pandas()
+    for name in ("hashtags", "mentions", "images"):
+        frame[name] = [[] if value is None else list(value) for value in frame[name]]
+    images = [
+        Path(draft.image) if isinstance(draft.image, str) else draft.image for draft in drafts
+    ]
+    return frame, images
+
+
+def _row(number: int, draft: Draft) -> dict[str, object]:
+    for name in ("followers", "following", "author_posts"):
+        count = getattr(draft, name)
+        if count is not None and not 0 <= count <= MAX_COUNT:
+            raise DataError(
+                f"{count} is not a number of people or posts.",
+                row=number,
+                field=name,
+                fix=f"Give one from 0 to {MAX_COUNT}, or leave it out.",
+            )
+    caption = draft.caption
+    if caption is not None and len(caption) > MAX_CAPTION_CHARACTERS:
+        raise DataError(
+            f"{len(caption)} characters; at most {MAX_CAPTION_CHARACTERS} are read.",
+            row=number,
+            field="caption",
+        )
+    when = draft.posted_at
+    if when is not None and when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    tags = draft.hashtags if draft.hashtags is not None else hashtags_in(caption or "")
+    return {
+        "post_id": draft.name or f"draft-{number}",
+        "author_id": draft.author,
+        "posted_at": when,
+        "caption": caption,
+        "hashtags": [tag.lstrip("#") for tag in tags],
+        "mentions": mentions_in(caption or ""),
+        "images": ["cover"] if draft.image is not None else [],
+        "media_type": "image" if draft.image is not None else "text",
+        "category": draft.category,
+        "followers": draft.followers,
+        "following": draft.following,
+        "author_posts": draft.author_posts,
+        "paid": draft.paid,
+    }

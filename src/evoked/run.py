@@ -1,0 +1,496 @@
+"""A run: posts go in, a trained model comes out as a folder that can be handed on.
+
+::
+
+    my_run/
+        README.md             model card
+        run.json              data, split, seed, versions: what is needed to repeat the run
+        model.json            the model's settings
+        weights.safetensors   its weights
+        features.json …       the encoders and what was fitted on the training posts
+        targets.json          how rates become targets and back
+        metrics.json          scores on the test posts, trivial baselines beside them
+        split.parquet         which post was in which part
+        predictions.parquet   of the test posts
+        history.parquet       what earlier posts of each author got, for drafts
+        baselines/            the trivial baselines
+        training/             log.csv and the last checkpoint
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+import evoked
+from evoked.card import model_card
+from evoked.errors import DataError, SettingsError
+from evoked.evaluation.splits import Split, choose_split
+from evoked.evaluation.tables import evaluate_counts, evaluate_predictions
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
+from evoked.features.extract import ImageSource, Problem
+from evoked.features.pipeline import FeaturePipeline
+from evoked.files import atomic_path, read_json, write_json, write_text
+from evoked.models import TRIVIAL_BASELINES, Examples, Model, load_model, model_class
+from evoked.posts.dataset import PostDataset
+from evoked.posts.drafts import Draft, as_posts
+from evoked.posts.schema import ENGAGEMENT, SPLITS
+from evoked.targets import EMOTION_TARGETS, Targets
+from evoked.training.loop import EpochRecord, TrainingSettings
+
+RUN_FILE = "run.json"
+_HISTORY_COLUMNS = ["post_id", "author_id", "posted_at", "followers", *ENGAGEMENT]
+# Fewer test posts than this would make scores that say nothing.
+_SMALL_TEST = 30
+
+
+@dataclass
+class Progress:
+    """What a caller wants to hear of while a run goes on; each is optional."""
+
+    stage: Callable[[str, int, int], None] | None = None
+    epoch: Callable[[EpochRecord], None] | None = None
+    note: Callable[[str], None] = field(default=lambda text: None)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a run and of the trivial baselines on the same posts.
+
+    Attributes
+    ----------
+    table
+        Tidy: model, target, metric, value, low, high (95 % bootstrap interval), n.
+    predictions
+        The run's predictions, one row per post.
+    truth
+        What the posts really got: valence, arousal, rates and counts.
+    split
+        How the posts came to be test posts.
+    excluded
+        Posts left out because the run had learned from them.
+    """
+
+    table: pd.DataFrame
+    predictions: pd.DataFrame
+    truth: pd.DataFrame
+    split: str
+    excluded: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready scores."""
+        rows = self.table.astype(object).where(self.table.notna(), None)
+        return {
+            "posts": len(self.predictions),
+            "excluded": self.excluded,
+            "split": self.split,
+            "scores": rows.to_dict(orient="records"),
+        }
+
+
+class Run:
+    """A trained model with everything that leads from posts to its predictions.
+
+    Examples
+    --------
+    >>> run = evoked.train(evoked.open("my_posts"), out="my_run")        # doctest: +SKIP
+    >>> run.predict([evoked.Draft(image="draft.jpg", caption="Hello")])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: Model,
+        pipeline: FeaturePipeline,
+        targets: Targets,
+        description: dict[str, Any],
+        history: pd.DataFrame,
+        parts: pd.DataFrame,
+        cache: FeatureCache | None = None,
+    ) -> None:
+        self.folder = folder
+        self.model = model
+        self.pipeline = pipeline
+        self.targets = targets
+        self.description = description
+        self.history = history
+        self.parts = parts
+        self.cache = cache
+
+    @classmethod
+    def load(cls, folder: Path | str, cache: FeatureCache | None = None) -> Run:
+        """Load a run's folder; nothing in it is executed.
+
+        Raises
+        ------
+        DataError
+            The folder holds no finished run.
+        """
+        folder = Path(folder)
+        if not (folder / RUN_FILE).is_file():
+            raise DataError(
+                "not a finished run: there is no run.json in it.",
+                file=folder,
+                fix="Make one with 'evoked train', or start the same command again to finish it.",
+            )
+        return cls(
+            folder,
+            load_model(folder),
+            FeaturePipeline.load(folder),
+            Targets.from_dict(read_json(folder / "targets.json")),
+            read_json(folder / RUN_FILE),
+            pd.read_parquet(folder / "history.parquet"),
+            pd.read_parquet(folder / "split.parquet"),
+            cache,
+        )
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The scores that were measured when the run was made."""
+        scores: dict[str, Any] = read_json(self.folder / "metrics.json")
+        return scores
+
+    @property
+    def estimated(self) -> bool:
+        """Whether valence and arousal were learned from an emotion reader's estimates."""
+        return bool(self.description["estimated_emotions"])
+
+    def examples(
+        self,
+        posts: pd.DataFrame,
+        images: Sequence[ImageSource],
+        progress: Progress | None = None,
+    ) -> tuple[Examples, list[Problem]]:
+        """Features of posts as the model reads them, the authors' earlier posts included."""
+        others = self.history[~self.history["post_id"].isin(posts["post_id"])]
+        features, problems = self.pipeline.transform(
+            posts,
+            images,
+            history=others,
+            cache=self.cache,
+            progress=None if progress is None else progress.stage,
+        )
+        return Examples(posts, features), problems
+
+    def predict(
+        self,
+        posts: PostDataset | Sequence[Draft],
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """Predict what posts evoke.
+
+        Parameters
+        ----------
+        posts
+            A dataset, or drafts.
+
+        Returns
+        -------
+        DataFrame
+            A row per post: post_id, valence [-4, 4], arousal [0, 8], per engagement metric the
+            quantile among the training posts, the rate and the expected count (see
+            :meth:`evoked.targets.Targets.restore`), and ``problem``: what could not be read.
+        """
+        if isinstance(posts, PostDataset):
+            frame, images = posts.posts, posts.cover_paths()
+        else:
+            frame, images = as_posts(posts)
+        examples, problems = self.examples(frame, images, progress)
+        return self._table(examples, problems)
+
+    def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
+        """Score the run on posts that it has not learned from, beside the trivial baselines.
+
+        Raises
+        ------
+        DataError
+            The run has learned from all of the posts.
+        """
+        learned = self.parts.loc[self.parts["part"] != "test", "post_id"]
+        fresh = ~dataset.posts["post_id"].isin(learned).to_numpy()
+        if not fresh.any():
+            raise DataError(
+                f"the run has learned from all {len(dataset)} posts.",
+                file=dataset.folder,
+                fix="Evaluate on other posts.",
+            )
+        chosen = dataset.select(fresh)
+        examples, problems = self.examples(chosen.posts, chosen.cover_paths(), progress)
+        tested = self.parts.loc[self.parts["part"] == "test", "post_id"]
+        same = chosen.posts["post_id"].isin(tested).all()
+        split = self.description["split"]["reason"] if same else "posts new to the run"
+        return self._score(examples, problems, split, int((~fresh).sum()))
+
+    def _table(self, examples: Examples, problems: Sequence[Problem]) -> pd.DataFrame:
+        table = self.targets.restore(self.model.predict(examples), examples.posts)
+        table.insert(0, "post_id", examples.posts["post_id"].to_numpy())
+        messages = {problem.post_id: problem.message for problem in problems}
+        table["problem"] = [messages.get(name) for name in table["post_id"]]
+        return table
+
+    def _score(
+        self, examples: Examples, problems: Sequence[Problem], split: str, excluded: int
+    ) -> Evaluation:
+        posts = examples.posts
+        predictions = self._table(examples, problems)
+        truth = self._truth(posts)
+        categories = posts["category"].fillna("none") if posts["category"].notna().any() else None
+        train_rates = pd.DataFrame(
+            {f"{name}_rate": pd.Series(self.targets.knots[name]) for name in ENGAGEMENT}
+        )
+        tables = []
+        for name, predicted in {
+            self.model.name: predictions,
+            **{
+                baseline.name: self.targets.restore(baseline.predict(examples), posts)
+                for baseline in self._baselines()
+            },
+        }.items():
+            scores = evaluate_predictions(predicted, truth, categories, train_rates)
+            counts = evaluate_counts(predicted, truth)
+            counts["metric"] = counts["metric"] + " of log count"
+            both = pd.concat([scores, counts], ignore_index=True)
+            both.insert(0, "model", name)
+            tables.append(both)
+        return Evaluation(pd.concat(tables, ignore_index=True), predictions, truth, split, excluded)
+
+    def _truth(self, posts: pd.DataFrame) -> pd.DataFrame:
+        rates = self.targets.rates(posts).add_suffix("_rate")
+        counts = posts[list(ENGAGEMENT)].astype(float)
+        # Only what people rated counts as truth; estimates never do.
+        emotions = posts[list(EMOTION_TARGETS)].astype(float)
+        return pd.concat([posts[["post_id"]], emotions, rates, counts], axis=1)
+
+    def _baselines(self) -> list[Model]:
+        return [load_model(self.folder / "baselines" / kind.name) for kind in TRIVIAL_BASELINES]
+
+
+def train(
+    dataset: PostDataset,
+    model: str = "abmf",
+    out: Path | str = "run",
+    *,
+    model_settings: dict[str, Any] | None = None,
+    features: FeatureSettings | None = None,
+    training: TrainingSettings | None = None,
+    split: str | Split | None = None,
+    estimate: bool = True,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a model on posts, score it on held-out ones, and save it all.
+
+    Started again with the same arguments after an interruption, it goes on where it stopped.
+
+    Parameters
+    ----------
+    dataset
+        The posts.
+    model
+        A name that ``evoked models`` prints.
+    out
+        Folder of the run.
+    model_settings
+        Settings of the model by name; the others keep their defaults.
+    features, training
+        Encoders, and how to train.
+    split
+        ``random``, ``author``, ``time``, ``column``, or a split made by hand; by default the one
+        that fits the posts, with its reason in ``run.description``.
+    estimate
+        Let the emotion reader estimate valence and arousal of posts that nobody rated.
+    cache
+        Where extracted features are kept; the user's cache folder by default.
+    progress
+        Whom to tell how far it is.
+
+    Raises
+    ------
+    DataError
+        Too few posts, or none with a target.
+    SettingsError
+        An unknown model or setting, or ``out`` holds another run.
+    """
+    progress = progress or Progress()
+    training = training or TrainingSettings()
+    features = features or FeatureSettings()
+    out = Path(out)
+    kind = model_class(model)
+    built = kind(_settings(kind, model_settings), features)
+    posts = dataset.posts
+    if split is None or isinstance(split, str):
+        split = choose_split(posts, split, training.seed)
+    progress.note(split.reason)
+    plan = _plan(dataset, built, features, training, split, estimate)
+    _claim(out, plan)
+
+    train_posts = posts.iloc[split.train]
+    targets = Targets.fit(train_posts)
+    pipeline = FeaturePipeline(built.features, features).fit(train_posts, training.seed)
+    table, problems = pipeline.transform(
+        posts, dataset.cover_paths(), cache=cache, progress=progress.stage
+    )
+    if problems:
+        progress.note(
+            f"{len(problems)} pictures could not be read; their posts count as imageless."
+        )
+    estimates = _estimates(dataset, features, cache, progress) if estimate else None
+    examples = Examples(posts, table, targets.transform(posts, estimates))
+    assert examples.targets is not None
+    guessed = bool(examples.targets.estimated[split.train].any())
+    if guessed:
+        progress.note("Valence and arousal of unrated posts are estimated by the emotion reader.")
+
+    parts = {name: examples.select(getattr(split, name)) for name in ("train", "validation")}
+    built.fit(
+        parts["train"],
+        parts["validation"],
+        folder=out / "training",
+        training=training,
+        progress=progress.epoch,
+    )
+    for baseline in TRIVIAL_BASELINES:
+        trivial = baseline()
+        trivial.fit(parts["train"], folder=out / "training")
+        trivial.save(out / "baselines" / baseline.name)
+
+    run = Run(
+        out,
+        built,
+        pipeline,
+        targets,
+        {**plan, "estimated_emotions": guessed, "environment": _environment()},
+        posts[_HISTORY_COLUMNS],
+        _parts(posts, split),
+        cache,
+    )
+    _finish(run, examples.select(split.test), problems, progress)
+    return run
+
+
+def _settings(kind: type[Model], given: dict[str, Any] | None) -> Any:
+    try:
+        return kind.Settings.model_validate(given or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise SettingsError(
+            f"{kind.name}: {where}: {first['msg']}; its settings are "
+            f"{', '.join(kind.Settings.model_fields) or 'none'}."
+        ) from error
+
+
+def _plan(
+    dataset: PostDataset,
+    model: Model,
+    features: FeatureSettings,
+    training: TrainingSettings,
+    split: Split,
+    estimate: bool,
+) -> dict[str, Any]:
+    """Everything that decides what a run becomes; two runs with equal plans are the same run."""
+    content = hashlib.sha256()
+    with (dataset.folder / "posts.parquet").open("rb") as stream:
+        content.update(hashlib.file_digest(stream, "sha256").digest())
+    for rows in (split.train, split.validation, split.test):
+        content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes() + b"|")
+    return {
+        "data": {
+            "name": dataset.folder.name,
+            "sha256": content.hexdigest(),
+            "provenance": dataset.description.get("provenance", {}),
+            **dataset.describe(),
+        },
+        "model": {"name": model.name, "settings": model.settings.model_dump(mode="json")},
+        "features": features.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "split": {
+            "kind": split.kind,
+            "reason": split.reason,
+            **{name: len(getattr(split, name)) for name in SPLITS},
+        },
+        "estimate": estimate,
+    }
+
+
+def _claim(out: Path, plan: dict[str, Any]) -> None:
+    """Make ``out`` this run's folder, or go on with it if it already is."""
+    path = out / "training" / "plan.json"
+    if path.is_file() and read_json(path) != plan:
+        raise SettingsError(
+            f"{out} holds another run (other posts, settings or split). Choose another folder, or "
+            "remove that one."
+        )
+    if not path.is_file() and out.is_dir() and any(out.iterdir()):
+        raise SettingsError(f"{out} is not empty and not a run. Choose another folder.")
+    write_json(path, plan)
+
+
+def _estimates(
+    dataset: PostDataset, features: FeatureSettings, cache: FeatureCache | None, progress: Progress
+) -> NDArray[np.float32] | None:
+    """Valence and arousal read from the captions, (n, 2), if any post lacks a rating."""
+    if dataset.known("valence").all() and dataset.known("arousal").all():
+        return None
+    reader = FeaturePipeline(["affect.text"], features).fit(dataset.posts)
+    table, _ = reader.transform(
+        dataset.posts, [None] * len(dataset), cache=cache, progress=progress.stage
+    )
+    column = table.columns["affect.text"]
+    read = column.take(np.arange(len(dataset)), None)[""].numpy()[:, : len(EMOTION_TARGETS)]
+    return np.where(column.present[:, None], read, np.nan).astype(np.float32)
+
+
+def _parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
+    part = np.full(len(posts), "unused", dtype=object)
+    for name in SPLITS:
+        part[getattr(split, name)] = name
+    return pd.DataFrame({"post_id": posts["post_id"], "part": part})
+
+
+def _environment() -> dict[str, Any]:
+    libraries = ("torch", "transformers", "lightning", "numpy", "pandas", "scikit-learn")
+    return {
+        "evoked": evoked.__version__,
+        "python": platform.python_version(),
+        **{name: packages.version(name) for name in libraries},
+        "platform": platform.platform(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Progress) -> None:
+    """Write the run's folder; run.json comes last, so a folder that has it is whole."""
+    out = run.folder
+    run.model.save(out)
+    run.pipeline.save(out)
+    write_json(out / "targets.json", run.targets.to_dict())
+    _write_parquet(out / "split.parquet", run.parts)
+    _write_parquet(out / "history.parquet", run.history)
+    if len(test):
+        evaluation = run._score(test, problems, run.description["split"]["reason"], excluded=0)
+        if len(test) < _SMALL_TEST:
+            progress.note(f"Only {len(test)} posts were held out: their scores say little.")
+        _write_parquet(out / "predictions.parquet", evaluation.predictions)
+        write_json(out / "metrics.json", evaluation.to_dict())
+    else:
+        write_json(out / "metrics.json", {"posts": 0, "scores": []})
+    write_text(out / "README.md", model_card(run.description, run.metrics))
+    write_json(out / RUN_FILE, run.description)
+
+
+def _write_parquet(path: Path, table: pd.DataFrame) -> None:
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
