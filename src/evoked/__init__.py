@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset as PostDataset
-    from evoked.posts.dataset import PostDataset as open
     from evoked.posts.drafts import Draft as Draft
     from evoked.posts.importing import import_posts as import_posts
     from evoked.posts.synthetic import synthesise as synthesise
     from evoked.run import Run as Run
     from evoked.run import train as train
+
+    open = PostDataset
 
 __version__ = "0.1.0"
 

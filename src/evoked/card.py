@@ -39,7 +39,8 @@ its engagement (likes, comments, shares and saves per follower).
 ## Learned from
 
 {data["posts"]} posts by {data["authors"]} authors, {data["first"] or "undated"} to
-{data["last"] or "undated"}; {data["with image"]} with an image, {data["with caption"]} with a caption.
+{data["last"] or "undated"}; {data["with image"]} with an image, {data["with caption"]} with a
+caption.
 {split["train"]} posts to train, {split["validation"]} to validate, {split["test"]} to test.
 {split["reason"]}
 
@@ -52,10 +53,10 @@ The other rows are trivial baselines, on the same posts: a model is worth what i
 
 ## Use and care
 
-It tells what posts like these tended to evoke among the people who saw them; it does not tell what
-one person will feel, and not what causes engagement. Scores hold for posts like the training posts;
-for other authors, languages or years, evaluate anew. It inherits the biases of its posts, its raters
-and its encoders. Do not use it to exploit people's emotional state.
+It tells what posts like these tended to evoke among the people who saw them; it does not tell
+what one person will feel, and not what causes engagement. Scores hold for posts like the training
+posts; for other authors, languages or years, evaluate anew. It inherits the biases of its posts,
+its raters and its encoders. Do not use it to exploit people's emotional state.
 
 The folder holds the posts' authors and counts (history.parquet), for the authors' records: treat it
 as confidential if they are.

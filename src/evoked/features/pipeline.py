@@ -1,4 +1,4 @@
-"""From posts to the features that one model reads: extraction, and what is fitted on training posts.
+"""From posts to the features that one model reads: extracted ones and fitted ones.
 
 A pipeline is saved with a run, so that a draft gets the features that the model was trained on.
 """
