@@ -1,0 +1,347 @@
+"""Bring posts from any format that has a reader into a PostDataset.
+
+Posts are read, cleaned and kept in batches, so memory doesn't grow with the source, and an import
+that was killed goes on after its last finished batch. The dataset appears at its destination whole
+or not at all, and the same source always gives the same dataset.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from evoked.errors import DataError, ImageError, SettingsError
+from evoked.files import read_json
+from evoked.posts.cleaning import clean, convert_ratings
+from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
+from evoked.posts.readers import READERS
+from evoked.posts.readers.base import (
+    PICTURE_SUFFIXES,
+    ImageFile,
+    PostRecord,
+    Reading,
+    ReadOptions,
+    Remark,
+    Skipped,
+    walk_files,
+)
+from evoked.posts.readers.columns import check_scales
+from evoked.posts.schema import TABLES
+from evoked.posts.staging import Staging, Tally, fingerprint
+
+IMPORT_VERSION = 1
+"""Raised when the same source would give another dataset than before."""
+
+BATCH_POSTS = 512
+
+_MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, ".mp4", ".mov", ".webm")
+_DECODING_THREADS = min(4, os.cpu_count() or 1)
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import did.
+
+    Attributes
+    ----------
+    dataset
+        The posts.
+    tally
+        How many were read and skipped, what was put right, with examples.
+    mapping
+        The source's column for each field; empty for formats with a fixed layout.
+    scales
+        On which scales the source's ratings were made.
+    notes
+        What was guessed, and what else a person should know.
+    already_there
+        The destination held this very import, and nothing was done.
+    """
+
+    dataset: PostDataset
+    tally: Tally
+    mapping: dict[str, str]
+    scales: dict[str, tuple[float, float]]
+    notes: list[str]
+    already_there: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything for programs, ready for JSON."""
+        return {
+            "dataset": str(self.dataset.folder),
+            **self.tally.as_dict(),
+            "mapping": self.mapping,
+            "scales": {name: list(scale) for name, scale in self.scales.items()},
+            "notes": self.notes,
+            "already_there": self.already_there,
+        }
+
+
+def import_posts(
+    format: str,
+    source: Path | str,
+    dest: Path | str,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    scales: Mapping[str, tuple[float, float]] | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> ImportResult:
+    """Read posts in one of the supported formats and write them as a dataset.
+
+    Parameters
+    ----------
+    format
+        A name in :data:`evoked.posts.readers.READERS`.
+    source
+        The file or folder to read.
+    dest
+        The dataset's folder. While it is being made, a hidden folder beside it holds what is done;
+        after a crash, the same call goes on from there.
+    mapping
+        Column of the source by field, such as ``{"likes": "Like Count"}``, where the guess from
+        the columns' names doesn't do; an empty name leaves the field out.
+    scales
+        Lowest and highest rating by dimension, such as ``{"valence": (1, 5)}``, where they should
+        not be guessed. Ratings are brought to this project's scales.
+    overwrite
+        Replace a dataset at ``dest`` that came from something else.
+    progress
+        Called after each batch with the number of records done and their total (None if unknown).
+
+    Raises
+    ------
+    SettingsError
+        An unknown format, or a mapping or scale of something that doesn't exist.
+    DataError
+        The source can't be read or holds no posts; ``dest`` holds something else.
+
+    Examples
+    --------
+    >>> result = import_posts("csv", "posts.csv", "my_posts")  # doctest: +SKIP
+    >>> summary_rows(result)                                   # doctest: +SKIP
+    """
+    if format not in READERS:
+        raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.")
+    source, dest = Path(source), Path(dest)
+    options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}))
+    check_scales(options.scales)
+    _check_apart(source, dest)
+    job = _describe(format, source, options)
+    if _holds(dest, job):
+        return _result(dest, already_there=True)
+    _check_free(dest, overwrite)
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    staging = Staging(dest.with_name(f".{dest.name}.import"), job)
+    if not staging.has_dataset:
+        try:
+            reading = READERS[format](source, options)
+            _read_batches(reading, staging, progress)
+            _write(reading, staging, source, job)
+        except DataError:
+            staging.remove()  # nothing to go on with: the source itself is at fault
+            raise
+    staging.move_dataset(dest)
+    return _result(dest)
+
+
+def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
+    """Rows of the closing table: what happened, how often, and why; the frequent first."""
+    tally = result.tally
+    rows = [("read", tally.read, "posts"), ("read", tally.images, "pictures")]
+    rows += [("skipped", count, why) for why, count in tally.skipped.most_common()]
+    rows += [("put right", count, why) for why, count in tally.changed.most_common()]
+    return rows
+
+
+def _as_floats(scales: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    return {name: (float(low), float(high)) for name, (low, high) in scales.items()}
+
+
+def _check_apart(source: Path, dest: Path) -> None:
+    if not source.exists():
+        raise DataError("there is no such file or folder.", file=source)
+    inner, outer = dest.resolve(), source.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise DataError(
+            "the destination and the source lie within each other.",
+            file=dest,
+            fix="Choose a destination beside the source.",
+        )
+
+
+def _describe(format_name: str, source: Path, options: ReadOptions) -> dict[str, Any]:
+    """What makes an import what it is, ready for JSON."""
+    files = walk_files(source) if source.is_dir() else [source]
+    return {
+        "import_version": IMPORT_VERSION,
+        "format": format_name,
+        "source_sha256": fingerprint(source, files, _MEDIA_SUFFIXES),
+        "mapping": dict(options.mapping),
+        "scales": {name: list(scale) for name, scale in options.scales.items()},
+    }
+
+
+def _holds(dest: Path, job: Mapping[str, Any]) -> bool:
+    try:
+        return read_json(dest / DESCRIPTION_FILE)["import"]["job"] == job
+    except (DataError, KeyError, TypeError):
+        return False
+
+
+def _check_free(dest: Path, overwrite: bool) -> None:
+    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
+        return
+    if not (dest / DESCRIPTION_FILE).is_file():
+        raise DataError("exists and is not a dataset.", file=dest, fix="Choose another folder.")
+    if not overwrite:
+        raise DataError(
+            "a dataset from another source, or imported with other settings, is there.",
+            file=dest,
+            fix="Choose another folder, or replace it with --overwrite.",
+        )
+
+
+def _read_batches(reading: Reading, staging: Staging, progress: Progress | None) -> None:
+    tally = staging.tally()
+    posts = staging.table("posts")
+    seen = set() if posts is None else set(posts["post_id"].to_pylist())
+    records = islice(reading.records, tally.consumed, None)
+    done = tally.consumed
+    with ThreadPoolExecutor(_DECODING_THREADS) as pool:
+        while batch := list(islice(records, BATCH_POSTS)):
+            _read_batch(batch, reading, staging, seen, pool)
+            done += len(batch)
+            if progress is not None:
+                progress(done, reading.total)
+
+
+def _read_batch(
+    batch: list[PostRecord | Remark],
+    reading: Reading,
+    staging: Staging,
+    seen: set[str],
+    pool: ThreadPoolExecutor,
+) -> None:
+    tally = Tally(consumed=len(batch))
+    kept: list[tuple[PostRecord, dict[str, Any]]] = []
+    for record in batch:
+        if isinstance(record, Remark):
+            tally.add(record)
+            continue
+        row, remarks = clean(record)
+        if row["post_id"] in seen:
+            tally.add(_duplicate(record, row["post_id"]))
+            continue
+        seen.add(row["post_id"])
+        for remark in remarks:
+            tally.add(remark)
+        kept.append((record, row))
+    for number, dimension in convert_ratings([row for _, row in kept], reading.scales):
+        record = kept[number][0]
+        why = "not on the scale of the ratings, left empty"
+        tally.add(Remark(why, record.file, record.row, dimension, str(record.fields[dimension])))
+    _add_images(kept, staging, tally, pool)
+    tally.read = len(kept)
+    staging.add_part(_tables(kept), tally)
+
+
+def _duplicate(record: PostRecord, identifier: str) -> Skipped:
+    given = bool(record.fields.get("post_id"))
+    why = "the id stood before" if given else "the same content stood before"
+    return Skipped(why, record.file, record.row, "", identifier)
+
+
+def _add_images(
+    kept: list[tuple[PostRecord, dict[str, Any]]],
+    staging: Staging,
+    tally: Tally,
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Check and copy the pictures of a batch, several at a time."""
+
+    def add(image: ImageFile) -> str | ImageError:
+        try:
+            return staging.add_image(image)
+        except ImageError as error:
+            return error
+
+    outcomes = pool.map(add, [image for record, _ in kept for image in record.images])
+    for record, row in kept:
+        row["images"] = []
+        for image, outcome in zip(record.images, islice(outcomes, len(record.images)), strict=True):
+            if isinstance(outcome, str):
+                row["images"].append(outcome)
+            else:
+                why = "a picture that can't be used, left out"
+                value = f"{image.name}: {outcome.problem}"
+                tally.add(Remark(why, record.file, record.row, "images", value[:200]))
+        tally.images += len(row["images"])
+
+
+def _tables(kept: list[tuple[PostRecord, dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    tables: dict[str, list[dict[str, Any]]] = {"posts": [row for _, row in kept]}
+    for record, row in kept:
+        for name, further in record.tables.items():
+            identified = ({"post_id": row["post_id"], **item} for item in further)
+            tables.setdefault(name, []).extend(identified)
+    return tables
+
+
+def _write(reading: Reading, staging: Staging, source: Path, job: Mapping[str, Any]) -> None:
+    tally = staging.tally()
+    if tally.read == 0:
+        reasons = "; ".join(f"{count} × {why}" for why, count in tally.skipped.most_common(5))
+        raise DataError(
+            f"no posts in it ({reasons or 'it is empty'}).",
+            file=source,
+            fix="Check that the format is the right one.",
+        )
+    tables = {name: table for name in TABLES if (table := staging.table(name)) is not None}
+    scales = {name: list(scale) for name, scale in reading.scales.items()}
+    PostDataset.create(
+        staging.dataset,
+        tables,
+        images=staging.linked_images(),
+        provenance={"format": job["format"], "source": source.resolve().name},
+        scales=scales if "annotations" in tables else {},
+        extra={
+            "import": {
+                "job": dict(job),
+                "tally": tally.as_dict(),
+                "mapping": reading.mapping,
+                "scales": scales,
+                "notes": reading.notes,
+            }
+        },
+    )
+
+
+def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
+    dataset = PostDataset(dest)
+    done = dataset.description["import"]
+    return ImportResult(
+        dataset=dataset,
+        tally=Tally.from_dict(done["tally"]),
+        mapping=done["mapping"],
+        scales={name: (scale[0], scale[1]) for name, scale in done["scales"].items()},
+        notes=done["notes"],
+        already_there=already_there,
+    )
+
+
+def reasons(result: ImportResult) -> Iterator[str]:
+    """A line for each example of what was skipped or put right, saying where."""
+    for example in result.tally.examples:
+        place = [example["file"], f"row {example['row']}" if example["row"] else ""]
+        where = ", ".join(part for part in place if part)
+        yield f"{where}: {example['reason']}" + (
+            f" ({example['value']})" if example["value"] else ""
+        )

@@ -1,0 +1,233 @@
+"""What every reader takes and gives: options in, a :class:`Reading` of posts out.
+
+A reader only says what the source says. Counts, dates and texts become what the schema holds in
+:mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and copied in
+:mod:`evoked.posts.importing`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evoked.errors import DataError, ImageError, SettingsError
+from evoked.posts.images import MAX_BYTES as MAX_IMAGE_BYTES
+
+MAX_JSON_BYTES = 256 * 2**20
+"""Largest JSON document that is read whole (JSON Lines and CSV are streamed instead)."""
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something in the source that could not be taken as it stands.
+
+    Attributes
+    ----------
+    why
+        The reason, the same words for the same kind of trouble, so that remarks can be counted.
+    file, row, field
+        Where: the row is 1-based and leaves the header out.
+    value
+        What stood there, shortened.
+    """
+
+    why: str
+    file: str = ""
+    row: int | None = None
+    field: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped(Remark):
+    """A post that is left out. Any other remark is about something within a post."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A picture of the source: what it is called there, and how to get its bytes.
+
+    ``read`` raises :class:`~evoked.errors.ImageError` for a picture that isn't there.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+
+@dataclass
+class PostRecord:
+    """One post as the source has it.
+
+    Attributes
+    ----------
+    fields
+        Values by column of :data:`evoked.posts.schema.POSTS`, not yet converted. A column that the
+        source doesn't have is absent, one that is empty here is None.
+    file, row
+        Where it stands.
+    images
+        The cover first.
+    tables
+        Rows of further tables, such as ``{"annotations": [...]}``, without their ``post_id``.
+    remarks
+        What the reader already had to put right.
+    content
+        From what an id is made if the post has none; the fields by default.
+    """
+
+    fields: dict[str, Any]
+    file: str
+    row: int | None = None
+    images: list[ImageFile] = field(default_factory=list)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+    content: Any = None
+
+
+@dataclass
+class Reading:
+    """A source that was opened, its posts not yet read.
+
+    Attributes
+    ----------
+    records
+        Posts, those left out (:class:`Skipped`) and what else is to be said, in an order that is
+        always the same; may be read once.
+    total
+        How many records there are, or None where that isn't known beforehand.
+    mapping
+        Which column of the source each field comes from.
+    scales
+        The scale on which the source's ratings were made, per dimension.
+    notes
+        What a person should know: encoding, delimiter, what was guessed.
+    """
+
+    records: Iterator[PostRecord | Remark]
+    total: int | None = None
+    mapping: dict[str, str] = field(default_factory=dict)
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a person decided instead of letting the reader guess.
+
+    Attributes
+    ----------
+    mapping
+        Column of the source by field; an empty name leaves the field out.
+    scales
+        Lowest and highest rating by dimension.
+    """
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+Reader = Callable[[Path, ReadOptions], Reading]
+
+
+def refuse_options(options: ReadOptions, format_name: str) -> None:
+    """Raise SettingsError if a format whose layout is fixed was given a mapping or a scale."""
+    if options.mapping:
+        raise SettingsError(f"{format_name} has a fixed layout and takes no column mapping.")
+    if options.scales:
+        raise SettingsError(f"{format_name} holds no ratings and takes no scale.")
+
+
+def require_file(source: Path) -> None:
+    """Raise DataError unless ``source`` is a file."""
+    if not source.is_file():
+        raise DataError("there is no such file.", file=source, fix="Give the path of a file.")
+
+
+def require_folder(source: Path) -> None:
+    """Raise DataError unless ``source`` is a folder."""
+    if not source.is_dir():
+        raise DataError("there is no such folder.", file=source, fix="Give the path of a folder.")
+
+
+def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
+    """A file's bytes.
+
+    Raises
+    ------
+    DataError
+        The file can't be read, or is larger than ``limit`` bytes.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise DataError(f"can't be read ({error}).", file=path) from error
+    if len(content) > limit:
+        raise DataError(f"larger than {limit // 2**20} MiB.", file=path)
+    return content
+
+
+def parse_json(content: bytes | str, name: object) -> Any:
+    """The value of a JSON document, whatever the bytes.
+
+    Raises
+    ------
+    DataError
+        Not JSON, or nested too deeply to be meant.
+    """
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON ({type(error).__name__}: {error}).", file=name) from error
+
+
+def file_image(root: Path, name: str) -> ImageFile:
+    """The picture that a source calls ``name``, which has to lie in the folder ``root``."""
+    return ImageFile(name, lambda: _read_image(root, name))
+
+
+def _read_image(root: Path, name: str) -> bytes:
+    if "://" in name:
+        raise ImageError(
+            "a web address, and nothing is downloaded.", fix="Save the picture beside the source."
+        )
+    try:
+        path = (root / name.replace("\\", "/")).resolve()
+        inside = path.is_relative_to(root.resolve())
+        exists = inside and path.is_file()
+    except (OSError, ValueError) as error:
+        raise ImageError("not the name of a file.") from error
+    if not inside:
+        raise ImageError("lies outside the source's folder.", fix="Move the picture into it.")
+    if not exists:
+        raise ImageError("there is no such picture.")
+    try:
+        return read_bounded(path, MAX_IMAGE_BYTES)
+    except DataError as error:
+        raise ImageError(error.problem) from error
+
+
+def walk_files(folder: Path) -> list[Path]:
+    """All files below ``folder``, hidden ones left out, sorted by their path within it."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    relative = sorted(path.relative_to(folder).as_posix() for path in files)
+    return [
+        folder / name for name in relative if not any(p.startswith(".") for p in name.split("/"))
+    ]
+
+
+def dig(value: Any, *keys: str | int) -> Any:
+    """Follow keys into nested JSON; None as soon as something isn't there."""
+    for key in keys:
+        if isinstance(key, int) and isinstance(value, list):
+            value = value[key] if len(value) > key else None
+        elif isinstance(value, dict):
+            value = value.get(key)
+        else:
+            return None
+    return value

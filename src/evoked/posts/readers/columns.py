@@ -1,0 +1,186 @@
+"""Guess which column of a table holds which field, and on which scale ratings were made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from evoked.errors import SettingsError
+from evoked.posts.schema import EMOTIONS, POSTS, SCALES
+
+CAROUSEL = "carousel"
+"""A field of its own: some sources only tell whether a post is a carousel."""
+
+# Names without case, spaces and signs; the first that a table has is taken.
+_SYNONYMS: dict[str, str] = {
+    "post_id": "postid id post mediaid shortcode postshortcode pk statusid tweetid permalink url",
+    "author_id": "authorid author username ownerusername ownerid owner userid user account "
+    "accountusername accountid handle influencer page pageid",
+    "posted_at": "postedat postdate posteddate dateposted publishtime publishedat takenat "
+    "takenattimestamp creationtimestamp createdat timestamp datetime date created",
+    "posted_hour": "postedhour posthour hour",
+    "posted_weekday": "postedweekday postweekday weekday dayofweek",
+    "title": "title headline",
+    "caption": "caption captiontext text posttext message description content body sentence tweet",
+    "hashtags": "hashtags hashtag tags authorhashtags",
+    "mentions": "mentions mentionedusers taggedusers",
+    "images": "images image imagepath imagepaths imagefile imagefiles imagename filename file "
+    "picture photo cover img",
+    "media_type": "mediatype posttype contenttype type",
+    CAROUSEL: "iscarousel carousel",
+    "category": "category categoryname productcategory industry niche topic",
+    "language": "language lang",
+    "paid": "paid ispaid sponsored issponsored paidpartnership ispaidpartnership isad",
+    "has_location": "haslocation location locationname place",
+    "followers": "followers followercount followerscount numfollowers nfollowers "
+    "numberoffollowers authorfollowers pagetotallikes pagetlikes",
+    "following": "following followingcount numfollowing nfollowing followees followeescount",
+    "author_posts": "authorposts posts postcount postscount mediacount numposts nposts",
+    "likes": "likes like likecount likescount numlikes nlikes numberoflikes",
+    "comments": "comments comment commentcount commentscount numcomments ncomments "
+    "numberofcomments",
+    "shares": "shares share sharecount sharescount numshares retweets retweetcount reposts",
+    "saves": "saves save saved savecount savescount bookmarks bookmarkcount",
+    "views": "views viewcount videoviews videoviewcount plays playcount videoplaycount",
+    "reach": "reach totalreach treach accountsreached lifetimeposttotalreach",
+    "impressions": "impressions impressioncount totalimpressions timpression "
+    "lifetimeposttotalimpressions",
+    "valence": "valence valencemean meanvalence valencerating",
+    "arousal": "arousal arousalmean meanarousal arousalrating",
+    "dominance": "dominance dominancemean meandominance dominancerating",
+    "emotion": "emotion emotionlabel mikels",
+    "split": "split subset partition",
+}
+# Single letters mean ratings only where they stand together.
+_LETTERS = {"valence": "v", "arousal": "a", "dominance": "d"}
+
+_COMMON_SCALES: tuple[Mapping[str, tuple[float, float]], ...] = (
+    dict.fromkeys(EMOTIONS, (0.0, 1.0)),
+    dict.fromkeys(EMOTIONS, (-1.0, 1.0)),
+    dict.fromkeys(EMOTIONS, (1.0, 5.0)),
+    dict.fromkeys(EMOTIONS, (1.0, 7.0)),
+    dict.fromkeys(EMOTIONS, (1.0, 9.0)),
+    SCALES,
+)
+
+
+def normalise(name: str) -> str:
+    """A column's name without case, spaces and signs."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def choose_mapping(columns: Sequence[str], overrides: Mapping[str, str]) -> dict[str, str]:
+    """Which column holds which field: guessed from the names, unless a person said so.
+
+    Parameters
+    ----------
+    columns
+        Names of the source's columns.
+    overrides
+        Column by field; an empty name leaves the field out. Case, spaces and signs are forgiven.
+
+    Raises
+    ------
+    SettingsError
+        An override of a field, or with a column, that doesn't exist.
+    """
+    by_name = {normalise(column): column for column in reversed(columns)}
+    decided = {field: _decide(field, name, columns, by_name) for field, name in overrides.items()}
+    guessed = {
+        field: column
+        for field, column in _guess(by_name).items()
+        if field not in decided and column not in decided.values()
+    }
+    mapping = guessed | {field: column for field, column in decided.items() if column}
+    return {field: mapping[field] for field in _SYNONYMS if field in mapping}
+
+
+def _guess(by_name: Mapping[str, str]) -> dict[str, str]:
+    guessed = {}
+    for field, synonyms in _SYNONYMS.items():
+        found = [by_name[synonym] for synonym in synonyms.split() if synonym in by_name]
+        if found:
+            guessed[field] = found[0]
+    if {"v", "a"} <= by_name.keys():
+        letters = {field: letter for field, letter in _LETTERS.items() if letter in by_name}
+        guessed |= {
+            field: by_name[letter] for field, letter in letters.items() if field not in guessed
+        }
+    return guessed
+
+
+def _decide(field: str, name: str, columns: Sequence[str], by_name: Mapping[str, str]) -> str:
+    if field not in _SYNONYMS:
+        raise SettingsError(
+            f"there is no field {field!r} to map a column to; there are {', '.join(POSTS.names)}."
+        )
+    if not name or name in columns:
+        return name
+    if normalise(name) not in by_name:
+        raise SettingsError(
+            f"field {field}: the source has no column {name!r}; it has {', '.join(columns)}."
+        )
+    return by_name[normalise(name)]
+
+
+def check_scales(scales: Mapping[str, tuple[float, float]]) -> None:
+    """Raise SettingsError for a scale of something that isn't rated, or one without extent."""
+    for dimension, (low, high) in scales.items():
+        if dimension not in EMOTIONS:
+            raise SettingsError(
+                f"there is no dimension {dimension!r}; there are {', '.join(EMOTIONS)}."
+            )
+        if not low < high:
+            raise SettingsError(
+                f"scale of {dimension}: {low:g}:{high:g} does not run from a lower to a higher end."
+            )
+
+
+def choose_scales(
+    ranges: Mapping[str, tuple[float, float]], declared: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, tuple[float, float]], list[str]]:
+    """The scale of each rated dimension, and a note on every one that was guessed.
+
+    A scale is guessed only for all undeclared dimensions together: the smallest common one (0–1,
+    −1–1, 1–5, 1–7, 1–9, this project's own) that holds every rating, if some dimension's ratings
+    spread over at least half of it. Otherwise the dimension is left out, and the note says so.
+
+    Parameters
+    ----------
+    ranges
+        Lowest and highest rating found, by dimension.
+    declared
+        Scales that a person gave.
+    """
+    check_scales(declared)
+    open_ranges = {name: found for name, found in ranges.items() if name not in declared}
+    chosen = {name: declared[name] for name in ranges if name in declared}
+    if not open_ranges:
+        return chosen, []
+    guess = next((scales for scales in _COMMON_SCALES if _fits(open_ranges, scales)), None)
+    if guess is None:
+        found = ", ".join(
+            f"{name} {low:g} to {high:g}" for name, (low, high) in open_ranges.items()
+        )
+        return chosen, [
+            f"Ratings left out, for no common scale fits them ({found}). Say on which they were "
+            f"made, for example --scale {next(iter(open_ranges))}=1:9."
+        ]
+    notes = [
+        f"Scale of {name} guessed as {guess[name][0]:g} to {guess[name][1]:g}, for the ratings run "
+        f"from {low:g} to {high:g}. If that is wrong: --scale {name}=LOW:HIGH."
+        for name, (low, high) in open_ranges.items()
+    ]
+    return chosen | {name: guess[name] for name in open_ranges}, notes
+
+
+def _fits(
+    ranges: Mapping[str, tuple[float, float]], scales: Mapping[str, tuple[float, float]]
+) -> bool:
+    inside = all(
+        scales[name][0] <= low and high <= scales[name][1] for name, (low, high) in ranges.items()
+    )
+    return inside and any(
+        high - low >= (scales[name][1] - scales[name][0]) / 2
+        for name, (low, high) in ranges.items()
+    )

@@ -1,0 +1,154 @@
+"""CSV and its relatives: any common encoding and delimiter."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from evoked.errors import DataError
+from evoked.posts.readers.base import Reading, ReadOptions, Skipped, require_file
+from evoked.posts.readers.tabular import Row, Table, read_table
+
+MAX_CELL_CHARACTERS = 1_000_000
+"""A longer cell is a quotation mark that was never closed."""
+
+_MAX_LINE_CHARACTERS = 16 * 2**20
+_BLOCK = 2**20
+_SAMPLE_CHARACTERS = 2**18
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+def read(source: Path, options: ReadOptions) -> Reading:
+    """Posts from a CSV file with a header, one per row.
+
+    The encoding is UTF-8 (or UTF-16 with its mark) where the bytes allow it, else Windows-1252,
+    else Latin-1. The delimiter is the one among ``, ; tab |`` that cuts most rows as it cuts the
+    header. Pictures are named relative to the file's folder.
+
+    Raises
+    ------
+    DataError
+        No such file, no header, or no column that is recognised.
+    """
+    return read_table(open_table(source), options)
+
+
+def open_table(source: Path) -> Table:
+    """The table in a CSV file, nothing but its header read."""
+    require_file(source)
+    encoding = _detect_encoding(source)
+    delimiter = _detect_delimiter(source, encoding)
+    columns = _header(source, encoding, delimiter)
+    return Table(
+        source,
+        columns,
+        partial(_rows, source, encoding, delimiter, columns),
+        notes=[f"{source.name} is read as {encoding}, separated by {_DELIMITERS[delimiter]}s."],
+    )
+
+
+def _detect_encoding(source: Path) -> str:
+    with source.open("rb") as stream:
+        start = stream.read(4)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if start.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    for encoding in ("utf-8", "cp1252"):
+        if _decodes(source, encoding):
+            return encoding
+    return "latin-1"  # takes any byte
+
+
+def _decodes(source: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with source.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _open(source: Path, encoding: str) -> TextIO:
+    return source.open(encoding=encoding, errors="replace", newline="")
+
+
+def _detect_delimiter(source: Path, encoding: str) -> str:
+    with _open(source, encoding) as stream:
+        sample = stream.read(_SAMPLE_CHARACTERS)
+    return max(_DELIMITERS, key=lambda delimiter: _regularity(sample, delimiter))
+
+
+def _regularity(sample: str, delimiter: str) -> tuple[float, int]:
+    """How well a delimiter explains a sample: share of rows as wide as the header, then width."""
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    try:
+        widths = [len(row) for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
+    except csv.Error:
+        return 0.0, 0
+    if not widths or widths[0] < 2:
+        return 0.0, 0
+    return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+
+
+def _lines(stream: TextIO, source: Path) -> Iterator[str]:
+    while line := stream.readline(_MAX_LINE_CHARACTERS):
+        if len(line) == _MAX_LINE_CHARACTERS:
+            raise DataError("a line of more than 16 million characters.", file=source)
+        yield line
+
+
+def _header(source: Path, encoding: str, delimiter: str) -> list[str]:
+    with _open(source, encoding) as stream:
+        try:
+            header = next(csv.reader(_lines(stream, source), delimiter=delimiter), [])
+        except csv.Error as error:
+            raise DataError(f"the header can't be read ({error}).", file=source) from error
+    names = [name.strip().strip("\ufeff") for name in header]
+    if not any(names):
+        raise DataError(
+            "there is no header.", file=source, fix="Let the first line name the columns."
+        )
+    return [
+        f"{name} (column {number})" if not name or name in names[: number - 1] else name
+        for number, name in enumerate(names, start=1)
+    ]
+
+
+def _rows(
+    source: Path, encoding: str, delimiter: str, columns: list[str]
+) -> Iterator[tuple[int, Row] | Skipped]:
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    with _open(source, encoding) as stream:
+        reader = csv.reader(_lines(stream, source), delimiter=delimiter)
+        next(reader)
+        number = 0
+        while True:
+            number += 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Skipped(f"can't be cut into cells ({error})", source.name, number)
+                continue
+            if not cells:
+                number -= 1
+                continue
+            if len(cells) > len(columns) and any(cells[len(columns) :]):
+                yield Skipped(
+                    "more cells than the header has columns",
+                    source.name,
+                    number,
+                    value=f"{len(cells)} instead of {len(columns)}",
+                )
+                continue
+            yield number, dict(zip(columns, cells, strict=False))

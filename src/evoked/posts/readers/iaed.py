@@ -1,0 +1,142 @@
+"""IAED, the annotated Instagram ads of ABMF (Section 3.1), in a layout of our own.
+
+The dataset isn't public and its paper names no files, so this is the layout to bring it into::
+
+    iaed/
+        posts.csv         id, category, caption, hashtags, image, likes, comments, shares, saves,
+                          followers, and whatever else a CSV of posts may hold
+        annotations.csv   id, annotator, valence, arousal (and dominance), on the 9-point scale
+        …                 pictures, named in posts.csv relative to this folder
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from evoked.errors import DataError
+from evoked.posts.readers.base import (
+    PostRecord,
+    Reading,
+    ReadOptions,
+    Remark,
+    Skipped,
+    require_folder,
+)
+from evoked.posts.readers.columns import check_scales, choose_mapping, normalise
+from evoked.posts.readers.csv_file import open_table
+from evoked.posts.readers.tabular import read_table
+from evoked.posts.readers.values import is_missing, parse_number, plain_text
+from evoked.posts.schema import EMOTIONS
+
+NINE_POINTS = (1.0, 9.0)
+
+_ANNOTATOR_NAMES = ("annotator", "annotatorid", "rater", "raterid", "worker", "user")
+_Ratings = dict[str, list[dict[str, Any]]]
+
+
+def read(source: Path, options: ReadOptions) -> Reading:
+    """Posts with the ratings of each annotator; a post's own are their means.
+
+    The annotations are held in memory, the posts are not.
+
+    Raises
+    ------
+    DataError
+        ``posts.csv`` or ``annotations.csv`` is missing, or has no column that is recognised.
+    SettingsError
+        A mapping or a scale of something that doesn't exist.
+    """
+    require_folder(source)
+    check_scales(options.scales)
+    scales = dict.fromkeys(EMOTIONS, NINE_POINTS) | dict(options.scales)
+    ratings, remarks = _annotations(source / "annotations.csv", scales)
+    reading = read_table(open_table(source / "posts.csv"), ReadOptions(options.mapping))
+    if "post_id" not in reading.mapping:
+        raise DataError(
+            "no column holds the posts' ids, to which the annotations refer.",
+            file=source / "posts.csv",
+            fix="Say which does: --map post_id=COLUMN.",
+        )
+    rated = {row["dimension"] for rows in ratings.values() for row in rows}
+    reading.scales = {name: scale for name, scale in scales.items() if name in rated}
+    reading.records = _join(reading.records, ratings, remarks)
+    reading.total = None
+    return reading
+
+
+def _annotations(
+    path: Path, scales: Mapping[str, tuple[float, float]]
+) -> tuple[_Ratings, list[Remark]]:
+    table = open_table(path)
+    mapping = choose_mapping(table.columns, {})
+    annotator = next(
+        (column for column in table.columns if normalise(column) in _ANNOTATOR_NAMES), ""
+    )
+    dimensions = [name for name in EMOTIONS if name in mapping]
+    if "post_id" not in mapping or not dimensions:
+        raise DataError(
+            f"expected columns id, annotator, valence, arousal; found {', '.join(table.columns)}.",
+            file=path,
+            fix="Name the columns like this.",
+        )
+    ratings: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    remarks: list[Remark] = []
+    for item in table.rows():
+        if isinstance(item, Skipped):
+            remarks.append(Remark(item.why, item.file, item.row))
+            continue
+        number, row = item
+        for name in dimensions:
+            value = row.get(mapping[name])
+            rating = rating_within(value, scales[name])
+            if rating is not None:
+                ratings[plain_text(row.get(mapping["post_id"])).strip()].append(
+                    {
+                        "annotator_id": plain_text(row.get(annotator, "")) or None,
+                        "dimension": name,
+                        "rating": rating,
+                    }
+                )
+            elif not is_missing(value):
+                remarks.append(
+                    Remark("not a rating on the scale", path.name, number, name, str(value)[:80])
+                )
+    return dict(ratings), remarks
+
+
+def rating_within(value: Any, scale: tuple[float, float]) -> float | None:
+    """A rating, or None if it isn't one on this scale."""
+    try:
+        rating = parse_number(value)
+    except ValueError:
+        return None
+    return rating if rating is not None and scale[0] <= rating <= scale[1] else None
+
+
+def mean_ratings(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Mean rating by dimension."""
+    by_dimension: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        by_dimension[row["dimension"]].append(row["rating"])
+    return {name: sum(values) / len(values) for name, values in by_dimension.items()}
+
+
+def _join(
+    records: Iterator[PostRecord | Remark], ratings: _Ratings, remarks: list[Remark]
+) -> Iterator[PostRecord | Remark]:
+    left = dict(ratings)
+    yield from remarks
+    for record in records:
+        if isinstance(record, PostRecord):
+            identifier = plain_text(record.fields.get("post_id") or "").strip()
+            rows = left.pop(identifier, [])
+            record.fields |= mean_ratings(rows)
+            record.tables["annotations"] = rows
+        yield record
+    for identifier in left:
+        yield Remark(
+            "annotations of a post that posts.csv lacks", "annotations.csv", None, "id", identifier
+        )

@@ -1,0 +1,320 @@
+"""Instagram's own export of an account ("Download your information", format JSON)."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from evoked.errors import DataError, ImageError
+from evoked.posts.images import MAX_BYTES as MAX_IMAGE_BYTES
+from evoked.posts.readers.base import (
+    MAX_JSON_BYTES,
+    PICTURE_SUFFIXES,
+    ImageFile,
+    PostRecord,
+    Reading,
+    ReadOptions,
+    Remark,
+    Skipped,
+    dig,
+    file_image,
+    parse_json,
+    read_bounded,
+    refuse_options,
+    walk_files,
+)
+from evoked.posts.readers.columns import normalise
+
+MAX_MEMBERS = 1_000_000
+"""Of a zip archive: a list that is longer is no export."""
+
+_POSTS = re.compile(r"(?:^|/)(?:content|media)/(posts(?:_\d+)?|reels)\.json$")
+_INSIGHTS = re.compile(r"(?:^|/)past_instagram_insights/(posts|reels)\.json$")
+_ACCOUNT = re.compile(r"(?:^|/)personal_information\.json$")
+_AUDIENCE = re.compile(r"(?:^|/)past_instagram_insights/audience_insights\.json$")
+_TOP_FOLDER = re.compile(
+    r"(?:^|(?<=/))(?:your_instagram_activity|logged_information|content|media"
+    r"|past_instagram_insights)/"
+)
+_VIDEO_SUFFIXES = (".mp4", ".mov", ".webm")
+_METRICS = {
+    "likes": "likes",
+    "comments": "comments",
+    "shares": "shares",
+    "saves": "saves",
+    "impressions": "impressions",
+    "accountsreached": "reach",
+    "plays": "views",
+    "views": "views",
+    "videoviews": "views",
+}
+
+
+class _Archive(Protocol):
+    """An export, unpacked or not."""
+
+    names: list[str]
+
+    def read(self, name: str) -> Any:
+        """The JSON document called ``name``; DataError if it is none."""
+
+    def image(self, name: str) -> ImageFile:
+        """The picture called ``name``."""
+
+
+class _Folder:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.names = [path.relative_to(root).as_posix() for path in walk_files(root)]
+
+    def read(self, name: str) -> Any:
+        return parse_json(read_bounded(self.root / name), name)
+
+    def image(self, name: str) -> ImageFile:
+        return file_image(self.root, name)
+
+
+class _Zip:
+    """Nothing is unpacked to disk, so names that point elsewhere lead nowhere."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise DataError(f"can't be read as a zip archive ({error}).", file=path) from error
+        self.names = sorted(
+            member.filename for member in self.archive.infolist() if not member.is_dir()
+        )
+        if len(self.names) > MAX_MEMBERS:
+            raise DataError(f"more than {MAX_MEMBERS:,} files in one archive.", file=path)
+
+    def read(self, name: str) -> Any:
+        return parse_json(self._bytes(name, MAX_JSON_BYTES), name)
+
+    def image(self, name: str) -> ImageFile:
+        return ImageFile(name, lambda: self._image(name))
+
+    def _image(self, name: str) -> bytes:
+        try:
+            return self._bytes(name, MAX_IMAGE_BYTES)
+        except KeyError:
+            raise ImageError("there is no such picture.") from None
+        except DataError as error:
+            raise ImageError(error.problem) from error
+
+    def _bytes(self, name: str, limit: int) -> bytes:
+        try:
+            with self.archive.open(name) as stream:
+                content = stream.read(limit + 1)  # whatever size the archive claims
+        except KeyError:
+            raise
+        except Exception as error:  # damaged, encrypted, an unknown compression …
+            raise DataError(f"can't be unpacked ({error}).", file=name) from error
+        if len(content) > limit:
+            raise DataError(f"larger than {limit // 2**20} MiB when unpacked.", file=name)
+        return content
+
+
+@dataclass(frozen=True)
+class _Export:
+    """Where pictures are, and what is known of the account."""
+
+    archive: _Archive
+    root: str
+    author: str | None
+    followers: Any
+
+    def record(self, file: str, row: int, post: dict[str, Any], figures: _Figures) -> PostRecord:
+        """One post with its figures."""
+        media = [medium for medium in post["media"] if isinstance(medium, dict)]
+        uris = [str(medium["uri"]) for medium in media if medium.get("uri")]
+        timestamp = _timestamp(post)
+        caption = post.get("title") or dig(media, 0, "title") or figures.caption
+        fields = {
+            "author_id": self.author,
+            "posted_at": timestamp or figures.timestamp,
+            "caption": repair_text(caption),
+            "media_type": _media_type(uris),
+            "followers": self.followers,
+            **figures.metrics,
+        }
+        # The thumbnail of a video's figures is its cover.
+        pictures = _pictures(uris) or _pictures([figures.uri])
+        return PostRecord(
+            fields,
+            file=file,
+            row=row,
+            images=[self._image(uri) for uri in pictures],
+            content={"uri": uris[:1], "timestamp": timestamp},
+        )
+
+    def _image(self, uri: str) -> ImageFile:
+        return ImageFile(uri, self.archive.image(uri if "://" in uri else self.root + uri).read)
+
+
+def read(source: Path, options: ReadOptions) -> Reading:
+    """Posts and reels from an account's export, a folder or the zip archive itself.
+
+    Read are ``posts_1.json`` … and ``reels.json`` (below ``content/`` or ``media/``) and, for
+    professional accounts, the figures below ``past_instagram_insights/``, which are joined to the
+    posts by picture, then by time. Figures of posts that the export doesn't list make posts of
+    their own. Texts whose UTF-8 was exported as Latin-1 are put right. Posts have no id in an
+    export: it is made from the first medium's name and the time.
+
+    Raises
+    ------
+    DataError
+        Neither a folder nor a zip archive, or no posts in it.
+    SettingsError
+        A mapping or a scale was given.
+    """
+    refuse_options(options, "instagram-export")
+    archive = _open(source)
+    skipped: list[Skipped] = []
+    posts = _documents(archive, _POSTS, skipped)
+    insights = _documents(archive, _INSIGHTS, skipped)
+    if not posts and not insights and not skipped:
+        raise DataError(
+            "no posts in it: there is neither content/posts_1.json nor media/posts_1.json.",
+            file=source,
+            fix="Ask Instagram for the export again, with posts and in the format JSON.",
+        )
+    figures = [_Figures(item) for _, document in insights for item in _items(document)]
+    unknown = sorted({label for figure in figures for label in figure.unknown})
+    notes = []
+    if figures and not any(figure.metrics for figure in figures):
+        notes.append(
+            f"No figure is understood ({', '.join(unknown[:10])}): export the account in English."
+        )
+    export = _Export(archive, _root(archive.names), *_account(archive, skipped))
+    items = [(name, item) for name, document in posts for item in _items(document)]
+    return Reading(records=_records(export, items, figures, skipped), notes=notes)
+
+
+def _open(source: Path) -> _Archive:
+    if source.is_dir():
+        return _Folder(source)
+    if not source.is_file():
+        raise DataError("there is no such file or folder.", file=source)
+    return _Zip(source)
+
+
+def _root(names: list[str]) -> str:
+    """Folder within the archive below which the pictures' names start."""
+    name = next((name for name in names if _POSTS.search(name) or _INSIGHTS.search(name)), "")
+    match = _TOP_FOLDER.search(name)
+    return name[: match.start()] if match else ""
+
+
+def _documents(
+    archive: _Archive, pattern: re.Pattern[str], skipped: list[Skipped]
+) -> list[tuple[str, Any]]:
+    documents = []
+    for name in filter(pattern.search, archive.names):
+        try:
+            documents.append((name, archive.read(name)))
+        except DataError as error:
+            skipped.append(Skipped("damaged metadata", name, value=error.problem))
+    return documents
+
+
+def _items(document: Any) -> list[Any]:
+    """The list in a document: itself, or the first list that it holds, or its only post."""
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict):
+        if "media" in document:
+            return [document]
+        return next((value for value in document.values() if isinstance(value, list)), [])
+    return []
+
+
+def _account(archive: _Archive, skipped: list[Skipped]) -> tuple[str | None, Any]:
+    """The account's name and number of followers, as far as they are told."""
+    people = _documents(archive, _ACCOUNT, skipped)
+    audiences = _documents(archive, _AUDIENCE, skipped)
+    names = (_value(item, "username") for _, document in people for item in _items(document))
+    followers = (
+        _value(item, "followers") for _, document in audiences for item in _items(document)
+    )
+    return repair_text(next(names, None)), next(followers, None)
+
+
+def _value(item: Any, label: str) -> Any:
+    labelled = dig(item, "string_map_data")
+    values = labelled.items() if isinstance(labelled, dict) else ()
+    return next((dig(value, "value") for key, value in values if normalise(key) == label), None)
+
+
+def repair_text(text: Any) -> Any:
+    """Undo UTF-8 that was taken for Latin-1, as Instagram's exports have it."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+class _Figures:
+    """The insights of one post; empty if there are none."""
+
+    def __init__(self, item: Any = None) -> None:
+        thumbnails = dig(item, "media_map_data")
+        self.medium = (
+            next(iter(thumbnails.values()), None) if isinstance(thumbnails, dict) else None
+        )
+        self.uri = dig(self.medium, "uri")
+        self.caption = dig(self.medium, "title") or _value(item, "caption")
+        self.timestamp = dig(self.medium, "creation_timestamp")
+        self.metrics: dict[str, Any] = {}
+        self.unknown: list[str] = []
+        labelled = dig(item, "string_map_data")
+        for label, value in labelled.items() if isinstance(labelled, dict) else ():
+            field = _METRICS.get(normalise(label).removeprefix("instagram"))
+            if field:
+                self.metrics.setdefault(field, dig(value, "value"))
+            else:
+                self.unknown.append(repair_text(label))
+            self.timestamp = self.timestamp or dig(value, "timestamp")
+
+
+def _timestamp(post: dict[str, Any]) -> Any:
+    return post.get("creation_timestamp") or dig(post, "media", 0, "creation_timestamp")
+
+
+def _media_type(uris: list[str]) -> str | None:
+    if len(uris) > 1:
+        return "carousel"
+    return "video" if uris and uris[0].lower().endswith(_VIDEO_SUFFIXES) else None
+
+
+def _pictures(uris: list[Any]) -> list[str]:
+    return [uri for uri in uris if isinstance(uri, str) and uri.lower().endswith(PICTURE_SUFFIXES)]
+
+
+def _records(
+    export: _Export,
+    items: list[tuple[str, Any]],
+    figures: list[_Figures],
+    skipped: list[Skipped],
+) -> Iterator[PostRecord | Remark]:
+    yield from skipped
+    by_uri = {figure.uri: figure for figure in figures if isinstance(figure.uri, str)}
+    by_time = {figure.timestamp: figure for figure in figures if figure.timestamp}
+    used: set[int] = set()
+    for number, (name, item) in enumerate(items, start=1):
+        if not isinstance(dig(item, "media"), list) or not dig(item, "media", 0):
+            yield Skipped("a post without media", name, number)
+            continue
+        found = by_uri.get(str(dig(item, "media", 0, "uri"))) or by_time.get(_timestamp(item))
+        used.add(id(found))
+        yield export.record(name, number, item, found or _Figures())
+    for number, figure in enumerate(figures, start=1):
+        if id(figure) not in used:
+            post = {"media": [figure.medium], "creation_timestamp": figure.timestamp}
+            yield export.record("past_instagram_insights", number, post, figure)

@@ -1,0 +1,184 @@
+"""What CSV, JSON Lines and Parquet have in common: rows with named columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from evoked.errors import DataError
+from evoked.posts.readers.base import PostRecord, Reading, ReadOptions, Remark, Skipped, file_image
+from evoked.posts.readers.columns import CAROUSEL, choose_mapping, choose_scales
+from evoked.posts.readers.values import (
+    is_day_first,
+    parse_bool,
+    parse_date,
+    parse_names,
+    parse_number,
+)
+from evoked.posts.schema import EMOTIONS
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a source.
+
+    Attributes
+    ----------
+    path
+        Its file; pictures are looked for beside it.
+    columns
+        Names of its columns.
+    rows
+        Starts reading and yields number and cells of each row, or the row as left out.
+    notes
+        How the file was understood.
+    """
+
+    path: Path
+    columns: list[str]
+    rows: Callable[[], Iterator[tuple[int, Row] | Skipped]]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Survey:
+    """What can only be told from all rows of a table."""
+
+    rows: int = 0
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    day_first: bool = False
+    highest_weekday: float = 0.0
+
+
+def read_table(table: Table, options: ReadOptions) -> Reading:
+    """Posts of a table, one per row.
+
+    The table is read twice: first for its number of rows, its ratings' range and the way in which
+    it writes dates, then for the posts.
+
+    Raises
+    ------
+    DataError
+        No column is recognised.
+    SettingsError
+        A mapping or a scale of something that doesn't exist.
+    """
+    mapping = choose_mapping(table.columns, options.mapping)
+    if not mapping:
+        raise DataError(
+            f"none of the columns is recognised: {', '.join(table.columns[:30])}.",
+            file=table.path,
+            fix="Say which holds what, for example --map caption=COLUMN.",
+        )
+    survey = _survey(table, mapping)
+    scales, scale_notes = choose_scales(survey.ranges, options.scales)
+    unscaled = [name for name in survey.ranges if name not in scales]
+    used = {name: column for name, column in mapping.items() if name not in unscaled}
+    return Reading(
+        records=_records(table, used, survey),
+        total=survey.rows,
+        mapping=mapping,
+        scales=scales,
+        notes=[*table.notes, *scale_notes, *_notes(table, mapping, survey)],
+    )
+
+
+def _survey(table: Table, mapping: Mapping[str, str]) -> _Survey:
+    survey = _Survey()
+    rated = {name: mapping[name] for name in EMOTIONS if name in mapping}
+    date, weekday = mapping.get("posted_at", ""), mapping.get("posted_weekday", "")
+    for item in table.rows():
+        survey.rows += 1
+        if isinstance(item, Skipped):
+            continue
+        row = item[1]
+        for name, column in rated.items():
+            rating = _number(row.get(column))
+            if rating is not None:
+                low, high = survey.ranges.get(name, (rating, rating))
+                survey.ranges[name] = (min(low, rating), max(high, rating))
+        survey.day_first = survey.day_first or is_day_first(row.get(date))
+        survey.highest_weekday = max(survey.highest_weekday, _number(row.get(weekday)) or 0.0)
+    return survey
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return parse_number(value)
+    except ValueError:
+        return None
+
+
+def _notes(table: Table, mapping: Mapping[str, str], survey: _Survey) -> list[str]:
+    notes = []
+    if "post_id" not in mapping:
+        notes.append("No column holds ids: they are made from each row's content.")
+    if "posted_at" not in mapping:
+        notes.append("No column holds a date.")
+    if survey.day_first:
+        notes.append("Dates with slashes are read as day/month/year.")
+    if survey.highest_weekday == 7:
+        notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
+    unused = [column for column in table.columns if column not in mapping.values()]
+    if unused:
+        notes.append(f"Columns that are not used: {', '.join(unused[:30])}.")
+    return notes
+
+
+def _records(
+    table: Table, mapping: Mapping[str, str], survey: _Survey
+) -> Iterator[PostRecord | Remark]:
+    convert: dict[str, Callable[[Any], Any]] = {
+        "posted_at": partial(_date, day_first=survey.day_first),
+        "posted_weekday": _sunday_first if survey.highest_weekday == 7 else _unchanged,
+    }
+    for item in table.rows():
+        if isinstance(item, Skipped):
+            yield item
+            continue
+        number, row = item
+        fields = {name: row.get(column) for name, column in mapping.items()}
+        for name, function in convert.items():
+            if name in fields:
+                fields[name] = function(fields[name])
+        names = parse_names(fields.pop("images", None)) or []
+        yield PostRecord(
+            _with_media_type(fields),
+            file=table.path.name,
+            row=number,
+            images=[file_image(table.path.parent, name) for name in names],
+            content=row,
+        )
+
+
+def _with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
+    try:
+        is_carousel = parse_bool(fields.pop(CAROUSEL, None))
+    except ValueError:
+        is_carousel = None
+    if is_carousel and not fields.get("media_type"):
+        fields["media_type"] = "carousel"
+    return fields
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _date(value: Any, day_first: bool) -> Any:
+    """The date, or the value itself when it is none: cleaning then says what is wrong with it."""
+    try:
+        return parse_date(value, day_first=day_first)
+    except ValueError:
+        return value
+
+
+def _sunday_first(value: Any) -> Any:
+    """Days 1 (Sunday) to 7, as spreadsheets count them, to 0 (Monday) to 6."""
+    day = _number(value)
+    return value if day is None else (day + 5) % 7 if 1 <= day <= 7 else -1

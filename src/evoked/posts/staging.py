@@ -1,0 +1,232 @@
+"""The working folder of an import: finished batches survive a crash, half-written ones don't.
+
+::
+
+    .my_posts.import/
+        job.json              what is imported, and how; another job starts afresh
+        parts/000000/         a finished batch: tables as Arrow files, tally.json
+        images/               pictures under the hash of their content
+        dataset/              the finished dataset, just before it is moved to its place
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from evoked.errors import DataError
+from evoked.files import atomic_folder, atomic_path, read_json, write_json
+from evoked.posts.dataset import DESCRIPTION_FILE
+from evoked.posts.images import load_image, read_header
+from evoked.posts.readers.base import ImageFile, Remark, Skipped
+from evoked.posts.schema import TABLES
+
+_TALLY_FILE = "tally.json"
+_JOB_FILE = "job.json"
+_EXAMPLES_PER_REASON = 20
+# Enough to make the decoder run through the whole file, at the lowest cost.
+_TEST_EDGE = 32
+_SUFFIXES = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+}
+
+
+@dataclass
+class Tally:
+    """What was read so far, and what was not, and why.
+
+    Attributes
+    ----------
+    consumed
+        Records taken from the reader, whatever became of them.
+    read, images
+        Posts, and pictures in them.
+    skipped, changed
+        How often, by reason: posts left out, and values left out or put right within posts.
+    examples
+        Up to twenty remarks of each kind.
+    """
+
+    consumed: int = 0
+    read: int = 0
+    images: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, remark: Remark) -> None:
+        """Count a remark."""
+        counts = self.skipped if isinstance(remark, Skipped) else self.changed
+        reason = f"{remark.field}: {remark.why}" if remark.field else remark.why
+        counts[reason] += 1
+        if counts[reason] <= _EXAMPLES_PER_REASON:
+            self.examples.append({"reason": reason, **asdict(remark)})
+
+    def merge(self, other: Tally) -> None:
+        """Add what a later batch counted."""
+        before = self.skipped + self.changed
+        self.consumed += other.consumed
+        self.read += other.read
+        self.images += other.images
+        self.skipped += other.skipped
+        self.changed += other.changed
+        for example in other.examples:
+            before[example["reason"]] += 1
+            if before[example["reason"]] <= _EXAMPLES_PER_REASON:
+                self.examples.append(example)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        counts = {"skipped": dict(self.skipped), "changed": dict(self.changed)}
+        return {**vars(self), **counts}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Tally:
+        """The tally that :meth:`as_dict` described."""
+        counts = {name: Counter(value[name]) for name in ("skipped", "changed")}
+        return cls(**{**value, **counts})
+
+
+class Staging:
+    """The working folder of one import.
+
+    Parameters
+    ----------
+    folder
+        Beside the destination, on the same disk.
+    job
+        What makes this import what it is. If the folder holds batches of another job, they are
+        thrown away.
+    """
+
+    def __init__(self, folder: Path, job: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.images = folder / "images"
+        self.parts = folder / "parts"
+        self.dataset = folder / "dataset"
+        if not _is_job(folder, job):
+            self.remove()
+            self.parts.mkdir(parents=True)
+            self.images.mkdir()
+            write_json(folder / _JOB_FILE, dict(job))
+
+    @property
+    def has_dataset(self) -> bool:
+        """Whether all is done but for moving the dataset to its place."""
+        return (self.dataset / DESCRIPTION_FILE).is_file()
+
+    def finished_parts(self) -> list[Path]:
+        """Folders of the finished batches, in order."""
+        return sorted(path for path in self.parts.iterdir() if path.name.isdecimal())
+
+    def add_part(self, tables: Mapping[str, list[dict[str, Any]]], tally: Tally) -> None:
+        """Keep a batch: all of it, or nothing if the process dies meanwhile."""
+        with atomic_folder(self.parts / f"{len(self.finished_parts()):06d}") as temporary:
+            for name, rows in tables.items():
+                table = pa.Table.from_pylist(rows, schema=TABLES[name])
+                with pa.ipc.new_file(str(temporary / f"{name}.arrow"), table.schema) as writer:
+                    writer.write_table(table)
+            write_json(temporary / _TALLY_FILE, tally.as_dict())
+
+    def tally(self) -> Tally:
+        """Sum over the finished batches."""
+        total = Tally()
+        for part in self.finished_parts():
+            total.merge(Tally.from_dict(read_json(part / _TALLY_FILE)))
+        return total
+
+    def table(self, name: str) -> pa.Table | None:
+        """A table over all finished batches, mapped from disk; None if no batch has rows for it."""
+        files = [part / f"{name}.arrow" for part in self.finished_parts()]
+        tables = [_map_table(file) for file in files if file.is_file()]
+        return pa.concat_tables(tables) if tables else None
+
+    def add_image(self, image: ImageFile) -> str:
+        """Keep a picture under the hash of its content and return that name.
+
+        Raises
+        ------
+        ImageError
+            It isn't there, or can't be decoded within the bounds.
+        """
+        content = image.read()
+        suffix = _SUFFIXES[read_header(content).format]
+        load_image(content, _TEST_EDGE)
+        name = hashlib.sha256(content).hexdigest()[:32] + suffix
+        if not (self.images / name).exists():
+            with atomic_path(self.images / name) as temporary:
+                temporary.write_bytes(content)
+        return name
+
+    def linked_images(self) -> Path:
+        """The pictures once more, without what a killed import left: a folder to be moved away.
+
+        The originals stay, so that a crash while the dataset is written loses nothing.
+        """
+        linked = self.folder / "linked"
+        shutil.rmtree(linked, ignore_errors=True)
+        linked.mkdir()
+        for path in sorted(self.images.iterdir()):
+            if not path.name.startswith("."):
+                _link(path, linked / path.name)
+        return linked
+
+    def move_dataset(self, dest: Path) -> None:
+        """Put the finished dataset in its place and clear up."""
+        retired = self.folder / "retired"
+        if dest.exists():
+            shutil.rmtree(retired, ignore_errors=True)
+            os.replace(dest, retired)
+        os.replace(self.dataset, dest)
+        self.remove()
+
+    def remove(self) -> None:
+        """Delete the working folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_job(folder: Path, job: Mapping[str, Any]) -> bool:
+    try:
+        return read_json(folder / _JOB_FILE) == dict(job)
+    except DataError:
+        return False
+
+
+def _map_table(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as stream:
+        return pa.ipc.open_file(stream).read_all()
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def fingerprint(source: Path, files: Iterable[Path], media_suffixes: tuple[str, ...]) -> str:
+    """A hash of what a source holds, wherever it lies.
+
+    Pictures and videos count with their names and sizes, everything else with its content.
+    """
+    digest = hashlib.sha256()
+    for path in files:
+        name = path.name if path == source else path.relative_to(source).as_posix()
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogatepass"))
+        if not name.lower().endswith(media_suffixes):
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
