@@ -1,0 +1,208 @@
+"""Text networks of the transformers library: BERT, RoBERTa, DeBERTa, MiniLM and their kin."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from evoked.errors import SettingsError
+from evoked.features.encoders._inference import fast_inference, inference_device
+from evoked.features.encoders.base import TextEncoder, TextFeatures
+
+# Padded tokens that go through the network at a time: enough to fill it, little enough that a
+# layer's activations stay in a processor's cache.
+_TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
+
+
+class TransformersTextEncoder(TextEncoder):
+    """Any encoder that transformers' ``AutoModel`` loads, with its own fast tokenizer.
+
+    The vector of a text is the mean over its tokens, special ones included, brought to length 1
+    (as sentence-transformers does it); a text without tokens has the zero vector.
+
+    Parameters
+    ----------
+    source
+        A local folder (nothing is looked up elsewhere) or the name of a model on the Hugging Face
+        hub (``HF_HUB_OFFLINE=1`` keeps to what was downloaded before).
+    max_tokens
+        Longest sequence, special tokens included; also bounded by what the network takes.
+
+    Raises
+    ------
+    SettingsError
+        The folder or model can't be loaded, holds no safetensors weights, has no fast tokenizer
+        (character offsets need one), or needs code from its folder (which is never run).
+    """
+
+    def __init__(self, source: Path | str, max_tokens: int = 128) -> None:
+        self._tokenizer, self._model = load_pretrained(source)
+        self.max_tokens = min(max_tokens, self._tokenizer.model_max_length)
+        self.token_channels = self.vector_size = int(self._model.config.hidden_size)
+        self.fingerprint = (
+            f"transformers:{self._model.config.model_type}:{self._checksum()}:{self.max_tokens}"
+        )
+
+    def encode(self, texts: list[str]) -> TextFeatures:
+        """Encode prepared texts; see :class:`TextFeatures`. Batches are sorted by length."""
+        encoded = self._encodings(texts)
+        lengths = np.array([len(encoding.ids) for encoding in encoded], dtype=np.int64)
+        tokens: list[NDArray[np.float32]] = [_no_tokens(self.token_channels)] * len(texts)
+        vectors = np.zeros((len(texts), self.vector_size), dtype=np.float32)
+        for rows in batches_by_length(lengths):
+            chosen = [encoded[row] for row in rows]
+            ids, mask = padded_ids([encoding.ids for encoding in chosen], self._padding_id)
+            with fast_inference():
+                states = self._run(ids, mask).float()
+                means = mean_over_tokens(states, mask.to(states.device))
+                vectors[rows] = nn.functional.normalize(means, dim=1).cpu().numpy()
+            hidden = states.cpu().numpy()
+            for row, encoding, state in zip(rows, chosen, hidden, strict=True):
+                real = np.flatnonzero(np.asarray(encoding.special_tokens_mask) == 0)
+                tokens[row] = state[real]
+        vectors[[not len(token) for token in tokens]] = 0
+        return TextFeatures(tokens, vectors)
+
+    def tokenize(self, texts: list[str]) -> list[list[tuple[int, int]]]:
+        """Character offsets (start, end) of every token but the special ones."""
+        return [
+            [
+                (start, end)
+                for (start, end), special in zip(
+                    encoding.offsets, encoding.special_tokens_mask, strict=True
+                )
+                if not special
+            ]
+            for encoding in self._encodings(texts)
+        ]
+
+    def token_ids(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids (int64) and mask (bool), (n, longest), special tokens included."""
+        return padded_ids([encoding.ids for encoding in self._encodings(texts)], self._padding_id)
+
+    def network(self) -> nn.Module:
+        """A trainable float32 copy of the network: (ids, mask) to (n, longest, token_channels)."""
+        return _TokenStates(copy.deepcopy(self._model).float().requires_grad_(True).train())
+
+    def _run(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        device = inference_device()
+        states: torch.Tensor = self._model(
+            input_ids=ids.to(device), attention_mask=mask.to(device)
+        ).last_hidden_state
+        return states
+
+    @property
+    def _padding_id(self) -> int:
+        return self._tokenizer.pad_token_id or 0
+
+    def _encodings(self, texts: list[str]) -> list[Any]:
+        if not texts:
+            return []
+        batch = self._tokenizer(texts, truncation=True, max_length=self.max_tokens)
+        return list(batch.encodings)
+
+    def _checksum(self) -> str:
+        """What decides the output: weights and tokenizer, wherever they were loaded from."""
+        digest = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode())
+        for name, tensor in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
+
+
+class _TokenStates(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        states: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return states
+
+
+def load_pretrained(source: Path | str) -> tuple[Any, Any]:
+    """Tokenizer and frozen network from a folder or the hub; safetensors only, no foreign code.
+
+    Raises
+    ------
+    SettingsError
+        See :class:`TransformersTextEncoder`.
+    """
+    # Seconds to import: only where a network is used.
+    from transformers import AutoModel, AutoTokenizer
+
+    options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
+    try:
+        with _without_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
+            model = AutoModel.from_pretrained(str(source), use_safetensors=True, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(
+            f"the text encoder {str(source)!r} can't be loaded: {error} Give a folder with "
+            "config.json, tokenizer.json and model.safetensors, or the name of a model on the hub."
+        ) from error
+    if not tokenizer.is_fast:
+        raise SettingsError(
+            f"the text encoder {str(source)!r} has no fast tokenizer (tokenizer.json), which the "
+            "words' positions need."
+        )
+    return tokenizer, model.to(inference_device()).requires_grad_(False).eval()
+
+
+def batches_by_length(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows of texts of similar length, longest first, so that little is padding.
+
+    Parameters
+    ----------
+    lengths
+        Tokens per text, (n,).
+    """
+    order = np.argsort(-lengths, kind="stable")
+    budget = _TOKENS_PER_BATCH[inference_device().type]
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(int(lengths[order[start]]), 1))
+        yield order[start : start + size]
+        start += size
+
+
+def padded_ids(ids: list[list[int]], padding_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids (int64) and mask (bool), both (n, longest), of n sequences of token ids."""
+    lengths = torch.tensor([len(row) for row in ids], dtype=torch.int64)
+    longest = int(lengths.max()) if len(ids) else 0
+    mask = torch.arange(longest) < lengths[:, None]
+    padded = torch.full(mask.shape, padding_id, dtype=torch.int64)
+    padded[mask] = torch.tensor([token for row in ids for token in row], dtype=torch.int64)
+    return padded, mask
+
+
+def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean of ``states`` (n, longest, channels) over the tokens of ``mask`` (n, longest)."""
+    weights = mask.to(states.dtype).unsqueeze(-1)
+    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def _no_tokens(channels: int) -> NDArray[np.float32]:
+    return np.zeros((0, channels), dtype=np.float32)
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    from transformers.utils import logging
+
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
