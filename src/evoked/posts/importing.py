@@ -112,9 +112,11 @@ def import_posts(
         Lowest and highest rating by dimension, such as ``{"valence": (1, 5)}``, where they should
         not be guessed. Ratings are brought to this project's scales.
     overwrite
-        Replace a dataset at ``dest`` that came from something else.
+        Replace the dataset at ``dest``. Without it, one from the same source with the same settings
+        is left as it is, and any other is an error.
     progress
-        Called after each batch with the number of records done and their total (None if unknown).
+        Called at the start and after each batch with the number of records done and their total
+        (None if unknown).
 
     Raises
     ------
@@ -135,7 +137,7 @@ def import_posts(
     check_scales(options.scales)
     _check_apart(source, dest)
     job = _describe(format, source, options)
-    if _holds(dest, job):
+    if not overwrite and _holds(dest, job):
         return _result(dest, already_there=True)
     _check_free(dest, overwrite)
     dest.parent.mkdir(parents=True, exist_ok=True)
@@ -215,6 +217,8 @@ def _read_batches(reading: Reading, staging: Staging, progress: Progress | None)
     seen = set() if posts is None else set(posts["post_id"].to_pylist())
     records = islice(reading.records, tally.consumed, None)
     done = tally.consumed
+    if progress is not None:
+        progress(done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         while batch := list(islice(records, BATCH_POSTS)):
             _read_batch(batch, reading, staging, seen, pool)

@@ -122,6 +122,7 @@ class Staging:
             self.parts.mkdir(parents=True)
             self.images.mkdir()
             write_json(folder / _JOB_FILE, dict(job))
+        self._count = len(self.finished_parts())
 
     @property
     def has_dataset(self) -> bool:
@@ -134,12 +135,13 @@ class Staging:
 
     def add_part(self, tables: Mapping[str, list[dict[str, Any]]], tally: Tally) -> None:
         """Keep a batch: all of it, or nothing if the process dies meanwhile."""
-        with atomic_folder(self.parts / f"{len(self.finished_parts()):06d}") as temporary:
+        with atomic_folder(self.parts / f"{self._count:06d}") as temporary:
             for name, rows in tables.items():
                 table = pa.Table.from_pylist(rows, schema=TABLES[name])
                 with pa.ipc.new_file(str(temporary / f"{name}.arrow"), table.schema) as writer:
                     writer.write_table(table)
             write_json(temporary / _TALLY_FILE, tally.as_dict())
+        self._count += 1
 
     def tally(self) -> Tally:
         """Sum over the finished batches."""

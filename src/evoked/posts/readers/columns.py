@@ -21,7 +21,8 @@ _SYNONYMS: dict[str, str] = {
     "posted_hour": "postedhour posthour hour",
     "posted_weekday": "postedweekday postweekday weekday dayofweek",
     "title": "title headline",
-    "caption": "caption captiontext text posttext message description content body sentence tweet",
+    "caption": "caption captiontext text posttext message anonymizedmessage description content "
+    "body sentence tweet",
     "hashtags": "hashtags hashtag tags authorhashtags",
     "mentions": "mentions mentionedusers taggedusers",
     "images": "images image imagepath imagepaths imagefile imagefiles imagename filename file "
@@ -45,14 +46,16 @@ _SYNONYMS: dict[str, str] = {
     "reach": "reach totalreach treach accountsreached lifetimeposttotalreach",
     "impressions": "impressions impressioncount totalimpressions timpression "
     "lifetimeposttotalimpressions",
-    "valence": "valence valencemean meanvalence valencerating",
-    "arousal": "arousal arousalmean meanarousal arousalrating",
-    "dominance": "dominance dominancemean meandominance dominancerating",
+    "valence": "valence valencemean meanvalence valencerating valmn vmeansum",
+    "arousal": "arousal arousalmean meanarousal arousalrating aromn ameansum",
+    "dominance": "dominance dominancemean meandominance dominancerating dmeansum",
     "emotion": "emotion emotionlabel mikels",
     "split": "split subset partition",
 }
 # Single letters mean ratings only where they stand together.
 _LETTERS = {"valence": "v", "arousal": "a", "dominance": "d"}
+
+_RATER_COLUMN = re.compile(r"(valence|arousal|dominance)(?:rating|rater|annotator)?(\d+)")
 
 _COMMON_SCALES: tuple[Mapping[str, tuple[float, float]], ...] = (
     dict.fromkeys(EMOTIONS, (0.0, 1.0)),
@@ -61,6 +64,9 @@ _COMMON_SCALES: tuple[Mapping[str, tuple[float, float]], ...] = (
     dict.fromkeys(EMOTIONS, (1.0, 7.0)),
     dict.fromkeys(EMOTIONS, (1.0, 9.0)),
     SCALES,
+    dict.fromkeys(EMOTIONS, (1.0, 10.0)),
+    dict.fromkeys(EMOTIONS, (0.0, 10.0)),
+    dict.fromkeys(EMOTIONS, (0.0, 100.0)),
 )
 
 
@@ -101,6 +107,8 @@ def _guess(by_name: Mapping[str, str]) -> dict[str, str]:
         found = [by_name[synonym] for synonym in synonyms.split() if synonym in by_name]
         if found:
             guessed[field] = found[0]
+    if "caption" not in guessed and normalise(guessed.get("post_id", "")) == "post":
+        guessed["caption"] = guessed.pop("post_id")  # the post itself, not its number
     if {"v", "a"} <= by_name.keys():
         letters = {field: letter for field, letter in _LETTERS.items() if letter in by_name}
         guessed |= {
@@ -123,6 +131,24 @@ def _decide(field: str, name: str, columns: Sequence[str], by_name: Mapping[str,
     return by_name[normalise(name)]
 
 
+def choose_rater_columns(
+    columns: Sequence[str], mapping: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Columns with one annotator's ratings each, such as ``Valence1`` and ``Valence2``.
+
+    Returns
+    -------
+    By dimension that no column of ``mapping`` holds: the column by the annotator's number. One
+    column alone is none.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for column in columns:
+        match = _RATER_COLUMN.fullmatch(normalise(column))
+        if match and match[1] not in mapping:
+            found.setdefault(match[1], {})[match[2]] = column
+    return {name: raters for name, raters in found.items() if len(raters) > 1}
+
+
 def check_scales(scales: Mapping[str, tuple[float, float]]) -> None:
     """Raise SettingsError for a scale of something that isn't rated, or one without extent."""
     for dimension, (low, high) in scales.items():
@@ -141,9 +167,10 @@ def choose_scales(
 ) -> tuple[dict[str, tuple[float, float]], list[str]]:
     """The scale of each rated dimension, and a note on every one that was guessed.
 
-    A scale is guessed only for all undeclared dimensions together: the smallest common one (0–1,
-    −1–1, 1–5, 1–7, 1–9, this project's own) that holds every rating, if some dimension's ratings
-    spread over at least half of it. Otherwise the dimension is left out, and the note says so.
+    A scale is guessed only for all undeclared dimensions together: the first common one (0–1, −1–1,
+    1–5, 1–7, 1–9, this project's own, 1–10, 0–10, 0–100) that holds every rating, if some
+    dimension's ratings spread over at least half of it. Otherwise the dimension is left out, and
+    the note says so.
 
     Parameters
     ----------

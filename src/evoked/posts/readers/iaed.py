@@ -27,7 +27,7 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import check_scales, choose_mapping, normalise
 from evoked.posts.readers.csv_file import open_table
-from evoked.posts.readers.tabular import read_table
+from evoked.posts.readers.tabular import mean_ratings, read_table
 from evoked.posts.readers.values import is_missing, parse_number, plain_text
 from evoked.posts.schema import EMOTIONS
 
@@ -114,14 +114,6 @@ def rating_within(value: Any, scale: tuple[float, float]) -> float | None:
     except ValueError:
         return None
     return rating if rating is not None and scale[0] <= rating <= scale[1] else None
-
-
-def mean_ratings(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Mean rating by dimension."""
-    by_dimension: defaultdict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        by_dimension[row["dimension"]].append(row["rating"])
-    return {name: sum(values) / len(values) for name, values in by_dimension.items()}
 
 
 def _join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -174,25 +174,29 @@ def read(source: Path, options: ReadOptions) -> Reading:
     """
     refuse_options(options, "instagram-export")
     archive = _open(source)
-    skipped: list[Skipped] = []
-    posts = _documents(archive, _POSTS, skipped)
-    insights = _documents(archive, _INSIGHTS, skipped)
-    if not posts and not insights and not skipped:
+    posts = list(filter(_POSTS.search, archive.names))
+    insights = list(filter(_INSIGHTS.search, archive.names))
+    if not posts and not insights:
         raise DataError(
             "no posts in it: there is neither content/posts_1.json nor media/posts_1.json.",
             file=source,
             fix="Ask Instagram for the export again, with posts and in the format JSON.",
         )
-    figures = [_Figures(item) for _, document in insights for item in _items(document)]
+    damaged: list[Skipped] = []
+    figures = [_Figures(item) for _, _, item in _items(archive, insights, damaged)]
     unknown = sorted({label for figure in figures for label in figure.unknown})
     notes = []
     if figures and not any(figure.metrics for figure in figures):
         notes.append(
             f"No figure is understood ({', '.join(unknown[:10])}): export the account in English."
         )
-    export = _Export(archive, _root(archive.names), *_account(archive, skipped))
-    items = [(name, item) for name, document in posts for item in _items(document)]
-    return Reading(records=_records(export, items, figures, skipped), notes=notes)
+    export = _Export(
+        archive,
+        _root(posts + insights),
+        repair_text(_first_value(archive, _ACCOUNT, "username")),
+        _first_value(archive, _AUDIENCE, "followers"),
+    )
+    return Reading(records=_records(export, posts, figures, damaged), notes=notes)
 
 
 def _open(source: Path) -> _Archive:
@@ -205,43 +209,39 @@ def _open(source: Path) -> _Archive:
 
 def _root(names: list[str]) -> str:
     """Folder within the archive below which the pictures' names start."""
-    name = next((name for name in names if _POSTS.search(name) or _INSIGHTS.search(name)), "")
-    match = _TOP_FOLDER.search(name)
-    return name[: match.start()] if match else ""
+    match = _TOP_FOLDER.search(names[0])
+    return names[0][: match.start()] if match else ""
 
 
-def _documents(
-    archive: _Archive, pattern: re.Pattern[str], skipped: list[Skipped]
-) -> list[tuple[str, Any]]:
-    documents = []
-    for name in filter(pattern.search, archive.names):
+def _items(
+    archive: _Archive, names: Iterable[str], damaged: list[Skipped]
+) -> Iterator[tuple[str, int, Any]]:
+    """Document, number and content of every item; only one document is in memory at a time."""
+    for name in names:
         try:
-            documents.append((name, archive.read(name)))
+            document = archive.read(name)
         except DataError as error:
-            skipped.append(Skipped("damaged metadata", name, value=error.problem))
-    return documents
+            damaged.append(Skipped("damaged metadata", name, value=error.problem))
+            continue
+        for number, item in enumerate(_as_list(document), start=1):
+            yield name, number, item
 
 
-def _items(document: Any) -> list[Any]:
+def _as_list(document: Any) -> list[Any]:
     """The list in a document: itself, or the first list that it holds, or its only post."""
     if isinstance(document, list):
         return document
-    if isinstance(document, dict):
-        if "media" in document:
-            return [document]
-        return next((value for value in document.values() if isinstance(value, list)), [])
-    return []
+    if not isinstance(document, dict):
+        return []
+    if "media" in document:
+        return [document]
+    return next((value for value in document.values() if isinstance(value, list)), [])
 
 
-def _account(archive: _Archive, skipped: list[Skipped]) -> tuple[str | None, Any]:
-    """The account's name and number of followers, as far as they are told."""
-    people = _documents(archive, _ACCOUNT, skipped)
-    audiences = _documents(archive, _AUDIENCE, skipped)
-    names = (_value(item, "username") for _, document in people for item in _items(document))
-    followers = (
-        _value(item, "followers") for _, document in audiences for item in _items(document)
-    )
-    return repair_text(next(names, None)), next(followers, None)
+def _first_value(archive: _Archive, pattern: re.Pattern[str], label: str) -> Any:
+    """A labelled value that the documents tell of the account, or None."""
+    names = filter(pattern.search, archive.names)
+    return next((_value(item, label) for _, _, item in _items(archive, names, [])), None)
 
 
 def _value(item: Any, label: str) -> Any:
@@ -298,23 +298,20 @@ def _pictures(uris: list[Any]) -> list[str]:
 
 
 def _records(
-    export: _Export,
-    items: list[tuple[str, Any]],
-    figures: list[_Figures],
-    skipped: list[Skipped],
+    export: _Export, names: list[str], figures: list[_Figures], damaged: list[Skipped]
 ) -> Iterator[PostRecord | Remark]:
-    yield from skipped
     by_uri = {figure.uri: figure for figure in figures if isinstance(figure.uri, str)}
-    by_time = {figure.timestamp: figure for figure in figures if figure.timestamp}
+    by_time = {str(figure.timestamp): figure for figure in figures if figure.timestamp}
     used: set[int] = set()
-    for number, (name, item) in enumerate(items, start=1):
+    for name, number, item in _items(export.archive, names, damaged):
         if not isinstance(dig(item, "media"), list) or not dig(item, "media", 0):
             yield Skipped("a post without media", name, number)
             continue
-        found = by_uri.get(str(dig(item, "media", 0, "uri"))) or by_time.get(_timestamp(item))
+        found = by_uri.get(str(dig(item, "media", 0, "uri"))) or by_time.get(str(_timestamp(item)))
         used.add(id(found))
         yield export.record(name, number, item, found or _Figures())
     for number, figure in enumerate(figures, start=1):
         if id(figure) not in used:
             post = {"media": [figure.medium], "creation_timestamp": figure.timestamp}
             yield export.record("past_instagram_insights", number, post, figure)
+    yield from damaged

@@ -98,7 +98,7 @@ def _group(source: Path) -> dict[str, _Files]:
     paths = {path.relative_to(source).as_posix(): path for path in walk_files(source)}
     for name, path in paths.items():
         suffix = next((suffix for suffix in _JSON_SUFFIXES if name.endswith(suffix)), None)
-        if suffix:
+        if suffix and not name.endswith(f"_comments{suffix}"):
             groups[name.removesuffix(suffix)].metadata = path
     for name, path in paths.items():
         stem = name.removesuffix(path.suffix)

@@ -25,7 +25,8 @@ from evoked.posts.readers.base import (
     require_file,
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
-from evoked.posts.readers.iaed import mean_ratings, rating_within
+from evoked.posts.readers.iaed import rating_within
+from evoked.posts.readers.tabular import mean_ratings
 from evoked.posts.readers.values import parse_names
 from evoked.posts.schema import EMOTIONS, MIKELS
 

@@ -10,7 +10,12 @@ from typing import Any
 
 from evoked.errors import DataError
 from evoked.posts.readers.base import PostRecord, Reading, ReadOptions, Remark, Skipped, file_image
-from evoked.posts.readers.columns import CAROUSEL, choose_mapping, choose_scales
+from evoked.posts.readers.columns import (
+    CAROUSEL,
+    choose_mapping,
+    choose_rater_columns,
+    choose_scales,
+)
 from evoked.posts.readers.values import (
     is_day_first,
     parse_bool,
@@ -21,6 +26,8 @@ from evoked.posts.readers.values import (
 from evoked.posts.schema import EMOTIONS
 
 Row = Mapping[str, Any]
+_Raters = Mapping[str, Mapping[str, str]]
+_LONGEST_DAY = len("30 September 2024")
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class _Survey:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     day_first: bool = False
     highest_weekday: float = 0.0
+    has_times: bool = False
 
 
 def read_table(table: Table, options: ReadOptions) -> Reading:
@@ -75,34 +83,39 @@ def read_table(table: Table, options: ReadOptions) -> Reading:
             file=table.path,
             fix="Say which holds what, for example --map caption=COLUMN.",
         )
-    survey = _survey(table, mapping)
+    raters = choose_rater_columns(table.columns, mapping)
+    survey = _survey(table, mapping, raters)
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
     used = {name: column for name, column in mapping.items() if name not in unscaled}
     return Reading(
-        records=_records(table, used, survey),
+        records=_records(
+            table, used, {name: raters[name] for name in raters if name in scales}, survey
+        ),
         total=survey.rows,
-        mapping=mapping,
+        mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
-        notes=[*table.notes, *scale_notes, *_notes(table, mapping, survey)],
+        notes=[*table.notes, *scale_notes, *_notes(table, mapping, raters, survey)],
     )
 
 
-def _survey(table: Table, mapping: Mapping[str, str]) -> _Survey:
+def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Survey:
     survey = _Survey()
-    rated = {name: mapping[name] for name in EMOTIONS if name in mapping}
+    rated = [(name, mapping[name]) for name in EMOTIONS if name in mapping]
+    rated += [(name, column) for name, columns in raters.items() for column in columns.values()]
     date, weekday = mapping.get("posted_at", ""), mapping.get("posted_weekday", "")
     for item in table.rows():
         survey.rows += 1
         if isinstance(item, Skipped):
             continue
         row = item[1]
-        for name, column in rated.items():
+        for name, column in rated:
             rating = _number(row.get(column))
             if rating is not None:
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
         survey.day_first = survey.day_first or is_day_first(row.get(date))
+        survey.has_times = survey.has_times or len(str(row.get(date, ""))) > _LONGEST_DAY
         survey.highest_weekday = max(survey.highest_weekday, _number(row.get(weekday)) or 0.0)
     return survey
 
@@ -114,24 +127,34 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _notes(table: Table, mapping: Mapping[str, str], survey: _Survey) -> list[str]:
+def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _Survey) -> list[str]:
     notes = []
     if "post_id" not in mapping:
         notes.append("No column holds ids: they are made from each row's content.")
     if "posted_at" not in mapping:
         notes.append("No column holds a date.")
+    elif not survey.has_times:
+        notes.append("Dates tell the day only; the hour is not known and reads as midnight UTC.")
     if survey.day_first:
         notes.append("Dates with slashes are read as day/month/year.")
     if survey.highest_weekday == 7:
         notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
-    unused = [column for column in table.columns if column not in mapping.values()]
+    notes += [
+        f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
+        for name, columns in raters.items()
+    ]
+    used = {
+        *mapping.values(),
+        *(column for columns in raters.values() for column in columns.values()),
+    }
+    unused = [column for column in table.columns if column not in used]
     if unused:
         notes.append(f"Columns that are not used: {', '.join(unused[:30])}.")
     return notes
 
 
 def _records(
-    table: Table, mapping: Mapping[str, str], survey: _Survey
+    table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _Survey
 ) -> Iterator[PostRecord | Remark]:
     convert: dict[str, Callable[[Any], Any]] = {
         "posted_at": partial(_date, day_first=survey.day_first),
@@ -147,13 +170,33 @@ def _records(
             if name in fields:
                 fields[name] = function(fields[name])
         names = parse_names(fields.pop("images", None)) or []
+        ratings = _ratings(row, raters)
+        fields |= mean_ratings(ratings)
         yield PostRecord(
             _with_media_type(fields),
             file=table.path.name,
             row=number,
             images=[file_image(table.path.parent, name) for name in names],
+            tables={"annotations": ratings} if raters else {},
             content=row,
         )
+
+
+def _ratings(row: Row, raters: _Raters) -> list[dict[str, Any]]:
+    return [
+        {"annotator_id": rater, "dimension": name, "rating": rating}
+        for name, columns in raters.items()
+        for rater, column in columns.items()
+        if (rating := _number(row.get(column))) is not None
+    ]
+
+
+def mean_ratings(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Mean rating by dimension, from rows of the annotations table."""
+    by_dimension: dict[str, list[float]] = {}
+    for row in rows:
+        by_dimension.setdefault(row["dimension"], []).append(row["rating"])
+    return {name: sum(values) / len(values) for name, values in by_dimension.items()}
 
 
 def _with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
