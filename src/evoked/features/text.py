@@ -1,0 +1,122 @@
+"""Captions made ready for encoders and lexicons (ABMF, Table 3).
+
+An encoder gets whole words: WordPiece was trained on unstemmed text, so Porter's stems are for
+lexical use only (:func:`stems`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import emoji
+
+MAX_CHARACTERS = 10_000
+
+# With a bound on every repetition, so that no text takes longer than linear time.
+_URL = re.compile(
+    r"(?:https?://|www\.)\S{1,2000}|\b(?:[\w-]{1,63}\.){1,4}[a-z]{2,24}/\S{0,2000}", re.IGNORECASE
+)
+_HASHTAG = re.compile(r"[#＃](?=\w)(\w{1,200})")
+_CAMEL_CASE = re.compile(
+    r"(?<=[a-zß-öø-ÿ0-9])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-ZÀ-ÖØ-Þ])(?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ])"
+)
+# Runs of what may be emoji, so that the (slow) search for emoji sees nothing else.
+_MAY_BE_EMOJI = re.compile(
+    "[0-9#*]\ufe0f?\u20e3"
+    "|[\u203c-\u303d\u3297\u3299\U0001f000-\U0001faff]"
+    "[\u200d\ufe0f\u20e3\u203c-\u303d\u3297\u3299\U0001f000-\U0001faff\U000e0020-\U000e007f]{0,60}"
+)
+_SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
+# Half a surrogate pair, which no tokenizer takes; bidirectional and zero-width marks; what is left
+# of emoji. The zero-width joiners stay: Persian and Indic spelling needs them.
+_INVISIBLE = re.compile(
+    "[\ud800-\udfff\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe0f\ufeff]"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_WORD = re.compile(r"[^\W_]{1,100}(?:['’][^\W_]{1,10})?")
+
+
+def prepare(
+    texts: Sequence[str | None], *, lower: bool = True, max_characters: int = MAX_CHARACTERS
+) -> list[str]:
+    """Clean texts for an encoder (ABMF, Table 3).
+
+    Addresses and control characters go, emoji become their English names, hashtags become words
+    ("#goodVibes": "good vibes"), stylised letters (𝓰𝓸𝓸𝓭) plain ones, and runs of white space one
+    space. Any language and direction of writing is kept.
+
+    Parameters
+    ----------
+    texts
+        n captions; None, or anything else that is not a string, becomes "".
+    lower
+        Whether to turn the text into lower case.
+    max_characters
+        How much of each text is looked at, and the longest result.
+
+    Returns
+    -------
+    list of str
+        n texts.
+
+    Examples
+    --------
+    >>> prepare(["SO happy 😍 #goodVibes https://t.co/x", None])
+    ['so happy smiling face with heart-eyes good vibes', '']
+    """
+    return [
+        _prepared(text, lower, max_characters) if isinstance(text, str) else "" for text in texts
+    ]
+
+
+def stems(texts: Sequence[str | None]) -> list[list[str]]:
+    """Porter's stems of the words of prepared texts, for lexical features only.
+
+    Words with letters beyond a–z are kept as they are: the rules are English. Source: Porter 1980.
+
+    Examples
+    --------
+    >>> stems(["amazing sunsets, été"])
+    [['amaz', 'sunset', 'été']]
+    """
+    return [[_stem(word) for word in _WORD.findall(text.lower())] for text in prepare(texts)]
+
+
+def _prepared(text: str, lower: bool, max_characters: int) -> str:
+    text = unicodedata.normalize("NFKC", _CONTROL.sub(" ", text[:max_characters]))
+    text = _URL.sub(" ", text)
+    text = _HASHTAG.sub(_words_of_hashtag, text)
+    text = _MAY_BE_EMOJI.sub(lambda run: _named(run[0]), text)
+    text = " ".join(_INVISIBLE.sub("", text).split())[:max_characters]
+    return text.lower() if lower else text
+
+
+def _words_of_hashtag(match: re.Match[str]) -> str:
+    # Spaces on both sides part "#one#two".
+    return f" {_CAMEL_CASE.sub(' ', match[1]).replace('_', ' ')} "
+
+
+@lru_cache(maxsize=10_000)
+def _named(run: str) -> str:
+    return emoji.replace_emoji(_SKIN_TONE.sub("", run), _name_of_emoji)
+
+
+def _name_of_emoji(_characters: str, entry: dict[str, Any]) -> str:
+    return f" {entry['en'].strip(':').replace('_', ' ')} "
+
+
+@lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
+    return _stemmer().stem(word) if word.isascii() else word
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    # Imports all of nltk, which takes a second.
+    from nltk.stem.porter import PorterStemmer
+
+    return PorterStemmer()
