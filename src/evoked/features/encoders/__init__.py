@@ -1,1 +1,5 @@
-"""TODO"""
+"""Image, text and object encoders, made by name, behind the small interface of :mod:`.base`."""
+
+from evoked.features.encoders.registry import image_encoder, object_encoder, text_encoder
+
+__all__ = ["image_encoder", "object_encoder", "text_encoder"]

@@ -1,0 +1,224 @@
+"""Which encoder each extracted feature comes from, and how its values are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from evoked.features.cache import FeatureCache, Store
+from evoked.features.catalog import FeatureSettings
+from evoked.features.encoders import image_encoder, object_encoder, text_encoder
+from evoked.features.encoders.base import ImageEncoder, TextEncoder
+
+# Raised when pictures are decoded, scaled or augmented in another way: caches are keyed by it.
+_DECODING_VERSION = 1
+_FACES_VERSION = 1
+_FACE_SIZE = 256  # edge in pixels: the detector looks no closer
+
+
+class Items(NamedTuple):
+    """Values of a batch of n contents, as a store keeps them.
+
+    A content may have no items at all: it was looked at, and there is nothing.
+    """
+
+    values: NDArray[np.generic]  # (lengths.sum(), …)
+    lengths: NDArray[np.int64]  # (n,)
+
+
+class Format(NamedTuple):
+    """How a feature is kept: dtype and shape of one item, and whether a content has one item or a
+    sequence of them."""
+
+    dtype: DTypeLike
+    shape: tuple[int, ...]
+    is_sequence: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """One encoder and the features that are taken from it in one go.
+
+    Attributes
+    ----------
+    fingerprint
+        Of the encoder and all that happens before it.
+    formats
+        Feature names, and how their items are kept.
+    compute
+        From a batch of pictures, uint8 (n, image_size, image_size, 3), or of prepared texts.
+    image_size
+        Edge in pixels; 0 for a source that reads texts.
+    views
+        Views of each picture.
+    """
+
+    fingerprint: str
+    formats: dict[str, Format]
+    compute: Callable[[Any], dict[str, Items]] = field(repr=False)
+    image_size: int = 0
+    views: int = 1
+
+    def stores(self, cache: FeatureCache) -> dict[str, Store]:
+        """Where the features are kept."""
+        return {
+            name: cache.store(name, self.fingerprint, form.dtype, form.shape)
+            for name, form in self.formats.items()
+        }
+
+
+def image_sources(names: Collection[str], settings: FeatureSettings) -> list[Source]:
+    """The sources of those features among ``names`` that are read from pictures."""
+    sources: list[Source] = []
+    encoded = [name for name in ("image.map", "image.vector") if name in names]
+    if encoded:
+        sources.append(_encoded_images(encoded, settings))
+    if "image.objects" in names:
+        sources.append(_objects(settings))
+    if "affect.face" in names:
+        sources.append(_faces())
+    if "image.pixels" in names:
+        sources.append(_pixels(settings))
+    return sources
+
+
+def text_sources(names: Collection[str], settings: FeatureSettings) -> list[Source]:
+    """The sources of those features among ``names`` that are read from captions."""
+    sources: list[Source] = []
+    encoded = [name for name in ("caption.tokens", "caption.vector") if name in names]
+    if encoded:
+        sources.append(_encoded_texts(encoded, settings))
+    if "caption.ids" in names:
+        sources.append(_token_ids(settings))
+    if "affect.text" in names:
+        sources.append(_text_affect())
+    return sources
+
+
+# Encoders are kept for the next call: a draft is scored without loading them again.
+_image_encoder = lru_cache(maxsize=2)(image_encoder)
+_text_encoder = lru_cache(maxsize=2)(text_encoder)
+_object_encoder = lru_cache(maxsize=2)(object_encoder)
+
+
+def _rows(values: NDArray[np.generic]) -> Items:
+    """One row per content; a row that is not finite counts as none."""
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    return Items(values[finite], finite.astype(np.int64))
+
+
+def _sequences(tokens: list[NDArray[Any]], form: Format) -> Items:
+    empty = np.zeros((0, *form.shape), form.dtype)
+    lengths = np.array([len(sequence) for sequence in tokens], dtype=np.int64)
+    return Items(np.concatenate([empty, *tokens]), lengths)
+
+
+def _precision(encoder_name: str) -> DTypeLike:
+    """Networks' outputs are of order one and keep their meaning in half precision; the builtin
+    descriptors are read by name, by people, too."""
+    return np.float32 if encoder_name == "builtin" else np.float16
+
+
+def _encoded_images(names: list[str], settings: FeatureSettings) -> Source:
+    encoder: ImageEncoder = _image_encoder(settings.image_encoder)
+    dtype = _precision(settings.image_encoder)
+    rows, columns = encoder.grid
+    formats = {
+        "image.map": Format(dtype, (rows * columns, encoder.map_channels)),
+        "image.vector": Format(dtype, (encoder.vector_size,)),
+    }
+
+    def compute(images: NDArray[np.uint8]) -> dict[str, Items]:
+        features = encoder.encode(images)
+        values = {"image.map": features.map, "image.vector": features.vector}
+        return {name: _rows(values[name]) for name in names}
+
+    return Source(
+        f"{encoder.fingerprint}:decoding-{_DECODING_VERSION}",
+        {name: formats[name] for name in names},
+        compute,
+        encoder.image_size,
+        settings.views,
+    )
+
+
+def _objects(settings: FeatureSettings) -> Source:
+    encoder = _object_encoder(settings.object_encoder)
+    form = Format(_precision(settings.object_encoder), (encoder.channels,), True)
+    return Source(
+        f"{encoder.fingerprint}:decoding-{_DECODING_VERSION}",
+        {"image.objects": form},
+        lambda images: {"image.objects": _sequences(encoder.encode(images).tokens, form)},
+        encoder.image_size,
+    )
+
+
+def _faces() -> Source:
+    from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES, FaceDetector, facial_affect
+
+    detector = FaceDetector()
+    return Source(
+        f"faces:{_FACES_VERSION}:decoding-{_DECODING_VERSION}",
+        {"affect.face": Format(np.float32, (len(FACIAL_AFFECT_NAMES),))},
+        lambda images: {"affect.face": _rows(facial_affect(images, detector))},
+        _FACE_SIZE,
+    )
+
+
+def _pixels(settings: FeatureSettings) -> Source:
+    encoder: ImageEncoder = _image_encoder(settings.image_encoder)
+    size = encoder.image_size
+    return Source(
+        f"pixels:{size}:decoding-{_DECODING_VERSION}",
+        {"image.pixels": Format(np.uint8, (size, size, 3))},
+        lambda images: {"image.pixels": _rows(images)},
+        size,
+        settings.views,
+    )
+
+
+def _encoded_texts(names: list[str], settings: FeatureSettings) -> Source:
+    encoder: TextEncoder = _text_encoder(settings.text_encoder, settings.max_tokens)
+    formats = {
+        "caption.tokens": Format(np.float16, (encoder.token_channels,), True),
+        "caption.vector": Format(np.float16, (encoder.vector_size,)),
+    }
+
+    def compute(texts: list[str]) -> dict[str, Items]:
+        features = encoder.encode(texts)
+        tokens = _sequences(features.tokens, formats["caption.tokens"])
+        has_tokens = tokens.lengths > 0
+        vectors = Items(features.vector[has_tokens], has_tokens.astype(np.int64))
+        values = {"caption.tokens": tokens, "caption.vector": vectors}
+        return {name: values[name] for name in names}
+
+    return Source(encoder.fingerprint, {name: formats[name] for name in names}, compute)
+
+
+def _token_ids(settings: FeatureSettings) -> Source:
+    encoder: TextEncoder = _text_encoder(settings.text_encoder, settings.max_tokens)
+
+    def compute(texts: list[str]) -> dict[str, Items]:
+        ids, mask = encoder.token_ids(texts)
+        return {"caption.ids": Items(ids[mask].numpy(), mask.sum(1).numpy())}
+
+    return Source(
+        f"ids:{encoder.fingerprint}", {"caption.ids": Format(np.int64, (), True)}, compute
+    )
+
+
+def _text_affect() -> Source:
+    from evoked.features.affect import text_reader
+
+    reader = text_reader()
+    return Source(
+        reader.fingerprint,
+        {"affect.text": Format(np.float32, (3,))},
+        # A text that the reader can't read (another language) is NaN, and counts as none.
+        lambda texts: {"affect.text": _rows(np.asarray(reader.predict(texts), np.float32))},
+    )

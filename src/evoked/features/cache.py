@@ -1,0 +1,305 @@
+"""Features kept on disk: computed once, then memory-mapped.
+
+A cache is a folder with one *store* per feature and encoder fingerprint. A store is three files:
+
+- ``data.bin``: items of one fixed shape, one after the other;
+- ``index.bin``: one record per key: which items are its own;
+- ``store.json``: what the store holds, for people.
+
+A key is a SHA-256 of the content (bytes of a picture, a prepared text), so equal content is
+computed once and changed content is never served a stale row. Items are written, and flushed to
+the disk, before the records that name them. A record carries its own checksum and has to begin
+where the one before it ended. So whatever a killed process or a full disk leaves behind the last
+good record is not seen by readers, and the next writer overwrites it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from evoked.errors import DataError
+from evoked.files import write_json
+
+FORMAT_VERSION = 1
+
+KEY_BYTES = 32
+_RECORD = np.dtype([("key", "<u8", 4), ("start", "<i8"), ("length", "<i8"), ("check", "<u8")])
+# Odd multipliers of a checksum that numpy computes for all records at once.
+_MULTIPLIERS = np.array([0x9E3779B97F4A7C15 * (2 * i + 1) % 2**64 for i in range(6)], np.uint64)
+_OFFSET = np.uint64(0xD6E8FEB86659FD93)  # so that a record of zeros is not valid
+
+Keys = NDArray[np.uint8]
+
+
+def default_folder() -> Path:
+    """``$EVOKED_CACHE``, else ``evoked`` in the user's cache folder (``$XDG_CACHE_HOME``, or
+    ``~/.cache``)."""
+    if chosen := os.environ.get("EVOKED_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evoked"
+
+
+def content_key(content: bytes, part: str = "") -> bytes:
+    """Key of a content: 32 bytes.
+
+    Parameters
+    ----------
+    content
+        The bytes of a picture or text, or their digest.
+    part
+        Tells apart what is derived from the same content, such as the view of a picture.
+    """
+    digest = hashlib.sha256(content)
+    digest.update(b"\0" + part.encode())
+    return digest.digest()
+
+
+class FeatureCache:
+    """A folder of stores.
+
+    Parameters
+    ----------
+    folder
+        Where; created when the first feature is kept. By default :func:`default_folder`.
+
+    Examples
+    --------
+    >>> store = FeatureCache("my_cache").store("image.vector", "timm:…", "float16", (2048,))
+    """
+
+    def __init__(self, folder: Path | str | None = None) -> None:
+        self.folder = default_folder() if folder is None else Path(folder)
+
+    def store(
+        self, feature: str, fingerprint: str, dtype: DTypeLike, shape: tuple[int, ...]
+    ) -> Store:
+        """The store of a feature as one encoder computes it.
+
+        Parameters
+        ----------
+        feature
+            Its name in the catalog.
+        fingerprint
+            The encoder's; whatever changes it leads to another store.
+        dtype, shape
+            Of one item: a post's row, or one token of its sequence.
+
+        Raises
+        ------
+        DataError
+            The folder can't be written.
+        """
+        kind = np.dtype(dtype)
+        description = {
+            "format_version": FORMAT_VERSION,
+            "feature": feature,
+            "fingerprint": fingerprint,
+            "dtype": kind.str,
+            "shape": list(shape),
+        }
+        name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:24]
+        folder = self.folder / "features" / f"{feature}-{name}"
+        try:
+            if not (folder / "store.json").is_file():
+                write_json(folder / "store.json", description)
+            return Store(folder, kind, shape)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+
+
+class Store:
+    """Items of one dtype and shape, found by key; see :meth:`FeatureCache.store`.
+
+    Safe for several processes: readers see only whole rows, writers take turns.
+    """
+
+    def __init__(self, folder: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> None:
+        self.folder = folder
+        self.dtype = dtype
+        self.shape = shape
+        self._item_bytes = dtype.itemsize * math.prod(shape)
+        self._records = np.zeros(0, _RECORD)
+        self._order: NDArray[np.int64] | None = None
+        self._refresh()
+
+    def __len__(self) -> int:
+        """Number of keys."""
+        return len(self._records)
+
+    def find(self, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First item and number of items of every key.
+
+        Parameters
+        ----------
+        keys
+            uint8, (n, 32).
+
+        Returns
+        -------
+        starts, lengths
+            int64, (n,); a start of -1 marks a key that the store doesn't have.
+        """
+        if len(self._records) == 0 or len(keys) == 0:
+            return np.full(len(keys), -1, np.int64), np.zeros(len(keys), np.int64)
+        if self._order is None:
+            self._order = np.argsort(self._records["key"][:, 0], kind="stable")
+        words = _words(keys)
+        # By the first 8 of 32 bytes; in the one case in 10^8 that two keys share them, the second
+        # is computed anew.
+        position = np.searchsorted(self._records["key"][:, 0], words[:, 0], sorter=self._order)
+        found = self._records[self._order[np.minimum(position, len(self._order) - 1)]]
+        known = (found["key"] == words).all(axis=1)
+        return np.where(known, found["start"], -1), np.where(known, found["length"], 0)
+
+    def append(self, keys: Keys, items: NDArray[np.generic], lengths: NDArray[np.int64]) -> None:
+        """Keep the items of some keys; keys that the store has already are passed over.
+
+        Parameters
+        ----------
+        keys
+            uint8, (n, 32).
+        items
+            (lengths.sum(), *shape), key after key. What exceeds the range of a float16 store is
+            cut to it, never stored as infinite.
+        lengths
+            int64, (n,): items of each key; 1 throughout for rows of a fixed shape.
+
+        Raises
+        ------
+        DataError
+            The disk is full or not writable; what the store held before is still there.
+        """
+        try:
+            with self._locked():
+                self._refresh()
+                absent = self.find(keys)[0] < 0
+                if absent.any():
+                    stored = _as_stored(items[np.repeat(absent, lengths)], self.dtype)
+                    self._write(_words(keys[absent]), stored, lengths[absent])
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def items(self) -> NDArray[np.generic]:
+        """All items that records name, memory-mapped: (total, *shape)."""
+        total = self._end
+        if total * self._item_bytes == 0:  # nothing can be mapped
+            return np.zeros((total, *self.shape), self.dtype)
+        return np.memmap(self._data_file, self.dtype, mode="r", shape=(total, *self.shape))
+
+    @property
+    def _data_file(self) -> Path:
+        return self.folder / "data.bin"
+
+    @property
+    def _index_file(self) -> Path:
+        return self.folder / "index.bin"
+
+    @property
+    def _end(self) -> int:
+        """Items that records name."""
+        if len(self._records) == 0:
+            return 0
+        return int(self._records["start"][-1] + self._records["length"][-1])
+
+    def _write(
+        self, keys: NDArray[np.uint64], items: NDArray[np.generic], lengths: NDArray[np.int64]
+    ) -> None:
+        records = np.zeros(len(keys), _RECORD)
+        records["key"] = keys
+        records["length"] = lengths
+        records["start"] = self._end + np.cumsum(lengths) - lengths
+        records["check"] = _checksum(records)
+        # In this order: a record is on the disk only after the items that it names.
+        _write_at(self._data_file, self._end * self._item_bytes, items)
+        _write_at(self._index_file, len(self._records) * _RECORD.itemsize, records)
+        self._extend(records)
+
+    def _refresh(self) -> None:
+        """Read the records that were added, by this process or another."""
+        if not self._index_file.is_file():
+            return
+        with open(self._index_file, "rb") as stream:
+            stream.seek(len(self._records) * _RECORD.itemsize)
+            tail = stream.read()
+        added = np.frombuffer(tail[: len(tail) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
+        if len(added):
+            self._extend(added[: self._whole(added)])
+
+    def _whole(self, records: NDArray[np.void]) -> int:
+        """How many of the records, from the first, are sound and have all of their items."""
+        held = self._data_file.stat().st_size // max(self._item_bytes, 1)
+        ends = records["start"] + records["length"]
+        sound = (
+            (records["check"] == _checksum(records))
+            & (records["start"] == np.concatenate([[self._end], ends[:-1]]))
+            & (ends <= held)
+        )
+        return len(sound) if sound.all() else int(np.argmin(sound))
+
+    def _extend(self, records: NDArray[np.void]) -> None:
+        self._records = np.concatenate([self._records, records])
+        self._order = None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(self.folder / "lock", "w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # released when the file is closed
+            yield
+
+
+def _write_at(path: Path, offset: int, values: NDArray[np.generic]) -> None:
+    """Write at ``offset``, in place of whatever a killed writer left there, and flush."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        os.ftruncate(descriptor, offset)
+        remaining = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        position = offset
+        try:
+            while remaining:
+                written = os.pwrite(descriptor, remaining, position)
+                remaining, position = remaining[written:], position + written
+            os.fdatasync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, offset)  # give the space back
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _as_stored(items: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    if dtype != np.float16:
+        return items.astype(dtype, copy=False)
+    limit = float(np.finfo(np.float16).max)
+    return np.clip(items, -limit, limit).astype(np.float16)
+
+
+def _words(keys: Keys) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(keys).view("<u8")
+
+
+def _checksum(records: NDArray[np.void]) -> NDArray[np.uint64]:
+    words = np.ascontiguousarray(records).view("<u8").reshape(len(records), -1)[:, :-1]
+    return np.asarray((words * _MULTIPLIERS).sum(axis=1, dtype=np.uint64) + _OFFSET)
+
+
+def _unwritable(folder: Path, error: OSError) -> DataError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return DataError(
+        "the disk is full; what had been cached before is kept."
+        if full
+        else f"the cache can't be used ({error.strerror or error}).",
+        file=folder,
+        fix="Free some space and run again, it goes on where it stopped; or set EVOKED_CACHE to "
+        "another folder.",
+    )
