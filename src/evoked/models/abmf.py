@@ -17,7 +17,6 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from evoked.features.encoders import image_encoder, text_encoder
 from evoked.features.table import Batch
 from evoked.layers.attention import AttentionBlock, AttentionPooling, SpatialAttention
 from evoked.layers.losses import MultiTaskLoss, concordance_loss, masked_huber
@@ -104,6 +103,8 @@ class ABMF(NeuralModel):
         return float(self.settings.estimated_weight)
 
     def build(self, widths: dict[str, int]) -> nn.Module:
+        from evoked.features.encoders.registry import image_encoder, text_encoder
+
         image = text = None
         widths = dict(widths)
         if self.settings.finetune and "image" in self.settings.modalities:

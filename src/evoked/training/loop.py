@@ -182,11 +182,11 @@ class _Task(lightning.LightningModule):
         self.settings = settings
         self.steps_per_epoch = max(steps, 1)
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout depends on seed and epoch alone, so that a resumed run repeats an unbroken one.
-        torch.manual_seed(self.settings.seed * 100_003 + self.current_epoch)
-
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        # Dropout depends on seed, epoch and batch alone, so that a resumed run repeats an
+        # unbroken one.
+        place = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        torch.manual_seed(self.settings.seed * 1_000_003 + place)
         predicted = self.network(batch)
         return self.network.criterion(predicted.float(), batch["targets"], batch["weights"])
 

@@ -1,0 +1,75 @@
+"""Small examples that tests of models share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from evoked.features.table import Column, FeatureTable, RaggedColumn
+from evoked.models import Examples
+from evoked.posts.schema import POSTS
+from evoked.targets import Targets
+
+MAP_CHANNELS, OBJECT_CHANNELS, TOKEN_CHANNELS, METADATA_WIDTH = 12, 10, 16, 9
+
+
+def random_posts(n: int, seed: int = 0) -> pd.DataFrame:
+    """Posts with every target, by five authors in two categories."""
+    generator = np.random.default_rng(seed)
+    rows = {
+        "post_id": [f"p{row}" for row in range(n)],
+        "author_id": [f"a{row % 5}" for row in range(n)],
+        "category": ["food" if row % 2 else "travel" for row in range(n)],
+        "posted_at": pd.date_range("2024-01-01", periods=n, freq="h", tz="UTC"),
+        "caption": ["a caption"] * n,
+        "followers": generator.integers(100, 10_000, n),
+        **{
+            name: generator.integers(0, 100, n) for name in ("likes", "comments", "shares", "saves")
+        },
+        "valence": generator.uniform(-4, 4, n),
+        "arousal": generator.uniform(0, 8, n),
+    }
+    frame = pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
+    columns = {name: frame[name] for name in frame.column_names}
+    filled = pa.Table.from_arrays(
+        [
+            columns[field.name].cast(field.type)
+            if field.name in columns
+            else pa.nulls(n, field.type)
+            for field in POSTS
+        ],
+        schema=POSTS,
+    ).to_pandas()
+    for name in ("hashtags", "mentions", "images"):
+        filled[name] = [[] for _ in range(n)]
+    return filled
+
+
+def random_examples(n: int, seed: int = 0, *, signal: bool = True) -> Examples:
+    """Examples whose valence stands in the image map and whose likes stand in the tokens."""
+    generator = np.random.default_rng(seed)
+    posts = random_posts(n, seed)
+    regions = generator.normal(size=(n, 9, MAP_CHANNELS)).astype(np.float32)
+    lengths = generator.integers(1, 7, n)
+    tokens = generator.normal(size=(int(lengths.sum()), TOKEN_CHANNELS)).astype(np.float16)
+    if signal:
+        regions[:, :, 0] += posts["valence"].to_numpy()[:, None]
+        tokens[:, 0] = np.repeat(posts["arousal"].to_numpy() - 4, lengths)
+    has_image, has_caption = generator.random(n) > 0.1, generator.random(n) > 0.1
+    lengths = np.where(has_caption, lengths, 0)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    features = FeatureTable(
+        {
+            "image.map": Column.dense(regions, has_image),
+            "image.objects": Column.dense(
+                generator.normal(size=(n, 3, OBJECT_CHANNELS)).astype(np.float32), has_image
+            ),
+            "caption.tokens": RaggedColumn(tokens, starts, lengths),
+            "hashtags.vector": Column.dense(
+                generator.normal(size=(n, 300)).astype(np.float32), generator.random(n) > 0.5
+            ),
+            "metadata": Column.dense(generator.normal(size=(n, METADATA_WIDTH)).astype(np.float32)),
+        }
+    )
+    return Examples(posts, features, Targets.fit(posts).transform(posts))
