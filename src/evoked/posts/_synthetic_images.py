@@ -172,7 +172,7 @@ def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int32]
 def _fill(
     picture: Picture, x: NDArray[np.float64], y: NDArray[np.float64], colour: Colour | float
 ) -> None:
-    cv2.fillPoly(picture, [_points(x, y)], colour, cv2.LINE_AA, _SHIFT)  # type: ignore[call-overload, arg-type]
+    cv2.fillPoly(picture, [_points(x, y)], colour, cv2.LINE_AA, _SHIFT)
 
 
 def _stroke(
