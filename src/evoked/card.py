@@ -58,8 +58,8 @@ what one person will feel, and not what causes engagement. Scores hold for posts
 posts; for other authors, languages or years, evaluate anew. It inherits the biases of its posts,
 its raters and its encoders. Do not use it to exploit people's emotional state.
 
-The folder holds the posts' authors and counts (history.parquet), for the authors' records: treat it
-as confidential if they are.
+The folder holds ids and predictions of the test posts and, with authors as hashes, what each
+author's posts achieved: treat it as confidential if the posts are.
 
 ## Repeat it
 

@@ -116,13 +116,19 @@ def import_command(
             progress=report,
         )
     if as_json:
-        _print_json(result.to_dict())
+        _print_json(result.as_dict())
         return
     if result.mapping:
         _print_table(
             "Columns", ["field", "column"], [[k, str(v)] for k, v in result.mapping.items()]
         )
-    _print_table(f"Imported to {dest}", ["what", "posts"], summary_rows(result))
+    _print_table(
+        f"Imported to {dest}",
+        ["what", "how many", "of what, or why"],
+        [[what, str(count), why] for what, count, why in summary_rows(result)],
+    )
+    for note in result.notes:
+        out.print(escape(note), highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: [dim]evoked synth my_posts --n 2000 --seed 1[/]")
@@ -351,8 +357,8 @@ def models(as_json: JsonFlag = False) -> None:
         "Models",
         ["name", "what it is", "source", "reads"],
         [
-            [row["name"], row["description"], row["source"], ", ".join(row["features"]) or "–"]
-            for row in rows
+            [model.name, model.description, model.source, ", ".join(model().features) or "–"]
+            for model in MODELS.values()
         ],
     )
 

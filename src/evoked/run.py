@@ -7,12 +7,12 @@
         run.json              data, split, seed, versions: what is needed to repeat the run
         model.json            the model's settings
         weights.safetensors   its weights
-        features.json …       the encoders and what was fitted on the training posts
+        features.json …       the encoders, and what was fitted on the training posts (what each
+                              author's posts achieved, authors as hashes, for drafts)
         targets.json          how rates become targets and back
         metrics.json          scores on the test posts, trivial baselines beside them
         split.parquet         which post was in which part
         predictions.parquet   of the test posts
-        history.parquet       what earlier posts of each author got, for drafts
         baselines/            the trivial baselines
         training/             log.csv and the last checkpoint
 """
@@ -51,7 +51,6 @@ from evoked.targets import EMOTION_TARGETS, Targets
 from evoked.training.loop import EpochRecord, TrainingSettings
 
 RUN_FILE = "run.json"
-_HISTORY_COLUMNS = ["post_id", "author_id", "posted_at", "followers", *ENGAGEMENT]
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
 
@@ -116,7 +115,6 @@ class Run:
         pipeline: FeaturePipeline,
         targets: Targets,
         description: dict[str, Any],
-        history: pd.DataFrame,
         parts: pd.DataFrame,
         cache: FeatureCache | None = None,
     ) -> None:
@@ -125,7 +123,6 @@ class Run:
         self.pipeline = pipeline
         self.targets = targets
         self.description = description
-        self.history = history
         self.parts = parts
         self.cache = cache
 
@@ -151,7 +148,6 @@ class Run:
             FeaturePipeline.load(folder),
             Targets.from_dict(read_json(folder / "targets.json")),
             read_json(folder / RUN_FILE),
-            pd.read_parquet(folder / "history.parquet"),
             pd.read_parquet(folder / "split.parquet"),
             cache,
         )
@@ -174,11 +170,9 @@ class Run:
         progress: Progress | None = None,
     ) -> tuple[Examples, list[Problem]]:
         """Features of posts as the model reads them, the authors' earlier posts included."""
-        others = self.history[~self.history["post_id"].isin(posts["post_id"])]
         features, problems = self.pipeline.transform(
             posts,
             images,
-            history=others,
             cache=self.cache,
             progress=None if progress is None else progress.stage,
         )
@@ -204,10 +198,9 @@ class Run:
             :meth:`evoked.targets.Targets.restore`), and ``problem``: what could not be read.
         """
         if isinstance(posts, PostDataset):
-            frame, images = posts.posts, posts.cover_paths()
+            examples, problems = self.examples(posts.posts, posts.cover_paths(), progress)
         else:
-            frame, images = as_posts(posts)
-        examples, problems = self.examples(frame, images, progress)
+            examples, problems = self.examples(*as_posts(posts), progress)
         return self._table(examples, problems)
 
     def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
@@ -226,10 +219,11 @@ class Run:
                 file=dataset.folder,
                 fix="Evaluate on other posts.",
             )
-        chosen = dataset.select(fresh)
-        examples, problems = self.examples(chosen.posts, chosen.cover_paths(), progress)
+        # All posts together, so that each sees what its author's earlier posts achieved.
+        everything, problems = self.examples(dataset.posts, dataset.cover_paths(), progress)
+        examples = everything.select(np.flatnonzero(fresh))
         tested = self.parts.loc[self.parts["part"] == "test", "post_id"]
-        same = chosen.posts["post_id"].isin(tested).all()
+        same = examples.posts["post_id"].isin(tested).all()
         split = self.description["split"]["reason"] if same else "posts new to the run"
         return self._score(examples, problems, split, int((~fresh).sum()))
 
@@ -372,7 +366,6 @@ def train(
         pipeline,
         targets,
         {**plan, "estimated_emotions": guessed, "environment": _environment()},
-        posts[_HISTORY_COLUMNS],
         _parts(posts, split),
         cache,
     )
@@ -478,7 +471,6 @@ def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Pro
     run.pipeline.save(out)
     write_json(out / "targets.json", run.targets.to_dict())
     _write_parquet(out / "split.parquet", run.parts)
-    _write_parquet(out / "history.parquet", run.history)
     if len(test):
         evaluation = run._score(test, problems, run.description["split"]["reason"], excluded=0)
         if len(test) < _SMALL_TEST:

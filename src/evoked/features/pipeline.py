@@ -73,7 +73,6 @@ class FeaturePipeline:
         posts: pd.DataFrame,
         images: Sequence[ImageSource],
         *,
-        history: pd.DataFrame | None = None,
         cache: FeatureCache | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> tuple[FeatureTable, list[Problem]]:
@@ -85,9 +84,6 @@ class FeaturePipeline:
             n posts with the columns of :mod:`evoked.posts.schema`.
         images
             Cover picture of each post: a path, bytes or None.
-        history
-            Further posts whose engagement is known (post_id, author_id, posted_at, followers and
-            counts): an author's earlier posts are looked up among them too.
         cache
             Where extracted features are kept.
         progress
@@ -119,7 +115,7 @@ class FeaturePipeline:
             )
             columns.update(table.columns)
         if self.metadata is not None:
-            columns["metadata"] = Column.dense(self.metadata.transform(posts, history))
+            columns["metadata"] = Column.dense(self.metadata.transform(posts))
         if self.hashtags is not None:
             vectors, present = self.hashtags.transform(posts["hashtags"].tolist())
             columns["hashtags.vector"] = Column.dense(vectors, present)

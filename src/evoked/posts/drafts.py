@@ -32,7 +32,7 @@ class Draft:
     category, followers, following, author_posts, paid
         As in :mod:`evoked.posts.schema`.
     posted_at
-        When it is to appear; without a time zone, UTC is meant.
+        When it is to appear; without a time zone, UTC is meant. The current hour when left out.
     """
 
     image: Path | str | bytes | None = None
@@ -83,8 +83,8 @@ def _row(number: int, draft: Draft) -> dict[str, object]:
             row=number,
             field="caption",
         )
-    when = draft.posted_at
-    if when is not None and when.tzinfo is None:
+    when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
     tags = draft.hashtags if draft.hashtags is not None else hashtags_in(caption or "")
     return {

@@ -252,7 +252,7 @@ class _Recorder(Callback):
     ) -> None:
         self._losses.append(outputs["loss"].detach())
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: _Task) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         seconds = time.perf_counter() - self._started
         train_loss = float(torch.stack(self._losses).mean()) if self._losses else float("nan")
         if not np.isfinite(train_loss):
