@@ -27,8 +27,9 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import check_scales, choose_mapping, normalise
 from evoked.posts.readers.csv_file import open_table
-from evoked.posts.readers.tabular import mean_ratings, read_table
-from evoked.posts.readers.values import is_missing, parse_number, plain_text
+from evoked.posts.readers.ratings import Rating, mean_ratings, rating_rows
+from evoked.posts.readers.tabular import read_table
+from evoked.posts.readers.values import plain_text
 from evoked.posts.schema import EMOTIONS
 
 NINE_POINTS = (1.0, 9.0)
@@ -89,31 +90,12 @@ def _annotations(
             remarks.append(Remark(item.why, item.file, item.row))
             continue
         number, row = item
-        for name in dimensions:
-            value = row.get(mapping[name])
-            rating = rating_within(value, scales[name])
-            if rating is not None:
-                ratings[plain_text(row.get(mapping["post_id"])).strip()].append(
-                    {
-                        "annotator_id": plain_text(row.get(annotator, "")) or None,
-                        "dimension": name,
-                        "rating": rating,
-                    }
-                )
-            elif not is_missing(value):
-                remarks.append(
-                    Remark("not a rating on the scale", path.name, number, name, str(value)[:80])
-                )
+        person = plain_text(row.get(annotator, "")) or None
+        given = [Rating(person, name, row.get(mapping[name])) for name in dimensions]
+        rows, further = rating_rows(given, scales, path.name, number)
+        ratings[plain_text(row.get(mapping["post_id"])).strip()] += rows
+        remarks += further
     return dict(ratings), remarks
-
-
-def rating_within(value: Any, scale: tuple[float, float]) -> float | None:
-    """A rating, or None if it isn't one on this scale."""
-    try:
-        rating = parse_number(value)
-    except ValueError:
-        return None
-    return rating if rating is not None and scale[0] <= rating <= scale[1] else None
 
 
 def _join(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,22 +24,12 @@ from evoked.posts.readers.base import (
     require_file,
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
-from evoked.posts.readers.iaed import rating_within
-from evoked.posts.readers.tabular import mean_ratings
+from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import parse_names
 from evoked.posts.schema import EMOTIONS, MIKELS
 
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)")
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before an upload's name
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """One rating or choice by one annotator."""
-
-    annotator: str | None
-    dimension: str
-    value: Any
 
 
 def read(source: Path, options: ReadOptions) -> Reading:
@@ -63,11 +52,13 @@ def read(source: Path, options: ReadOptions) -> Reading:
     """
     require_file(source)
     tasks = parse_json(read_bounded(source), source)
-    if not isinstance(tasks, list) or not any(isinstance(dig(t, "data"), dict) for t in tasks):
+    tasks = tasks if isinstance(tasks, list) else []
+    data = [found for task in tasks if isinstance(found := dig(task, "data"), dict)]
+    if not data:
         raise DataError(
             "no tasks in it.", file=source, fix="Export the project in the format 'JSON'."
         )
-    columns = list(dict.fromkeys(key for task in tasks for key in dig(task, "data") or ()))
+    columns = list(dict.fromkeys(key for found in data for key in found))
     mapping = choose_mapping(columns, options.mapping)
     if not mapping:
         raise DataError(
@@ -86,7 +77,7 @@ def read(source: Path, options: ReadOptions) -> Reading:
     )
 
 
-def _answers(task: Any) -> list[_Answer]:
+def _answers(task: Any) -> list[Rating]:
     answers = []
     annotations = dig(task, "annotations")
     for annotation in annotations if isinstance(annotations, list) else ():
@@ -96,7 +87,7 @@ def _answers(task: Any) -> list[_Answer]:
         for result in results if isinstance(results, list) else ():
             dimension = str(dig(result, "from_name")).casefold()
             if dimension in (*EMOTIONS, "emotion"):
-                answers.append(_Answer(_annotator(annotation), dimension, _value(result)))
+                answers.append(Rating(_annotator(annotation), dimension, _value(result)))
     return answers
 
 
@@ -116,11 +107,10 @@ def _value(result: Any) -> Any:
     return match[1] if match else choice
 
 
-def _ranges(tasks: list[list[_Answer]]) -> dict[str, tuple[float, float]]:
-    anything = (float("-inf"), float("inf"))
+def _ranges(tasks: list[list[Rating]]) -> dict[str, tuple[float, float]]:
     found: dict[str, list[float]] = {}
     for answer in (answer for answers in tasks for answer in answers):
-        rating = rating_within(answer.value, anything)
+        rating = number_or_none(answer.value)
         if answer.dimension in EMOTIONS and rating is not None:
             found.setdefault(answer.dimension, []).append(rating)
     return {name: (min(values), max(values)) for name, values in found.items()}
@@ -129,7 +119,7 @@ def _ranges(tasks: list[list[_Answer]]) -> dict[str, tuple[float, float]]:
 def _records(
     source: Path,
     tasks: list[Any],
-    answers: list[list[_Answer]],
+    answers: list[list[Rating]],
     mapping: Mapping[str, str],
     scales: Mapping[str, tuple[float, float]],
 ) -> Iterator[PostRecord | Remark]:
@@ -141,7 +131,7 @@ def _records(
         fields = {name: data.get(column) for name, column in mapping.items()}
         names = parse_names(fields.pop("images", None)) or []
         fields.setdefault("post_id", dig(task, "id"))
-        rows = [row for answer in given if (row := _rating_row(answer, scales))]
+        rows, remarks = rating_rows(given, scales, source.name, number)
         fields |= mean_ratings(rows)
         emotion = _emotion(given)
         if emotion is not None:
@@ -152,32 +142,11 @@ def _records(
             row=number,
             images=[_image(source.parent, name) for name in names],
             tables={"annotations": rows},
-            remarks=[
-                Remark(
-                    "not a rating on the scale", source.name, number, a.dimension, str(a.value)[:80]
-                )
-                for a in given
-                if a.dimension in scales and rating_within(a.value, scales[a.dimension]) is None
-            ],
+            remarks=remarks,
         )
 
 
-def _rating_row(
-    answer: _Answer, scales: Mapping[str, tuple[float, float]]
-) -> dict[str, Any] | None:
-    if answer.dimension not in scales:
-        return None
-    rating = rating_within(answer.value, scales[answer.dimension])
-    if rating is None:
-        return None
-    return {
-        "annotator_id": answer.annotator,
-        "dimension": answer.dimension,
-        "rating": rating,
-    }
-
-
-def _emotion(answers: list[_Answer]) -> str | None:
+def _emotion(answers: list[Rating]) -> str | None:
     """The emotion chosen most; None on a draw, or where no choice is one of Mikels'."""
     chosen = (
         str(answer.value).strip().casefold() for answer in answers if answer.dimension == "emotion"
@@ -190,17 +159,21 @@ def _emotion(answers: list[_Answer]) -> str | None:
 
 def _image(folder: Path, address: str) -> ImageFile:
     """The picture of a task, which Label Studio names by address, path or upload."""
-    parts = urlsplit(address)
-    local = parse_qs(parts.query).get("d", [])
-    path = local[0] if local else unquote(parts.path).lstrip("/") or address
+    path = _path_of(address)
     name = path.rsplit("/", 1)[-1]
-    candidates = [path, *(f"{below}{n}" for n in _names(name) for below in ("", "images/"))]
-    found = next((c for c in candidates if _is_file(folder / c)), None)
-    return ImageFile(address, file_image(folder, found or address).read)
+    names = (name, _UPLOAD_PREFIX.sub("", name))
+    candidates = [path, *(below + name for name in names for below in ("", "images/"))]
+    found = next((path for path in candidates if _is_file(folder / path)), address)
+    return ImageFile(address, file_image(folder, found).read)
 
 
-def _names(name: str) -> tuple[str, str]:
-    return name, _UPLOAD_PREFIX.sub("", name)
+def _path_of(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # such as an unclosed bracket where a host should be
+        return address
+    local = parse_qs(parts.query).get("d", [])
+    return local[0] if local else unquote(parts.path).lstrip("/") or address
 
 
 def _is_file(path: Path) -> bool:

@@ -16,18 +16,18 @@ from evoked.posts.readers.columns import (
     choose_rater_columns,
     choose_scales,
 )
+from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
     is_day_first,
     parse_bool,
     parse_date,
     parse_names,
-    parse_number,
+    tells_time,
 )
 from evoked.posts.schema import EMOTIONS
 
 Row = Mapping[str, Any]
 _Raters = Mapping[str, Mapping[str, str]]
-_LONGEST_DAY = len("30 September 2024")
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,7 @@ def read_table(table: Table, options: ReadOptions) -> Reading:
     unscaled = [name for name in survey.ranges if name not in scales]
     used = {name: column for name, column in mapping.items() if name not in unscaled}
     return Reading(
-        records=_records(
-            table, used, {name: raters[name] for name in raters if name in scales}, survey
-        ),
+        records=_records(table, used, raters, scales, survey),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
@@ -110,21 +108,16 @@ def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Surve
             continue
         row = item[1]
         for name, column in rated:
-            rating = _number(row.get(column))
+            rating = number_or_none(row.get(column))
             if rating is not None:
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
         survey.day_first = survey.day_first or is_day_first(row.get(date))
-        survey.has_times = survey.has_times or len(str(row.get(date, ""))) > _LONGEST_DAY
-        survey.highest_weekday = max(survey.highest_weekday, _number(row.get(weekday)) or 0.0)
+        survey.has_times = survey.has_times or tells_time(row.get(date))
+        survey.highest_weekday = max(
+            survey.highest_weekday, number_or_none(row.get(weekday)) or 0.0
+        )
     return survey
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return parse_number(value)
-    except ValueError:
-        return None
 
 
 def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _Survey) -> list[str]:
@@ -154,7 +147,11 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
 
 
 def _records(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _Survey
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    scales: Mapping[str, tuple[float, float]],
+    survey: _Survey,
 ) -> Iterator[PostRecord | Remark]:
     convert: dict[str, Callable[[Any], Any]] = {
         "posted_at": partial(_date, day_first=survey.day_first),
@@ -170,33 +167,25 @@ def _records(
             if name in fields:
                 fields[name] = function(fields[name])
         names = parse_names(fields.pop("images", None)) or []
-        ratings = _ratings(row, raters)
-        fields |= mean_ratings(ratings)
+        annotations, remarks = rating_rows(_ratings(row, raters), scales, table.path.name, number)
+        fields |= mean_ratings(annotations)
         yield PostRecord(
             _with_media_type(fields),
             file=table.path.name,
             row=number,
             images=[file_image(table.path.parent, name) for name in names],
-            tables={"annotations": ratings} if raters else {},
+            tables={"annotations": annotations} if raters else {},
+            remarks=remarks,
             content=row,
         )
 
 
-def _ratings(row: Row, raters: _Raters) -> list[dict[str, Any]]:
+def _ratings(row: Row, raters: _Raters) -> list[Rating]:
     return [
-        {"annotator_id": rater, "dimension": name, "rating": rating}
+        Rating(rater, name, row.get(column))
         for name, columns in raters.items()
         for rater, column in columns.items()
-        if (rating := _number(row.get(column))) is not None
     ]
-
-
-def mean_ratings(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Mean rating by dimension, from rows of the annotations table."""
-    by_dimension: dict[str, list[float]] = {}
-    for row in rows:
-        by_dimension.setdefault(row["dimension"], []).append(row["rating"])
-    return {name: sum(values) / len(values) for name, values in by_dimension.items()}
 
 
 def _with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
@@ -223,5 +212,5 @@ def _date(value: Any, day_first: bool) -> Any:
 
 def _sunday_first(value: Any) -> Any:
     """Days 1 (Sunday) to 7, as spreadsheets count them, to 0 (Monday) to 6."""
-    day = _number(value)
+    day = number_or_none(value)
     return value if day is None else (day + 5) % 7 if 1 <= day <= 7 else -1

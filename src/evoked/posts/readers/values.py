@@ -136,6 +136,12 @@ def is_day_first(value: Any) -> bool:
     return match is not None and int(match[1]) > 12
 
 
+def tells_time(value: Any) -> bool:
+    """Whether a date has a time of day: a colon in it, or it counts the seconds since 1970."""
+    text = str(value).strip()
+    return ":" in text or (len(text) > 8 and text.replace(".", "", 1).isdecimal())
+
+
 def parse_date(
     value: Any, *, day_first: bool = False, now: datetime | None = None
 ) -> datetime | None:
