@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data is absent: set EVOKED_SHARED_DATA to a folder that holds it")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests that name no cache leave the user's alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVOKED_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

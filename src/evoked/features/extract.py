@@ -252,10 +252,11 @@ def _from_images(
             stage.advance(len(batch))
 
     columns = {name: column for job in jobs for name, column in job.columns().items()}
-    errors = {post: found for post, found in enumerate(digests) if isinstance(found, ImageError)}
-    for post, content in enumerate(contents.of_post.tolist()):
-        if content in damaged:
-            errors[post] = damaged[content]
+    found = [
+        digest if content < 0 else damaged.get(content)
+        for digest, content in zip(digests, contents.of_post.tolist(), strict=True)
+    ]
+    errors = {post: what for post, what in enumerate(found) if isinstance(what, ImageError)}
     return columns, errors
 
 
