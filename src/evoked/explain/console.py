@@ -1,0 +1,116 @@
+"""An explanation in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evoked.explain.explanation import Explanation
+from evoked.targets import EMOTION_TARGETS
+
+_BAR_WIDTH = 10
+_WORDS = 8
+_FACTS = 6
+
+
+def print_explanation(explanation: Explanation, console: Console) -> None:
+    """Print what each modality, word and fact does to the prediction.
+
+    Bars show the modalities' contributions, shades the attention that words receive; the pictures
+    are :meth:`Explanation.draw`'s.
+    """
+    console.print(_contributions(explanation))
+    if len(explanation.words):
+        console.print(_shaded(explanation))
+        console.print(_words(explanation))
+    if len(explanation.metadata):
+        console.print(_facts(explanation))
+    if explanation.regions is not None:
+        console.print(_regions(explanation))
+    for note in explanation.notes:
+        console.print(Text(note, style="yellow"))
+    if explanation.estimated:
+        console.print(Text("Valence and arousal were learned from estimates.", style="yellow"))
+
+
+def _contributions(explanation: Explanation) -> Table:
+    table = Table(title="What each modality adds (Shapley values)", title_justify="left")
+    table.add_column("target")
+    table.add_column("nothing shown", justify="right")
+    for modality in explanation.contributions.index:
+        table.add_column(str(modality), justify="right")
+    table.add_column("prediction", justify="right", style="bold")
+    values = explanation.contributions
+    for target in explanation.targets:
+        span = max(float(values[target].abs().max()), 1e-9)
+        table.add_row(
+            target if target in EMOTION_TARGETS else f"{target} (quantile)",
+            f"{explanation.base[target]:.2f}",
+            *(_bar(float(value), span) for value in values[target]),
+            f"{explanation.outcome[target]:.2f}",
+        )
+    return table
+
+
+def _bar(value: float, span: float) -> Text:
+    length = round(_BAR_WIDTH * abs(value) / span)
+    style = "blue" if value >= 0 else "red"
+    return Text.assemble((f"{value:+.2f} ", ""), (f"{'█' * length:<{_BAR_WIDTH}}", style))
+
+
+def _shaded(explanation: Explanation) -> Text:
+    """The caption; the more attention a word receives, the lighter what it stands on."""
+    text = Text(explanation.text)
+    attention = explanation.words["attention"]
+    if attention.isna().any() or not attention.max() > 0:
+        return text
+    for start, end, share in zip(
+        explanation.words["start"],
+        explanation.words["end"],
+        attention / attention.max(),
+        strict=True,
+    ):
+        green = round(60 + 160 * share)
+        ink = "black" if share > 0.5 else "white"
+        text.stylize(f"{ink} on rgb({green},{round(green * 0.85)},60)", start, end)
+    return text
+
+
+def _words(explanation: Explanation) -> Table:
+    n = f"{len(explanation.words)} words, {explanation.tokens} tokens"
+    table = Table(title=f"Words ({n})", title_justify="left")
+    table.add_column("word")
+    table.add_column("attention", justify="right")
+    headline = explanation.headline
+    for target in headline:
+        table.add_column(f"effect on {target}", justify="right")
+    for _, row in explanation.strongest_words(_WORDS).iterrows():
+        share = "–" if row["attention"] != row["attention"] else f"{row['attention']:.0%}"
+        effects = (f"{row[target]:+.2f}" for target in headline)
+        table.add_row(Text(str(row["word"])), share, *effects)
+    agreement = explanation.attention_agreement
+    if agreement is not None:
+        table.caption = f"Rank correlation of attention and size of effect: {agreement:.2f}"
+    return table
+
+
+def _facts(explanation: Explanation) -> Table:
+    table = Table(title="Facts about the post, against the training mean", title_justify="left")
+    table.add_column("fact")
+    table.add_column("value (SD)", justify="right")
+    headline = explanation.headline
+    for target in headline:
+        table.add_column(f"effect on {target}", justify="right")
+    for name, row in explanation.metadata.iloc[:_FACTS].iterrows():
+        effects = (f"{row[target]:+.2f}" for target in headline)
+        table.add_row(Text(str(name)), f"{row['value']:+.1f}", *effects)
+    return table
+
+
+def _regions(explanation: Explanation) -> Text:
+    weights = explanation.regions
+    assert weights is not None
+    lines = [f"Attention over {weights.n} regions, as a multiple of an even share:"]
+    lines += ["  " + " ".join(f"{value:4.1f}" for value in row) for row in weights.relative]
+    return Text("\n".join(lines))

@@ -1,0 +1,400 @@
+"""Pictures of an explanation."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from evoked.errors import ImageError
+from evoked.explain.attention import RegionWeights
+from evoked.explain.explanation import Explanation
+from evoked.explain.figures import (
+    GREY,
+    HEAT,
+    INK,
+    NEGATIVE,
+    POSITIVE,
+    figure,
+    look,
+    to_png,
+)
+from evoked.files import atomic_path
+from evoked.posts.images import load_image
+from evoked.targets import EMOTION_TARGETS
+
+_PICTURE_EDGE = 480
+_WORDS_DRAWN = 14
+_WORDS_LINKED = 4
+_FACTS_DRAWN = 10
+_WORD_CHARACTERS = 18
+# An even share is 1. Weaker attention than this stays dark, however little the rest gets.
+_LEAST_HEAT = 2.5
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure, its name, what it shows in a sentence, and what a person who can't see it
+    should know."""
+
+    name: str
+    caption: str
+    alternative: str
+    figure: Figure
+
+
+def draw_all(explanation: Explanation, folder: Path) -> list[Path]:
+    """Write every picture of an explanation as PNG into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for picture in pictures(explanation):
+        _write_caption(picture)
+        paths.append(folder / f"{picture.name}.png")
+        with atomic_path(paths[-1]) as temporary:
+            temporary.write_bytes(to_png(picture.figure))
+    return paths
+
+
+def pictures(explanation: Explanation) -> list[Picture]:
+    """Draw what an explanation has something for."""
+    shown = shown_picture(explanation)
+    drawn = [draw_contributions(explanation)]
+    if shown is not None and explanation.regions is not None:
+        drawn.append(draw_regions(explanation, shown))
+    if len(explanation.words):
+        drawn.append(draw_words(explanation))
+    if shown is not None and explanation.word_regions:
+        drawn.append(draw_word_regions(explanation, shown))
+    if len(explanation.metadata):
+        drawn.append(draw_metadata(explanation))
+    return drawn
+
+
+def shown_picture(explanation: Explanation, edge: int = _PICTURE_EDGE) -> NDArray[np.uint8] | None:
+    """The post's picture, at most ``edge`` pixels wide and high; None if it can't be read."""
+    if explanation.image is None:
+        return None
+    try:
+        picture = Image.fromarray(load_image(explanation.image))
+    except ImageError:
+        return None
+    picture.thumbnail((edge, edge))
+    return np.asarray(picture)
+
+
+def draw_contributions(explanation: Explanation) -> Picture:
+    """A panel per target: what each modality adds to the prediction, from base to outcome."""
+    targets = explanation.targets
+    columns = min(2, len(targets))
+    rows = -(-len(targets) // columns)
+    values = explanation.contributions
+    with look():
+        drawn = figure(3.3 * columns, 0.75 + rows * (0.55 + 0.24 * len(values)))
+        axes = drawn.subplots(rows, columns, squeeze=False)
+        for axis in axes.flat[len(targets) :]:
+            axis.set_visible(False)
+        for axis, target in zip(axes.flat, targets, strict=False):
+            same_unit = [name for name in targets if _unit(name) == _unit(target)]
+            _signed_bars(axis, values[target] * _scale(target), _reach(values[same_unit], target))
+            start, end = (
+                each[target] * _scale(target) for each in (explanation.base, explanation.outcome)
+            )
+            axis.set_title(
+                f"{target.capitalize()}: {start:.{_digits(target)}f} → {end:.{_digits(target)}f}"
+            )
+            axis.set_xlabel(_unit(target))
+    largest = values.abs().mean(axis=1)
+    return Picture(
+        "contributions",
+        "What each modality adds to the prediction, from a post that shows nothing to this one: "
+        f"exact Shapley values over {len(values)} {_plural('modality', len(values))} "
+        f"(n = {2 ** len(values)} predictions); "
+        "engagement in percentile points among the training posts.",
+        f"Bars; the largest contribution comes from the {largest.idxmax()}."
+        if len(largest)
+        else "No modality.",
+        drawn,
+    )
+
+
+def draw_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
+    """The picture, and spatial attention as a heat map over it."""
+    weights = explanation.regions
+    assert weights is not None
+    height = 2.9 * min(max(picture.shape[0] / picture.shape[1], 0.5), 1.6)
+    with look():
+        drawn = figure(6.6, height + 0.35)
+        plain, heated = drawn.subplots(1, 2)
+        plain.imshow(picture)
+        plain.set_title("Picture")
+        top = _heat_top(weights.relative)
+        mappable = _heat(heated, picture, weights.relative, top)
+        heated.set_title("Attention")
+        _boxes(heated, explanation, weights, picture)
+        for axis in (plain, heated):
+            axis.set_axis_off()
+        bar = drawn.colorbar(mappable, ax=heated, fraction=0.05, pad=0.02)
+        _bar_label(bar)
+    of_objects = (
+        f" Boxes: {weights.objects.size} objects, which get {weights.objects.sum():.0%} of it."
+        if weights.objects.size
+        else ""
+    )
+    return Picture(
+        "regions",
+        f"Where the model's spatial attention lies, as a multiple of an even share "
+        f"(n = {weights.n} regions).{of_objects}",
+        f"Heat map; the strongest region, {weights.relative.max():.1f} times an even share, lies "
+        f"{_place(weights)}.",
+        drawn,
+    )
+
+
+def draw_words(explanation: Explanation) -> Picture:
+    """Attention per word beside what leaving the word out changes."""
+    words = explanation.strongest_words(_WORDS_DRAWN).iloc[::-1]
+    names = [_shortened(word) for word in words["word"]]
+    has_attention = not words["attention"].isna().any()
+    headline = explanation.headline
+    panels = int(has_attention) + len(headline)
+    with look():
+        drawn = figure(1.2 + 1.6 * panels, 1.0 + 0.21 * len(words))
+        axes = drawn.subplots(1, panels, sharey=True, squeeze=False)[0]
+        if has_attention:
+            axes[0].barh(range(len(words)), words["attention"] * 100, color=GREY, height=0.7)
+            axes[0].set_title("Attention")
+            axes[0].set_xlabel("% received")
+        _effect_panels(axes[int(has_attention) :], words, headline)
+        _name_rows(axes, names)
+    return Picture("words", words_sentence(explanation), words_alternative(explanation), drawn)
+
+
+def draw_word_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
+    """For the words that receive most attention, the regions that they attend to."""
+    assert explanation.word_regions is not None
+    words = explanation.strongest_words(_WORDS_LINKED)
+    weights = [explanation.word_regions[row] for row in words.index]
+    top = _heat_top(np.stack([each.relative for each in weights]))
+    ratio = min(max(picture.shape[0] / picture.shape[1], 0.5), 1.6)
+    columns = min(len(words), 2)
+    rows = -(-len(words) // columns)
+    with look():
+        drawn = figure(3.1 * columns + 0.6, rows * (2.9 * ratio + 0.3))
+        axes = drawn.subplots(rows, columns, squeeze=False)
+        mappable: Any = None
+        for axis, word, each in zip(axes.flat, words["word"], weights, strict=False):
+            mappable = _heat(axis, picture, each.relative, top)
+            _mark_strongest(axis, picture, each)
+            axis.set_title(f"“{_shortened(word)}”")
+        for axis in axes.flat:
+            axis.set_axis_off()
+        _bar_label(drawn.colorbar(mappable, ax=axes, fraction=0.04, pad=0.02))
+    return Picture(
+        "words_regions",
+        f"Which regions each of the {len(words)} most attended words attends to, as a multiple of "
+        f"an even share; the strongest region is framed (n = {explanation.tokens} tokens, "
+        f"{weights[0].n} regions).",
+        "; ".join(
+            f"“{word}”: {_place(each)}" for word, each in zip(words["word"], weights, strict=True)
+        )
+        + ".",
+        drawn,
+    )
+
+
+def draw_metadata(explanation: Explanation) -> Picture:
+    """The facts about the post that move the prediction most."""
+    facts = explanation.metadata.iloc[:_FACTS_DRAWN].iloc[::-1]
+    names = [
+        f"{_shortened(str(name), 34)} ({value:+.1f})" for name, value in facts["value"].items()
+    ]
+    headline = explanation.headline
+    with look():
+        drawn = figure(2.4 + 1.6 * len(headline), 1.0 + 0.21 * len(facts))
+        axes = drawn.subplots(1, len(headline), sharey=True, squeeze=False)[0]
+        _effect_panels(axes, facts, headline)
+        _name_rows(axes, names)
+    return Picture(
+        "metadata",
+        "Facts about the post (in brackets: standard deviations from the training mean) and what "
+        "putting the training mean in their place would take away from the prediction "
+        f"(n = {len(explanation.metadata)} columns, the {len(facts)} strongest shown).",
+        "Bars; the strongest fact is " + str(explanation.metadata.index[0]) + ".",
+        drawn,
+    )
+
+
+def words_sentence(explanation: Explanation) -> str:
+    """What a picture or table of words shows, with its n and how far attention may be trusted."""
+    n = f"n = {explanation.tokens} tokens, {len(explanation.words)} words"
+    effect = "how the prediction changes when the word is left out"
+    if explanation.words["attention"].isna().any():
+        return f"For each word, {effect} ({n})."
+    agreement = explanation.attention_agreement
+    trust = (
+        ""
+        if agreement is None
+        else f" Rank correlation of attention and size of effect: {agreement:.2f}."
+    )
+    return f"For each word, the attention it receives, and {effect} ({n}).{trust}"
+
+
+def words_alternative(explanation: Explanation) -> str:
+    """The words' picture in words."""
+    strongest = explanation.strongest_words(3)["word"]
+    return "Bars; the strongest words are " + ", ".join(f"“{word}”" for word in strongest) + "."
+
+
+def _signed_bars(axis: Axes, values: pd.Series, reach: float) -> None:
+    shown = values.iloc[::-1]
+    colours = np.where(shown >= 0, POSITIVE, NEGATIVE)
+    axis.barh(shown.index, shown, color=colours, height=0.65)
+    axis.axvline(0, color=GREY, linewidth=0.8)
+    # Room for the figures beside the bars.
+    axis.set_xlim(-1.45 * reach, 1.45 * reach)
+    digits = 2 if reach < 10 else 1
+    for position, value in enumerate(shown):
+        side = 1 if value >= 0 else -1
+        axis.annotate(
+            f"{value:+.{digits}f}",
+            (value, position),
+            xytext=(3 * side, 0),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+            fontsize=7.5,
+        )
+    axis.tick_params(axis="y", length=0)
+    axis.locator_params(axis="x", nbins=5)
+
+
+def _effect_panels(axes: Sequence[Axes], effects: pd.DataFrame, targets: Sequence[str]) -> None:
+    """A panel per target, a row per effect."""
+    for axis, target in zip(axes, targets, strict=True):
+        effect = effects[target] * _scale(target)
+        colours = np.where(effect >= 0, POSITIVE, NEGATIVE)
+        # By position: names may repeat.
+        axis.barh(range(len(effect)), effect, color=colours, height=0.7)
+        axis.axvline(0, color=GREY, linewidth=0.8)
+        reach = max(float(effect.abs().max()) * 1.1, 1e-3)
+        axis.set_xlim(-reach, reach)
+        axis.set_title(f"Effect on {target}")
+        axis.set_xlabel(_unit(target))
+
+
+def _name_rows(axes: Sequence[Axes], names: list[str]) -> None:
+    axes[0].set_yticks(range(len(names)), names)
+    for axis in axes:
+        axis.tick_params(axis="y", length=0)
+        axis.locator_params(axis="x", nbins=3)
+
+
+def _reach(values: pd.DataFrame, target: str) -> float:
+    return max(float(values.abs().to_numpy().max(initial=0)) * _scale(target), 1e-3)
+
+
+def _heat_top(relative: NDArray[np.floating[Any]]) -> float:
+    return max(_LEAST_HEAT, float(relative.max()))
+
+
+def _heat(
+    axis: Axes, picture: NDArray[np.uint8], relative: NDArray[np.floating[Any]], top: float
+) -> Any:
+    """The picture in grey under a smooth heat map on a scale from 0 to ``top`` even shares."""
+    height, width = picture.shape[:2]
+    smooth = np.asarray(
+        Image.fromarray(relative.astype(np.float32)).resize(
+            (width, height), Image.Resampling.BICUBIC
+        )
+    )
+    grey = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    return axis.imshow(smooth, cmap=HEAT, vmin=0, vmax=top, alpha=0.6)
+
+
+def _bar_label(bar: Any) -> None:
+    bar.set_label("attention ÷ even share")
+    bar.outline.set_visible(False)
+    bar.solids.set_alpha(1)
+
+
+def _boxes(
+    axis: Axes, explanation: Explanation, weights: RegionWeights, picture: NDArray[np.uint8]
+) -> None:
+    height, width = picture.shape[:2]
+    for (left, top, right, bottom), weight in zip(explanation.boxes, weights.objects, strict=False):
+        axis.add_patch(
+            Rectangle(
+                (left * width, top * height),
+                (right - left) * width,
+                (bottom - top) * height,
+                fill=False,
+                edgecolor="white",
+                linewidth=float(np.clip(weight * weights.n, 0.5, 3)),
+            )
+        )
+
+
+def _mark_strongest(axis: Axes, picture: NDArray[np.uint8], weights: RegionWeights) -> None:
+    rows, columns = weights.grid.shape
+    row, column = weights.strongest
+    height, width = picture.shape[0] / rows, picture.shape[1] / columns
+    for colour, line in ((INK, 2.6), ("white", 1.2)):  # seen on light and dark
+        axis.add_patch(
+            Rectangle(
+                (column * width, row * height),
+                width,
+                height,
+                fill=False,
+                edgecolor=colour,
+                linewidth=line,
+            )
+        )
+
+
+def _place(weights: RegionWeights) -> str:
+    """Where the strongest cell lies, in words."""
+    row, column = weights.strongest
+    rows, columns = weights.grid.shape
+    vertical = ("at the top", "in the middle", "at the bottom")[min(3 * row // rows, 2)]
+    horizontal = ("left", "centre", "right")[min(3 * column // columns, 2)]
+    return f"{vertical}, {horizontal}"
+
+
+def _write_caption(picture: Picture) -> None:
+    """Put the sentence below the figure, for a file that stands alone."""
+    width = int(picture.figure.get_figwidth() * 15)
+    with look():
+        picture.figure.supxlabel(
+            textwrap.fill(picture.caption, width), fontsize=7.5, x=0.01, ha="left", color=INK
+        )
+
+
+def _scale(target: str) -> float:
+    return 1.0 if target in EMOTION_TARGETS else 100.0
+
+
+def _unit(target: str) -> str:
+    return "points" if target in EMOTION_TARGETS else "percentile points"
+
+
+def _digits(target: str) -> int:
+    return 2 if target in EMOTION_TARGETS else 0
+
+
+def _shortened(word: str, characters: int = _WORD_CHARACTERS) -> str:
+    return word if len(word) <= characters else word[: characters - 1] + "…"
+
+
+def _plural(word: str, n: int) -> str:
+    return word if n == 1 else f"{word[:-1]}ies"

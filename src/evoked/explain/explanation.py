@@ -1,0 +1,209 @@
+"""What an explanation of one prediction holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from evoked.explain.attention import RegionWeights
+from evoked.features.extract import ImageSource
+from evoked.targets import EMOTION_TARGETS
+
+# A rank correlation over fewer words says nothing.
+_FEWEST_WORDS = 4
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a model predicts what it predicts for one post.
+
+    Attention tells what the network weighed, which is not yet what moved the prediction: weights
+    can change much without the prediction changing at all (Jain and Wallace 2019, "Attention is
+    not Explanation"). Beside it therefore stand what leaving out each modality, word and fact does.
+
+    Attributes
+    ----------
+    post_id, model
+        Whose prediction, by which model.
+    prediction
+        The row of :meth:`evoked.run.Run.predict`.
+    estimated
+        Whether the model learned valence and arousal from an emotion reader's estimates.
+    contributions
+        (modalities, targets): exact Shapley values; valence and arousal in points, engagement in
+        quantiles of the training posts.
+    base
+        (targets,): prediction with every modality hidden. ``base`` plus the sum of
+        ``contributions`` is ``outcome``.
+    outcome
+        (targets,): the prediction in the same units.
+    text
+        The caption as the encoder read it.
+    words
+        A row per word that was read: word, start, end (characters of ``text``), tokens, attention
+        (share of the attention received, NaN without attention), and per target the prediction
+        minus the prediction without the word.
+    hashtag_attention
+        Share of the attention that the hashtags received.
+    regions
+        Spatial attention over the picture.
+    word_regions
+        Attention over the picture from each row of ``words``.
+    boxes
+        (objects, 4): left, top, right, bottom as shares of width and height.
+    metadata
+        Index: facts about the post; ``value`` (standardised, 0 is the training mean) and per
+        target the prediction minus the prediction with the mean, the most influential first.
+    notes
+        What could not be told, and why.
+    image
+        The picture, for drawing.
+    """
+
+    post_id: str
+    model: str
+    prediction: dict[str, Any]
+    estimated: bool
+    contributions: pd.DataFrame
+    base: pd.Series
+    outcome: pd.Series
+    text: str
+    words: pd.DataFrame
+    hashtag_attention: float | None
+    regions: RegionWeights | None
+    word_regions: list[RegionWeights] | None
+    boxes: NDArray[np.float32]
+    metadata: pd.DataFrame
+    notes: list[str]
+    image: ImageSource = field(repr=False, default=None)
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets that the model predicts."""
+        return self.outcome.index.tolist()
+
+    @property
+    def headline(self) -> list[str]:
+        """Valence, arousal and the first kind of engagement: what there is room to show."""
+        engagement = [name for name in self.targets if name not in EMOTION_TARGETS]
+        return [name for name in EMOTION_TARGETS if name in self.targets] + engagement[:1]
+
+    @property
+    def tokens(self) -> int:
+        """Caption tokens that were read."""
+        return int(self.words["tokens"].sum())
+
+    @property
+    def attention_agreement(self) -> float | None:
+        """Spearman correlation over the words of attention and the size of the effect.
+
+        None for fewer than 4 words, or where either is the same for all of them.
+        """
+        if len(self.words) < _FEWEST_WORDS or self.words["attention"].isna().any():
+            return None
+        size = scaled_size(self.words[self.targets])
+        if size.nunique() < 2 or self.words["attention"].nunique() < 2:
+            return None
+        return float(spearmanr(self.words["attention"], size).statistic)
+
+    def strongest_words(self, n: int) -> pd.DataFrame:
+        """The ``n`` words that receive most attention, or without attention have most effect, in
+        reading order."""
+        known = not self.words["attention"].isna().any()
+        rank = self.words["attention"] if known else scaled_size(self.words[self.targets])
+        return self.words.loc[
+            rank.sort_values(ascending=False, kind="stable").index[:n].sort_values()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the pictures; unknown numbers are None."""
+        return _plain(
+            {
+                "post_id": self.post_id,
+                "model": self.model,
+                "emotion_estimated": self.estimated,
+                "prediction": self.prediction,
+                "contributions": {
+                    "base": self.base.to_dict(),
+                    "prediction": self.outcome.to_dict(),
+                    "modalities": self.contributions.to_dict(orient="index"),
+                },
+                "text": self.text,
+                "words": self.words.to_dict(orient="records"),
+                "hashtag_attention": self.hashtag_attention,
+                "attention_agreement": self.attention_agreement,
+                "regions": None if self.regions is None else _regions(self.regions, self.boxes),
+                "word_regions": self._strongest_links(),
+                "metadata": self.metadata.reset_index().to_dict(orient="records"),
+                "n": {
+                    "tokens": self.tokens,
+                    "words": len(self.words),
+                    "regions": 0 if self.regions is None else self.regions.n,
+                },
+                "notes": self.notes,
+            }
+        )
+
+    def draw(self, folder: Path | str) -> list[Path]:
+        """Draw the explanation as PNG files, each with its caption.
+
+        Parameters
+        ----------
+        folder
+            Gets contributions.png, regions.png, words.png, words_regions.png and metadata.png,
+            those that the explanation has something for; created if need be.
+
+        Returns
+        -------
+        list of Path
+            The files written.
+        """
+        from evoked.explain.drawing import draw_all  # matplotlib takes a while to import
+
+        return draw_all(self, Path(folder))
+
+    def _strongest_links(self, n: int = 5) -> list[dict[str, Any]] | None:
+        if self.word_regions is None:
+            return None
+        words = self.strongest_words(n)
+        return [
+            {"word": word, "start": start, **_regions(self.word_regions[row], self.boxes)}
+            for row, word, start in zip(words.index, words["word"], words["start"], strict=True)
+        ]
+
+
+def scaled_size(effects: pd.DataFrame) -> pd.Series:
+    """Mean size of effects (n, targets) over the targets, each as a share of its range."""
+    spans = [8.0 if name in EMOTION_TARGETS else 1.0 for name in effects]
+    return effects.abs().div(spans).mean(axis=1).fillna(0.0)
+
+
+def _regions(weights: RegionWeights, boxes: NDArray[np.float32]) -> dict[str, Any]:
+    objects = [
+        {"weight": weight, "box": box}
+        for weight, box in zip(weights.objects, boxes, strict=len(boxes) > 0)
+    ]
+    return {"grid": weights.grid, "objects": objects}
+
+
+def _plain(value: Any) -> Any:
+    """Nested values as JSON takes them."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return None if value is pd.NaT else value

@@ -1,0 +1,220 @@
+"""Explain the predictions of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.errors import ImageError
+from evoked.explain.attention import PostAttention, RegionWeights, attention_of, tells_attention
+from evoked.explain.explanation import Explanation, scaled_size
+from evoked.explain.modalities import modalities_of, shapley_values
+from evoked.explain.occlusion import metadata_effects, word_effects
+from evoked.explain.words import Words, words_of
+from evoked.features.catalog import CATALOG
+from evoked.features.encoders import object_encoder, text_encoder
+from evoked.features.extract import ImageSource
+from evoked.features.table import Column, FeatureTable
+from evoked.features.text import prepare
+from evoked.models.base import Examples, Model
+from evoked.posts.drafts import Draft, as_posts
+from evoked.posts.images import load_image
+from evoked.run import Run
+from evoked.targets import TARGETS
+
+_NO_BOXES = np.zeros((0, 4), dtype=np.float32)
+
+
+def explain(run: Run, draft: Draft) -> Explanation:
+    """Explain what a run predicts for a draft.
+
+    Parameters
+    ----------
+    run
+        Any run; one whose model has no attention is explained by contributions and effects alone.
+    draft
+        The post.
+
+    Returns
+    -------
+    Explanation
+        With ``.to_dict()`` and ``.draw(folder)``.
+
+    Examples
+    --------
+    >>> why = explain(run, evoked.Draft("draft.jpg", "Golden hour"))   # doctest: +SKIP
+    >>> why.contributions.loc["image", "valence"]                      # doctest: +SKIP
+    """
+    return explain_posts(run, *as_posts([draft]))[0]
+
+
+def explain_posts(
+    run: Run,
+    posts: pd.DataFrame,
+    images: Sequence[ImageSource],
+    history: pd.DataFrame | None = None,
+) -> list[Explanation]:
+    """Explain what a run predicts for posts, all of them in batches.
+
+    Parameters
+    ----------
+    run
+        Any run.
+    posts
+        n posts with the columns of :mod:`evoked.posts.schema`.
+    images
+        Cover picture of each: a path, bytes or None.
+    history
+        Further posts of the same dataset, among which the authors' earlier ones are looked up.
+
+    Notes
+    -----
+    Per post, at most 16 sets of modalities, a caption without each of its words, and the metadata
+    without each of its columns are predicted: a few hundred predictions, one pass of the text
+    encoder over as many captions as there are words, none of the image encoder.
+    """
+    if not len(posts):
+        return []
+    examples, problems = run.examples(posts, images)
+    if history is not None:
+        examples = _with_history(run, examples, history)
+    model = run.model
+    predicted = run.targets.restore(model.predict(examples), posts)
+    predicted.insert(0, "post_id", posts["post_id"].to_numpy())
+    messages = {problem.post_id: problem.message for problem in problems}
+    predicted["problem"] = [messages.get(name) for name in posts["post_id"]]
+
+    known = [name for name in TARGETS if name in model.known_targets]
+    values, base = shapley_values(model, examples)
+    words = _words(model, posts)
+    attention = _attention(model, examples)
+    effects = word_effects(model, examples, words)
+    facts = _facts(run, examples)
+    boxes = _boxes(model, images, attention)
+    return [
+        Explanation(
+            post_id=str(posts["post_id"].iloc[row]),
+            model=model.name,
+            prediction={str(k): v for k, v in predicted.iloc[row].items()},
+            estimated=run.estimated,
+            contributions=pd.DataFrame(
+                values[row], pd.Index(modalities_of(model), name="modality"), list(TARGETS)
+            )[known],
+            base=pd.Series(base[row], list(TARGETS))[known],
+            outcome=pd.Series(base[row] + values[row].sum(0), list(TARGETS))[known],
+            text=words[row].text,
+            words=_word_table(words[row], attention[row], effects[row][known]),
+            hashtag_attention=attention[row].hashtags,
+            regions=attention[row].regions,
+            word_regions=_word_regions(words[row], attention[row]),
+            boxes=boxes[row],
+            metadata=_strongest_first(facts[row], known),
+            notes=_notes(model, predicted["problem"].iloc[row], words[row], attention[row]),
+            image=images[row],
+        )
+        for row in range(len(posts))
+    ]
+
+
+def _with_history(run: Run, examples: Examples, history: pd.DataFrame) -> Examples:
+    encoder = run.pipeline.metadata
+    if encoder is None:
+        return examples
+    metadata = Column.dense(encoder.transform(examples.posts, history))
+    features = FeatureTable({**examples.features.columns, "metadata": metadata})
+    return replace(examples, features=features)
+
+
+def _words(model: Model, posts: pd.DataFrame) -> list[Words]:
+    """The words of each caption; none where the model reads no captions."""
+    texts = prepare(posts["caption"].tolist())
+    if "caption" not in modalities_of(model):
+        return [words_of(text, []) for text in texts]
+    settings = model.feature_settings
+    offsets = text_encoder(settings.text_encoder, settings.max_tokens).tokenize(texts)
+    return [words_of(*pair) for pair in zip(texts, offsets, strict=True)]
+
+
+def _attention(model: Model, examples: Examples) -> list[PostAttention]:
+    if not tells_attention(model):
+        return [PostAttention()] * len(examples)
+    return attention_of(model, examples)  # type: ignore[arg-type]
+
+
+def _facts(run: Run, examples: Examples) -> list[pd.DataFrame]:
+    encoder = run.pipeline.metadata
+    if encoder is None:
+        return [
+            pd.DataFrame(columns=["value", *TARGETS], index=pd.Index([], name="fact"), dtype=float)
+        ] * len(examples)
+    return metadata_effects(run.model, examples, encoder.names)
+
+
+def _boxes(
+    model: Model, images: Sequence[ImageSource], attention: Sequence[PostAttention]
+) -> list[NDArray[np.float32]]:
+    """Where the objects are that attention is told of; the features don't say it."""
+    boxes = [_NO_BOXES] * len(images)
+    wanted = [
+        row
+        for row, each in enumerate(attention)
+        if each.regions is not None and each.regions.objects.size
+    ]
+    if not wanted:
+        return boxes
+    encoder = object_encoder(model.feature_settings.object_encoder)
+    pictures = [_picture(images[row], encoder.image_size) for row in wanted]
+    for row, found in zip(wanted, encoder.encode(np.stack(pictures)).boxes, strict=True):
+        boxes[row] = found
+    return boxes
+
+
+def _picture(source: ImageSource, size: int) -> NDArray[np.uint8]:
+    if source is None:
+        raise ImageError("there is no picture.")
+    return load_image(source, size)
+
+
+def _word_table(words: Words, attention: PostAttention, effects: pd.DataFrame) -> pd.DataFrame:
+    received = (
+        np.full(len(words), np.nan) if attention.tokens is None else words.total(attention.tokens)
+    )
+    table: dict[str, Any] = {
+        "word": words.texts,
+        "start": [start for start, _ in words.spans],
+        "end": [end for _, end in words.spans],
+        "tokens": words.tokens,
+        "attention": received,
+    }
+    return pd.concat([pd.DataFrame(table), effects], axis=1)
+
+
+def _word_regions(words: Words, attention: PostAttention) -> list[RegionWeights] | None:
+    """Attention over the regions from each word: the mean over the word's tokens."""
+    if attention.token_regions is None:
+        return None
+    grids = words.mean(np.stack([each.grid for each in attention.token_regions]))
+    objects = words.mean(np.stack([each.objects for each in attention.token_regions]))
+    return [RegionWeights(*pair) for pair in zip(grids, objects, strict=True)]
+
+
+def _strongest_first(facts: pd.DataFrame, known: list[str]) -> pd.DataFrame:
+    order = scaled_size(facts[known]).sort_values(ascending=False, kind="stable").index
+    return facts.loc[order, ["value", *known]]
+
+
+def _notes(model: Model, problem: str | None, words: Words, attention: PostAttention) -> list[str]:
+    notes = [problem] if problem else []
+    reads = {CATALOG[name].modality for name in model.features}
+    if not tells_attention(model):
+        notes.append(f"The model {model.name} has no attention to show.")
+    elif "image" in reads and attention.regions is None:
+        notes.append("No picture was read, so there is no attention over regions.")
+    if "caption" in reads and not len(words):
+        notes.append("No caption was read, so there are no words to weigh.")
+    return notes
