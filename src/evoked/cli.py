@@ -640,28 +640,29 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
 
 
 def _print_scores(scores: list[dict[str, Any]], title: str) -> None:
-    """Rows are scores, columns are models, the interval beside the value."""
-    models_shown = list(dict.fromkeys(row["model"] for row in scores))
+    """Rows are scores, columns are models: the first with its interval, then the baselines."""
+    names = list(dict.fromkeys(row["model"] for row in scores))
     cells: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in scores:
         key = (row["target"], row["metric"], row["n"])
-        cells.setdefault(key, {})[row["model"]] = _score_text(row)
+        with_interval = row["model"] == names[0]
+        cells.setdefault(key, {})[row["model"]] = _score_text(row, with_interval)
     _print_table(
         title,
-        ["target", "metric", "n", *models_shown],
+        ["target", "metric", "n", *(f"{name} (95 %)" for name in names[:1]), *names[1:]],
         [
-            [target, metric, str(n), *(entry.get(name, "–") for name in models_shown)]
+            [target, metric, str(n), *(entry.get(name, "–") for name in names)]
             for (target, metric, n), entry in cells.items()
         ],
     )
 
 
-def _score_text(row: dict[str, Any]) -> str:
+def _score_text(row: dict[str, Any], with_interval: bool) -> str:
     if row["value"] is None:
         return "–"
-    if row["low"] is None:
+    if row["low"] is None or not with_interval:
         return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    return f"{row['value']:.3f} ({row['low']:.2f}…{row['high']:.2f})"
 
 
 def _print_predictions(table: pd.DataFrame, estimated: bool) -> None:

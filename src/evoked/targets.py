@@ -117,8 +117,13 @@ class Targets:
         knots = {}
         for name in ENGAGEMENT:
             known = rates[name].dropna().to_numpy()
-            levels = np.linspace(0, 1, min(_KNOTS, max(len(known), 2)))
-            knots[name] = np.quantile(known, levels).tolist() if len(known) else []
+            levels = np.linspace(0, 1, _KNOTS)
+            # Observed rates, not rates between them, so that ties stay exact.
+            knots[name] = (
+                np.quantile(known, levels, method="closest_observation").tolist()
+                if len(known) > _KNOTS
+                else np.sort(known).tolist()
+            )
         has_emotion = any(name in posts and posts[name].notna().any() for name in EMOTION_TARGETS)
         if not has_emotion and not any(knots.values()):
             raise DataError(
@@ -216,9 +221,9 @@ class Targets:
         steps = (below + above - 1) / 2
         # Between two knots both ranks agree and lie half a step off: interpolate instead.
         levels = np.linspace(0, 1, len(knots))
-        between = np.interp(rates, knots, levels) if knots[0] < knots[-1] else levels.mean()
+        between = np.interp(rates, knots, levels)
         tied = above > below
-        quantile = np.where(tied, steps / (len(knots) - 1), between)
+        quantile = np.where(tied, steps / max(len(knots) - 1, 1), between)
         return np.where(np.isnan(rates), np.nan, np.clip(quantile, 0, 1))
 
 

@@ -1,0 +1,157 @@
+"""PostDataset and its schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evoked.errors import DataError
+from evoked.files import atomic_folder, atomic_path, read_json
+from evoked.posts.dataset import PostDataset
+from evoked.posts.schema import POSTS, TABLES, convert_scale
+
+SMALL = pd.DataFrame(
+    {
+        "post_id": ["a", "b", "c"],
+        "caption": ["Hello", None, ""],
+        "hashtags": [["sun", "sea"], None, []],
+        "likes": [5, None, 7],
+        "images": [["x.jpg", "y.jpg"], None, []],
+        "posted_at": pd.to_datetime(["2024-01-01", None, "2024-02-01"], utc=True),
+    }
+)
+
+
+def test_missing_columns_and_values_are_filled_in(tmp_path: Path) -> None:
+    dataset = PostDataset.create(tmp_path / "d", {"posts": SMALL})
+    posts = dataset.posts
+    assert list(posts.columns) == POSTS.names
+    assert posts["hashtags"].tolist() == [["sun", "sea"], [], []]
+    assert posts["likes"].isna().tolist() == [False, True, False]
+    assert posts["saves"].isna().all()
+    assert dataset.cover_paths() == [tmp_path / "d" / "images" / "x.jpg", None, None]
+    summary = dataset.describe()
+    assert (summary["posts"], summary["with image"], summary["with caption"]) == (3, 1, 1)
+    assert summary["first"].startswith("2024-01-01")
+
+
+def test_selection_takes_further_tables_along(tmp_path: Path) -> None:
+    activity = pd.DataFrame({"post_id": ["a", "a", "b"], "hours": [1.0, 2.0, 1.0]})
+    dataset = PostDataset.create(tmp_path / "d", {"posts": SMALL, "activity": activity})
+    chosen = dataset.select([1, 0]).select([1])
+    assert len(chosen) == 1
+    assert chosen.posts["post_id"].tolist() == ["a"]
+    assert chosen.table("activity")["hours"].tolist() == [1.0, 2.0]
+    by_mask = dataset.select(np.array([False, False, True]))
+    assert by_mask.posts["post_id"].tolist() == ["c"]
+    assert dataset.table("groups").empty
+    assert dataset.tables == ["posts", "activity"]
+    with pytest.raises(DataError, match="no table is called"):
+        dataset.table("secrets")
+
+
+@pytest.mark.parametrize(
+    ("posts", "message"),
+    [
+        (SMALL.drop(columns="post_id").assign(post_id=["a", "a", "b"]), "row 2.*stands twice"),
+        (SMALL.assign(post_id=["a", None, "b"]), "row 2, field post_id.*needs an id"),
+        (SMALL.assign(lieks=[1, 2, 3]), "unknown columns.*lieks"),
+        (SMALL.assign(likes=["many", "few", "none"]), "field likes"),
+    ],
+)
+def test_bad_tables_are_refused_and_leave_nothing(
+    posts: pd.DataFrame, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        PostDataset.create(tmp_path / "d", {"posts": posts})
+    assert not any(tmp_path.iterdir())
+
+
+def test_folder_that_is_no_dataset_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="evoked import"):
+        PostDataset(tmp_path)
+    PostDataset.create(tmp_path / "d", {"posts": SMALL})
+    description = tmp_path / "d" / "dataset.json"
+    description.write_text(json.dumps({**read_json(description), "format_version": 99}))
+    with pytest.raises(DataError, match="format version 99"):
+        PostDataset(tmp_path / "d")
+    description.write_text("{")
+    with pytest.raises(DataError, match="not a JSON file"):
+        PostDataset(tmp_path / "d")
+
+
+def test_damaged_table_is_named(tmp_path: Path) -> None:
+    dataset = PostDataset.create(tmp_path / "d", {"posts": SMALL})
+    path = tmp_path / "d" / "posts.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(DataError, match=r"posts\.parquet"):
+        _ = dataset.posts
+
+
+def test_empty_dataset_is_a_dataset(tmp_path: Path) -> None:
+    dataset = PostDataset.create(tmp_path / "d", {"posts": SMALL.iloc[:0]})
+    assert len(dataset) == 0
+    assert dataset.describe()["posts"] == 0
+
+
+def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
+    tables = {
+        name: pd.DataFrame({field: ["a"] for field in schema.names if field.endswith("_id")})
+        for name, schema in TABLES.items()
+        if schema is not None
+    }
+    dataset = PostDataset.create(tmp_path / "d", tables, provenance={"source": "a test"})
+    assert dataset.tables == [name for name in TABLES if name != "truth"]
+    assert all(len(dataset.table(name)) == 1 for name in tables)
+    assert dataset.description["provenance"] == {"source": "a test"}
+
+
+def test_failed_write_keeps_the_old_state(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(OSError, match="halfway"), atomic_path(path) as temporary:
+        _write_and_fail(temporary)
+    assert path.read_text() == "old"
+    folder = tmp_path / "folder"
+    with atomic_folder(folder) as temporary:
+        (temporary / "old").touch()
+    with pytest.raises(OSError, match="halfway"), atomic_folder(folder) as temporary:
+        _write_and_fail(temporary / "new")
+    assert [entry.name for entry in folder.iterdir()] == ["old"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def _write_and_fail(path: Path) -> None:
+    path.write_text("new")
+    raise OSError("halfway")
+
+
+def test_scales_of_nine_points_are_the_papers() -> None:
+    ratings = np.array([1, 5, 9])
+    assert convert_scale(ratings, (1, 9), (-4, 4)).tolist() == [-4, 0, 4]  # rating - 5
+    assert convert_scale(ratings, (1, 9), (0, 8)).tolist() == [0, 4, 8]  # rating - 1
+
+
+@given(
+    st.lists(st.floats(1, 7), min_size=1),
+    st.sampled_from([(-4.0, 4.0), (0.0, 8.0)]),
+)
+def test_scales_convert_there_and_back(ratings: list[float], target: tuple[float, float]) -> None:
+    there = convert_scale(ratings, (1, 7), target)
+    assert ((there >= target[0] - 1e-9) & (there <= target[1] + 1e-9)).all()
+    back = convert_scale(np.clip(there, *target), target, (1, 7))
+    np.testing.assert_allclose(back, ratings, atol=1e-9)
+
+
+def test_ratings_off_their_scale_are_refused() -> None:
+    with pytest.raises(DataError, match="outside the scale 1 to 5"):
+        convert_scale([3, 7], (1, 5), (-4, 4))
+    with pytest.raises(DataError, match="lower to a higher"):
+        convert_scale([3], (5, 5), (-4, 4))
+    assert np.isnan(convert_scale([np.nan], (1, 5), (-4, 4))).all()
