@@ -85,6 +85,19 @@ def test_label_studio_with_a_declared_scale(tmp_path: Path) -> None:
         {"data": {"text": "x"}, "annotations": "none"},
         {"data": {"text": "x"}, "annotations": [None, {"result": 3}, {"result": [None]}]},
         {"data": {"text": "x", "image": "http://[broken"}, "annotations": []},
+        {"data": {"text": "\ud800", "image": "\ud800.jpg", "\ud800": 1}, "annotations": []},
+        {
+            "data": {"text": "x"},
+            "annotations": [
+                {
+                    "completed_by": "\ud800",
+                    "result": [
+                        label_studio_result("valence", "rating", 3),
+                        label_studio_result("arousal", "rating", "\ud800"),
+                    ],
+                }
+            ],
+        },
         {
             "data": {"text": ["x"]},
             "annotations": [{"result": [label_studio_result("valence", "rating", {})]}],

@@ -76,16 +76,14 @@ def clean(record: PostRecord) -> tuple[dict[str, Any], list[Remark]]:
         shown = plain_text(value)[:_MAX_REMARK_CHARACTERS]
         remarks.append(Remark(why, record.file, record.row, field, shown))
 
-    for field, limit in _TEXT_LIMITS.items():
-        value = record.fields.get(field)
-        if value is not None:
-            row[field] = _clean_text(field, value, limit, remark)
-    for field, parse in _PARSERS.items():
-        value = record.fields.get(field)
+    for field, value in record.fields.items():
         if value is None:
             continue
+        if field in _TEXT_LIMITS:
+            row[field] = _clean_text(field, value, _TEXT_LIMITS[field], remark)
+            continue
         try:
-            row[field] = parse(value)
+            row[field] = _PARSERS[field](value)
         except ValueError as error:
             remark(field, f"{error}, left empty", value)
     if is_missing(row.get("post_id")):

@@ -31,6 +31,7 @@ from evoked.posts.readers.base import (
     walk_files,
 )
 from evoked.posts.readers.columns import check_scales
+from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint
 
@@ -314,15 +315,15 @@ def _write(reading: Reading, staging: Staging, source: Path, job: Mapping[str, A
         staging.dataset,
         tables,
         images=staging.linked_images(),
-        provenance={"format": job["format"], "source": source.resolve().name},
+        provenance=storable({"format": job["format"], "source": source.resolve().name}),
         scales=scales if "annotations" in tables else {},
         extra={
             "import": {
                 "job": dict(job),
                 "tally": tally.as_dict(),
-                "mapping": reading.mapping,
+                "mapping": storable(reading.mapping),
                 "scales": scales,
-                "notes": reading.notes,
+                "notes": storable(reading.notes),
             }
         },
     )

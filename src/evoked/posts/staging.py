@@ -27,6 +27,7 @@ from evoked.files import atomic_folder, atomic_path, read_json, write_json
 from evoked.posts.dataset import DESCRIPTION_FILE
 from evoked.posts.images import load_image, read_header
 from evoked.posts.readers.base import ImageFile, Remark, Skipped
+from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
 
 _TALLY_FILE = "tally.json"
@@ -73,7 +74,7 @@ class Tally:
         reason = f"{remark.field}: {remark.why}" if remark.field else remark.why
         counts[reason] += 1
         if counts[reason] <= _EXAMPLES_PER_REASON:
-            self.examples.append({"reason": reason, **asdict(remark)})
+            self.examples.append(storable({"reason": reason, **asdict(remark)}))
 
     def merge(self, other: Tally) -> None:
         """Add what a later batch counted."""

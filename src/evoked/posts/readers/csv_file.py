@@ -118,7 +118,7 @@ def _header(source: Path, encoding: str, delimiter: str) -> list[str]:
             "there is no header.", file=source, fix="Let the first line name the columns."
         )
     return [
-        f"{name} (column {number})" if not name or name in names[: number - 1] else name
+        f"{name} (column {number})".strip() if not name or name in names[: number - 1] else name
         for number, name in enumerate(names, start=1)
     ]
 

@@ -41,6 +41,8 @@ _Ratings = dict[str, list[dict[str, Any]]]
 def read(source: Path, options: ReadOptions) -> Reading:
     """Posts with the ratings of each annotator; a post's own are their means.
 
+    All of them count as paid unless a column says otherwise.
+
     The annotations are held in memory, the posts are not.
 
     Raises
@@ -108,6 +110,7 @@ def _join(
             identifier = plain_text(record.fields.get("post_id") or "").strip()
             rows = left.pop(identifier, [])
             record.fields |= mean_ratings(rows)
+            record.fields.setdefault("paid", True)  # adverts, all of them
             record.tables["annotations"] = rows
         yield record
     for identifier in left:

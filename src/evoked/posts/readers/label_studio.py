@@ -25,7 +25,8 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
-from evoked.posts.readers.values import parse_names
+from evoked.posts.readers.tabular import with_media_type
+from evoked.posts.readers.values import parse_names, plain_text
 from evoked.posts.schema import EMOTIONS, MIKELS
 
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)")
@@ -94,7 +95,7 @@ def _answers(task: Any) -> list[Rating]:
 def _annotator(annotation: Any) -> str | None:
     person = dig(annotation, "completed_by")
     person = dig(person, "id") if isinstance(person, dict) else person
-    return None if person is None else str(person)
+    return None if person is None else plain_text(person)
 
 
 def _value(result: Any) -> Any:
@@ -137,7 +138,7 @@ def _records(
         if emotion is not None:
             fields["emotion"] = emotion
         yield PostRecord(
-            fields,
+            with_media_type(fields),
             file=source.name,
             row=number,
             images=[_image(source.parent, name) for name in names],

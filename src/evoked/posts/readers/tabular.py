@@ -170,7 +170,7 @@ def _records(
         annotations, remarks = rating_rows(_ratings(row, raters), scales, table.path.name, number)
         fields |= mean_ratings(annotations)
         yield PostRecord(
-            _with_media_type(fields),
+            with_media_type(fields),
             file=table.path.name,
             row=number,
             images=[file_image(table.path.parent, name) for name in names],
@@ -188,7 +188,8 @@ def _ratings(row: Row, raters: _Raters) -> list[Rating]:
     ]
 
 
-def _with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
+def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a post, a mere mark of carousels turned into the type of media."""
     try:
         is_carousel = parse_bool(fields.pop(CAROUSEL, None))
     except ValueError:

@@ -275,6 +275,15 @@ def plain_text(value: Any) -> str:
     return _UNSTORABLE.sub("", str(value))
 
 
+def storable(value: Any) -> Any:
+    """A JSON value whose texts can all be stored (see :func:`plain_text`)."""
+    if isinstance(value, dict):
+        return {plain_text(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    return plain_text(value) if isinstance(value, str) else value
+
+
 def hashtags_in(text: str) -> list[str]:
     """Hashtags of a caption without their '#', in order; numbers alone are no tags."""
     return [tag for tag in _HASHTAG.findall(text) if not tag.isdecimal()]
