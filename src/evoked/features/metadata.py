@@ -182,11 +182,10 @@ def _flags(posts: pd.DataFrame, categories: tuple[str, ...]) -> dict[str, Floats
         label = column.replace("_", " ")
         flags |= {f"{label}: {value}": _switch(found.eq(value)) for value in values}
         flags[f"{label} unknown"] = _switch(~found.isin(values))
-    for name in _FLAGS:
-        values = _column(posts, name)
-        label = name.replace("_", " ")
-        flags[label] = _switch(values.eq(True))
-        flags[f"{label} unknown"] = _switch(values.isna())
+    for column in _FLAGS:
+        given = _column(posts, column)
+        label = column.replace("_", " ")
+        flags |= {label: _switch(given.eq(True)), f"{label} unknown": _switch(given.isna())}
     return flags
 
 

@@ -1,0 +1,314 @@
+"""Metadata: nothing leaks from a post's own or later engagement, and the figures are right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evoked.features.author_history import AuthorHistory
+from evoked.features.metadata import MetadataEncoder
+from evoked.posts.schema import ENGAGEMENT
+
+START = pd.Timestamp("2026-03-02", tz="UTC")  # a Monday
+
+counts = st.one_of(st.none(), st.integers(-5, 10**13))
+
+
+@st.composite
+def post_tables(draw: st.DrawFn) -> pd.DataFrame:
+    """Posts of few authors at few instants, so that ties and gaps are common."""
+    size = draw(st.integers(1, 25))
+
+    def column(values: st.SearchStrategy) -> list:
+        return draw(st.lists(values, min_size=size, max_size=size))
+
+    hours = column(st.one_of(st.none(), st.integers(0, 12)))
+    engagement = {name: pd.Series(column(counts), dtype="Float64") for name in ENGAGEMENT}
+    return pd.DataFrame(
+        {
+            "post_id": [f"post{i}" for i in range(size)],
+            "author_id": pd.Series(column(st.sampled_from(["a", "b", None])), dtype=object),
+            "posted_at": pd.to_datetime(
+                pd.Series([None if h is None else START + pd.Timedelta(hours=h) for h in hours]),
+                utc=True,
+            ),
+            "followers": pd.Series(column(counts), dtype="Float64"),
+            **engagement,
+        }
+    )
+
+
+def history_by_definition(posts: pd.DataFrame, row: int, name: str) -> tuple[float, float, float]:
+    """Number of earlier posts, mean of log counts, mean of log rates: a loop, as one would read."""
+    own = posts.iloc[row]
+    if pd.isna(own["posted_at"]) or own["author_id"] is None:
+        return np.nan, np.nan, np.nan
+    earlier = posts[
+        posts["author_id"].eq(own["author_id"]) & posts["posted_at"].lt(own["posted_at"])
+    ]
+    logs, rates = [], []
+    for count, followers in zip(earlier[name], earlier["followers"], strict=True):
+        if pd.notna(count) and count >= 0:
+            logs.append(np.log1p(min(float(count), 1e11)))
+            if pd.notna(followers) and followers >= 0:
+                rates.append(logs[-1] - np.log1p(min(float(followers), 1e11)))
+    means = [np.mean(values) if values else np.nan for values in (logs, rates)]
+    return np.log1p(len(earlier)), *means
+
+
+@settings(deadline=None, max_examples=60)
+@given(post_tables(), st.sampled_from(ENGAGEMENT))
+def test_history_follows_its_definition(posts: pd.DataFrame, name: str) -> None:
+    found = AuthorHistory.of(posts).before(posts)
+    expected = [history_by_definition(posts, row, name) for row in range(len(posts))]
+    columns = (
+        "author's earlier posts (log)",
+        f"author's mean {name} (log)",
+        f"author's mean {name} rate (log)",
+    )
+    actual = np.column_stack([found[column] for column in columns])
+    np.testing.assert_allclose(actual, np.array(expected, dtype=float), atol=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(post_tables(), st.data())
+def test_own_and_later_engagement_never_leaks(posts: pd.DataFrame, data: st.DataObject) -> None:
+    encoder = MetadataEncoder.fit(posts)
+    row = data.draw(st.integers(0, len(posts) - 1))
+    own = posts.iloc[row]
+    later = posts["posted_at"].ge(own["posted_at"]) | posts["posted_at"].isna()
+    later |= posts["author_id"].ne(own["author_id"]) | posts["author_id"].isna()
+    later.iloc[row] = True
+    changed = posts.copy()
+    for name in ENGAGEMENT:
+        values = data.draw(st.lists(counts, min_size=len(posts), max_size=len(posts)))
+        changed[name] = posts[name].where(~later, pd.Series(values, dtype="Float64"))
+    before, after = encoder.transform(posts)[row], encoder.transform(changed)[row]
+    np.testing.assert_array_equal(before, after)
+
+
+@settings(deadline=None, max_examples=30)
+@given(post_tables())
+def test_carried_history_equals_the_posts_themselves(posts: pd.DataFrame) -> None:
+    """A draft after training sees the same past from the saved encoder as from all the posts."""
+    encoder = MetadataEncoder.fit(posts)
+    drafts = pd.DataFrame(
+        {
+            "post_id": ["new a", "new b", "new c"],
+            "author_id": ["a", "b", "stranger"],
+            "posted_at": START + pd.Timedelta(days=2),
+        }
+    )
+    with_all = encoder.transform(pd.concat([drafts, posts[posts["author_id"].notna()]]))[:3]
+    alone = encoder.transform(drafts)
+    np.testing.assert_allclose(alone, with_all, atol=1e-4)
+    given_history = encoder.transform(drafts, history=posts)
+    np.testing.assert_allclose(given_history, alone, atol=1e-4)
+    loaded = MetadataEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    np.testing.assert_allclose(loaded.transform(drafts), alone, atol=1e-2)
+    np.testing.assert_allclose(loaded.transform(posts), encoder.transform(posts), atol=1e-2)
+
+
+def test_carried_history_is_compact() -> None:
+    posts = make_posts(500, authors=3)
+    history = MetadataEncoder.fit(posts).history
+    assert len(history.author) == 18
+    assert history.posts.sum() == 500
+    assert not set(history.author) & set(posts["author_id"])
+
+
+def make_posts(size: int, authors: int = 5, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "post_id": [f"post{i}" for i in range(size)],
+            "author_id": [f"author{i % authors}" for i in range(size)],
+            "posted_at": START + pd.to_timedelta(random.permutation(size) * 7, unit="h"),
+            "caption": random.choice(
+                ["Sun & sea 🌞 #beach", "WOW! Really? https://x.io", ""], size
+            ),
+            "hashtags": [["beach"] * (i % 3) for i in range(size)],
+            "images": [["a.jpg"] * (1 + i % 2) for i in range(size)],
+            "category": random.choice(["food", "travel"], size),
+            "media_type": random.choice(["image", "carousel"], size),
+            "paid": random.choice(np.array([True, False, None], dtype=object), size),
+            "followers": random.integers(100, 10**6, size),
+            "likes": random.integers(0, 10**5, size),
+        }
+    )
+
+
+def raw(posts: pd.DataFrame, training: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Features before standardising, by name."""
+    encoder = MetadataEncoder.fit(posts if training is None else training)
+    values = encoder.transform(posts).astype(float)
+    scales = np.where(encoder.scales == 0, np.inf, encoder.scales)
+    return pd.DataFrame(values / scales + encoder.means, columns=list(encoder.names))
+
+
+def test_features_are_standardised_and_named() -> None:
+    posts = make_posts(200)
+    encoder = MetadataEncoder.fit(posts)
+    features = encoder.transform(posts)
+    assert features.dtype == np.float32
+    assert features.shape == (200, encoder.width)
+    assert len(set(encoder.names)) == encoder.width
+    table = pd.DataFrame(features, columns=list(encoder.names))
+    for name in ("followers (log)", "hour (sine)", "characters (log)", "author's mean likes (log)"):
+        assert table[name].mean() == pytest.approx(0, abs=1e-5)
+        assert table[name].std(ddof=0) == pytest.approx(1, abs=0.05)
+    assert set(table["category: food"]) == {0, 1}
+    assert table["author's mean likes (log) unknown"].sum() == 5  # the first of each author
+
+
+def test_caption_and_time_are_read_right() -> None:
+    posts = make_posts(3).assign(
+        caption=["Hi! Ok?? 🌞👍🏽 #a #b @me www.x.io", "ALL caps", None],
+        posted_at=[START, START + pd.Timedelta(hours=6), START + pd.Timedelta(days=3.5)],
+    )
+    del posts["hashtags"]
+    table = raw(posts)
+    for name, expected in {
+        "words": [7, 2, 0],
+        "emoji": [2, 0, 0],
+        "exclamation marks": [1, 0, 0],
+        "question marks": [2, 0, 0],
+        "hashtags": [2, 0, 0],
+        "mentions": [1, 0, 0],
+        "URLs": [1, 0, 0],
+        "characters": [31, 8, 0],
+    }.items():
+        found = np.expm1(table[f"{name} (log)"])
+        np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=name)
+    np.testing.assert_allclose(table["share of capitals"], [2 / 31, 3 / 8, 0], atol=1e-5)
+    np.testing.assert_allclose(table["hour (sine)"], [0, 1, 0], atol=1e-5)
+    np.testing.assert_allclose(table["hour (cosine)"], [1, 0, -1], atol=1e-5)
+    np.testing.assert_allclose(
+        table["weekday (sine)"], np.sin(2 * np.pi * np.array([0, 0, 3]) / 7), atol=1e-5
+    )
+
+
+def test_hour_and_weekday_without_a_date() -> None:
+    posts = make_posts(4).drop(columns="posted_at")
+    posts = posts.assign(
+        posted_hour=[0.0, 6.0, 12.0, np.nan], posted_weekday=[0.0, 1.0, 2.0, np.nan]
+    )
+    table = raw(posts)
+    np.testing.assert_allclose(table["hour (sine)"][:3], [0, 1, 0], atol=1e-5)
+    assert table["hour unknown"].tolist() == [0, 0, 0, 1]
+    assert table["weekday unknown"].tolist() == [0, 0, 0, 1]
+
+
+def test_hours_and_trend_by_hand() -> None:
+    likes = np.expm1([9.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 0.0])
+    posts = pd.DataFrame(
+        {
+            "post_id": list("abcdefgh"),
+            "author_id": "one",
+            "posted_at": START + pd.to_timedelta(np.arange(8) * 10, unit="h"),
+            "likes": likes,
+        }
+    )
+    history = AuthorHistory.of(posts).before(posts)
+    trend = history["author's trend over the last 5 posts"]
+    assert np.isnan(trend[:2]).all()
+    assert trend[2] == pytest.approx(0)
+    assert trend[7] == pytest.approx(1)
+    hours = history["author's hours since previous post (log)"]
+    assert np.isnan(hours[0])
+    np.testing.assert_allclose(np.expm1(hours[1:]), 10)
+
+
+def test_posts_of_one_instant_do_not_see_each_other() -> None:
+    posts = make_posts(4, authors=1).assign(
+        posted_at=[START, START, START, START + pd.Timedelta("1h")]
+    )
+    number = AuthorHistory.of(posts).before(posts)["author's earlier posts (log)"]
+    np.testing.assert_allclose(np.expm1(number), [0, 0, 0, 3])
+
+
+def test_what_training_did_not_vary_is_ignored() -> None:
+    training = make_posts(50).assign(paid=False, category="food")
+    strange = make_posts(50).assign(paid=True, category="cars", shares=7)
+    table = raw(strange, training)
+    assert (table["paid"] == 0).all()
+    encoder = MetadataEncoder.fit(training)
+    np.testing.assert_array_equal(encoder.transform(strange)[:, encoder.names.index("paid")], 0)
+
+
+def test_unknown_category_has_its_own_column() -> None:
+    training = make_posts(50)
+    training.loc[:4, "category"] = None
+    table = raw(make_posts(2).assign(category=["cars", " Food "]), training)
+    assert table["category unknown"].tolist() == [1, 0]
+    assert table["category: food"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"followers": 0},
+        {"followers": -3, "likes": -10},
+        {"followers": 10**18, "likes": 10**18, "following": np.inf},
+        {"caption": "🌞" * 100_000},
+        {"caption": "\x00\u200fمرحبا\x00"},
+        {"caption": None, "hashtags": None, "images": None, "category": None},
+        {"posted_at": pd.NaT, "author_id": None},
+    ],
+)
+def test_bad_values_give_finite_features(damage: dict) -> None:
+    posts = make_posts(40)
+    encoder = MetadataEncoder.fit(posts)
+    bad = posts.iloc[:4].copy()
+    for name, value in damage.items():
+        bad[name] = [value] * len(bad)
+    for fitted in (encoder, MetadataEncoder.fit(bad)):
+        features = fitted.transform(bad)
+        assert np.isfinite(features).all()
+        assert np.abs(features).max() <= 10
+
+
+def test_any_column_may_be_missing() -> None:
+    for posts in (make_posts(5)[["post_id"]], make_posts(1), make_posts(5).iloc[:0]):
+        encoder = MetadataEncoder.fit(posts)
+        assert encoder.transform(posts).shape == (len(posts), encoder.width)
+        assert np.isfinite(encoder.transform(make_posts(3))).all()
+
+
+def test_lone_surrogates_do_not_stop_a_batch() -> None:
+    posts = pd.DataFrame({"post_id": ["a"], "caption": pd.Series(["\ud800 hi"], dtype=object)})
+    assert np.isfinite(MetadataEncoder.fit(posts).transform(posts)).all()
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    posts = make_posts(60)
+    encoder = MetadataEncoder.fit(posts)
+    order = np.random.default_rng(1).permutation(60)
+    shuffled = encoder.transform(posts.iloc[order])
+    np.testing.assert_allclose(shuffled, encoder.transform(posts)[order], atol=1e-5)
+
+
+def test_a_state_of_another_kind_is_refused() -> None:
+    state = MetadataEncoder.fit(make_posts(5)).to_dict()
+    with pytest.raises(ValueError, match="version"):
+        MetadataEncoder.from_dict(state | {"version": 99})
+    with pytest.raises(ValueError, match="reshape"):
+        MetadataEncoder.from_dict(state | {"means": [0.0]})
+    with pytest.raises(KeyError):
+        MetadataEncoder.from_dict({"version": 1})
+
+
+def test_author_history_tells_of_real_likes(shared_data: Path) -> None:
+    """On real posts the author's past mean is by far the best single predictor of likes."""
+    posts = pd.read_json(shared_data / "instagram_authors" / "posts.jsonl", lines=True)
+    posts = posts.rename(columns={"author": "author_id", "date": "posted_at"})
+    past = AuthorHistory.of(posts).before(posts)["author's mean likes (log)"]
+    known = np.isfinite(past)
+    assert known.mean() > 0.9
+    assert np.corrcoef(past[known], np.log1p(posts["likes"])[known])[0, 1] > 0.75
