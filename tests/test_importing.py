@@ -35,12 +35,14 @@ def import_killed(dest, last):
             is_last = next(steps) == last
             if is_last and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*arguments, **settings)
-            if is_last:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
+            try:
+                return function(*arguments, **settings)
+            finally:
+                if is_last:
+                    os.kill(os.getpid(), signal.SIGKILL)
         return step
-    os.replace, os.rename, os.link = map(counted, (os.replace, os.rename, os.link))
+    for name in ("replace", "rename", "link", "unlink"):
+        setattr(os, name, counted(getattr(os, name)))
     import_posts("csv", source, dest, overwrite=bool(overwrite))
 
 def content(folder):

@@ -33,7 +33,7 @@ from evoked.posts.readers.base import (
 from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
-from evoked.posts.staging import Staging, Tally, fingerprint
+from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
 
 IMPORT_VERSION = 1
 """Raised when the same source would give another dataset than before."""
@@ -138,18 +138,20 @@ def import_posts(
     check_scales(options.scales)
     _check_apart(source, dest)
     job = _describe(format, source, options)
+    working = dest.with_name(f".{dest.name}.import")
     if not overwrite and _holds(dest, job):
+        remove_staging(working)  # left by a crash while clearing up
         return _result(dest, already_there=True)
     _check_free(dest, overwrite)
     dest.parent.mkdir(parents=True, exist_ok=True)
-    staging = Staging(dest.with_name(f".{dest.name}.import"), job)
+    staging = Staging(working, job)
     if not staging.has_dataset:
         try:
             reading = READERS[format](source, options)
             _read_batches(reading, staging, progress)
             _write(reading, staging, source, job)
         except DataError:
-            staging.remove()  # nothing to go on with: the source itself is at fault
+            remove_staging(working)  # nothing to go on with: the source itself is at fault
             raise
     staging.move_dataset(dest)
     return _result(dest)

@@ -119,7 +119,7 @@ class Staging:
         self.parts = folder / "parts"
         self.dataset = folder / "dataset"
         if not _is_job(folder, job):
-            self.remove()
+            remove_staging(folder)
             self.parts.mkdir(parents=True)
             self.images.mkdir()
             write_json(folder / _JOB_FILE, dict(job))
@@ -194,11 +194,16 @@ class Staging:
             shutil.rmtree(retired, ignore_errors=True)
             os.replace(dest, retired)
         os.replace(self.dataset, dest)
-        self.remove()
+        remove_staging(self.folder)
 
-    def remove(self) -> None:
-        """Delete the working folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def remove_staging(folder: Path) -> None:
+    """Delete a working folder.
+
+    What says whose batches they are goes first: a crash meanwhile leaves none that are trusted.
+    """
+    (folder / _JOB_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_job(folder: Path, job: Mapping[str, Any]) -> bool:
