@@ -1,8 +1,8 @@
 """Engagement of real posts: log likes and comments, beside the author's mean.
 
 Reads a folder of Instaloader downloads. Two protocols: leave one author out (a stranger's posts:
-the author's own mean is unknown there, so the mean of the training posts stands in) and by time (the
-latest posts). Emotions are not rated in these posts; ABMF learns them from the emotion reader's
+the author's own mean is unknown there, so the mean of the training posts stands in) and by time
+(the latest posts). Nobody rated these posts' emotions; ABMF learns them from the emotion reader's
 estimates. The last line is JSON.
 
 Run: ``python benchmarks/real_posts.py FOLDER --out results/real_posts.md``.
@@ -101,7 +101,8 @@ def main() -> None:
     later = predictions(dataset, by_time, arguments.work / "time", cache, arguments.epochs)
     results = {"leave one author out": scores(pd.concat(folds)), "by time": scores(later)}
     sections = "\n\n".join(
-        f"## {protocol.capitalize()}\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.3f')}"
+        f"## {protocol.capitalize()}\n\n"
+        + pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3f")
         for protocol, rows in results.items()
     )
     write_text(
@@ -110,11 +111,11 @@ def main() -> None:
 
 `python benchmarks/real_posts.py FOLDER --epochs {arguments.epochs}`; {len(dataset)} posts by
 {dataset.describe()["authors"]} authors; evoked {evoked.__version__}, torch {torch.__version__},
-Python {platform.python_version()}, builtin encoders, ABMF at width 64. Likes are predicted as a rate
-per follower and multiplied by the followers, which are known before posting; followers were counted
-when the posts were collected. `mean` and `author_mean` predict that rate, `author mean of log likes`
-the likes themselves. A left-out author has no training posts, so there both author means fall back
-on the mean of all. {by_time.reason}
+Python {platform.python_version()}, builtin encoders, ABMF at width 64. Likes are predicted as a
+rate per follower and multiplied by the followers, which are known before posting; followers were
+counted when the posts were collected. `mean` and `author_mean` predict that rate, `author mean of
+log likes` the likes themselves. A left-out author has no training posts, so there both author means
+fall back on the mean of all. {by_time.reason}
 
 {sections}
 """,

@@ -1,0 +1,148 @@
+"""The command line, as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evoked.posts.dataset import PostDataset
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+COMMANDS = (
+    *("import", "synth", "train", "evaluate", "predict", "explain", "report", "models"),
+    *("features", "demo", "affect fit", "affect evaluate"),
+)
+
+
+def evoked(*arguments: object, fails: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "evoked.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo: posts, run, explanation and report, made by one command."""
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    evoked("demo", folder, "--n", "60", "--epochs", "1")
+    return folder
+
+
+def test_demo_makes_everything(demo: Path) -> None:
+    assert len(PostDataset(demo / "posts")) == 60
+    assert (demo / "run" / "run.json").is_file()
+    assert list((demo / "explanation").glob("*.png"))
+    report = (demo / "report.html").read_text()
+    assert "<svg" in report or "data:image" in report
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", report)
+
+
+def test_evaluate_predict_and_explain_print_json(demo: Path) -> None:
+    scores = json.loads(
+        evoked("evaluate", demo / "run", demo / "posts", "--json", "--cache", demo / "cache").stdout
+    )
+    assert {row["model"] for row in scores["scores"]} >= {"abmf", "mean", "author_mean"}
+    picture = next(path for path in PostDataset(demo / "posts").cover_paths() if path is not None)
+    draft = ["--image", picture, "--caption", "What a view! #travel", "--followers", "5000"]
+    (row,) = json.loads(evoked("predict", demo / "run", *draft, "--json").stdout)
+    assert -4 <= row["valence"] <= 4
+    assert row["likes"] > 0
+    reasons = json.loads(evoked("explain", demo / "run", *draft, "--json").stdout)
+    assert reasons
+    shown = evoked("predict", demo / "run", *draft).stdout
+    assert "valence" in shown
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_predictions_of_a_dataset_go_to_a_file(demo: Path, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scores{suffix}"
+    evoked(
+        *("predict", demo / "run", "--posts", demo / "posts"),
+        *("--out", path, "--cache", demo / "cache"),
+    )
+    readers = {".csv": pd.read_csv, ".json": pd.read_json, ".parquet": pd.read_parquet}
+    table = readers[suffix](path)  # type: ignore[operator]
+    assert len(table) == 60
+    assert table["arousal"].between(0, 8).all()
+
+
+def test_lists_for_programs() -> None:
+    models = json.loads(evoked("models", "--json").stdout)
+    assert "abmf" in [model["name"] for model in models]
+    features = json.loads(evoked("features", "--json").stdout)
+    assert "image.map" in [feature["name"] for feature in features]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command(command: str) -> None:
+    text = evoked(*command.split(), "--help").stdout
+    assert "Usage" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train nowhere --out run", "not a dataset"),
+        ("predict nowhere --caption x", "not a finished run"),
+        ("predict nowhere", "needs --image or --caption"),
+        ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
+        ("train nowhere --out run --set width", "NAME=VALUE"),
+        ("import csv nowhere.csv out --scale valence=5", "DIMENSION=LOW:HIGH"),
+        ("import csv nowhere.csv out", "nowhere.csv"),
+    ],
+)
+def test_mistakes_are_answered_in_a_sentence(
+    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = evoked(*shlex.split(arguments), fails=True)
+    assert message in " ".join(answer.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_import_shows_what_was_read_and_skipped(tmp_path: Path) -> None:
+    source = tmp_path / "posts.csv"
+    source.write_text("id,text,like count\na,Hello #sun,5\na,Again,6\nb,Bye,-7\n", encoding="utf-8")
+    shown = evoked("import", "csv", source, tmp_path / "posts").stdout
+    assert "like count" in shown
+    assert "skipped" in shown
+    told = json.loads(evoked("import", "csv", source, tmp_path / "posts", "--json").stdout)
+    assert told["read"] == 2
+    posts = PostDataset(tmp_path / "posts").posts
+    assert posts["likes"].isna().tolist() == [False, True]
+
+
+def readme_commands() -> list[str]:
+    """Lines of the README's shell blocks that call evoked."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.startswith("evoked ")]
+
+
+def test_commands_of_the_readme_work(
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_data: Path
+) -> None:
+    """Runs the tour as it stands, on the demo's posts in the places that the README names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVOKED_CACHE", str(demo / "cache"))
+    (tmp_path / "demo").symlink_to(demo)
+    (tmp_path / "downloads").symlink_to(shared_data / "instaloader_sample")
+    commands = readme_commands()
+    assert len(commands) >= 8
+    for command in commands:
+        evoked(*shlex.split(command, comments=True)[1:])
