@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -408,13 +409,15 @@ def demo(
             progress=told,
         )
     _print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
-    tested = run.parts.index[run.parts["part"] == "test"].tolist()
-    shown = next(
-        row for row in tested if dataset.cover_paths()[row] and dataset.posts["caption"][row]
-    )
+    # Any post that the run has not learned from will do as a draft, if it has all its parts.
+    whole = (run.parts["part"] == "test") & dataset.posts["caption"].fillna("").ne("")
+    whole &= dataset.posts["images"].str.len() > 0
+    shown = int(whole.idxmax())
     post = dataset.posts.iloc[shown]
+    picture = dest / "draft.jpg"
+    shutil.copyfile(dataset.image_folder / post["images"][0], picture)
     draft = Draft(
-        image=dataset.cover_paths()[shown],
+        image=picture,
         caption=post["caption"],
         category=post["category"],
         followers=int(post["followers"]),
