@@ -73,6 +73,15 @@ def test_figures_in_another_language_are_named(tmp_path: Path) -> None:
     assert "in English" in reading.notes[0]
 
 
+def test_figures_without_picture_and_time_stay_apart(tmp_path: Path) -> None:
+    figures = [{"string_map_data": {"Likes": {"value": str(likes)}}} for likes in range(3)]
+    path = tmp_path / "in/past_instagram_insights/posts.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"organic_insights_posts": figures}))
+    dataset = import_posts("instagram-export", tmp_path / "in", tmp_path / "out").dataset
+    assert dataset.posts["likes"].tolist() == [0, 1, 2]
+
+
 def test_names_that_point_elsewhere_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(picture(5))
     media = [{"uri": uri} for uri in ("../secret.jpg", "/etc/passwd.jpg", "media/../../secret.jpg")]

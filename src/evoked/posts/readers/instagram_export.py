@@ -149,7 +149,8 @@ class _Export:
             file=file,
             row=row,
             images=[self._image(uri) for uri in pictures],
-            content={"uri": uris[:1], "timestamp": timestamp},
+            # Counts grow from one export to the next, so they make an id only if all else is absent.
+            content={"uri": uris[:1], "timestamp": timestamp} if uris or timestamp else None,
         )
 
     def _image(self, uri: str) -> ImageFile:
