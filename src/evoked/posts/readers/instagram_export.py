@@ -149,7 +149,7 @@ class _Export:
             file=file,
             row=row,
             images=[self._image(uri) for uri in pictures],
-            # Counts grow from one export to the next, so they make an id only if all else is absent.
+            # Counts grow between exports, so they make an id only if all else is absent.
             content={"uri": uris[:1], "timestamp": timestamp} if uris or timestamp else None,
         )
 
