@@ -1,1 +1,5 @@
-"""TODO"""
+"""The HTML report: one file that tells how good a run is, and where."""
+
+from evoked.report.write import write_report
+
+__all__ = ["write_report"]

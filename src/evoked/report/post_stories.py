@@ -1,0 +1,178 @@
+"""Single posts in the report: the best and worst predicted, and the most promising."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from evoked.explain import Explanation, explain_posts
+from evoked.explain.drawing import heat_over, heat_top, shown_picture, words_sentence
+from evoked.posts.dataset import PostDataset
+from evoked.report.charts import data_uri
+from evoked.report.tested import TestedPosts
+from evoked.run import Run
+from evoked.targets import EMOTION_TARGETS
+
+_POSTS_PER_LIST = 3
+_THUMBNAIL = 320
+_JPEG_QUALITY = 80
+_CAPTION_CHARACTERS = 280
+_WORDS = 6
+_FACTS = 4
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A piece of a caption; ``shade`` in [0, 1] tells how much attention it receives."""
+
+    text: str
+    shade: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the report tells of one post."""
+
+    post_id: str
+    category: str | None
+    picture: str | None
+    heat: str | None
+    heat_caption: str | None
+    caption: str
+    fragments: list[Fragment]
+    words_caption: str | None
+    targets: list[dict[str, object]]
+    modalities: list[str]
+    words: list[dict[str, object]]
+    headline: list[str]
+    facts: list[dict[str, object]]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class StoryList:
+    """Posts under one heading."""
+
+    title: str
+    explained: str
+    stories: list[Story]
+
+
+def story_lists(run: Run, dataset: PostDataset, tested: TestedPosts) -> list[StoryList]:
+    """The best predicted, worst predicted and most promising test posts, explained in one go."""
+    lists = _choose(tested)
+    rows = list(dict.fromkeys(row for _, _, chosen in lists for row in chosen))
+    posts = tested.posts.iloc[rows].reset_index(drop=True)
+    paths = dataset.cover_paths()
+    images = [paths[tested.rows[row]] for row in rows]
+    explanations = explain_posts(run, posts, images, history=dataset.posts)
+    stories = {
+        row: _story(tested, row, explanation)
+        for row, explanation in zip(rows, explanations, strict=True)
+    }
+    return [
+        StoryList(title, explained, [stories[row] for row in chosen])
+        for title, explained, chosen in lists
+    ]
+
+
+def _choose(tested: TestedPosts) -> list[tuple[str, str, list[int]]]:
+    by_error = tested.error.dropna().sort_values(kind="stable").index.tolist()
+    # With few posts the lists stay apart.
+    size = min(_POSTS_PER_LIST, -(-len(by_error) // 2))
+    worst = by_error[::-1][: min(size, len(by_error) - size)]
+    by_promise = tested.promise.dropna().sort_values(ascending=False, kind="stable").index
+    measure = (
+        "error over valence, arousal and the quantiles of engagement, each as a share of its range"
+    )
+    lists = [
+        ("Best predicted", f"The smallest mean {measure}.", by_error[:size]),
+        ("Worst predicted", f"The largest mean {measure}.", worst),
+        (
+            "Most promising",
+            "The highest mean predicted quantile of engagement (without engagement: valence).",
+            by_promise[:_POSTS_PER_LIST].tolist(),
+        ),
+    ]
+    return [entry for entry in lists if entry[2]]
+
+
+def _story(tested: TestedPosts, row: int, explanation: Explanation) -> Story:
+    picture = shown_picture(explanation, _THUMBNAIL)
+    heat = heat_caption = None
+    if picture is not None and explanation.regions is not None:
+        heat = _jpeg(heat_over(picture, explanation.regions))
+        heat_caption = (
+            f"Attention over n = {explanation.regions.n} regions: from none (blue) to "
+            f"{heat_top([explanation.regions]):.1f} times an even share (yellow)."
+        )
+    category = tested.posts["category"].iloc[row]
+    caption = tested.posts["caption"].iloc[row]
+    return Story(
+        post_id=explanation.post_id,
+        category=category if isinstance(category, str) else None,
+        picture=None if picture is None else _jpeg(picture),
+        heat=heat,
+        heat_caption=heat_caption,
+        caption=_cut(caption) if isinstance(caption, str) else "",
+        fragments=_fragments(explanation),
+        words_caption=words_sentence(explanation) if len(explanation.words) else None,
+        targets=[_target_row(tested, row, explanation, name) for name in explanation.targets],
+        modalities=[str(name) for name in explanation.contributions.index],
+        words=explanation.strongest_words(_WORDS).to_dict(orient="records"),
+        headline=explanation.headline,
+        facts=explanation.metadata.iloc[:_FACTS].reset_index().to_dict(orient="records"),
+        notes=explanation.notes,
+    )
+
+
+def _target_row(
+    tested: TestedPosts, row: int, explanation: Explanation, target: str
+) -> dict[str, object]:
+    true = tested.true[target].iloc[row]
+    return {
+        "name": target,
+        "engagement": target not in EMOTION_TARGETS,
+        "true": None if pd.isna(true) else float(true),
+        "predicted": float(explanation.outcome[target]),
+        "base": float(explanation.base[target]),
+        "contributions": [float(value) for value in explanation.contributions[target]],
+    }
+
+
+def _fragments(explanation: Explanation) -> list[Fragment]:
+    """The prepared caption in pieces, shaded by attention."""
+    words = explanation.words
+    if not len(words) or words["attention"].isna().any():
+        return []
+    text, end = explanation.text[:_CAPTION_CHARACTERS], 0
+    strongest = max(float(words["attention"].max()), 1e-9)
+    fragments = []
+    for start, stop, attention in zip(
+        words["start"], words["end"], words["attention"], strict=True
+    ):
+        if start >= len(text):
+            break
+        fragments += [
+            Fragment(text[end:start], 0.0),
+            Fragment(text[start:stop], float(attention) / strongest),
+        ]
+        end = stop
+    rest = text[end:] + ("…" if len(explanation.text) > _CAPTION_CHARACTERS else "")
+    return [piece for piece in [*fragments, Fragment(rest, 0.0)] if piece.text]
+
+
+def _cut(caption: str) -> str:
+    short = caption[:_CAPTION_CHARACTERS]
+    return short if len(caption) <= _CAPTION_CHARACTERS else short.rstrip() + "…"
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return data_uri(stream.getvalue(), "image/jpeg")

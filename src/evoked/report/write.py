@@ -1,0 +1,409 @@
+"""Gather what the report tells, and write it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from evoked.evaluation.tables import LOWER_IS_BETTER
+from evoked.features.catalog import FeatureSettings
+from evoked.files import write_text
+from evoked.models import model_class
+from evoked.posts.dataset import PostDataset
+from evoked.posts.schema import ENGAGEMENT, SPLITS
+from evoked.report import charts
+from evoked.report.charts import Chart
+from evoked.report.post_stories import StoryList, story_lists
+from evoked.report.tested import SMALL, TestedPosts
+from evoked.run import Run
+from evoked.targets import EMOTION_TARGETS
+from evoked.training.loop import TrainingSettings
+
+# What the table of scores shows of each target; all of them stand below it.
+_SHOWN = (
+    *(("valence", "CCC"), ("valence", "MAE"), ("arousal", "CCC"), ("arousal", "MAE")),
+    *(("overall", "MAP"), ("overall", "AUC"), ("overall", "NDCG@10"), ("overall", "Spearman")),
+)
+_HEADLINES = (("valence", "CCC"), ("arousal", "CCC"), ("overall", "MAP"))
+_MEANING = {
+    "CCC": "agreement of predicted and rated values, 1 at best, 0 for a constant",
+    "MAE": "mean absolute error in points of the scale",
+    "MAP": "how far up the posts stand that belong to the top quarter, 1 at best",
+    "AUC": "chance that a post of the top quarter is ranked above another, 0.5 by guessing",
+    "NDCG@10": "how good the ten highest ranked posts are, 1 at best",
+    "Spearman": "rank correlation of predicted and observed rates",
+}
+_MOST_PROBLEMS = 20
+# Settings with an option of 'evoked train'; others are shown in Python.
+_OPTIONS = {
+    ("training", "seed"): "--seed",
+    ("training", "max_epochs"): "--epochs",
+    ("training", "patience"): "--patience",
+    ("training", "batch_size"): "--batch-size",
+    ("training", "learning_rate"): "--learning-rate",
+    ("training", "device"): "--device",
+    ("features", "image_encoder"): "--image-encoder",
+    ("features", "text_encoder"): "--text-encoder",
+    ("features", "object_encoder"): "--object-encoder",
+    ("features", "views"): "--views",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One cell of a table of scores."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything about the test posts that needs the dataset."""
+
+    categories: list[dict[str, Any]] = field(default_factory=list)
+    category_charts: list[Chart] = field(default_factory=list)
+    calibration: list[Chart] = field(default_factory=list)
+    emotion: list[Chart] = field(default_factory=list)
+    stories: list[StoryList] = field(default_factory=list)
+    reason: str | None = None
+
+
+def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Path:
+    """Write everything there is to tell about a run into one HTML file.
+
+    The file needs nothing but itself: no network, no script. Captions and names in it are text,
+    whatever they contain.
+
+    Parameters
+    ----------
+    run
+        Any run, one of a trivial baseline included.
+    dataset
+        The posts it was made from. None leaves out what needs them: pictures, explanations,
+        calibration and categories.
+    path
+        Where to; replaced if it exists.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    description, scores = run.description, _scores(run)
+    tested = None if dataset is None else TestedPosts.find(run, dataset)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"signed": _signed, "fixed": _fixed, "percent": _percent}
+    page = environment.get_template("template.html").render(
+        name=description["model"]["name"],
+        description=description,
+        estimated=run.estimated,
+        tests=int(run.metrics["posts"]),
+        small=SMALL,
+        summary=_summary(run, scores),
+        coverage=_coverage(description["data"]),
+        parts={name: description["split"][name] for name in SPLITS},
+        imported=None if dataset is None else _imported(dataset),
+        models=scores["model"].unique().tolist(),
+        shown=_score_rows(scores, _SHOWN),
+        every=_score_rows(scores, list(dict.fromkeys(zip(scores["target"], scores["metric"])))),
+        meaning=_MEANING,
+        score_charts=_score_charts(scores),
+        curve=_curve(run),
+        outcome=_outcome(run, dataset, tested),
+        problems=_problems(run),
+        settings=_settings(description),
+        command=_command(description, run.folder),
+        python=_python(description, run.folder),
+        cautions=_cautions(run),
+    )
+    write_text(path, page)
+    return Path(path)
+
+
+def _scores(run: Run) -> pd.DataFrame:
+    columns = ["model", "target", "metric", "value", "low", "high", "n"]
+    table = pd.DataFrame(run.metrics["scores"], columns=columns)
+    return table.astype({"value": float, "low": float, "high": float})
+
+
+def _score_rows(scores: pd.DataFrame, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A row per target and metric, a cell per model; rows without a value are left out."""
+    rows = []
+    for target, metric in wanted:
+        chosen = scores[(scores["target"] == target) & (scores["metric"] == metric)]
+        if chosen["value"].notna().any():
+            lower = metric.startswith(LOWER_IS_BETTER)
+            best = chosen["value"].min() if lower else chosen["value"].max()
+            cells = [
+                Score(row.value, row.low, row.high, int(row.n), row.value == best)
+                for row in chosen.itertuples()
+            ]
+            rows.append({"target": target, "metric": metric, "cells": cells, "n": cells[0].n})
+    return rows
+
+
+def _summary(run: Run, scores: pd.DataFrame) -> list[str]:
+    """The run's scores beside the best trivial baseline's, in plain words."""
+    name = run.model.name
+    lines = []
+    for target, metric in _HEADLINES:
+        rows = scores[(scores["target"] == target) & (scores["metric"] == metric)]
+        rows = rows.dropna(subset=["value"]).set_index("model")
+        others = rows.drop(index=name, errors="ignore")
+        if name not in rows.index or others.empty:
+            continue
+        own, best = rows.loc[name], others.loc[others["value"].idxmax()]
+        what = "engagement" if target == "overall" else target
+        lines.append(
+            f"{what.capitalize()}: {metric} {own['value']:.2f} ({own['low']:.2f} to "
+            f"{own['high']:.2f}, n = {int(own['n'])}), {_compared(own, best)} "
+            f"({best.name} {best['value']:.2f})."
+        )
+    return lines
+
+
+def _compared(own: pd.Series, best: pd.Series) -> str:
+    if own["low"] > best["high"]:
+        return "clearly better than the best trivial baseline"
+    if own["value"] > best["value"]:
+        return "better than the best trivial baseline, but the intervals overlap"
+    return "no better than the best trivial baseline"
+
+
+def _coverage(data: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"what": key.removeprefix("with "), "n": count, "share": count / max(data["posts"], 1)}
+        for key, count in data.items()
+        if key.startswith("with ")
+    ]
+
+
+def _imported(dataset: PostDataset) -> dict[str, Any]:
+    """Where the posts come from, and what the import left out."""
+    tally = dataset.description.get("import", {}).get("tally", {})
+    return {
+        "provenance": dataset.description.get("provenance", {}),
+        "skipped": dict(tally.get("skipped", {})),
+        "categories": dataset.posts["category"].value_counts().to_dict(),
+    }
+
+
+def _score_charts(scores: pd.DataFrame) -> list[Chart]:
+    drawn = []
+    for target, metric in _HEADLINES:
+        rows = scores[(scores["target"] == target) & (scores["metric"] == metric)]
+        rows = rows.dropna(subset=["value"])
+        if len(rows):
+            what = "engagement" if target == "overall" else target
+            better = "less is better" if metric in LOWER_IS_BETTER else "more is better"
+            drawn.append(charts.intervals(rows, f"{what} {metric}", better))
+    return drawn
+
+
+def _curve(run: Run) -> Chart | None:
+    log = run.folder / "training" / "log.csv"
+    return charts.learning_curve(pd.read_csv(log)) if log.is_file() else None
+
+
+def _outcome(run: Run, dataset: PostDataset | None, tested: TestedPosts | None) -> Outcome:
+    if dataset is None:
+        return Outcome(
+            reason="The dataset was not given, so pictures, explanations, calibration and results "
+            "by category are left out; 'evoked report RUN --data DATASET' shows them."
+        )
+    if not run.metrics["posts"]:
+        return Outcome(reason="No posts were held out for testing, so nothing can be judged.")
+    if tested is None:
+        return Outcome(
+            reason="The dataset holds none of the run's test posts, so pictures, explanations, "
+            "calibration and results by category are left out."
+        )
+    categories = tested.scores_by_category()
+    return Outcome(
+        _category_rows(categories),
+        _category_charts(categories),
+        _calibration(tested),
+        _emotion(tested),
+        story_lists(run, dataset, tested),
+    )
+
+
+def _category_rows(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per category, a cell per score."""
+    labels = scores["score"].unique()
+    rows = []
+    for name, own in scores.groupby("category", sort=False):
+        by_label = own.set_index("score")
+        cells = {
+            label: Score(*by_label.loc[label, ["value", "low", "high", "n"]])
+            if label in by_label.index
+            else None
+            for label in labels
+        }
+        rows.append({"category": name, "cells": cells, "n": int(own["n"].max())})
+    return rows
+
+
+def _category_charts(scores: pd.DataFrame) -> list[Chart]:
+    return [
+        charts.by_category(rows, str(label))
+        for label, rows in scores.groupby("score", sort=False)
+        if rows["value"].notna().sum() > 1
+    ]
+
+
+def _calibration(tested: TestedPosts) -> list[Chart]:
+    drawn = [
+        charts.calibration(
+            *tested.known(target),
+            target.capitalize(),
+            "points" if target in EMOTION_TARGETS else "quantile",
+        )
+        for target in (*EMOTION_TARGETS, *ENGAGEMENT)
+    ]
+    return [chart for chart in drawn if chart is not None]
+
+
+def _emotion(tested: TestedPosts) -> list[Chart]:
+    drawn = []
+    for target in EMOTION_TARGETS:
+        predicted, true = tested.known(target)
+        if len(true):
+            drawn.append(charts.predicted_and_true(predicted, true, target))
+    for table, what in ((tested.true, "rated emotion"), (tested.predicted, "predicted emotion")):
+        known = table[list(EMOTION_TARGETS)].dropna()
+        if len(known):
+            drawn.append(charts.emotion_plane(*known.to_numpy().T, what))
+    return drawn
+
+
+def _problems(run: Run) -> dict[str, Any]:
+    """Test posts whose picture could not be read."""
+    path = run.folder / "predictions.parquet"
+    table = pd.read_parquet(path, columns=["post_id", "problem"]) if path.is_file() else None
+    if table is None:
+        return {"n": 0, "shown": []}
+    table = table.dropna(subset=["problem"])
+    return {"n": len(table), "shown": table.head(_MOST_PROBLEMS).to_dict(orient="records")}
+
+
+def _settings(description: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """All settings and versions by heading, as text."""
+    groups = {
+        "Model": description["model"]["settings"],
+        "Features": description["features"],
+        "Training": description["training"],
+        "Versions": description["environment"],
+        "Data": {
+            "name": description["data"]["name"],
+            "SHA-256 of the posts and the split": description["data"]["sha256"],
+        },
+    }
+    return {
+        title: {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in values.items()
+        }
+        for title, values in groups.items()
+        if values
+    }
+
+
+def _changed(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of model, features and training that are not the defaults."""
+    kind = model_class(description["model"]["name"])
+    given = {
+        "model": (description["model"]["settings"], kind.Settings()),
+        "features": (description["features"], FeatureSettings()),
+        "training": (description["training"], TrainingSettings()),
+    }
+    return {
+        group: {
+            key: value
+            for key, value in settings.items()
+            if defaults.model_dump(mode="json").get(key) != value
+        }
+        for group, (settings, defaults) in given.items()
+    }
+
+
+def _command(description: dict[str, Any], out: Path) -> str | None:
+    """The command line that repeats the run; None if it takes a setting without an option."""
+    changed = _changed(description)
+    parts = ["evoked", "train", description["data"]["name"]]
+    parts += ["--model", description["model"]["name"], "--out", out.name]
+    parts += ["--split", description["split"]["kind"]]
+    for group in ("features", "training"):
+        for key, value in changed[group].items():
+            if (group, key) not in _OPTIONS:
+                return None
+            parts += [_OPTIONS[group, key], str(value)]
+    for key, value in changed["model"].items():
+        parts += ["--set", f"{key}={json.dumps(value)}"]
+    return shlex.join(parts if description["estimate"] else [*parts, "--no-estimate"])
+
+
+def _python(description: dict[str, Any], out: Path) -> str:
+    """The same in Python."""
+    changed = _changed(description)
+    arguments = [
+        f"evoked.open({description['data']['name']!r})",
+        f"{description['model']['name']!r}",
+        f"{out.name!r}",
+        f"split={description['split']['kind']!r}",
+    ]
+    if changed["model"]:
+        arguments.append(f"model_settings={changed['model']!r}")
+    for group, kind in (("features", "FeatureSettings"), ("training", "TrainingSettings")):
+        if changed[group]:
+            values = ", ".join(f"{key}={value!r}" for key, value in changed[group].items())
+            arguments.append(f"{group}={kind}({values})")
+    if not description["estimate"]:
+        arguments.append("estimate=False")
+    imports = [
+        "import evoked",
+        *(["from evoked.features.catalog import FeatureSettings"] if changed["features"] else []),
+        *(["from evoked.training.loop import TrainingSettings"] if changed["training"] else []),
+    ]
+    return "\n".join(imports) + "\n\nevoked.train(\n    " + ",\n    ".join(arguments) + ",\n)"
+
+
+def _cautions(run: Run) -> list[str]:
+    """The paragraphs of the model card on use and care."""
+    card = run.folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    section = re.search(r"^## Use and care\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    paragraphs = section[1].strip().split("\n\n") if section else []
+    return [" ".join(paragraph.split()) for paragraph in paragraphs]
+
+
+def _signed(value: float, digits: int = 2) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _fixed(value: float | None, digits: int = 2) -> str:
+    if value is None or value != value:
+        return "–"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}"
