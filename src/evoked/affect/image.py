@@ -202,11 +202,11 @@ def fit_image(
     standard = _standardised(vectors, centre, scale)
     landmarks = standard[_landmark_rows(len(standard), seed)]
     distances = _squared_distances(standard, landmarks)
-    unit = max(float(_squared_distances(landmarks, landmarks).mean()), 1e-12)
+    among = _squared_distances(landmarks, landmarks)
+    unit = max(float(among.mean()), 1e-12)
 
     widths, offsets = np.full((2, len(DIMENSIONS)), np.nan)
     weights = np.full((len(landmarks), len(DIMENSIONS)), np.nan)
-    among = _squared_distances(landmarks, landmarks)
     candidates = [_Candidate.of(width / unit, distances, among) for width in _WIDTHS]
     for column in np.flatnonzero(counts >= MIN_RATINGS):
         rows = np.isfinite(targets[:, column])
@@ -248,7 +248,7 @@ def cross_validate_image(
     groups
         (n,): pictures of one group (a theme, an author) stay in one fold. Random folds by default.
     seed
-        Shuffles the pictures.
+        Shuffles the pictures into random folds.
 
     Returns
     -------
@@ -259,11 +259,11 @@ def cross_validate_image(
 
     targets = _three_columns(vectors, ratings)
     predicted = np.full_like(targets, np.nan)
-    splitter = KFold if groups is None else GroupKFold
+    splitter = (
+        GroupKFold(folds) if groups is not None else KFold(folds, shuffle=True, random_state=seed)
+    )
     tests = []
-    for train, test in splitter(folds, shuffle=True, random_state=seed).split(
-        vectors, None, groups
-    ):
+    for train, test in splitter.split(vectors, None, groups):
         predicted[test] = fit_image(vectors[train], targets[train], seed=seed).predict(
             vectors[test]
         )

@@ -31,8 +31,6 @@ _EDGE_THRESHOLD = 0.12  # gradient, in units of the grey range per pixel
 _HUE_BINS = 12
 _SALIENCY_SIZE = 64
 _RADII = 6
-_GIST_GRID = 4
-_GIST_SCALES = (1, 2, 4)
 
 Floats = NDArray[np.float32]
 
@@ -72,8 +70,8 @@ class BuiltinImageEncoder(ImageEncoder):
     Notes
     -----
     Sources of the descriptors: uniform rotation-invariant local binary patterns, Ojala,
-    Pietikäinen and Mäenpää 2002; spectral residual saliency, Hou and Zhang 2007; orientation
-    energies on a coarse grid, Oliva and Torralba 2001; colourfulness, Hasler and Süsstrunk 2003;
+    Pietikäinen and Mäenpää 2002; spectral residual saliency, Hou and Zhang 2007; power by
+    frequency and direction, Oliva and Torralba 2001; colourfulness, Hasler and Süsstrunk 2003;
     faces, Viola and Jones 2001. Values are of order one, but not standardised.
 
     Examples
@@ -166,7 +164,6 @@ def _encode(images: NDArray[np.uint8], detector: FaceDetector | None) -> _Descri
     vector |= _global_tone(planes)
     vector |= _symmetry(planes)
     vector |= _spectrum(planes.grey)
-    vector |= _gist(planes)
     vector |= _saliency_layout(saliency)
     vector |= _face_layout(faces, smiles)
     return _Described(regions, vector)
@@ -178,23 +175,21 @@ def _encode(images: NDArray[np.uint8], detector: FaceDetector | None) -> _Descri
 def _planes(images: NDArray[np.uint8]) -> _Planes:
     tall = images.reshape(-1, IMAGE_SIZE, 3)  # pixel-wise conversions take all pictures at once
     shape = images.shape[:3]
-    lab = cv2.cvtColor(tall, cv2.COLOR_RGB2LAB).reshape(images.shape).astype(np.float32)
+    lab = np.asarray(cv2.cvtColor(tall, cv2.COLOR_RGB2LAB), np.float32)
     lab -= np.array([0, 128, 128], np.float32)
     lab /= np.array([255, 100, 100], np.float32)
-    grey8 = cv2.cvtColor(tall, cv2.COLOR_RGB2GRAY).reshape(shape)
-    grey = grey8.astype(np.float32) / 255
-    saturation = cv2.cvtColor(tall, cv2.COLOR_RGB2HSV)[..., 1].reshape(shape)
-    chroma, hue = cv2.cartToPolar(
-        lab[..., 1].reshape(tall.shape[:2]), lab[..., 2].reshape(tall.shape[:2])
-    )
+    chroma, hue = cv2.cartToPolar(lab[..., 1], lab[..., 2])
+    saturation = cv2.cvtColor(tall, cv2.COLOR_RGB2HSV)[..., 1]
+    grey8 = np.asarray(cv2.cvtColor(tall, cv2.COLOR_RGB2GRAY), np.uint8).reshape(shape)
+    grey = np.asarray(grey8, np.float32) / np.float32(255)
     magnitude, orientation = _gradients(grey)
     quantised = (images >> 3).astype(np.int64)
     code = (quantised[..., 0] << 10) | (quantised[..., 1] << 5) | quantised[..., 2]
     return _Planes(
-        lab=lab,
-        chroma=chroma.reshape(shape),
-        hue=hue.reshape(shape),
-        saturation=saturation.astype(np.float32) / 255,
+        lab=lab.reshape(images.shape),
+        chroma=np.asarray(chroma, np.float32).reshape(shape),
+        hue=np.asarray(hue, np.float32).reshape(shape),
+        saturation=np.asarray(saturation, np.float32).reshape(shape) / np.float32(255),
         grey=grey,
         magnitude=magnitude,
         orientation=orientation,
@@ -225,7 +220,7 @@ def _gradients(grey: Floats) -> tuple[Floats, NDArray[np.int64]]:
     flat = (-1, grey.shape[-1])
     magnitude, angle = cv2.cartToPolar(across.reshape(flat), down.reshape(flat))
     bins = (angle * (_ORIENTATIONS / np.pi) + 0.5).astype(np.int64) % _ORIENTATIONS
-    return magnitude.reshape(grey.shape), bins.reshape(grey.shape)
+    return np.asarray(magnitude, np.float32).reshape(grey.shape), bins.reshape(grey.shape)
 
 
 def _local_binary_patterns(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -353,11 +348,12 @@ def _face_cover(faces: list[Floats]) -> Floats:
 
 
 def _pooled(regions: dict[str, Floats]) -> dict[str, Floats]:
-    """Pyramid over the map: mean, spread, the top and bottom thirds, and the centre."""
+    """Pyramid over the map: mean, spread and peak, the top and bottom two rows, and the centre."""
     pooled: dict[str, Floats] = {}
     for name, plane in regions.items():
         pooled[f"{name}:mean"] = plane.mean(axis=(1, 2))
         pooled[f"{name}:spread"] = plane.std(axis=(1, 2))
+        pooled[f"{name}:peak"] = plane.max(axis=(1, 2))
         pooled[f"{name}:top"] = plane[:, :2].mean(axis=(1, 2))
         pooled[f"{name}:bottom"] = plane[:, -2:].mean(axis=(1, 2))
         pooled[f"{name}:centre"] = plane[:, 2:5, 2:5].mean(axis=(1, 2))
@@ -437,21 +433,6 @@ def _spectrum(grey: Floats) -> dict[str, Floats]:
     return vector
 
 
-def _gist(planes: _Planes) -> dict[str, Floats]:
-    """Root of the edge energy by direction on a 4 × 4 grid, at three scales."""
-    vector: dict[str, Floats] = {}
-    for scale in _GIST_SCALES:
-        magnitude, orientation = (
-            (planes.magnitude, planes.orientation)
-            if scale == 1
-            else _gradients(_resized(planes.grey, IMAGE_SIZE // scale))
-        )
-        energies = np.sqrt(_cell_shares(orientation, _ORIENTATIONS, magnitude, grid=_GIST_GRID))
-        flat = energies.reshape(len(energies), -1)
-        vector |= {f"gist_{scale}_{index}": flat[:, index] for index in range(flat.shape[1])}
-    return vector
-
-
 def _saliency_layout(saliency: Floats) -> dict[str, Floats]:
     """Where what stands out lies, and how widely it is spread."""
     weights = saliency + _EPSILON
@@ -491,7 +472,7 @@ def _cells(planes: Floats) -> Floats:
     n, size = planes.shape[:2]
     tall = planes.reshape(n * size, size, -1)  # regions never straddle two pictures
     small = cv2.resize(tall, (GRID, n * GRID), interpolation=cv2.INTER_AREA)
-    return small.reshape(n, GRID, GRID, *planes.shape[3:])
+    return np.asarray(small, np.float32).reshape(n, GRID, GRID, *planes.shape[3:])
 
 
 def _resized(planes: Floats, size: int) -> Floats:
@@ -499,15 +480,13 @@ def _resized(planes: Floats, size: int) -> Floats:
     return np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in planes])
 
 
-def _cell_shares(
-    bins: NDArray[np.integer], count: int, weights: Floats | None = None, grid: int = GRID
-) -> Floats:
-    """Histogram of every region, divided by its number of pixels: (n, grid, grid, count)."""
+def _cell_shares(bins: NDArray[np.integer], count: int, weights: Floats | None = None) -> Floats:
+    """Histogram of every region, divided by its number of pixels: (n, 7, 7, count)."""
     n, size = bins.shape[:2]
-    cell = np.arange(size) * grid // size
-    offset = (cell[:, None] * grid + cell) * count
-    histogram = _shares((bins + offset).reshape(n, -1), grid * grid * count, weights)
-    return histogram.reshape(n, grid, grid, count) * np.float32(grid * grid)
+    cell = np.arange(size) * GRID // size
+    offset = (cell[:, None] * GRID + cell) * count
+    histogram = _shares((bins + offset).reshape(n, -1), GRID * GRID * count, weights)
+    return histogram.reshape(n, GRID, GRID, count) * np.float32(GRID * GRID)
 
 
 def _shares(bins: NDArray[np.integer], count: int, weights: Floats | None = None) -> Floats:

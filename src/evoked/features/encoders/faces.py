@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,7 +22,8 @@ _HISTOGRAM_CLIP = 2.0
 
 
 def _cascade(name: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_{name}.xml")
+    folder = Path(cv2.__file__).parent / "data"
+    return cv2.CascadeClassifier(str(folder / f"haarcascade_{name}.xml"))
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class FaceDetector:
         )
         boxes = np.asarray(found, dtype=np.float32).reshape(-1, 4)
         order = np.argsort(-boxes[:, 2] * boxes[:, 3], kind="stable")
-        return boxes[order] / np.array([width, height, width, height], dtype=np.float32)
+        size = np.array([width, height, width, height], dtype=np.float32)
+        return np.asarray(boxes[order] / size, dtype=np.float32)
 
     def _smile(self, image: NDArray[np.uint8], box: NDArray[np.float32]) -> float:
         height, width = image.shape[:2]
@@ -122,8 +125,9 @@ def facial_affect(
 
 
 def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey: NDArray[np.uint8] = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     scale = DETECTION_SIZE / max(grey.shape)
     if scale < 1:
-        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return cv2.createCLAHE(_HISTOGRAM_CLIP, (4, 4)).apply(grey)
+        smaller = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(smaller, np.uint8)
+    return np.asarray(cv2.createCLAHE(_HISTOGRAM_CLIP, (4, 4)).apply(grey), np.uint8)
