@@ -48,6 +48,8 @@ WEIGHTS_FILE = "weights.safetensors"
 # Chosen on EmoBank's dev split.
 RANK = 16
 FROZEN_LAYERS = 2
+EPOCHS = 4
+MIN_STEPS = 200
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.01
 WARM_UP = 0.06  # share of the steps
@@ -171,7 +173,7 @@ def fit_text(
     *,
     validation: tuple[Sequence[str | None], ArrayLike] | None = None,
     members: int = 2,
-    epochs: int = 4,
+    epochs: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> TextEmotionReader:
@@ -188,7 +190,7 @@ def fit_text(
     members
         Networks to average; each adds about 1 MB.
     epochs
-        Passes of each member over the texts.
+        Passes of each member over the texts; by default 4, or more so that there are 200 steps.
     seed
         Decides initial weights, order and dropped tokens.
     progress
@@ -206,7 +208,9 @@ def fit_text(
         if len(known) < 2:
             raise DataError("fewer than two rated texts that can be read: nothing to learn from.")
         mean, spread = known.moments()
-        plan = _Plan(epochs, math.ceil(len(known) / BATCH_SIZE), members, progress)
+        steps = math.ceil(len(known) / BATCH_SIZE)
+        epochs = epochs or max(EPOCHS, math.ceil(MIN_STEPS / steps))
+        plan = _Plan(epochs, steps, members, progress)
         weights: dict[str, torch.Tensor] = {}
         for index in range(members):
             with torch.random.fork_rng():
@@ -331,7 +335,7 @@ class _Examples:
                 f"text with {', '.join(EMOTIONS)}."
             )
         rated = np.flatnonzero(np.isfinite(targets).any(axis=1))
-        rows, ids = minilm.readable([texts[row] for row in rated])
+        rows, ids = minilm.readable([texts[int(row)] for row in rated])
         self.targets = torch.from_numpy(targets[rated[rows]])
         self.lengths = _lengths(ids)
         ends = np.cumsum(self.lengths)

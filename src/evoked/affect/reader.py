@@ -1,0 +1,174 @@
+"""Emotion readers as folders: fitted on rated posts, scored on rated posts.
+
+A reader folder holds ``text/``, ``image/`` or both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoked.affect.image import MIN_RATINGS, ImageEmotionReader, fit_image
+from evoked.affect.text import Progress, TextEmotionReader, fit_text
+from evoked.errors import DataError
+from evoked.evaluation.metrics import (
+    concordance_correlation,
+    known_posts,
+    mean_absolute_error,
+    pearson,
+)
+from evoked.features.catalog import FeatureSettings
+from evoked.features.extract import extract
+from evoked.posts.dataset import PostDataset
+from evoked.posts.schema import EMOTIONS
+
+SHIPPED = Path(__file__).parent / "weights"
+"""The reader that comes with evoked: text, fitted on EmoBank by scripts/fit_text_emotion.py."""
+
+Scores = dict[str, dict[str, float]]
+
+
+def fit_reader(
+    dataset: PostDataset,
+    out: Path | str,
+    *,
+    split: str = "train",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> None:
+    """Fit a reader on a dataset's ratings: on its captions, its cover pictures, or both.
+
+    Parameters
+    ----------
+    dataset
+        Posts with valence, arousal or dominance.
+    out
+        Folder to write; ``text/`` and ``image/`` in it are replaced.
+    split
+        Part to learn from where posts have parts; all posts where none has. Posts of the part
+        ``validation`` choose the text reader's best epoch.
+    seed
+        Decides everything random.
+    progress
+        Called with the text reader's steps done and steps in all.
+
+    Raises
+    ------
+    DataError
+        Fewer than ten rated captions and fewer than ten rated pictures in the part.
+    """
+    part = _part(dataset, split) if dataset.known("split").any() else dataset
+    rated = part.select(np.isfinite(_ratings(part)).any(axis=1))
+    with_text = rated.select(rated.known("caption"))
+    with_image = rated.select([path is not None for path in rated.cover_paths()])
+    if max(len(with_text), len(with_image)) < MIN_RATINGS:
+        raise DataError(
+            f"{len(with_text)} rated captions and {len(with_image)} rated pictures in the part "
+            f"{split!r}; at least {MIN_RATINGS} of either are needed.",
+            file=dataset.folder,
+            fix="Choose another --split, or import ratings as valence, arousal and dominance.",
+        )
+    if len(with_text) >= MIN_RATINGS:
+        held_out = _part(dataset, "validation") if split == "train" else part.select([])
+        fit_text(
+            with_text.posts["caption"].tolist(),
+            _ratings(with_text),
+            validation=(held_out.posts["caption"].tolist(), _ratings(held_out))
+            if len(held_out)
+            else None,
+            seed=seed,
+            progress=progress,
+        ).save(Path(out) / "text")
+    if len(with_image) >= MIN_RATINGS:
+        fit_image(*_vectors_and_ratings(with_image), seed=seed, encoder="builtin").save(
+            Path(out) / "image"
+        )
+
+
+def evaluate_reader(
+    dataset: PostDataset, *, split: str | None = None, reader: Path | str | None = None
+) -> dict[str, Scores]:
+    """Score a reader on rated posts.
+
+    Parameters
+    ----------
+    dataset
+        Posts with valence, arousal or dominance.
+    split
+        Part to score; all posts by default.
+    reader
+        A folder made by :func:`fit_reader`; by default the one that comes with evoked.
+
+    Returns
+    -------
+    dict
+        For ``text`` and ``image``, as far as the reader and the posts have them, the scores of
+        :func:`evaluate`.
+
+    Raises
+    ------
+    DataError
+        No rated posts that the reader can read, or the folder is no reader.
+    """
+    folder = Path(reader) if reader is not None else SHIPPED
+    part = dataset if split is None else _part(dataset, split)
+    rated = part.select(np.isfinite(_ratings(part)).any(axis=1))
+    scores: dict[str, Scores] = {}
+    if (folder / "text").is_dir():
+        readings = TextEmotionReader.load(folder / "text").predict(rated.posts["caption"].tolist())
+        scores["text"] = evaluate(readings, _ratings(rated))
+    if (folder / "image").is_dir():
+        vectors, ratings = _vectors_and_ratings(rated)
+        scores["image"] = evaluate(
+            ImageEmotionReader.load(folder / "image").predict(vectors), ratings
+        )
+    scores = {name: dimensions for name, dimensions in scores.items() if dimensions}
+    if not scores:
+        raise DataError(
+            f"nothing to score: {len(rated)} rated posts in the part {split or 'all'!r}, none of "
+            "which the reader can read.",
+            file=dataset.folder,
+        )
+    return scores
+
+
+def evaluate(predictions: ArrayLike, truth: ArrayLike) -> Scores:
+    """Agreement of readings with ratings, both (n, 3) on the project's scales.
+
+    Returns
+    -------
+    dict
+        For valence, arousal and dominance, each if any post has both: ``pearson``, ``ccc``,
+        ``mae`` (points of the project's scale of 8) and ``n``, the posts that have both.
+    """
+    predicted, rated = np.asarray(predictions, float), np.asarray(truth, float)
+    return {
+        name: {
+            "pearson": float(pearson(rated[:, i], predicted[:, i])),
+            "ccc": float(concordance_correlation(rated[:, i], predicted[:, i])),
+            "mae": float(mean_absolute_error(rated[:, i], predicted[:, i])),
+            "n": int(known_posts(rated[:, i], predicted[:, i]).sum()),
+        }
+        for i, name in enumerate(EMOTIONS)
+        if known_posts(rated[:, i], predicted[:, i]).any()
+    }
+
+
+def _part(dataset: PostDataset, split: str) -> PostDataset:
+    return dataset.select((dataset.posts["split"] == split).to_numpy(dtype=bool))
+
+
+def _ratings(dataset: PostDataset) -> NDArray[np.float64]:
+    return dataset.posts[list(EMOTIONS)].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _vectors_and_ratings(
+    dataset: PostDataset,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Builtin image vectors of the posts whose cover can be read, and their ratings."""
+    table, _ = extract(dataset, ["image.vector"], FeatureSettings())
+    column = table.columns["image.vector"]
+    rows = np.flatnonzero(column.present)
+    return column.take(rows, None)[""].numpy(), _ratings(dataset)[rows]

@@ -1,0 +1,27 @@
+"""The feature ``affect.text``: what the emotion reader shipped with evoked reads in a caption."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evoked.affect.text import TextEmotionReader
+
+
+@lru_cache(maxsize=1)
+def text_reader() -> TextEmotionReader:
+    """The shipped text emotion reader, loaded once.
+
+    ``predict(texts)`` gives float32 (n, 3): valence [-4, 4], arousal [0, 8], dominance [-4, 4];
+    NaN where a text can't be read. Fitted on EmoBank (Buechel and Hahn 2017).
+
+    Raises
+    ------
+    DataError, SettingsError
+        The weights of the reader, or MiniLM's beneath it, are missing or damaged.
+    """
+    from evoked.affect.reader import SHIPPED
+    from evoked.affect.text import TextEmotionReader
+
+    return TextEmotionReader.load(SHIPPED / "text")
