@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -39,7 +42,8 @@ _WORDS_LINKED = 4
 _FACTS_DRAWN = 10
 _WORD_CHARACTERS = 18
 # An even share is 1. Weaker attention than this stays dark, however little the rest gets.
-_LEAST_HEAT = 2.5
+_LEAST_HEAT = 2.0
+_HEAT_OPACITY = 0.55
 
 
 @dataclass(frozen=True)
@@ -137,14 +141,13 @@ def draw_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> Pictur
         plain, heated = drawn.subplots(1, 2)
         plain.imshow(picture)
         plain.set_title("Picture")
-        top = _heat_top(weights.relative)
-        mappable = _heat(heated, picture, weights.relative, top)
+        top = heat_top([weights])
+        heated.imshow(heat_over(picture, weights, top))
         heated.set_title("Attention")
         _boxes(heated, explanation, weights, picture)
         for axis in (plain, heated):
             axis.set_axis_off()
-        bar = drawn.colorbar(mappable, ax=heated, fraction=0.05, pad=0.02)
-        _bar_label(bar)
+        _heat_bar(drawn, heated, top)
     of_objects = (
         f" Boxes: {weights.objects.size} objects, which get {weights.objects.sum():.0%} of it."
         if weights.objects.size
@@ -184,21 +187,20 @@ def draw_word_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> P
     assert explanation.word_regions is not None
     words = explanation.strongest_words(_WORDS_LINKED)
     weights = [explanation.word_regions[row] for row in words.index]
-    top = _heat_top(np.stack([each.relative for each in weights]))
+    top = heat_top(weights)
     ratio = min(max(picture.shape[0] / picture.shape[1], 0.5), 1.6)
     columns = min(len(words), 2)
     rows = -(-len(words) // columns)
     with look():
         drawn = figure(3.1 * columns + 0.6, rows * (2.9 * ratio + 0.3))
         axes = drawn.subplots(rows, columns, squeeze=False)
-        mappable: Any = None
         for axis, word, each in zip(axes.flat, words["word"], weights, strict=False):
-            mappable = _heat(axis, picture, each.relative, top)
+            axis.imshow(heat_over(picture, each, top))
             _mark_strongest(axis, picture, each)
-            axis.set_title(f"“{_shortened(word)}”")
+            axis.set_title(f"“{_shortened(word)}” (up to {each.relative.max():.1f})")
         for axis in axes.flat:
             axis.set_axis_off()
-        _bar_label(drawn.colorbar(mappable, ax=axes, fraction=0.04, pad=0.02))
+        _heat_bar(drawn, axes, top)
     return Picture(
         "words_regions",
         f"Which regions each of the {len(words)} most attended words attends to, as a multiple of "
@@ -216,7 +218,7 @@ def draw_metadata(explanation: Explanation) -> Picture:
     """The facts about the post that move the prediction most."""
     facts = explanation.metadata.iloc[:_FACTS_DRAWN].iloc[::-1]
     names = [
-        f"{_shortened(str(name), 34)} ({value:+.1f})" for name, value in facts["value"].items()
+        f"{_shortened(str(name), 42)} ({value:+.1f})" for name, value in facts["value"].items()
     ]
     headline = explanation.headline
     with look():
@@ -303,29 +305,39 @@ def _reach(values: pd.DataFrame, target: str) -> float:
     return max(float(values.abs().to_numpy().max(initial=0)) * _scale(target), 1e-3)
 
 
-def _heat_top(relative: NDArray[np.floating[Any]]) -> float:
-    return max(_LEAST_HEAT, float(relative.max()))
+def heat_over(
+    picture: NDArray[np.uint8], weights: RegionWeights, top: float | None = None
+) -> NDArray[np.uint8]:
+    """The picture in grey under a smooth heat map.
 
-
-def _heat(
-    axis: Axes, picture: NDArray[np.uint8], relative: NDArray[np.floating[Any]], top: float
-) -> Any:
-    """The picture in grey under a smooth heat map on a scale from 0 to ``top`` even shares."""
+    Parameters
+    ----------
+    picture
+        uint8 RGB, (height, width, 3).
+    weights
+        Attention over its regions.
+    top
+        Even shares that the brightest colour stands for; the colours begin at 0.
+    """
     height, width = picture.shape[:2]
-    smooth = np.asarray(
-        Image.fromarray(relative.astype(np.float32)).resize(
-            (width, height), Image.Resampling.BICUBIC
-        )
-    )
+    relative = Image.fromarray(weights.relative.astype(np.float32))
+    smooth = np.asarray(relative.resize((width, height), Image.Resampling.BICUBIC))
+    colours = colormaps[HEAT](smooth / (top or heat_top([weights])))[..., :3] * 255
     grey = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
-    return axis.imshow(smooth, cmap=HEAT, vmin=0, vmax=top, alpha=0.6)
+    mixed = (1 - _HEAT_OPACITY) * grey[..., None] + _HEAT_OPACITY * colours
+    return mixed.round().astype(np.uint8)
 
 
-def _bar_label(bar: Any) -> None:
+def heat_top(weights: Sequence[RegionWeights]) -> float:
+    """End of a colour scale that several heat maps share, in even shares."""
+    return max(_LEAST_HEAT, *(float(each.relative.max()) for each in weights))
+
+
+def _heat_bar(drawn: Figure, axes: Any, top: float) -> None:
+    scale = ScalarMappable(Normalize(0, top), HEAT)
+    bar = drawn.colorbar(scale, ax=axes, fraction=0.05, pad=0.02)
     bar.set_label("attention ÷ even share")
     bar.outline.set_visible(False)
-    bar.solids.set_alpha(1)
 
 
 def _boxes(

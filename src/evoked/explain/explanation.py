@@ -137,12 +137,12 @@ class Explanation:
                     "modalities": self.contributions.to_dict(orient="index"),
                 },
                 "text": self.text,
-                "words": self.words.to_dict(orient="records"),
+                "words": records(self.words),
                 "hashtag_attention": self.hashtag_attention,
                 "attention_agreement": self.attention_agreement,
                 "regions": None if self.regions is None else _regions(self.regions, self.boxes),
                 "word_regions": self._strongest_links(),
-                "metadata": self.metadata.reset_index().to_dict(orient="records"),
+                "metadata": records(self.metadata.reset_index()),
                 "n": {
                     "tokens": self.tokens,
                     "words": len(self.words),
@@ -184,6 +184,11 @@ def scaled_size(effects: pd.DataFrame) -> pd.Series:
     """Mean size of effects (n, targets) over the targets, each as a share of its range."""
     spans = [8.0 if name in EMOTION_TARGETS else 1.0 for name in effects]
     return effects.abs().div(spans).mean(axis=1).fillna(0.0)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, each by the columns' names."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _regions(weights: RegionWeights, boxes: NDArray[np.float32]) -> dict[str, Any]:

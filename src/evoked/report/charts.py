@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from evoked.posts.schema import SCALES
 
 _WIDTH, _HEIGHT = 3.3, 2.7
 _MANY_POINTS = 1500
+_NAME_CHARACTERS = 24
 _DECILES = 10
 _FEWEST_PER_BIN = 5
 # Half the width of a 95 % interval in standard errors.
@@ -44,17 +46,18 @@ def learning_curve(log: pd.DataFrame) -> Chart:
         drawn = figure(_WIDTH, _HEIGHT)
         axis = drawn.subplots()
         axis.plot(log["epoch"], log["train_loss"], color=ORANGE, label="training")
-        validated = log["validation_loss"].notna().any()
+        loss = log["validation_loss"].to_numpy(dtype=float)
+        validated = np.isfinite(loss).any()
+        best = int(np.nanargmin(loss)) if validated else len(loss) - 1
         if validated:
-            axis.plot(log["epoch"], log["validation_loss"], color=BLUE, label="validation")
-            best = log.loc[log["validation_loss"].idxmin()]
-            axis.plot(best["epoch"], best["validation_loss"], "o", color=BLUE, markersize=5)
+            axis.plot(log["epoch"], loss, color=BLUE, label="validation")
+            axis.plot(best + 1, loss[best], "o", color=BLUE, markersize=5)
         axis.set_xlabel("epoch")
         axis.set_ylabel("loss")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.legend()
     kept = (
-        f"the weights of epoch {best['epoch']:.0f} (dot) were kept"
+        f"the weights of epoch {best + 1} (dot) were kept"
         if validated
         else "there were no validation posts, so the last weights were kept"
     )
@@ -66,25 +69,14 @@ def learning_curve(log: pd.DataFrame) -> Chart:
     )
 
 
-def intervals(scores: pd.DataFrame, title: str, better: str) -> Chart:
-    """A score of every model with its interval; columns model, value, low, high, n."""
-    rows = scores.iloc[::-1]
-    with look():
-        drawn = figure(_WIDTH, 0.85 + 0.28 * len(rows))
-        axis = drawn.subplots()
-        for position, row in enumerate(rows.itertuples()):
-            colour = BLUE if position == len(rows) - 1 else GREY
-            axis.plot([row.low, row.high], [position] * 2, color=colour, linewidth=2)
-            axis.plot(row.value, position, "o", color=colour, markersize=6)
-        axis.set_yticks(range(len(rows)), rows["model"])
-        axis.set_ylim(-0.6, len(rows) - 0.4)
-        axis.tick_params(axis="y", length=0)
-        axis.locator_params(axis="x", nbins=5)
-        axis.set_xlabel(title)
-    told = "; ".join(f"{row.model} {row.value:.2f}" for row in scores.itertuples())
+def intervals(rows: Sequence[dict[str, Any]], title: str, better: str) -> Chart:
+    """A score of every model, the run's own first: model, value, low, high, n."""
+    names = [row["model"] for row in rows]
+    drawn = _dots(rows, names, title, [BLUE] + [GREY] * (len(rows) - 1))
+    told = "; ".join(f"{row['model']} {row['value']:.2f}" for row in rows)
     return _chart(
         drawn,
-        f"{title} with 95 % bootstrap intervals; {better} (n = {scores['n'].iloc[0]} posts).",
+        f"{title} with 95 % bootstrap intervals; {better} (n = {rows[0]['n']} posts).",
         f"Dots with intervals: {told}.",
     )
 
@@ -138,8 +130,9 @@ def predicted_and_true(predicted: NDArray, true: NDArray, target: str) -> Chart:
     )
 
 
-def emotion_plane(valence: NDArray, arousal: NDArray, what: str) -> Chart:
-    """Posts on the plane of valence and arousal."""
+def emotion_plane(points: NDArray, what: str) -> Chart:
+    """Posts on the plane of valence and arousal, (n, 2)."""
+    valence, arousal = points.T
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
         axis = drawn.subplots()
@@ -159,25 +152,34 @@ def emotion_plane(valence: NDArray, arousal: NDArray, what: str) -> Chart:
     return _chart(drawn, f"{what.capitalize()}: {shares} (n = {len(valence)} posts).", "Scatter.")
 
 
-def by_category(scores: pd.DataFrame, title: str) -> Chart:
-    """A score per category; columns category, value, low, high, n."""
-    rows = scores.dropna(subset=["value"]).sort_values("value")
+def by_category(rows: Sequence[dict[str, Any]], title: str) -> Chart:
+    """A score per category: category, value, low, high, n."""
+    ranked = sorted(rows, key=lambda row: -row["value"])
+    names = [str(row["category"])[:_NAME_CHARACTERS] for row in ranked]
+    return _chart(
+        _dots(ranked, names, title, [BLUE] * len(ranked)),
+        f"{title} by category with 95 % bootstrap intervals "
+        f"(n = {sum(int(row['n']) for row in rows)} posts).",
+        "Dots with intervals; the table above holds the figures.",
+    )
+
+
+def _dots(
+    rows: Sequence[dict[str, Any]], names: Sequence[str], title: str, colours: Sequence[str]
+) -> Figure:
+    """Values with their intervals, the first row on top."""
     with look():
-        drawn = figure(_WIDTH, 0.85 + 0.24 * len(rows))
+        drawn = figure(_WIDTH, 0.85 + 0.26 * len(rows))
         axis = drawn.subplots()
-        for position, row in enumerate(rows.itertuples()):
-            axis.plot([row.low, row.high], [position] * 2, color=BLUE, linewidth=1.6)
-            axis.plot(row.value, position, "o", color=BLUE, markersize=5)
-        axis.set_yticks(range(len(rows)), [str(name)[:24] for name in rows["category"]])
-        axis.set_ylim(-0.6, len(rows) - 0.4)
+        for position, (row, colour) in enumerate(zip(rows, colours, strict=True)):
+            axis.plot([row["low"], row["high"]], [position] * 2, color=colour)
+            axis.plot(row["value"], position, "o", color=colour, markersize=5)
+        axis.set_yticks(range(len(rows)), names)
+        axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.tick_params(axis="y", length=0)
         axis.locator_params(axis="x", nbins=5)
         axis.set_xlabel(title)
-    return _chart(
-        drawn,
-        f"{title} by category with 95 % bootstrap intervals (n = {int(rows['n'].sum())} posts).",
-        "Dots with intervals; the table beside holds the figures.",
-    )
+    return drawn
 
 
 def _diagonal(axis: Axes, values: NDArray) -> None:
@@ -186,9 +188,9 @@ def _diagonal(axis: Axes, values: NDArray) -> None:
     axis.locator_params(nbins=5)
 
 
-def _cloud(axis: Axes, x: NDArray, y: NDArray, extent: Sequence[float]) -> None:
+def _cloud(axis: Axes, x: NDArray, y: NDArray, extent: tuple[float, float, float, float]) -> None:
     if len(x) > _MANY_POINTS:
-        axis.hexbin(x, y, gridsize=32, extent=tuple(extent), cmap="Blues", bins="log", mincnt=1)
+        axis.hexbin(x, y, gridsize=32, extent=extent, cmap="Blues", bins="log", mincnt=1)
     else:
         # Dots as one embedded picture: the file stays small.
         opacity = float(np.clip(60 / max(len(x), 1), 0.25, 0.9))

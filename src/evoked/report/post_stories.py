@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from PIL import Image
 
 from evoked.explain import Explanation, explain_posts
 from evoked.explain.drawing import heat_over, heat_top, shown_picture, words_sentence
+from evoked.explain.explanation import records
 from evoked.posts.dataset import PostDataset
 from evoked.report.charts import data_uri
 from evoked.report.tested import TestedPosts
@@ -46,11 +48,11 @@ class Story:
     caption: str
     fragments: list[Fragment]
     words_caption: str | None
-    targets: list[dict[str, object]]
+    targets: list[dict[str, Any]]
     modalities: list[str]
-    words: list[dict[str, object]]
+    words: list[dict[str, Any]]
     headline: list[str]
-    facts: list[dict[str, object]]
+    facts: list[dict[str, Any]]
     notes: list[str]
 
 
@@ -124,16 +126,16 @@ def _story(tested: TestedPosts, row: int, explanation: Explanation) -> Story:
         words_caption=words_sentence(explanation) if len(explanation.words) else None,
         targets=[_target_row(tested, row, explanation, name) for name in explanation.targets],
         modalities=[str(name) for name in explanation.contributions.index],
-        words=explanation.strongest_words(_WORDS).to_dict(orient="records"),
+        words=records(explanation.strongest_words(_WORDS)),
         headline=explanation.headline,
-        facts=explanation.metadata.iloc[:_FACTS].reset_index().to_dict(orient="records"),
+        facts=records(explanation.metadata.iloc[:_FACTS].reset_index()),
         notes=explanation.notes,
     )
 
 
 def _target_row(
     tested: TestedPosts, row: int, explanation: Explanation, target: str
-) -> dict[str, object]:
+) -> dict[str, Any]:
     true = tested.true[target].iloc[row]
     return {
         "name": target,
@@ -141,7 +143,7 @@ def _target_row(
         "true": None if pd.isna(true) else float(true),
         "predicted": float(explanation.outcome[target]),
         "base": float(explanation.base[target]),
-        "contributions": [float(value) for value in explanation.contributions[target]],
+        "contributions": explanation.contributions[target].to_dict(),
     }
 
 

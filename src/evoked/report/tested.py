@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from evoked.evaluation.tables import evaluate_predictions
+from evoked.explain.explanation import records
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.run import Run
@@ -17,11 +19,6 @@ from evoked.targets import EMOTION_TARGETS, TARGETS
 SMALL = 30
 _MOST_CATEGORIES = 20
 _DRAWS = 200
-_CATEGORY_SCORES = {
-    "MAP": ("overall", "MAP"),
-    "valence CCC": ("valence", "CCC"),
-    "arousal CCC": ("arousal", "CCC"),
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class TestedPosts:
 
     @cached_property
     def promise(self) -> pd.Series:
-        """(n,): mean predicted quantile of engagement; valence where engagement is not predicted."""
+        """(n,): mean predicted quantile of engagement; valence where that is not predicted."""
         engagement = self.predicted[list(ENGAGEMENT)].mean(axis=1)
         return engagement if engagement.notna().any() else self.predicted["valence"]
 
@@ -105,43 +102,26 @@ class TestedPosts:
         both = self.predicted[target].notna() & self.true[target].notna()
         return self.predicted.loc[both, target].to_numpy(), self.true.loc[both, target].to_numpy()
 
-    def scores_by_category(self) -> pd.DataFrame:
-        """Scores within each category, the largest first.
+    def scores_by_category(self) -> dict[str, list[dict[str, Any]]]:
+        """Scores within each category, the largest first; at most 20 categories.
 
         Returns
         -------
-        DataFrame
-            Columns category, score, value, low, high (95 % bootstrap interval), n; empty where
-            no post has a category. At most 20 categories.
+        dict
+            By category, rows with target, metric, value, low, high (95 % bootstrap interval) and
+            n; empty where no post has a category.
         """
-        columns = ["category", "score", "value", "low", "high", "n"]
         counts = self.posts["category"].value_counts().head(_MOST_CATEGORIES)
-        tables = [self._category(str(name)) for name in counts.index]
-        return (
-            pd.concat(tables, ignore_index=True)[columns]
-            if tables
-            else pd.DataFrame(columns=columns)
-        )
+        return {str(name): self._category(str(name)) for name in counts.index}
 
-    def _category(self, name: str) -> pd.DataFrame:
+    def _category(self, name: str) -> list[dict[str, Any]]:
         chosen = (self.posts["category"] == name).to_numpy()
         posts = self.posts[chosen]
-        truth = pd.concat(
-            [
-                posts[list(EMOTION_TARGETS)].astype(float),
-                self.run.targets.rates(posts).add_suffix("_rate"),
-            ],
-            axis=1,
-        )
+        emotions = posts[list(EMOTION_TARGETS)].astype(float)
+        rates = self.run.targets.rates(posts).add_suffix("_rate")
         knots = self.run.targets.knots
         train_rates = pd.DataFrame({f"{n}_rate": pd.Series(knots[n], dtype=float) for n in knots})
-        scores = evaluate_predictions(
-            self.predictions[chosen], truth, None, train_rates, draws=_DRAWS
-        ).set_index(["target", "metric"])
-        rows = [
-            {"score": label, **scores.loc[key].to_dict()}
-            for label, key in _CATEGORY_SCORES.items()
-            if key in scores.index
-        ]
-        unscored = [{"score": "MAP", "value": np.nan, "low": np.nan, "high": np.nan, "n": 0}]
-        return pd.DataFrame(rows or unscored).assign(category=name)
+        truth = pd.concat([emotions, rates], axis=1)
+        predictions = self.predictions[chosen]
+        scores = evaluate_predictions(predictions, truth, None, train_rates, draws=_DRAWS)
+        return records(scores)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evoked.evaluation.tables import LOWER_IS_BETTER
+from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
+from evoked.explain.explanation import records
 from evoked.features.catalog import FeatureSettings
 from evoked.files import write_text
 from evoked.models import model_class
@@ -42,6 +45,8 @@ _MEANING = {
     "Spearman": "rank correlation of predicted and observed rates",
 }
 _MOST_PROBLEMS = 20
+
+Scores = list[dict[str, Any]]
 # Settings with an option of 'evoked train'; others are shown in Python.
 _OPTIONS = {
     ("training", "seed"): "--seed",
@@ -55,17 +60,6 @@ _OPTIONS = {
     ("features", "object_encoder"): "--object-encoder",
     ("features", "views"): "--views",
 }
-
-
-@dataclass(frozen=True)
-class Score:
-    """One cell of a table of scores."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
     Path
         The file.
     """
-    description, scores = run.description, _scores(run)
+    description, scores = run.description, run.metrics["scores"]
     tested = None if dataset is None else TestedPosts.find(run, dataset)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -121,9 +115,11 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         coverage=_coverage(description["data"]),
         parts={name: description["split"][name] for name in SPLITS},
         imported=None if dataset is None else _imported(dataset),
-        models=scores["model"].unique().tolist(),
+        models=list(dict.fromkeys(row["model"] for row in scores)),
         shown=_score_rows(scores, _SHOWN),
-        every=_score_rows(scores, list(dict.fromkeys(zip(scores["target"], scores["metric"])))),
+        every=_score_rows(scores, {(row["target"], row["metric"]): 0 for row in scores}),
+        headlines=[f"{_named(target)} {metric}" for target, metric in _HEADLINES],
+        emotions=EMOTION_TARGETS,
         meaning=_MEANING,
         score_charts=_score_charts(scores),
         curve=_curve(run),
@@ -138,49 +134,57 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
     return Path(path)
 
 
-def _scores(run: Run) -> pd.DataFrame:
-    columns = ["model", "target", "metric", "value", "low", "high", "n"]
-    table = pd.DataFrame(run.metrics["scores"], columns=columns)
-    return table.astype({"value": float, "low": float, "high": float})
+def _rows(scores: Scores, target: str, metric: str) -> Scores:
+    """The scores of all models that have one."""
+    return [
+        row
+        for row in scores
+        if (row["target"], row["metric"]) == (target, metric) and row["value"] is not None
+    ]
 
 
-def _score_rows(scores: pd.DataFrame, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A row per target and metric, a cell per model; rows without a value are left out."""
+def _score_rows(scores: Scores, wanted: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A row per target and metric with the models' scores; those that nobody has are left out."""
     rows = []
     for target, metric in wanted:
-        chosen = scores[(scores["target"] == target) & (scores["metric"] == metric)]
-        if chosen["value"].notna().any():
-            lower = metric.startswith(LOWER_IS_BETTER)
-            best = chosen["value"].min() if lower else chosen["value"].max()
-            cells = [
-                Score(row.value, row.low, row.high, int(row.n), row.value == best)
-                for row in chosen.itertuples()
-            ]
-            rows.append({"target": target, "metric": metric, "cells": cells, "n": cells[0].n})
+        chosen = _rows(scores, target, metric)
+        if chosen:
+            choose = min if metric.startswith(LOWER_IS_BETTER) else max
+            rows.append(
+                {
+                    "target": target,
+                    "metric": metric,
+                    "by_model": {row["model"]: row for row in chosen},
+                    "best": choose(row["value"] for row in chosen),
+                    "n": chosen[0]["n"],
+                }
+            )
     return rows
 
 
-def _summary(run: Run, scores: pd.DataFrame) -> list[str]:
+def _summary(run: Run, scores: Scores) -> list[str]:
     """The run's scores beside the best trivial baseline's, in plain words."""
-    name = run.model.name
     lines = []
     for target, metric in _HEADLINES:
-        rows = scores[(scores["target"] == target) & (scores["metric"] == metric)]
-        rows = rows.dropna(subset=["value"]).set_index("model")
-        others = rows.drop(index=name, errors="ignore")
-        if name not in rows.index or others.empty:
+        rows = _rows(scores, target, metric)
+        own = next((row for row in rows if row["model"] == run.model.name), None)
+        others = [row for row in rows if row is not own]
+        if own is None or not others:
             continue
-        own, best = rows.loc[name], others.loc[others["value"].idxmax()]
-        what = "engagement" if target == "overall" else target
+        best = max(others, key=lambda row: row["value"])
         lines.append(
-            f"{what.capitalize()}: {metric} {own['value']:.2f} ({own['low']:.2f} to "
-            f"{own['high']:.2f}, n = {int(own['n'])}), {_compared(own, best)} "
-            f"({best.name} {best['value']:.2f})."
+            f"{_named(target).capitalize()}: {metric} {own['value']:.2f} ({own['low']:.2f} to "
+            f"{own['high']:.2f}, n = {own['n']}), {_compared(own, best)} "
+            f"({best['model']} {best['value']:.2f})."
         )
     return lines
 
 
-def _compared(own: pd.Series, best: pd.Series) -> str:
+def _named(target: str) -> str:
+    return "engagement" if target == OVERALL else target
+
+
+def _compared(own: dict[str, Any], best: dict[str, Any]) -> str:
     if own["low"] > best["high"]:
         return "clearly better than the best trivial baseline"
     if own["value"] > best["value"]:
@@ -206,15 +210,14 @@ def _imported(dataset: PostDataset) -> dict[str, Any]:
     }
 
 
-def _score_charts(scores: pd.DataFrame) -> list[Chart]:
+def _score_charts(scores: Scores) -> list[Chart]:
     drawn = []
     for target, metric in _HEADLINES:
-        rows = scores[(scores["target"] == target) & (scores["metric"] == metric)]
-        rows = rows.dropna(subset=["value"])
-        if len(rows):
-            what = "engagement" if target == "overall" else target
-            better = "less is better" if metric in LOWER_IS_BETTER else "more is better"
-            drawn.append(charts.intervals(rows, f"{what} {metric}", better))
+        rows = _rows(scores, target, metric)
+        if rows:
+            drawn.append(
+                charts.intervals(rows, f"{_named(target)} {metric}", "further right is better")
+            )
     return drawn
 
 
@@ -246,28 +249,30 @@ def _outcome(run: Run, dataset: PostDataset | None, tested: TestedPosts | None) 
     )
 
 
-def _category_rows(scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row per category, a cell per score."""
-    labels = scores["score"].unique()
-    rows = []
-    for name, own in scores.groupby("category", sort=False):
-        by_label = own.set_index("score")
-        cells = {
-            label: Score(*by_label.loc[label, ["value", "low", "high", "n"]])
-            if label in by_label.index
-            else None
-            for label in labels
-        }
-        rows.append({"category": name, "cells": cells, "n": int(own["n"].max())})
-    return rows
-
-
-def _category_charts(scores: pd.DataFrame) -> list[Chart]:
+def _category_rows(categories: dict[str, Scores]) -> list[dict[str, Any]]:
+    """A row per category with its headline scores."""
     return [
-        charts.by_category(rows, str(label))
-        for label, rows in scores.groupby("score", sort=False)
-        if rows["value"].notna().sum() > 1
+        {
+            "category": name,
+            "scores": [next(iter(_rows(scores, *key)), None) for key in _HEADLINES],
+            "n": max((row["n"] for row in scores), default=0),
+        }
+        for name, scores in categories.items()
     ]
+
+
+def _category_charts(categories: dict[str, Scores]) -> list[Chart]:
+    drawn = []
+    for target, metric in _HEADLINES:
+        rows = [
+            {**row, "category": name}
+            for name, scores in categories.items()
+            for row in _rows(scores, target, metric)
+            if np.isfinite(row["value"])
+        ]
+        if len(rows) > 1:
+            drawn.append(charts.by_category(rows, f"{_named(target)} {metric}"))
+    return drawn
 
 
 def _calibration(tested: TestedPosts) -> list[Chart]:
@@ -291,7 +296,7 @@ def _emotion(tested: TestedPosts) -> list[Chart]:
     for table, what in ((tested.true, "rated emotion"), (tested.predicted, "predicted emotion")):
         known = table[list(EMOTION_TARGETS)].dropna()
         if len(known):
-            drawn.append(charts.emotion_plane(*known.to_numpy().T, what))
+            drawn.append(charts.emotion_plane(known.to_numpy(), what))
     return drawn
 
 
@@ -302,7 +307,7 @@ def _problems(run: Run) -> dict[str, Any]:
     if table is None:
         return {"n": 0, "shown": []}
     table = table.dropna(subset=["problem"])
-    return {"n": len(table), "shown": table.head(_MOST_PROBLEMS).to_dict(orient="records")}
+    return {"n": len(table), "shown": records(table.head(_MOST_PROBLEMS))}
 
 
 def _settings(description: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -400,7 +405,7 @@ def _signed(value: float, digits: int = 2) -> str:
 
 
 def _fixed(value: float | None, digits: int = 2) -> str:
-    if value is None or value != value:
+    if value is None or math.isnan(value):
         return "–"
     return f"{value:.{digits}f}".replace("-", "−")
 
