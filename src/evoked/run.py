@@ -36,10 +36,11 @@ from pydantic import ValidationError
 import evoked
 from evoked.card import model_card
 from evoked.errors import DataError, SettingsError
+from evoked.evaluation.metrics import modal_relevance_score
 from evoked.evaluation.splits import Split, choose_split
 from evoked.evaluation.tables import evaluate_counts, evaluate_predictions
 from evoked.features.cache import FeatureCache
-from evoked.features.catalog import FeatureSettings
+from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem
 from evoked.features.pipeline import FeaturePipeline
 from evoked.files import atomic_path, read_json, write_json, write_text
@@ -258,7 +259,26 @@ class Run:
             both = pd.concat([scores, counts], ignore_index=True)
             both.insert(0, "model", name)
             tables.append(both)
+        tables.append(self._relevance(examples))
         return Evaluation(pd.concat(tables, ignore_index=True), predictions, truth, split, excluded)
+
+    def _relevance(self, examples: Examples) -> pd.DataFrame:
+        """The Modal Relevance Score of posts that have both modalities, as a row of scores."""
+        vectors = self.model.modal_vectors(examples)
+        if vectors is None:
+            return pd.DataFrame()
+        columns = examples.features.columns
+        whole = np.logical_and.reduce(
+            [column.present for name, column in columns.items() if name in self._content()]
+        )
+        score = modal_relevance_score(vectors[whole, 0], vectors[whole, 1])
+        row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
+        return pd.DataFrame([{**row, "value": score, "n": int(whole.sum())}])
+
+    def _content(self) -> list[str]:
+        """The model's features of picture and caption."""
+        names = [name for name in self.pipeline.names if name != "image.objects"]
+        return [name for name in names if CATALOG[name].modality in ("image", "caption")]
 
     def _truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         rates = self.targets.rates(posts).add_suffix("_rate")

@@ -13,15 +13,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from evoked.features.table import Batch
 from evoked.layers.attention import AttentionBlock, AttentionPooling, SpatialAttention
 from evoked.layers.losses import MultiTaskLoss, concordance_loss, masked_huber
-from evoked.models.base import ModelSettings, NeuralModel
+from evoked.models.base import Examples, ModelSettings, NeuralModel
 from evoked.targets import EMOTION_TARGETS, TARGETS
+from evoked.training.loop import predict_network
 
 Modality = Literal["image", "objects", "caption", "hashtags", "metadata"]
 MODALITIES: tuple[Modality, ...] = ("image", "objects", "caption", "hashtags", "metadata")
@@ -101,6 +104,11 @@ class ABMF(NeuralModel):
     @property
     def estimated_weight(self) -> float:
         return float(self.settings.estimated_weight)
+
+    def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
+        if not {"image", "caption"} <= set(self.settings.modalities) or not len(examples):
+            return None
+        return predict_network(self.network, examples.features, method="shared_vectors")
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         from evoked.features.encoders.registry import image_encoder, text_encoder
@@ -242,12 +250,13 @@ class ABMFNetwork(nn.Module):
         valence, arousal = 4 * emotion[:, :1], 4 + 4 * emotion[:, 1:]
         return torch.cat([valence, arousal, engagement], dim=-1)
 
-    def shared_vectors(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Pooled image and text vectors in the shared space, (b, width) each, for the Modal
-        Relevance Score (Table 5)."""
+    def shared_vectors(self, batch: Batch) -> Tensor:
+        """Pooled image and text in the shared space, (b, 2, width), for the Modal Relevance Score
+        (Table 5)."""
         image, image_mask = self._image_stream(batch, (), None)
         text, text_mask = self._text_stream(batch, (), None)
-        return self.pool_image(image, image_mask), self.pool_text(text, text_mask)
+        pooled = [self.pool_image(image, image_mask), self.pool_text(text, text_mask)]
+        return torch.stack(pooled, dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Weighted multi-task sum: per target 1 - CCC (the measure of Table 5) and a Huber term

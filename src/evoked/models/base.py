@@ -152,6 +152,11 @@ class Model(ABC):
             posts did not tell.
         """
 
+    def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
+        """Image and text in the space that they share, (n, 2, width), for the Modal Relevance
+        Score (ABMF Table 5); None for models without such a space."""
+        return None
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the model into ``folder``: settings as JSON, weights as safetensors."""

@@ -157,20 +157,25 @@ def fit_network(
 
 @torch.inference_mode()
 def predict_network(
-    network: nn.Module, features: FeatureTable, batch_size: int = 256, device: str = "auto"
+    network: nn.Module,
+    features: FeatureTable,
+    batch_size: int = 256,
+    device: str = "auto",
+    method: str = "forward",
 ) -> NDArray[np.float32]:
-    """Predictions (n, t) of ``network``, a batch at a time."""
+    """Outputs (n, …) of a network's ``method``, its predictions by default, a batch at a time."""
     place = _inference_device(device)
     network.to(place).eval()
+    function = network if method == "forward" else getattr(network, method)
     parts = [
-        network({name: value.to(place, non_blocking=True) for name, value in batch.items()})
+        function({name: value.to(place, non_blocking=True) for name, value in batch.items()})
         .float()
         .cpu()
         .numpy()
         for batch in loader(features, None, EpochBatches(len(features), batch_size))
     ]
     network.cpu()
-    return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
+    return np.concatenate(parts)
 
 
 class _Task(lightning.LightningModule):
