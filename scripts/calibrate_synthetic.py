@@ -11,6 +11,7 @@ Run: ``python scripts/calibrate_synthetic.py`` (about two minutes).
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -26,8 +27,9 @@ from evoked.posts.emotion_engagement import (
 )
 
 POSTS = 20_000
-# Lifts weigh half a correlation; large effects are held down a little where they gain nothing.
-LIFT_WEIGHT = 0.5
+# Lifts (in log) weigh as much as correlations; effects are held down a little where they gain
+# nothing.
+LIFT_WEIGHT = 1.0
 SHRINKAGE = 0.02
 # 10th to 90th percentile of overall engagement, in log: the mean of Table 2's ranges.
 WIDTH = 1.13
@@ -49,9 +51,10 @@ def main() -> None:
 
     def overall(effects: Floats) -> Floats:
         """Overall engagement in log, up to a constant, (n,)."""
-        deviation = terms @ effects + disturbance
-        weights = synthetic._METRIC_SHARES * np.exp(deviation - deviation.mean(axis=0))
-        return np.asarray(np.log(weights.sum(axis=1)))
+        deviation = pd.DataFrame(terms @ effects + disturbance)
+        deviation -= deviation.groupby(category).transform("mean")
+        rates = synthetic._METRIC_SHARES * np.exp(deviation.to_numpy())
+        return np.asarray(np.log(rates.sum(axis=1)))
 
     def width(effects: Floats) -> float:
         low, high = np.quantile(overall(effects), [0.1, 0.9])
@@ -77,10 +80,12 @@ def main() -> None:
             ]
         )
 
-    effects = least_squares(misfit, synthetic.EFFECTS.ravel(), max_nfev=20).x
+    effects = least_squares(misfit, synthetic.EFFECTS.ravel(), max_nfev=40).x
     effects = effects.reshape(terms.shape[1], -1)
+    deviation = terms @ effects + disturbance
+    mean = np.array([deviation[category == code].mean(axis=0) for code in np.unique(category)])
     # The middle of overall engagement, not the mean of each metric, stands at the range's middle.
-    mean = (terms @ effects + disturbance).mean(axis=0) + np.median(overall(effects))
+    mean += np.median(overall(effects))
 
     np.set_printoptions(precision=3, suppress=True)
     print(

@@ -41,7 +41,7 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "interval") -> float:
     Examples
     --------
     >>> round(krippendorff_alpha([[1, 1], [2, 2], [3, 4]]), 3)
-    0.872
+    0.878
     """
     values = np.asarray(ratings, dtype=np.float64)
     values = values[np.isfinite(values).sum(axis=1) >= 2]

@@ -14,6 +14,7 @@ What a post evokes needs both its picture and its caption:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,6 +62,10 @@ MAX_MOTIFS = 4
 CONGRUENT_SHARE = 0.7
 MISSING_SHARE = 0.02  # of pictures, and of captions
 
+# From moods in [-1, 1] to the scales of emotion, and what no content explains.
+_EMOTION_GAIN = 3.4
+_OWN_SPREAD = 0.45
+
 ANNOTATORS = ("annotator-1", "annotator-2", "annotator-3")
 _ANNOTATOR_BIAS = np.array([-0.25, 0.0, 0.25])
 # Standard deviation of one annotator's judgement in points of the 9-point scale; with it,
@@ -74,18 +79,29 @@ _METRIC_SHARES = np.array([0.60, 0.12, 0.13, 0.15])
 # as they can hold at once. Rows: see emotion_terms; columns: ENGAGEMENT.
 EFFECTS = np.array(
     [
-        [0.364, 0.469, 0.458, 0.385],
-        [0.161, 0.931, 0.594, 0.234],
-        [0.287, 0.788, 0.674, 0.235],
-        [0.147, 0.088, -0.063, 0.558],
-        [0.072, -0.135, -0.353, 0.524],
-        [0.061, 0.196, 0.070, 0.068],
+        [0.391, 0.504, 0.488, 0.316],
+        [0.161, 1.047, 0.616, 0.255],
+        [0.334, 0.887, 0.744, 0.152],
+        [0.115, 0.036, -0.130, 0.598],
+        [-0.041, -0.327, -0.507, 0.690],
+        [0.102, 0.263, 0.084, -0.130],
     ]
 )
-# With these effects: the mean of every metric's log rate over the population, and the distance
-# between the 10th and the 90th percentile of overall engagement.
-_MEAN_DEVIATION = np.array([0.643, 1.490, 1.127, 0.894])
-_DEVIATION_WIDTH = 1.208
+# With these effects: the mean deviation of every metric (column) in every category (row), and the
+# distance between the 10th and the 90th percentile of overall engagement.
+_MEAN_DEVIATION = np.array(
+    [
+        [0.684, 1.507, 1.119, 0.814],
+        [0.679, 1.478, 1.087, 0.847],
+        [0.640, 1.471, 1.066, 0.799],
+        [0.643, 1.712, 1.195, 0.830],
+        [0.747, 1.650, 1.234, 0.851],
+        [0.743, 1.870, 1.359, 0.866],
+        [0.726, 1.895, 1.357, 0.871],
+        [0.666, 1.884, 1.290, 0.854],
+    ]
+)
+_DEVIATION_WIDTH = 1.260
 
 _AUTHOR_SPREAD = 0.12
 _HOUR_SPREAD = 0.09
@@ -155,21 +171,21 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
     kind = rng.random((n, len(MOTIFS))).argsort(axis=1)[:, :MAX_MOTIFS]
     place = rng.random((n, PLACES)).argsort(axis=1)[:, :MAX_MOTIFS]
     motif_valence = rng.uniform(-1, 1, (n, MAX_MOTIFS))
-    motif_arousal = rng.uniform(-1, 1, (n, MAX_MOTIFS))
-    mean_valence = _mean_of(motif_valence, count)
-    scene = np.clip(0.5 * mean_valence + 0.5 * rng.uniform(-1, 1, n), -1, 1)
+    scene = 0.5 * _mean_of(motif_valence, count) + 0.5 * rng.uniform(-1, 1, n)
     congruent = rng.random(n) < CONGRUENT_SHARE
     side = np.where(congruent, 1, -1) * np.sign(motif_valence[:, 0])
     caption_valence = side * rng.uniform(0.2, 1, n)
-    caption_arousal = 0.3 * motif_arousal[:, 0] + 0.7 * rng.uniform(-1, 1, n)
+    moods = _Moods(has_image, has_caption, count, motif_valence, scene, caption_valence)
+    valence = _evoke_valence(category, moods, rng)
 
-    valence, arousal = _evoke(
-        category,
-        (has_image, has_caption),
-        (motif_valence, motif_arousal, count, scene),
-        (caption_valence, caption_arousal),
-        rng,
-    )
+    motif_arousal = rng.uniform(-1, 1, (n, MAX_MOTIFS))
+    caption_arousal = 0.3 * motif_arousal[:, 0] + 0.7 * rng.uniform(-1, 1, n)
+    own = _OWN_SPREAD * rng.standard_normal(n)
+    arousal = _evoke_arousal(category, moods, motif_arousal, caption_arousal, own)
+    partner = _pair_evenly(2 * category + congruent, valence, arousal, rng)
+    motif_arousal, caption_arousal = motif_arousal[partner], caption_arousal[partner]
+    arousal = _evoke_arousal(category, moods, motif_arousal, caption_arousal, own[partner])
+
     followers = np.round(authors.followers[author] * (1 + 0.2 * posted / _SECONDS_A_YEAR)).astype(
         np.int64
     )
@@ -195,8 +211,8 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
         valence=valence,
         arousal=arousal,
         ratings={
-            "valence": _annotate(valence + 5, _ANNOTATOR_NOISE["valence"], rng),
-            "arousal": _annotate(arousal + 1, _ANNOTATOR_NOISE["arousal"], rng),
+            "valence": _annotate(valence + 5, terms, _ANNOTATOR_NOISE["valence"], rng),
+            "arousal": _annotate(arousal + 1, terms, _ANNOTATOR_NOISE["arousal"], rng),
         },
         followers=followers,
         log_rates=log_rates,
@@ -290,48 +306,81 @@ def _sigmoid(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
+def _pair_evenly(
+    group: Integers, valence: Floats, arousal: Floats, rng: np.random.Generator
+) -> Integers:
+    """Which post's arousal goes with which post's valence, (n,): a permutation in each group.
+
+    The ranks of both make a lattice by the golden ratio, which fills the plane more evenly than
+    chance does: a few thousand posts then show little of a relation that was not planted.
+    """
+    partner = np.empty(len(group), dtype=np.int64)
+    for code in np.unique(group):
+        posts = np.flatnonzero(group == code)
+        step = round(len(posts) * 0.618) or 1
+        while math.gcd(step, len(posts)) > 1:
+            step += 1
+        order = (np.arange(len(posts)) * step + rng.integers(len(posts))) % len(posts)
+        partner[posts[valence[posts].argsort()]] = posts[arousal[posts].argsort()[order]]
+    return partner
+
+
 def _normal_cdf(x: Floats) -> Floats:
     from scipy.special import ndtr  # SciPy takes a moment to import
 
     return np.asarray(ndtr(x))
 
 
-def _evoke(
-    category: Integers,
-    present: tuple[Booleans, Booleans],
-    picture: tuple[Floats, Floats, Integers, Floats],
-    caption: tuple[Floats, Floats],
-    rng: np.random.Generator,
-) -> tuple[Floats, Floats]:
-    """Evoked valence and arousal, (n,) each, from the moods of picture and caption."""
-    has_image, has_caption = present
-    valence, arousal, count, scene = picture
-    words = caption[0] * has_caption
-    named = valence[:, 0]
-    image = 0.8 * named + 0.1 * _mean_of(valence, count, first=1) + 0.1 * scene
-    energy = 0.85 * arousal[:, 0] + 0.15 * _mean_of(arousal, count, first=1)
+class _Moods(NamedTuple):
+    """What valence comes from; see :class:`Population`."""
+
+    has_image: Booleans
+    has_caption: Booleans
+    motif_count: Integers
+    motif_valence: Floats
+    scene_valence: Floats
+    caption_valence: Floats
+
+
+def _evoke_valence(category: Integers, moods: _Moods, rng: np.random.Generator) -> Floats:
+    """Evoked valence in [-4, 4], (n,)."""
+    named, scene = moods.motif_valence[:, 0], moods.scene_valence
+    others = _mean_of(moods.motif_valence, moods.motif_count, first=1)
     # Without a caption no motif is named, and all count alike.
-    image = has_image * np.where(has_caption, image, 0.9 * _mean_of(valence, count) + 0.1 * scene)
-    energy = has_image * np.where(has_caption, energy, _mean_of(arousal, count))
-    both = has_image & has_caption
-    irony = both * _sigmoid(-8 * named) * _sigmoid(8 * words)
-    tension = np.where(both, _sigmoid(-10 * named * words), 0.35)
-
-    shift = np.array([(row.valence_shift, row.arousal_shift) for row in _TABLE])[category]
+    every = _mean_of(moods.motif_valence, moods.motif_count)
+    looked_at = np.where(moods.has_caption, 0.8 * named + 0.1 * others, 0.9 * every)
+    image = moods.has_image * (looked_at + 0.1 * scene)
+    words = moods.has_caption * moods.caption_valence
+    irony = moods.has_image * _sigmoid(-8 * named) * _sigmoid(8 * words)
     pleasure = 0.62 * image + 0.38 * words * (1 - 2 * irony)
-    stir = 0.62 * energy + 0.3 * caption[1] * has_caption + 0.5 * (tension - 0.35)
-    own = 0.45 * rng.standard_normal((2, len(category)))
-    return (
-        np.clip(0.15 + shift[:, 0] + 3.4 * pleasure + own[0], *SCALES["valence"]),
-        np.clip(AROUSAL_MIDPOINT + shift[:, 1] + 3.4 * stir + own[1], *SCALES["arousal"]),
-    )
+    shift = np.array([row.valence_shift for row in _TABLE])[category]
+    own = _OWN_SPREAD * rng.standard_normal(len(category))
+    return np.clip(0.15 + shift + _EMOTION_GAIN * pleasure + own, *SCALES["valence"])
 
 
-def _annotate(ratings: Floats, noise: float, rng: np.random.Generator) -> Floats:
+def _evoke_arousal(
+    category: Integers,
+    moods: _Moods,
+    motif_arousal: Floats,
+    caption_arousal: Floats,
+    own: Floats,
+) -> Floats:
+    """Evoked arousal in [0, 8], (n,)."""
+    others = _mean_of(motif_arousal, moods.motif_count, first=1)
+    every = _mean_of(motif_arousal, moods.motif_count)
+    looked_at = np.where(moods.has_caption, 0.85 * motif_arousal[:, 0] + 0.15 * others, every)
+    tension = _sigmoid(-10 * moods.motif_valence[:, 0] * moods.caption_valence)
+    both = moods.has_image & moods.has_caption
+    stir = 0.62 * moods.has_image * looked_at + 0.3 * moods.has_caption * caption_arousal
+    stir += 0.5 * both * (tension - 0.35)  # 0.35 is what tension is on average
+    shift = np.array([row.arousal_shift for row in _TABLE])[category]
+    return np.clip(AROUSAL_MIDPOINT + shift + _EMOTION_GAIN * stir + own, *SCALES["arousal"])
+
+
+def _annotate(ratings: Floats, terms: Floats, noise: float, rng: np.random.Generator) -> Floats:
     """Ratings 1 … 9 of each annotator, (n, annotators)."""
-    judged = ratings[:, None] + _ANNOTATOR_BIAS
-    judged = judged + noise * rng.standard_normal(judged.shape)
-    return np.clip(np.rint(judged), 1, 9)
+    error = _balance(noise * rng.standard_normal((len(ratings), len(ANNOTATORS))), terms)
+    return np.clip(np.rint(ratings[:, None] + _ANNOTATOR_BIAS + error), 1, 9)
 
 
 def draw_disturbance(
@@ -355,7 +404,7 @@ def log_rates_of(
     low, high = np.log([row.rate_range for row in _TABLE]).T
     middle = (low + high) / 2 - np.log(100)
     width = (high - low) / _DEVIATION_WIDTH
-    scaled = width[category, None] * (deviation - _MEAN_DEVIATION)
+    scaled = width[category, None] * (deviation - _MEAN_DEVIATION[category])
     return np.asarray(middle[category, None] + np.log(_METRIC_SHARES) + scaled)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ import pandas as pd
 import pyarrow as pa
 
 from evoked.errors import SettingsError
-from evoked.posts import _synthetic_population as population_module
 from evoked.posts._synthetic_captions import Caption, Mood, choose_hashtags, write_caption
 from evoked.posts._synthetic_images import (
     MOTIFS,
@@ -38,6 +38,8 @@ from evoked.posts._synthetic_population import (
     CATEGORIES,
     CATEGORY_NAMES,
     PUBLISHED_ALPHA,
+    Floats,
+    Integers,
     Population,
     draw_activity,
     draw_population,
@@ -141,6 +143,7 @@ def synthesise(
         shutil.rmtree(pictures, ignore_errors=True)
 
 
+@cache
 def planted_record(n: int = _PLANTED_POPULATION) -> dict[str, Any]:
     """What synthetic posts are made to show, taken from a population of ``n``, beside the paper.
 
@@ -184,8 +187,8 @@ def _rounded(value: float) -> float:
 def _beside(
     rows: tuple[str, ...],
     columns: tuple[str, ...],
-    planted: np.ndarray[Any, np.dtype[np.float64]],
-    published: np.ndarray[Any, np.dtype[np.float64]],
+    planted: Floats,
+    published: Floats,
 ) -> dict[str, dict[str, dict[str, float]]]:
     return {
         row: {
@@ -199,7 +202,7 @@ def _beside(
     }
 
 
-def _alpha(ratings: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+def _alpha(ratings: Floats) -> float:
     """Krippendorff's alpha where every post has all ratings: one less within over total variance.
 
     The general form is in :mod:`evoked.analysis.agreement`.
@@ -336,7 +339,7 @@ def _annotations_table(population: Population, identifiers: list[str]) -> pd.Dat
     )
 
 
-def _activity_table(activity: population_module.Integers, identifiers: list[str]) -> pa.Table:
+def _activity_table(activity: Integers, identifiers: list[str]) -> pa.Table:
     posts, hours, _ = activity.shape
     return pa.table(
         {

@@ -1,0 +1,222 @@
+"""Tables 8 and 9, the lifts, and agreement, against hand-worked cases and other ways to compute."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from evoked.analysis.agreement import krippendorff_alpha
+from evoked.analysis.engagement import emotion_engagement_table, lifts, time_to_peak
+from evoked.errors import SettingsError
+from evoked.posts.emotion_engagement import (
+    correlate,
+    emotion_dimensions,
+    emotion_quadrant,
+    engagement_rates,
+    log_rates,
+)
+from evoked.posts.schema import ENGAGEMENT
+
+NAN = np.nan
+
+# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section D: four observers,
+# twelve units, with missing values; published are 0.743, 0.815 and 0.849.
+PUBLISHED_EXAMPLE = np.array(
+    [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, NAN, NAN, NAN],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NAN, 3],
+        [NAN, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, NAN],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NAN],
+    ]
+).T
+
+
+def _posts(n: int = 200, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "post_id": [str(i) for i in range(n)],
+            "category": rng.choice(["food", "travel"], n),
+            "followers": rng.integers(1_000, 100_000, n),
+            "valence": rng.uniform(-4, 4, n),
+            "arousal": rng.uniform(0, 8, n),
+            **{name: rng.integers(0, 500, n) for name in ENGAGEMENT},
+        }
+    )
+
+
+class TestKrippendorffAlpha:
+    @pytest.mark.parametrize(
+        ("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)]
+    )
+    def test_published_example(self, level, alpha):
+        assert krippendorff_alpha(PUBLISHED_EXAMPLE, level) == pytest.approx(alpha, abs=5e-4)
+
+    def test_by_hand(self):
+        # Observed: (0 + 0 + 2 · 1) / 6; expected over the 30 pairs of 1 1 2 2 3 4: 2 · 41 / 30.
+        assert krippendorff_alpha([[1, 1], [2, 2], [3, 4]]) == pytest.approx(
+            1 - (2 / 6) / (82 / 30)
+        )
+
+    @given(
+        hnp.arrays(
+            np.float64,
+            st.tuples(st.integers(2, 6), st.integers(2, 4)),
+            elements=st.sampled_from([1.0, 2.0, 3.0, 5.0, NAN]),
+        )
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_equals_the_sum_over_pairs(self, ratings):
+        units = [row[np.isfinite(row)] for row in ratings]
+        units = [unit for unit in units if len(unit) > 1]
+        pooled = np.concatenate(units) if units else np.array([])
+        if len(np.unique(pooled)) < 2:
+            assert np.isnan(krippendorff_alpha(ratings))
+            return
+        within = sum(
+            sum((a - b) ** 2 for a, b in itertools.permutations(unit, 2)) / (len(unit) - 1)
+            for unit in units
+        )
+        every = [(a - b) ** 2 for a, b in itertools.permutations(pooled, 2)]
+        expected = 1 - within / len(pooled) / np.mean(every)
+        assert krippendorff_alpha(ratings) == pytest.approx(expected)
+
+    def test_nothing_to_compare(self):
+        assert np.isnan(krippendorff_alpha([[1, NAN], [NAN, 2]]))
+        assert np.isnan(krippendorff_alpha(np.full((4, 3), 5.0)))
+
+    def test_unknown_level(self):
+        with pytest.raises(SettingsError, match="ratio"):
+            krippendorff_alpha([[1, 2]], "ratio")  # type: ignore[arg-type]
+
+
+class TestCorrelations:
+    def test_equals_scipy_pair_by_pair(self):
+        rng = np.random.default_rng(1)
+        x, y = rng.normal(size=(80, 3)) + 50, rng.normal(size=(80, 2))
+        x[rng.random(x.shape) < 0.3] = NAN
+        y[rng.random(y.shape) < 0.2] = NAN
+        r, n = correlate(x, y)
+        for i, j in itertools.product(range(3), range(2)):
+            both = np.isfinite(x[:, i]) & np.isfinite(y[:, j])
+            assert n[i, j] == both.sum()
+            assert r[i, j] == pytest.approx(stats.pearsonr(x[both, i], y[both, j])[0])
+
+    def test_undefined_is_nan(self):
+        r, n = correlate(np.array([[1.0, 2], [1, 3], [1, 4]]), np.array([[1.0], [2], [NAN]]))
+        assert np.isnan(r).all()
+        assert n.tolist() == [[2], [2]]
+
+    def test_dimensions_by_hand(self):
+        dimensions = emotion_dimensions([2, -3, 0], [6, 1, 4])
+        np.testing.assert_array_equal(
+            dimensions, [[2, NAN, 6, NAN, 12], [NAN, 3, NAN, 3, 3], [NAN, NAN, NAN, NAN, 0]]
+        )
+
+    def test_log_rates_are_centred_within_categories(self):
+        counts = np.array([[10.0, 1, 2, 3], [40, 4, 8, 12], [7, 7, 7, 7], [0, 0, 0, 0]])
+        rates = log_rates(counts, [100, 100, 50, 0], ["a", "a", None, None])
+        likes = np.log([0.105, 0.405])
+        np.testing.assert_allclose(rates[:2, 0], likes - likes.mean())
+        np.testing.assert_allclose(rates[2], 0, atol=1e-12)
+        assert np.isnan(rates[3]).all()
+
+    def test_overall_leaves_out_what_no_post_has(self):
+        rates = engagement_rates([[1, 2, NAN, NAN], [NAN, 2, NAN, NAN]], [10, 10])
+        np.testing.assert_array_equal(rates[:, 4], [0.3, NAN])
+
+    def test_table(self):
+        posts = _posts()
+        table = emotion_engagement_table(posts)
+        assert len(table) == 25
+        assert ((table["low"] < table["r"]) & (table["r"] < table["high"])).all()
+        row = table[(table["dimension"] == "Arousal (Low)") & (table["metric"] == "saves")].iloc[0]
+        half = posts["arousal"] < 4
+        rate = np.log((posts["saves"] + 0.5) / posts["followers"])
+        rate -= rate.groupby(posts["category"]).transform("mean")
+        known = stats.pearsonr(4 - posts["arousal"][half], rate[half])
+        interval = known.confidence_interval()
+        assert row["n"] == half.sum()
+        assert row[["r", "low", "high"]].tolist() == pytest.approx([known[0], *interval])
+        assert row["published"] == 0.685
+
+    @pytest.mark.parametrize("n", [0, 1, 2])
+    def test_too_few_posts_give_nan(self, n):
+        posts = _posts(5).iloc[:n]
+        assert emotion_engagement_table(posts)["r"].isna().all()
+        assert len(lifts(posts)) == 3
+
+
+def test_lifts_by_hand():
+    posts = pd.DataFrame(
+        {
+            "followers": 100,
+            "valence": [2, 1, -1, -2],
+            "arousal": [6, 2, 5, 1],
+            "likes": [8, 4, 4, 4],
+            "comments": [1, 1, 3, 3],
+            "shares": [9, 2, 9, 4],
+            "saves": 1,
+        }
+    )
+    assert lifts(posts)["value"].tolist() == pytest.approx([9 / 3 - 1, 6 / 4 - 1, 3 / 1 - 1])
+
+
+class TestTimeToPeak:
+    @staticmethod
+    def _activity(peaks: list[float], hours: np.ndarray, total: int = 100_000) -> pd.DataFrame:
+        """Counts whose new events per hour are a bell in log time with its top at the peak."""
+        frames = []
+        for i, peak in enumerate(peaks):
+            shares = stats.norm.cdf((np.log(hours) - np.log(peak) - 0.36) / 0.6)
+            counts = np.round(total * shares).astype(int)
+            frame = pd.DataFrame({"post_id": str(i), "hours": hours})
+            frames.append(frame.assign(**dict.fromkeys(ENGAGEMENT, counts)))
+        return pd.concat(frames)
+
+    @pytest.mark.parametrize("points", [16, 24, 60])
+    def test_finds_known_peaks(self, points):
+        hours = np.geomspace(0.5, 72, points)
+        peaks = [2.6, 5.2, 8.3, 14.5, 23.4]
+        posts = pd.DataFrame(
+            {
+                "post_id": [str(i) for i in range(5)],
+                "valence": [2, 2, -2, -2, 0],
+                "arousal": [6, 2, 6, 2, 4],
+            }
+        )
+        table = time_to_peak(posts, self._activity(peaks, hours))
+        found = table[table["metric"] == "likes"]["hours"].to_numpy()
+        np.testing.assert_allclose(found, peaks, rtol=0.06)
+
+    def test_counts_what_it_leaves_out(self):
+        hours = np.geomspace(0.5, 72, 24)
+        activity = pd.concat(
+            [self._activity([5, 5], hours), self._activity([5], hours, 20).assign(post_id="2")]
+        )
+        activity = pd.concat(
+            [activity, activity[activity["post_id"] == "0"].head(2).assign(post_id="3")]
+        )
+        posts = pd.DataFrame(
+            {"post_id": list("01234"), "valence": [2, 2, 2, 2, 2], "arousal": [6, NAN, 6, 6, 6]}
+        )
+        row = time_to_peak(posts, activity).iloc[0]
+        # Post 1 has no quadrant; 2 too few events, 3 too few points, 4 no activity at all.
+        assert (row["n"], row["left_out"]) == (1, 3)
+
+    def test_no_activity(self):
+        posts = pd.DataFrame({"post_id": ["a"], "valence": [1.0], "arousal": [6.0]})
+        table = time_to_peak(posts, pd.DataFrame(columns=["post_id", "hours", *ENGAGEMENT]))
+        assert table["hours"].isna().all()
+        assert table["left_out"].max() == 1
+
+    def test_quadrants(self):
+        quadrant = emotion_quadrant([2, 2, -2, -2, 0.5, 0.5, NAN], [6, 2, 6, 2, 4.5, 6, 4])
+        assert quadrant.tolist() == [0, 1, 2, 3, 4, 0, -1]
