@@ -152,7 +152,7 @@ def _fragments(explanation: Explanation) -> list[Fragment]:
     words = explanation.words
     if not len(words) or words["attention"].isna().any():
         return []
-    text, end = explanation.text[:_CAPTION_CHARACTERS], 0
+    text, end = _cut(explanation.text), 0
     strongest = max(float(words["attention"].max()), 1e-9)
     fragments = []
     for start, stop, attention in zip(
@@ -165,13 +165,14 @@ def _fragments(explanation: Explanation) -> list[Fragment]:
             Fragment(text[start:stop], float(attention) / strongest),
         ]
         end = stop
-    rest = text[end:] + ("…" if len(explanation.text) > _CAPTION_CHARACTERS else "")
-    return [piece for piece in [*fragments, Fragment(rest, 0.0)] if piece.text]
+    return [piece for piece in [*fragments, Fragment(text[end:], 0.0)] if piece.text]
 
 
 def _cut(caption: str) -> str:
-    short = caption[:_CAPTION_CHARACTERS]
-    return short if len(caption) <= _CAPTION_CHARACTERS else short.rstrip() + "…"
+    if len(caption) <= _CAPTION_CHARACTERS:
+        return caption
+    # At a space, if there is one near the end.
+    return caption[:_CAPTION_CHARACTERS].rsplit(maxsplit=1)[0] + "…"
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> str:
