@@ -49,19 +49,21 @@ def main() -> None:
     dimensions = emotion_dimensions(*annotated)
     one = np.ones(POSTS)
 
+    def deviation(effects: Floats) -> Floats:
+        """Of log rates from their category's mean, (n, 4)."""
+        frame = pd.DataFrame(terms @ effects + disturbance)
+        return np.asarray(frame - frame.groupby(category).transform("mean"))
+
     def overall(effects: Floats) -> Floats:
         """Overall engagement in log, up to a constant, (n,)."""
-        deviation = pd.DataFrame(terms @ effects + disturbance)
-        deviation -= deviation.groupby(category).transform("mean")
-        rates = synthetic._METRIC_SHARES * np.exp(deviation.to_numpy())
-        return np.asarray(np.log(rates.sum(axis=1)))
+        return np.asarray(np.log(np.exp(deviation(effects)) @ synthetic.METRIC_SHARES))
 
     def width(effects: Floats) -> float:
         low, high = np.quantile(overall(effects), [0.1, 0.9])
         return float(high - low)
 
     def outcome(effects: Floats) -> tuple[Floats, Floats]:
-        rates = np.exp(synthetic.log_rates_of(category, terms, disturbance, effects))
+        rates = np.exp(synthetic.log_rates_of(category, deviation(effects)))
         # Large counts, so that half an event more does not matter.
         r, _ = correlate(dimensions, log_rates(rates * 1e9, one, category))
         lifts = mean_rate_lifts(*annotated, engagement_rates(rates, one))
@@ -82,10 +84,9 @@ def main() -> None:
 
     effects = least_squares(misfit, synthetic.EFFECTS.ravel(), max_nfev=40).x
     effects = effects.reshape(terms.shape[1], -1)
-    deviation = terms @ effects + disturbance
-    mean = np.array([deviation[category == code].mean(axis=0) for code in np.unique(category)])
+    mean = pd.DataFrame(terms @ effects + disturbance).groupby(category).mean().to_numpy()
     # The middle of overall engagement, not the mean of each metric, stands at the range's middle.
-    mean += np.median(overall(effects))
+    mean = mean + np.median(overall(effects))
 
     np.set_printoptions(precision=3, suppress=True)
     print(

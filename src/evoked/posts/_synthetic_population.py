@@ -74,34 +74,34 @@ _ANNOTATOR_NOISE = {"valence": 0.79, "arousal": 0.90}
 PUBLISHED_ALPHA = {"valence": 0.78, "arousal": 0.71}
 
 # What likes, comments, shares and saves make up of all engagement at the middle of the plane.
-_METRIC_SHARES = np.array([0.60, 0.12, 0.13, 0.15])
+METRIC_SHARES = np.array([0.60, 0.12, 0.13, 0.15])
 # Effects on log rates, fitted by scripts/calibrate_synthetic.py to Table 8 and the lifts as far
 # as they can hold at once. Rows: see emotion_terms; columns: ENGAGEMENT.
 EFFECTS = np.array(
     [
-        [0.391, 0.504, 0.488, 0.316],
-        [0.161, 1.047, 0.616, 0.255],
-        [0.334, 0.887, 0.744, 0.152],
-        [0.115, 0.036, -0.130, 0.598],
-        [-0.041, -0.327, -0.507, 0.690],
-        [0.102, 0.263, 0.084, -0.130],
+        [0.369, 0.490, 0.473, 0.336],
+        [0.145, 1.080, 0.671, 0.260],
+        [0.312, 0.898, 0.757, 0.171],
+        [0.102, 0.018, -0.134, 0.611],
+        [-0.045, -0.325, -0.485, 0.688],
+        [0.037, 0.203, 0.024, -0.107],
     ]
 )
 # With these effects: the mean deviation of every metric (column) in every category (row), and the
 # distance between the 10th and the 90th percentile of overall engagement.
 _MEAN_DEVIATION = np.array(
     [
-        [0.684, 1.507, 1.119, 0.814],
-        [0.679, 1.478, 1.087, 0.847],
-        [0.640, 1.471, 1.066, 0.799],
-        [0.643, 1.712, 1.195, 0.830],
-        [0.747, 1.650, 1.234, 0.851],
-        [0.743, 1.870, 1.359, 0.866],
-        [0.726, 1.895, 1.357, 0.871],
-        [0.666, 1.884, 1.290, 0.854],
+        [0.654, 1.541, 1.162, 0.870],
+        [0.643, 1.468, 1.103, 0.892],
+        [0.599, 1.470, 1.086, 0.835],
+        [0.594, 1.715, 1.224, 0.847],
+        [0.705, 1.662, 1.268, 0.893],
+        [0.693, 1.881, 1.394, 0.909],
+        [0.684, 1.923, 1.404, 0.907],
+        [0.600, 1.862, 1.318, 0.862],
     ]
 )
-_DEVIATION_WIDTH = 1.260
+_DEVIATION_WIDTH = 1.253
 
 _AUTHOR_SPREAD = 0.12
 _HOUR_SPREAD = 0.09
@@ -191,7 +191,8 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
     )
     terms = emotion_terms(valence, arousal)
     disturbance = draw_disturbance(terms, authors.effect[author], posted, rng)
-    log_rates = log_rates_of(category, terms, disturbance)
+    deviation = terms @ EFFECTS + disturbance - _MEAN_DEVIATION[category]
+    log_rates = log_rates_of(category, deviation)
     return Population(
         category=category,
         authors=authors,
@@ -393,19 +394,17 @@ def draw_disturbance(
     return _balance((author_effect + rhythm)[:, None] + chance, terms)
 
 
-def log_rates_of(
-    category: Integers, terms: Floats, disturbance: Floats, effects: Floats = EFFECTS
-) -> Floats:
+def log_rates_of(category: Integers, deviation: Floats) -> Floats:
     """Logarithms of likes, comments, shares and saves per follower, (n, 4).
 
-    Deviations from the middle are scaled so that overall engagement spans the category's range.
+    Deviations (n, 4), with a mean of about 0 in every category, are scaled so that overall
+    engagement spans the category's range.
     """
-    deviation = terms @ effects + disturbance
     low, high = np.log([row.rate_range for row in _TABLE]).T
     middle = (low + high) / 2 - np.log(100)
     width = (high - low) / _DEVIATION_WIDTH
-    scaled = width[category, None] * (deviation - _MEAN_DEVIATION[category])
-    return np.asarray(middle[category, None] + np.log(_METRIC_SHARES) + scaled)
+    scaled = width[category, None] * deviation
+    return np.asarray(middle[category, None] + np.log(METRIC_SHARES) + scaled)
 
 
 def _balance(disturbance: Floats, terms: Floats) -> Floats:
