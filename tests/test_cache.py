@@ -165,6 +165,11 @@ def assert_sound(folder: Path) -> None:
     assert_whole(final, [1, 2, 3, 4, 5, 6])
 
 
+def test_lost_data(tmp_path: Path) -> None:
+    (filled(tmp_path).folder / "data.bin").unlink()
+    assert_sound(tmp_path)
+
+
 def test_a_block_of_zeros_is_no_record(tmp_path: Path) -> None:
     """What some file systems leave behind after a power cut."""
     store = a_store(tmp_path)

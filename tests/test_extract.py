@@ -247,6 +247,23 @@ def test_rows_that_are_not_finite_are_absent(
     assert table.columns["image.vector"].present.tolist() == [False, True]
 
 
+def test_one_picture_per_post(cache: FeatureCache) -> None:
+    with pytest.raises(DataError, match="1 pictures for 2 posts"):
+        extract_posts(posts_of(["a", "b"]), [None], ["image.vector"], cache=cache)
+
+
+def test_emotion_read_in_captions(cache: FeatureCache) -> None:
+    from evoked.features.affect import text_reader
+
+    captions = ["What a wonderful day", None, "她今天很高兴", "I am afraid of this"]
+    table, _ = extract_posts(posts_of(captions), [None] * 4, ["affect.text"], cache=cache)
+    batch = whole(table)
+    # Nothing to read, and a language that the reader doesn't know.
+    assert batch["affect.text.present"].tolist() == [True, False, False, True]
+    expected = text_reader().predict([captions[0], captions[3]])
+    np.testing.assert_allclose(batch["affect.text"][[0, 3]], expected, rtol=1e-2, atol=1e-2)
+
+
 def test_fitted_and_unknown_features_are_refused(cache: FeatureCache) -> None:
     with pytest.raises(SettingsError, match="FeaturePipeline"):
         extract_posts(posts_of(["a"]), [None], ["metadata"], cache=cache)
@@ -299,7 +316,7 @@ def dataset(tmp_path: Path) -> PostDataset:
     ("stage", "names"),
     [
         ("pictures", ["image.map", "image.vector"]),
-        ("captions", ["caption.tokens", "caption.vector"]),
+        pytest.param("captions", ["caption.tokens", "caption.vector"], marks=pytest.mark.slow),
     ],
 )
 def test_kill_9_during_extraction(

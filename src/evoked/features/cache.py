@@ -238,7 +238,8 @@ class Store:
 
     def _whole(self, records: NDArray[np.void]) -> int:
         """How many of the records, from the first, are sound and have all of their items."""
-        held = self._data_file.stat().st_size // max(self._item_bytes, 1)
+        size = self._data_file.stat().st_size if self._data_file.is_file() else 0
+        held = size // max(self._item_bytes, 1)
         ends = records["start"] + records["length"]
         sound = (
             (records["check"] == _checksum(records))

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.errors import ImageError, SettingsError
+from evoked.errors import DataError, ImageError, SettingsError
 from evoked.features._sources import Source, image_sources, text_sources
 from evoked.features.cache import KEY_BYTES, FeatureCache, Keys, content_key
 from evoked.features.catalog import FeatureSettings, feature
@@ -32,7 +32,7 @@ ImageSource = Path | bytes | None
 Progress = Callable[[str, int, int], None]
 
 # Pictures, views counted, that are decoded ahead and encoded together.
-_IMAGES_PER_BATCH = 64
+_IMAGES_PER_BATCH = 32
 # Captions that are sorted by length and encoded together.
 _TEXTS_PER_BATCH = 256
 _DECODING_THREADS = min(8, os.cpu_count() or 1)
@@ -100,8 +100,12 @@ def extract_posts(
     SettingsError
         A feature that is not extracted, or an encoder that can't be had.
     DataError
-        The cache can't be written.
+        Not one picture (or None) per post, or a cache that can't be written.
     """
+    if len(images) != len(posts):
+        raise DataError(
+            f"{len(images)} pictures for {len(posts)} posts; expected one, or None, each."
+        )
     settings = settings or FeatureSettings()
     from_images, from_texts = _sources(names, settings)
     cache = cache or FeatureCache()

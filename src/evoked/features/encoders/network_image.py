@@ -177,10 +177,11 @@ def timm_backbone(name: str, *, pretrained: bool, image_size: int | None) -> Bac
     if pretrained:
         folder = checkpoint_folder((known and known.hf_hub_id) or name)
         source, weights = f"local-dir:{folder}", fingerprint_of(folder)
-        configuration = read_json(folder / "config.json").get("pretrained_cfg", {})
+        saved = read_json(folder / "config.json")
+        architecture, configuration = saved.get("architecture"), saved.get("pretrained_cfg", {})
     elif known:
         source, weights = name, f"random-weights-{timm.__version__}-{torch.__version__}"
-        configuration = known.to_dict()
+        architecture, configuration = name, known.to_dict()
     else:
         raise SettingsError(f"timm knows no architecture {name!r}; random weights need one.")
 
@@ -193,7 +194,7 @@ def timm_backbone(name: str, *, pretrained: bool, image_size: int | None) -> Bac
     data = timm.data.resolve_data_config(pretrained_cfg=configuration)
     return Backbone(
         build,
-        f"timm:{Path(name).name}:{weights}",
+        f"timm:{architecture}:{weights}",
         image_size or int(data["input_size"][-1]),
         tuple(data["mean"]),
         tuple(data["std"]),
