@@ -155,6 +155,8 @@ class Explanation:
     def draw(self, folder: Path | str) -> list[Path]:
         """Draw the explanation as PNG files, each with its caption.
 
+        Words in a script that no installed font has (Noto Sans CJK, Noto Sans Arabic) are boxes.
+
         Parameters
         ----------
         folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -75,7 +76,9 @@ def to_svg(drawn: Figure) -> bytes:
 
 def _saved(drawn: Figure, **options: Any) -> bytes:
     stream = io.BytesIO()
-    with look():
+    with look(), warnings.catch_warnings():
+        # A word in a script without an installed font is drawn as boxes; that is all there is to it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawn.savefig(stream, **options)
     return stream.getvalue()
 
