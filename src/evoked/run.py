@@ -255,7 +255,7 @@ class Run:
         }.items():
             scores = evaluate_predictions(predicted, truth, categories, train_rates)
             counts = evaluate_counts(predicted, truth)
-            counts["metric"] = counts["metric"] + " of log count"
+            counts["metric"] = [f"{metric} of log count" for metric in counts["metric"]]
             both = pd.concat([scores, counts], ignore_index=True)
             both.insert(0, "model", name)
             tables.append(both)

@@ -16,7 +16,7 @@ from evoked.explain.drawing import heat_over, heat_top, shown_picture, words_sen
 from evoked.explain.explanation import records
 from evoked.posts.dataset import PostDataset
 from evoked.report.charts import data_uri
-from evoked.report.tested import TestedPosts
+from evoked.report.held_out import HeldOutPosts
 from evoked.run import Run
 from evoked.targets import EMOTION_TARGETS
 
@@ -65,7 +65,7 @@ class StoryList:
     stories: list[Story]
 
 
-def story_lists(run: Run, dataset: PostDataset, tested: TestedPosts) -> list[StoryList]:
+def story_lists(run: Run, dataset: PostDataset, tested: HeldOutPosts) -> list[StoryList]:
     """The best predicted, worst predicted and most promising test posts, explained in one go."""
     lists = _choose(tested)
     rows = list(dict.fromkeys(row for _, _, chosen in lists for row in chosen))
@@ -83,7 +83,7 @@ def story_lists(run: Run, dataset: PostDataset, tested: TestedPosts) -> list[Sto
     ]
 
 
-def _choose(tested: TestedPosts) -> list[tuple[str, str, list[int]]]:
+def _choose(tested: HeldOutPosts) -> list[tuple[str, str, list[int]]]:
     by_error = tested.error.dropna().sort_values(kind="stable").index.tolist()
     # With few posts the lists stay apart.
     size = min(_POSTS_PER_LIST, -(-len(by_error) // 2))
@@ -104,7 +104,7 @@ def _choose(tested: TestedPosts) -> list[tuple[str, str, list[int]]]:
     return [entry for entry in lists if entry[2]]
 
 
-def _story(tested: TestedPosts, row: int, explanation: Explanation) -> Story:
+def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
     picture = shown_picture(explanation, _THUMBNAIL)
     heat = heat_caption = None
     if picture is not None and explanation.regions is not None:
@@ -134,7 +134,7 @@ def _story(tested: TestedPosts, row: int, explanation: Explanation) -> Story:
 
 
 def _target_row(
-    tested: TestedPosts, row: int, explanation: Explanation, target: str
+    tested: HeldOutPosts, row: int, explanation: Explanation, target: str
 ) -> dict[str, Any]:
     true = tested.true[target].iloc[row]
     return {

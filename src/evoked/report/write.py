@@ -24,8 +24,8 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT, SPLITS
 from evoked.report import charts
 from evoked.report.charts import Chart
+from evoked.report.held_out import SMALL, HeldOutPosts
 from evoked.report.post_stories import StoryList, story_lists
-from evoked.report.tested import SMALL, TestedPosts
 from evoked.run import Run
 from evoked.targets import EMOTION_TARGETS
 from evoked.training.loop import TrainingSettings
@@ -96,7 +96,7 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         The file.
     """
     description, scores = run.description, run.metrics["scores"]
-    tested = None if dataset is None else TestedPosts.find(run, dataset)
+    tested = None if dataset is None else HeldOutPosts.find(run, dataset)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -226,7 +226,7 @@ def _curve(run: Run) -> Chart | None:
     return charts.learning_curve(pd.read_csv(log)) if log.is_file() else None
 
 
-def _outcome(run: Run, dataset: PostDataset | None, tested: TestedPosts | None) -> Outcome:
+def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None) -> Outcome:
     if dataset is None:
         return Outcome(
             reason="The dataset was not given, so pictures, explanations, calibration and results "
@@ -275,7 +275,7 @@ def _category_charts(categories: dict[str, Scores]) -> list[Chart]:
     return drawn
 
 
-def _calibration(tested: TestedPosts) -> list[Chart]:
+def _calibration(tested: HeldOutPosts) -> list[Chart]:
     drawn = [
         charts.calibration(
             *tested.known(target),
@@ -287,7 +287,7 @@ def _calibration(tested: TestedPosts) -> list[Chart]:
     return [chart for chart in drawn if chart is not None]
 
 
-def _emotion(tested: TestedPosts) -> list[Chart]:
+def _emotion(tested: HeldOutPosts) -> list[Chart]:
     drawn = []
     for target in EMOTION_TARGETS:
         predicted, true = tested.known(target)

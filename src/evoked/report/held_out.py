@@ -22,7 +22,7 @@ _DRAWS = 200
 
 
 @dataclass(frozen=True)
-class TestedPosts:
+class HeldOutPosts:
     """Test posts that a dataset holds, with predictions and truth.
 
     Attributes
@@ -43,7 +43,7 @@ class TestedPosts:
     rows: np.ndarray
 
     @classmethod
-    def find(cls, run: Run, dataset: PostDataset) -> TestedPosts | None:
+    def find(cls, run: Run, dataset: PostDataset) -> HeldOutPosts | None:
         """The run's test posts among ``dataset``; None where there are none."""
         path = run.folder / "predictions.parquet"
         if not path.is_file():
