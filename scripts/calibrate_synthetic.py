@@ -85,8 +85,11 @@ def main() -> None:
     effects = least_squares(misfit, synthetic.EFFECTS.ravel(), max_nfev=40).x
     effects = effects.reshape(terms.shape[1], -1)
     mean = pd.DataFrame(terms @ effects + disturbance).groupby(category).mean().to_numpy()
-    # The middle of overall engagement, not the mean of each metric, stands at the range's middle.
-    mean = mean + np.median(overall(effects))
+    # What stands at the middle of a category's range is the middle of its overall engagement,
+    # not the mean of each metric.
+    grouped = pd.Series(overall(effects)).groupby(category)
+    middle = (grouped.quantile(0.1) + grouped.quantile(0.9)) / 2
+    mean = mean + middle.to_numpy()[:, None]
 
     np.set_printoptions(precision=3, suppress=True)
     print(

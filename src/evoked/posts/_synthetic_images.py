@@ -156,6 +156,12 @@ def _blend(gloomy: float, cheerful: float, valence: float) -> float:
     return gloomy + (cheerful - gloomy) * (valence + 1) / 2
 
 
+def _mixed(gloomy: Colour, cheerful: Colour, valence: float) -> NDArray[np.float64]:
+    """RGB between two colours that are given by hue, saturation and value."""
+    dark, light = np.array(_rgb(*gloomy)), np.array(_rgb(*cheerful))
+    return dark + (light - dark) * (valence + 1) / 2
+
+
 def _radius(motif: Motif) -> float:
     return _blend(31, 43, motif.arousal)
 
@@ -187,9 +193,10 @@ def _stroke(
 
 def _landscape(scene: float, rng: np.random.Generator) -> Picture:
     """Sky, two ranges of hills: pale and warm, or dim and cold."""
-    hue = _blend(222, 38, scene) + rng.uniform(-12, 12)
-    sky_top = np.array(_rgb(hue, _blend(0.22, 0.10, scene), _blend(0.34, 0.93, scene)))
-    sky_low = np.array(_rgb(hue - 14, _blend(0.16, 0.18, scene), _blend(0.48, 0.99, scene)))
+    turn = rng.uniform(-12, 12)
+    # Colours are mixed, not hues: halfway from cold to warm lies a pale grey, not green.
+    sky_top = _mixed((222 + turn, 0.24, 0.34), (204 + turn, 0.22, 0.96), scene)
+    sky_low = _mixed((236 + turn, 0.16, 0.48), (38 + turn, 0.16, 0.99), scene)
     fall = np.linspace(0, 1, IMAGE_SIZE)[:, None, None]
     sky = sky_top + (sky_low - sky_top) * fall
     picture = np.repeat(sky.round().astype(np.uint8), IMAGE_SIZE, axis=1)
@@ -200,8 +207,8 @@ def _landscape(scene: float, rng: np.random.Generator) -> Picture:
         ridge += _blend(7, 0, scene) * rng.uniform(-1, 1, len(across))
         x = np.concatenate([across, [IMAGE_SIZE, 0]])
         y = np.concatenate([ridge, [IMAGE_SIZE, IMAGE_SIZE]])
-        colour = _rgb(hue + 40, _blend(0.14, 0.2, scene), dim * _blend(0.36, 0.9, scene))
-        _fill(picture, x, y, colour)
+        hills = _mixed((252 + turn, 0.14, 0.38 * dim), (84 + turn, 0.24, 0.88 * dim), scene)
+        _fill(picture, x, y, tuple(hills.tolist()))
     return picture
 
 

@@ -87,21 +87,22 @@ EFFECTS = np.array(
         [0.037, 0.203, 0.024, -0.107],
     ]
 )
-# With these effects: the mean deviation of every metric (column) in every category (row), and the
-# distance between the 10th and the 90th percentile of overall engagement.
+# With these effects: the deviation of every metric (column) in every category (row) at the middle
+# of the category's overall engagement, and the distance from the 10th to the 90th percentile of
+# overall engagement.
 _MEAN_DEVIATION = np.array(
     [
-        [0.654, 1.541, 1.162, 0.870],
-        [0.643, 1.468, 1.103, 0.892],
-        [0.599, 1.470, 1.086, 0.835],
-        [0.594, 1.715, 1.224, 0.847],
-        [0.705, 1.662, 1.268, 0.893],
-        [0.693, 1.881, 1.394, 0.909],
-        [0.684, 1.923, 1.404, 0.907],
-        [0.600, 1.862, 1.318, 0.862],
+        [0.719, 1.603, 1.224, 0.935],
+        [0.705, 1.531, 1.166, 0.950],
+        [0.672, 1.540, 1.159, 0.913],
+        [0.673, 1.800, 1.308, 0.930],
+        [0.766, 1.722, 1.325, 0.955],
+        [0.783, 1.977, 1.493, 0.993],
+        [0.765, 2.003, 1.492, 0.990],
+        [0.697, 1.954, 1.409, 0.968],
     ]
 )
-_DEVIATION_WIDTH = 1.253
+_DEVIATION_WIDTH = 1.248
 
 _AUTHOR_SPREAD = 0.12
 _HOUR_SPREAD = 0.09
