@@ -172,15 +172,17 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
     kind = rng.random((n, len(MOTIFS))).argsort(axis=1)[:, :MAX_MOTIFS]
     place = rng.random((n, PLACES)).argsort(axis=1)[:, :MAX_MOTIFS]
     motif_valence = rng.uniform(-1, 1, (n, MAX_MOTIFS))
+    motif_valence[:, 0] = 2 * _stratified(n, rng) - 1
     scene = 0.5 * _mean_of(motif_valence, count) + 0.5 * rng.uniform(-1, 1, n)
-    congruent = rng.random(n) < CONGRUENT_SHARE
+    congruent = _stratified(n, rng) < CONGRUENT_SHARE
     side = np.where(congruent, 1, -1) * np.sign(motif_valence[:, 0])
-    caption_valence = side * rng.uniform(0.2, 1, n)
+    caption_valence = side * (0.2 + 0.8 * _stratified(n, rng))
     moods = _Moods(has_image, has_caption, count, motif_valence, scene, caption_valence)
     valence = _evoke_valence(category, moods, rng)
 
     motif_arousal = rng.uniform(-1, 1, (n, MAX_MOTIFS))
-    caption_arousal = 0.3 * motif_arousal[:, 0] + 0.7 * rng.uniform(-1, 1, n)
+    motif_arousal[:, 0] = 2 * _stratified(n, rng) - 1
+    caption_arousal = 0.3 * motif_arousal[:, 0] + 0.7 * (2 * _stratified(n, rng) - 1)
     own = _OWN_SPREAD * rng.standard_normal(n)
     arousal = _evoke_arousal(category, moods, motif_arousal, caption_arousal, own)
     partner = _pair_evenly(2 * category + congruent, valence, arousal, rng)
@@ -306,6 +308,11 @@ def _mean_of(values: Floats, count: Integers, first: int = 0) -> Floats:
 
 def _sigmoid(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _stratified(n: int, rng: np.random.Generator) -> Floats:
+    """One number from each of n equal parts of [0, 1], in random order, (n,)."""
+    return np.asarray((rng.permutation(n) + rng.random(n)) / n)
 
 
 def _pair_evenly(
