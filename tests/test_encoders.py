@@ -513,6 +513,13 @@ def test_folding_keeps_the_output() -> None:
     torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["timm", "torchvision"])
+def test_encoders_are_folded(kind: str) -> None:
+    encoder = image_encoder(f"{kind}:resnet18?pretrained=false&image_size=64")
+    modules = encoder._network.modules()  # type: ignore[attr-defined]
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in modules)
+
+
 def test_a_batch_norm_used_twice_is_not_folded() -> None:
     class Shared(torch.nn.Module):
         def __init__(self) -> None:

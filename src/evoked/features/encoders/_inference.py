@@ -63,13 +63,15 @@ def prepared_for_inference(network: nn.Module) -> nn.Module:
 def fold_batch_norms(network: nn.Module) -> None:
     """Fold every batch normalisation that follows one convolution into it, in place.
 
-    A network whose flow of data can't be traced is left as it is.
+    Where the flow of data through a module can't be traced, its parts are tried one by one.
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return
     try:
         graph = fx.symbolic_trace(network).graph
-    except Exception:  # control flow, or a forward that fx can't follow: slower, not wrong
+    except Exception:  # control flow, or a forward that fx can't follow
+        for part in network.children():
+            fold_batch_norms(part)
         return
     modules = dict(network.named_modules())
     calls = [node for node in graph.nodes if node.op == "call_module"]
