@@ -34,6 +34,7 @@ from evoked.training.loop import TrainingSettings
 _SHOWN = (
     *(("valence", "CCC"), ("valence", "MAE"), ("arousal", "CCC"), ("arousal", "MAE")),
     *(("overall", "MAP"), ("overall", "AUC"), ("overall", "NDCG@10"), ("overall", "Spearman")),
+    ("image and text", "MRS"),
 )
 _HEADLINES = (("valence", "CCC"), ("arousal", "CCC"), ("overall", "MAP"))
 _MEANING = {
@@ -43,6 +44,7 @@ _MEANING = {
     "AUC": "chance that a post of the top quarter is ranked above another, 0.5 by guessing",
     "NDCG@10": "how good the ten highest ranked posts are, 1 at best",
     "Spearman": "rank correlation of predicted and observed rates",
+    "MRS": "how alike the model sees a post's picture and text (cosine, 1 at most)",
 }
 _MOST_PROBLEMS = 20
 
@@ -66,6 +68,7 @@ _OPTIONS = {
 class Outcome:
     """Everything about the test posts that needs the dataset."""
 
+    headlines: list[str] = field(default_factory=list)
     categories: list[dict[str, Any]] = field(default_factory=list)
     category_charts: list[Chart] = field(default_factory=list)
     calibration: list[Chart] = field(default_factory=list)
@@ -118,7 +121,6 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         models=list(dict.fromkeys(row["model"] for row in scores)),
         shown=_score_rows(scores, _SHOWN),
         every=_score_rows(scores, {(row["target"], row["metric"]): 0 for row in scores}),
-        headlines=[f"{_named(target)} {metric}" for target, metric in _HEADLINES],
         emotions=EMOTION_TARGETS,
         meaning=_MEANING,
         score_charts=_score_charts(scores),
@@ -155,7 +157,7 @@ def _score_rows(scores: Scores, wanted: Iterable[tuple[str, str]]) -> list[dict[
                     "target": target,
                     "metric": metric,
                     "by_model": {row["model"]: row for row in chosen},
-                    "best": choose(row["value"] for row in chosen),
+                    "best": choose(row["value"] for row in chosen) if len(chosen) > 1 else None,
                     "n": chosen[0]["n"],
                 }
             )
@@ -182,6 +184,10 @@ def _summary(run: Run, scores: Scores) -> list[str]:
 
 def _named(target: str) -> str:
     return "engagement" if target == OVERALL else target
+
+
+def _titled(target: str, metric: str) -> str:
+    return f"{_named(target)} {metric}"
 
 
 def _compared(own: dict[str, Any], best: dict[str, Any]) -> str:
@@ -215,9 +221,7 @@ def _score_charts(scores: Scores) -> list[Chart]:
     for target, metric in _HEADLINES:
         rows = _rows(scores, target, metric)
         if rows:
-            drawn.append(
-                charts.intervals(rows, f"{_named(target)} {metric}", "further right is better")
-            )
+            drawn.append(charts.intervals(rows, _titled(target, metric), "further right is better"))
     return drawn
 
 
@@ -240,30 +244,41 @@ def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None)
             "calibration and results by category are left out."
         )
     categories = tested.scores_by_category()
+    headlines = _category_headlines(categories)
     return Outcome(
-        _category_rows(categories),
-        _category_charts(categories),
+        [_titled(*key) for key in headlines],
+        _category_rows(categories, headlines),
+        _category_charts(categories, headlines),
         _calibration(tested),
         _emotion(tested),
         story_lists(run, dataset, tested),
     )
 
 
-def _category_rows(categories: dict[str, Scores]) -> list[dict[str, Any]]:
+def _category_headlines(categories: dict[str, Scores]) -> list[tuple[str, str]]:
+    """The headline scores that any category has."""
+    return [key for key in _HEADLINES if any(_rows(scores, *key) for scores in categories.values())]
+
+
+def _category_rows(
+    categories: dict[str, Scores], headlines: list[tuple[str, str]]
+) -> list[dict[str, Any]]:
     """A row per category with its headline scores."""
     return [
         {
             "category": name,
-            "scores": [next(iter(_rows(scores, *key)), None) for key in _HEADLINES],
+            "scores": [next(iter(_rows(scores, *key)), None) for key in headlines],
             "n": max((row["n"] for row in scores), default=0),
         }
         for name, scores in categories.items()
     ]
 
 
-def _category_charts(categories: dict[str, Scores]) -> list[Chart]:
+def _category_charts(
+    categories: dict[str, Scores], headlines: list[tuple[str, str]]
+) -> list[Chart]:
     drawn = []
-    for target, metric in _HEADLINES:
+    for target, metric in headlines:
         rows = [
             {**row, "category": name}
             for name, scores in categories.items()
@@ -271,7 +286,7 @@ def _category_charts(categories: dict[str, Scores]) -> list[Chart]:
             if np.isfinite(row["value"])
         ]
         if len(rows) > 1:
-            drawn.append(charts.by_category(rows, f"{_named(target)} {metric}"))
+            drawn.append(charts.by_category(rows, _titled(target, metric)))
     return drawn
 
 
