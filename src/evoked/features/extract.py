@@ -326,8 +326,9 @@ def _from_texts(
     jobs = [_Job(source, cache, contents) for source in sources]
     missing = np.flatnonzero(np.any([job.wanted for job in jobs], axis=0)).tolist()
     stage = _Stage("captions", len(contents), len(contents) - len(missing), progress)
-    # Texts of like length together, so that little of a batch is padding.
-    missing.sort(key=lambda content: lengths[contents.posts[content]])
+    # Texts of like length together, so that little of a batch is padding; the longest first, so
+    # that the memory of the first batch does for all others.
+    missing.sort(key=lambda content: lengths[contents.posts[content]], reverse=True)
     for batch in _batches(missing, _TEXTS_PER_BATCH):
         texts = _prepared([captions[contents.posts[content]] for content in batch])
         for job in jobs:
