@@ -1,0 +1,105 @@
+"""ABMF with encoders that are trained along, from local checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import evoked
+from evoked.errors import SettingsError
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
+from evoked.features.encoders.registry import image_encoder
+from evoked.models.abmf import ABMF, ABMFSettings
+from evoked.posts.dataset import PostDataset
+from evoked.run import Run, train
+from evoked.training import TrainingSettings
+from test_encoders import TEXT_MODELS, seeded, vit
+
+QUICK = TrainingSettings(max_epochs=2, batch_size=8, device="cpu")
+FINETUNED = {"width": 16, "finetune": True}
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> FeatureSettings:
+    """Tiny checkpoints of real architectures, as a user's folders."""
+    folder = tmp_path_factory.mktemp("encoders")
+    seeded(vit).save_pretrained(folder / "vit")
+    write_tokenizer, bert = TEXT_MODELS["bert"]
+    seeded(bert).save_pretrained(folder / "bert")
+    write_tokenizer(folder / "bert")
+    return FeatureSettings(
+        image_encoder=f"transformers:{folder / 'vit'}",
+        text_encoder=f"transformers:{folder / 'bert'}",
+        max_tokens=16,
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PostDataset:
+    return evoked.synthesise(tmp_path_factory.mktemp("data") / "posts", n=40, seed=5)
+
+
+def test_encoders_learn_and_are_saved_with_the_run(
+    dataset: PostDataset, encoders: FeatureSettings, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache")
+    run = train(
+        dataset,
+        out=tmp_path / "run",
+        model_settings=FINETUNED,
+        training=QUICK,
+        features=encoders,
+        cache=cache,
+    )
+    assert {"image.pixels", "caption.ids"} <= set(run.model.features)
+    weights = load_file(tmp_path / "run" / "weights.safetensors")
+    before = image_encoder(encoders.image_encoder).network().state_dict()
+    trained = {
+        name: weights[f"image_network.1.{name}"]
+        for name in before
+        if f"image_network.1.{name}" in weights
+    }
+    assert len(trained) == len(before)
+    assert any(not torch.equal(before[name], value) for name, value in trained.items())
+    predicted = run.predict(dataset)
+    assert np.isfinite(predicted["valence"]).all()
+    pd.testing.assert_frame_equal(Run.load(tmp_path / "run", cache).predict(dataset), predicted)
+    assert len(run.predict([evoked.Draft(caption="a sunny day"), evoked.Draft()])) == 2
+
+
+def test_frozen_encoders_read_the_same_folders(
+    dataset: PostDataset, encoders: FeatureSettings, tmp_path: Path
+) -> None:
+    run = train(
+        dataset,
+        out=tmp_path / "run",
+        model_settings={"width": 16},
+        training=QUICK,
+        features=encoders,
+        cache=FeatureCache(tmp_path / "cache"),
+    )
+    assert {"image.map", "caption.tokens"} <= set(run.model.features)
+    assert np.isfinite(run.predict(dataset)["arousal"]).all()
+
+
+def test_each_module_has_the_rate_of_table_4(encoders: FeatureSettings) -> None:
+    model = ABMF(ABMFSettings(width=16, finetune=True), encoders)
+    widths = {"image.objects": 59, "hashtags.vector": 300, "metadata": 9}
+    network = model.build({"image.pixels": 3, "caption.ids": 1, **widths})
+    groups = network.parameter_groups(3e-5)
+    assert [group["lr"] for group in groups] == [5e-5, 3e-5, 2e-5, 1e-4, 5e-4, 3e-5]
+    counted = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(counted) == sorted(id(parameter) for parameter in network.parameters())
+
+
+def test_builtin_pictures_cannot_be_fine_tuned(encoders: FeatureSettings) -> None:
+    builtin = encoders.model_copy(update={"image_encoder": "builtin"})
+    model = ABMF(ABMFSettings(finetune=True), builtin)
+    with pytest.raises(SettingsError, match="no weights to fine-tune"):
+        model.build({"image.pixels": 3, "caption.ids": 1})
