@@ -225,6 +225,7 @@ def test_estimated_emotion_is_marked(workshop: Workshop, run: Run, dataset: Post
     page = Page(write_report(estimated, dataset, workshop.folder / "estimated.html"))
     assert "Estimated emotion." in page.text
     assert "learned from estimates" in page.text
+    assert "valence estimated" in page.text
 
 
 def test_tested_posts_carry_what_they_got(run: Run, dataset: PostDataset) -> None:

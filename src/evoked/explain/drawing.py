@@ -123,7 +123,7 @@ def draw_contributions(explanation: Explanation) -> Picture:
         "What each modality adds to the prediction, from a post that shows nothing to this one: "
         f"exact Shapley values over {len(values)} {_plural('modality', len(values))} "
         f"(n = {2 ** len(values)} predictions); "
-        "engagement in percentile points among the training posts.",
+        f"engagement in percentile points among the training posts.{estimation(explanation)}",
         f"Bars; the largest contribution comes from the {largest.idxmax()}."
         if len(largest)
         else "No modality.",
@@ -179,7 +179,8 @@ def draw_words(explanation: Explanation) -> Picture:
             axes[0].set_xlabel("% received")
         _effect_panels(axes[int(has_attention) :], words, headline)
         _name_rows(axes, names)
-    return Picture("words", words_sentence(explanation), words_alternative(explanation), drawn)
+    caption = words_sentence(explanation) + estimation(explanation)
+    return Picture("words", caption, words_alternative(explanation), drawn)
 
 
 def draw_word_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
@@ -230,7 +231,8 @@ def draw_metadata(explanation: Explanation) -> Picture:
         "metadata",
         "Facts about the post (in brackets: standard deviations from the training mean) and what "
         "putting the training mean in their place would take away from the prediction "
-        f"(n = {len(explanation.metadata)} columns, the {len(facts)} strongest shown).",
+        f"(n = {len(explanation.metadata)} columns, the {len(facts)} strongest shown)."
+        f"{estimation(explanation)}",
         "Bars; the strongest fact is " + str(explanation.metadata.index[0]) + ".",
         drawn,
     )
@@ -249,6 +251,11 @@ def words_sentence(explanation: Explanation) -> str:
         else f" Rank correlation of attention and size of effect: {agreement:.2f}."
     )
     return f"For each word, the attention it receives, and {effect} ({n}).{trust}"
+
+
+def estimation(explanation: Explanation) -> str:
+    """What has to be said where emotion was learned from estimates."""
+    return " Valence and arousal were learned from estimates." if explanation.estimated else ""
 
 
 def words_alternative(explanation: Explanation) -> str:

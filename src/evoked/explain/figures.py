@@ -77,7 +77,7 @@ def to_svg(drawn: Figure) -> bytes:
 def _saved(drawn: Figure, **options: Any) -> bytes:
     stream = io.BytesIO()
     with look(), warnings.catch_warnings():
-        # A word in a script without an installed font is drawn as boxes; that is all there is to it.
+        # Words in a script without an installed font become boxes; saying so for each is noise.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawn.savefig(stream, **options)
     return stream.getvalue()
