@@ -154,13 +154,15 @@ class TextEmotionReader:
         return cls(load(content), settings)
 
     def _member(self, weights: Mapping[str, torch.Tensor], prefix: str) -> _Member:
-        member = _Member(self._minilm.upper, self.settings["rank"])
+        with torch.random.fork_rng():  # the first weights are random, and at once replaced
+            member = _Member(self._minilm.upper, self.settings["rank"])
         own = {
             name.removeprefix(prefix): tensor.float()
             for name, tensor in weights.items()
             if name.startswith(prefix)
         }
-        if member.trained().keys() != own.keys():
+        shapes = {name: each.shape for name, each in member.trained().items()}
+        if shapes != {name: tensor.shape for name, tensor in own.items()}:
             raise DataError("the weights are not those of a text emotion reader.")
         member.load_state_dict(own, strict=False)
         merge_low_rank(member)
@@ -250,6 +252,8 @@ class _MiniLM:
     def readable(self, texts: Sequence[str | None]) -> tuple[NDArray[np.int64], list[list[int]]]:
         """Rows of the texts that can be read, and the token ids of each of them."""
         prepared = prepare(texts)
+        if not prepared:  # which the tokenizer does not take
+            return np.zeros(0, dtype=np.int64), []
         encodings = self._tokenizer(prepared, truncation=True, max_length=MAX_TOKENS).input_ids
         rows = [
             row

@@ -142,7 +142,8 @@ def load_pretrained(source: Path | str) -> tuple[Any, Any]:
 
     options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
     try:
-        with _without_progress_bars():
+        # Loading draws random numbers, which must not change what the caller draws next.
+        with _without_progress_bars(), torch.random.fork_rng():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
             model = AutoModel.from_pretrained(str(source), use_safetensors=True, **options)
     except (OSError, ValueError, KeyError) as error:
