@@ -61,7 +61,8 @@ class PostAttention:
         Spatial attention.
     tokens
         (tokens,): attention that each caption token receives, averaged over the tokens that give
-        it; sums to one together with ``hashtags``.
+        it; sums to one together with ``hashtags`` and, when the encoder is fine-tuned, its special
+        tokens.
     hashtags
         What the hashtags, one token, receive.
     token_regions
