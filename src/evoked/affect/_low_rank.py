@@ -5,6 +5,7 @@ Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 20
 
 from __future__ import annotations
 
+import copy
 from typing import TypeVar
 
 import torch
@@ -41,14 +42,13 @@ class LowRankLinear(nn.Module):
     @torch.no_grad()
     def merged(self) -> nn.Linear:
         """One plain layer that computes the same without dropout."""
-        linear = nn.Linear(self.linear.in_features, self.linear.out_features)
-        linear.weight.copy_(self.linear.weight + self.up @ self.down)
-        linear.bias.copy_(self.linear.bias)
-        return linear.requires_grad_(False)
+        linear = copy.deepcopy(self.linear)
+        linear.weight += self.up @ self.down
+        return linear
 
 
 def add_low_rank(network: nn.Module, rank: int, dropout: float = 0.0) -> None:
-    """Give every linear layer (with a bias) in ``network`` a low-rank difference, in place."""
+    """Give every linear layer in ``network`` a low-rank difference, in place."""
     for name, linear in _modules_of(network, nn.Linear):
         network.set_submodule(name, LowRankLinear(linear, rank, dropout))
 
