@@ -43,7 +43,7 @@ _FACTS_DRAWN = 10
 _WORD_CHARACTERS = 18
 # An even share is 1. Weaker attention than this stays dark, however little the rest gets.
 _LEAST_HEAT = 2.0
-_HEAT_OPACITY = 0.55
+_HEAT_OPACITY = 0.45
 
 
 @dataclass(frozen=True)
