@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=4000)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--work", type=Path, default=Path(".cache/synthetic"))
     parser.add_argument("--only-seed", type=int, help="train this seed alone and stop")
     parser.add_argument("--out", type=Path, default=Path("results/synthetic.md"))

@@ -161,7 +161,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 40,
     patience: Annotated[int, typer.Option(min=1, help="Epochs without gain.")] = 10,
     batch_size: Annotated[int, typer.Option(min=2)] = 32,
-    learning_rate: Annotated[float, typer.Option(min=0)] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(min=0)] = 2e-3,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     image_encoder: Annotated[
         str, typer.Option(help="builtin, timm:…, torchvision:… or transformers:…")

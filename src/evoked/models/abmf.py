@@ -38,7 +38,7 @@ class ABMFSettings(ModelSettings):
     """Settings of ABMF. The defaults suit heads on frozen encoders; :meth:`published` gives the
     paper's sizes."""
 
-    width: int = Field(128, ge=8, description="channels of the shared space (paper: 1024)")
+    width: int = Field(64, ge=8, description="channels of the shared space (paper: 1024)")
     heads: int = Field(4, ge=1, description="attention heads")
     dropout: float = Field(0.1, ge=0, lt=1)
     modalities: tuple[Modality, ...] = Field(
@@ -51,7 +51,7 @@ class ABMFSettings(ModelSettings):
     late_fusion: bool = Field(True, description="attend per modality, then combine")
     finetune: bool = Field(False, description="train the image and text encoders as well")
     modality_dropout: float = Field(
-        0.1, ge=0, lt=1, description="chance that a modality is hidden in training (ours)"
+        0.05, ge=0, lt=1, description="chance that a modality is hidden in training (ours)"
     )
     emotion_weight: float = Field(1.0, ge=0, description="of the emotion losses")
     engagement_weight: float = Field(1.0, ge=0, description="of the engagement losses")

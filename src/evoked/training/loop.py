@@ -42,7 +42,7 @@ class TrainingSettings(BaseModel):
     max_epochs: int = Field(40, ge=1, description="epochs at most")
     batch_size: int = Field(32, ge=2, description="posts per step")
     learning_rate: float = Field(
-        1e-3, gt=0, description="Adam's rate for what is trained from scratch (paper: 3e-5)"
+        2e-3, gt=0, description="Adam's rate for what is trained from scratch (paper: 3e-5)"
     )
     weight_decay: float = Field(1e-4, ge=0, description="Adam's weight decay")
     schedule: Literal["constant", "cosine"] = Field(
