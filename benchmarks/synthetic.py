@@ -14,6 +14,7 @@ import argparse
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -28,7 +29,7 @@ from evoked.posts.synthetic import synthesise
 from evoked.run import Run, train
 from evoked.training import TrainingSettings
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "abmf": {},
     "image only": {"modalities": ("image", "objects", "metadata")},
     "caption only": {"modalities": ("caption", "metadata")},
@@ -109,7 +110,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean, deviation and paired p-value against ABMF per model and score."""
     wide = table.pivot_table(index="seed", columns=["score", "model"], values="value")
     lines = []
-    for score, model in wide.columns:
+    for score, model in wide.columns.to_list():
         values, best = wide[score, model], wide[score, "abmf"]
         p = float("nan") if model == "abmf" else ttest_rel(best, values).pvalue
         lines.append(

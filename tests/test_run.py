@@ -61,6 +61,21 @@ def test_run_is_a_folder_without_code(run: Run) -> None:
     assert run.description["split"]["reason"] in card
 
 
+def test_run_names_no_author(run: Run, dataset: PostDataset) -> None:
+    content = b"".join(path.read_bytes() for path in run.folder.rglob("*") if path.is_file())
+    assert not [name for name in dataset.posts["author_id"].unique() if name.encode() in content]
+
+
+def test_author_mean_knows_its_authors(run: Run, dataset: PostDataset) -> None:
+    rows = run.evaluate(dataset).table.set_index(["model", "target", "metric"])["value"]
+    known = dataset.posts.merge(run.parts, on="post_id")
+    train = known[known["part"] == "train"]
+    tested = known[known["part"] == "test"]
+    own = tested["author_id"].map(train.groupby("author_id")["valence"].mean())
+    error = (tested["valence"] - own.fillna(train["valence"].mean())).abs().mean()
+    assert rows["author_mean", "valence", "MAE"] == pytest.approx(error, abs=1e-5)
+
+
 def test_loaded_run_predicts_the_same(run: Run, dataset: PostDataset, cache: FeatureCache) -> None:
     loaded = Run.load(run.folder, cache)
     pd.testing.assert_frame_equal(loaded.predict(dataset), run.predict(dataset))

@@ -412,7 +412,7 @@ def demo(
     # Any post that the run has not learned from will do as a draft, if it has all its parts.
     whole = (run.parts["part"] == "test") & dataset.posts["caption"].fillna("").ne("")
     whole &= dataset.posts["images"].str.len() > 0
-    shown = int(whole.idxmax())
+    shown = int(whole.to_numpy().argmax())
     post = dataset.posts.iloc[shown]
     picture = dest / "draft.jpg"
     shutil.copyfile(dataset.image_folder / post["images"][0], picture)

@@ -63,7 +63,7 @@ class AuthorHistory:
     def of(cls, posts: pd.DataFrame) -> Self:
         """One event for each dated post by a known author."""
         instant, dated = _instants(posts)
-        author = _author_hashes(posts)
+        author = author_hashes(posts)
         chosen = dated & (author != "")
         values = _engagement(posts)[chosen]
         return cls(
@@ -167,7 +167,7 @@ class AuthorHistory:
             logarithms; the trend is the mean slope per post over the kinds.
         """
         instant, dated = _instants(posts)
-        author = _author_hashes(posts)
+        author = author_hashes(posts)
         usable = dated & (author != "")
         events, start, stop = self._ranges(author, instant)
         number = stop - start
@@ -211,6 +211,15 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
         return np.full(len(posts), np.nan)
     counts = pd.to_numeric(posts[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
+
+
+def author_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
+    """What stands for each post's author in a model folder, '' where unknown; (n,) of str."""
+    if "author_id" not in posts:
+        return np.full(len(posts), "", dtype=object)
+    codes, authors = pd.factorize(posts["author_id"])
+    hashes = np.array([*map(_hashed, _texts(authors)), ""], dtype=object)
+    return hashes[codes]
 
 
 def _engagement(posts: pd.DataFrame) -> Floats:
@@ -262,15 +271,6 @@ def _instants(posts: pd.DataFrame) -> tuple[Whole, NDArray[np.bool_]]:
     dates = pd.to_datetime(posts["posted_at"], utc=True).dt.as_unit("us")
     known = dates.notna().to_numpy()
     return np.where(known, dates.astype("int64").to_numpy(), 0), known
-
-
-def _author_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
-    """A hash per post, '' where the author is unknown; (n,)."""
-    if "author_id" not in posts:
-        return np.full(len(posts), "", dtype=object)
-    codes, authors = pd.factorize(posts["author_id"])
-    hashes = np.array([*map(_hashed, _texts(authors)), ""], dtype=object)
-    return hashes[codes]
 
 
 def _texts(values: Iterable[object]) -> list[str]:

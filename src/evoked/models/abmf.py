@@ -281,7 +281,7 @@ class ABMFNetwork(nn.Module):
             (self.hashtag_input, settings.hashtags_learning_rate),
             (self.metadata_input, settings.metadata_learning_rate),
         ]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": list(module.parameters()), "lr": rate}
             for module, rate in modules
             if module is not None

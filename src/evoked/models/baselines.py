@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from evoked.features.author_history import author_hashes
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model
 from evoked.targets import TARGETS
@@ -20,8 +21,6 @@ class MeanOfTraining(Model):
 
     name = "mean"
     description = "trivial: the mean of the training posts"
-    # Column of posts whose groups have their own means.
-    group: ClassVar[str | None] = None
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -39,22 +38,27 @@ class MeanOfTraining(Model):
     ) -> list[EpochRecord]:
         values = pd.DataFrame(self._learn_targets(train), columns=list(TARGETS))
         self.means = _jsonable(values.mean())
-        if self.group is not None:
-            groups = train.posts[self.group].to_numpy()
-            means = values.groupby(groups).mean()  # posts without a group are left out
+        groups = self._groups(train.posts)
+        if groups is not None:
+            means = values.groupby(groups.to_numpy()).mean()  # posts without a group are left out
             self.group_means = {str(key): _jsonable(row) for key, row in means.iterrows()}
         return []
 
     def predict(self, examples: Examples) -> pd.DataFrame:
         overall = np.array(self.means, dtype=np.float64)
         table = np.tile(overall, (len(examples), 1))
-        if self.group is not None and self.group_means:
+        groups = self._groups(examples.posts)
+        if groups is not None and self.group_means:
             known = pd.DataFrame.from_dict(
                 self.group_means, orient="index", columns=list(TARGETS), dtype=np.float64
             )
-            own = known.reindex(examples.posts[self.group].astype("string")).to_numpy()
+            own = known.reindex(groups).to_numpy()
             table = np.where(np.isnan(own), table, own)
         return self._as_table(table)
+
+    def _groups(self, posts: pd.DataFrame) -> pd.Series | None:
+        """Group of each post that has a mean of its own, as text; missing where unknown."""
+        return None
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +81,10 @@ class AuthorMean(MeanOfTraining):
 
     name = "author_mean"
     description = "trivial: the mean of the author's training posts"
-    group = "author_id"
+
+    def _groups(self, posts: pd.DataFrame) -> pd.Series:
+        hashes = pd.Series(author_hashes(posts))  # a model folder names nobody
+        return hashes.where(hashes != "")
 
 
 class CategoryMean(MeanOfTraining):
@@ -85,7 +92,9 @@ class CategoryMean(MeanOfTraining):
 
     name = "category_mean"
     description = "trivial: the mean of the category's training posts"
-    group = "category"
+
+    def _groups(self, posts: pd.DataFrame) -> pd.Series:
+        return posts["category"].astype("string")
 
 
 def _jsonable(means: pd.Series) -> list[float | None]:
