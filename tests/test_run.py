@@ -94,6 +94,24 @@ def test_scores_are_those_of_held_out_posts(run: Run, dataset: PostDataset) -> N
     )
 
 
+def test_other_posts_that_bear_the_same_ids_are_new(run: Run, tmp_path: Path) -> None:
+    others = evoked.synthesise(tmp_path / "others", n=30, seed=4)
+    assert others.posts["post_id"].isin(run.parts["post_id"]).all()
+    evaluation = run.evaluate(others)
+    assert (len(evaluation.predictions), evaluation.excluded) == (30, 0)
+    assert evaluation.split == "posts new to the run"
+
+
+def test_own_posts_are_recognised_though_caption_or_date_was_changed(
+    run: Run, dataset: PostDataset
+) -> None:
+    part = run.parts["part"].tolist()
+    assert run.part_of(dataset.posts.assign(caption="edited")).tolist() == part
+    assert run.part_of(dataset.posts.assign(posted_at=pd.NaT)).tolist() == part
+    reversed_posts = dataset.posts.iloc[::-1]
+    assert run.part_of(reversed_posts).tolist() == part[::-1]
+
+
 def test_scores_agree_with_predictions_by_hand(run: Run, dataset: PostDataset) -> None:
     evaluation = run.evaluate(dataset)
     truth = dataset.posts.set_index("post_id").loc[evaluation.predictions["post_id"]]

@@ -11,7 +11,7 @@
                               author's posts achieved, authors as hashes, for drafts)
         targets.json          how rates become targets and back
         metrics.json          scores on the test posts, trivial baselines beside them
-        split.parquet         which post was in which part
+        split.parquet         which post was in which part, captions as hashes
         predictions.parquet   of the test posts
         baselines/            the trivial baselines
         training/             log.csv and the last checkpoint
@@ -164,6 +164,17 @@ class Run:
         """Whether valence and arousal were learned from an emotion reader's estimates."""
         return bool(self.description["estimated_emotions"])
 
+    def part_of(self, posts: pd.DataFrame) -> pd.Series:
+        """The part that each of n posts had when the run was made; missing for new posts.
+
+        A post is the run's own if its id is and its date or its caption is the same as well: ids
+        alone don't tell, since many files number their posts from one.
+        """
+        own = posts[["post_id"]].merge(self.parts, on="post_id", how="left")
+        same_date = own["posted_at"].to_numpy() == posts["posted_at"].to_numpy()
+        same_caption = own["caption"].to_numpy() == _caption_hashes(posts)
+        return own["part"].where(same_date | same_caption)
+
     def examples(
         self,
         posts: pd.DataFrame,
@@ -212,8 +223,8 @@ class Run:
         DataError
             The run has learned from all of the posts.
         """
-        learned = self.parts.loc[self.parts["part"] != "test", "post_id"]
-        fresh = ~dataset.posts["post_id"].isin(learned).to_numpy()
+        part = self.part_of(dataset.posts)
+        fresh = (part.isna() | (part == "test")).to_numpy()
         if not fresh.any():
             raise DataError(
                 f"the run has learned from all {len(dataset)} posts.",
@@ -223,9 +234,8 @@ class Run:
         # All posts together, so that each sees what its author's earlier posts achieved.
         everything, problems = self.examples(dataset.posts, dataset.cover_paths(), progress)
         examples = everything.select(np.flatnonzero(fresh))
-        tested = self.parts.loc[self.parts["part"] == "test", "post_id"]
-        same = examples.posts["post_id"].isin(tested).all()
-        split = self.description["split"]["reason"] if same else "posts new to the run"
+        own = part[fresh].notna().all()
+        split = self.description["split"]["reason"] if own else "posts new to the run"
         return self._score(examples, problems, split, int((~fresh).sum()))
 
     def _table(self, examples: Examples, problems: Sequence[Problem]) -> pd.DataFrame:
@@ -470,7 +480,22 @@ def _parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
     part = np.full(len(posts), "unused", dtype=object)
     for name in SPLITS:
         part[getattr(split, name)] = name
-    return pd.DataFrame({"post_id": posts["post_id"], "part": part})
+    return pd.DataFrame(
+        {
+            "post_id": posts["post_id"],
+            "part": part,
+            "posted_at": posts["posted_at"],
+            "caption": _caption_hashes(posts),
+        }
+    )
+
+
+def _caption_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
+    captions = posts["caption"].fillna("")
+    return np.array(
+        [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] for text in captions],
+        dtype=object,
+    )
 
 
 def _environment() -> dict[str, Any]:

@@ -50,7 +50,7 @@ class HeldOutPosts:
             return None
         predictions = pd.read_parquet(path)
         rows = pd.Index(dataset.posts["post_id"]).get_indexer(predictions["post_id"])
-        found = rows >= 0
+        found = (rows >= 0) & (run.part_of(dataset.posts) == "test").to_numpy()[rows]
         if not found.any():
             return None
         return cls(
