@@ -161,6 +161,15 @@ def test_same_command_again_changes_nothing_other_settings_are_refused(
         train(dataset, out=run.folder, model_settings={"witdh": 32}, cache=cache)
 
 
+def test_run_that_failed_before_it_began_bars_no_other(
+    dataset: PostDataset, cache: FeatureCache, tmp_path: Path
+) -> None:
+    mistyped = FeatureSettings(text_encoder=f"transformers:{tmp_path / 'nowhere'}")
+    with pytest.raises(SettingsError, match="nowhere"):
+        train(dataset, out=tmp_path / "run", features=mistyped, training=QUICK, cache=cache)
+    train(dataset, out=tmp_path / "run", model_settings=SMALL_NETWORK, training=QUICK, cache=cache)
+
+
 def test_same_seed_makes_the_same_run(
     run: Run, dataset: PostDataset, cache: FeatureCache, tmp_path: Path
 ) -> None:

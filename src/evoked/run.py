@@ -49,7 +49,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
 from evoked.posts.schema import ENGAGEMENT, SPLITS
 from evoked.targets import EMOTION_TARGETS, Targets
-from evoked.training.loop import EpochRecord, TrainingSettings
+from evoked.training.loop import LAST_CHECKPOINT, EpochRecord, TrainingSettings
 
 RUN_FILE = "run.json"
 # Fewer test posts than this would make scores that say nothing.
@@ -451,7 +451,9 @@ def _plan(
 def _claim(out: Path, plan: dict[str, Any]) -> None:
     """Make ``out`` this run's folder, or go on with it if it already is."""
     path = out / "training" / "plan.json"
-    if path.is_file() and read_json(path) != plan:
+    # A run that failed before its first epoch (an encoder's name mistyped, say) bars nobody.
+    begun = (out / RUN_FILE).is_file() or (path.parent / LAST_CHECKPOINT).is_file()
+    if begun and path.is_file() and read_json(path) != plan:
         raise SettingsError(
             f"{out} holds another run (other posts, settings or split). Choose another folder, or "
             "remove that one."
