@@ -67,6 +67,14 @@ def test_evaluate_predict_and_explain_print_json(demo: Path) -> None:
     assert "valence" in shown
 
 
+def test_scores_fit_a_narrow_terminal(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    arguments = ("evaluate", demo / "run", demo / "posts", "--cache", demo / "cache")
+    lines = evoked(*arguments).stdout.splitlines()
+    (row,) = (line for line in lines if re.match(r"valence +MAE", line))
+    assert re.search(r"\d \(-?\d+\.\d\d…-?\d+\.\d\d\) ", row)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
 def test_predictions_of_a_dataset_go_to_a_file(demo: Path, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"scores{suffix}"
@@ -99,6 +107,8 @@ def test_help_of_every_command(command: str) -> None:
         ("train nowhere --out run", "not a dataset"),
         ("predict nowhere --caption x", "not a finished run"),
         ("predict nowhere", "needs --image or --caption"),
+        ("predict nowhere --posts posts --caption x", "in place of a draft"),
+        ("predict nowhere --caption x --out scores.xlsx", "ending in .csv"),
         ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
         ("train nowhere --out run --set width", "NAME=VALUE"),
         ("import csv nowhere.csv out --scale valence=5", "DIMENSION=LOW:HIGH"),
@@ -120,6 +130,8 @@ def test_import_shows_what_was_read_and_skipped(tmp_path: Path) -> None:
     shown = evoked("import", "csv", source, tmp_path / "posts").stdout
     assert "like count" in shown
     assert "skipped" in shown
+    assert "row 2: the id stood before (a)" in shown
+    assert "nothing was done" in evoked("import", "csv", source, tmp_path / "posts").stdout
     told = json.loads(evoked("import", "csv", source, tmp_path / "posts", "--json").stdout)
     assert told["read"] == 2
     posts = PostDataset(tmp_path / "posts").posts

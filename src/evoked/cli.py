@@ -6,15 +6,17 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evoked.posts.dataset import PostDataset
-    from evoked.run import Evaluation
+    from evoked.run import Evaluation, Run
 
 app = typer.Typer(
     name="evoked",
@@ -45,6 +47,9 @@ app.add_typer(affect, name="affect")
 # Results go to standard output; progress and notes don't, so that '--json' can be piped.
 out = Console()
 notes = Console(stderr=True)
+
+# Examples of what an import skipped or put right; --json tells all that are kept.
+_EXAMPLES = 10
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 CacheOption = Annotated[
@@ -104,7 +109,7 @@ def import_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Read posts from a file or folder into a dataset."""
-    from evoked.posts.importing import import_posts, summary_rows
+    from evoked.posts.importing import import_posts, reasons, summary_rows
 
     with _bar("Reading") as report:
         result = import_posts(
@@ -128,8 +133,11 @@ def import_command(
         ["what", "how many", "of what, or why"],
         [[what, str(count), why] for what, count, why in summary_rows(result)],
     )
-    for note in result.notes:
-        out.print(escape(note), highlight=False, soft_wrap=True)
+    shown = list(islice(reasons(result), _EXAMPLES))
+    for line in [*shown, *result.notes]:
+        out.print(escape(line), highlight=False, soft_wrap=True)
+    if result.already_there:
+        out.print("This very source was imported there before; nothing was done.", soft_wrap=True)
 
 
 @app.command(epilog="Example: [dim]evoked synth my_posts --n 2000 --seed 1[/]")
@@ -201,12 +209,13 @@ def train(
         object_encoder=object_encoder,
         views=views,
     )
+    model_settings = dict(_setting(item) for item in settings or [])
     with _run_progress(epochs) as progress:
         run = evoked.run.train(
             PostDataset(dataset),
             model,
             out_folder,
-            model_settings=dict(_setting(item) for item in settings or []),
+            model_settings=model_settings,
             features=features,
             training=training,
             split=None if split is None else split.value,
@@ -264,11 +273,16 @@ def predict(
     """Predict what a draft, or every post of a dataset, evokes."""
     from evoked.posts.dataset import PostDataset
 
+    if out_file is not None:
+        _check_suffix(out_file)
+    facts = (image, caption, author, category, followers, posted_at)
     subject: Any
-    if posts is not None:
-        subject = PostDataset(posts)
+    if posts is None:
+        subject = [_draft(*facts)]
+    elif any(fact is not None for fact in facts):
+        raise SettingsError("--posts stands in place of a draft: leave the draft's options out.")
     else:
-        subject = [_draft(image, caption, author, category, followers, posted_at)]
+        subject = PostDataset(posts)
     run = _load_run(run_folder, cache)
     with _run_progress() as progress:
         table = run.predict(subject, progress)
@@ -278,7 +292,7 @@ def predict(
     if as_json:
         _print_json(_records(table))
     elif out_file is None:
-        _print_predictions(table, run.estimated)
+        _print_predictions(table, run)
 
 
 @app.command(
@@ -480,7 +494,7 @@ def affect_evaluate(
     _print_table("Emotion reader", ["read from", "dimension", "r", "CCC", "MAE", "n"], rows)
 
 
-def _load_run(folder: Path, cache: Path | None) -> Any:
+def _load_run(folder: Path, cache: Path | None) -> Run:
     from evoked.features.cache import FeatureCache
     from evoked.run import Run
 
@@ -617,26 +631,44 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]
 
 
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
+    ".csv": lambda table, path: table.to_csv(path, index=False),
+    ".json": lambda table, path: path.write_text(
+        json.dumps(_plain(_records(table)), ensure_ascii=False, indent=2), encoding="utf-8"
+    ),
+    ".parquet": lambda table, path: table.to_parquet(path, index=False),
+}
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix not in _WRITERS:
+        raise SettingsError(f"--out: a file ending in {', '.join(_WRITERS)}, not {path.name!r}.")
+
+
 def _write_predictions(table: pd.DataFrame, path: Path) -> None:
     from evoked.files import atomic_path
 
-    writers = {
-        ".csv": lambda to: table.to_csv(to, index=False),
-        ".json": lambda to: to.write_text(
-            json.dumps(_plain(_records(table)), ensure_ascii=False, indent=2), encoding="utf-8"
-        ),
-        ".parquet": lambda to: table.to_parquet(to, index=False),
-    }
-    if path.suffix not in writers:
-        raise SettingsError(f"--out: a file ending in {', '.join(writers)}, not {path.name!r}.")
     with atomic_path(path) as temporary:
-        writers[path.suffix](temporary)
+        _WRITERS[path.suffix](table, temporary)
 
 
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(title=escape(title), title_justify="left")
+def _print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    whole: Sequence[int] = (0,),
+) -> None:
+    """A table; the columns at ``whole`` are never broken over lines."""
+    table = Table(
+        title=escape(title),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for position, name in enumerate(columns):
-        table.add_column(name, overflow="fold", no_wrap=position == 0)
+        table.add_column(name, overflow="fold", no_wrap=position in whole)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     out.print(table)
@@ -650,13 +682,15 @@ def _print_scores(scores: list[dict[str, Any]], title: str) -> None:
         key = (row["target"], row["metric"], row["n"])
         with_interval = row["model"] == names[0]
         cells.setdefault(key, {})[row["model"]] = _score_text(row, with_interval)
+    headings = [f"{name} (95 %)" for name in names[:1]] + names[1:]
     _print_table(
         title,
-        ["target", "metric", "n", *(f"{name} (95 %)" for name in names[:1]), *names[1:]],
+        ["target", "metric", "n", *(heading.replace("_", "\n") for heading in headings)],
         [
             [target, metric, str(n), *(entry.get(name, "–") for name in names)]
             for (target, metric, n), entry in cells.items()
         ],
+        whole=range(2, 3 + len(names)),
     )
 
 
@@ -668,21 +702,36 @@ def _score_text(row: dict[str, Any], with_interval: bool) -> str:
     return f"{row['value']:.3f} ({row['low']:.2f}…{row['high']:.2f})"
 
 
-def _print_predictions(table: pd.DataFrame, estimated: bool) -> None:
+def _print_predictions(table: pd.DataFrame, run: Run) -> None:
+    learned = " (valence and arousal learned from estimates)" if run.estimated else ""
     rows = table.head(50)
     if len(table) == 1:
         _print_table(
-            "Prediction" + (" (valence and arousal learned from estimates)" if estimated else ""),
+            "Prediction" + learned,
             ["what", "predicted"],
             [[str(name), _cell(value)] for name, value in rows.iloc[0].items()],
         )
+        uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]
+        if uncounted and run.targets.denominator == "followers":
+            out.print("Counts need the number of followers: --followers.", highlight=False)
         return
-    shown = [name for name in table.columns if not name.endswith("_quantile")]
+    shown = _shown_columns(table)
     _print_table(
-        f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else ""),
-        shown,
+        f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else "") + learned,
+        [name.replace("_", "\n") for name in shown],
         [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
+        whole=range(len(shown) - ("problem" in shown)),
     )
+
+
+def _shown_columns(table: pd.DataFrame) -> list[str]:
+    """What a row has room for: of each engagement the count, or the rate if no count is known."""
+    shown = [name for name in table.columns if not name.endswith(("_quantile", "_rate"))]
+    named = [
+        f"{name}_rate" if f"{name}_rate" in table and table[name].isna().all() else name
+        for name in shown
+    ]
+    return [name for name in named if name != "problem" or table[name].notna().any()]
 
 
 def _cell(value: Any) -> str:
