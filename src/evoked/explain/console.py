@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from evoked.explain.explanation import Explanation
-from evoked.targets import EMOTION_TARGETS
 
-_BAR_WIDTH = 10
+# Characters of the longest bar, and the console from which there is room for more of them.
+_BAR, _NARROW_BAR = 10, 3
+_WIDE = 110
 _WORDS = 8
 _FACTS = 6
 
@@ -20,7 +22,8 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
     Bars show the modalities' contributions, shades the attention that words receive; the pictures
     are :meth:`Explanation.draw`'s.
     """
-    console.print(_contributions(explanation))
+    narrow = console.width < _WIDE
+    console.print(_contributions(explanation, _NARROW_BAR if narrow else _BAR))
     if len(explanation.words):
         console.print(_shaded(explanation))
         console.print(_words(explanation))
@@ -34,10 +37,22 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
         console.print(Text("Valence and arousal were learned from estimates.", style="yellow"))
 
 
-def _contributions(explanation: Explanation) -> Table:
-    table = Table(title="What each modality adds (Shapley values)", title_justify="left")
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def _contributions(explanation: Explanation, bar: int) -> Table:
+    table = _table("What each modality adds (Shapley values; engagement as quantiles)")
     table.add_column("target")
-    table.add_column("nothing shown", justify="right")
+    table.add_column("nothing\nshown", justify="right")
     for modality in explanation.contributions.index:
         table.add_column(str(modality), justify="right")
     table.add_column("prediction", justify="right", style="bold")
@@ -45,18 +60,18 @@ def _contributions(explanation: Explanation) -> Table:
     for target in explanation.targets:
         span = max(float(values[target].abs().max()), 1e-9)
         table.add_row(
-            target if target in EMOTION_TARGETS else f"{target} (quantile)",
+            target,
             f"{explanation.base[target]:.2f}",
-            *(_bar(float(value), span) for value in values[target]),
+            *(_bar(float(value), span, bar) for value in values[target]),
             f"{explanation.outcome[target]:.2f}",
         )
     return table
 
 
-def _bar(value: float, span: float) -> Text:
-    length = round(_BAR_WIDTH * abs(value) / span)
+def _bar(value: float, span: float, width: int) -> Text:
+    length = round(width * abs(value) / span)
     style = "blue" if value >= 0 else "red"
-    return Text.assemble((f"{value:+.2f} ", ""), (f"{'█' * length:<{_BAR_WIDTH}}", style))
+    return Text.assemble((f"{value:+.2f} ", ""), (f"{'█' * length:<{width}}", style))
 
 
 def _shaded(explanation: Explanation) -> Text:
@@ -79,7 +94,7 @@ def _shaded(explanation: Explanation) -> Text:
 
 def _words(explanation: Explanation) -> Table:
     n = f"{len(explanation.words)} words, {explanation.tokens} tokens"
-    table = Table(title=f"Words ({n})", title_justify="left")
+    table = _table(f"Words ({n})")
     table.add_column("word")
     table.add_column("attention", justify="right")
     headline = explanation.headline
@@ -96,7 +111,7 @@ def _words(explanation: Explanation) -> Table:
 
 
 def _facts(explanation: Explanation) -> Table:
-    table = Table(title="Facts about the post, against the training mean", title_justify="left")
+    table = _table("Facts about the post, against the training mean")
     table.add_column("fact")
     table.add_column("value (SD)", justify="right")
     headline = explanation.headline
@@ -111,6 +126,7 @@ def _facts(explanation: Explanation) -> Table:
 def _regions(explanation: Explanation) -> Text:
     weights = explanation.regions
     assert weights is not None
-    lines = [f"Attention over {weights.n} regions, as a multiple of an even share:"]
+    beside = f", {weights.objects.size} objects among them" if weights.objects.size else ""
+    lines = [f"Attention over {weights.n} regions{beside}, as a multiple of an even share:"]
     lines += ["  " + " ".join(f"{value:4.1f}" for value in row) for row in weights.relative]
     return Text("\n".join(lines))
