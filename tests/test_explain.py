@@ -206,7 +206,9 @@ def test_models_without_attention_are_explained_by_contributions(
     workshop: Workshop, dataset: PostDataset, model: str
 ) -> None:
     run = workshop.run(dataset, model, model=model)
-    author = run.parts.merge(dataset.posts, on="post_id").query("part == 'train'")["author_id"].iloc[0]
+    author = (
+        run.parts.merge(dataset.posts, on="post_id").query("part == 'train'")["author_id"].iloc[0]
+    )
     told = explain(run, Draft(caption=CAPTION, author=author))
     assert told.contributions.index.tolist() == ["metadata"]
     moved = told.contributions.loc["metadata"].abs().sum() > 0

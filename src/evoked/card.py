@@ -46,6 +46,9 @@ caption.
 
 {emotions}
 
+What an author's earlier posts achieved is a feature: strictly earlier posts, whichever part they
+are in.
+
 ## Scores on the test posts
 
 {_score_table(metrics)}

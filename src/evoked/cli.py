@@ -260,9 +260,11 @@ def predict(
     image: Annotated[Path | None, typer.Option(help="Picture of a draft.")] = None,
     caption: Annotated[str | None, typer.Option(help="Caption of a draft.")] = None,
     author: Annotated[str | None, typer.Option(help="Author id, if a known one.")] = None,
-    category: Annotated[str | None, typer.Option()] = None,
+    category: Annotated[str | None, typer.Option(help="One of the training posts'.")] = None,
     followers: Annotated[int | None, typer.Option(min=0)] = None,
-    posted_at: Annotated[datetime | None, typer.Option(help="When it is to appear, UTC.")] = None,
+    posted_at: Annotated[
+        datetime | None, typer.Option(help="When it is to appear, UTC; this hour if left out.")
+    ] = None,
     posts: Annotated[Path | None, typer.Option(help="A dataset in place of a draft.")] = None,
     out_file: Annotated[
         Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
@@ -304,9 +306,9 @@ def explain(
     image: Annotated[Path | None, typer.Option(help="Picture of the draft.")] = None,
     caption: Annotated[str | None, typer.Option(help="Caption of the draft.")] = None,
     author: Annotated[str | None, typer.Option(help="Author id, if a known one.")] = None,
-    category: Annotated[str | None, typer.Option()] = None,
+    category: Annotated[str | None, typer.Option(help="One of the training posts'.")] = None,
     followers: Annotated[int | None, typer.Option(min=0)] = None,
-    posted_at: Annotated[datetime | None, typer.Option(help="UTC.")] = None,
+    posted_at: Annotated[datetime | None, typer.Option(help="UTC; this hour if left out.")] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the pictures.")
     ] = None,

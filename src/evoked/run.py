@@ -206,14 +206,15 @@ class Run:
         -------
         DataFrame
             A row per post: post_id, valence [-4, 4], arousal [0, 8], per engagement metric the
-            quantile among the training posts, the rate and the expected count (see
-            :meth:`evoked.targets.Targets.restore`), and ``problem``: what could not be read.
+            quantile among the training posts, the rate and the count (see
+            :meth:`evoked.targets.Targets.restore`), ``emotion_estimated``: whether valence and
+            arousal were learned from estimates, and ``problem``: what could not be read.
         """
         if isinstance(posts, PostDataset):
             examples, problems = self.examples(posts.posts, posts.cover_paths(), progress)
         else:
             examples, problems = self.examples(*as_posts(posts), progress)
-        return self._table(examples, problems)
+        return self.table(examples, problems)
 
     def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
@@ -238,9 +239,11 @@ class Run:
         split = self.description["split"]["reason"] if own else "posts new to the run"
         return self._score(examples, problems, split, int((~fresh).sum()))
 
-    def _table(self, examples: Examples, problems: Sequence[Problem]) -> pd.DataFrame:
+    def table(self, examples: Examples, problems: Sequence[Problem]) -> pd.DataFrame:
+        """Predictions of examples as :meth:`predict` returns them."""
         table = self.targets.restore(self.model.predict(examples), examples.posts)
         table.insert(0, "post_id", examples.posts["post_id"].to_numpy())
+        table["emotion_estimated"] = self.estimated
         messages = {problem.post_id: problem.message for problem in problems}
         table["problem"] = [messages.get(name) for name in table["post_id"]]
         return table
@@ -249,12 +252,15 @@ class Run:
         self, examples: Examples, problems: Sequence[Problem], split: str, excluded: int
     ) -> Evaluation:
         posts = examples.posts
-        predictions = self._table(examples, problems)
+        predictions = self.table(examples, problems)
         truth = self._truth(posts)
         categories = posts["category"].fillna("none") if posts["category"].notna().any() else None
         train_rates = pd.DataFrame(
             {f"{name}_rate": pd.Series(self.targets.knots[name]) for name in ENGAGEMENT}
         )
+        # Posts of one author resemble each other: where authors were held out, authors are drawn.
+        by_author = self.description["split"]["kind"] == "author"
+        authors = posts["author_id"].fillna(posts["post_id"]) if by_author else None
         tables = []
         for name, predicted in {
             self.model.name: predictions,
@@ -263,8 +269,8 @@ class Run:
                 for baseline in self._baselines()
             },
         }.items():
-            scores = evaluate_predictions(predicted, truth, categories, train_rates)
-            counts = evaluate_counts(predicted, truth)
+            scores = evaluate_predictions(predicted, truth, categories, train_rates, groups=authors)
+            counts = evaluate_counts(predicted, truth, groups=authors)
             counts["metric"] = [f"{metric} of log count" for metric in counts["metric"]]
             both = pd.concat([scores, counts], ignore_index=True)
             both.insert(0, "model", name)

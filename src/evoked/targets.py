@@ -183,7 +183,7 @@ class Targets:
         DataFrame
             Columns valence and arousal (project scales); per engagement target known to the
             training posts ``likes_quantile`` [0, 1], ``likes_rate`` (per follower or other
-            denominator) and ``likes`` (expected count; NaN without the denominator).
+            denominator) and ``likes`` (that rate as a count; NaN without the denominator).
         """
         table = pd.DataFrame(index=predicted.index)
         for name in EMOTION_TARGETS:

@@ -84,11 +84,7 @@ def explain_posts(
     if history is not None:
         examples = _with_history(run, examples, history)
     model = run.model
-    predicted = run.targets.restore(model.predict(examples), posts)
-    predicted.insert(0, "post_id", posts["post_id"].to_numpy())
-    messages = {problem.post_id: problem.message for problem in problems}
-    predicted["problem"] = [messages.get(name) for name in posts["post_id"]]
-
+    predicted = run.table(examples, problems)
     known = [name for name in TARGETS if name in model.known_targets]
     values, base = shapley_values(model, examples)
     words = _words(model, posts)

@@ -118,7 +118,7 @@ def fit_network(
         len(features), settings.batch_size, settings.seed, views, features.lengths
     )
     recorder = _Recorder(folder, validation, settings.patience, progress, len(features))
-    task = _Task(network, settings, steps=len(batches) // settings.accumulate)
+    task = _Task(network, settings, steps=math.ceil(len(batches) / settings.accumulate))
     last = folder / LAST_CHECKPOINT
     with _quiet_lightning():
         trainer = lightning.Trainer(
@@ -274,7 +274,7 @@ class _Recorder(Callback):
             "samples_per_second": self.samples / seconds,
         }
         self.history.append(record)
-        if not record["validation_loss"] >= best:  # also true when there is no validation
+        if self.validation is None or not np.isfinite(best) or record["validation_loss"] < best:
             with atomic_path(self.folder / BEST_WEIGHTS) as path:
                 save_file(_plain_state(pl_module.network), path)
         with atomic_path(self.folder / LOG) as path:
