@@ -399,8 +399,8 @@ def features(as_json: JsonFlag = False) -> None:
 @app.command()
 def demo(
     dest: Annotated[Path, typer.Argument(help="Folder for everything it makes.")],
-    n: Annotated[int, typer.Option(min=50, help="How many posts.")] = 1200,
-    epochs: Annotated[int, typer.Option(min=1)] = 12,
+    n: Annotated[int, typer.Option(min=50, help="How many posts.")] = 1000,
+    epochs: Annotated[int, typer.Option(min=1)] = 10,
 ) -> None:
     """Make posts, train ABMF on them, score and explain a draft, write the report."""
     import evoked.run
@@ -435,6 +435,8 @@ def demo(
     draft = Draft(
         image=picture,
         caption=post["caption"],
+        hashtags=post["hashtags"],
+        posted_at=post["posted_at"].to_pydatetime(),
         category=post["category"],
         followers=int(post["followers"]),
     )
