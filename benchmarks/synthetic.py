@@ -110,7 +110,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean, deviation and paired p-value against ABMF per model and score."""
     wide = table.pivot_table(index="seed", columns=["score", "model"], values="value")
     lines = []
-    for score, model in wide.columns.to_list():
+    names = (wide.columns.get_level_values(level) for level in ("score", "model"))
+    for score, model in zip(*names, strict=True):
         values, best = wide[score, model], wide[score, "abmf"]
         p = float("nan") if model == "abmf" else ttest_rel(best, values).pvalue
         lines.append(
