@@ -613,7 +613,7 @@ def _progress() -> Progress:
 
 
 def _print_json(value: Any) -> None:
-    """JSON without NaN, which no other program reads."""
+    """JSON without NaN and infinity, which no other program reads."""
     print(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False))
 
 
@@ -624,7 +624,7 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if hasattr(value, "item") and not hasattr(value, "__len__"):
         value = value.item()
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Path | datetime):
         return str(value)

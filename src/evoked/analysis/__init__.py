@@ -1,1 +1,1 @@
-"""TODO"""
+"""Analyses of posts: emotion and engagement, agreement of annotators."""

@@ -20,8 +20,8 @@ from evoked.evaluation import metrics
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.evaluation.metrics import Score
 from evoked.posts.schema import ENGAGEMENT
+from evoked.targets import EMOTION_TARGETS
 
-EMOTION_TARGETS = ("valence", "arousal")
 RATE_TARGETS = tuple(f"{name}_rate" for name in ENGAGEMENT)
 OVERALL = "overall"
 COLUMNS = ("target", "metric", "value", "low", "high", "n")

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Features: what a model may look at, computed in batches and cached."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Posts: what they are, how they are read in, kept and made."""
