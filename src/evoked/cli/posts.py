@@ -1,13 +1,8 @@
-"""The command line: parse, call, print."""
+"""Commands from posts to a report: import, synth, train, evaluate, predict, explain, report."""
 
 from __future__ import annotations
 
-import json
-import math
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
@@ -15,46 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from evoked.errors import EvokedError, SettingsError
+from evoked.cli.application import CacheOption, JsonFlag, affect, app, notes, out
+from evoked.cli.options import load_run, pair, scale, setting, validated
+from evoked.cli.printing import (
+    check_suffix,
+    print_json,
+    print_predictions,
+    print_scores,
+    print_table,
+    progress_bar,
+    records,
+    run_progress,
+    write_table,
+)
+from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from evoked.posts.dataset import PostDataset
-    from evoked.run import Evaluation, Run
-
-app = typer.Typer(
-    name="evoked",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    help="Predicts what a social-media post evokes: the emotion people feel and the engagement "
-    "that follows.",
-    epilog="First steps: [bold]evoked demo my_demo[/bold]",
-)
-affect = typer.Typer(
-    no_args_is_help=True, help="The emotion reader: valence and arousal of posts that nobody rated."
-)
-app.add_typer(affect, name="affect")
-
-# Results go to standard output; progress and notes don't, so that '--json' can be piped.
-out = Console()
-notes = Console(stderr=True)
+    from evoked.run import Evaluation
 
 # Examples of what an import skipped or put right; --json tells all that are kept.
 _EXAMPLES = 10
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of computed features.", show_default=False)
-]
 
 
 class ImportFormat(StrEnum):
@@ -76,15 +54,6 @@ class SplitKind(StrEnum):
     author = "author"
     time = "time"
     column = "column"
-
-
-def main() -> None:
-    """Run the command line; errors made for people are printed without a traceback."""
-    try:
-        app()
-    except EvokedError as error:
-        notes.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
 
 
 @app.command(
@@ -111,24 +80,24 @@ def import_command(
     """Read posts from a file or folder into a dataset."""
     from evoked.posts.importing import import_posts, reasons, summary_rows
 
-    with _bar("Reading") as report:
+    with progress_bar("Reading") as report:
         result = import_posts(
             format_.value,
             source,
             dest,
-            mapping=dict(_pair(item, "--map") for item in mapping or []),
-            scales=dict(_scale(item) for item in scales or []),
+            mapping=dict(pair(item, "--map") for item in mapping or []),
+            scales=dict(scale(item) for item in scales or []),
             overwrite=overwrite,
             progress=report,
         )
     if as_json:
-        _print_json(result.as_dict())
+        print_json(result.as_dict())
         return
     if result.mapping:
-        _print_table(
+        print_table(
             "Columns", ["field", "column"], [[k, str(v)] for k, v in result.mapping.items()]
         )
-    _print_table(
+    print_table(
         f"Imported to {dest}",
         ["what", "how many", "of what, or why"],
         [[what, str(count), why] for what, count, why in summary_rows(result)],
@@ -149,7 +118,7 @@ def synth(
     """Make posts whose truth is known, after the published statistics."""
     from evoked.posts.synthetic import synthesise
 
-    with _bar("Drawing") as report:
+    with progress_bar("Drawing") as report:
         dataset = synthesise(dest, n=n, seed=seed, progress=report)
     out.print(f"{len(dataset)} posts in {dest}")
 
@@ -193,7 +162,7 @@ def train(
     from evoked.posts.dataset import PostDataset
     from evoked.training.loop import TrainingSettings
 
-    training = _validated(
+    training = validated(
         TrainingSettings,
         max_epochs=epochs,
         patience=patience,
@@ -202,15 +171,15 @@ def train(
         device=device,
         seed=seed,
     )
-    features = _validated(
+    features = validated(
         FeatureSettings,
         image_encoder=image_encoder,
         text_encoder=text_encoder,
         object_encoder=object_encoder,
         views=views,
     )
-    model_settings = dict(_setting(item) for item in settings or [])
-    with _run_progress(epochs) as progress:
+    model_settings = dict(setting(item) for item in settings or [])
+    with run_progress(epochs) as progress:
         run = evoked.run.train(
             PostDataset(dataset),
             model,
@@ -223,7 +192,7 @@ def train(
             cache=FeatureCache(cache),
             progress=progress,
         )
-    _print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
+    print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
     out.print(f"The run is in {out_folder}; 'evoked report {out_folder}' tells its story.")
 
 
@@ -237,16 +206,16 @@ def evaluate(
     """Score a run on posts, beside the trivial baselines."""
     from evoked.posts.dataset import PostDataset
 
-    run = _load_run(run_folder, cache)
-    with _run_progress() as progress:
+    run = load_run(run_folder, cache)
+    with run_progress() as progress:
         evaluation: Evaluation = run.evaluate(PostDataset(dataset), progress)
     if as_json:
-        _print_json(evaluation.to_dict())
+        print_json(evaluation.to_dict())
         return
     out.print(f"Split: {evaluation.split}", soft_wrap=True)
     if evaluation.excluded:
         out.print(f"{evaluation.excluded} posts left out: the run has learned from them.")
-    _print_scores(
+    print_scores(
         evaluation.to_dict()["scores"], f"{len(evaluation.predictions)} posts of {dataset}"
     )
 
@@ -276,7 +245,7 @@ def predict(
     from evoked.posts.dataset import PostDataset
 
     if out_file is not None:
-        _check_suffix(out_file)
+        check_suffix(out_file)
     facts = (image, caption, author, category, followers, posted_at)
     subject: Any
     if posts is None:
@@ -285,16 +254,16 @@ def predict(
         raise SettingsError("--posts stands in place of a draft: leave the draft's options out.")
     else:
         subject = PostDataset(posts)
-    run = _load_run(run_folder, cache)
-    with _run_progress() as progress:
+    run = load_run(run_folder, cache)
+    with run_progress() as progress:
         table = run.predict(subject, progress)
     if out_file is not None:
-        _write_predictions(table, out_file)
+        write_table(table, out_file)
         notes.print(f"{len(table)} predictions in {out_file}")
     if as_json:
-        _print_json(_records(table))
+        print_json(records(table))
     elif out_file is None:
-        _print_predictions(table, run)
+        print_predictions(table, run)
 
 
 @app.command(
@@ -320,12 +289,12 @@ def explain(
     from evoked.explain import print_explanation
 
     draft = _draft(image, caption, author, category, followers, posted_at)
-    explanation = explain_draft(_load_run(run_folder, cache), draft)
+    explanation = explain_draft(load_run(run_folder, cache), draft)
     if out_folder is not None:
         for path in explanation.draw(out_folder):
             notes.print(f"Drawn: {path}")
     if as_json:
-        _print_json(explanation.to_dict())
+        print_json(explanation.to_dict())
     else:
         print_explanation(explanation, out)
 
@@ -347,7 +316,7 @@ def report(
 
     dataset: PostDataset | None = None if data is None else PostDataset(data)
     path = write_report(
-        _load_run(run_folder, cache), dataset, out_file or run_folder / "report.html"
+        load_run(run_folder, cache), dataset, out_file or run_folder / "report.html"
     )
     out.print(f"Report: {path}")
 
@@ -368,9 +337,9 @@ def models(as_json: JsonFlag = False) -> None:
         for model in MODELS.values()
     ]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    _print_table(
+    print_table(
         "Models",
         ["name", "what it is", "source", "reads"],
         [
@@ -387,9 +356,9 @@ def features(as_json: JsonFlag = False) -> None:
 
     entries = list(CATALOG.values())
     if as_json:
-        _print_json([vars(entry) for entry in entries])
+        print_json([vars(entry) for entry in entries])
         return
-    _print_table(
+    print_table(
         "Features",
         ["name", "kind", "computed by", "what it holds"],
         [[entry.name, entry.kind, entry.source, entry.description] for entry in entries],
@@ -412,10 +381,10 @@ def demo(
     from evoked.report import write_report
     from evoked.training.loop import TrainingSettings
 
-    with _bar("Drawing") as progress:
+    with progress_bar("Drawing") as progress:
         dataset = synthesise(dest / "posts", n=n, seed=0, progress=progress)
     cache = FeatureCache(dest / "cache")
-    with _run_progress(epochs) as told:
+    with run_progress(epochs) as told:
         run = evoked.run.train(
             dataset,
             "abmf",
@@ -424,7 +393,7 @@ def demo(
             cache=cache,
             progress=told,
         )
-    _print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
+    print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
     # Any post that the run has not learned from will do as a draft, if it has all its parts.
     whole = (run.parts["part"] == "test") & dataset.posts["caption"].fillna("").ne("")
     whole &= dataset.posts["images"].str.len() > 0
@@ -483,7 +452,7 @@ def affect_evaluate(
 
     scores = evaluate_reader(PostDataset(dataset), split=split, reader=reader)
     if as_json:
-        _print_json(scores)
+        print_json(scores)
         return
     rows = [
         [
@@ -495,14 +464,7 @@ def affect_evaluate(
         for part, dimensions in scores.items()
         for dimension, entry in dimensions.items()
     ]
-    _print_table("Emotion reader", ["read from", "dimension", "r", "CCC", "MAE", "n"], rows)
-
-
-def _load_run(folder: Path, cache: Path | None) -> Run:
-    from evoked.features.cache import FeatureCache
-    from evoked.run import Run
-
-    return Run.load(folder, FeatureCache(cache))
+    print_table("Emotion reader", ["read from", "dimension", "r", "CCC", "MAE", "n"], rows)
 
 
 def _draft(
@@ -527,224 +489,3 @@ def _draft(
         followers=followers,
         posted_at=posted_at,
     )
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise SettingsError(f"{option} takes NAME=VALUE, not {text!r}.")
-    return name.strip(), value
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, value = _pair(text, "--set")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"--set {name}: {value!r} is not a value.") from error
-
-
-def _scale(text: str) -> tuple[str, tuple[float, float]]:
-    name, value = _pair(text, "--scale")
-    try:
-        low, high = (float(end) for end in value.split(":"))
-    except ValueError as error:
-        raise SettingsError(f"--scale takes DIMENSION=LOW:HIGH, not {text!r}.") from error
-    return name, (low, high)
-
-
-def _validated(kind: Any, **values: Any) -> Any:
-    from pydantic import ValidationError
-
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "--" + str(first["loc"][0]).replace("_", "-")
-        raise SettingsError(f"{name}: {first['msg']}.") from error
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Any]:
-    """A progress bar; yields a function of (done, total), total 0 or None while unknown."""
-    with _progress() as progress:
-        task = progress.add_task(label, total=None)
-
-        def report(done: int, total: int | None = None) -> None:
-            progress.update(task, completed=done, total=total or None)
-
-        yield report
-
-
-@contextmanager
-def _run_progress(epochs: int = 1) -> Iterator[Any]:
-    """Bars for the stages and the epochs of a run."""
-    from evoked.run import Progress as RunProgress
-
-    with _progress() as progress:
-        tasks: dict[str, Any] = {}
-
-        def stage(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done, total=total)
-
-        def epoch(record: dict[str, float]) -> None:
-            stage("Training", int(record["epoch"]), epochs)
-            progress.update(
-                tasks["Training"],
-                description=f"Training (loss {record['train_loss']:.3f}, "
-                f"held out {record['validation_loss']:.3f})",
-            )
-
-        yield RunProgress(
-            stage, epoch, lambda text: notes.print(escape(text), highlight=False, soft_wrap=True)
-        )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=notes,
-    )
-
-
-def _print_json(value: Any) -> None:
-    """JSON without NaN and infinity, which no other program reads."""
-    print(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if hasattr(value, "item") and not hasattr(value, "__len__"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path | datetime):
-        return str(value)
-    return value
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]
-
-
-_WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
-    ".csv": lambda table, path: table.to_csv(path, index=False),
-    ".json": lambda table, path: path.write_text(
-        json.dumps(_plain(_records(table)), ensure_ascii=False, indent=2), encoding="utf-8"
-    ),
-    ".parquet": lambda table, path: table.to_parquet(path, index=False),
-}
-
-
-def _check_suffix(path: Path) -> None:
-    if path.suffix not in _WRITERS:
-        raise SettingsError(f"--out: a file ending in {', '.join(_WRITERS)}, not {path.name!r}.")
-
-
-def _write_predictions(table: pd.DataFrame, path: Path) -> None:
-    from evoked.files import atomic_path
-
-    with atomic_path(path) as temporary:
-        _WRITERS[path.suffix](table, temporary)
-
-
-def _print_table(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    whole: Sequence[int] = (0,),
-) -> None:
-    """A table; the columns at ``whole`` are never broken over lines."""
-    table = Table(
-        title=escape(title),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for position, name in enumerate(columns):
-        table.add_column(name, overflow="fold", no_wrap=position in whole)
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    out.print(table)
-
-
-def _print_scores(scores: list[dict[str, Any]], title: str) -> None:
-    """Rows are scores, columns are models: the first with its interval, then the baselines."""
-    names = list(dict.fromkeys(row["model"] for row in scores))
-    cells: dict[tuple[str, str, int], dict[str, str]] = {}
-    for row in scores:
-        key = (row["target"], row["metric"], row["n"])
-        with_interval = row["model"] == names[0]
-        cells.setdefault(key, {})[row["model"]] = _score_text(row, with_interval)
-    headings = [f"{name} (95 %)" for name in names[:1]] + names[1:]
-    _print_table(
-        title,
-        ["target", "metric", "n", *(heading.replace("_", "\n") for heading in headings)],
-        [
-            [target, metric, str(n), *(entry.get(name, "–") for name in names)]
-            for (target, metric, n), entry in cells.items()
-        ],
-        whole=range(2, 3 + len(names)),
-    )
-
-
-def _score_text(row: dict[str, Any], with_interval: bool) -> str:
-    if row["value"] is None:
-        return "–"
-    if row["low"] is None or not with_interval:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['low']:.2f}…{row['high']:.2f})"
-
-
-def _print_predictions(table: pd.DataFrame, run: Run) -> None:
-    learned = " (valence and arousal learned from estimates)" if run.estimated else ""
-    rows = table.head(50)
-    if len(table) == 1:
-        _print_table(
-            "Prediction" + learned,
-            ["what", "predicted"],
-            [[str(name), _cell(value)] for name, value in rows.iloc[0].items()],
-        )
-        uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]
-        if uncounted and run.targets.denominator == "followers":
-            out.print("Counts need the number of followers: --followers.", highlight=False)
-        return
-    shown = _shown_columns(table)
-    _print_table(
-        f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else "") + learned,
-        [name.replace("_", "\n") for name in shown],
-        [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
-        whole=range(len(shown) - ("problem" in shown)),
-    )
-
-
-def _shown_columns(table: pd.DataFrame) -> list[str]:
-    """What a row has room for: of each engagement the count, or the rate if no count is known."""
-    shown = [name for name in table.columns if not name.endswith(("_quantile", "_rate"))]
-    named = [
-        f"{name}_rate" if f"{name}_rate" in table and table[name].isna().all() else name
-        for name in shown
-    ]
-    return [name for name in named if name != "problem" or table[name].notna().any()]
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
-    return str(value)
-
-
-if __name__ == "__main__":
-    main()

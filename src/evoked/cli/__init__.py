@@ -1,0 +1,20 @@
+"""The command line: parse, call, print. A new group of commands: a file here, imported below."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.markup import escape
+
+from evoked.cli import posts  # noqa: F401 (registers its commands)
+from evoked.cli.application import app, notes
+from evoked.errors import EvokedError
+
+
+def main() -> None:
+    """Run the command line; errors made for people are printed without a traceback."""
+    try:
+        app()
+    except EvokedError as error:
+        notes.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(2)

@@ -1,0 +1,3 @@
+from evoked.cli import main
+
+main()

@@ -1,0 +1,55 @@
+"""Options as they are typed, turned into what the code takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from evoked.errors import SettingsError
+
+if TYPE_CHECKING:
+    from evoked.run import Run
+
+
+def load_run(folder: Path, cache: Path | None) -> Run:
+    from evoked.features.cache import FeatureCache
+    from evoked.run import Run
+
+    return Run.load(folder, FeatureCache(cache))
+
+
+def pair(text: str, option: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise SettingsError(f"{option} takes NAME=VALUE, not {text!r}.")
+    return name.strip(), value
+
+
+def setting(text: str) -> tuple[str, Any]:
+    name, value = pair(text, "--set")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {name}: {value!r} is not a value.") from error
+
+
+def scale(text: str) -> tuple[str, tuple[float, float]]:
+    name, value = pair(text, "--scale")
+    try:
+        low, high = (float(end) for end in value.split(":"))
+    except ValueError as error:
+        raise SettingsError(f"--scale takes DIMENSION=LOW:HIGH, not {text!r}.") from error
+    return name, (low, high)
+
+
+def validated(kind: Any, **values: Any) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "--" + str(first["loc"][0]).replace("_", "-")
+        raise SettingsError(f"{name}: {first['msg']}.") from error
