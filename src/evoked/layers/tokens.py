@@ -1,0 +1,209 @@
+"""From features to the streams of tokens and the vectors that models fuse.
+
+Every stream has a *placeholder*, learned, that stands for what a post lacks. In training some
+posts hide what they have, so that the placeholders learn (*modality dropout*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from evoked.features.table import Batch
+
+# A picture has at most this many positions: 512 pixels at a stride of 16.
+MAX_POSITIONS = 1024
+
+
+class ImageTokens(nn.Module):
+    """The positions of the image's map as tokens, and found objects beside them.
+
+    Parameters
+    ----------
+    widths
+        Channels of ``image.map`` and, where objects are looked at, ``image.objects``.
+    width
+        Channels of the tokens.
+    modality_dropout
+        Chance that a post hides its image in training.
+    network
+        An encoder to train along: uint8 pixels to a map; then ``image.pixels`` is read in place of
+        ``image.map``.
+    """
+
+    def __init__(
+        self,
+        widths: Mapping[str, int],
+        width: int,
+        modality_dropout: float = 0.0,
+        network: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.project = project(widths["image.map"], width)
+        objects = widths.get("image.objects")
+        self.project_objects = None if objects is None else project(objects, width)
+        self.position = nn.Parameter(torch.randn(MAX_POSITIONS, width) * 0.02)
+        self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
+        self.modality_dropout = modality_dropout
+
+    def forward(self, batch: Batch, hidden: Collection[str] = ()) -> tuple[Tensor, Tensor]:
+        """Tokens (b, positions + objects, width) and which of them exist (b, positions + objects);
+        one placeholder where there is no image or ``hidden`` names "image"."""
+        if self.network is not None:
+            regions, present = self.network(batch["image.pixels"]), "image.pixels.present"
+        else:
+            regions, present = batch["image.map"], "image.map.present"
+        tokens = self.project(regions) + self.position[: regions.shape[1]]
+        mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        if self.project_objects is not None:
+            objects = self.project_objects(batch["image.objects"])
+            found = batch.get("image.objects.mask")
+            if found is None:
+                found = batch["image.objects.present"][:, None].expand(objects.shape[:2])
+            tokens, mask = torch.cat([tokens, objects], dim=1), torch.cat([mask, found], dim=1)
+        dropout = self.modality_dropout if self.training else 0.0
+        kept = shown(batch[present], "image" in hidden, dropout)
+        return or_placeholder(tokens, mask, kept, self.placeholder)
+
+
+class CaptionTokens(nn.Module):
+    """The caption's tokens.
+
+    Parameters
+    ----------
+    widths
+        Channels of ``caption.tokens``.
+    width
+        Channels of the tokens.
+    modality_dropout
+        Chance that a post hides its caption in training.
+    network
+        An encoder to train along: ids and mask to token vectors; then ``caption.ids`` is read in
+        place of ``caption.tokens``.
+    """
+
+    def __init__(
+        self,
+        widths: Mapping[str, int],
+        width: int,
+        modality_dropout: float = 0.0,
+        network: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.project = project(widths["caption.tokens"], width)
+        self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
+        self.modality_dropout = modality_dropout
+
+    def forward(self, batch: Batch, hidden: Collection[str] = ()) -> tuple[Tensor, Tensor]:
+        """Tokens (b, longest, width) and which of them exist (b, longest); one placeholder where
+        there is no caption or ``hidden`` names "caption"."""
+        if self.network is not None:
+            mask, present = batch["caption.ids.mask"], batch["caption.ids.present"]
+            # A text without tokens is masked altogether, which attention can't digest.
+            words = self.network(batch["caption.ids"], mask | ~present[:, None])
+        else:
+            words, mask = batch["caption.tokens"], batch["caption.tokens.mask"]
+            present = batch["caption.tokens.present"]
+        dropout = self.modality_dropout if self.training else 0.0
+        kept = shown(present, "caption" in hidden, dropout)
+        return or_placeholder(self.project(words), mask, kept, self.placeholder)
+
+
+class VectorInput(nn.Module):
+    """A feature that is one vector per post: hashtags or metadata.
+
+    Parameters
+    ----------
+    feature
+        Its name in the catalog.
+    modality
+        What ``hidden`` calls it.
+    encoder
+        From the feature to ``width`` channels.
+    width
+        Channels of the result.
+    modality_dropout
+        Chance that a post hides it in training.
+    """
+
+    def __init__(
+        self,
+        feature: str,
+        modality: str,
+        encoder: nn.Module,
+        width: int,
+        modality_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.feature, self.modality = feature, modality
+        self.encoder = encoder
+        self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
+        self.modality_dropout = modality_dropout
+
+    def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
+        """(b, width): the encoded vector, or the placeholder."""
+        encoded = self.encoder(batch[self.feature])
+        dropout = self.modality_dropout if self.training else 0.0
+        kept = shown(batch[f"{self.feature}.present"], self.modality in hidden, dropout)
+        return torch.where(kept[:, None], encoded, self.placeholder)
+
+
+class NormalisedPixels(nn.Module):
+    """An image encoder's own normalisation of uint8 pixels, as the first part of a network."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self._normalise = encoder.normalise
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """uint8 (b, size, size, 3) to float (b, 3, size, size)."""
+        normalised: Tensor = self._normalise(pixels)
+        return normalised
+
+
+def project(channels: int, width: int) -> nn.Module:
+    """Bring a feature of any scale to ``width`` channels."""
+    # Features come on all sorts of scales; a norm in front makes one learning rate fit them.
+    return nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width), nn.LayerNorm(width))
+
+
+def metadata_encoder(inputs: int, width: int, dropout: float) -> nn.Module:
+    """Metadata to ``width`` channels (128 in ABMF's Table 4)."""
+    return nn.Sequential(
+        nn.Linear(inputs, width),
+        nn.LayerNorm(width),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(width, width),
+    )
+
+
+def shown(present: Tensor, hidden: bool, dropout: float) -> Tensor:
+    """Which posts show a modality, bool (b,): none when it is hidden; of those that have it, each
+    keeps it with probability 1 - ``dropout``."""
+    if hidden:
+        return torch.zeros_like(present)
+    if not dropout:
+        return present
+    return present & (torch.rand(present.shape, device=present.device) >= dropout)
+
+
+def or_placeholder(
+    tokens: Tensor, mask: Tensor, shown: Tensor, placeholder: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Where a modality isn't shown, (b,), one placeholder token takes the place of its tokens."""
+    tokens = torch.where(shown[:, None, None], tokens, placeholder)
+    first = torch.zeros_like(mask)
+    first[:, 0] = True
+    return tokens, torch.where(shown[:, None], mask, first)
+
+
+def mean_pool(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the tokens (b, t, width) that exist, (b, t), to (b, width)."""
+    weights = mask.unsqueeze(-1).to(tokens.dtype)
+    return (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
