@@ -1,0 +1,57 @@
+"""p-values of several tests at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Holm's step-down correction: holds the chance of any false positive (Holm 1979).
+
+    Parameters
+    ----------
+    p_values
+        Any shape; NaN (a test that could not be made) stays NaN and is not counted.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    return _corrected(p_values, _holm_sorted)
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Benjamini and Hochberg's correction: holds the share of false among all positives (1995).
+
+    Parameters as in :func:`holm`.
+
+    Examples
+    --------
+    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.04, 0.04]
+    """
+    return _corrected(p_values, _benjamini_hochberg_sorted)
+
+
+def _corrected(
+    p_values: ArrayLike, of_sorted: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    values = np.asarray(p_values, dtype=np.float64)
+    corrected = np.full(values.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(values.ravel()))
+    order = known[values.ravel()[known].argsort(kind="stable")]
+    corrected.ravel()[order] = np.minimum(of_sorted(values.ravel()[order]), 1.0)
+    return corrected
+
+
+def _holm_sorted(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum.accumulate(p * np.arange(len(p), 0, -1))
+
+
+def _benjamini_hochberg_sorted(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled = p * len(p) / np.arange(1, len(p) + 1)
+    return np.minimum.accumulate(scaled[::-1])[::-1]
