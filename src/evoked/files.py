@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,35 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any, digits: int | None = None) -> Any:
+    """Nested values as JSON takes them.
+
+    Parameters
+    ----------
+    value
+        Dictionaries, lists, arrays, numbers, texts, paths and dates.
+    digits
+        Round fractions to so many digits; not at all by default.
+
+    Returns
+    -------
+    The same with NumPy's values as Python's, keys, paths and dates as text, and None in place of
+    NaN, infinity and missing dates, which JSON has no word for.
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): plain(entry, digits) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry, digits) for entry in value]
+    if isinstance(value, float):
+        kept = value if digits is None else round(value, digits)
+        return kept if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return str(value) if value == value else None  # noqa: PLR0124 (NaT equals nothing)
+    return str(value) if isinstance(value, Path) else value
 
 
 def read_json(path: Path | str) -> Any:

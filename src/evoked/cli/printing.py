@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from evoked.cli.application import notes, out
 from evoked.errors import SettingsError
+from evoked.files import atomic_path, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,20 +77,6 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if hasattr(value, "item") and not hasattr(value, "__len__"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path | datetime):
-        return str(value)
-    return value
-
-
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]
 
@@ -110,8 +96,6 @@ def check_suffix(path: Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    from evoked.files import atomic_path
-
     with atomic_path(path) as temporary:
         _WRITERS[path.suffix](table, temporary)
 

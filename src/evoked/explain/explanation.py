@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from scipy.stats import spearmanr
 
 from evoked.explain.attention import RegionWeights
 from evoked.features.extract import ImageSource
+from evoked.files import plain
 from evoked.targets import EMOTION_TARGETS
 
 # A rank correlation over fewer words says nothing.
@@ -125,7 +124,7 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, without the pictures; unknown numbers are None."""
-        return _plain(
+        return plain(
             {
                 "post_id": self.post_id,
                 "model": self.model,
@@ -149,7 +148,8 @@ class Explanation:
                     "regions": 0 if self.regions is None else self.regions.n,
                 },
                 "notes": self.notes,
-            }
+            },
+            digits=6,
         )
 
     def draw(self, folder: Path | str) -> list[Path]:
@@ -199,18 +199,3 @@ def _regions(weights: RegionWeights, boxes: NDArray[np.float32]) -> dict[str, An
         for weight, box in zip(weights.objects, boxes, strict=len(boxes) > 0)
     ]
     return {"grid": weights.grid, "objects": objects}
-
-
-def _plain(value: Any) -> Any:
-    """Nested values as JSON takes them."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return None if value is pd.NaT else value
