@@ -13,8 +13,19 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from evoked.analysis.agreement import krippendorff_alpha
-from evoked.analysis.engagement import emotion_engagement_table, lifts, time_to_peak
+from evoked.analysis.engagement import (
+    emotion_engagement_table,
+    lifts,
+    peak_differences,
+    time_to_peak,
+)
 from evoked.errors import SettingsError
+from evoked.posts._synthetic_population import (
+    ACTIVITY_HOURS,
+    CATEGORY_NAMES,
+    draw_activity,
+    draw_population,
+)
 from evoked.posts.emotion_engagement import (
     correlate,
     emotion_dimensions,
@@ -220,3 +231,113 @@ class TestTimeToPeak:
     def test_quadrants(self):
         quadrant = emotion_quadrant([2, 2, -2, -2, 0.5, 0.5, NAN], [6, 2, 6, 2, 4.5, 6, 4])
         assert quadrant.tolist() == [0, 1, 2, 3, 4, 0, -1]
+
+
+def _synthetic(n: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Posts and activity as 'evoked synth' makes them, without pictures and captions."""
+    population = draw_population(n, np.random.default_rng(seed))
+    valence, arousal = population.annotated()
+    names = np.array([str(i) for i in range(n)], dtype=object)
+    posts = pd.DataFrame(
+        {
+            "post_id": names,
+            "author_id": [f"a{number}" for number in population.author],
+            "category": np.array(CATEGORY_NAMES, dtype=object)[population.category],
+            "followers": population.followers,
+            "valence": valence,
+            "arousal": arousal,
+            **{name: population.counts[:, i] for i, name in enumerate(ENGAGEMENT)},
+        }
+    )
+    counts = draw_activity(population, np.random.default_rng([seed, 1]))
+    activity = pd.DataFrame(
+        {
+            "post_id": np.repeat(names, len(ACTIVITY_HOURS)),
+            "hours": np.tile(ACTIVITY_HOURS, n),
+            **{name: counts[:, :, i].ravel() for i, name in enumerate(ENGAGEMENT)},
+        }
+    )
+    return posts, activity
+
+
+class TestSignificance:
+    def test_p_values_equal_scipy(self):
+        posts = _posts()
+        table = emotion_engagement_table(posts)
+        rate = np.log((posts["likes"] + 0.5) / posts["followers"])
+        rate -= rate.groupby(posts["category"]).transform("mean")
+        product = posts["valence"].abs() * posts["arousal"]
+        row = table[(table["dimension"] == "Valence × Arousal") & (table["metric"] == "likes")]
+        assert row["p"].item() == pytest.approx(stats.pearsonr(product, rate).pvalue)
+        assert (table["p_holm"] >= table["p"]).all()
+        assert (table["p_bh"] <= table["p_holm"]).all()
+        assert table["p_authors"].isna().all()  # nobody says who the authors are
+
+    def test_posts_of_an_author_count_as_alike(self):
+        """Twenty posts of an author that are copies of each other tell what one post tells."""
+        few = _posts(60).assign(author_id=[str(i) for i in range(60)])
+        copies = pd.concat([few] * 20, ignore_index=True)
+        alone, repeated = emotion_engagement_table(few), emotion_engagement_table(copies)
+        # With 60 authors the two ways differ a little; counting copies as posts errs by far.
+        assert (repeated["p"] < alone["p"]).all()
+        np.testing.assert_allclose(repeated["p_authors"], alone["p_authors"], rtol=1e-6)
+
+    def test_lifts_of_a_planted_difference(self):
+        rng = np.random.default_rng(0)
+        posts = _posts(400).assign(followers=1000)
+        posts["likes"] = rng.poisson(np.where(posts["valence"] > 0, 60, 40))
+        table = lifts(posts, draws=500).set_index("lift")
+        row = table.loc["likes, positive over negative valence"]
+        assert row["low"] < 0.5 < row["high"]
+        assert row["p"] == pytest.approx(1 / 501)
+        assert row["n_above"] + row["n_below"] == 400
+        assert table["p_holm"].max() <= 1
+
+    def test_peak_differences_equal_scipy(self):
+        hours = np.geomspace(0.5, 72, 24)
+        peaks = np.concatenate([np.linspace(3, 6, 12), np.linspace(4, 9, 15)])
+        posts = pd.DataFrame(
+            {
+                "post_id": [str(i) for i in range(27)],
+                "valence": 2.0,
+                "arousal": np.where(np.arange(27) < 12, 6.0, 2.0),
+            }
+        )
+        activity = TestTimeToPeak._activity(list(peaks), hours)
+        table = peak_differences(posts, activity)
+        overall = table[(table["metric"] == "likes") & (table["first"] == "all")].iloc[0]
+        row = table[(table["metric"] == "likes") & table["p"].notna()].iloc[1]
+        means = time_to_peak(posts, activity).query("metric == 'likes'")
+        assert row["difference"] == pytest.approx(means["hours"].iloc[0] - means["hours"].iloc[1])
+        assert (row["n_first"], row["n_second"]) == (12, 15)
+        # With two groups Kruskal and Wallis's test is Mann and Whitney's without continuity.
+        assert overall["p"] == pytest.approx(row["p"], rel=0.1)
+        assert (means["low"] <= means["hours"])[means["n"] > 0].all()
+
+    def test_shuffled_posts_show_nothing(self):
+        """Without a relation, one raw p-value in twenty is below 5 %."""
+        posts, activity = _synthetic(300)
+        rng = np.random.default_rng(0)
+        found: dict[str, list[float]] = {"correlations": [], "by author": [], "lifts": []}
+        peaks: list[float] = []
+        for number in range(40):
+            order = rng.permutation(len(posts))
+            emotions = posts[["valence", "arousal"]].to_numpy()[order]
+            shuffled = posts.assign(valence=emotions[:, 0], arousal=emotions[:, 1])
+            table = emotion_engagement_table(shuffled)
+            found["correlations"] += table["p"].tolist()
+            found["by author"] += table["p_authors"].tolist()
+            found["lifts"] += lifts(shuffled, draws=100, seed=number)["p"].tolist()
+            if number < 15:
+                peaks += peak_differences(shuffled, activity)["p"].tolist()
+        for p in (*found.values(), peaks):
+            assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.10
+
+    def test_planted_relations_are_found(self):
+        posts, activity = _synthetic(4000, seed=5)
+        assert (emotion_engagement_table(posts)["p_holm"] < 0.05).all()
+        assert (lifts(posts, draws=200)["low"] > 0).all()
+        table = time_to_peak(posts, activity)
+        np.testing.assert_allclose(table["hours"], table["published"], rtol=0.15)
+        assert (table["low"] < table["hours"]).all()
+        assert (table["left_out"] == table["too_few_points"] + table["too_few_events"]).all()

@@ -160,6 +160,16 @@ def mean_rate_lifts(valence: ArrayLike, arousal: ArrayLike, rates: Floats) -> di
     rates
         (n, 5) of :func:`engagement_rates`.
     """
+    return {
+        name: _mean_ratio(rates[:, METRICS.index(metric)], above, below) - 1
+        for name, (metric, above, below) in lift_halves(valence, arousal).items()
+    }
+
+
+def lift_halves(
+    valence: ArrayLike, arousal: ArrayLike
+) -> dict[str, tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
+    """For each lift the metric, and which posts are in the half above and in the one below."""
     v = np.asarray(valence, dtype=np.float64)
     a = np.asarray(arousal, dtype=np.float64)
     halves = (
@@ -167,10 +177,7 @@ def mean_rate_lifts(valence: ArrayLike, arousal: ArrayLike, rates: Floats) -> di
         ("likes", v > 0, v < 0),
         ("comments", v < 0, v > 0),
     )
-    return {
-        name: _mean_ratio(rates[:, METRICS.index(metric)], above, below) - 1
-        for name, (metric, above, below) in zip(PUBLISHED_LIFTS, halves, strict=True)
-    }
+    return dict(zip(PUBLISHED_LIFTS, halves, strict=True))
 
 
 def emotion_quadrant(valence: ArrayLike, arousal: ArrayLike) -> NDArray[np.int64]:
