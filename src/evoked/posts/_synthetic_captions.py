@@ -376,9 +376,13 @@ def choose_hashtags(rng: random.Random, category: str, mood: Mood, count: int) -
         (0.25, _MOOD_TAGS[_quadrant(mood)]),
         (0.15, _COMMON_TAGS),
     ]
-    # The smallest of weighted exponentials: sampling without replacement.
-    keyed = [(rng.expovariate(weight / len(tags)), tag) for weight, tags in pools for tag in tags]
-    return [tag for _, tag in nsmallest(count, keyed)]
+    return _draw(rng, [(weight / len(tags), tag) for weight, tags in pools for tag in tags], count)
+
+
+def _draw(rng: random.Random, rates: list[tuple[float, str]], count: int) -> list[str]:
+    """``count`` different words by weight: the earliest of exponential arrivals at these rates."""
+    arrivals = [(rng.expovariate(rate), word) for rate, word in rates]
+    return [word for _, word in nsmallest(count, arrivals)]
 
 
 def _quadrant(mood: Mood) -> tuple[bool, bool]:
@@ -416,16 +420,11 @@ class _Palette:
             for word, v, a in words
         ]
 
-    def pick(self, rates: list[tuple[float, str]], count: int) -> list[str]:
-        """``count`` different words: the earliest of exponential arrivals at these rates."""
-        arrivals = [(self.rng.expovariate(rate), word) for rate, word in rates]
-        return [word for _, word in nsmallest(count, arrivals)]
-
     def sentence(self, template: str, motif: str) -> str:
         """Fill a template and close it as the mood asks."""
-        adjectives = self.pick(self.adjectives, 2) if "{adjective" in template else ("", "")
-        nouns = self.pick(self.nouns, 2) if "{noun" in template else ("", "")
-        action = self.pick(self.actions, 1)[0] if "{action" in template else ""
+        adjectives = _draw(self.rng, self.adjectives, 2) if "{adjective" in template else ("", "")
+        nouns = _draw(self.rng, self.nouns, 2) if "{noun" in template else ("", "")
+        action = _draw(self.rng, self.actions, 1)[0] if "{action" in template else ""
         sentence = template.format(
             motif=motif,
             adjective=adjectives[0],
