@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +35,12 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class ImageNetwork(nn.Module):
+class ImageNetwork(nn.Module, ABC):
     """A network that gives a map: pixels (n, 3, size, size) to (n, positions, channels)."""
 
+    @abstractmethod
     def features(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Map (n, positions, channels) and vector (n, size)."""
-        raise NotImplementedError
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.features(pixels)[0]
