@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import SettingsError
+from evoked.evaluation.bootstrap import Interval, bootstrap_draws, interval_bounds
 
 Level = Literal["nominal", "ordinal", "interval"]
 
@@ -56,15 +57,56 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "interval") -> float:
     raise SettingsError(f"no level is called {level!r}; there are nominal, ordinal and interval.")
 
 
+def krippendorff_interval(
+    ratings: ArrayLike, draws: int = 1000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Krippendorff's alpha of the interval level, with a percentile bootstrap over units.
+
+    Parameters
+    ----------
+    ratings
+        (units, raters), as in :func:`krippendorff_alpha`.
+    draws, level, seed
+        Resamples, coverage and seed.
+
+    Returns
+    -------
+    Interval
+        ``n`` counts the units with at least two ratings; NaN where alpha is undefined.
+    """
+    values = np.asarray(ratings, dtype=np.float64)
+    values = values[np.isfinite(values).sum(axis=1) >= 2]
+    if not len(values):
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    sums = _unit_sums(values)
+    resampled = bootstrap_draws(
+        lambda weights: _alphas(weights @ sums), len(values), n=draws, seed=seed
+    )
+    low, high = interval_bounds(resampled, level)
+    return Interval(_alpha_of_differences(values), float(low), float(high), len(values))
+
+
 def _alpha_of_differences(values: NDArray[np.float64]) -> float:
-    """With squared differences, whose sums over pairs follow from sums and sums of squares."""
+    return float(_alphas(_unit_sums(values).sum(axis=0)[None])[0])
+
+
+def _unit_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Per unit the number, sum and sum of squares of its ratings, and the mean squared difference
+    within it; with squared differences, sums over pairs follow from these. (units, 4)"""
     values = values - np.nanmean(values)
     number = np.isfinite(values).sum(axis=1)
-    pairs = number * np.nansum(values**2, axis=1) - np.nansum(values, axis=1) ** 2
-    total = number.sum()
-    observed = (pairs / (number - 1)).sum() / total
-    expected = (total * np.nansum(values**2) - np.nansum(values) ** 2) / (total * (total - 1))
-    return float(1 - observed / expected) if expected > 1e-12 else float("nan")
+    total, squares = np.nansum(values, axis=1), np.nansum(values**2, axis=1)
+    within = (number * squares - total**2) / (number - 1)
+    return np.column_stack([number, total, squares, within])
+
+
+def _alphas(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Alpha from sums over units, (draws, 4) to (draws,)."""
+    number, total, squares, within = sums.T
+    observed = within / number
+    expected = (number * squares - total**2) / (number * (number - 1))
+    defined = expected > 1e-12
+    return np.where(defined, 1 - observed / np.where(defined, expected, 1), np.nan)
 
 
 def _alpha_of_categories(values: NDArray[np.float64]) -> float:
