@@ -28,8 +28,9 @@ from torch.utils.data import DataLoader, Dataset
 from evoked.features.table import Batch, Column, FeatureTable, RaggedColumn
 from evoked.models.abmf import ABMF, ABMFSettings
 from evoked.targets import TARGETS, TargetTable
-from evoked.training import TrainingSettings, fit_network
+from evoked.training import TrainingSettings
 from evoked.training.batches import EpochBatches, loader
+from evoked.training.loop import fit_network
 
 BATCH_SIZE = 32
 

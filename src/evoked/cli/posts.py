@@ -26,6 +26,8 @@ from evoked.cli.printing import (
     write_table,
 )
 from evoked.errors import SettingsError
+from evoked.features.catalog import FeatureSettings
+from evoked.training import TrainingSettings
 
 if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 # Examples of what an import skipped or put right; --json tells all that are kept.
 _EXAMPLES = 10
+_TRAINING, _FEATURES = TrainingSettings(), FeatureSettings()
 
 
 class ImportFormat(StrEnum):
@@ -134,18 +137,26 @@ def train(
     split: Annotated[
         SplitKind | None, typer.Option(help="How to hold posts out; chosen if left out.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the weights and the batches.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 40,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without gain.")] = 10,
-    batch_size: Annotated[int, typer.Option(min=2)] = 32,
-    learning_rate: Annotated[float, typer.Option(min=0)] = 2e-3,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Annotated[
+        int, typer.Option(help="Of the split, the weights and the batches.")
+    ] = _TRAINING.seed,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = _TRAINING.max_epochs,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without gain.")] = _TRAINING.patience,
+    batch_size: Annotated[int, typer.Option(min=2)] = _TRAINING.batch_size,
+    learning_rate: Annotated[float, typer.Option(min=0)] = _TRAINING.learning_rate,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = _TRAINING.device,
     image_encoder: Annotated[
         str, typer.Option(help="builtin, timm:…, torchvision:… or transformers:…")
-    ] = "builtin",
-    text_encoder: Annotated[str, typer.Option(help="builtin or transformers:…")] = "builtin",
-    object_encoder: Annotated[str, typer.Option(help="builtin or torchvision:…")] = "builtin",
-    views: Annotated[int, typer.Option(min=1, help="Augmented views per picture.")] = 1,
+    ] = _FEATURES.image_encoder,
+    text_encoder: Annotated[
+        str, typer.Option(help="builtin or transformers:…")
+    ] = _FEATURES.text_encoder,
+    object_encoder: Annotated[
+        str, typer.Option(help="builtin or torchvision:…")
+    ] = _FEATURES.object_encoder,
+    views: Annotated[
+        int, typer.Option(min=1, help="Augmented views per picture.")
+    ] = _FEATURES.views,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of a model's setting; repeatable."),
@@ -158,9 +169,7 @@ def train(
     """Train a model; start the same command again to resume it."""
     import evoked.run
     from evoked.features.cache import FeatureCache
-    from evoked.features.catalog import FeatureSettings
     from evoked.posts.dataset import PostDataset
-    from evoked.training.loop import TrainingSettings
 
     training = validated(
         TrainingSettings,
@@ -379,7 +388,6 @@ def demo(
     from evoked.posts.drafts import Draft
     from evoked.posts.synthetic import synthesise
     from evoked.report import write_report
-    from evoked.training.loop import TrainingSettings
 
     with progress_bar("Drawing") as progress:
         dataset = synthesise(dest / "posts", n=n, seed=0, progress=progress)

@@ -1,5 +1,5 @@
-"""The one training loop."""
+"""How a network is trained: the one loop is in :mod:`evoked.training.loop`."""
 
-from evoked.training.loop import TrainingSettings, fit_network, predict_network
+from evoked.training.settings import TrainingSettings
 
-__all__ = ["TrainingSettings", "fit_network", "predict_network"]
+__all__ = ["TrainingSettings"]

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import lightning
 import numpy as np
@@ -17,7 +17,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,38 +25,13 @@ from evoked.features.table import Batch, FeatureTable
 from evoked.files import atomic_path
 from evoked.targets import TargetTable
 from evoked.training.batches import EpochBatches, loader
+from evoked.training.settings import TrainingSettings
 
 LAST_CHECKPOINT = "last.ckpt"
 BEST_WEIGHTS = "best.safetensors"
 LOG = "log.csv"
 
 EpochRecord = dict[str, float]
-
-
-class TrainingSettings(BaseModel):
-    """How a network is trained; the defaults are for heads on frozen encoders."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_epochs: int = Field(40, ge=1, description="epochs at most")
-    batch_size: int = Field(32, ge=2, description="posts per step")
-    learning_rate: float = Field(
-        2e-3, gt=0, description="Adam's rate for what is trained from scratch (paper: 3e-5)"
-    )
-    weight_decay: float = Field(1e-4, ge=0, description="Adam's weight decay")
-    schedule: Literal["constant", "cosine"] = Field(
-        "cosine", description="of the learning rate, after the warm-up"
-    )
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps that warm up")
-    patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
-    accumulate: int = Field(1, ge=1, description="batches whose gradients are added up")
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    precision: Literal["auto", "32", "bf16"] = Field(
-        "auto", description="bf16 on a GPU that has it, else 32 bits"
-    )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int = Field(0, ge=0, description="processes that load batches")
-    seed: int = 0
 
 
 class Trainable(Protocol):
