@@ -70,6 +70,16 @@ def random_examples(n: int, seed: int = 0, *, signal: bool = True) -> Examples:
                 generator.normal(size=(n, 300)).astype(np.float32), generator.random(n) > 0.5
             ),
             "metadata": Column.dense(generator.normal(size=(n, METADATA_WIDTH)).astype(np.float32)),
+            "image.vector": Column.dense(regions.mean(axis=1), has_image),
+            "caption.vector": Column.dense(
+                generator.normal(size=(n, TOKEN_CHANNELS)).astype(np.float16), has_caption
+            ),
+            "affect.text": Column.dense(
+                generator.normal(size=(n, 3)).astype(np.float32), has_caption
+            ),
+            "affect.face": Column.dense(
+                generator.normal(size=(n, 4)).astype(np.float32), has_image
+            ),
         }
     )
     return Examples(posts, features, Targets.fit(posts).transform(posts))

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class LowRankBilinear(nn.Module):
     """Low-rank bilinear pooling, Pᵀ(tanh(Uᵀx) ∘ tanh(Vᵀy)).
 
-    The full bilinear form has a matrix per output; this one is of rank ``rank``. Source: Kim et
-    al., "Hadamard Product for Low-rank Bilinear Pooling", ICLR 2017, Eq. 5 with the tanh of its
-    Section 3.2.
+    The full bilinear form has a matrix per output; here all of them are of rank ``rank`` and
+    share their factors. Source: Kim et al., "Hadamard Product for Low-rank Bilinear Pooling", ICLR
+    2017, in its non-linear form.
 
     Parameters
     ----------

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from evoked.errors import DataError, SettingsError
+from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json
 from evoked.models.abmf import ABMF
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings, NeuralModel
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
+from evoked.models.fusion import BilinearPooling, EarlyFusion, LateFusion
+from evoked.models.gradient_boosting import GradientBoosting
+from evoked.models.mmbt import MMBT
+from evoked.models.unimodal import TextBERT, VisualCNN
 
 MODELS: dict[str, type[Model]] = {
-    model.name: model for model in (ABMF, MeanOfTraining, AuthorMean, CategoryMean)
+    model.name: model
+    for model in (
+        ABMF,
+        VisualCNN,
+        TextBERT,
+        EarlyFusion,
+        LateFusion,
+        BilinearPooling,
+        MMBT,
+        GradientBoosting,
+        MeanOfTraining,
+        AuthorMean,
+        CategoryMean,
+    )
 }
 
 # Shown beside every model, fitted on the same posts.
@@ -24,6 +45,7 @@ __all__ = [
     "Model",
     "ModelSettings",
     "NeuralModel",
+    "build_model",
     "load_model",
     "model_class",
 ]
@@ -40,6 +62,38 @@ def model_class(name: str) -> type[Model]:
     if name not in MODELS:
         raise SettingsError(f"no model is called {name!r}; there are {', '.join(MODELS)}.")
     return MODELS[name]
+
+
+def build_model(
+    name: str, settings: dict[str, Any] | None = None, features: FeatureSettings | None = None
+) -> Model:
+    """An unfitted model.
+
+    Parameters
+    ----------
+    name
+        As ``evoked models`` prints it.
+    settings
+        By name; the others keep their defaults.
+    features
+        Encoders that compute what it reads.
+
+    Raises
+    ------
+    SettingsError
+        An unknown model or setting, or a value that a setting does not take.
+    """
+    kind = model_class(name)
+    try:
+        checked = kind.Settings.model_validate(settings or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise SettingsError(
+            f"{name}: {where}: {first['msg']}; its settings are "
+            f"{', '.join(kind.Settings.model_fields) or 'none'}."
+        ) from error
+    return kind(checked, features)
 
 
 def load_model(folder: Path | str) -> Model:

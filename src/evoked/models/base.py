@@ -100,6 +100,8 @@ class Model(ABC):
         self.feature_settings = feature_settings or FeatureSettings()
         # Targets that the training posts told; only these are predicted.
         self.known_targets: list[str] = []
+        # Of the features that the model was trained on.
+        self.widths: dict[str, int] = {}
 
     @property
     def features(self) -> list[str]:
@@ -166,6 +168,25 @@ class Model(ABC):
     def load(cls, folder: Path) -> Self:
         """Inverse of :meth:`save`; runs nothing that the folder holds."""
 
+    def check_features(self, features: FeatureTable) -> None:
+        """Raise if ``features`` are not those that the model was trained on.
+
+        Raises
+        ------
+        SettingsError
+            The model has not been fitted, or a feature is absent, or of another width.
+        """
+        if not self.known_targets:
+            raise SettingsError(f"this {self.name} has not been fitted yet: call fit() or load().")
+        for name, width in self.widths.items():
+            found = features.widths.get(name)
+            if found != width:
+                raise SettingsError(
+                    f"{self.name} was trained on {name} of width {width}, not "
+                    f"{'absent' if found is None else found}; use the encoders it was trained with "
+                    f"({self.feature_settings!r})."
+                )
+
     def _learn_targets(self, train: Examples) -> NDArray[np.float32]:
         if train.targets is None or not len(train):
             raise DataError(f"{self.name} needs at least one training post with targets.")
@@ -222,7 +243,6 @@ class NeuralModel(Model):
         feature_settings: FeatureSettings | None = None,
     ) -> None:
         super().__init__(settings, feature_settings)
-        self.widths: dict[str, int] = {}
         self.network: Any = None
 
     @abstractmethod
@@ -268,25 +288,6 @@ class NeuralModel(Model):
         if not len(examples):
             return self._as_table(np.zeros((0, len(TARGETS)), dtype=np.float32))
         return self._as_table(predict_network(self.network, examples.features))
-
-    def check_features(self, features: FeatureTable) -> None:
-        """Raise if ``features`` are not those that the model was trained on.
-
-        Raises
-        ------
-        SettingsError
-            A feature is absent, or of another width.
-        """
-        if self.network is None:
-            raise SettingsError(f"this {self.name} has not been fitted yet: call fit() or load().")
-        for name, width in self.widths.items():
-            found = features.widths.get(name)
-            if found != width:
-                raise SettingsError(
-                    f"{self.name} was trained on {name} of width {width}, not "
-                    f"{'absent' if found is None else found}; use the encoders it was trained with "
-                    f"({self.feature_settings!r})."
-                )
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -120,12 +120,33 @@ class TransformersTextEncoder(TextEncoder):
 
 
 class _TokenStates(nn.Module):
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         states: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return states
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """The words' own vectors, (n, longest, token_channels), before any layer reads them."""
+        embeddings: torch.Tensor = self.model.get_input_embeddings()(ids)
+        return embeddings
+
+    def read(
+        self, embeddings: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
+    ) -> torch.Tensor:
+        """Token vectors of embeddings (n, length, token_channels) that may stand for anything.
+
+        ``positions`` int64 (length,), from 0; those beyond the network's last count as its last.
+        """
+        config = self.model.config
+        # RoBERTa and its kin count from behind the number of the padding.
+        first = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+        numbers = (positions + first).clamp(max=config.max_position_embeddings - 1)
+        states: torch.Tensor = self.model(
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=numbers[None]
+        ).last_hidden_state
         return states
 
 

@@ -1,0 +1,268 @@
+"""What the models that look into a post share: settings, inputs, heads, fine-tuning.
+
+The paper's baselines (Lu and Li 2025, Table 6) are named there and not described. Ours differ from
+ABMF in how they fuse and in nothing else: they read the same features, put placeholders in place
+of the same gaps, and end in the same heads and the same loss. The two unimodal models read image or
+caption "solely" (Section 4.2). Those that fuse have ABMF's setting ``modalities``: by default they
+see all that ABMF sees, objects, hashtags and metadata included, so that a difference between them
+is one of fusion.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from evoked.features.catalog import FeatureSettings
+from evoked.features.table import Batch
+from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
+from evoked.layers.tokens import (
+    CaptionTokens,
+    ImageTokens,
+    NormalisedPixels,
+    VectorInput,
+    mean_pool,
+    metadata_encoder,
+    project,
+)
+from evoked.models.base import ModelSettings, NeuralModel
+
+Modality = Literal["image", "objects", "caption", "hashtags", "metadata"]
+MODALITIES: tuple[Modality, ...] = ("image", "objects", "caption", "hashtags", "metadata")
+
+_FROZEN = {
+    "image": "image.map",
+    "objects": "image.objects",
+    "caption": "caption.tokens",
+    "hashtags": "hashtags.vector",
+    "metadata": "metadata",
+}
+_TRAINED = _FROZEN | {"image": "image.pixels", "caption": "caption.ids"}
+
+
+class ContentSettings(ModelSettings):
+    """Settings that all of these models have. The defaults suit heads on frozen encoders."""
+
+    width: int = Field(64, ge=8, description="channels of the modalities' vectors")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    finetune: bool = Field(False, description="train the encoders of image and caption as well")
+    modality_dropout: float = Field(
+        0.05, ge=0, lt=1, description="chance that a modality is hidden in training"
+    )
+    emotion_weight: float = Field(1.0, ge=0, description="of the emotion losses")
+    engagement_weight: float = Field(1.0, ge=0, description="of the engagement losses")
+    estimated_weight: float = Field(
+        0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
+    )
+    # ABMF, Table 4; used when the encoders are fine-tuned.
+    image_learning_rate: float = Field(5e-5, gt=0)
+    caption_learning_rate: float = Field(2e-5, gt=0)
+
+
+class FusionSettings(ContentSettings):
+    """Settings of models that fuse modalities."""
+
+    modalities: tuple[Modality, ...] = Field(
+        MODALITIES, description="what the network looks at; the others are left out altogether"
+    )
+
+    @field_validator("modalities")
+    @classmethod
+    def _enough_to_look_at(cls, modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
+        if not {"image", "caption"} & set(modalities):
+            raise ValueError("needs at least one of 'image' and 'caption'")
+        if "objects" in modalities and "image" not in modalities:
+            raise ValueError("'objects' stand beside the image's positions and need 'image'")
+        return modalities
+
+
+class BimodalSettings(FusionSettings):
+    """Settings of models that can't do without image or caption."""
+
+    @field_validator("modalities")
+    @classmethod
+    def _both(cls, modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
+        if not {"image", "caption"} <= set(modalities):
+            raise ValueError("needs both 'image' and 'caption'")
+        return modalities
+
+
+class ContentModel(NeuralModel):
+    """A model of image, caption and what surrounds them; a subclass names its network."""
+
+    Settings = FusionSettings
+    Network: ClassVar[type[ContentNetwork]]
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the network looks at."""
+        chosen: tuple[Modality, ...] = self.settings.modalities
+        return chosen
+
+    @property
+    def features(self) -> list[str]:
+        names = _TRAINED if self.settings.finetune else _FROZEN
+        return [names[modality] for modality in self.modalities]
+
+    @property
+    def estimated_weight(self) -> float:
+        return float(self.settings.estimated_weight)
+
+    def build(self, widths: dict[str, int]) -> nn.Module:
+        encoders = (
+            trainable_encoders(self.modalities, self.feature_settings)
+            if self.settings.finetune
+            else TrainableEncoders()
+        )
+        return self.Network(self.settings, self.modalities, widths | encoders.widths, encoders)
+
+
+class TrainableEncoders:
+    """Encoders of image and caption that become part of a network.
+
+    Attributes
+    ----------
+    image
+        uint8 pixels to a map, or None.
+    caption
+        Token ids and mask to token vectors, or None.
+    widths
+        Their channels under the names of the frozen features that they replace.
+    """
+
+    def __init__(self) -> None:
+        self.image: nn.Module | None = None
+        self.caption: nn.Module | None = None
+        self.widths: dict[str, int] = {}
+
+
+def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -> TrainableEncoders:
+    """Copies of the encoders that ``settings`` names, for those of image and caption in
+    ``modalities``.
+
+    Raises
+    ------
+    SettingsError
+        An encoder that can't be had, or that has no weights to train.
+    """
+    # Imports the libraries of the networks, which takes seconds.
+    from evoked.features.encoders.registry import image_encoder, text_encoder
+
+    encoders = TrainableEncoders()
+    if "image" in modalities:
+        image = image_encoder(settings.image_encoder)
+        encoders.image = nn.Sequential(NormalisedPixels(image), image.network())
+        encoders.widths["image.map"] = image.map_channels
+    if "caption" in modalities:
+        text = text_encoder(settings.text_encoder, settings.max_tokens)
+        encoders.caption = text.network()
+        encoders.widths["caption.tokens"] = text.token_channels
+    return encoders
+
+
+class ContentNetwork(nn.Module):
+    """Inputs and loss of a network that reads posts; subclasses fuse.
+
+    Parameters
+    ----------
+    settings
+        See :class:`ContentSettings`.
+    modalities
+        What to look at.
+    widths
+        Channels of the features by catalog name.
+    encoders
+        Encoders to train along.
+
+    Attributes
+    ----------
+    inputs
+        Of image (objects beside it), caption, hashtags and metadata, those that are looked at.
+    """
+
+    def __init__(
+        self,
+        settings: Any,
+        modalities: Collection[Modality],
+        widths: Mapping[str, int],
+        encoders: TrainableEncoders,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        width, hiding = settings.width, settings.modality_dropout
+        self.inputs = nn.ModuleDict()
+        if "image" in modalities:
+            self.inputs["image"] = ImageTokens(widths, width, hiding, encoders.image)
+        if "caption" in modalities:
+            self.inputs["caption"] = CaptionTokens(widths, width, hiding, encoders.caption)
+        if "hashtags" in modalities:
+            tags = project(widths["hashtags.vector"], width)
+            self.inputs["hashtags"] = VectorInput(
+                "hashtags.vector", "hashtags", tags, width, hiding
+            )
+        if "metadata" in modalities:
+            facts = metadata_encoder(widths["metadata"], width, settings.dropout)
+            self.inputs["metadata"] = VectorInput("metadata", "metadata", facts, width, hiding)
+        self.criterion = EmotionEngagementLoss(settings.emotion_weight, settings.engagement_weight)
+
+    @abstractmethod
+    def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
+        """Predict all targets.
+
+        Parameters
+        ----------
+        batch
+            Features as :meth:`evoked.features.table.FeatureTable.take` gives them.
+        hidden
+            Modalities (image, caption, hashtags, metadata) to put a placeholder in place of.
+
+        Returns
+        -------
+        Tensor
+            (b, 6) in the order of :data:`evoked.targets.TARGETS`.
+        """
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """ABMF's Table 4 for encoders that are trained along, ``learning_rate`` for the rest."""
+        rates = {
+            "image": self.settings.image_learning_rate,
+            "caption": self.settings.caption_learning_rate,
+        }
+        trained = [
+            (self.inputs[name].network, rate) for name, rate in rates.items() if name in self.inputs
+        ]
+        return grouped_parameters(self, trained, learning_rate)
+
+    def pooled(self, batch: Batch, hidden: Collection[str]) -> dict[str, Tensor]:
+        """One vector (b, width) per modality that the network reads."""
+        read = {name: each(batch, hidden) for name, each in self.inputs.items()}
+        # Tokens come with their mask.
+        return {
+            name: mean_pool(*values) if isinstance(values, tuple) else values
+            for name, values in read.items()
+        }
+
+    def heads(self, inputs: int) -> nn.Module:
+        """A norm and the heads, for a fused vector of this length."""
+        width, dropout = 2 * self.settings.width, self.settings.dropout
+        return nn.Sequential(nn.LayerNorm(inputs), EmotionEngagementHeads(inputs, width, dropout))
+
+
+def grouped_parameters(
+    network: nn.Module,
+    modules: Collection[tuple[nn.Module | None, float]],
+    learning_rate: float,
+) -> list[dict[str, Any]]:
+    """Parameters of some modules at rates of their own, the others at ``learning_rate``."""
+    groups: list[dict[str, Any]] = [
+        {"params": list(module.parameters()), "lr": rate}
+        for module, rate in modules
+        if module is not None
+    ]
+    named = {id(parameter) for group in groups for parameter in group["params"]}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in named]
+    return [*groups, {"params": rest, "lr": learning_rate}]
