@@ -1,0 +1,80 @@
+"""ABMF's Table 2 for any posts: how many, how long, how many tags, how much engagement."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from evoked.posts._synthetic_population import CATEGORIES
+from evoked.posts.emotion_engagement import METRICS, engagement_rates
+from evoked.posts.schema import ENGAGEMENT
+
+_TAG = re.compile(r"#\w+")
+
+
+def category_table(posts: pd.DataFrame) -> pd.DataFrame:
+    """Statistics of every category (Table 2).
+
+    Parameters
+    ----------
+    posts
+        Posts with the columns of :data:`evoked.posts.schema.POSTS`.
+
+    Returns
+    -------
+    DataFrame
+        A row per category, the largest first, and one for all posts: ``category``, ``posts``,
+        ``share`` (of all posts), ``caption_words`` (mean over the captions, hashtags not counted),
+        ``hashtags`` (mean), ``rate_low``, ``rate_median``, ``rate_high`` (10th, 50th and 90th
+        percentile of all engagement per follower, per cent), ``rated`` (posts with an engagement
+        rate), ``valence`` and ``arousal`` (means); with ``published_`` before it what the paper
+        has for a category of this name, whose range of rates is taken for these percentiles.
+        Posts without a category are in the row "none".
+    """
+    category = posts["category"].fillna("none")
+    table = _describe(posts).groupby(category.to_numpy())
+    rows = [
+        _summary(str(name), part, len(posts))
+        for name, part in sorted(table, key=lambda item: -len(item[1]))
+    ]
+    rows.append(_summary("all", _describe(posts), len(posts)))
+    return pd.DataFrame(rows)
+
+
+def _describe(posts: pd.DataFrame) -> pd.DataFrame:
+    captions = posts["caption"].fillna("").str.replace(_TAG, " ", regex=True)
+    words = captions.str.split().str.len().astype(float)
+    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
+    followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return pd.DataFrame(
+        {
+            "words": words.where(words > 0).to_numpy(),
+            "hashtags": posts["hashtags"].str.len().to_numpy(dtype=float, na_value=np.nan),
+            "rate": 100 * engagement_rates(counts, followers)[:, METRICS.index("overall")],
+            "valence": posts["valence"].to_numpy(dtype=float, na_value=np.nan),
+            "arousal": posts["arousal"].to_numpy(dtype=float, na_value=np.nan),
+        }
+    )
+
+
+def _summary(name: str, part: pd.DataFrame, total: int) -> dict[str, object]:
+    known = CATEGORIES.get(name.casefold())
+    low, median, high = part["rate"].quantile([0.1, 0.5, 0.9])
+    return {
+        "category": name,
+        "posts": len(part),
+        "share": len(part) / max(total, 1),
+        "caption_words": part["words"].mean(),
+        "hashtags": part["hashtags"].mean(),
+        **{"rate_low": low, "rate_median": median, "rate_high": high},
+        "rated": int(part["rate"].notna().sum()),
+        "valence": part["valence"].mean(),
+        "arousal": part["arousal"].mean(),
+        "published_posts": known.posts if known else np.nan,
+        "published_caption_words": known.caption_words if known else np.nan,
+        "published_hashtags": known.hashtags if known else np.nan,
+        "published_rate_low": known.rate_range[0] if known else np.nan,
+        "published_rate_high": known.rate_range[1] if known else np.nan,
+    }

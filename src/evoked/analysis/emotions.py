@@ -1,0 +1,80 @@
+"""The emotions that an analysis goes by: rated ones, and estimates where nobody rated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.analysis.annotations import Aggregation, aggregate_ratings
+from evoked.features.affect import text_reader
+from evoked.posts.dataset import PostDataset
+from evoked.targets import EMOTION_TARGETS
+
+
+@dataclass(frozen=True)
+class PostsWithEmotion:
+    """Posts whose valence and arousal are known as far as they can be.
+
+    Attributes
+    ----------
+    posts
+        The posts, estimates filled in.
+    estimated
+        (posts,): where valence or arousal is an emotion reader's estimate.
+    """
+
+    posts: pd.DataFrame
+    estimated: NDArray[np.bool_]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(posts,): where both valence and arousal are there, rated or estimated."""
+        return self.posts[list(EMOTION_TARGETS)].notna().all(axis=1).to_numpy()
+
+    @property
+    def note(self) -> str | None:
+        """What has to be said wherever these emotions are shown; None when people rated all."""
+        n = int(self.estimated.sum())
+        if not n:
+            return None
+        return f"valence and arousal of {n} of {int(self.known.sum())} posts are estimated"
+
+
+def posts_with_emotion(
+    dataset: PostDataset, ratings: Aggregation | None = None, estimate: bool = True
+) -> PostsWithEmotion:
+    """The posts of a dataset with the emotions to analyse.
+
+    Parameters
+    ----------
+    dataset
+        Posts.
+    ratings
+        Take valence and arousal anew from the annotations, by mean or weighted by reliability
+        (:func:`evoked.analysis.annotations.aggregate_ratings`); by default the posts' own.
+    estimate
+        Let the text emotion reader estimate what nobody rated, from the caption.
+
+    Raises
+    ------
+    DataError
+        ``ratings`` was given but there are no annotations.
+    """
+    posts = dataset.posts.copy()
+    if ratings is not None:
+        anew = aggregate_ratings(dataset, ratings)
+        for name in set(EMOTION_TARGETS) & set(anew):
+            posts[name] = anew[name].to_numpy()
+    own = posts[list(EMOTION_TARGETS)].to_numpy(dtype=np.float64, na_value=np.nan)
+    has_caption = posts["caption"].fillna("").str.strip().ne("").to_numpy()
+    wanted = np.isnan(own).any(axis=1) & has_caption
+    if not estimate or not wanted.any():
+        return PostsWithEmotion(posts, np.zeros(len(posts), dtype=bool))
+    filled = own.copy()
+    read = text_reader().predict(posts.loc[wanted, "caption"].tolist())
+    filled[wanted] = np.where(np.isnan(own[wanted]), read[:, : len(EMOTION_TARGETS)], own[wanted])
+    posts[list(EMOTION_TARGETS)] = filled
+    return PostsWithEmotion(posts, (np.isnan(own) & np.isfinite(filled)).any(axis=1))

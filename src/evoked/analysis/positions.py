@@ -1,0 +1,298 @@
+"""Where on the plane of valence and arousal posts of a category get most of a kind of engagement.
+
+The surface is a kernel regression (Nadaraya and Watson) of log rates, so it takes any shape that
+the posts show; only places with enough posts near them are considered. The best of many places is
+better than it should be by chance alone, so its gain is corrected for that, and whether there is a
+best place at all is tested against posts whose emotions were shuffled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from evoked.evaluation.bootstrap import bootstrap_draws
+from evoked.evaluation.corrections import holm
+from evoked.posts.emotion_engagement import AROUSAL_MIDPOINT, METRICS, log_rates
+from evoked.posts.schema import ENGAGEMENT, SCALES
+
+Floats = NDArray[np.float64]
+
+FEWEST_POSTS = 50
+"""Of a category; with fewer no position is looked for."""
+
+ALL = "all categories"
+
+_STEP = 0.5
+# Posts that a place needs near it, each counted by the kernel's height.
+_LEAST_SUPPORT = 5.0
+_BANDWIDTHS = (0.5, 1.5)
+# A place is ranked by the lower end of a one-sided 95 % interval.
+_NORMAL_95 = 1.645
+# How sure a direction has to be to be named.
+_DIRECTION_LEVEL = 0.9
+# More posts than this are sampled: the surface is smooth, and the tests cost time.
+_MOST_POSTS = 10_000
+_SIGNIFICANT = 0.05
+# With more, 2000 permutations could no longer pass the correction.
+_MOST_CATEGORIES = 15
+_CHUNK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A smooth surface over the plane of emotions.
+
+    Attributes
+    ----------
+    valence, arousal
+        The grid's axes, (v,) and (a,).
+    values
+        (v, a): mean of what was smoothed; NaN where too few posts are near.
+    support
+        (v, a): posts near each place, each counted by the kernel's height.
+    bandwidth
+        Standard deviation of the kernel, in points.
+    n
+        Posts.
+    """
+
+    valence: Floats
+    arousal: Floats
+    values: Floats
+    support: Floats
+    bandwidth: float
+    n: int
+
+
+def plane(step: float = _STEP) -> tuple[Floats, Floats]:
+    """Axes of a grid over valence [-4, 4] and arousal [0, 8]."""
+    valence, arousal = (
+        np.arange(low, high + step / 2, step)
+        for low, high in (SCALES["valence"], SCALES["arousal"])
+    )
+    return valence, arousal
+
+
+def smooth(
+    valence: ArrayLike, arousal: ArrayLike, values: ArrayLike, step: float = 0.25
+) -> Surface:
+    """Smooth values of posts over the plane; posts where any is unknown are left out.
+
+    Parameters
+    ----------
+    valence, arousal, values
+        (n,).
+    step
+        Of the grid, in points.
+    """
+    points = np.column_stack([valence, arousal]).astype(np.float64)
+    y = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(points).all(axis=1) & np.isfinite(y)
+    axes = plane(step)
+    shape = (len(axes[0]), len(axes[1]))
+    bandwidth = _bandwidth(points[known])
+    total, support = np.zeros(shape), np.zeros(shape)
+    chunk = max(1, _CHUNK // (shape[0] * shape[1]))
+    for start in range(0, int(known.sum()), chunk):
+        rows = slice(start, start + chunk)
+        near = [
+            np.exp(-0.5 * ((axis[:, None] - column) / bandwidth) ** 2)
+            for axis, column in zip(axes, points[known][rows].T, strict=True)
+        ]
+        total += (near[0] * y[known][rows]) @ near[1].T
+        support += near[0] @ near[1].T
+    enough = support >= _LEAST_SUPPORT
+    surface = np.where(enough, total / np.where(enough, support, 1), np.nan)
+    return Surface(*axes, surface, support, bandwidth, int(known.sum()))
+
+
+def best_positions(
+    posts: pd.DataFrame,
+    level: float = 0.95,
+    draws: int = 300,
+    permutations: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The best position per category and kind of engagement.
+
+    Parameters
+    ----------
+    posts
+        Posts with the columns of :data:`evoked.posts.schema.POSTS`.
+    level
+        Of the interval of the gain.
+    draws
+        Resamples of authors with all their posts (of posts where no author is known).
+    permutations
+        Of the test, within the category.
+    seed
+        Of both, and of the sample of 10,000 posts that is taken where there are more.
+
+    Returns
+    -------
+    DataFrame
+        Per category (the 15 largest, and all together with rates relative to the category) and
+        metric of :data:`evoked.posts.emotion_engagement.METRICS`: ``category``, ``metric``, ``valence``,
+        ``arousal`` (the best position) with ``valence_low`` … ``arousal_high`` (90 % of the
+        resamples), ``gain`` (rate there over the category's typical rate, less one; corrected for
+        the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (permutation test of
+        whether any position is better than typical), ``p_holm`` (over all rows), ``clear``
+        (p_holm below 0.05, a gain surely above 0 and at least one direction sure), ``direction``
+        ("calm and positive"; empty if not clear) and ``advice``, a sentence.
+    """
+    points = posts[["valence", "arousal"]].to_numpy(dtype=np.float64, na_value=np.nan)
+    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
+    followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
+    rates = log_rates(counts, followers, posts["category"])
+    authors = posts["author_id"] if "author_id" in posts else pd.Series(np.nan, posts.index)
+    authors = authors.where(authors.notna(), "post " + posts["post_id"].astype(str)).to_numpy()
+    rows: list[dict[str, Any]] = []
+    for name, members in _groups(posts["category"]).items():
+        for metric, rate in zip(METRICS, rates.T, strict=True):
+            used = members & np.isfinite(points).all(axis=1) & np.isfinite(rate)
+            chosen = np.flatnonzero(used)
+            if len(chosen) > _MOST_POSTS:
+                chosen = np.random.default_rng(seed).choice(chosen, _MOST_POSTS, replace=False)
+            row: dict[str, Any] = {"category": name, "metric": metric, "n": len(chosen)}
+            if len(chosen) >= FEWEST_POSTS and np.ptp(rate[chosen]) > 0:
+                group = (points[chosen], rate[chosen], authors[chosen])
+                row |= _best(*group, level, draws, permutations, seed)
+            rows.append(row)
+    return _with_advice(pd.DataFrame(rows).reindex(columns=_COLUMNS))
+
+
+_COLUMNS = [
+    *("category", "metric", "valence", "valence_low", "valence_high"),
+    *("arousal", "arousal_low", "arousal_high", "gain", "low", "high", "n", "p"),
+]
+
+
+def _groups(categories: pd.Series) -> dict[str, NDArray[np.bool_]]:
+    groups = {ALL: np.ones(len(categories), dtype=bool)}
+    counts = categories.value_counts()
+    if len(counts) > 1:
+        for name in counts.index[:_MOST_CATEGORIES]:
+            groups[str(name)] = (categories == name).to_numpy(dtype=bool)
+    return groups
+
+
+def _best(
+    points: Floats,
+    rate: Floats,
+    authors: NDArray[np.object_],
+    level: float,
+    draws: int,
+    permutations: int,
+    seed: int,
+) -> dict[str, float]:
+    """The best position among posts (n, 2) with log rates (n,), and how sure it is."""
+    rate = rate - rate.mean()
+    places, kernel = _kernel(points)
+    if not len(places):
+        return {}
+    support = kernel.sum(axis=1)
+    weights = kernel / support[:, None]
+    caution = _NORMAL_95 * rate.std() * np.sqrt((weights**2).sum(axis=1))
+    surface = weights @ rate
+    best = int((surface - caution).argmax())
+    drawn = bootstrap_draws(
+        lambda counts: (counts * rate) @ kernel.T / np.maximum(counts @ kernel.T, 1e-9),
+        len(rate),
+        authors,
+        draws,
+        seed,
+    )
+    chosen = (drawn - caution).argmax(axis=1)
+    # What choosing the best adds: the chosen place looks better in its resample than it is.
+    optimism = float((drawn[np.arange(len(drawn)), chosen] - surface[chosen]).mean())
+    low, high = np.quantile(drawn[:, best] - optimism, [(1 - level) / 2, (1 + level) / 2])
+    outside = (1 - _DIRECTION_LEVEL) / 2
+    ends = np.quantile(places[chosen], [outside, 1 - outside], axis=0)
+    return {
+        **{"valence": places[best, 0], "valence_low": ends[0, 0], "valence_high": ends[1, 0]},
+        **{"arousal": places[best, 1], "arousal_low": ends[0, 1], "arousal_high": ends[1, 1]},
+        "gain": float(np.expm1(surface[best] - optimism)),
+        **{"low": float(np.expm1(low)), "high": float(np.expm1(high))},
+        "p": _permutation_p(weights, rate, caution, permutations, seed),
+    }
+
+
+def _kernel(points: Floats) -> tuple[Floats, Floats]:
+    """Places with enough posts near them, (places, 2), and how near each post is, (places, n)."""
+    places = np.stack(np.meshgrid(*plane(), indexing="ij"), axis=-1).reshape(-1, 2)
+    distance = ((places[:, None] - points) ** 2).sum(axis=-1)
+    kernel = np.exp(-0.5 * distance / _bandwidth(points) ** 2)
+    enough = kernel.sum(axis=1) >= _LEAST_SUPPORT
+    return places[enough], kernel[enough]
+
+
+def _bandwidth(points: Floats) -> float:
+    """Scott's rule for two dimensions (1992), within bounds, in points of the scales."""
+    if len(points) < 2:
+        return _BANDWIDTHS[1]
+    spread = float(points.std(axis=0).mean())
+    return float(np.clip(spread * len(points) ** (-1 / 6), *_BANDWIDTHS))
+
+
+def _permutation_p(
+    weights: Floats, rate: Floats, caution: Floats, permutations: int, seed: int
+) -> float:
+    """How often the best place looks as good as ours among posts whose rates were shuffled."""
+    observed = (weights @ rate - caution).max()
+    generator = np.random.default_rng(seed)
+    chunk = max(1, _CHUNK // len(rate))
+    reached = 0
+    for start in range(0, permutations, chunk):
+        shuffled = np.tile(rate, (min(chunk, permutations - start), 1))
+        generator.permuted(shuffled, axis=1, out=shuffled)
+        reached += int(((shuffled @ weights.T - caution).max(axis=1) >= observed - 1e-12).sum())
+    return (reached + 1) / (permutations + 1)
+
+
+def _with_advice(table: pd.DataFrame) -> pd.DataFrame:
+    table = table.assign(p_holm=holm(table["p"]))
+    directions = [_direction(row) for row in table.to_dict("records")]
+    sure = (table["p_holm"] < _SIGNIFICANT) & (table["low"] > 0)
+    table["clear"] = sure & (np.array(directions, dtype=object) != "")
+    table["direction"] = np.where(table["clear"], directions, "")
+    table["advice"] = [_sentence(row) for row in table.to_dict("records")]
+    return table
+
+
+def _direction(row: dict[str, Any]) -> str:
+    arousal = _side(row["arousal_low"], row["arousal_high"], AROUSAL_MIDPOINT, ("calm", "aroused"))
+    valence = _side(row["valence_low"], row["valence_high"], 0.0, ("negative", "positive"))
+    return " and ".join(word for word in (arousal, valence) if word)
+
+
+def _side(low: float, high: float, middle: float, words: tuple[str, str]) -> str:
+    """The side of the middle on which the whole interval lies, if it lies on one."""
+    if high < middle:
+        return words[0]
+    return words[1] if low > middle else ""
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    metric = "engagement overall" if row["metric"] == "overall" else row["metric"]
+    subject = f"For {metric} in {row['category']}"
+    if not np.isfinite(row["p"]):
+        return (
+            f"{subject}: not told (n = {row['n']} posts with emotion and rate; at least "
+            f"{FEWEST_POSTS} that differ are needed)."
+        )
+    if not row["clear"]:
+        return f"{subject}: no clear position (n = {row['n']}, p = {_p(row['p_holm'])})."
+    return (
+        f"{subject}: {row['direction']} (best near valence {row['valence']:+.1f}, arousal "
+        f"{row['arousal']:.1f}: {row['gain']:+.0%} over the typical rate, 95 % interval "
+        f"{row['low']:+.0%} to {row['high']:+.0%}, n = {row['n']}, p = {_p(row['p_holm'])})."
+    )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
