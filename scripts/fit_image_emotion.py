@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.affect.image import DIMENSIONS, cross_validate_image, fit_image
+from evoked.affect.image import DIMENSIONS, fit_image
+from evoked.affect.reader import cross_validate_image
 from evoked.errors import DataError, EvokedError, ImageError
 from evoked.features.encoders.builtin_image import BuiltinImageEncoder
 from evoked.posts.images import load_image

@@ -21,8 +21,8 @@ from evoked.affect import (
     text_reader,
 )
 from evoked.affect._low_rank import add_low_rank, merge_low_rank
-from evoked.affect.reader import SHIPPED
 from evoked.errors import DataError
+from evoked.features.affect import SHIPPED
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import SCALES, convert_scale
 
@@ -166,8 +166,22 @@ def test_a_part_without_ratings_is_refused(tmp_path: Path) -> None:
     dataset = _dataset(tmp_path / "posts")
     with pytest.raises(DataError, match="at least 10"):
         fit_reader(dataset, tmp_path / "reader", split="validation")
-    with pytest.raises(DataError, match="nothing to score"):
+    with pytest.raises(DataError, match="none of the 0 posts in the part 'validation'"):
         evaluate_reader(dataset, split="validation")
+
+
+def test_posts_without_ratings_are_nothing_to_score_against(tmp_path: Path) -> None:
+    posts = pd.DataFrame({"post_id": ["1", "2"], "caption": TEXTS[:2]})
+    dataset = PostDataset.create(tmp_path / "posts", {"posts": posts})
+    with pytest.raises(DataError, match=r"none of the 2 posts has a rating.*valence, arousal"):
+        evaluate_reader(dataset)
+
+
+def test_rated_posts_that_cannot_be_read_are_nothing_to_score(tmp_path: Path) -> None:
+    posts = pd.DataFrame({"post_id": ["1"], "caption": ["今日は"], "valence": [1.0]})
+    dataset = PostDataset.create(tmp_path / "posts", {"posts": posts})
+    with pytest.raises(DataError, match="can read none of the 1 rated posts"):
+        evaluate_reader(dataset)
 
 
 def test_the_shipped_reader_knows_good_from_bad_and_calm_from_excited() -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.kernel_ridge import KernelRidge
 
 from evoked.affect import image
-from evoked.affect.image import ImageEmotionReader, cross_validate_image, fit_image
+from evoked.affect.image import ImageEmotionReader, fit_image
+from evoked.affect.reader import cross_validate_image
 from evoked.errors import DataError
 
 

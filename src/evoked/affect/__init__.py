@@ -5,10 +5,33 @@
 array([[2. , 4.9, 0.6]], dtype=float32)
 """
 
-from evoked.affect.image import ImageEmotionReader, fit_image
-from evoked.affect.reader import evaluate, evaluate_reader, fit_reader
-from evoked.affect.text import TextEmotionReader, fit_text
-from evoked.features.affect import text_reader
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evoked.affect.image import ImageEmotionReader as ImageEmotionReader
+    from evoked.affect.image import fit_image as fit_image
+    from evoked.affect.reader import evaluate as evaluate
+    from evoked.affect.reader import evaluate_reader as evaluate_reader
+    from evoked.affect.reader import fit_reader as fit_reader
+    from evoked.affect.text import TextEmotionReader as TextEmotionReader
+    from evoked.affect.text import fit_text as fit_text
+    from evoked.features.affect import text_reader as text_reader
+
+# Loaded when first used: a feature is read by 'evoked.affect.text', and what stands here is fitted
+# on features and scored by metrics.
+_LAZY = {
+    "ImageEmotionReader": "evoked.affect.image",
+    "TextEmotionReader": "evoked.affect.text",
+    "evaluate": "evoked.affect.reader",
+    "evaluate_reader": "evoked.affect.reader",
+    "fit_image": "evoked.affect.image",
+    "fit_reader": "evoked.affect.reader",
+    "fit_text": "evoked.affect.text",
+    "text_reader": "evoked.features.affect",
+}
 
 __all__ = [
     "ImageEmotionReader",
@@ -20,3 +43,9 @@ __all__ = [
     "fit_text",
     "text_reader",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'evoked.affect' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

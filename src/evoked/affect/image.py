@@ -21,7 +21,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError
-from evoked.evaluation.metrics import concordance_correlation, mean_absolute_error, pearson
 from evoked.files import atomic_folder, read_json, write_json
 
 DIMENSIONS = ("valence", "arousal", "dominance")
@@ -186,7 +185,7 @@ def fit_image(
     DataError
         Shapes that don't belong together, or no dimension with ``MIN_RATINGS`` ratings.
     """
-    targets = _three_columns(vectors, ratings)
+    targets = three_columns(vectors, ratings)
     known = np.isfinite(targets)
     counts = known.sum(axis=0)
     if counts.max() < MIN_RATINGS:
@@ -224,55 +223,6 @@ def fit_image(
         encoder=encoder,
         ratings=(int(counts[0]), int(counts[1]), int(counts[2])),
     )
-
-
-def cross_validate_image(
-    vectors: NDArray[np.float32],
-    ratings: ArrayLike,
-    *,
-    folds: int = 10,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
-) -> dict[str, dict[str, float]]:
-    """Measure :func:`fit_image` on pictures that it was not fitted on.
-
-    Everything that is learned or chosen, kernel width and ridge included, is learned from the
-    training folds only.
-
-    Parameters
-    ----------
-    vectors, ratings
-        As for :func:`fit_image`.
-    folds
-        Number of folds.
-    groups
-        (n,): pictures of one group (a theme, an author) stay in one fold. Random folds by default.
-    seed
-        Shuffles the pictures into random folds.
-
-    Returns
-    -------
-    For every rated dimension ``pearson``, ``ccc``, ``mae`` and ``n`` over the pooled out-of-fold
-    predictions, and ``pearson_mean_of_folds``.
-    """
-    from sklearn.model_selection import GroupKFold, KFold
-
-    targets = _three_columns(vectors, ratings)
-    predicted = np.full_like(targets, np.nan)
-    splitter = (
-        GroupKFold(folds) if groups is not None else KFold(folds, shuffle=True, random_state=seed)
-    )
-    tests = []
-    for train, test in splitter.split(vectors, None, groups):
-        predicted[test] = fit_image(vectors[train], targets[train], seed=seed).predict(
-            vectors[test]
-        )
-        tests.append(test)
-    return {
-        name: _figures(targets[:, column], predicted[:, column], tests)
-        for column, name in enumerate(DIMENSIONS)
-        if np.isfinite(targets[:, column]).sum() >= MIN_RATINGS
-    }
 
 
 class _Fit(NamedTuple):
@@ -325,7 +275,8 @@ def _leave_one_out_error(
     return float(np.mean((residuals / np.maximum(1 - leverages, 1e-9)) ** 2))
 
 
-def _three_columns(vectors: NDArray[np.float32], ratings: ArrayLike) -> Doubles:
+def three_columns(vectors: NDArray[np.float32], ratings: ArrayLike) -> Doubles:
+    """Ratings (n, 2) or (n, 3) of n vectors as (n, 3), NaN where there are none."""
     given = np.asarray(ratings, dtype=np.float64)
     if given.ndim != 2 or given.shape[1] not in (2, 3) or vectors.shape[:1] != given.shape[:1]:
         raise DataError(
@@ -359,20 +310,6 @@ def _squared_distances(left: NDArray[np.float32], right: NDArray[np.float32]) ->
     left, right = left.astype(np.float64), right.astype(np.float64)
     lengths = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
     return np.maximum(lengths - 2 * left @ right.T, 0)
-
-
-def _figures(
-    truth: Doubles, predicted: Doubles, tests: list[NDArray[np.int64]]
-) -> dict[str, float]:
-    return {
-        "pearson": float(pearson(truth, predicted)),
-        "ccc": float(concordance_correlation(truth, predicted)),
-        "mae": float(mean_absolute_error(truth, predicted)),
-        "n": int((np.isfinite(truth) & np.isfinite(predicted)).sum()),
-        "pearson_mean_of_folds": float(
-            np.nanmean([pearson(truth[test], predicted[test]) for test in tests])
-        ),
-    }
 
 
 def _damaged(file: Path) -> DataError:

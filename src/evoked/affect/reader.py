@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoked.affect.image import MIN_RATINGS, ImageEmotionReader, fit_image
+from evoked.affect.image import MIN_RATINGS, ImageEmotionReader, fit_image, three_columns
 from evoked.affect.text import Progress, TextEmotionReader, fit_text
 from evoked.errors import DataError
 from evoked.evaluation.metrics import (
@@ -19,13 +19,11 @@ from evoked.evaluation.metrics import (
     mean_absolute_error,
     pearson,
 )
+from evoked.features.affect import SHIPPED
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import EMOTIONS
-
-SHIPPED = Path(__file__).parent / "weights"
-"""The reader that comes with evoked: text, fitted on EmoBank by scripts/fit_text_emotion.py."""
 
 Scores = dict[str, dict[str, float]]
 
@@ -110,11 +108,18 @@ def evaluate_reader(
     Raises
     ------
     DataError
-        No rated posts that the reader can read, or the folder is no reader.
+        No rated posts, none that the reader can read, or the folder is no reader.
     """
     folder = Path(reader) if reader is not None else SHIPPED
     part = dataset if split is None else _part(dataset, split)
     rated = part.select(np.isfinite(_ratings(part)).any(axis=1))
+    if not len(rated):
+        where = "" if split is None else f" in the part {split!r}"
+        raise DataError(
+            f"none of the {len(part)} posts{where} has a rating to score the reader against.",
+            file=dataset.folder,
+            fix=f"Choose another part, or import ratings as {', '.join(EMOTIONS)}.",
+        )
     scores: dict[str, Scores] = {}
     if (folder / "text").is_dir():
         readings = TextEmotionReader.load(folder / "text").predict(rated.posts["caption"].tolist())
@@ -127,8 +132,7 @@ def evaluate_reader(
     scores = {name: dimensions for name, dimensions in scores.items() if dimensions}
     if not scores:
         raise DataError(
-            f"nothing to score: {len(rated)} rated posts in the part {split or 'all'!r}, none of "
-            "which the reader can read.",
+            f"nothing to score: the reader can read none of the {len(rated)} rated posts.",
             file=dataset.folder,
         )
     return scores
@@ -154,6 +158,57 @@ def evaluate(predictions: ArrayLike, truth: ArrayLike) -> Scores:
         for i, name in enumerate(EMOTIONS)
         if known_posts(rated[:, i], predicted[:, i]).any()
     }
+
+
+def cross_validate_image(
+    vectors: NDArray[np.float32],
+    ratings: ArrayLike,
+    *,
+    folds: int = 10,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Scores:
+    """Measure :func:`fit_image` on pictures that it was not fitted on.
+
+    Everything that is learned or chosen, kernel width and ridge included, is learned from the
+    training folds only.
+
+    Parameters
+    ----------
+    vectors, ratings
+        As for :func:`fit_image`.
+    folds
+        Number of folds.
+    groups
+        (n,): pictures of one group (a theme, an author) stay in one fold. Random folds by default.
+    seed
+        Shuffles the pictures into random folds.
+
+    Returns
+    -------
+    dict
+        The scores of :func:`evaluate` over the pooled out-of-fold predictions, and per dimension
+        ``pearson_mean_of_folds``.
+    """
+    from sklearn.model_selection import GroupKFold, KFold
+
+    targets = three_columns(vectors, ratings)
+    predicted = np.full_like(targets, np.nan)
+    splitter = (
+        GroupKFold(folds) if groups is not None else KFold(folds, shuffle=True, random_state=seed)
+    )
+    tests = []
+    for train, test in splitter.split(vectors, None, groups):
+        predicted[test] = fit_image(vectors[train], targets[train], seed=seed).predict(
+            vectors[test]
+        )
+        tests.append(test)
+    scores = evaluate(predicted, targets)
+    for column, name in enumerate(EMOTIONS):
+        if name in scores:
+            per_fold = [pearson(targets[test, column], predicted[test, column]) for test in tests]
+            scores[name]["pearson_mean_of_folds"] = float(np.nanmean(per_fold))
+    return scores
 
 
 def _part(dataset: PostDataset, split: str) -> PostDataset:

@@ -25,7 +25,6 @@ from torch import nn
 
 from evoked.affect._low_rank import add_low_rank, merge_low_rank
 from evoked.errors import DataError
-from evoked.evaluation.metrics import pearson
 from evoked.features.encoders._inference import fast_inference, inference_device
 from evoked.features.encoders.builtin_text import MINILM_SHA256, minilm_folder
 from evoked.features.encoders.transformers_text import (
@@ -458,9 +457,9 @@ def _score_with(member: _Member, weights: list[torch.Tensor], examples: _Example
         states, mask, _ = examples.take(rows)
         outputs[torch.from_numpy(rows)] = member(states, mask).cpu()
     torch._foreach_copy_(parameters, own)
-    scores = [
-        pearson(examples.targets[:, i].numpy(), outputs[:, i].numpy()) for i in range(len(EMOTIONS))
-    ]
+    pairs = torch.stack([examples.targets, outputs]).double().unbind(2)  # (2, n) each
+    known = [pair[:, pair.isfinite().all(0)] for pair in pairs]
+    scores = [float(pair.corrcoef()[0, 1]) for pair in known if pair.shape[1] > 1]
     return float(np.nanmean(scores)) if np.isfinite(scores).any() else -math.inf
 
 

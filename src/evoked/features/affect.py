@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evoked.affect.text import TextEmotionReader
+
+SHIPPED = Path(__file__).parents[1] / "affect" / "weights"
+"""The reader that comes with evoked: text, fitted on EmoBank by scripts/fit_text_emotion.py."""
 
 
 @lru_cache(maxsize=1)
@@ -21,7 +25,6 @@ def text_reader() -> TextEmotionReader:
     DataError, SettingsError
         The weights of the reader, or MiniLM's beneath it, are missing or damaged.
     """
-    from evoked.affect.reader import SHIPPED
     from evoked.affect.text import TextEmotionReader
 
     return TextEmotionReader.load(SHIPPED / "text")
