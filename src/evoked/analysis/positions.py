@@ -137,13 +137,13 @@ def best_positions(
     -------
     DataFrame
         Per category (the 15 largest, and all together with rates relative to the category) and
-        metric of :data:`evoked.posts.emotion_engagement.METRICS`: ``category``, ``metric``, ``valence``,
-        ``arousal`` (the best position) with ``valence_low`` … ``arousal_high`` (90 % of the
-        resamples), ``gain`` (rate there over the category's typical rate, less one; corrected for
-        the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (permutation test of
-        whether any position is better than typical), ``p_holm`` (over all rows), ``clear``
-        (p_holm below 0.05, a gain surely above 0 and at least one direction sure), ``direction``
-        ("calm and positive"; empty if not clear) and ``advice``, a sentence.
+        metric of :data:`evoked.posts.emotion_engagement.METRICS`: ``category``, ``metric``,
+        ``valence``, ``arousal`` (the best position) with ``valence_low`` … ``arousal_high`` (90 %
+        of the resamples), ``gain`` (rate there over the category's typical rate, less one;
+        corrected for the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (permutation
+        test of whether any position is better than typical), ``p_holm`` (over all rows),
+        ``clear`` (p_holm below 0.05, a gain surely above 0 and at least one direction sure),
+        ``direction`` ("calm and positive"; empty if not clear) and ``advice``, a sentence.
     """
     points = posts[["valence", "arousal"]].to_numpy(dtype=np.float64, na_value=np.nan)
     counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
