@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -73,6 +73,7 @@ def test_lengths_have_to_agree() -> None:
         compare_pairs([1.0], [1.0, 2.0])
 
 
+@settings(deadline=None, max_examples=30)
 @given(
     st.lists(
         st.tuples(st.floats(-1, 1), st.floats(-1, 1)).filter(lambda pair: pair[0] != pair[1]),
@@ -103,13 +104,13 @@ def test_corrected_t_holds_its_level_where_the_plain_one_does_not() -> None:
     generator = np.random.default_rng(0)
     k, ratio = 5, 0.25
     correlation = ratio / (1 + ratio)
-    shared = generator.normal(size=(2000, 1)) * np.sqrt(correlation)
-    noise = shared + generator.normal(size=(2000, k)) * np.sqrt(1 - correlation)
+    shared = generator.normal(size=(500, 1)) * np.sqrt(correlation)
+    noise = shared + generator.normal(size=(500, k)) * np.sqrt(1 - correlation)
     found = [compare_pairs(row, np.zeros(k), ratio) for row in noise]
     plain = np.mean([each.p_t < 0.05 for each in found])
     corrected = np.mean([each.p_corrected_t < 0.05 for each in found])
     assert plain > 0.1
-    assert corrected == pytest.approx(0.05, abs=0.02)
+    assert corrected == pytest.approx(0.05, abs=0.03)
 
 
 def test_bootstrap_p_by_hand() -> None:

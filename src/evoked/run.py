@@ -31,7 +31,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 import evoked
 from evoked.card import model_card
@@ -44,7 +43,7 @@ from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem
 from evoked.features.pipeline import FeaturePipeline
 from evoked.files import atomic_path, read_json, write_json, write_text
-from evoked.models import TRIVIAL_BASELINES, Examples, Model, load_model, model_class
+from evoked.models import TRIVIAL_BASELINES, Examples, Model, build_model, load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
 from evoked.posts.schema import ENGAGEMENT, SPLITS
@@ -253,11 +252,8 @@ class Run:
     ) -> Evaluation:
         posts = examples.posts
         predictions = self.table(examples, problems)
-        truth = self._truth(posts)
-        categories = posts["category"].fillna("none") if posts["category"].notna().any() else None
-        train_rates = pd.DataFrame(
-            {f"{name}_rate": pd.Series(self.targets.knots[name]) for name in ENGAGEMENT}
-        )
+        truth = truth_of(posts, self.targets)
+        categories, train_rates = queries_of(posts), training_rates(self.targets)
         # Posts of one author resemble each other: where authors were held out, authors are drawn.
         by_author = self.description["split"]["kind"] == "author"
         authors = posts["author_id"].fillna(posts["post_id"]) if by_author else None
@@ -275,33 +271,11 @@ class Run:
             both = pd.concat([scores, counts], ignore_index=True)
             both.insert(0, "model", name)
             tables.append(both)
-        tables.append(self._relevance(examples))
+        relevance = modal_relevance(self.model, examples)
+        if relevance is not None:
+            row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
+            tables.append(pd.DataFrame([{**row, **relevance}]))
         return Evaluation(pd.concat(tables, ignore_index=True), predictions, truth, split, excluded)
-
-    def _relevance(self, examples: Examples) -> pd.DataFrame:
-        """The Modal Relevance Score of posts that have both modalities, as a row of scores."""
-        vectors = self.model.modal_vectors(examples)
-        if vectors is None:
-            return pd.DataFrame()
-        columns = examples.features.columns
-        whole = np.logical_and.reduce(
-            [column.present for name, column in columns.items() if name in self._content()]
-        )
-        score = modal_relevance_score(vectors[whole, 0], vectors[whole, 1])
-        row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
-        return pd.DataFrame([{**row, "value": score, "n": int(whole.sum())}])
-
-    def _content(self) -> list[str]:
-        """The model's features of picture and caption."""
-        names = [name for name in self.pipeline.names if name != "image.objects"]
-        return [name for name in names if CATALOG[name].modality in ("image", "caption")]
-
-    def _truth(self, posts: pd.DataFrame) -> pd.DataFrame:
-        rates = self.targets.rates(posts).add_suffix("_rate")
-        counts = posts[list(ENGAGEMENT)].astype(float)
-        # Only what people rated counts as truth; estimates never do.
-        emotions = posts[list(EMOTION_TARGETS)].astype(float)
-        return pd.concat([posts[["post_id"]], emotions, rates, counts], axis=1)
 
     def _baselines(self) -> list[Model]:
         return [load_model(self.folder / "baselines" / kind.name) for kind in TRIVIAL_BASELINES]
@@ -357,8 +331,7 @@ def train(
     training = training or TrainingSettings()
     features = features or FeatureSettings()
     out = Path(out)
-    kind = model_class(model)
-    built = kind(_settings(kind, model_settings), features)
+    built = build_model(model, model_settings, features)
     posts = dataset.posts
     if split is None or isinstance(split, str):
         split = choose_split(posts, split, training.seed)
@@ -376,7 +349,7 @@ def train(
         progress.note(
             f"{len(problems)} pictures could not be read; their posts count as imageless."
         )
-    estimates = _estimates(dataset, features, cache, progress) if estimate else None
+    estimates = estimate_emotions(dataset, features, cache, progress) if estimate else None
     examples = Examples(posts, table, targets.transform(posts, estimates))
     assert examples.targets is not None
     guessed = bool(examples.targets.estimated[split.train].any())
@@ -401,7 +374,7 @@ def train(
         built,
         pipeline,
         targets,
-        {**plan, "estimated_emotions": guessed, "environment": _environment()},
+        {**plan, "estimated_emotions": guessed, "environment": environment()},
         _parts(posts, split),
         cache,
     )
@@ -409,16 +382,41 @@ def train(
     return run
 
 
-def _settings(kind: type[Model], given: dict[str, Any] | None) -> Any:
-    try:
-        return kind.Settings.model_validate(given or {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise SettingsError(
-            f"{kind.name}: {where}: {first['msg']}; its settings are "
-            f"{', '.join(kind.Settings.model_fields) or 'none'}."
-        ) from error
+def truth_of(posts: pd.DataFrame, targets: Targets) -> pd.DataFrame:
+    """What posts really got: post_id, valence, arousal, rates and counts; NaN where unknown.
+
+    Only what people rated counts as truth; estimates never do.
+    """
+    rates = targets.rates(posts).add_suffix("_rate")
+    counts = posts[list(ENGAGEMENT)].astype(float)
+    emotions = posts[list(EMOTION_TARGETS)].astype(float)
+    return pd.concat([posts[["post_id"]], emotions, rates, counts], axis=1)
+
+
+def queries_of(posts: pd.DataFrame) -> pd.Series | None:
+    """Category of each post, the queries of MAP and NDCG; None where no post has one."""
+    return posts["category"].fillna("none") if posts["category"].notna().any() else None
+
+
+def training_rates(targets: Targets) -> pd.DataFrame:
+    """The training posts' rates, from which the thresholds of relevance come."""
+    return pd.DataFrame({f"{name}_rate": pd.Series(targets.knots[name]) for name in ENGAGEMENT})
+
+
+def modal_relevance(model: Model, examples: Examples) -> dict[str, float] | None:
+    """Modal Relevance Score (ABMF Table 5) of the posts that have both modalities: value and n;
+    None for models without a space that image and text share."""
+    vectors = model.modal_vectors(examples)
+    if vectors is None:
+        return None
+    content = [
+        examples.features.columns[name].present
+        for name in model.features
+        if name != "image.objects" and CATALOG[name].modality in ("image", "caption")
+    ]
+    whole = np.logical_and.reduce(content)
+    score = modal_relevance_score(vectors[whole, 0], vectors[whole, 1])
+    return {"value": float(score), "n": int(whole.sum())}
 
 
 def _plan(
@@ -430,18 +428,8 @@ def _plan(
     estimate: bool,
 ) -> dict[str, Any]:
     """Everything that decides what a run becomes; two runs with equal plans are the same run."""
-    content = hashlib.sha256()
-    with (dataset.folder / "posts.parquet").open("rb") as stream:
-        content.update(hashlib.file_digest(stream, "sha256").digest())
-    for rows in (split.train, split.validation, split.test):
-        content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes() + b"|")
     return {
-        "data": {
-            "name": dataset.folder.name,
-            "sha256": content.hexdigest(),
-            "provenance": dataset.description.get("provenance", {}),
-            **dataset.describe(),
-        },
+        "data": data_description(dataset, [split]),
         "model": {"name": model.name, "settings": model.settings.model_dump(mode="json")},
         "features": features.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
@@ -451,6 +439,22 @@ def _plan(
             **{name: len(getattr(split, name)) for name in SPLITS},
         },
         "estimate": estimate,
+    }
+
+
+def data_description(dataset: PostDataset, splits: Sequence[Split]) -> dict[str, Any]:
+    """Which posts a run or study is made of; the digest covers the posts and their parts."""
+    content = hashlib.sha256()
+    with (dataset.folder / "posts.parquet").open("rb") as stream:
+        content.update(hashlib.file_digest(stream, "sha256").digest())
+    for split in splits:
+        for rows in (split.train, split.validation, split.test):
+            content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes() + b"|")
+    return {
+        "name": dataset.folder.name,
+        "sha256": content.hexdigest(),
+        "provenance": dataset.description.get("provenance", {}),
+        **dataset.describe(),
     }
 
 
@@ -469,7 +473,7 @@ def _claim(out: Path, plan: dict[str, Any]) -> None:
     write_json(path, plan)
 
 
-def _estimates(
+def estimate_emotions(
     dataset: PostDataset, features: FeatureSettings, cache: FeatureCache | None, progress: Progress
 ) -> NDArray[np.float32] | None:
     """Valence and arousal read from the captions, (n, 2), if any post lacks a rating."""
@@ -506,7 +510,8 @@ def _caption_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
     )
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """Versions and hardware that numbers depend on."""
     libraries = ("torch", "transformers", "lightning", "numpy", "pandas", "scikit-learn")
     return {
         "evoked": evoked.__version__,

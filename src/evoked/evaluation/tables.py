@@ -54,6 +54,64 @@ class _Row:
     score: Callable[[NDArray[np.float64] | None], Score]
 
 
+class Scorer:
+    """All scores of one model's predictions at once, for any weights of the posts.
+
+    Two scorers of the same posts, given the same weights, are compared post by post: that is what
+    a paired bootstrap needs.
+
+    Attributes
+    ----------
+    labels
+        (target, metric, n) of each score.
+    size
+        Number of posts.
+    """
+
+    def __init__(self, rows: list[_Row], size: int) -> None:
+        self._rows = rows
+        self._means = _overall_means(rows)
+        self.size = size
+        self.labels = [(row.target, row.metric, row.n) for row in rows] + [
+            (OVERALL, name, max(rows[i].n for i in members))
+            for name, members in self._means.items()
+        ]
+
+    @classmethod
+    def of(
+        cls,
+        predictions: pd.DataFrame,
+        truth: pd.DataFrame,
+        categories: ArrayLike | None,
+        train_rates: pd.DataFrame | None,
+        thresholds: Sequence[float] = (0.25,),
+    ) -> Scorer:
+        """The scores that :func:`evaluate_predictions` tabulates, whose parameters these are."""
+        _check_same_posts(predictions, truth)
+        queries = (
+            np.zeros(len(truth)) if categories is None else np.asarray(categories, dtype=object)
+        )
+        shared = set(predictions) & set(truth)
+        rows: list[_Row] = []
+        for target in EMOTION_TARGETS:
+            if target in shared:
+                known, guessed = _floats(truth[target]), _floats(predictions[target])
+                rows += _agreement_rows(target, known, guessed, tuple(_AGREEMENT))
+        for target in RATE_TARGETS:
+            if target in shared:
+                cuts = _relevance_cuts(target, train_rates, thresholds)
+                rows += _ranking_rows(target, truth[target], predictions[target], queries, cuts)
+        return cls([row for row in rows if row.n], len(truth))
+
+    def __call__(self, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """The scores, (scores,), or (draws, scores) for weights (draws, size)."""
+        if not self._rows:
+            return np.empty((*np.shape(weights)[:-1], 0) if weights is not None else 0)
+        scores = np.stack([np.asarray(row.score(weights)) for row in self._rows], axis=-1)
+        overall = [_mean_of_defined(scores[..., members]) for members in self._means.values()]
+        return np.concatenate([scores, *(mean[..., None] for mean in overall)], axis=-1)
+
+
 def evaluate_predictions(
     predictions: pd.DataFrame,
     truth: pd.DataFrame,
@@ -103,20 +161,8 @@ def evaluate_predictions(
     DataError
         The tables differ in length or in their ``post_id``, or ``train_rates`` lacks a target.
     """
-    _check_same_posts(predictions, truth)
-    queries = np.zeros(len(truth)) if categories is None else np.asarray(categories, dtype=object)
-    shared = set(predictions) & set(truth)
-    rows: list[_Row] = []
-    for target in EMOTION_TARGETS:
-        if target in shared:
-            known, guessed = _floats(truth[target]), _floats(predictions[target])
-            rows += _agreement_rows(target, known, guessed, tuple(_AGREEMENT))
-    for target in RATE_TARGETS:
-        if target in shared:
-            cuts = _relevance_cuts(target, train_rates, thresholds)
-            rows += _ranking_rows(target, truth[target], predictions[target], queries, cuts)
-    rows = [row for row in rows if row.n]
-    return _scored(rows, len(truth), _Resampling(groups, draws, level, seed))
+    scorer = Scorer.of(predictions, truth, categories, train_rates, thresholds)
+    return _scored(scorer, _Resampling(groups, draws, level, seed))
 
 
 def evaluate_counts(
@@ -156,8 +202,8 @@ def evaluate_counts(
                 np.log1p(np.maximum(_floats(table[target]), 0.0)) for table in (truth, predictions)
             )
             rows += _agreement_rows(target, known, guessed, _COUNT_METRICS)
-    rows = [row for row in rows if row.n]
-    return _scored(rows, len(truth), _Resampling(groups, draws, level, seed))
+    scorer = Scorer([row for row in rows if row.n], len(truth))
+    return _scored(scorer, _Resampling(groups, draws, level, seed))
 
 
 def comparison_table(
@@ -275,22 +321,14 @@ def _relevance_cuts(
     }
 
 
-def _scored(rows: list[_Row], size: int, resampling: _Resampling) -> pd.DataFrame:
-    means = _overall_means(rows)
-    labels = [(row.target, row.metric, row.n) for row in rows]
-    labels += [(OVERALL, name, max(rows[i].n for i in members)) for name, members in means.items()]
-
-    def statistic(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        scores = np.stack([np.asarray(row.score(weights)) for row in rows], axis=-1)
-        overall = [_mean_of_defined(scores[..., members]) for members in means.values()]
-        return np.concatenate([scores, *(mean[..., None] for mean in overall)], axis=-1)
-
-    values = statistic(None) if rows else np.empty(0)
+def _scored(scorer: Scorer, resampling: _Resampling) -> pd.DataFrame:
+    values = scorer()
     low, high = np.full((2, len(values)), np.nan)
-    if resampling.draws and rows:
+    if resampling.draws and len(values):
         groups, number, level, seed = resampling
-        low, high = interval_bounds(bootstrap_draws(statistic, size, groups, number, seed), level)
-    targets, names, counts = zip(*labels, strict=True) if labels else ((), (), ())
+        draws = bootstrap_draws(scorer, scorer.size, groups, number, seed)
+        low, high = interval_bounds(draws, level)
+    targets, names, counts = zip(*scorer.labels, strict=True) if scorer.labels else ((), (), ())
     columns = dict(zip(COLUMNS, (targets, names, values, low, high, counts), strict=True))
     return pd.DataFrame(columns).astype({"n": "int64"})
 

@@ -1,0 +1,173 @@
+"""Experiments as data: one YAML file per row of a published table, with its published figures.
+
+::
+
+    abmf/table6/
+        defaults.yaml                   title, source, order of the rows, what they share
+        lu2025_visual_cnn_iaed.yaml     author, year, model, dataset
+        …
+
+A row that no paper has (gradient boosting, say) has no published figures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evoked.errors import DataError, SettingsError
+from evoked.features.catalog import FeatureSettings
+from evoked.models import build_model
+from evoked.models.base import Model
+from evoked.training.loop import TrainingSettings
+
+FOLDER = Path(__file__).parent
+_DEFAULTS = "defaults.yaml"
+_MAX_BYTES = 65_536
+
+# What a dataset has to have for a row to say anything.
+Need = Literal["image", "caption", "hashtags", "emotion", "engagement"]
+
+
+class Experiment(BaseModel):
+    """One row: a model, how it is set and trained, and what was published of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="as --rows takes it")
+    label: str = Field(min_length=1, description="as the table prints it")
+    model: str = Field(description="a name that 'evoked models' prints")
+    source: str = Field("", description="paper and table of the published figures")
+    settings: dict[str, Any] = Field(default_factory=dict, description="of the model")
+    features: FeatureSettings = FeatureSettings()
+    training: TrainingSettings = TrainingSettings()
+    needs: tuple[Need, ...] = Field((), description="the row is skipped where posts have none")
+    published: dict[str, float] = Field(
+        default_factory=dict, description="scores by 'target metric', such as 'valence MAE'"
+    )
+
+    def build(self) -> Model:
+        """The model, unfitted.
+
+        Raises
+        ------
+        SettingsError
+            An unknown model or setting.
+        """
+        return build_model(self.model, self.settings, self.features)
+
+
+class PublishedTable(BaseModel):
+    """A table of rows that are run on the same folds.
+
+    Attributes
+    ----------
+    name
+        Such as ``abmf/table6``.
+    reference
+        The row that every other is compared with.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    source: str
+    reference: str
+    experiments: tuple[Experiment, ...]
+
+    def select(self, rows: list[str]) -> PublishedTable:
+        """The table restricted to the named rows, in the table's order.
+
+        Raises
+        ------
+        SettingsError
+            A row that the table does not have.
+        """
+        names = [experiment.name for experiment in self.experiments]
+        unknown = [row for row in rows if row not in names]
+        if unknown or not rows:
+            raise SettingsError(
+                f"{self.name} has no row {', '.join(unknown) or 'without a name'}; its rows are "
+                f"{', '.join(names)}."
+            )
+        chosen = tuple(each for each in self.experiments if each.name in rows)
+        return self.model_copy(update={"experiments": chosen})
+
+    def with_training(self, **changes: Any) -> PublishedTable:
+        """The table with training settings of every row replaced."""
+        changed = tuple(
+            each.model_copy(update={"training": each.training.model_copy(update=changes)})
+            for each in self.experiments
+        )
+        return self.model_copy(update={"experiments": changed})
+
+
+def published_tables(folder: Path = FOLDER) -> list[str]:
+    """Names of the tables that can be reproduced."""
+    return sorted(path.parent.relative_to(folder).as_posix() for path in folder.rglob(_DEFAULTS))
+
+
+def load_table(name: str, folder: Path = FOLDER) -> PublishedTable:
+    """Read a table and its rows.
+
+    Raises
+    ------
+    SettingsError
+        There is no such table; the message lists those that there are.
+    DataError
+        A file is not what it should be; the message names file and field.
+    """
+    if name not in published_tables(folder):
+        raise SettingsError(
+            f"no table is called {name!r}; there are {', '.join(published_tables(folder))}."
+        )
+    place = folder / name
+    description = _read(place / _DEFAULTS)
+    shared, order = description.pop("experiment", {}), description.pop("rows", [])
+    rows: dict[str, Experiment] = {}
+    for path in sorted(place.glob("*.yaml")):
+        if path.name != _DEFAULTS:
+            experiment = _validated(Experiment, _merged(shared, _read(path)), path)
+            rows[experiment.name] = experiment
+    if sorted(order) != sorted(rows):
+        raise DataError(
+            f"it orders the rows {sorted(order)}, and the files hold {sorted(rows)}.",
+            file=place / _DEFAULTS,
+            field="rows",
+        )
+    description |= {"name": name, "experiments": [rows[row] for row in order]}
+    return _validated(PublishedTable, description, place / _DEFAULTS)
+
+
+def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A row's own entries over the shared ones, groups of settings merged entry by entry."""
+    merged = {**shared, **own}
+    for group in ("settings", "features", "training"):
+        if isinstance(shared.get(group), dict) and isinstance(own.get(group), dict):
+            merged[group] = {**shared[group], **own[group]}
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _MAX_BYTES:
+        raise DataError("larger than any experiment's file.", file=path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"not a YAML file ({error}).", file=path) from error
+    if not isinstance(content, dict):
+        raise DataError("a mapping of names to values was expected.", file=path)
+    return content
+
+
+def _validated(kind: Any, content: dict[str, Any], path: Path) -> Any:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{first['msg']}.", file=path, field=where) from error

@@ -1,0 +1,475 @@
+"""A study: the rows of a table, fitted and scored on the same folds of a dataset.
+
+::
+
+    my_study/
+        study.json                             what the study is: data, folds, seed, rows
+        fits/abmf/fold-1/scores.json           of one row on one fold, written last
+                         predictions.parquet   of the posts that the fold held out
+                         draws.parquet         the scores of resampled posts
+        table.csv, table.md, table.html        the results
+        correlations.csv                       between the accuracies (Lu and Li 2025, Fig. 4)
+        record.json                            commands, versions, hardware, time
+
+Whenever it is interrupted, the same study goes on: finished fits are kept, a network goes on from
+its last epoch, and the tables become what they would have been.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evoked.errors import EvokedError, SettingsError
+from evoked.evaluation.splits import k_fold
+from evoked.experiments import Experiment, Need, PublishedTable
+from evoked.features.cache import FeatureCache
+from evoked.features.extract import extract
+from evoked.files import read_json, write_json
+from evoked.laboratory.worker import (
+    DRAWS_FILE,
+    PREDICTIONS_FILE,
+    SCORES_FILE,
+    Bench,
+    Job,
+    Workplace,
+    one_thread,
+)
+from evoked.models import TRIVIAL_BASELINES
+from evoked.posts.dataset import PostDataset
+from evoked.posts.schema import ENGAGEMENT
+from evoked.run import data_description, environment
+from evoked.targets import EMOTION_TARGETS
+
+PLAN_FILE = "study.json"
+RECORD_FILE = "record.json"
+# Shown in every study, whatever its rows.
+TRIVIAL_ROWS = tuple(
+    Experiment(name=kind.name, label=kind.name, model=kind.name) for kind in TRIVIAL_BASELINES
+)
+_LACKS: dict[Need, str] = {
+    "image": "no post has a picture",
+    "caption": "no post has a caption",
+    "hashtags": "no post has hashtags",
+    "emotion": "no post has a rated valence or arousal, and none has a caption to read them from",
+    "engagement": "no post has likes, comments, shares or saves",
+}
+
+
+@dataclass(frozen=True)
+class FitsDone:
+    """How far a study is; ``seconds_left`` is None before the first fit has told."""
+
+    fits: int
+    of: int
+    folds: int
+    of_folds: int
+    seconds_left: float | None
+
+
+@dataclass
+class StudyProgress:
+    """What a caller wants to hear of while a study goes on; each is optional."""
+
+    stage: Callable[[str, int, int], None] | None = None
+    fits: Callable[[FitsDone], None] = field(default=lambda done: None)
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """What a finished study found.
+
+    Attributes
+    ----------
+    table
+        The rows that were run, the trivial ones last, and what was published of them.
+    plan
+        See :attr:`Study.plan`.
+    scores
+        Tidy: row, fold, target, metric, value, n.
+    categories
+        The same per category of a fold, with a column ``category``.
+    draws
+        Per row the scores of resampled posts, (draws, scores), averaged over the folds. Every row
+        sees the same resamples.
+    skipped
+        Rows that were not run, and why.
+    test_to_train
+        Test posts per post learned from, mean of the folds.
+    """
+
+    table: PublishedTable
+    plan: dict[str, Any]
+    scores: pd.DataFrame
+    categories: pd.DataFrame
+    draws: dict[str, pd.DataFrame]
+    skipped: dict[str, str]
+    test_to_train: float
+
+
+class Study:
+    """Rows of a table on the folds of a dataset.
+
+    Parameters
+    ----------
+    dataset
+        The posts.
+    table
+        The rows; the trivial baselines are added.
+    folder
+        Of the study; an interrupted one goes on.
+    folds, split, seed
+        See :func:`evoked.evaluation.splits.k_fold`; ``seed`` is that of the training as well.
+    estimate
+        Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
+        are never scored against.
+    cache
+        Where extracted features are kept; the user's cache folder by default.
+
+    Raises
+    ------
+    SettingsError
+        ``folder`` holds another study, or something else.
+    DataError
+        Fewer posts, authors or dates than folds.
+
+    Examples
+    --------
+    >>> table = load_table("abmf/table6")                                  # doctest: +SKIP
+    >>> Study(evoked.open("my_posts"), table, "my_study").run()            # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        dataset: PostDataset,
+        table: PublishedTable,
+        folder: Path | str,
+        *,
+        folds: int = 5,
+        split: str = "random",
+        seed: int = 0,
+        estimate: bool = True,
+        cache: FeatureCache | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.skipped = _unmet_needs(table.experiments, dataset, estimate)
+        rows = tuple(row for row in table.experiments if row.name not in self.skipped)
+        added = tuple(row for row in TRIVIAL_ROWS if row.name not in {each.name for each in rows})
+        self.table = table.model_copy(update={"experiments": rows + added})
+        for experiment in self.table.experiments:
+            experiment.build()  # settings that a model refuses are refused before the first fit
+        self.place = Workplace(
+            self.folder,
+            dataset,
+            tuple(k_fold(dataset.posts, folds, split, seed)),
+            self.table.experiments,
+            seed,
+            estimate,
+            None if cache is None else cache.folder,
+        )
+        self.plan = self._plan(split)
+        _claim(self.folder, self.plan)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All fits, fold by fold."""
+        return [
+            Job(experiment.name, fold)
+            for fold in range(1, len(self.place.splits) + 1)
+            for experiment in self.table.experiments
+        ]
+
+    def run(
+        self, workers: int | None = None, progress: StudyProgress | None = None
+    ) -> StudyResults:
+        """Do what is left to do.
+
+        Parameters
+        ----------
+        workers
+            Processes that fit side by side, one thread each; as many as there are cores by
+            default. The results don't depend on it. A script that asks for more than one needs
+            ``if __name__ == "__main__"``, as always with processes.
+        progress
+            Whom to tell how far it is.
+
+        Raises
+        ------
+        EvokedError
+            A process was ended from outside.
+        """
+        progress = progress or StudyProgress()
+        started = time.perf_counter()
+        self._extract(progress)
+        waiting = [job for job in self.jobs if not job.is_finished(self.folder)]
+        workers = min(workers or _cores(), max(len(waiting), 1))
+        results = _in_processes if workers > 1 else _in_this_process
+        problems: dict[str, str] = {}
+        clock = _Clock(self.jobs, self.folder, workers, progress.fits)
+        clock.tell()
+        for job, problem in results(self.place, waiting, workers):
+            if problem is not None:
+                problems[job.row] = f"fold {job.fold}: {problem}"
+            clock.tell(job)
+        if waiting:
+            self._record(time.perf_counter() - started, len(waiting), workers)
+        return self.results(problems)
+
+    def results(self, problems: dict[str, str] | None = None) -> StudyResults:
+        """What the finished fits found; rows with a ``problem`` are left out."""
+        skipped = {**self.skipped, **(problems or {})}
+        table = self.table.model_copy(
+            update={
+                "experiments": tuple(
+                    each for each in self.table.experiments if each.name not in skipped
+                )
+            }
+        )
+        scores, categories, ratios = [], [], []
+        for job in self.jobs:
+            if job.row in skipped:
+                continue
+            found = read_json(job.folder(self.folder) / SCORES_FILE)
+            named = {"row": job.row, "fold": job.fold}
+            scores += [{**named, **entry} for entry in found["scores"]]
+            categories += [{**named, **entry} for entry in found["categories"]]
+            ratios.append(found["tested_on"] / found["learned_from"])
+        return StudyResults(
+            table,
+            self.plan,
+            _scores_table(scores, []),
+            _scores_table(categories, ["category"]),
+            {each.name: self._draws(each.name) for each in table.experiments},
+            skipped,
+            sum(ratios) / max(len(ratios), 1),
+        )
+
+    def predictions(self, row: str) -> pd.DataFrame:
+        """A row's predictions of every held-out post: ``fold``, then as
+        :meth:`evoked.targets.Targets.restore` gives them."""
+        parts = self._tables(row, PREDICTIONS_FILE)
+        return pd.concat(
+            [part.assign(fold=fold) for fold, part in enumerate(parts, start=1)], ignore_index=True
+        )
+
+    def _draws(self, row: str) -> pd.DataFrame:
+        """Mean over the folds on which a score is defined, resample by resample."""
+        parts = self._tables(row, DRAWS_FILE)
+        stacked = pd.concat([part.astype(float) for part in parts], keys=range(len(parts)))
+        return stacked.groupby(level=1).mean()
+
+    def _tables(self, row: str, name: str) -> list[pd.DataFrame]:
+        jobs = [job for job in self.jobs if job.row == row]
+        return [pd.read_parquet(job.folder(self.folder) / name) for job in jobs]
+
+    def _plan(self, split: str) -> dict[str, Any]:
+        """Everything that decides what the study finds."""
+        return {
+            "table": self.table.name,
+            "data": data_description(self.place.dataset, self.place.splits),
+            "split": split,
+            "folds": len(self.place.splits),
+            "seed": self.place.seed,
+            "estimate": self.place.estimate,
+            "rows": {
+                each.name: each.model_dump(mode="json", include=_DECIDING)
+                for each in self.table.experiments
+            },
+        }
+
+    def _extract(self, progress: StudyProgress) -> None:
+        """Compute every feature of every post before the folds start."""
+        for features in dict.fromkeys(each.features for each in self.table.experiments):
+            extract(
+                self.place.dataset,
+                self.place.extracted_names(features),
+                features,
+                cache=FeatureCache(self.place.cache),
+                progress=progress.stage,
+            )
+
+    def _record(self, seconds: float, fits: int, workers: int) -> None:
+        path = self.folder / RECORD_FILE
+        sessions = read_json(path)["sessions"] if path.is_file() else []
+        session = {
+            "command": " ".join(["evoked", *sys.argv[1:]]),
+            "seconds": round(seconds, 1),
+            "fits": fits,
+            "processes": workers,
+        }
+        record = {
+            "environment": environment(),
+            "hardware": hardware(),
+            "fits": len(self.jobs),
+            "sessions": [*sessions, session],
+        }
+        write_json(path, record)
+
+
+_DECIDING = {"model", "settings", "features", "training"}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor and number of cores."""
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = models[0] if models else name
+    return {"processor": name, "cores": _cores()}
+
+
+class _Clock:
+    """Counts finished fits and guesses how long the others take."""
+
+    def __init__(
+        self, jobs: Sequence[Job], folder: Path, workers: int, told: Callable[[FitsDone], None]
+    ) -> None:
+        self.jobs, self.folder, self.workers, self.told = jobs, folder, workers, told
+        self.seconds: dict[Job, float] = {}
+        for job in jobs:
+            if job.is_finished(folder):
+                self._note(job)
+
+    def tell(self, job: Job | None = None) -> None:
+        if job is not None:
+            self._note(job)
+        left = [each for each in self.jobs if each not in self.seconds]
+        folds = {each.fold for each in self.jobs}
+        open_folds = {each.fold for each in left}
+        self.told(
+            FitsDone(
+                len(self.seconds),
+                len(self.jobs),
+                len(folds - open_folds),
+                len(folds),
+                self._guess(left),
+            )
+        )
+
+    def _note(self, job: Job) -> None:
+        path = job.folder(self.folder) / SCORES_FILE
+        self.seconds[job] = float(read_json(path)["seconds"]) if path.is_file() else 0.0
+
+    def _guess(self, left: Sequence[Job]) -> float | None:
+        """Rows take on other folds what they took on theirs."""
+        if not self.seconds:
+            return None
+        known = pd.Series(self.seconds.values(), index=[job.row for job in self.seconds])
+        by_row = known.groupby(level=0).mean()
+        seconds = sum(by_row.get(job.row, by_row.mean()) for job in left)
+        return float(seconds) / self.workers
+
+
+def _in_this_process(
+    place: Workplace, jobs: Sequence[Job], workers: int
+) -> Iterator[tuple[Job, str | None]]:
+    with one_thread():
+        bench = Bench(place)
+        for job in jobs:
+            yield job, bench.run(job)
+
+
+def _in_processes(
+    place: Workplace, jobs: Sequence[Job], workers: int
+) -> Iterator[tuple[Job, str | None]]:
+    # Fresh processes: a forked one would inherit torch's threads in the middle of their work.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(place,))
+    try:
+        futures: dict[Future[str | None], Job] = {pool.submit(_work, job): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise EvokedError(
+            "a process of the study was ended from outside, most often for want of memory. Start "
+            "the same command again to go on, with fewer --workers."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_bench: Bench | None = None
+
+
+def _begin(place: Workplace) -> None:
+    global _bench  # noqa: PLW0603 - what one process keeps from job to job
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    one_thread().__enter__()
+    _bench = Bench(place)
+
+
+def _work(job: Job) -> str | None:
+    assert _bench is not None
+    return _bench.run(job)
+
+
+def _end_with_parent() -> None:
+    """A killed study leaves no process behind that goes on writing into its folder."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _unmet_needs(
+    experiments: Sequence[Experiment], dataset: PostDataset, estimate: bool
+) -> dict[str, str]:
+    """Rows that have nothing to read or learn, and why."""
+    posts = dataset.posts
+    captions = bool(posts["caption"].fillna("").str.strip().ne("").any())
+    rated = bool(posts[list(EMOTION_TARGETS)].notna().any(axis=None))
+    met: dict[Need, bool] = {
+        "image": bool(posts["images"].str.len().gt(0).any()),
+        "caption": captions,
+        "hashtags": bool(posts["hashtags"].str.len().gt(0).any()),
+        "emotion": rated or (estimate and captions),
+        "engagement": bool(posts[list(ENGAGEMENT)].notna().any(axis=None)),
+    }
+    reasons = {
+        each.name: "; ".join(_LACKS[need] for need in each.needs if not met[need])
+        for each in experiments
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _claim(folder: Path, plan: dict[str, Any]) -> None:
+    """Make ``folder`` this study's, or go on with it if it already is."""
+    path = folder / PLAN_FILE
+    if not path.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise SettingsError(f"{folder} is not empty and not a study. Choose another folder.")
+        write_json(path, plan)
+        return
+    known = read_json(path)
+    differing = [name for name in plan if plan[name] != known.get(name)]
+    if differing:
+        raise SettingsError(
+            f"{folder} holds another study ({', '.join(differing)} differ). Give the arguments "
+            "that it was begun with, or choose another folder."
+        )
+
+
+def _scores_table(entries: list[dict[str, Any]], more: list[str]) -> pd.DataFrame:
+    columns = ["row", "fold", *more, "target", "metric", "value", "n"]
+    return pd.DataFrame(entries, columns=columns).astype({"value": float})
