@@ -279,6 +279,25 @@ def test_fingerprints_name_every_feature() -> None:
     assert {name for name in names if found[name] != shorter[name]} == set(TEXT_NAMES)
 
 
+def test_captions_are_prepared_by_the_chosen_steps(cache: FeatureCache) -> None:
+    settings = FeatureSettings(text_steps=("lower", "urls"))
+    assert settings == FeatureSettings(text_steps=("urls", "lower"))  # the order is ours
+    posts = posts_of(["#goodVibes at https://t.co/x", "A sunny day"])
+    names = ["caption.tokens", "affect.text"]
+    usual, _ = extract_posts(posts, [None, None], names, SETTINGS, cache=cache)
+    table, _ = extract_posts(posts, [None, None], names, settings, cache=cache)
+    encoder = text_encoder(settings.text_encoder, settings.max_tokens)
+    expected = encoder.encode(["#goodvibes at"]).tokens[0].astype(np.float16)
+    batch = whole(table.select([0]))
+    np.testing.assert_allclose(batch["caption.tokens"][0], expected, rtol=1e-2, atol=1e-2)
+    assert whole(usual.select([0]))["caption.tokens"].shape != batch["caption.tokens"].shape
+    # The emotion reader reads texts as those that it was fitted on.
+    np.testing.assert_array_equal(whole(table)["affect.text"], whole(usual)["affect.text"])
+
+    changed, before = (fingerprints([*TEXT_NAMES, "affect.text"], s) for s in (settings, SETTINGS))
+    assert {name for name, found in changed.items() if found != before[name]} == set(TEXT_NAMES)
+
+
 def test_disk_full_while_caching(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(DataError, match="EVOKED_CACHE"):

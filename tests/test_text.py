@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evoked.features.text import MAX_CHARACTERS, prepare, stems
+from evoked.features.text import MAX_CHARACTERS, TEXT_STEPS, prepare, stems
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,25 @@ def test_prepares(text: str | None, expected: str) -> None:
     assert prepare([text]) == [expected]
 
 
-def test_case_can_be_kept() -> None:
-    assert prepare(["Hello #NewYork"], lower=False) == ["Hello New York"]
+RAW = "SO happy 😍 #goodVibes https://t.co/x"
+
+
+@pytest.mark.parametrize(
+    ("left_out", "expected"),
+    [
+        ("urls", "so happy smiling face with heart-eyes good vibes https://t.co/x"),
+        ("hashtags", "so happy smiling face with heart-eyes #goodvibes"),
+        ("emoji", "so happy 😍 good vibes"),
+        ("lower", "SO happy smiling face with heart-eyes good Vibes"),
+    ],
+)
+def test_each_step_can_be_left_out(left_out: str, expected: str) -> None:
+    steps = [step for step in TEXT_STEPS if step != left_out]
+    assert prepare([RAW], steps=steps) == [expected]
+
+
+def test_without_steps_only_white_space_changes() -> None:
+    assert prepare([f"  {RAW}\n"], steps=[]) == [RAW]
 
 
 @pytest.mark.parametrize(

@@ -128,10 +128,10 @@ def _with_history(run: Run, examples: Examples, history: pd.DataFrame) -> Exampl
 
 def _words(model: Model, posts: pd.DataFrame) -> list[Words]:
     """The words of each caption; none where the model reads no captions."""
-    texts = prepare(posts["caption"].tolist())
+    settings = model.feature_settings
+    texts = prepare(posts["caption"].tolist(), steps=settings.text_steps)
     if "caption" not in modalities_of(model):
         return [words_of(text, []) for text in texts]
-    settings = model.feature_settings
     offsets = text_encoder(settings.text_encoder, settings.max_tokens).tokenize(texts)
     return [words_of(*pair) for pair in zip(texts, offsets, strict=True)]
 

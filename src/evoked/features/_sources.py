@@ -14,6 +14,7 @@ from evoked.features.cache import FeatureCache, Store
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders import image_encoder, object_encoder, text_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
+from evoked.features.text import TEXT_STEPS, TextStep
 
 # Raised when pictures are decoded, scaled or augmented in another way: caches are keyed by it.
 _DECODING_VERSION = 1
@@ -56,6 +57,8 @@ class Source:
         Edge in pixels; 0 for a source that reads texts.
     views
         Views of each picture.
+    text_steps
+        How texts are prepared; see :func:`evoked.features.text.prepare`.
     """
 
     fingerprint: str
@@ -63,6 +66,7 @@ class Source:
     compute: Callable[[Any], dict[str, Items]] = field(repr=False)
     image_size: int = 0
     views: int = 1
+    text_steps: tuple[TextStep, ...] = TEXT_STEPS
 
     def stores(self, cache: FeatureCache) -> dict[str, Store]:
         """Where the features are kept."""
@@ -197,7 +201,12 @@ def _encoded_texts(names: list[str], settings: FeatureSettings) -> Source:
         values = {"caption.tokens": tokens, "caption.vector": vectors}
         return {name: values[name] for name in names}
 
-    return Source(encoder.fingerprint, {name: formats[name] for name in names}, compute)
+    return Source(
+        encoder.fingerprint + _preparation(settings),
+        {name: formats[name] for name in names},
+        compute,
+        text_steps=settings.text_steps,
+    )
 
 
 def _token_ids(settings: FeatureSettings) -> Source:
@@ -208,14 +217,24 @@ def _token_ids(settings: FeatureSettings) -> Source:
         return {"caption.ids": Items(ids[mask].numpy(), mask.sum(1).numpy())}
 
     return Source(
-        f"ids:{encoder.fingerprint}", {"caption.ids": Format(np.int64, (), True)}, compute
+        f"ids:{encoder.fingerprint}{_preparation(settings)}",
+        {"caption.ids": Format(np.int64, (), True)},
+        compute,
+        text_steps=settings.text_steps,
     )
+
+
+def _preparation(settings: FeatureSettings) -> str:
+    """What a fingerprint tells of the preparation of texts, unless it is the usual one."""
+    steps = settings.text_steps
+    return "" if steps == TEXT_STEPS else f":text-{'-'.join(steps)}"
 
 
 def _text_affect() -> Source:
     from evoked.features.affect import text_reader
 
     reader = text_reader()
+    # The reader was fitted on texts that went through all steps, whatever the encoder gets.
     return Source(
         reader.fingerprint,
         {"affect.text": Format(np.float32, (3,))},

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evoked.errors import SettingsError
+from evoked.features.text import TEXT_STEPS, TextStep
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,14 @@ class FeatureSettings(BaseModel):
         description="views of each picture: the first as it is, the others augmented (Table 3)",
     )
     max_tokens: int = Field(128, ge=4, le=512, description="longest caption in tokens (Table 3)")
+    text_steps: tuple[TextStep, ...] = Field(
+        TEXT_STEPS, description="what is done to a caption before an encoder reads it (Table 3)"
+    )
     hashtag_vectors: str | None = Field(
         None, description="word2vec text file to use in place of vectors trained on the tags"
     )
+
+    @field_validator("text_steps")
+    @classmethod
+    def _in_order(cls, steps: tuple[TextStep, ...]) -> tuple[TextStep, ...]:
+        return tuple(step for step in TEXT_STEPS if step in steps)

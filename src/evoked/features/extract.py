@@ -115,8 +115,9 @@ def extract_posts(
         found, errors = _from_images(images, from_images, cache, progress)
         columns |= found
         problems = [Problem(posts["post_id"].iloc[row], str(e)) for row, e in errors.items()]
-    if from_texts:
-        columns |= _from_texts(posts["caption"].tolist(), from_texts, cache, progress)
+    for steps in {source.text_steps: None for source in from_texts}:
+        alike = [source for source in from_texts if source.text_steps == steps]
+        columns |= _from_texts(posts["caption"].tolist(), alike, cache, progress)
     return FeatureTable({name: columns[name] for name in names}), problems
 
 
@@ -315,11 +316,12 @@ def _from_texts(
     cache: FeatureCache,
     progress: Progress | None,
 ) -> dict[str, FeatureColumn]:
-    """Columns by feature."""
+    """Columns by feature, from sources that have texts prepared alike."""
+    steps = sources[0].text_steps
     digests: list[bytes | None] = []
     lengths: list[int] = []
     for rows in _batches(range(len(captions)), _TEXTS_PER_BATCH):
-        prepared = _prepared([captions[row] for row in rows])
+        prepared = prepare([captions[row] for row in rows], steps=steps)
         digests += [hashlib.sha256(text.encode()).digest() if text else None for text in prepared]
         lengths += [len(text) for text in prepared]
     contents = _Contents(digests)
@@ -330,18 +332,13 @@ def _from_texts(
     # that the memory of the first batch does for all others.
     missing.sort(key=lambda content: lengths[contents.posts[content]], reverse=True)
     for batch in _batches(missing, _TEXTS_PER_BATCH):
-        texts = _prepared([captions[contents.posts[content]] for content in batch])
+        texts = prepare([captions[contents.posts[content]] for content in batch], steps=steps)
         for job in jobs:
             chosen = [i for i, content in enumerate(batch) if job.wanted[content]]
             if chosen:
                 job.run([batch[i] for i in chosen], [texts[i] for i in chosen])
         stage.advance(len(batch))
     return {name: column for job in jobs for name, column in job.columns().items()}
-
-
-def _prepared(captions: Sequence[str | None]) -> list[str]:
-    """Prepared texts; what isn't a text, such as the NaN of a data frame, is empty."""
-    return prepare([caption if isinstance(caption, str) else None for caption in captions])
 
 
 class _Stage:

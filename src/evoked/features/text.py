@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import emoji
 
 MAX_CHARACTERS = 10_000
+
+TextStep = Literal["urls", "hashtags", "emoji", "lower"]
+TEXT_STEPS: tuple[TextStep, ...] = ("urls", "hashtags", "emoji", "lower")
 
 # With a bound on every repetition, so that no text takes longer than linear time.
 _URL = re.compile(
@@ -41,20 +44,23 @@ _WORD = re.compile(r"[^\W_]{1,100}(?:['’][^\W_]{1,10})?")
 
 
 def prepare(
-    texts: Sequence[str | None], *, lower: bool = True, max_characters: int = MAX_CHARACTERS
+    texts: Sequence[str | None],
+    *,
+    steps: Collection[TextStep] = TEXT_STEPS,
+    max_characters: int = MAX_CHARACTERS,
 ) -> list[str]:
     """Clean texts for an encoder (ABMF, Table 3).
 
-    Addresses and control characters go, emoji become their English names, hashtags become words
-    ("#goodVibes": "good vibes"), stylised letters (𝓰𝓸𝓸𝓭) plain ones, and runs of white space one
-    space. Any language and direction of writing is kept.
+    Always, control characters go, stylised letters (𝓰𝓸𝓸𝓭) become plain ones, and runs of white
+    space one space. Any language and direction of writing is kept.
 
     Parameters
     ----------
     texts
         n captions; None, or anything else that is not a string, becomes "".
-    lower
-        Whether to turn the text into lower case.
+    steps
+        What is done besides: ``urls`` go, ``hashtags`` become words ("#goodVibes": "good vibes"),
+        ``emoji`` become their English names, letters become ``lower`` case.
     max_characters
         How much of each text is looked at, and the longest result.
 
@@ -67,9 +73,11 @@ def prepare(
     --------
     >>> prepare(["SO happy 😍 #goodVibes https://t.co/x", None])
     ['so happy smiling face with heart-eyes good vibes', '']
+    >>> prepare(["SO happy 😍 #goodVibes"], steps=["lower"])
+    ['so happy 😍 #goodvibes']
     """
     return [
-        _prepared(text, lower, max_characters) if isinstance(text, str) else "" for text in texts
+        _prepared(text, steps, max_characters) if isinstance(text, str) else "" for text in texts
     ]
 
 
@@ -86,13 +94,16 @@ def stems(texts: Sequence[str | None]) -> list[list[str]]:
     return [[_stem(word) for word in _WORD.findall(text.lower())] for text in prepare(texts)]
 
 
-def _prepared(text: str, lower: bool, max_characters: int) -> str:
+def _prepared(text: str, steps: Collection[TextStep], max_characters: int) -> str:
     text = unicodedata.normalize("NFKC", _CONTROL.sub(" ", text[:max_characters]))
-    text = _URL.sub(" ", text)
-    text = _HASHTAG.sub(_words_of_hashtag, text)
-    text = _MAY_BE_EMOJI.sub(lambda run: _named(run[0]), text)
+    if "urls" in steps:
+        text = _URL.sub(" ", text)
+    if "hashtags" in steps:
+        text = _HASHTAG.sub(_words_of_hashtag, text)
+    if "emoji" in steps:
+        text = _MAY_BE_EMOJI.sub(lambda run: _named(run[0]), text)
     text = " ".join(_INVISIBLE.sub("", text).split())[:max_characters]
-    return text.lower() if lower else text
+    return text.lower() if "lower" in steps else text
 
 
 def _words_of_hashtag(match: re.Match[str]) -> str:
