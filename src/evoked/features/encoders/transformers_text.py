@@ -167,7 +167,7 @@ def load_pretrained(source: Path | str) -> tuple[Any, Any]:
         with _without_progress_bars(), torch.random.fork_rng():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
             model = AutoModel.from_pretrained(str(source), use_safetensors=True, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (ImportError, OSError, ValueError, KeyError) as error:
         raise SettingsError(
             f"the text encoder {str(source)!r} can't be loaded: {error} Give a folder with "
             "config.json, tokenizer.json and model.safetensors, or the name of a model on the hub."
