@@ -53,6 +53,8 @@ class Surface:
         The grid's axes, (v,) and (a,).
     values
         (v, a): mean of what was smoothed; NaN where too few posts are near.
+    errors
+        (v, a): standard errors of these means, posts taken as independent.
     support
         (v, a): posts near each place, each counted by the kernel's height.
     bandwidth
@@ -64,6 +66,7 @@ class Surface:
     valence: Floats
     arousal: Floats
     values: Floats
+    errors: Floats
     support: Floats
     bandwidth: float
     n: int
@@ -93,22 +96,36 @@ def smooth(
     points = np.column_stack([valence, arousal]).astype(np.float64)
     y = np.asarray(values, dtype=np.float64)
     known = np.isfinite(points).all(axis=1) & np.isfinite(y)
+    points, y = points[known], y[known]
     axes = plane(step)
     shape = (len(axes[0]), len(axes[1]))
-    bandwidth = _bandwidth(points[known])
-    total, support = np.zeros(shape), np.zeros(shape)
+    bandwidth = _bandwidth(points)
+    # Sums of k, k y, k², k² y and k² y² over the posts, k the kernel's height.
+    sums = np.zeros((5, *shape))
     chunk = max(1, _CHUNK // (shape[0] * shape[1]))
-    for start in range(0, int(known.sum()), chunk):
+    for start in range(0, len(y), chunk):
         rows = slice(start, start + chunk)
-        near = [
+        value = y[rows]
+        v, a = (
             np.exp(-0.5 * ((axis[:, None] - column) / bandwidth) ** 2)
-            for axis, column in zip(axes, points[known][rows].T, strict=True)
-        ]
-        total += (near[0] * y[known][rows]) @ near[1].T
-        support += near[0] @ near[1].T
+            for axis, column in zip(axes, points[rows].T, strict=True)
+        )
+        once, twice = (v, a.T), (v**2, a.T**2)
+        factors = ((once, 1.0), (once, value), (twice, 1.0), (twice, value), (twice, value**2))
+        sums += [(left * factor) @ right for (left, right), factor in factors]
+    support = sums[0]
     enough = support >= _LEAST_SUPPORT
-    surface = np.where(enough, total / np.where(enough, support, 1), np.nan)
-    return Surface(*axes, surface, support, bandwidth, int(known.sum()))
+    size = np.where(enough, support, 1)
+    mean = sums[1] / size
+    variance = np.maximum(sums[4] - 2 * mean * sums[3] + mean**2 * sums[2], 0)
+    return Surface(
+        *axes,
+        np.where(enough, mean, np.nan),
+        np.where(enough, np.sqrt(variance) / size, np.nan),
+        support,
+        bandwidth,
+        len(y),
+    )
 
 
 def best_positions(
