@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class EvokedError(Exception):
     """Base of every error that evoked raises on purpose; its message is meant for a person."""
@@ -54,3 +61,24 @@ class MissingExtraError(EvokedError):
         super().__init__(
             f"{purpose} needs {library}, which is not installed: pip install 'evoked[{extra}]'."
         )
+
+
+def settings_problem(error: ValidationError, known: Iterable[str]) -> str:
+    """The first thing that is wrong with settings, as a sentence.
+
+    Parameters
+    ----------
+    error
+        What pydantic found.
+    known
+        Names of the settings that there are, told where the problem is a name that isn't among
+        them, the closest one first.
+    """
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden" or len(first["loc"]) > 1:
+        return f"{where}: {first['msg']}." if where else f"{first['msg']}."
+    names = list(known)
+    close = get_close_matches(where, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"there is no setting {where!r}.{hint} There are: {', '.join(names) or 'none'}."

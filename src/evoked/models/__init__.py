@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError, SettingsError, settings_problem
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json
 from evoked.models.abmf import ABMF
@@ -87,12 +87,8 @@ def build_model(
     try:
         checked = kind.Settings.model_validate(settings or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise SettingsError(
-            f"{name}: {where}: {first['msg']}; its settings are "
-            f"{', '.join(kind.Settings.model_fields) or 'none'}."
-        ) from error
+        problem = settings_problem(error, kind.Settings.model_fields)
+        raise SettingsError(f"{name}: {problem}") from error
     return kind(checked, features)
 
 
