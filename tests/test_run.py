@@ -157,7 +157,7 @@ def test_same_command_again_changes_nothing_other_settings_are_refused(
         train(dataset, out=run.folder, model_settings={"width": 32}, training=QUICK, cache=cache)
     with pytest.raises(SettingsError, match="not empty"):
         train(dataset, out=dataset.folder, training=QUICK, cache=cache)
-    with pytest.raises(SettingsError, match=r"abmf: witdh.*width"):
+    with pytest.raises(SettingsError, match=r"abmf: .*'witdh'.*'width'"):
         train(dataset, out=run.folder, model_settings={"witdh": 32}, cache=cache)
 
 
