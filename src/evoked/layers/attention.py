@@ -6,6 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# A placeholder and a hashtag make no text, and no picture has so few regions.
+_FEWEST = 2
+_MATCHED_POSTS = 32
+
 
 class ScaledDotProductAttention(nn.Module):
     """Multi-head attention, ABMF Eq. 1: softmax(QKᵀ/√d_k)V.
@@ -100,6 +104,63 @@ class AttentionBlock(nn.Module):
         )
         states = queries + self.dropout(attended)
         return states + self.dropout(self.feed_forward(states)), weights
+
+    def queries_and_keys(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """What the attention compares, all heads side by side: (b, q, width), (b, k, width)."""
+        projected = self.attention.key_value(self.key_norm(keys)).chunk(2, dim=-1)[0]
+        return self.attention.query(self.query_norm(queries)), projected
+
+
+class WordRegionMatching(nn.Module):
+    """How badly the posts of a batch find their own picture by what their words attend to (ours).
+
+    A caption names what its picture shows, and that needs no label: of all pictures in the batch,
+    a post's words should find their regions in its own. The score of text i and picture j is the
+    mean over words, weighed by a learned importance, of the log-sum-exp over regions of q·k/√d,
+    with the queries and keys of the cross-modal attention itself; the loss is the symmetric
+    cross-entropy of choosing the own partner. After the late interaction of Yao et al. (2022,
+    *FILIP*).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.importance = nn.Linear(width, 1)
+
+    def forward(
+        self, words: Tensor, regions: Tensor, word_mask: Tensor, region_mask: Tensor
+    ) -> Tensor:
+        """Scalar loss; zero where fewer than two posts have both a text and a picture.
+
+        Parameters
+        ----------
+        words, regions
+            Queries (b, t, width) and keys (b, p, width).
+        word_mask, region_mask
+            bool, (b, t) and (b, p): those that exist.
+        """
+        enough = (word_mask.sum(dim=1) > _FEWEST) & (region_mask.sum(dim=1) > _FEWEST)
+        # Scores grow with the square of the posts, so large batches are matched in parts.
+        parts = [part for part in enough.nonzero()[:, 0].split(_MATCHED_POSTS) if len(part) > 1]
+        if not parts:
+            return words.sum() * 0
+        losses = [
+            self._loss(words[part], regions[part], word_mask[part], region_mask[part])
+            for part in parts
+        ]
+        return torch.stack(losses).mean()
+
+    def _loss(
+        self, words: Tensor, regions: Tensor, word_mask: Tensor, region_mask: Tensor
+    ) -> Tensor:
+        scores = torch.einsum("itd,jpd->ijtp", words, regions) / words.shape[-1] ** 0.5
+        absent = ~region_mask[None, :, None, :]
+        best = scores.masked_fill(absent, float("-inf")).logsumexp(dim=-1)
+        importance = self.importance(words).squeeze(-1).masked_fill(~word_mask, float("-inf"))
+        matches = torch.einsum("ijt,it->ij", best, importance.softmax(dim=-1))
+        own = torch.arange(len(matches), device=matches.device)
+        return (
+            functional.cross_entropy(matches, own) + functional.cross_entropy(matches.T, own)
+        ) / 2
 
 
 class SpatialAttention(nn.Module):

@@ -159,6 +159,11 @@ class Model(ABC):
         Score (ABMF Table 5); None for models without such a space."""
         return None
 
+    def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
+        """What is left of a post after fusion, (n, width), for looking at the space that it spans
+        (ABMF Figure 3); None for models that fuse nothing."""
+        return None
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the model into ``folder``: settings as JSON, weights as safetensors."""

@@ -284,8 +284,8 @@ class _Recorder(Callback):
             predicted.append(network(on_device).float())
             truth.append(on_device["targets"])
             weights.append(on_device["weights"])
-        network.train()
         loss = network.criterion(torch.cat(predicted), torch.cat(truth), torch.cat(weights))
+        network.train()
         return float(loss)
 
 
