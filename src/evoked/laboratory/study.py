@@ -58,7 +58,8 @@ PLAN_FILE = "study.json"
 RECORD_FILE = "record.json"
 # Shown in every study, whatever its rows.
 TRIVIAL_ROWS = tuple(
-    Experiment(name=kind.name, label=kind.name, model=kind.name) for kind in TRIVIAL_BASELINES
+    Experiment(name=kind.name, label=kind.name.replace("_", " "), model=kind.name)
+    for kind in TRIVIAL_BASELINES
 )
 _LACKS: dict[Need, str] = {
     "image": "no post has a picture",

@@ -1,0 +1,203 @@
+"""Commands of the laboratory: reproduce a published table, compare runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
+from evoked.cli.posts import SplitKind
+from evoked.cli.printing import print_json, print_table, records
+from evoked.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.laboratory import FitsDone, StudyResults
+
+# Options that change where and how fast, but not what is found, and whether they take a value.
+_INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": False}
+
+
+@app.command(
+    epilog="Examples: [dim]evoked reproduce --list[/]  ·  "
+    "[dim]evoked reproduce abmf/table6 --data my_posts --out my_study[/]  ·  "
+    "[dim]evoked reproduce abmf/table7 --data my_posts --out parts --split author "
+    "--rows abmf,without_metadata --epochs 5[/]"
+)
+def reproduce(
+    table: Annotated[
+        str | None, typer.Argument(help="Such as abmf/table6; left out, the tables are listed.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Dataset to run it on.")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the study; started again, it goes on.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the folds, the weights and the batches.")] = 0,
+    rows: Annotated[
+        str | None, typer.Option(help="Rows to run, such as mmbt,abmf; all by default.")
+    ] = None,
+    split: Annotated[
+        SplitKind, typer.Option(help="How folds are made: random, author or time.")
+    ] = SplitKind.random,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs at most, in place of the table's.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
+    ] = None,
+    list_tables: Annotated[bool, typer.Option("--list", help="List the tables and rows.")] = False,
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+) -> None:
+    """Run a published table's rows on your posts, on the same folds, beside what was published."""
+    from evoked.experiments import load_table
+    from evoked.features.cache import FeatureCache
+    from evoked.laboratory import Study, write_results
+    from evoked.posts.dataset import PostDataset
+
+    if table is None or list_tables:
+        _list_tables(as_json)
+        return
+    if data is None or out_folder is None:
+        raise SettingsError("reproduce needs --data DATASET and --out FOLDER.")
+    chosen = load_table(table)
+    if rows is not None:
+        chosen = chosen.select([name.strip() for name in rows.split(",") if name.strip()])
+    if epochs is not None:
+        chosen = chosen.with_training(max_epochs=epochs)
+    study = Study(
+        PostDataset(data),
+        chosen,
+        out_folder,
+        folds=folds,
+        split=split.value,
+        seed=seed,
+        cache=FeatureCache(cache),
+    )
+    with study_progress() as progress:
+        results = study.run(workers, progress)
+    paths = write_results(study, results, _command(sys.argv[1:]))
+    _print_results(results, as_json)
+    notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
+
+
+@contextmanager
+def study_progress() -> Iterator[Any]:
+    """Bars for the stages and for the fits, with folds done and time left."""
+    from evoked.laboratory import StudyProgress
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=notes) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(name: str, done: int, total: int, text: str) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(text, total=total)
+            progress.update(tasks[name], completed=done, total=total, description=text)
+
+        def fits(done: FitsDone) -> None:
+            show("fits", done.fits, done.of, _progress_text(done))
+            if not notes.is_terminal:
+                notes.print(_progress_text(done), highlight=False)
+
+        yield StudyProgress(
+            lambda name, done, total: show(name, done, total, f"{name} {done}/{total}"), fits
+        )
+
+
+def _progress_text(done: FitsDone) -> str:
+    text = f"folds {done.folds}/{done.of_folds} · fits {done.fits}/{done.of}"
+    if done.seconds_left is None or done.fits == done.of:
+        return text
+    minutes, seconds = divmod(round(done.seconds_left), 60)
+    return f"{text} · about {minutes} min {seconds:02d} s left"
+
+
+def _list_tables(as_json: bool) -> None:
+    from evoked.experiments import load_table, published_tables
+
+    tables = [load_table(name) for name in published_tables()]
+    if as_json:
+        print_json([table.model_dump(mode="json") for table in tables])
+        return
+    print_table(
+        "Tables",
+        ["name", "title", "source", "rows"],
+        [
+            [table.name, table.title, table.source, ", ".join(e.name for e in table.experiments)]
+            for table in tables
+        ],
+    )
+
+
+def _print_results(results: StudyResults, as_json: bool) -> None:
+    from evoked.laboratory import correlation_table, result_table
+    from evoked.laboratory.writing import about, footnotes, is_headline, score_blocks
+
+    table = result_table(results)
+    if as_json:
+        print_json(
+            {
+                "plan": results.plan,
+                "table": _json_records(table),
+                "correlations": _json_records(correlation_table(results)),
+                "skipped": results.skipped,
+                "notes": footnotes(results),
+            }
+        )
+        return
+    out.print(f"{results.table.title}. {about(results)}", highlight=False, soft_wrap=True)
+    for title, lines in score_blocks(table):
+        if is_headline(title):
+            print_table(title, *_for_terminal(lines), whole=range(1, 9))
+    for row, why in results.skipped.items():
+        out.print(escape(f"Not run: {row}: {why}."), highlight=False, soft_wrap=True)
+    for note in footnotes(results):
+        out.print(escape(note), highlight=False, soft_wrap=True, style="dim")
+
+
+def _for_terminal(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """What a terminal has room for, in cells of two lines; the files hold all columns."""
+    from evoked.laboratory.writing import COLUMNS
+
+    place = COLUMNS.index
+    tests = [(place(name), place(name) + 1) for name in ("p t", "p Wilcoxon")]
+    cells = [
+        [
+            line[place("row")],
+            line[place("published")],
+            line[place("measured")].replace(" ± ", "\n± "),
+            line[place("95 % (folds)")].replace(" … ", "\n… "),
+            line[place("difference")],
+            *(f"{line[raw]}\n({line[corrected]})" for raw, corrected in tests),
+            line[place("g_z")],
+            line[place("n")],
+        ]
+        for line in lines
+    ]
+    headings = ["row", "pub-\nlished", "measured", "95 %", "differ-\nence", "p t\n(Holm)"]
+    return [*headings, "Wilcoxon\n(Holm)", "g_z", "n"], cells
+
+
+def _json_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return records(table.astype(object).where(table.notna(), None))
+
+
+def _command(arguments: list[str]) -> str:
+    """The command as typed, without what does not decide the results."""
+    kept, skip = ["evoked"], False
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if not skip and name not in _INCIDENTAL:
+            kept.append(argument)
+        skip = not skip and _INCIDENTAL.get(name, False) and "=" not in argument
+    return shlex.join(kept)

@@ -1,0 +1,260 @@
+"""A study's results as files: CSV for programs, Markdown and HTML for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
+from evoked.files import atomic_path, read_json, write_text
+from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
+from evoked.laboratory.tables import correlation_table, result_table
+
+# The scores that stand first; the others follow.
+_HEADLINES = (
+    *(("valence", "MAE"), ("arousal", "MAE"), ("valence", "CCC"), ("arousal", "CCC")),
+    *((OVERALL, "MAP"), (OVERALL, "AUC"), (OVERALL, "NDCG@10")),
+)
+COLUMNS = (
+    "row",
+    "published",
+    "measured",
+    "95 % (folds)",
+    "95 % (posts)",
+    "difference",
+    "p t",
+    "Holm",
+    "p corrected t",
+    "Holm",
+    "p Wilcoxon",
+    "Holm",
+    "p posts",
+    "Holm",
+    "g_z",
+    "n",
+)
+
+
+def write_results(study: Study, results: StudyResults, command: str | None = None) -> list[Path]:
+    """Write table.csv, table.md, table.html and correlations.csv into the study's folder.
+
+    The same study always writes the same bytes, on the same machine, however often it was
+    interrupted; what differs (time, sessions) stands in record.json.
+
+    Parameters
+    ----------
+    command
+        What the tables are said to be made by.
+    """
+    table, correlations = result_table(results), correlation_table(results)
+    folder = study.folder
+    write_csv(table, folder / "table.csv")
+    write_csv(correlations, folder / "correlations.csv")
+    blocks = score_blocks(table)
+    made_by = _made_by(study, command)
+    write_text(folder / "table.md", _as_markdown(results, blocks, made_by))
+    write_text(
+        folder / "table.html",
+        _page("study.html").render(
+            table=results.table,
+            about=about(results),
+            blocks=blocks,
+            columns=COLUMNS,
+            footnotes=footnotes(results),
+            skipped=results.skipped,
+            correlations=_correlation_blocks(results, correlations),
+            made_by=made_by,
+            style=_style(),
+        ),
+    )
+    names = ("table.csv", "table.md", "table.html", "correlations.csv", RECORD_FILE)
+    return [folder / name for name in names]
+
+
+def score_blocks(table: pd.DataFrame) -> list[tuple[str, list[list[str]]]]:
+    """Per score its title and the cells of its rows, as :data:`COLUMNS`; headlines first."""
+    if table.empty:
+        return []
+    scores = list(dict.fromkeys(zip(table["target"], table["metric"], strict=True)))
+    order = [score for score in _HEADLINES if score in scores]
+    order += [score for score in scores if score not in _HEADLINES]
+    blocks = []
+    for target, metric in order:
+        own = table[(table["target"] == target) & (table["metric"] == metric)]
+        lines = [_cells(line) for line in own.to_dict(orient="records")]
+        blocks.append((score_title(target, metric), lines))
+    return blocks
+
+
+def is_headline(title: str) -> bool:
+    """Whether a block's score is one of those that stand first."""
+    return title in {score_title(*score) for score in _HEADLINES}
+
+
+def score_title(target: str, metric: str) -> str:
+    """Such as ``valence CCC ↑``."""
+    return f"{target} {metric} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
+
+
+def about(results: StudyResults) -> str:
+    """One sentence: which posts, which folds."""
+    plan = results.plan
+    return (
+        f"{plan['data']['name']}: {plan['data']['posts']} posts, {plan['folds']} folds by "
+        f"{plan['split']}, seed {plan['seed']}."
+    )
+
+
+def footnotes(results: StudyResults) -> list[str]:
+    """What a reader has to know to read the numbers rightly."""
+    folds = results.plan["folds"]
+    names = {each.name: each.label for each in results.table.experiments}
+    reference = names.get(results.table.reference)
+    notes = [
+        "published: the paper's figure on its own data, which is not this data. measured: mean ± "
+        "standard deviation over the folds. n: posts scored, all folds together.",
+        "95 % (folds): Student's interval of the mean over the folds. 95 % (posts): bootstrap of "
+        "the held-out posts within each fold (of authors, where folds are by author).",
+    ]
+    if reference is None:
+        notes.append(
+            f"The row {results.table.reference} was not run, so no row is compared with it."
+        )
+    else:
+        notes += [
+            f"difference: {reference} − row, on the same folds; g_z: Hedges' effect size of these "
+            "differences. Each p is followed by itself after Holm's correction over the rows of "
+            "the score (published p-values are uncorrected).",
+            "p t: paired t-test, as in the paper. Folds share training posts, which it ignores; "
+            "p corrected t allows for it (Nadeau and Bengio 2003). p Wilcoxon can't fall below "
+            f"{2 / 2**folds:.4g} with {folds} folds. p posts: paired bootstrap over posts, for "
+            "these very fits.",
+        ]
+    engagement = results.scores.loc[results.scores["metric"] == "MAP", "target"].unique()
+    averaged = [target for target in engagement if target != OVERALL]
+    if averaged:
+        notes.append(f"overall: mean over {', '.join(averaged)}.")
+    return notes
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table, its numbers with ten digits."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.10g")
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in GitHub's Markdown, the first column to the left and the others to the right."""
+    lines = [columns, [":--", *["--:"] * (len(columns) - 1)], *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number, or a dash where there is none."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else "–"
+
+
+def p_value(value: float) -> str:
+    """A p-value with three digits, never as zero."""
+    return "<0.001" if value < 0.0005 else number(value)
+
+
+def interval(low: float, high: float) -> str:
+    """Both ends, or a dash."""
+    return f"{low:.3f} … {high:.3f}" if np.isfinite(low) and np.isfinite(high) else "–"
+
+
+def _cells(line: dict[Any, Any]) -> list[str]:
+    deviation = f" ± {line['deviation']:.3f}" if np.isfinite(line["deviation"]) else ""
+    tests = [
+        p_value(line[f"{name}{suffix}"])
+        for name in ("p_t", "p_corrected_t", "p_wilcoxon", "p_posts")
+        for suffix in ("", "_holm")
+    ]
+    return [
+        line["label"],
+        number(line["published"]),
+        number(line["mean"]) + deviation,
+        interval(line["low"], line["high"]),
+        interval(line["posts_low"], line["posts_high"]),
+        "–" if not np.isfinite(line["difference"]) else f"{line['difference']:+.3f}",
+        *tests,
+        number(line["g_z"], 2),
+        str(line["n"]),
+    ]
+
+
+def _as_markdown(
+    results: StudyResults,
+    blocks: Sequence[tuple[str, list[list[str]]]],
+    made_by: dict[str, str],
+) -> str:
+    parts = [f"# {results.table.title}", f"{results.table.source}. {about(results)}"]
+    for title, rows in blocks:
+        parts += [f"## {title}", markdown_table(COLUMNS, rows)]
+    if results.skipped:
+        parts += ["## Not run", _bullets(f"{n}: {why}." for n, why in results.skipped.items())]
+    parts += ["## How to read it", _bullets(footnotes(results))]
+    parts += ["## Made by", _bullets(f"{name}: {value}" for name, value in made_by.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _bullets(lines: Any) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _made_by(study: Study, command: str | None) -> dict[str, str]:
+    """Command, versions and hardware; not what differs from one session to the next."""
+    record = study.folder / RECORD_FILE
+    found = read_json(record) if record.is_file() else {"environment": {}, "hardware": {}}
+    lines = {
+        "command": command or "",
+        "versions": ", ".join(f"{name} {value}" for name, value in found["environment"].items()),
+        "hardware": ", ".join(f"{name}: {value}" for name, value in found["hardware"].items()),
+    }
+    return {name: value for name, value in lines.items() if value}
+
+
+def _correlation_blocks(
+    results: StudyResults, correlations: pd.DataFrame
+) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Figure 4 of the reference row as tables: title, emotion scores, rows of engagement scores."""
+    own = correlations[correlations["row"] == results.table.reference]
+    blocks = []
+    for unit, part in own.groupby("unit", sort=False):
+        emotion = list(dict.fromkeys(part["emotion"]))
+        cells = {
+            (line["engagement"], line["emotion"]): f"{line['pearson']:+.2f}{line['marks']} / "
+            f"{line['spearman']:+.2f}"
+            for line in part.to_dict(orient="records")
+        }
+        rows = [
+            [name, *(cells.get((name, each), "–") for each in emotion)]
+            for name in dict.fromkeys(part["engagement"])
+        ]
+        blocks.append((f"n = {part['n'].max():.0f}, one per {unit}", emotion, rows))
+    return blocks
+
+
+def _page(name: str) -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def _style() -> str:
+    import evoked.report
+
+    return (Path(evoked.report.__path__[0]) / "style.css").read_text(encoding="utf-8")
