@@ -77,10 +77,14 @@ def import_command(
         list[str] | None,
         typer.Option("--scale", help="DIMENSION=LOW:HIGH of ratings; repeatable."),
     ] = None,
+    blur_faces: Annotated[
+        bool, typer.Option("--blur-faces", help="Blur faces in the copied pictures.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace a dataset made from elsewhere.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Read posts from a file or folder into a dataset."""
+    from evoked.features.encoders.faces import find_faces_to_hide
     from evoked.posts.importing import import_posts, reasons, summary_rows
 
     with progress_bar("Reading") as report:
@@ -90,6 +94,7 @@ def import_command(
             dest,
             mapping=dict(pair(item, "--map") for item in mapping or []),
             scales=dict(scale(item) for item in scales or []),
+            find_faces=find_faces_to_hide if blur_faces else None,
             overwrite=overwrite,
             progress=report,
         )

@@ -31,6 +31,8 @@ from evoked.posts.schema import ENGAGEMENT, POSTS, TABLES, conform
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "dataset.json"
 IMAGE_FOLDER = "images"
+LOCK_FILE = "images.lock.json"
+"""There while pictures are locked (see :mod:`evoked.posts.privacy.image_locking`)."""
 
 
 class PostDataset:
@@ -184,8 +186,24 @@ class PostDataset:
         own = np.arange(len(self)) if self._rows is None else self._rows
         return PostDataset(self.folder, own[chosen.astype(np.int64)])
 
+    def check_pictures(self) -> None:
+        """Raise DataError if the pictures are locked."""
+        if (self.folder / LOCK_FILE).is_file():
+            raise DataError(
+                "the pictures are locked.",
+                file=self.folder,
+                fix="'evoked privacy unlock' brings them back.",
+            )
+
     def cover_paths(self) -> list[Path | None]:
-        """Path of each post's cover picture, or None."""
+        """Path of each post's cover picture, or None.
+
+        Raises
+        ------
+        DataError
+            The pictures are locked.
+        """
+        self.check_pictures()
         folder = self.image_folder
         return [folder / names[0] if len(names) else None for names in self.posts["images"]]
 

@@ -19,6 +19,7 @@ from evoked.errors import DataError, ImageError, SettingsError
 from evoked.files import read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
+from evoked.posts.face_blurring import FaceFinder, blur_faces
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
@@ -92,6 +93,7 @@ def import_posts(
     *,
     mapping: Mapping[str, str] | None = None,
     scales: Mapping[str, tuple[float, float]] | None = None,
+    find_faces: FaceFinder | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ImportResult:
@@ -112,6 +114,11 @@ def import_posts(
     scales
         Lowest and highest rating by dimension, such as ``{"valence": (1, 5)}``, where they should
         not be guessed. Ratings are brought to this project's scales.
+    find_faces
+        Finds faces in a picture, such as
+        :func:`evoked.features.encoders.faces.find_faces_to_hide`; may be called by several threads
+        at once. Every picture is then written anew, its faces blurred (see
+        :mod:`evoked.posts.face_blurring`); none by default.
     overwrite
         Replace the dataset at ``dest``. Without it, one from the same source with the same settings
         is left as it is, and any other is an error.
@@ -138,6 +145,8 @@ def import_posts(
     check_scales(options.scales)
     _check_apart(source, dest)
     job = _describe(format, source, options)
+    if find_faces is not None:
+        job["faces"] = "blurred"
     working = dest.with_name(f".{dest.name}.import")
     if not overwrite and _holds(dest, job):
         remove_staging(working)  # left by a crash while clearing up
@@ -148,7 +157,7 @@ def import_posts(
     if not staging.has_dataset:
         try:
             reading = READERS[format](source, options)
-            _read_batches(reading, staging, progress)
+            _read_batches(reading, staging, find_faces, progress)
             _write(reading, staging, source, job)
         except DataError:
             remove_staging(working)  # nothing to go on with: the source itself is at fault
@@ -161,6 +170,8 @@ def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
     """Rows of the closing table: what happened, how often, and why; the frequent first."""
     tally = result.tally
     rows = [("read", tally.read, "posts"), ("read", tally.images, "pictures")]
+    if tally.faces is not None:
+        rows.append(("blurred", tally.faces, "faces; small, turned and covered ones are missed"))
     rows += [("skipped", count, why) for why, count in tally.skipped.most_common()]
     rows += [("put right", count, why) for why, count in tally.changed.most_common()]
     return rows
@@ -214,7 +225,12 @@ def _check_free(dest: Path, overwrite: bool) -> None:
         )
 
 
-def _read_batches(reading: Reading, staging: Staging, progress: Progress | None) -> None:
+def _read_batches(
+    reading: Reading,
+    staging: Staging,
+    find_faces: FaceFinder | None,
+    progress: Progress | None,
+) -> None:
     tally = staging.tally()
     posts = staging.table("posts")
     seen = set() if posts is None else set(posts["post_id"].to_pylist())
@@ -224,7 +240,7 @@ def _read_batches(reading: Reading, staging: Staging, progress: Progress | None)
         progress(done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         while batch := list(islice(records, BATCH_POSTS)):
-            _read_batch(batch, reading, staging, seen, pool)
+            _read_batch(batch, reading, staging, seen, find_faces, pool)
             done += len(batch)
             if progress is not None:
                 progress(done, reading.total)
@@ -235,6 +251,7 @@ def _read_batch(
     reading: Reading,
     staging: Staging,
     seen: set[str],
+    find_faces: FaceFinder | None,
     pool: ThreadPoolExecutor,
 ) -> None:
     tally = Tally(consumed=len(batch))
@@ -255,7 +272,7 @@ def _read_batch(
         record = kept[number][0]
         why = "not on the scale of the ratings, left empty"
         tally.add(Remark(why, record.file, record.row, dimension, str(record.fields[dimension])))
-    _add_images(kept, staging, tally, pool)
+    _add_images(kept, staging, tally, find_faces, pool)
     tally.read = len(kept)
     staging.add_part(_tables(kept), tally)
 
@@ -270,22 +287,29 @@ def _add_images(
     kept: list[tuple[PostRecord, dict[str, Any]]],
     staging: Staging,
     tally: Tally,
+    find_faces: FaceFinder | None,
     pool: ThreadPoolExecutor,
 ) -> None:
     """Check and copy the pictures of a batch, several at a time."""
 
-    def add(image: ImageFile) -> str | ImageError:
+    def add(image: ImageFile) -> tuple[str, int] | ImageError:
         try:
-            return staging.add_image(image)
+            if find_faces is None:
+                return staging.add_image(image), 0
+            content, faces = blur_faces(image.read(), find_faces)
+            return staging.add_image(ImageFile(image.name, lambda: content)), faces
         except ImageError as error:
             return error
 
     outcomes = pool.map(add, [image for record, _ in kept for image in record.images])
+    tally.faces = None if find_faces is None else 0
     for record, row in kept:
         row["images"] = []
         for image, outcome in zip(record.images, islice(outcomes, len(record.images)), strict=True):
-            if isinstance(outcome, str):
-                row["images"].append(outcome)
+            if isinstance(outcome, tuple):
+                name, faces = outcome
+                row["images"].append(name)
+                tally.faces = None if tally.faces is None else tally.faces + faces
             else:
                 why = "a picture that can't be used, left out"
                 value = f"{image.name}: {outcome.problem}"

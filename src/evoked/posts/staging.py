@@ -55,6 +55,8 @@ class Tally:
         Records taken from the reader, whatever became of them.
     read, images
         Posts, and pictures in them.
+    faces
+        Found and blurred in the pictures; None if nobody looked for any.
     skipped, changed
         How often, by reason: posts left out, and values left out or put right within posts.
     examples
@@ -64,6 +66,7 @@ class Tally:
     consumed: int = 0
     read: int = 0
     images: int = 0
+    faces: int | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -82,6 +85,8 @@ class Tally:
         self.consumed += other.consumed
         self.read += other.read
         self.images += other.images
+        if other.faces is not None:
+            self.faces = (self.faces or 0) + other.faces
         self.skipped += other.skipped
         self.changed += other.changed
         for example in other.examples:

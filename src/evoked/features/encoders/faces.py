@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,13 +78,7 @@ class FaceDetector:
 
     def _detect_one(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = grey.shape
-        found = self._faces.detectMultiScale(
-            grey,
-            scaleFactor=1.15,
-            minNeighbors=3,
-            minSize=(_SMALLEST_FACE, _SMALLEST_FACE),
-        )
-        boxes = np.asarray(found, dtype=np.float32).reshape(-1, 4)
+        boxes = _boxes(self._faces, grey)
         order = np.argsort(-boxes[:, 2] * boxes[:, 3], kind="stable")
         size = np.array([width, height, width, height], dtype=np.float32)
         return np.asarray(boxes[order] / size, dtype=np.float32)
@@ -124,9 +119,49 @@ def facial_affect(
     return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
 
 
-def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def find_faces_to_hide(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Find frontal and profile faces, rather too many than too few.
+
+    Four times as many pixels as :meth:`FaceDetector.detect` looks at, for smaller faces. May be
+    called by several threads at once.
+
+    Parameters
+    ----------
+    image
+        uint8 RGB, (height, width, 3).
+
+    Returns
+    -------
+    float32, (faces, 4): left, top, width and height as shares of the picture's width and height;
+    a face that is found twice stands there twice.
+    """
+    if not hasattr(_own, "cascades"):
+        _own.cascades = [_cascade("frontalface_alt2"), _cascade("profileface")]
+    frontal, profile = _own.cascades
+    grey = _grey(image, 2 * DETECTION_SIZE)
+    width = grey.shape[1]
+    size = np.array([width, grey.shape[0]] * 2, dtype=np.float32)
+    faces, looking_left = _boxes(frontal, grey), _boxes(profile, grey)
+    # The cascade knows the profiles that look left.
+    looking_right = _boxes(profile, np.ascontiguousarray(grey[:, ::-1]))
+    looking_right[:, 0] = width - looking_right[:, 0] - looking_right[:, 2]
+    return np.asarray(np.concatenate([faces, looking_left, looking_right]) / size, np.float32)
+
+
+_own = threading.local()  # a cascade serves one thread at a time
+
+
+def _boxes(cascade: cv2.CascadeClassifier, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Left, top, width and height of faces, in pixels."""
+    found = cascade.detectMultiScale(
+        grey, scaleFactor=1.15, minNeighbors=3, minSize=(_SMALLEST_FACE, _SMALLEST_FACE)
+    )
+    return np.asarray(found, dtype=np.float32).reshape(-1, 4)
+
+
+def _grey(image: NDArray[np.uint8], longest_edge: int = DETECTION_SIZE) -> NDArray[np.uint8]:
     grey: NDArray[np.uint8] = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    scale = DETECTION_SIZE / max(grey.shape)
+    scale = longest_edge / max(grey.shape)
     if scale < 1:
         smaller = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         grey = np.asarray(smaller, np.uint8)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -292,6 +293,11 @@ def hashtags_in(text: str) -> list[str]:
 def mentions_in(text: str) -> list[str]:
     """Accounts that a caption names, without their '@', in order; e-mail addresses are none."""
     return _MENTION.findall(text)
+
+
+def replace_mentions(text: str, replacement: Callable[[str], str]) -> str:
+    """A caption with other names for the accounts that it mentions, given without their '@'."""
+    return _MENTION.sub(lambda match: "@" + replacement(match[1]), text)
 
 
 def parse_tags(value: Any) -> list[str] | None:

@@ -1,0 +1,282 @@
+"""CKKS, homomorphic encryption of real numbers (Cheon, Kim, Kim and Song 2017), as used here.
+
+A ciphertext holds 8,192 numbers in *slots*. Without the secret key it can be added to and
+multiplied, by another ciphertext or by plain numbers, slot by slot. Each product costs one of the
+58-bit primes of the modulus. Errors are absolute, some 1e-13 of the largest value that the slots
+were scaled for; there is no division.
+
+The chain of primes is what the deepest computation, the variance of rates, takes: 60 + 58 + 58 + 58
+bits for two products and a last one that is not scaled down, and 60 bits for switching keys: 294
+bits. The homomorphic encryption standard (Albrecht et al. 2018, Table 1, classical attacks) allows
+a modulus of 305 bits at degree 16,384 for a security of 192 bits, 438 for 128; at degree 8,192 it
+is 218 for 128, at degree 2,048 it is 54, which is not enough for one product. SEAL refuses
+parameters outside of the table.
+
+TenSEAL's binding of Microsoft SEAL is used rather than its vectors: those always make all rotation
+keys, 28 of them at this degree, where sums over slots take seven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoked.errors import DataError, MissingExtraError
+from evoked.files import atomic_folder
+
+DEGREE = 16_384
+SLOTS = DEGREE // 2
+PRIME_BITS = (60, 58, 58, 58, 60)
+SCALE = 2.0**58
+SECURITY_BITS = 192
+# A product with plain numbers that is not scaled down: the numbers' own scale fills what is left.
+_MASK_SCALE = SCALE
+
+RELINEARISATION_KEYS = "relinearisation.keys"
+ROTATION_KEYS = "rotation.keys"
+
+# Measured: 0.6 MB (secret key), 5 MB, 35 MB and 1 MB; what is larger isn't ours.
+MAX_KEY_BYTES = 2 * 2**20
+MAX_EVALUATION_BYTES = 64 * 2**20
+MAX_CIPHERTEXT_BYTES = 4 * 2**20
+
+# Sums over all slots: seven steps, each but the last taken three times, in place of thirteen that
+# are taken once. Half of the keys for half more time.
+_STEPS = tuple(4**power for power in range(7))
+_REPEATS = (*(3,) * 6, 1)
+
+Ciphertext = Any
+Floats = NDArray[np.float64]
+
+
+def seal() -> Any:
+    """TenSEAL's binding of SEAL; MissingExtraError if it isn't installed."""
+    try:
+        from tenseal import sealapi
+    except ImportError as error:
+        raise MissingExtraError("tenseal", "privacy", "Encrypting fields") from error
+    return sealapi
+
+
+def make_secret_key(path: Path) -> None:
+    """Write a new secret key."""
+    seal().KeyGenerator(_context()).secret_key().save(str(path))
+
+
+def make_evaluation_keys(secret: Path, folder: Path) -> None:
+    """Write the keys with which others compute, unless they are there; they decrypt nothing."""
+    if folder.is_dir():
+        return
+    sealapi, context = seal(), _context()
+    generator = sealapi.KeyGenerator(context, _load_secret(context, secret))
+    relinearisation, rotation = sealapi.RelinKeys(), sealapi.GaloisKeys()
+    generator.create_relin_keys(relinearisation)
+    # The binding takes Galois elements: 3^k modulo 2N rotates by k slots.
+    generator.create_galois_keys([pow(3, step, 2 * DEGREE) for step in _STEPS], rotation)
+    with atomic_folder(folder) as temporary:
+        relinearisation.save(str(temporary / RELINEARISATION_KEYS))
+        rotation.save(str(temporary / ROTATION_KEYS))
+
+
+class KeyOwner:
+    """Encrypts and decrypts.
+
+    Parameters
+    ----------
+    secret
+        File of the secret key.
+
+    Raises
+    ------
+    DataError
+        Not a secret key of these parameters.
+    """
+
+    def __init__(self, secret: Path) -> None:
+        sealapi = seal()
+        self._context = _context()
+        key = _load_secret(self._context, secret)
+        self._encoder = sealapi.CKKSEncoder(self._context)
+        self._encryptor = sealapi.Encryptor(self._context, key)
+        self._decryptor = sealapi.Decryptor(self._context, key)
+
+    def encrypt(self, values: ArrayLike) -> Ciphertext:
+        """Encrypt at most 8,192 numbers in [-1, 1].
+
+        With the secret key rather than a public one: the noise is thirty times less, and nobody
+        else has to encrypt.
+        """
+        plain, encrypted = seal().Plaintext(), seal().Ciphertext()
+        self._encoder.encode(np.asarray(values, np.float64).tolist(), SCALE, plain)
+        self._encryptor.encrypt_symmetric(plain, encrypted)
+        return encrypted
+
+    def decrypt(self, encrypted: Ciphertext) -> Floats:
+        """All 8,192 slots."""
+        plain = seal().Plaintext()
+        self._decryptor.decrypt(encrypted, plain)
+        return np.array(self._encoder.decode_double(plain))
+
+    def load(self, path: Path) -> Ciphertext:
+        """Read a ciphertext; see :func:`load_ciphertext`."""
+        return load_ciphertext(self._context, path)
+
+
+class Party:
+    """Computes on ciphertexts without being able to read them.
+
+    Parameters
+    ----------
+    evaluation
+        Folder of the evaluation keys.
+
+    Raises
+    ------
+    DataError
+        No such keys, or not of these parameters.
+    """
+
+    def __init__(self, evaluation: Path) -> None:
+        sealapi = seal()
+        self._folder = evaluation
+        self._context = _context()
+        self._encoder = sealapi.CKKSEncoder(self._context)
+        self._evaluator = sealapi.Evaluator(self._context)
+
+    def load(self, path: Path) -> Ciphertext:
+        """Read a fresh ciphertext; see :func:`load_ciphertext`."""
+        encrypted = load_ciphertext(self._context, path)
+        if encrypted.parms_id() != self._context.first_parms_id() or encrypted.scale != SCALE:
+            raise DataError("not as it was encrypted: something was computed on it.", file=path)
+        return encrypted
+
+    def multiply(self, first: Ciphertext, second: Ciphertext) -> Ciphertext:
+        """The product slot by slot; takes one prime."""
+        product = self._product(first, second)
+        self._evaluator.rescale_to_next_inplace(product)
+        return product
+
+    def weigh(self, encrypted: Ciphertext, weights: ArrayLike) -> Ciphertext:
+        """The product with plain numbers, left at its scale: noise is added once, after a sum."""
+        plain, product = seal().Plaintext(), seal().Ciphertext()
+        numbers = np.asarray(weights, np.float64).tolist()
+        self._encoder.encode(numbers, encrypted.parms_id(), _MASK_SCALE, plain)
+        self._evaluator.multiply_plain(encrypted, plain, product)
+        return product
+
+    def add(self, first: Ciphertext | None, second: Ciphertext) -> Ciphertext:
+        """The sum slot by slot; ``first`` may be None, for nothing yet."""
+        if first is None:
+            return second
+        total = seal().Ciphertext()
+        self._evaluator.add(first, second, total)
+        return total
+
+    def subtract(self, first: Ciphertext, second: Ciphertext) -> Ciphertext:
+        """The difference slot by slot, of two ciphertexts with the same primes."""
+        negated, difference = seal().Ciphertext(), seal().Ciphertext()
+        self._evaluator.negate(second, negated)
+        # Both are 2^116 up to the primes' distance from 2^58: a relative error of 1e-12.
+        negated.scale = first.scale
+        self._evaluator.add(first, negated, difference)
+        return difference
+
+    def square(self, encrypted: Ciphertext) -> Ciphertext:
+        """The square, left at its scale: the last step of a computation."""
+        return self._product(encrypted, encrypted)
+
+    def rescale(self, encrypted: Ciphertext) -> Ciphertext:
+        """Back to the common scale; takes one prime."""
+        scaled = seal().Ciphertext()
+        self._evaluator.rescale_to_next(encrypted, scaled)
+        return scaled
+
+    def sum_slots(self, encrypted: Ciphertext) -> Ciphertext:
+        """The sum over all slots, in every slot."""
+        for step, repeats in zip(_STEPS, _REPEATS, strict=True):
+            rotated = total = encrypted
+            for _ in range(repeats):
+                turned = seal().Ciphertext()
+                self._evaluator.rotate_vector(rotated, step, self._rotation, turned)
+                rotated, total = turned, self.add(total, turned)
+            encrypted = total
+        return encrypted
+
+    def drop_primes(self, encrypted: Ciphertext, kept: int) -> Ciphertext:
+        """The same with ``kept`` primes: smaller, where nothing more is to be multiplied."""
+        dropped = encrypted
+        while dropped.coeff_modulus_size() > kept:
+            smaller = seal().Ciphertext()
+            self._evaluator.mod_switch_to_next(dropped, smaller)
+            dropped = smaller
+        return dropped
+
+    def _product(self, first: Ciphertext, second: Ciphertext) -> Ciphertext:
+        product = seal().Ciphertext()
+        self._evaluator.multiply(first, second, product)
+        self._evaluator.relinearize_inplace(product, self._relinearisation)
+        return product
+
+    @cached_property
+    def _relinearisation(self) -> Any:
+        path = self._folder / RELINEARISATION_KEYS
+        return _load(seal().RelinKeys, self._context, path, MAX_EVALUATION_BYTES)
+
+    @cached_property
+    def _rotation(self) -> Any:
+        path = self._folder / ROTATION_KEYS
+        return _load(seal().GaloisKeys, self._context, path, MAX_EVALUATION_BYTES)
+
+
+def load_ciphertext(context: Any, path: Path) -> Ciphertext:
+    """Read a ciphertext of at most 4 MiB.
+
+    Raises
+    ------
+    DataError
+        No file, too large, or not a ciphertext of these parameters.
+    """
+    return _load(seal().Ciphertext, context, path, MAX_CIPHERTEXT_BYTES)
+
+
+def in_slots(values: Sequence[float] | Floats) -> Iterable[Floats]:
+    """Numbers in pieces of 8,192, the last one filled with zeros."""
+    numbers = np.asarray(values, dtype=np.float64)
+    for start in range(0, len(numbers), SLOTS):
+        piece = numbers[start : start + SLOTS]
+        yield np.pad(piece, (0, SLOTS - len(piece)))
+
+
+def _context() -> Any:
+    sealapi = seal()
+    parameters = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.CKKS)
+    parameters.set_poly_modulus_degree(DEGREE)
+    parameters.set_coeff_modulus(sealapi.CoeffModulus.Create(DEGREE, list(PRIME_BITS)))
+    context = sealapi.SEALContext(parameters, True, sealapi.SEC_LEVEL_TYPE.TC192)
+    if not context.parameters_set():
+        raise AssertionError(context.parameters_error_message())
+    return context
+
+
+def _load_secret(context: Any, path: Path) -> Any:
+    return _load(seal().SecretKey, context, path, MAX_KEY_BYTES)
+
+
+def _load(kind: Callable[[], Any], context: Any, path: Path, limit: int) -> Any:
+    if not path.is_file():
+        raise DataError("the file does not exist.", file=path)
+    if path.stat().st_size > limit:
+        raise DataError(f"larger than {limit // 2**20} MiB, which none of ours is.", file=path)
+    loaded = kind()
+    try:
+        loaded.load(context, str(path))
+    except (RuntimeError, ValueError) as error:
+        raise DataError(
+            f"not a {kind.__name__} of these parameters, or damaged ({error}).", file=path
+        ) from error
+    return loaded

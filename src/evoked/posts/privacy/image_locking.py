@@ -1,0 +1,158 @@
+"""Pictures of a dataset, locked: encrypted where they lie, until their owner unlocks them.
+
+Each picture becomes a file of its own, ``NAME.locked``, encrypted and authenticated (AES-256-GCM)
+and bound to its name and its dataset, so that files that were changed or swapped are noticed.
+
+A killed run loses nothing: a picture goes away only after its other form is whole on the disk, and
+the same command goes on where it stopped. What ``images.lock.json`` says comes first and goes last.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evoked.errors import DataError
+from evoked.files import atomic_path, read_json, write_json
+from evoked.posts.dataset import LOCK_FILE, PostDataset
+from evoked.posts.images import MAX_BYTES
+from evoked.posts.privacy.keys import KeyFolder, fingerprint
+from evoked.posts.privacy.sealing import OVERHEAD_BYTES, Sealer
+
+SUFFIX = ".locked"
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class LockResult:
+    """How many pictures were locked or unlocked by this run, and their bytes in clear."""
+
+    pictures: int
+    bytes: int
+
+
+def lock_images(
+    dataset: PostDataset, keys: KeyFolder, progress: Progress | None = None
+) -> LockResult:
+    """Lock every picture of a dataset.
+
+    Parameters
+    ----------
+    dataset
+        Its tables stay as they are.
+    keys
+        The owner's, not within the dataset.
+    progress
+        Called with the number of pictures done and of all.
+
+    Raises
+    ------
+    DataError
+        The keys lie with the data or are not those that a run before has used; a picture is larger
+        than 64 MiB.
+    MissingExtraError
+        The extra ``privacy`` isn't installed.
+    """
+    keys.keep_apart(dataset.folder)
+    _remove_halves(dataset.image_folder)
+    marker = dataset.folder / LOCK_FILE
+    if not marker.is_file():
+        write_json(
+            marker, {"collection": secrets.token_hex(16), "key": fingerprint(keys.storage())}
+        )
+    sealer = _sealer(dataset, keys)
+    names = [name for name in _files(dataset.image_folder) if not name.endswith(SUFFIX)]
+
+    def lock(name: str) -> int:
+        content = _read(dataset.image_folder / name, MAX_BYTES)
+        with atomic_path(dataset.image_folder / (name + SUFFIX)) as temporary:
+            temporary.write_bytes(sealer.seal(content, name))
+        (dataset.image_folder / name).unlink()
+        return len(content)
+
+    return _each(names, lock, progress)
+
+
+def unlock_images(
+    dataset: PostDataset, keys: KeyFolder, progress: Progress | None = None
+) -> LockResult:
+    """Bring every locked picture back, byte for byte.
+
+    Raises
+    ------
+    DataError
+        The dataset isn't locked, the keys are others, or a file was changed or swapped: those
+        before it are unlocked, it and those behind it stay as they are.
+    MissingExtraError
+        The extra ``privacy`` isn't installed.
+    """
+    if not is_locked(dataset):
+        raise DataError("its pictures are not locked.", file=dataset.folder)
+    _remove_halves(dataset.image_folder)
+    sealer = _sealer(dataset, keys)
+    names = [
+        name.removesuffix(SUFFIX) for name in _files(dataset.image_folder) if name.endswith(SUFFIX)
+    ]
+
+    def unlock(name: str) -> int:
+        locked = dataset.image_folder / (name + SUFFIX)
+        content = sealer.open(_read(locked, MAX_BYTES + OVERHEAD_BYTES), name)
+        with atomic_path(dataset.image_folder / name) as temporary:
+            temporary.write_bytes(content)
+        locked.unlink()
+        return len(content)
+
+    result = _each(names, unlock, progress)
+    (dataset.folder / LOCK_FILE).unlink()
+    return result
+
+
+def is_locked(dataset: PostDataset) -> bool:
+    """Whether pictures of the dataset are locked, be it only some, after a killed run."""
+    return (dataset.folder / LOCK_FILE).is_file()
+
+
+def _sealer(dataset: PostDataset, keys: KeyFolder) -> Sealer:
+    path = dataset.folder / LOCK_FILE
+    marker: Any = read_json(path)
+    if not isinstance(marker, dict) or not isinstance(marker.get("collection"), str):
+        raise DataError("doesn't say what the pictures were locked with.", file=path)
+    if marker.get("key") != fingerprint(keys.storage()):
+        raise DataError(
+            "the pictures were locked with another key.",
+            file=path,
+            fix="Give the folder of keys that was used then.",
+        )
+    return Sealer(keys.storage(), marker["collection"])
+
+
+def _remove_halves(folder: Path) -> None:
+    """Remove what a killed run has left half-written: it may show pictures in clear."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink()
+
+
+def _files(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in files)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with path.open("rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise DataError(f"larger than {limit // 2**20} MiB, which no picture may be.", file=path)
+    return content
+
+
+def _each(names: list[str], change: Callable[[str], int], progress: Progress | None) -> LockResult:
+    total = 0
+    for done, name in enumerate(names):
+        total += change(name)
+        if progress is not None:
+            progress(done + 1, len(names))
+    return LockResult(len(names), total)

@@ -1,0 +1,173 @@
+"""The owner's keys: a folder that only the owner may read, never beside the data.
+
+::
+
+    my_keys/                      0700
+        pseudonyms.key            0600   32 random bytes, for HMAC-SHA256
+        storage.key               0600   32 random bytes, for AES-256-GCM
+        fields.key                0600   the secret key of CKKS
+        evaluation/               public; a copy goes along with encrypted fields
+            relinearisation.keys
+            rotation.keys
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from evoked.errors import DataError
+from evoked.files import atomic_path
+from evoked.posts.privacy.ckks import MAX_KEY_BYTES, KeyOwner, make_evaluation_keys, make_secret_key
+
+KEY_BYTES = 32
+PSEUDONYMS_KEY = "pseudonyms.key"
+STORAGE_KEY = "storage.key"
+FIELDS_KEY = "fields.key"
+EVALUATION_FOLDER = "evaluation"
+
+
+class KeyFolder:
+    """The keys in a folder.
+
+    Parameters
+    ----------
+    folder
+        Made by ``evoked privacy keys`` or :func:`make_keys`.
+
+    Raises
+    ------
+    DataError
+        There is no such folder. A missing key, and one that others may read, is told by the method
+        that needs it.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise DataError(
+                "there is no such folder of keys.",
+                file=self.folder,
+                fix="Make one with 'evoked privacy keys', away from the data.",
+            )
+
+    def pseudonyms(self) -> bytes:
+        """The key of pseudonyms, 32 bytes."""
+        return self._symmetric(PSEUDONYMS_KEY)
+
+    def storage(self) -> bytes:
+        """The key of what is stored locked, 32 bytes."""
+        return self._symmetric(STORAGE_KEY)
+
+    def fields(self) -> KeyOwner:
+        """Encrypts and decrypts fields."""
+        return KeyOwner(self._private(FIELDS_KEY, MAX_KEY_BYTES))
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of evaluation keys, which may be given away."""
+        return self.folder / EVALUATION_FOLDER
+
+    def keep_apart(self, *places: Path | str) -> None:
+        """Raise DataError if the keys lie in one of these datasets, or a dataset among the keys."""
+        own = self.folder.resolve()
+        for place in places:
+            other = Path(place).resolve()
+            if own.is_relative_to(other) or other.is_relative_to(own):
+                raise DataError(
+                    f"the keys and the data at {place} lie within each other, so that who gets "
+                    "the data gets the keys.",
+                    file=self.folder,
+                    fix="Keep the keys in a folder of their own.",
+                )
+
+    def _symmetric(self, name: str) -> bytes:
+        key = self._private(name, KEY_BYTES).read_bytes()
+        if len(key) != KEY_BYTES:
+            raise DataError(f"{len(key)} bytes; a key has {KEY_BYTES}.", file=self.folder / name)
+        return key
+
+    def _private(self, name: str, limit: int) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise DataError(
+                "there is no such key.",
+                file=path,
+                fix=f"'evoked privacy keys {self.folder}' makes those that are missing.",
+            )
+        status = path.stat()
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise DataError(
+                f"others may read it (mode {stat.S_IMODE(status.st_mode):o}).",
+                file=path,
+                fix=f"Take their rights away: chmod 600 {path}",
+            )
+        if status.st_size > limit:
+            raise DataError(f"larger than a key is ({limit} bytes).", file=path)
+        return path
+
+
+def make_keys(folder: Path | str, *, fields: bool = True) -> list[str]:
+    """Make the keys that a folder doesn't have yet; none is ever replaced.
+
+    Parameters
+    ----------
+    folder
+        Made with owner-only rights if it isn't there.
+    fields
+        Also make the keys of encrypted fields, for which the extra ``privacy`` is needed.
+
+    Returns
+    -------
+    Names of the keys that were made.
+
+    Raises
+    ------
+    MissingExtraError
+        ``fields`` without the extra.
+    DataError
+        The folder lies in a dataset.
+    """
+    folder = Path(folder)
+    _check_no_dataset(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    makers: dict[str, Callable[[Path], object]] = {
+        name: lambda path: path.write_bytes(secrets.token_bytes(KEY_BYTES))
+        for name in (PSEUDONYMS_KEY, STORAGE_KEY)
+    }
+    if fields:
+        makers[FIELDS_KEY] = make_secret_key
+    made = [name for name, make in makers.items() if _make_private(folder / name, make)]
+    if fields:
+        make_evaluation_keys(folder / FIELDS_KEY, folder / EVALUATION_FOLDER)
+    return made
+
+
+def fingerprint(key: bytes) -> str:
+    """What tells keys apart without telling the key: 16 hexadecimal digits."""
+    return hashlib.sha256(b"evoked fingerprint\0" + key).hexdigest()[:16]
+
+
+def _check_no_dataset(folder: Path) -> None:
+    for parent in (folder.resolve(), *folder.resolve().parents):
+        if (parent / "dataset.json").is_file():
+            raise DataError(
+                f"lies in the dataset {parent}: who gets the data would get the keys.",
+                file=folder,
+                fix="Keep the keys in a folder of their own.",
+            )
+
+
+def _make_private(path: Path, make: Callable[[Path], object]) -> bool:
+    """Write a key that only the owner may read, from its first byte on; False if it is there."""
+    if path.exists():
+        return False
+    with atomic_path(path) as temporary:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        make(temporary)
+    return True

@@ -1,0 +1,147 @@
+"""A copy of a dataset that can be given away: pseudonyms in place of names, counts encrypted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from evoked.errors import DataError
+from evoked.files import atomic_folder
+from evoked.posts.dataset import PostDataset
+from evoked.posts.privacy import encrypted_fields
+from evoked.posts.privacy.keys import KeyFolder
+from evoked.posts.privacy.pseudonyms import Pseudonyms
+from evoked.posts.schema import COUNTS
+
+# Generators write the truth of their posts there, counts among it.
+_LEFT_OUT = ("truth",)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What a protected copy has.
+
+    Attributes
+    ----------
+    dataset
+        The copy.
+    encrypted
+        Columns that stand there encrypted only.
+    accounts
+        How many different authors became pseudonyms; None if names were kept.
+    pictures
+        How many pictures were taken along.
+    """
+
+    dataset: PostDataset
+    encrypted: list[str]
+    accounts: int | None
+    pictures: int
+
+
+def protect(
+    dataset: PostDataset,
+    dest: Path | str,
+    keys: KeyFolder,
+    *,
+    pseudonyms: bool = True,
+    encrypt: Sequence[str] | None = None,
+    pictures: bool = False,
+) -> Protection:
+    """Write a copy of a dataset without what its owner keeps for themselves.
+
+    Parameters
+    ----------
+    dataset
+        The owner's.
+    dest
+        A folder that isn't there; it appears whole or not at all.
+    keys
+        The owner's, in neither dataset.
+    pseudonyms
+        Replace the ids of accounts and posts and the accounts that texts mention.
+    encrypt
+        Counts to encrypt; by default all that any post has. They are taken out of every table in
+        clear. None if empty; the extra ``privacy`` is needed otherwise.
+    pictures
+        Take the pictures along, as they are.
+
+    Raises
+    ------
+    DataError
+        The keys lie with the data, a key is missing or readable by others, ``dest`` exists, or the
+        pictures are locked.
+    SettingsError
+        A column that can't be encrypted.
+    MissingExtraError
+        The extra ``privacy`` isn't installed.
+    """
+    dest = Path(dest)
+    keys.keep_apart(dataset.folder, dest)
+    if dest.exists():
+        raise DataError("is there already.", file=dest, fix="Choose another folder.")
+    if pictures:
+        dataset.check_pictures()
+    posts = dataset.posts
+    if encrypt is None:
+        encrypt = [name for name in COUNTS if posts[name].notna().any()]
+    columns = encrypted_fields.check_columns(encrypt, posts)
+    names = Pseudonyms(keys.pseudonyms()) if pseudonyms else None
+    tables = {
+        name: _protected_table(dataset.table(name), names, columns)
+        for name in dataset.tables
+        if name not in _LEFT_OUT
+    }
+    if not pictures:
+        tables["posts"]["images"] = [[] for _ in range(len(posts))]
+    with atomic_folder(dest) as temporary:
+        # Neither source nor notes of the import come along: both may name people.
+        PostDataset.create(
+            temporary,
+            tables,
+            images=_linked_pictures(dataset, temporary) if pictures else None,
+            provenance=_licence(dataset) | {"format": "protected"},
+            scales=dataset.description.get("scales"),
+            extra={"protected": {"pseudonyms": pseudonyms, "encrypted": columns}},
+        )
+        if columns:
+            folder = temporary / encrypted_fields.FOLDER
+            encrypted_fields.write_encrypted(posts, columns, keys, folder)
+        taken = sum(1 for _ in (temporary / "images").iterdir())
+    accounts = int(posts["author_id"].nunique()) if pseudonyms else None
+    return Protection(PostDataset(dest), columns, accounts, taken)
+
+
+def _protected_table(
+    table: pd.DataFrame, names: Pseudonyms | None, encrypted: Sequence[str]
+) -> pd.DataFrame:
+    table = table.drop(columns=[name for name in encrypted if name in table])
+    return table if names is None else names.table(table)
+
+
+def _linked_pictures(dataset: PostDataset, temporary: Path) -> Path:
+    """The pictures that posts name, once more, in a folder to be moved away."""
+    linked = temporary / "pictures"
+    linked.mkdir()
+    for name in sorted({name for names in dataset.posts["images"] for name in names}):
+        _link(dataset.image_folder / name, linked / name)
+    return linked
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        return  # a picture that is named but lost stays so
+    except OSError:  # another disk, or a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def _licence(dataset: PostDataset) -> dict[str, str]:
+    provenance = dataset.description.get("provenance", {})
+    return {"licence": str(provenance["licence"])} if "licence" in provenance else {}

@@ -1,0 +1,76 @@
+"""Authenticated encryption of what is stored: AES-256-GCM, each piece bound to its name."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from evoked.errors import DataError, MissingExtraError
+
+_MAGIC = b"EVOKED1\0"
+_NONCE_BYTES = 12
+OVERHEAD_BYTES = len(_MAGIC) + _NONCE_BYTES + 16
+"""How much larger a sealed piece is than its content."""
+
+
+class Sealer:
+    """Seals and opens pieces that belong together.
+
+    Every collection gets a key of its own, derived from the owner's (HKDF-SHA256), so that its
+    number of random nonces stays far below what AES-GCM bears, and no piece passes for another's.
+
+    Parameters
+    ----------
+    key
+        The owner's, 32 random bytes.
+    collection
+        What the pieces belong to, such as a random number kept beside them.
+
+    Raises
+    ------
+    MissingExtraError
+        The extra ``privacy`` isn't installed.
+    """
+
+    def __init__(self, key: bytes, collection: str) -> None:
+        try:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+            from cryptography.hazmat.primitives.hashes import SHA256
+            from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+        except ImportError as error:
+            raise MissingExtraError("cryptography", "privacy", "Locking") from error
+        info = f"evoked sealing\0{collection}".encode()
+        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key)
+        self._cipher: Any = AESGCM(derived)
+
+    def seal(self, content: bytes, name: str) -> bytes:
+        """``content``, encrypted, authenticated and bound to ``name``."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _MAGIC + nonce + self._cipher.encrypt(nonce, content, _MAGIC + name.encode())
+
+    def open(self, sealed: bytes, name: str) -> bytes:
+        """The content.
+
+        Raises
+        ------
+        DataError
+            Changed, cut short, sealed with another key or under another name.
+        """
+        from cryptography.exceptions import InvalidTag
+
+        start = len(_MAGIC) + _NONCE_BYTES
+        if not sealed.startswith(_MAGIC) or len(sealed) < OVERHEAD_BYTES:
+            raise DataError("not something that evoked has sealed.", file=name)
+        try:
+            return bytes(
+                self._cipher.decrypt(
+                    sealed[len(_MAGIC) : start], sealed[start:], _MAGIC + name.encode()
+                )
+            )
+        except InvalidTag as error:
+            raise DataError(
+                "can't be opened: changed since it was sealed, another file's content, or the "
+                "wrong key.",
+                file=name,
+                fix="Use the keys it was sealed with, or an intact copy.",
+            ) from error
