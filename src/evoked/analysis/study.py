@@ -1,0 +1,147 @@
+"""Every analysis that posts allow, in one go; what they don't allow is said with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from evoked.analysis.annotations import Aggregation, annotator_agreement, annotator_table
+from evoked.analysis.categories import category_table
+from evoked.analysis.emotions import PostsWithEmotion, posts_with_emotion
+from evoked.analysis.engagement import (
+    emotion_engagement_table,
+    lifts,
+    peak_differences,
+    planted_recovery,
+    time_to_peak,
+)
+from evoked.analysis.positions import best_positions
+from evoked.posts.dataset import PostDataset
+from evoked.posts.emotion_engagement import METRICS, engagement_rates
+from evoked.posts.schema import ENGAGEMENT
+from evoked.targets import choose_denominator
+
+MIN_EVENTS = 30
+
+
+@dataclass(frozen=True)
+class PostAnalysis:
+    """What the posts of a dataset show.
+
+    Attributes
+    ----------
+    name
+        Of the dataset.
+    emotions
+        The posts with the emotions that were analysed; ``followers`` holds what counts were
+        divided by.
+    denominator
+        What that is: followers, reach, impressions, views, or none.
+    tables
+        By name, those that the posts allow: ``categories`` (Table 2), ``correlations`` (Table 8),
+        ``lifts`` (Section 4.3), ``time_to_peak`` and ``peak_differences`` (Table 9),
+        ``positions``, ``agreement``, ``annotators``, and ``recovery`` of what was planted.
+    skipped
+        Why the others are missing, by name.
+    """
+
+    name: str
+    emotions: PostsWithEmotion
+    denominator: str
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def note(self) -> str:
+        """What has to be said wherever emotions are shown; empty when people rated them all."""
+        return self.emotions.note or ""
+
+    @property
+    def advice(self) -> list[str]:
+        """A sentence for each category and metric with a clear position, then for the others."""
+        positions = self.tables.get("positions")
+        if positions is None:
+            return []
+        ordered = positions.sort_values("clear", ascending=False, kind="stable")
+        return [str(sentence) for sentence in ordered["advice"]]
+
+
+def analyse_posts(
+    dataset: PostDataset,
+    *,
+    ratings: Aggregation | None = None,
+    estimate: bool = True,
+    draws: int = 1000,
+    seed: int = 0,
+) -> PostAnalysis:
+    """Make every analysis of emotion and engagement that a dataset allows.
+
+    Parameters
+    ----------
+    dataset
+        Posts; emotions, counts, activity, annotations and categories are each optional.
+    ratings, estimate
+        Where emotions come from: see :func:`evoked.analysis.emotions.posts_with_emotion`.
+    draws, seed
+        Of all resampling; the tests of positions take twice as many permutations.
+
+    Examples
+    --------
+    >>> found = analyse_posts(evoked.open("my_posts"))     # doctest: +SKIP
+    >>> found.tables["correlations"], found.advice         # doctest: +SKIP
+    """
+    emotions = posts_with_emotion(dataset, ratings, estimate)
+    denominator = choose_denominator(emotions.posts)
+    divisor = 1.0 if denominator == "none" else emotions.posts[denominator]
+    posts = emotions.posts.assign(followers=divisor)
+    emotions = PostsWithEmotion(posts, emotions.estimated)
+    found = PostAnalysis(dataset.folder.name, emotions, denominator)
+    tables, skipped = found.tables, found.skipped
+
+    tables["categories"] = category_table(posts)
+    why = _no_engagement(emotions)
+    if why:
+        skipped |= dict.fromkeys(("correlations", "lifts", "positions"), why)
+    else:
+        tables["correlations"] = emotion_engagement_table(posts)
+        tables["lifts"] = lifts(posts, draws=draws, seed=seed)
+        tables["positions"] = best_positions(
+            posts, draws=min(draws, 300), permutations=2 * draws, seed=seed
+        )
+    activity = dataset.table("activity")
+    why = _no_peaks(emotions, activity)
+    if why:
+        skipped |= dict.fromkeys(("time_to_peak", "peak_differences"), why)
+    else:
+        tables["time_to_peak"] = time_to_peak(posts, activity, MIN_EVENTS, draws=draws, seed=seed)
+        tables["peak_differences"] = peak_differences(posts, activity, MIN_EVENTS)
+    if len(dataset.table("annotations")):
+        tables["agreement"] = annotator_agreement(dataset, draws=draws, seed=seed)
+        tables["annotators"] = annotator_table(dataset)
+    else:
+        why = "the dataset has no ratings by single annotators"
+        skipped |= dict.fromkeys(("agreement", "annotators"), why)
+    if "planted" in dataset.description:
+        tables["recovery"] = planted_recovery(dataset)
+    return found
+
+
+def _no_engagement(emotions: PostsWithEmotion) -> str:
+    """Why emotion and engagement can't be brought together; empty if they can."""
+    posts = emotions.posts
+    if not emotions.known.any():
+        return "no post has valence and arousal, rated or estimated"
+    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
+    divisor = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
+    rated = np.isfinite(engagement_rates(counts, divisor)[:, : METRICS.index("overall")])
+    if not (rated.any(axis=1) & emotions.known).any():
+        return "no post has both an emotion and a count of likes, comments, shares or saves"
+    return ""
+
+
+def _no_peaks(emotions: PostsWithEmotion, activity: pd.DataFrame) -> str:
+    if not len(activity):
+        return "the dataset has no table of activity (counts over time)"
+    return "" if emotions.known.any() else "no post has valence and arousal, rated or estimated"

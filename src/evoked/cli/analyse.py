@@ -1,0 +1,229 @@
+"""The command 'evoked analyse'."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
+from evoked.cli.options import load_run
+from evoked.cli.printing import print_json, print_table
+from evoked.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.analysis.study import PostAnalysis
+    from evoked.run import Run
+
+_SENTENCES = 10
+
+
+class Ratings(StrEnum):
+    """Ways to make one rating of several annotators'."""
+
+    mean = "mean"
+    reliability = "reliability"
+
+
+@app.command(
+    epilog="Examples: [dim]evoked analyse my_posts --out analysis[/]  ·  "
+    "[dim]evoked analyse my_run --data my_posts --out analysis[/]  ·  "
+    "[dim]evoked analyse run_a --data my_posts --compare run_b --compare run_c --out analysis[/]"
+)
+def analyse(
+    target: Annotated[Path, typer.Argument(metavar="DATASET|RUN", help="Posts, or a run.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder of tables, figures and page.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A run's dataset; by default looked for beside the run.")
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="A further run to show beside the first; repeatable."),
+    ] = None,
+    ratings: Annotated[
+        Ratings | None,
+        typer.Option(help="Take emotions anew from the annotators' ratings, weighed like this."),
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
+    ] = True,
+    draws: Annotated[int, typer.Option(min=100, help="Resamples for each interval.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+) -> None:
+    """Analyse emotion and engagement: tables, figures, best positions; of a run also its errors."""
+    from evoked.analysis.study import analyse_posts
+    from evoked.posts.dataset import PostDataset
+    from evoked.report.analysis_page import to_record, write_analysis
+    from evoked.report.run_analysis import analyse_run
+
+    run = load_run(target, cache) if _is_run(target) else None
+    if run is None and (data is not None or compare):
+        raise SettingsError("--data and --compare go with a run: give a run's folder first.")
+    dataset = PostDataset(target if run is None else data or _data_of(run))
+    others = [load_run(folder, cache) for folder in compare or []]
+    notes.print(f"Analysing {len(dataset)} posts")
+    found = analyse_posts(
+        dataset,
+        ratings=None if ratings is None else ratings.value,
+        estimate=estimate,
+        draws=draws,
+        seed=seed,
+    )
+    of_run = None
+    if run is not None:
+        notes.print("Analysing the run's test posts")
+        of_run = analyse_run(run, dataset, found.emotions, others, draws, seed)
+    page = write_analysis(found, out_folder, of_run)
+    if as_json:
+        print_json(to_record(found, of_run))
+        return
+    _print_posts(found)
+    if of_run is not None:
+        _print_accuracy(of_run.tables["accuracy"])
+    skipped = found.skipped | ({} if of_run is None else of_run.skipped)
+    for name, why in skipped.items():
+        out.print(f"Left out: {escape(name.replace('_', ' '))}: {escape(why)}.", soft_wrap=True)
+    out.print(f"Page: {page}", soft_wrap=True, highlight=False)
+
+
+def _is_run(folder: Path) -> bool:
+    from evoked.run import RUN_FILE
+
+    return (folder / RUN_FILE).is_file()
+
+
+def _data_of(run: Run) -> Path:
+    """The dataset of a run's name beside the run."""
+    from evoked.posts.dataset import DESCRIPTION_FILE
+
+    beside = run.folder.resolve().parent / Path(run.description["data"]["name"]).name
+    if not (beside / DESCRIPTION_FILE).is_file():
+        raise SettingsError(f"the run's dataset is not at {beside}: say where it is with --data.")
+    return beside
+
+
+def _print_posts(found: PostAnalysis) -> None:
+    if found.note:
+        notice = f"Estimated emotion: {found.note}."
+        out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)
+    tables = found.tables
+    categories = tables["categories"]
+    _print(
+        "Categories (Table 2)",
+        categories,
+        {
+            **{"category": str, "posts": _whole, "caption_words": _short, "hashtags": _short},
+            **{"rate_low": _rate, "rate_high": _rate},
+        },
+    )
+    if "agreement" in tables:
+        together = tables["agreement"][tables["agreement"]["category"] == "all"]
+        _print(
+            "Agreement of annotators (95 %)",
+            together,
+            {
+                **{"dimension": str, "alpha": _rate, "low": _rate, "high": _rate},
+                **{"posts": _whole, "published": _rate},
+            },
+        )
+        for row in tables["annotators"].to_dict("records"):
+            if row["outlier"]:
+                line = f"{row['annotator']} ({row['dimension']}): {row['outlier']}"
+                out.print(escape(line), highlight=False, soft_wrap=True)
+    if "correlations" in tables:
+        _print_matrix(
+            "Emotion and engagement, r (published); * Holm p < 0.05 (Table 8)",
+            tables["correlations"],
+            "dimension",
+            lambda row: (
+                f"{row['r']:.2f}{'*' if row['p_holm'] < 0.05 else ''} ({row['published']:.2f})"
+            ),
+        )
+        _print(
+            "Lifts (Section 4.3)",
+            tables["lifts"],
+            {
+                **{"lift": str, "value": _share, "low": _share, "high": _share},
+                **{"p_holm": _p, "published": _share},
+            },
+        )
+    if "time_to_peak" in tables:
+        _print_matrix(
+            "Hours to peak (published) (Table 9)",
+            tables["time_to_peak"],
+            "quadrant",
+            lambda row: f"{row['hours']:.1f} ({row['published']:.1f})",
+        )
+        left = int(tables["time_to_peak"]["left_out"].sum())
+        if left:
+            out.print(
+                f"{left} times a post had too little activity of a metric and was left out there.",
+                soft_wrap=True,
+            )
+    for sentence in found.advice[:_SENTENCES]:
+        out.print(escape(sentence), highlight=False, soft_wrap=True)
+
+
+def _print_accuracy(table: pd.DataFrame) -> None:
+    own = table[table["model"] == table["model"].iloc[0]]
+    _print(
+        "MAP on the test posts (95 %), by half of arousal",
+        own,
+        {
+            **{"metric": str, "half": str, "value": _rate, "low": _rate, "high": _rate},
+            **{"chance": _rate, "n": _whole, "published": _rate},
+        },
+    )
+
+
+def _print(title: str, table: pd.DataFrame, columns: dict[str, Any]) -> None:
+    """Some columns of a table, each as its function writes it."""
+    rows = [
+        [write(row[name]) for name, write in columns.items()] for row in table.to_dict("records")
+    ]
+    print_table(title, [name.replace("_", " ") for name in columns], rows)
+
+
+def _print_matrix(title: str, table: pd.DataFrame, row_name: str, write: Any) -> None:
+    """A table whose rows are (row_name, metric) as a matrix."""
+    metrics = list(dict.fromkeys(table["metric"]))
+    rows = [
+        [str(name), *(_known(write, row) for row in part.to_dict("records"))]
+        for name, part in table.groupby(row_name, sort=False)
+    ]
+    print_table(title, ["", *metrics], rows)
+
+
+def _known(write: Any, row: dict[str, Any]) -> str:
+    return "–" if row.get("n") == 0 else str(write(row))
+
+
+def _whole(value: float) -> str:
+    return f"{int(value)}"
+
+
+def _short(value: float) -> str:
+    return _or_dash(value, ".1f")
+
+
+def _rate(value: float) -> str:
+    return _or_dash(value, ".2f")
+
+
+def _share(value: float) -> str:
+    return _or_dash(value, "+.0%")
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else _or_dash(value, ".3f")
+
+
+def _or_dash(value: float, form: str) -> str:
+    return "–" if value != value else format(value, form)  # NaN alone differs from itself
