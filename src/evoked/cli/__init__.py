@@ -6,7 +6,7 @@ import sys
 
 from rich.markup import escape
 
-from evoked.cli import laboratory, posts, privacy  # noqa: F401 (register their commands)
+from evoked.cli import analyse, laboratory, posts, privacy  # noqa: F401 (register their commands)
 from evoked.cli.application import app, notes
 from evoked.errors import EvokedError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -226,4 +227,4 @@ def _p(value: float) -> str:
 
 
 def _or_dash(value: float, form: str) -> str:
-    return "–" if value != value else format(value, form)  # NaN alone differs from itself
+    return "–" if math.isnan(value) else format(value, form)

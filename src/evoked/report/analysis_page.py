@@ -279,8 +279,10 @@ def _page(
         run=run,
         n=len(posts.emotions.posts),
         version=evoked.__version__,
+        metrics=METRICS,
         advice=posts.advice[: int(clear)],
         unclear=posts.advice[int(clear) :],
+        glance=_glance(posts),
         skipped=posts.skipped | ({} if run is None else run.skipped),
         sections=[
             _shown(name, tables[name], charts, specs) for name in _SECTIONS if name in tables
@@ -291,6 +293,20 @@ def _page(
         starter=starter,
         scripts=" ".join(interactive.script_hash(each) for each in (plotly, starter) if each),
     )
+
+
+def _glance(posts: PostAnalysis) -> dict[str, list[str]]:
+    """The advice as a matrix: by category, a cell per metric."""
+    table = posts.tables.get("positions")
+    if table is None:
+        return {}
+    return {
+        str(name): [
+            f"{row['direction']} ({row['gain']:+.0%})".replace("-", "−") if row["clear"] else "–"
+            for row in records(part)
+        ]
+        for name, part in table.groupby("category", sort=False)
+    }
 
 
 def _is_attention(name: str) -> bool:

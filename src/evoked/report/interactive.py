@@ -20,6 +20,8 @@ from evoked.report.run_figures import QUADRANT_COLOURS
 Spec = dict[str, Any]
 
 _MOST_POINTS = 1500
+# As in the static figures; plotly's own scale of this name runs the other way.
+_MORE_IS_BLUE = {"colorscale": "RdBu", "reversescale": True}
 _SYMBOLS = ("triangle-up", "triangle-down", "square", "circle", "x")
 # Draws every figure of the page from the data beside it; plotly.js stands before it.
 _STARTER = """
@@ -65,7 +67,7 @@ def engagement_surface(surfaces: dict[str, Surface], posts: pd.DataFrame) -> Spe
         {
             **{"type": "contour", "x": surfaces[name].valence, "y": surfaces[name].arousal},
             "z": 100 * np.expm1(np.clip(surfaces[name].values, -2, 2)).T,
-            **{"zmin": -100, "zmid": 0, "zmax": 100, "colorscale": "RdBu", "connectgaps": False},
+            **{"zmin": -100, "zmid": 0, "zmax": 100, **_MORE_IS_BLUE, "connectgaps": False},
             **{"visible": position == 0, "colorbar": {"title": {"text": "% of<br>typical"}}},
             "hovertemplate": "valence %{x:.1f}, arousal %{y:.1f}: %{z:+.0f} %<extra></extra>",
         }
@@ -107,7 +109,7 @@ def correlations(table: pd.DataFrame) -> Spec:
     heat = {
         **{"type": "heatmap", "x": list(METRICS), "y": list(DIMENSIONS), "text": texts},
         "z": [[cell["r"] for cell in row] for row in cells],
-        **{"zmin": -1, "zmax": 1, "colorscale": "RdBu", "colorbar": {"title": {"text": "r"}}},
+        **{"zmin": -1, "zmax": 1, **_MORE_IS_BLUE, "colorbar": {"title": {"text": "r"}}},
         "hovertemplate": "%{y} and %{x}: r = %{z:.3f}<br>%{text}<extra></extra>",
     }
     return {
@@ -121,7 +123,7 @@ def gain(surfaces: dict[str, Surface]) -> Spec:
     landscapes = [
         {
             **{"type": "surface", "x": each.valence, "y": each.arousal, "z": each.values.T},
-            **{"colorscale": "RdBu", "cmid": 0, "visible": position == 0},
+            **{**_MORE_IS_BLUE, "cmid": 0, "visible": position == 0},
             "hovertemplate": "valence %{x:.1f}, arousal %{y:.1f}: %{z:+.2f}<extra></extra>",
         }
         for position, each in enumerate(surfaces.values())
