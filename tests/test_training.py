@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from evoked.errors import EvokedError
-from evoked.models.abmf import ABMF
+from evoked.models.abmf import ABMF, ABMFSettings
 from evoked.targets import TargetTable
 from evoked.training import TrainingSettings
 from evoked.training.batches import EpochBatches, loader
@@ -129,3 +129,22 @@ def test_a_loss_that_is_not_a_number_stops_with_advice(tmp_path: Path) -> None:
     column.data[:] = np.inf  # type: ignore[attr-defined]
     with pytest.raises(EvokedError, match="learning rate"):
         ABMF().fit(examples, folder=tmp_path, training=SETTINGS)
+
+
+def test_predicts_where_it_was_trained_and_a_loaded_model_where_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = random_examples(20)
+    model = ABMF(ABMFSettings(width=8, heads=2))
+    model.fit(examples, folder=tmp_path, training=SETTINGS.model_copy(update={"max_epochs": 1}))
+    model.save(tmp_path / "model")
+    asked = []
+
+    def place(device: str) -> torch.device:
+        asked.append(device)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("evoked.training.loop._inference_device", place)
+    expected = model.predict(examples)
+    pd.testing.assert_frame_equal(ABMF.load(tmp_path / "model").predict(examples), expected)
+    assert asked == ["cpu", "auto"]

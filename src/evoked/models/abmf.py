@@ -38,7 +38,6 @@ from evoked.models.content import (
     grouped_parameters,
     trainable_encoders,
 )
-from evoked.training.loop import predict_network
 
 _METADATA_WIDTH = 128  # Table 4
 
@@ -92,12 +91,12 @@ class ABMF(ContentModel):
     def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
         if not {"image", "caption"} <= set(self.modalities) or not len(examples):
             return None
-        return predict_network(self.network, examples.features, method="shared_vectors")
+        return self._outputs(examples, "shared_vectors")
 
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
         if not len(examples):
             return None
-        return predict_network(self.network, examples.features, method="fused_vectors")
+        return self._outputs(examples, "fused_vectors")
 
     def _network(self, widths: dict[str, int]) -> ABMFNetwork:
         encoders = (

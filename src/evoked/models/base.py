@@ -249,6 +249,8 @@ class NeuralModel(Model):
     ) -> None:
         super().__init__(settings, feature_settings)
         self.network: Any = None
+        # Where it was trained and where it predicts; a loaded model takes what there is.
+        self.device = "auto"
 
     @abstractmethod
     def build(self, widths: dict[str, int]) -> nn.Module:
@@ -273,6 +275,7 @@ class NeuralModel(Model):
         assert train.targets is not None
         self.widths = {name: train.features.widths[name] for name in self.features}
         torch.manual_seed(training.seed)
+        self.device = training.device
         self.network = self.build(self.widths)
         held_out = None
         if validation is not None and validation.targets is not None and len(validation):
@@ -292,7 +295,11 @@ class NeuralModel(Model):
         self.check_features(examples.features)
         if not len(examples):
             return self._as_table(np.zeros((0, len(TARGETS)), dtype=np.float32))
-        return self._as_table(predict_network(self.network, examples.features))
+        return self._as_table(self._outputs(examples))
+
+    def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float32]:
+        """What a method of the network gives for each post, (n, …)."""
+        return predict_network(self.network, examples.features, self.device, method)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -133,11 +133,14 @@ def fit_network(
 def predict_network(
     network: nn.Module,
     features: FeatureTable,
-    batch_size: int = 256,
     device: str = "auto",
     method: str = "forward",
+    batch_size: int = 256,
 ) -> NDArray[np.float32]:
-    """Outputs (n, …) of a network's ``method``, its predictions by default, a batch at a time."""
+    """Outputs (n, …) of a network's ``method``, its predictions by default, a batch at a time.
+
+    ``device`` is one of :class:`TrainingSettings`: ``auto`` takes a graphics card if there is one.
+    """
     place = _inference_device(device)
     network.to(place).eval()
     function = network if method == "forward" else getattr(network, method)
