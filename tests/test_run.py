@@ -20,7 +20,7 @@ from evoked.errors import DataError, SettingsError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
-from evoked.run import Progress, Run, train
+from evoked.run import Progress, Run, data_description, train
 from evoked.training import TrainingSettings
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
@@ -148,13 +148,18 @@ def test_unreadable_picture_is_named_and_sinks_nothing(run: Run, tmp_path: Path)
 
 
 def test_same_command_again_changes_nothing_other_settings_are_refused(
-    run: Run, dataset: PostDataset, cache: FeatureCache
+    run: Run, dataset: PostDataset, cache: FeatureCache, tmp_path: Path
 ) -> None:
     weights = (run.folder / "weights.safetensors").read_bytes()
     train(dataset, out=run.folder, model_settings=SMALL_NETWORK, training=QUICK, cache=cache)
     assert (run.folder / "weights.safetensors").read_bytes() == weights
     with pytest.raises(SettingsError, match="another run"):
         train(dataset, out=run.folder, model_settings={"width": 32}, training=QUICK, cache=cache)
+    changed = PostDataset(shutil.copytree(dataset.folder, tmp_path / dataset.folder.name))
+    assert data_description(changed, []) == data_description(dataset, [])
+    shutil.copyfile(*[path for path in changed.cover_paths() if path is not None][:2])
+    with pytest.raises(SettingsError, match="another run"):
+        train(changed, out=run.folder, model_settings=SMALL_NETWORK, training=QUICK, cache=cache)
     with pytest.raises(SettingsError, match="not empty"):
         train(dataset, out=dataset.folder, training=QUICK, cache=cache)
     with pytest.raises(SettingsError, match=r"abmf: .*'witdh'.*'width'"):

@@ -40,7 +40,7 @@ from evoked.evaluation.splits import Split, choose_split
 from evoked.evaluation.tables import evaluate_counts, evaluate_predictions
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
-from evoked.features.extract import ImageSource, Problem
+from evoked.features.extract import ImageSource, Problem, picture_digest
 from evoked.features.pipeline import FeaturePipeline
 from evoked.files import atomic_path, read_json, write_json, write_text
 from evoked.models import TRIVIAL_BASELINES, Examples, Model, build_model, load_model
@@ -443,10 +443,12 @@ def _plan(
 
 
 def data_description(dataset: PostDataset, splits: Sequence[Split]) -> dict[str, Any]:
-    """Which posts a run or study is made of; the digest covers the posts and their parts."""
+    """Which posts a run or study is made of; the digest covers posts, cover pictures and parts."""
     content = hashlib.sha256()
     with (dataset.folder / "posts.parquet").open("rb") as stream:
         content.update(hashlib.file_digest(stream, "sha256").digest())
+    for digest in map(picture_digest, dataset.cover_paths()):
+        content.update(digest if isinstance(digest, bytes) else b"|")
     for split in splits:
         for rows in (split.train, split.validation, split.test):
             content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes() + b"|")

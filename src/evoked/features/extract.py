@@ -236,7 +236,7 @@ def _from_images(
 ) -> tuple[dict[str, FeatureColumn], dict[int, ImageError]]:
     """Columns by feature, and what was wrong by post."""
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
-        digests = list(pool.map(_digest, images))
+        digests = list(pool.map(picture_digest, images))
         contents = _Contents([found if isinstance(found, bytes) else None for found in digests])
         jobs = [_Job(source, cache, contents) for source in sources]
         missing = np.flatnonzero(np.any([job.wanted for job in jobs], axis=0)).tolist()
@@ -279,7 +279,7 @@ def _run_on_pictures(job: _Job, pictures: dict[int, _Decoded | ImageError]) -> N
         job.run(list(shown), np.stack([view for seen in shown.values() for view in seen]))
 
 
-def _digest(source: ImageSource) -> bytes | ImageError | None:
+def picture_digest(source: ImageSource) -> bytes | ImageError | None:
     """SHA-256 of a picture's bytes, or what keeps it from being read."""
     if source is None:
         return None
