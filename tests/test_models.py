@@ -87,7 +87,7 @@ def test_saved_and_loaded_model_predicts_the_same(
     assert type(loaded) is type(model)
     pd.testing.assert_frame_equal(loaded.predict(examples), model.predict(examples))
     suffixes = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
-    assert suffixes <= {".json", ".safetensors", ".cbm", ".md"}
+    assert suffixes <= {".json", ".safetensors", ".md"}
 
 
 def test_survives_posts_without_image_caption_or_category(

@@ -1,0 +1,98 @@
+"""Boosted trees as plain arrays: what CatBoost has grown, kept and used without CatBoost.
+
+CatBoost's own file formats are read by native code that trusts them (a damaged ``.cbm`` ends the
+process). Arrays can be checked, and predict without the library.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PARTS = ("columns", "borders", "leaves", "bias")
+
+
+@dataclass(frozen=True)
+class SymmetricTrees:
+    """A sum of trees, each of which asks the same question in all nodes of a level.
+
+    Attributes
+    ----------
+    columns
+        int64, (trees, depth): the feature that a level asks about.
+    borders
+        float32, (trees, depth): the question, whether the feature is above; a missing one is not.
+    leaves
+        float64, (trees, 2**depth): values, the first level's answer being the lowest bit.
+    bias
+        float64, (1,): added to the sum.
+    """
+
+    columns: NDArray[np.int64]
+    borders: NDArray[np.float32]
+    leaves: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, regressor: Any) -> Self:
+        """The trees of a fitted ``CatBoostRegressor`` on numerical features."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "trees.json"
+            regressor.save_model(str(file), format="json")
+            grown = json.loads(file.read_text(encoding="utf-8"))
+        trees = grown["oblivious_trees"]
+        depth = max((len(tree["splits"] or []) for tree in trees), default=0)
+        columns = np.zeros((len(trees), depth), np.int64)
+        # Levels that a tree doesn't have are questions that everyone answers with no.
+        borders = np.full((len(trees), depth), np.inf, np.float32)
+        leaves = np.zeros((len(trees), 2**depth))
+        for row, tree in enumerate(trees):
+            for level, split in enumerate(tree["splits"] or []):
+                columns[row, level] = split["float_feature_index"]
+                borders[row, level] = split["border"]
+            leaves[row, : len(tree["leaf_values"])] = tree["leaf_values"]
+        scale, (bias,) = grown["scale_and_bias"]
+        return cls(columns, borders, scale * leaves, np.array([bias]))
+
+    def predict(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n,) from features (n, columns), NaN where missing."""
+        levels = self.columns.shape[1]
+        above = matrix[:, self.columns] > self.borders
+        leaf = (above << np.arange(levels)).sum(axis=2)
+        values: NDArray[np.float64] = self.leaves[np.arange(len(self.leaves)), leaf].sum(axis=1)
+        return values + self.bias
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Its arrays by name."""
+        return {name: getattr(self, name) for name in _PARTS}
+
+    @classmethod
+    def checked(cls, arrays: dict[str, NDArray[Any]], width: int) -> Self:
+        """Inverse of :meth:`arrays`, for features of this total width.
+
+        Raises
+        ------
+        KeyError, ValueError
+            The arrays are not those of trees, or ask about other features.
+        """
+        trees = cls(*(arrays[name] for name in _PARTS))
+        shape = trees.columns.shape
+        expected = [
+            ("columns", np.int64, shape),
+            ("borders", np.float32, shape),
+            ("leaves", np.float64, (shape[0], 2 ** shape[-1])),
+            ("bias", np.float64, (1,)),
+        ]
+        for name, dtype, size in expected:
+            found = arrays[name]
+            if len(shape) != 2 or found.dtype != dtype or found.shape != size:
+                raise ValueError(f"{name} are {found.dtype} {found.shape}")
+        if trees.columns.size and not 0 <= trees.columns.min() <= trees.columns.max() < width:
+            raise ValueError(f"they ask about features beyond the {width} there are")
+        return trees
