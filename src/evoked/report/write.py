@@ -334,7 +334,7 @@ def _settings(description: dict[str, Any]) -> dict[str, dict[str, str]]:
         "Versions": description["environment"],
         "Data": {
             "name": description["data"]["name"],
-            "SHA-256 of the posts and the split": description["data"]["sha256"],
+            "SHA-256 of posts, pictures and split": description["data"]["sha256"],
         },
     }
     return {
