@@ -272,10 +272,7 @@ def group_labels(posts: pd.DataFrame, by: str | None) -> pd.Series:
 
 def round_figures(values: Floats) -> Floats:
     """Numbers rounded to seven significant digits."""
-    with np.errstate(divide="ignore"):
-        magnitude = np.floor(np.log10(np.abs(values)))
-    unit = 10.0 ** (_DIGITS - 1 - np.where(np.isfinite(magnitude), magnitude, 0))
-    return np.asarray(np.round(values * unit) / unit)
+    return np.array([float(f"{value:.{_DIGITS - 1}e}") for value in values.tolist()])
 
 
 def _group_sizes(

@@ -85,13 +85,13 @@ def unlock_images(
     Raises
     ------
     DataError
-        The dataset isn't locked, the keys are others, or a file was changed or swapped: those
-        before it are unlocked, it and those behind it stay as they are.
+        The keys are others, or a file was changed or swapped: those before it are unlocked, it and
+        those behind it stay as they are.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
     if not is_locked(dataset):
-        raise DataError("its pictures are not locked.", file=dataset.folder)
+        return LockResult(0, 0)
     _remove_halves(dataset.image_folder)
     sealer = _sealer(dataset, keys)
     names = [
