@@ -23,6 +23,7 @@ from evoked.errors import DataError, ImageError, SettingsError
 from evoked.features._sources import Source, image_sources, text_sources
 from evoked.features.cache import KEY_BYTES, FeatureCache, Keys, content_key
 from evoked.features.catalog import FeatureSettings, feature
+from evoked.features.encoders._inference import return_free_memory
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.features.text import prepare
 from evoked.posts.dataset import PostDataset
@@ -254,6 +255,7 @@ def _from_images(
             damaged |= {c: found for c, found in pictures.items() if isinstance(found, ImageError)}
             for job in jobs:
                 _run_on_pictures(job, pictures)
+            return_free_memory()
             stage.advance(len(batch))
 
     columns = {name: column for job in jobs for name, column in job.columns().items()}
@@ -337,6 +339,7 @@ def _from_texts(
             chosen = [i for i, content in enumerate(batch) if job.wanted[content]]
             if chosen:
                 job.run([batch[i] for i in chosen], [texts[i] for i in chosen])
+        return_free_memory()
         stage.advance(len(batch))
     return {name: column for job in jobs for name, column in job.columns().items()}
 

@@ -152,11 +152,10 @@ class WordRegionMatching(nn.Module):
     def _loss(
         self, words: Tensor, regions: Tensor, word_mask: Tensor, region_mask: Tensor
     ) -> Tensor:
-        scores = torch.einsum("itd,jpd->ijtp", words, regions) / words.shape[-1] ** 0.5
-        absent = ~region_mask[None, :, None, :]
-        best = scores.masked_fill(absent, float("-inf")).logsumexp(dim=-1)
+        scores = torch.einsum("itd,jpd->itjp", words / words.shape[-1] ** 0.5, regions)
+        best = scores.masked_fill(~region_mask, float("-inf")).logsumexp(dim=-1)
         importance = self.importance(words).squeeze(-1).masked_fill(~word_mask, float("-inf"))
-        matches = torch.einsum("ijt,it->ij", best, importance.softmax(dim=-1))
+        matches = torch.einsum("itj,it->ij", best, importance.softmax(dim=-1))
         own = torch.arange(len(matches), device=matches.device)
         return (
             functional.cross_entropy(matches, own) + functional.cross_entropy(matches.T, own)
