@@ -94,7 +94,7 @@ class BimodalSettings(FusionSettings):
 class ContentModel(NeuralModel):
     """A model of image, caption and what surrounds them; a subclass names its network."""
 
-    Settings = FusionSettings
+    Settings: ClassVar[type[ModelSettings]] = FusionSettings
     Network: ClassVar[type[ContentNetwork]]
 
     @property
@@ -194,7 +194,7 @@ class ContentNetwork(nn.Module):
         super().__init__()
         self.settings = settings
         width, hiding = settings.width, settings.modality_dropout
-        self.inputs = nn.ModuleDict()
+        self.inputs: Any = nn.ModuleDict()
         if "image" in modalities:
             self.inputs["image"] = ImageTokens(widths, width, hiding, encoders.image)
         if "caption" in modalities:
@@ -207,7 +207,7 @@ class ContentNetwork(nn.Module):
         if "metadata" in modalities:
             facts = metadata_encoder(widths["metadata"], width, settings.dropout)
             self.inputs["metadata"] = VectorInput("metadata", "metadata", facts, width, hiding)
-        self.criterion = EmotionEngagementLoss(settings.emotion_weight, settings.engagement_weight)
+        self.task_loss = EmotionEngagementLoss(settings.emotion_weight, settings.engagement_weight)
 
     @abstractmethod
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
@@ -225,6 +225,11 @@ class ContentNetwork(nn.Module):
         Tensor
             (b, 6) in the order of :data:`evoked.targets.TARGETS`.
         """
+
+    def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """See :class:`evoked.layers.heads.EmotionEngagementLoss`."""
+        loss: Tensor = self.task_loss(predicted, targets, weights)
+        return loss
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """ABMF's Table 4 for encoders that are trained along, ``learning_rate`` for the rest."""
