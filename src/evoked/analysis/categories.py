@@ -44,14 +44,14 @@ def category_table(posts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _describe(posts: pd.DataFrame) -> pd.DataFrame:
-    captions = posts["caption"].fillna("").str.replace(_TAG, " ", regex=True)
+    captions = posts["caption"].astype("string").fillna("").str.replace(_TAG, " ", regex=True)
     words = captions.str.split().str.len().astype(float)
     counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
     followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
     return pd.DataFrame(
         {
             "words": words.where(words > 0).to_numpy(),
-            "hashtags": posts["hashtags"].str.len().to_numpy(dtype=float, na_value=np.nan),
+            "hashtags": [float(len(tags)) for tags in posts["hashtags"]],
             "rate": 100 * engagement_rates(counts, followers)[:, METRICS.index("overall")],
             "valence": posts["valence"].to_numpy(dtype=float, na_value=np.nan),
             "arousal": posts["arousal"].to_numpy(dtype=float, na_value=np.nan),

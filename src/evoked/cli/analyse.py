@@ -168,8 +168,20 @@ def _print_posts(found: PostAnalysis) -> None:
                 f"{left} times a post had too little activity of a metric and was left out there.",
                 soft_wrap=True,
             )
-    for sentence in found.advice[:_SENTENCES]:
+    if "positions" in tables:
+        _print_advice(tables["positions"])
+
+
+def _print_advice(positions: pd.DataFrame) -> None:
+    clear = positions[positions["clear"]]
+    for sentence in clear["advice"][:_SENTENCES]:
         out.print(escape(sentence), highlight=False, soft_wrap=True)
+    further, none = max(len(clear) - _SENTENCES, 0), len(positions) - len(clear)
+    out.print(
+        f"{further} more positions are on the page; {none} of {len(positions)} combinations of "
+        "category and metric have no clear one.",
+        soft_wrap=True,
+    )
 
 
 def _print_accuracy(table: pd.DataFrame) -> None:

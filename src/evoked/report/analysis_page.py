@@ -235,6 +235,7 @@ def _save(picture: Picture, folder: Path) -> Chart:
     """Write a picture as PNG and SVG; the chart that shows it on the page."""
     folder.mkdir(exist_ok=True)
     svg = to_svg(picture.figure)
+    picture.figure.set_layout_engine("none")  # stays as it was laid out, which takes the most time
     (folder / f"{picture.name}.svg").write_bytes(svg)
     (folder / f"{picture.name}.png").write_bytes(to_png(picture.figure))
     return Chart(data_uri(svg, "image/svg+xml"), picture.caption, picture.alternative)

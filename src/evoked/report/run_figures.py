@@ -88,7 +88,7 @@ def fusion_projection(
     return Picture(
         "figure3d_fusion",
         "t-SNE of the pooled features and of what the model makes of them, coloured by the "
-        "quadrant of the rated emotion. Neighbours: balanced accuracy with which a post's quadrant "
+        "quadrant of their emotion. Neighbours: balanced accuracy with which a post's quadrant "
         f"follows from its 15 nearest posts (guessing: {before.chance:.0%}), in the vectors' own "
         f"space; silhouette: 0 where quadrants don't separate (n = {len(before.rows)} test posts)."
         f"{_noted(note)}",
@@ -146,16 +146,21 @@ def word_region_links(explanation: Explanation, picture: NDArray[np.uint8], numb
         for place, (word, each) in enumerate(zip(words["word"], weights, strict=True)):
             right.text(0.12, place, f"“{_short(word)}”", va="center", color=INK, fontsize=9)
             for region in np.argsort(each.grid.ravel())[::-1][:_REGIONS_PER_WORD]:
-                strength = float(each.relative.ravel()[region])
+                strength = float(each.relative.ravel()[region]) / widest
+                x, y = _centre(int(region), each.grid.shape, picture.shape)
+                # Words that attend to the same region end beside each other.
+                x += (place - (len(words) - 1) / 2) * 0.012 * picture.shape[1]
                 drawn.add_artist(
                     ConnectionPatch(
-                        *((0.1, place), _centre(int(region), each.grid.shape, picture.shape)),
+                        *((0.1, place), (x, y)),
                         **{"coordsA": right.transData, "coordsB": left.transData},
-                        **{"color": colours[place], "linewidth": 0.6 + 3 * strength / widest},
-                        **{"alpha": 0.85, "capstyle": "round", "arrowstyle": "-|>"},
-                        shrinkA=0,
-                        mutation_scale=9,
+                        **{"color": colours[place], "linewidth": 0.4 + 2.2 * strength**2},
+                        alpha=0.9,
                     )
+                )
+                left.plot(
+                    *(x, y, "o"),
+                    **{"color": colours[place], "markersize": 6, "markeredgecolor": "white"},
                 )
     return Picture(
         f"figure3c_links_{number}",
@@ -285,7 +290,8 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
     return Picture(
         "figure5b_gain",
         f"By how much {model} errs less than {baseline} (blue) or more (red), smoothed over the "
-        "rated emotion; hatched where the 95 % interval includes no gain "
+        "emotion; hatched where the 95 % interval includes no gain, white where fewer than 5 posts "
+        "are near "
         f"(n = {each.n} test posts).{_noted(note)}",
         "Heat maps; "
         + "; ".join(
@@ -302,8 +308,9 @@ def _radar_axis(axis: Any, angles: Floats, categories: list[str], title: str) ->
     axis.set_theta_direction(-1)
     axis.set_xticks(angles, [_short(name) for name in categories], fontsize=8)
     axis.set_ylim(0, max(axis.get_ylim()[1], 0.1))
-    axis.locator_params(axis="y", nbins=4)
+    axis.set_yticks(np.arange(0.2, axis.get_ylim()[1], 0.2))
     axis.tick_params(axis="y", labelsize=7, labelcolor=GREY)
+    axis.tick_params(axis="x", pad=9)
     axis.grid(color=PALE)
     axis.spines["polar"].set_color(PALE)
     axis.set_title(title, pad=14)
