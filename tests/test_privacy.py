@@ -341,7 +341,15 @@ def test_damaged_results_are_told(figures: Path, keys: KeyFolder, tmp_path: Path
     path.write_bytes(b"no archive")
     with pytest.raises(DataError, match="not a result"):
         reveal(path, keys)
-    for name, content in (("result.json", b"{}"), ("scales.sealed", bytes(90))):
+    one = {"name": "likes-0000", "quantity": "likes", "group": "food", "n": 1}
+    forged = json.dumps({"kind": "groups", "entries": [one]}).encode()
+    for name, content in (
+        ("result.json", b"{}"),
+        ("result.json", forged),
+        ("result.json", b"[" * 100_000),
+        ("encrypted.json", b"[]"),
+        ("scales.sealed", bytes(90)),
+    ):
         with zipfile.ZipFile(figures) as whole, zipfile.ZipFile(path, "w") as damaged:
             for entry in whole.namelist():
                 damaged.writestr(entry, content if entry == name else whole.read(entry))
@@ -410,6 +418,15 @@ def test_changed_and_swapped_pictures_are_noticed(
     with pytest.raises(DataError, match="another key"):
         unlock_images(pictures, others_keys)
     assert unlock_images(pictures, keys).pictures == 3
+
+
+def test_nothing_is_locked_without_the_extra(
+    pictures: PostDataset, keys: KeyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(MissingExtraError, match=r"evoked\[privacy\]"):
+        lock_images(pictures, keys)
+    assert not is_locked(pictures)
 
 
 def test_sealed_pieces_open_only_where_they_belong() -> None:
@@ -550,12 +567,13 @@ def test_an_import_tells_how_many_faces_it_blurred(tmp_path: Path) -> None:
 
 
 def test_a_real_face_is_not_found_again(shared_data: Path) -> None:
-    """Smiles of OASIS, pictures of people: what was found is gone after blurring."""
+    """Close-ups of OASIS: what was found is gone after blurring."""
     from evoked.features.encoders.faces import find_faces_to_hide
 
-    paths = sorted(shared_data.glob("oasis/**/*[Ss]mile*.jpg"))[:2]
-    if not paths:
-        pytest.skip("OASIS's pictures are absent")
+    folder = shared_data / "oasis" / "images"
+    paths = [folder / f"{name}_face_1.jpg" for name in ("Happy", "Neutral")]
+    if not all(path.is_file() for path in paths):
+        pytest.skip("the pictures of OASIS are absent")
     found = left = 0
     for path in paths:
         content, faces = blur_faces(path.read_bytes(), find_faces_to_hide)

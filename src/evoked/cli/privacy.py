@@ -88,7 +88,7 @@ def privacy_protect(
     from evoked.posts.privacy.keys import KeyFolder
     from evoked.posts.privacy.protecting import protect
 
-    columns = {"all": None, "none": []}.get(encrypt, encrypt.split(","))
+    columns = {"all": None, "none": []}.get(encrypt, [name.strip() for name in encrypt.split(",")])
     done = protect(
         PostDataset(dataset),
         dest,

@@ -248,11 +248,11 @@ def reveal(file: Path | str, keys: KeyFolder, originals: PostDataset | None = No
                 table = _reveal_posts(read, result, scales)
                 return table if originals is None else _beside_true_rates(table, originals)
             table = _reveal_groups(read, result, scales)
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, ZeroDivisionError) as error:
             raise DataError(f"not a result of evoked ({error!r}).", file=file) from error
     if originals is None:
         return table
-    return _beside_true_figures(table, originals, result["by"], keys)
+    return _beside_true_figures(table, originals, result.get("by"), keys)
 
 
 def group_labels(posts: pd.DataFrame, by: str | None) -> pd.Series:

@@ -61,9 +61,9 @@ def lock_images(
     _remove_halves(dataset.image_folder)
     marker = dataset.folder / LOCK_FILE
     if not marker.is_file():
-        write_json(
-            marker, {"collection": secrets.token_hex(16), "key": fingerprint(keys.storage())}
-        )
+        collection, key = secrets.token_hex(16), keys.storage()
+        Sealer(key, collection)  # what is missing is told before anything is written
+        write_json(marker, {"collection": collection, "key": fingerprint(key)})
     sealer = _sealer(dataset, keys)
     names = [name for name in _files(dataset.image_folder) if not name.endswith(SUFFIX)]
 
