@@ -111,6 +111,7 @@ def analyse_run(
     predictions = _predictions(tested, dataset, others)
     _accuracy(found, tested, posts, predictions, draws, seed)
     _gain(found, tested, posts, predictions, note)
+    # All posts together, so that each sees what its author's earlier posts achieved.
     examples, _ = run.examples(dataset.posts, dataset.cover_paths())
     _fusion(found, run, examples.select(tested.rows), posts, note, seed)
     _examples(found, run, dataset, tested)
