@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from evoked.posts.dataset import PostDataset
+    from evoked.run import Run
+    from small_runs import Workshop
 
 # Two cores: more threads than that only wait for each other, and pytest-xdist uses both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +40,23 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVOKED_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Where tests of explanations and reports make datasets and runs; each under its own name."""
+    from small_runs import Workshop  # torch takes a while to import
+
+    return Workshop(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="session")
+def dataset(workshop: Workshop) -> PostDataset:
+    """Sixty synthetic posts."""
+    return workshop.posts()
+
+
+@pytest.fixture(scope="session")
+def run(workshop: Workshop, dataset: PostDataset) -> Run:
+    """ABMF trained on the sixty posts."""
+    return workshop.run(dataset, "run")

@@ -32,21 +32,6 @@ CAPTION = "A breathtaking storm over the harbour, honestly! #goodVibes"
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("explain"))
-
-
-@pytest.fixture(scope="module")
-def dataset(workshop: Workshop) -> PostDataset:
-    return workshop.posts()
-
-
-@pytest.fixture(scope="module")
-def run(workshop: Workshop, dataset: PostDataset) -> Run:
-    return workshop.run(dataset, "run")
-
-
-@pytest.fixture(scope="module")
 def draft(dataset: PostDataset) -> Draft:
     picture = next(path for path in dataset.cover_paths() if path is not None)
     return Draft(picture, CAPTION, category="food", followers=900)

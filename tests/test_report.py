@@ -54,21 +54,6 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("report"))
-
-
-@pytest.fixture(scope="module")
-def dataset(workshop: Workshop) -> PostDataset:
-    return workshop.posts()
-
-
-@pytest.fixture(scope="module")
-def run(workshop: Workshop, dataset: PostDataset) -> Run:
-    return workshop.run(dataset, "run")
-
-
-@pytest.fixture(scope="module")
 def report(workshop: Workshop, run: Run, dataset: PostDataset) -> Page:
     return Page(write_report(run, dataset, workshop.folder / "report.html"))
 
