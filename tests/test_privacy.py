@@ -234,6 +234,8 @@ def test_what_is_protected_can_be_chosen(
         aggregate(tmp_path / "posts", tmp_path / "figures.zip")
     with pytest.raises(DataError, match="there already"):
         protect(dataset, tmp_path / "posts", keys)
+    with pytest.raises(DataError, match="lies in the dataset"):
+        protect(dataset, dataset.folder / "copy", keys)
     with pytest.raises(SettingsError, match="valence"):
         protect(dataset, tmp_path / "more", keys, encrypt=["valence"])
     with pytest.raises(SettingsError, match="nothing to encrypt"):

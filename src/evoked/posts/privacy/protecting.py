@@ -74,8 +74,8 @@ def protect(
     Raises
     ------
     DataError
-        The keys lie with the data, a key is missing or readable by others, ``dest`` exists, or the
-        pictures are locked.
+        The keys lie with the data, a key is missing or readable by others, ``dest`` exists or lies
+        in the dataset, or the pictures are locked.
     SettingsError
         A column that can't be encrypted.
     MissingExtraError
@@ -83,6 +83,8 @@ def protect(
     """
     dest = Path(dest)
     keys.keep_apart(dataset.folder, dest)
+    if dest.resolve().is_relative_to(dataset.folder.resolve()):
+        raise DataError("lies in the dataset.", file=dest, fix="Choose a folder beside it.")
     if dest.exists():
         raise DataError("is there already.", file=dest, fix="Choose another folder.")
     if pictures:
