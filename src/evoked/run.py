@@ -13,7 +13,8 @@
         metrics.json          scores on the test posts, trivial baselines beside them
         split.parquet         which post was in which part, captions as hashes
         predictions.parquet   of the test posts
-        baselines/            the trivial baselines
+        truth.parquet         what the test posts really got, authors as hashes
+        baselines/            the trivial baselines, with their predictions of the test posts
         training/             log.csv and the last checkpoint
 """
 
@@ -38,6 +39,7 @@ from evoked.errors import DataError, SettingsError
 from evoked.evaluation.metrics import modal_relevance_score
 from evoked.evaluation.splits import Split, choose_split
 from evoked.evaluation.tables import evaluate_counts, evaluate_predictions
+from evoked.features.author_history import author_hashes
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem, picture_digest
@@ -536,6 +538,12 @@ def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Pro
         if len(test) < _SMALL_TEST:
             progress.note(f"Only {len(test)} posts were held out: their scores say little.")
         _write_parquet(out / "predictions.parquet", evaluation.predictions)
+        facts = {"category": queries_of(test.posts), "author": author_hashes(test.posts)}
+        _write_parquet(out / "truth.parquet", evaluation.truth.assign(**facts))
+        for baseline in run._baselines():
+            predicted = run.targets.restore(baseline.predict(test), test.posts)
+            predicted.insert(0, "post_id", test.posts["post_id"].to_numpy())
+            _write_parquet(out / "baselines" / baseline.name / "predictions.parquet", predicted)
         write_json(out / "metrics.json", evaluation.to_dict())
     else:
         write_json(out / "metrics.json", {"posts": 0, "scores": []})

@@ -21,7 +21,8 @@ from evoked.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evoked.laboratory import FitsDone, StudyResults
+    from evoked.experiments import PublishedTable
+    from evoked.laboratory import FitsDone, RunComparison, StudyResults
 
 # Options that change where and how fast, but not what is found, and whether they take a value.
 _INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": False}
@@ -61,9 +62,6 @@ def reproduce(
 ) -> None:
     """Run a published table's rows on your posts, on the same folds, beside what was published."""
     from evoked.experiments import load_table
-    from evoked.features.cache import FeatureCache
-    from evoked.laboratory import Study, write_results
-    from evoked.posts.dataset import PostDataset
 
     if table is None or list_tables:
         _list_tables(as_json)
@@ -75,20 +73,57 @@ def reproduce(
         chosen = chosen.select([name.strip() for name in rows.split(",") if name.strip()])
     if epochs is not None:
         chosen = chosen.with_training(max_epochs=epochs)
-    study = Study(
-        PostDataset(data),
-        chosen,
-        out_folder,
-        folds=folds,
-        split=split.value,
-        seed=seed,
-        cache=FeatureCache(cache),
-    )
-    with study_progress() as progress:
-        results = study.run(workers, progress)
-    paths = write_results(study, results, _command(sys.argv[1:]))
-    _print_results(results, as_json)
-    notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
+    _run_study(chosen, data, out_folder, folds, split, seed, workers, cache, as_json)
+
+
+@app.command(
+    epilog="Examples: [dim]evoked compare run_a run_b --out comparison[/]  ·  "
+    "[dim]evoked compare run_a run_b --data my_posts --folds 5 --out study[/]"
+)
+def compare(
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN…", help="The first is compared with each.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Posts to fit the runs' models on again, with --folds.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Fit again in so many folds, with --data.")
+    ] = None,
+    split: Annotated[
+        SplitKind, typer.Option(help="How folds are made: random, author or time.")
+    ] = SplitKind.random,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap, or of the folds and fits.")] = 0,
+    rows: Annotated[
+        str | None, typer.Option(help="Runs and baselines to show, by name; all by default.")
+    ] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for CSV, Markdown and HTML.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
+    ] = None,
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+) -> None:
+    """Compare runs on the posts that all of them held out, or fitted again on the same folds."""
+    from evoked.laboratory import compare_runs, table_of_runs, write_comparison
+
+    names = None if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
+    if (data is None) != (folds is None):
+        raise SettingsError("to fit the runs again, give --data and --folds together.")
+    if data is not None and folds is not None:
+        if out_folder is None:
+            raise SettingsError("fitting the runs again needs --out FOLDER for the study.")
+        table = table_of_runs(run_folders)
+        table = table if names is None else table.select(names)
+        _run_study(table, data, out_folder, folds, split, seed, workers, cache, as_json)
+        return
+    comparison = compare_runs(run_folders, rows=names, seed=seed)
+    _print_comparison(comparison, as_json)
+    if out_folder is not None:
+        paths = write_comparison(comparison, out_folder, _command(sys.argv[1:]))
+        notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
 
 
 @contextmanager
@@ -112,6 +147,53 @@ def study_progress() -> Iterator[Any]:
         yield StudyProgress(
             lambda name, done, total: show(name, done, total, f"{name} {done}/{total}"), fits
         )
+
+
+def _run_study(
+    table: PublishedTable,
+    data: Path,
+    folder: Path,
+    folds: int,
+    split: SplitKind,
+    seed: int,
+    workers: int | None,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    from evoked.features.cache import FeatureCache
+    from evoked.laboratory import Study, write_results
+    from evoked.posts.dataset import PostDataset
+
+    study = Study(
+        PostDataset(data),
+        table,
+        folder,
+        folds=folds,
+        split=split.value,
+        seed=seed,
+        cache=FeatureCache(cache),
+    )
+    with study_progress() as progress:
+        results = study.run(workers, progress)
+    paths = write_results(study, results, _command(sys.argv[1:]))
+    _print_results(results, as_json)
+    notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
+
+
+def _print_comparison(comparison: RunComparison, as_json: bool) -> None:
+    from evoked.laboratory import writing
+
+    if as_json:
+        told = {"posts": comparison.posts, "of": comparison.of, "by_author": comparison.by_author}
+        print_json({**told, "table": _json_records(comparison.table)})
+        return
+    out.print(writing.about_comparison(comparison), highlight=False, soft_wrap=True)
+    for title, lines in writing.score_blocks(comparison.table, writing.comparison_cells):
+        if writing.is_headline(title):
+            cells = [[cell.replace(" … ", "\n… ") for cell in line] for line in lines]
+            print_table(title, writing.COMPARISON_COLUMNS, cells, whole=range(1, 8))
+    for note in writing.comparison_footnotes(comparison):
+        out.print(escape(note), highlight=False, soft_wrap=True, style="dim")
 
 
 def _progress_text(done: FitsDone) -> str:

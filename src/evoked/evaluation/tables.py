@@ -6,7 +6,7 @@ top quarter of the training posts' rates; MAP and NDCG take one query per produc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -102,6 +102,10 @@ class Scorer:
                 cuts = _relevance_cuts(target, train_rates, thresholds)
                 rows += _ranking_rows(target, truth[target], predictions[target], queries, cuts)
         return cls([row for row in rows if row.n], len(truth))
+
+    def only(self, names: Collection[str]) -> Scorer:
+        """The scorer of these metrics, which is faster than that of all."""
+        return Scorer([row for row in self._rows if row.metric in names], self.size)
 
     def __call__(self, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """The scores, (scores,), or (draws, scores) for weights (draws, size)."""

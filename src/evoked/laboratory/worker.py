@@ -211,11 +211,9 @@ class Bench:
         authors = posts["author_id"].fillna(posts["post_id"]) if kind == "author" else None
         # The same resamples for every row, so that rows can be compared post by post.
         seed = self.place.seed * 1_000_003 + fold
-        shown = [i for i, (_, metric, _) in enumerate(scorer.labels) if metric in _RESAMPLED]
-        draws = bootstrap_draws(
-            lambda weights: scorer(weights)[..., shown], scorer.size, authors, DRAWS, seed
-        )
-        names = [" ".join(scorer.labels[position][:2]) for position in shown]
+        resampled = scorer.only(_RESAMPLED)
+        draws = bootstrap_draws(resampled, scorer.size, authors, DRAWS, seed)
+        names = [f"{target} {metric}" for target, metric, _ in resampled.labels]
         categories = []
         for category, rows in _groups(queries):
             part = Scorer.of(

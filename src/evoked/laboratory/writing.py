@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
 from evoked.files import atomic_path, read_json, write_text
+from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.tables import correlation_table, result_table
+from evoked.run import environment
 
 # The scores that stand first; the others follow.
 _HEADLINES = (
@@ -39,6 +41,8 @@ COLUMNS = (
     "n",
 )
 
+COMPARISON_COLUMNS = ("row", "value", "95 %", "difference", "95 %", "p", "Holm", "n")
+
 
 def write_results(study: Study, results: StudyResults, command: str | None = None) -> list[Path]:
     """Write table.csv, table.md, table.html and correlations.csv into the study's folder.
@@ -55,20 +59,22 @@ def write_results(study: Study, results: StudyResults, command: str | None = Non
     folder = study.folder
     write_csv(table, folder / "table.csv")
     write_csv(correlations, folder / "correlations.csv")
-    blocks = score_blocks(table)
-    made_by = _made_by(study, command)
-    write_text(folder / "table.md", _as_markdown(results, blocks, made_by))
+    page = {
+        "title": results.table.title,
+        "about": f"{results.table.source}. {about(results)}",
+        "blocks": score_blocks(table),
+        "columns": COLUMNS,
+        "footnotes": footnotes(results),
+        "made_by": _made_by(study, command),
+        "skipped": results.skipped,
+    }
+    write_text(folder / "table.md", _as_markdown(**page))
     write_text(
         folder / "table.html",
         _page("study.html").render(
-            table=results.table,
-            about=about(results),
-            blocks=blocks,
-            columns=COLUMNS,
-            footnotes=footnotes(results),
-            skipped=results.skipped,
+            **page,
+            reference=results.table.reference,
             correlations=_correlation_blocks(results, correlations),
-            made_by=made_by,
             style=_style(),
         ),
     )
@@ -76,8 +82,78 @@ def write_results(study: Study, results: StudyResults, command: str | None = Non
     return [folder / name for name in names]
 
 
-def score_blocks(table: pd.DataFrame) -> list[tuple[str, list[list[str]]]]:
-    """Per score its title and the cells of its rows, as :data:`COLUMNS`; headlines first."""
+def write_comparison(
+    comparison: RunComparison, folder: Path, command: str | None = None
+) -> list[Path]:
+    """Write comparison.csv, comparison.md and comparison.html into ``folder``.
+
+    Parameters
+    ----------
+    command
+        What the tables are said to be made by.
+    """
+    blocks = score_blocks(comparison.table, comparison_cells)
+    versions = ", ".join(f"{name} {value}" for name, value in environment().items())
+    page = {
+        "title": "Runs compared",
+        "about": about_comparison(comparison),
+        "blocks": blocks,
+        "columns": COMPARISON_COLUMNS,
+        "footnotes": comparison_footnotes(comparison),
+        "made_by": {**({"command": command} if command else {}), "versions": versions},
+    }
+    write_csv(comparison.table, folder / "comparison.csv")
+    write_text(folder / "comparison.md", _as_markdown(**page))
+    write_text(
+        folder / "comparison.html",
+        _page("study.html").render(
+            **page, skipped={}, correlations=[], reference="", style=_style()
+        ),
+    )
+    return [folder / f"comparison.{kind}" for kind in ("csv", "md", "html")]
+
+
+def about_comparison(comparison: RunComparison) -> str:
+    """One sentence: on how many posts."""
+    own = ", ".join(f"{name} {count}" for name, count in comparison.of.items())
+    return f"{comparison.posts} posts that are test posts of every run (of {own})."
+
+
+def comparison_footnotes(comparison: RunComparison) -> list[str]:
+    """What a reader has to know to read the numbers rightly."""
+    first = next(iter(comparison.of))
+    what = "authors with all their posts" if comparison.by_author else "posts"
+    return [
+        f"95 %: bootstrap of {what}. difference: {first} − row, with the interval of the paired "
+        "bootstrap; p: the same bootstrap's two-sided p-value, followed by itself after Holm's "
+        "correction over the rows of the score.",
+        "The tests are about these very fits; how much another seed or split would change, they "
+        "don't tell (--data and --folds fit all again and do).",
+        f"Which posts are relevant is told by the training posts of {first}; the trivial rows are "
+        f"those of {first}.",
+    ]
+
+
+def comparison_cells(line: dict[Any, Any]) -> list[str]:
+    """Cells of a line as :data:`COMPARISON_COLUMNS`."""
+    return [
+        line["run"],
+        number(line["value"]),
+        interval(line["low"], line["high"]),
+        signed(line["difference"]),
+        interval(line["difference_low"], line["difference_high"]),
+        p_value(line["p"]),
+        p_value(line["p_holm"]),
+        str(line["n"]),
+    ]
+
+
+def score_blocks(
+    table: pd.DataFrame, cells: Callable[[dict[Any, Any]], list[str]] | None = None
+) -> list[tuple[str, list[list[str]]]]:
+    """Per score its title and the cells of its rows, by default :data:`COLUMNS`; headlines
+    first."""
+    cells = cells or _cells
     if table.empty:
         return []
     scores = list(dict.fromkeys(zip(table["target"], table["metric"], strict=True)))
@@ -86,7 +162,7 @@ def score_blocks(table: pd.DataFrame) -> list[tuple[str, list[list[str]]]]:
     blocks = []
     for target, metric in order:
         own = table[(table["target"] == target) & (table["metric"] == metric)]
-        lines = [_cells(line) for line in own.to_dict(orient="records")]
+        lines = [cells(line) for line in own.to_dict(orient="records")]
         blocks.append((score_title(target, metric), lines))
     return blocks
 
@@ -161,6 +237,11 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
 
+def signed(value: float) -> str:
+    """A difference with its sign, or a dash."""
+    return f"{value:+.3f}" if np.isfinite(value) else "–"
+
+
 def p_value(value: float) -> str:
     """A p-value with three digits, never as zero."""
     return "<0.001" if value < 0.0005 else number(value)
@@ -184,7 +265,7 @@ def _cells(line: dict[Any, Any]) -> list[str]:
         number(line["mean"]) + deviation,
         interval(line["low"], line["high"]),
         interval(line["posts_low"], line["posts_high"]),
-        "–" if not np.isfinite(line["difference"]) else f"{line['difference']:+.3f}",
+        signed(line["difference"]),
         *tests,
         number(line["g_z"], 2),
         str(line["n"]),
@@ -192,21 +273,25 @@ def _cells(line: dict[Any, Any]) -> list[str]:
 
 
 def _as_markdown(
-    results: StudyResults,
+    title: str,
+    about: str,
     blocks: Sequence[tuple[str, list[list[str]]]],
+    columns: Sequence[str],
+    footnotes: Sequence[str],
     made_by: dict[str, str],
+    skipped: dict[str, str] | None = None,
 ) -> str:
-    parts = [f"# {results.table.title}", f"{results.table.source}. {about(results)}"]
-    for title, rows in blocks:
-        parts += [f"## {title}", markdown_table(COLUMNS, rows)]
-    if results.skipped:
-        parts += ["## Not run", _bullets(f"{n}: {why}." for n, why in results.skipped.items())]
-    parts += ["## How to read it", _bullets(footnotes(results))]
+    parts = [f"# {title}", about]
+    for heading, rows in blocks:
+        parts += [f"## {heading}", markdown_table(columns, rows)]
+    if skipped:
+        parts += ["## Not run", _bullets(f"{name}: {why}." for name, why in skipped.items())]
+    parts += ["## How to read it", _bullets(footnotes)]
     parts += ["## Made by", _bullets(f"{name}: {value}" for name, value in made_by.items())]
     return "\n\n".join(parts) + "\n"
 
 
-def _bullets(lines: Any) -> str:
+def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -244,14 +329,14 @@ def _correlation_blocks(
 
 
 def _page(name: str) -> Any:
-    environment = Environment(
+    templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(name)
+    return templates.get_template(name)
 
 
 def _style() -> str:
