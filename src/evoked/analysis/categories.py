@@ -45,12 +45,12 @@ def category_table(posts: pd.DataFrame) -> pd.DataFrame:
 
 def _describe(posts: pd.DataFrame) -> pd.DataFrame:
     captions = posts["caption"].astype("string").fillna("").str.replace(_TAG, " ", regex=True)
-    words = captions.str.split().str.len().astype(float)
+    words = pd.Series([float(len(caption.split())) for caption in captions])
     counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
     followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
     return pd.DataFrame(
         {
-            "words": words.where(words > 0).to_numpy(),
+            "words": words.where(words > 0).to_numpy(dtype=float),
             "hashtags": [float(len(tags)) for tags in posts["hashtags"]],
             "rate": 100 * engagement_rates(counts, followers)[:, METRICS.index("overall")],
             "valence": posts["valence"].to_numpy(dtype=float, na_value=np.nan),

@@ -130,7 +130,7 @@ def lifts(
             }
         )
     table = pd.DataFrame(rows)
-    table.insert(table.columns.get_loc("p") + 1, "p_holm", holm(table["p"]))
+    table.insert(list(table.columns).index("p") + 1, "p_holm", holm(table["p"]))
     return table
 
 

@@ -166,8 +166,7 @@ def best_positions(
     counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
     followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
     rates = log_rates(counts, followers, posts["category"])
-    authors = posts["author_id"] if "author_id" in posts else pd.Series(np.nan, posts.index)
-    authors = authors.where(authors.notna(), "post " + posts["post_id"].astype(str)).to_numpy()
+    authors = _author_names(posts)
     rows: list[dict[str, Any]] = []
     for name, members in _groups(posts["category"]).items():
         for metric, rate in zip(METRICS, rates.T, strict=True):
@@ -177,8 +176,15 @@ def best_positions(
                 chosen = np.random.default_rng(seed).choice(chosen, _MOST_POSTS, replace=False)
             row: dict[str, Any] = {"category": name, "metric": metric, "n": len(chosen)}
             if len(chosen) >= FEWEST_POSTS and np.ptp(rate[chosen]) > 0:
-                group = (points[chosen], rate[chosen], authors[chosen])
-                row |= _best(*group, level, draws, permutations, seed)
+                row |= _best(
+                    points[chosen],
+                    rate[chosen],
+                    authors[chosen],
+                    level,
+                    draws,
+                    permutations,
+                    seed,
+                )
             rows.append(row)
     return _with_advice(pd.DataFrame(rows).reindex(columns=_COLUMNS))
 
@@ -187,6 +193,15 @@ _COLUMNS = [
     *("category", "metric", "valence", "valence_low", "valence_high"),
     *("arousal", "arousal_low", "arousal_high", "gain", "low", "high", "n", "p"),
 ]
+
+
+def _author_names(posts: pd.DataFrame) -> NDArray[np.object_]:
+    """Author of each post; posts by nobody known are each an author of their own."""
+    names = ("post " + posts["post_id"].astype(str)).to_numpy(dtype=object)
+    if "author_id" not in posts:
+        return names
+    known = posts["author_id"].notna().to_numpy()
+    return np.where(known, posts["author_id"].to_numpy(dtype=object), names)
 
 
 def _groups(categories: pd.Series) -> dict[str, NDArray[np.bool_]]:
@@ -273,11 +288,11 @@ def _permutation_p(
 
 def _with_advice(table: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(p_holm=holm(table["p"]))
-    directions = [_direction(row) for row in table.to_dict("records")]
+    directions = [_direction(dict(row)) for _, row in table.iterrows()]
     sure = (table["p_holm"] < _SIGNIFICANT) & (table["low"] > 0)
     table["clear"] = sure & (np.array(directions, dtype=object) != "")
     table["direction"] = np.where(table["clear"], directions, "")
-    table["advice"] = [_sentence(row) for row in table.to_dict("records")]
+    table["advice"] = [_sentence(dict(row)) for _, row in table.iterrows()]
     return table
 
 

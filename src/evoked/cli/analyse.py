@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
 from evoked.cli.options import load_run
-from evoked.cli.printing import print_json, print_table
+from evoked.cli.printing import print_json, print_table, records
 from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _print_posts(found: PostAnalysis) -> None:
                 **{"posts": _whole, "published": _rate},
             },
         )
-        for row in tables["annotators"].to_dict("records"):
+        for row in records(tables["annotators"]):
             if row["outlier"]:
                 line = f"{row['annotator']} ({row['dimension']}): {row['outlier']}"
                 out.print(escape(line), highlight=False, soft_wrap=True)
@@ -198,9 +198,7 @@ def _print_accuracy(table: pd.DataFrame) -> None:
 
 def _print(title: str, table: pd.DataFrame, columns: dict[str, Any]) -> None:
     """Some columns of a table, each as its function writes it."""
-    rows = [
-        [write(row[name]) for name, write in columns.items()] for row in table.to_dict("records")
-    ]
+    rows = [[write(row[name]) for name, write in columns.items()] for row in records(table)]
     print_table(title, [name.replace("_", " ") for name in columns], rows)
 
 
@@ -208,7 +206,7 @@ def _print_matrix(title: str, table: pd.DataFrame, row_name: str, write: Any) ->
     """A table whose rows are (row_name, metric) as a matrix."""
     metrics = list(dict.fromkeys(table["metric"]))
     rows = [
-        [str(name), *(_known(write, row) for row in part.to_dict("records"))]
+        [str(name), *(_known(write, row) for row in records(part))]
         for name, part in table.groupby(row_name, sort=False)
     ]
     print_table(title, ["", *metrics], rows)

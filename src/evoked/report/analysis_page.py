@@ -343,10 +343,11 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):
-        if (column == "p" or column.startswith("p_") or "_p" in column) and value < 0.001:
+        number = float(value)
+        if "p" in column.split("_") and number < 0.001:
             return "< 0.001"
-        digits = 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else 3
-        return f"{value:.{digits}f}".replace("-", "−")
+        digits = 1 if abs(number) >= 100 else 2 if abs(number) >= 10 else 3
+        return f"{number:.{digits}f}".replace("-", "−")
     return str(value)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from evoked.analysis.positions import Surface, smooth
 from evoked.evaluation.significance import significance_marks
 from evoked.explain.drawing import Picture
+from evoked.explain.explanation import records
 from evoked.explain.figures import BLUE, GREY, INK, PALE, VERMILLION, figure, look
 from evoked.posts.emotion_engagement import (
     AROUSAL_MIDPOINT,
@@ -67,7 +68,10 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
                 levels = _mass_levels(every.support, (0.6,))
                 axis.contour(
                     *(every.valence, every.arousal, every.support.T),
-                    **{"levels": levels, "colors": [INK], "linewidths": 0.8, "linestyles": ":"},
+                    levels=levels,
+                    colors=[INK],
+                    linewidths=0.8,
+                    linestyles=":",
                 )
             axis.plot(*means[name], "+", color=VERMILLION, markersize=9, markeredgewidth=2)
             axis.set_title(f"{_short(name)} (n = {len(part)})", fontsize=8)
@@ -98,8 +102,7 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
     note
         As in :func:`emotion_density`.
     """
-    ordered = table.set_index(["dimension", "metric"])
-    cells = [[ordered.loc[(row, name)] for name in METRICS] for row in DIMENSIONS]
+    cells = cells_of(table, "dimension", DIMENSIONS, "metric", METRICS)
     values = np.array([[cell["r"] for cell in row] for row in cells])
     texts = [
         [
@@ -138,7 +141,7 @@ def engagement_plane(posts: pd.DataFrame, note: str = "") -> Picture:
     metrics = [name for name in ENGAGEMENT if surfaces[name].n]
     with look():
         drawn = figure(8.6, 4.3)
-        left, right = drawn.subfigures(1, 2, width_ratios=[1.05, 1])
+        left, right = drawn.subfigures(1, 2, squeeze=False, width_ratios=[1.05, 1])[0]
         main = left.subplots()
         _surface(main, overall, labelled=True)
         _points(main, posts)
@@ -206,8 +209,11 @@ def engagement_surfaces(posts: pd.DataFrame, step: float = 0.25) -> dict[str, Su
     counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
     followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
     rates = log_rates(counts, followers, posts["category"])
-    emotion = [posts[name].astype(float) for name in ("valence", "arousal")]
-    return {name: smooth(*emotion, rate, step) for name, rate in zip(METRICS, rates.T, strict=True)}
+    valence, arousal = posts["valence"].astype(float), posts["arousal"].astype(float)
+    return {
+        name: smooth(valence, arousal, rate, step)
+        for name, rate in zip(METRICS, rates.T, strict=True)
+    }
 
 
 def matrix(
@@ -232,6 +238,14 @@ def matrix(
     axis.tick_params(length=0)
     for spine in axis.spines.values():
         spine.set_visible(False)
+
+
+def cells_of(
+    table: pd.DataFrame, row: str, rows: Any, column: str, columns: Any
+) -> list[list[dict[str, Any]]]:
+    """The records of a long table as a matrix, by the values of two of its columns."""
+    found = {(record[row], record[column]): record for record in records(table)}
+    return [[found[first, second] for second in columns] for first in rows]
 
 
 def plane_axes(axes: NDArray[Any]) -> None:
@@ -268,7 +282,8 @@ def _density(axis: Axes, part: pd.DataFrame) -> None:
     levels = [*_mass_levels(surface.support, _SHARES), surface.support.max() * 1.001]
     axis.contourf(
         *(surface.valence, surface.arousal, surface.support.T),
-        **{"levels": levels, "colors": ["#C6DBEF", "#6BAED6", "#2171B5"]},
+        levels=levels,
+        colors=["#C6DBEF", "#6BAED6", "#2171B5"],
     )
 
 
@@ -276,20 +291,25 @@ def _mass_levels(density: Floats, shares: tuple[float, ...]) -> list[float]:
     """Heights above which the densest places hold these shares of everything, rising."""
     ordered = np.sort(density.ravel())[::-1]
     held = np.cumsum(ordered) / ordered.sum()
-    return [float(ordered[min(np.searchsorted(held, share), len(held) - 1)]) for share in shares]
+    return [float(ordered[min(int((held < share).sum()), len(held) - 1)]) for share in shares]
 
 
 def _surface(axis: Axes, surface: Surface, labelled: bool) -> None:
     values = np.clip(surface.values, -_LARGEST_CHANGE, _LARGEST_CHANGE).T
     axis.pcolormesh(
         *(surface.valence, surface.arousal, values),
-        **{"cmap": DIVERGING, "vmin": -_LARGEST_CHANGE, "vmax": _LARGEST_CHANGE},
-        **{"shading": "nearest", "rasterized": True},
+        cmap=DIVERGING,
+        vmin=-_LARGEST_CHANGE,
+        vmax=_LARGEST_CHANGE,
+        shading="nearest",
+        rasterized=True,
     )
     levels = np.log1p(_CHANGES)
     lines = axis.contour(
         *(surface.valence, surface.arousal, surface.values.T),
-        **{"levels": levels, "colors": [INK], "linewidths": [0.6, 0.6, 1.2, 0.6, 0.6]},
+        levels=levels,
+        colors=[INK],
+        linewidths=[0.6, 0.6, 1.2, 0.6, 0.6],
         linestyles="solid",
     )
     if labelled:
@@ -316,15 +336,21 @@ def _points(axis: Axes, posts: pd.DataFrame) -> None:
 def _arrows(axis: Axes, surface: Surface) -> None:
     """The gradient of the surface, where it is known."""
     step = float(surface.valence[1] - surface.valence[0])
-    along = np.gradient(surface.values, step)
     places = slice(None, None, _ARROW_STEP)
-    u, v = (part[places, places] for part in along)
+    u, v = (np.gradient(surface.values, step, axis=side)[places, places] for side in (0, 1))
     grid = np.meshgrid(surface.valence[places], surface.arousal[places], indexing="ij")
     known = np.isfinite(u) & np.isfinite(v)
     axis.quiver(
         *(part[known] for part in (*grid, u, v)),
-        **{"angles": "xy", "scale_units": "xy", "scale": 0.6, "width": 0.005},
-        **{"color": "white", "edgecolor": INK, "linewidth": 0.7, "pivot": "mid", "zorder": 5},
+        angles="xy",
+        scale_units="xy",
+        scale=0.6,
+        width=0.005,
+        color="white",
+        edgecolor=INK,
+        linewidth=0.7,
+        pivot="mid",
+        zorder=5,
     )
 
 

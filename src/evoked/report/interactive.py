@@ -15,6 +15,7 @@ from evoked.analysis.positions import Surface
 from evoked.analysis.projection import Projection
 from evoked.explain.figures import GREY, INK
 from evoked.posts.emotion_engagement import DIMENSIONS, METRICS, QUADRANTS, emotion_quadrant
+from evoked.report.emotion_figures import cells_of
 from evoked.report.run_figures import QUADRANT_COLOURS
 
 Spec = dict[str, Any]
@@ -95,8 +96,7 @@ def engagement_surface(surfaces: dict[str, Surface], posts: pd.DataFrame) -> Spe
 
 def correlations(table: pd.DataFrame) -> Spec:
     """Table 8; hover tells n, interval and p-values."""
-    ordered = table.set_index(["dimension", "metric"])
-    cells = [[ordered.loc[(row, name)] for name in METRICS] for row in DIMENSIONS]
+    cells = cells_of(table, "dimension", DIMENSIONS, "metric", METRICS)
     texts = [
         [
             f"95 % interval {cell['low']:.2f} to {cell['high']:.2f}, n = {int(cell['n'])}<br>"

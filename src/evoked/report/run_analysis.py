@@ -130,7 +130,7 @@ def _common(run: Run, dataset: PostDataset, others: Sequence[Run]) -> HeldOutPos
     shared = np.ones(len(tested), dtype=bool)
     for other in others:
         theirs = HeldOutPosts.find(other, dataset)
-        names = [] if theirs is None else theirs.posts["post_id"]
+        names = set() if theirs is None else set(theirs.posts["post_id"])
         shared &= tested.posts["post_id"].isin(names).to_numpy()
     if not shared.any():
         raise DataError(
@@ -278,9 +278,9 @@ def _fusion(
     if (quadrant >= 0).sum() < FEWEST_POSTS:
         found.skipped["fusion"] = f"fewer than {FEWEST_POSTS} test posts with an emotion"
         return
-    vectors = {"before fusion": pooled_features(examples.features), "after fusion": fused}
-    for name, each in vectors.items():
-        found.projections[name] = project(each, quadrant, seed)
+    before = project(pooled_features(examples.features), quadrant, seed)
+    after = project(fused, quadrant, seed)
+    found.projections.update({"before fusion": before, "after fusion": after})
     found.tables["separability"] = pd.DataFrame(
         {
             "representation": name,
@@ -291,9 +291,7 @@ def _fusion(
         }
         for name, each in found.projections.items()
     )
-    found.pictures.append(
-        run_figures.fusion_projection(*found.projections.values(), quadrant, note)
-    )
+    found.pictures.append(run_figures.fusion_projection(before, after, quadrant, note))
 
 
 def _examples(found: RunAnalysis, run: Run, dataset: PostDataset, tested: HeldOutPosts) -> None:

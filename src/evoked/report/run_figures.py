@@ -31,7 +31,7 @@ from evoked.explain.figures import (
     look,
 )
 from evoked.posts.emotion_engagement import QUADRANTS
-from evoked.report.emotion_figures import DIVERGING, matrix, plane_axes
+from evoked.report.emotion_figures import DIVERGING, cells_of, matrix, plane_axes
 
 Floats = NDArray[np.float64]
 
@@ -71,8 +71,12 @@ def fusion_projection(
                 rows = quadrant[each.rows] == number
                 axis.scatter(
                     *each.points[rows].T,
-                    **{"s": 14, "alpha": 0.75, "linewidths": 0, "label": name},
-                    **{"color": QUADRANT_COLOURS[number], "marker": _QUADRANT_MARKERS[number]},
+                    s=14,
+                    alpha=0.75,
+                    linewidths=0,
+                    label=name,
+                    color=QUADRANT_COLOURS[number],
+                    marker=_QUADRANT_MARKERS[number],
                 )
             axis.set_title(
                 f"{title}: neighbours {each.neighbours:.0%}, silhouette {_signed(each.silhouette)}",
@@ -101,7 +105,7 @@ def fusion_projection(
 def word_to_word(explanation: Explanation, weights: Floats, number: int) -> Picture:
     """Textual self-attention between the most attended words of a caption (Figure 3 B)."""
     chosen = explanation.strongest_words(_MOST_WORDS)
-    rows = [explanation.words.index.get_loc(row) for row in chosen.index]
+    rows = np.flatnonzero(explanation.words.index.isin(chosen.index))
     shown = 100 * weights[np.ix_(rows, rows)]
     names = [_short(word) for word in chosen["word"]]
     with look():
@@ -152,16 +156,16 @@ def word_region_links(explanation: Explanation, picture: NDArray[np.uint8], numb
                 x += (place - (len(words) - 1) / 2) * 0.012 * picture.shape[1]
                 drawn.add_artist(
                     ConnectionPatch(
-                        *((0.1, place), (x, y)),
-                        **{"coordsA": right.transData, "coordsB": left.transData},
-                        **{"color": colours[place], "linewidth": 0.4 + 2.2 * strength**2},
+                        (0.1, place),
+                        (x, y),
+                        coordsA=right.transData,
+                        coordsB=left.transData,
+                        color=colours[place],
+                        linewidth=0.4 + 2.2 * strength**2,
                         alpha=0.9,
                     )
                 )
-                left.plot(
-                    *(x, y, "o"),
-                    **{"color": colours[place], "markersize": 6, "markeredgecolor": "white"},
-                )
+                left.plot(x, y, "o", color=colours[place], markersize=6, markeredgecolor="white")
     return Picture(
         f"figure3c_links_{number}",
         f"Cross-modal attention: each of the {len(words)} most attended words and the "
@@ -180,10 +184,9 @@ def accuracy_matrix(table: pd.DataFrame) -> Picture:
     table
         Of :func:`evoked.evaluation.significance.accuracy_correlations`.
     """
-    found = table.set_index(["engagement", "emotion"])
     rows = [name for name in ENGAGEMENT_SCORES if name in set(table["engagement"])]
     columns = [name for name in EMOTION_SCORES if name in set(table["emotion"])]
-    cells = [[found.loc[(row, column)] for column in columns] for row in rows]
+    cells = cells_of(table, "engagement", rows, "emotion", columns)
     texts = [
         [
             f"{_signed(cell['pearson'])}{significance_marks(cell['pearson_p'])}"
@@ -195,7 +198,7 @@ def accuracy_matrix(table: pd.DataFrame) -> Picture:
     with look():
         drawn = figure(1.6 + 1.2 * len(columns), 0.8 + 0.42 * len(rows))
         axis = drawn.subplots()
-        values = np.array([[cell["pearson"] for cell in row] for row in cells], dtype=float)
+        values = np.array([[cell["pearson"] for cell in row] for row in cells], dtype=np.float64)
         matrix(axis, values, texts, rows, columns)
         axis.set_title("Correlation across categories")
     n = int(table["n"].max())
@@ -272,13 +275,18 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
             reach = max(float(np.nanmax(np.abs(surface.values))), 1e-6)
             axis.pcolormesh(
                 *(surface.valence, surface.arousal, surface.values.T),
-                **{"cmap": DIVERGING, "vmin": -reach, "vmax": reach},
-                **{"shading": "nearest", "rasterized": True},
+                cmap=DIVERGING,
+                vmin=-reach,
+                vmax=reach,
+                shading="nearest",
+                rasterized=True,
             )
             unsure = np.abs(surface.values) < _NORMAL_95 * surface.errors
             axis.contourf(
                 *(surface.valence, surface.arousal, np.where(unsure, 1.0, 0.0).T),
-                **{"levels": [0.5, 1.5], "colors": ["none"], "hatches": ["////"]},
+                levels=[0.5, 1.5],
+                colors=["none"],
+                hatches=["////"],
             )
             axis.set_title(title, fontsize=8)
             bar = drawn.colorbar(
@@ -310,7 +318,7 @@ def _radar_axis(axis: Any, angles: Floats, categories: list[str], title: str) ->
     axis.set_ylim(0, max(axis.get_ylim()[1], 0.1))
     axis.set_yticks(np.arange(0.2, axis.get_ylim()[1], 0.2))
     axis.tick_params(axis="y", labelsize=7, labelcolor=GREY)
-    axis.tick_params(axis="x", pad=9)
+    axis.tick_params(axis="x", pad=13)
     axis.grid(color=PALE)
     axis.spines["polar"].set_color(PALE)
     axis.set_title(title, pad=14)
