@@ -288,7 +288,7 @@ def word_pieces(folder: Path) -> None:
 
 def byte_pairs(folder: Path) -> None:
     """Tokenizer files as RoBERTa's."""
-    from tokenizers import ByteLevelBPETokenizer
+    from tokenizers import ByteLevelBPETokenizer, processors
 
     trained = ByteLevelBPETokenizer()
     trained.train_from_iterator(
@@ -296,10 +296,15 @@ def byte_pairs(folder: Path) -> None:
         vocab_size=300,
         special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
     )
-    trained.save_model(str(folder))
-    transformers.RobertaTokenizerFast.from_pretrained(folder, model_max_length=32).save_pretrained(
-        folder
-    )
+    trained.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=trained._tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        model_max_length=32,
+    ).save_pretrained(folder)
 
 
 TEXT_MODELS = {
