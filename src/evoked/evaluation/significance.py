@@ -88,7 +88,8 @@ def compare_pairs(
     differences = differences[np.isfinite(differences)]
     n = len(differences)
     if not n:
-        return PairedComparison(*[float("nan")] * 8, 0)
+        fields = [name for name in PairedComparison._fields if name != "n"]
+        return PairedComparison(n=0, **dict.fromkeys(fields, float("nan")))
     mean, deviation = mean_and_deviation(differences)
     low, high = t_interval(differences, level)
     d_z = mean / deviation if deviation > 0 else float("nan")

@@ -216,12 +216,8 @@ class Bench:
         names = [f"{target} {metric}" for target, metric, _ in resampled.labels]
         categories = []
         for category, rows in _groups(queries):
-            part = Scorer.of(
-                predictions.iloc[rows],
-                truth.iloc[rows],
-                queries.iloc[rows],
-                rates,  # type: ignore[union-attr]
-            )
+            asked = None if queries is None else queries.iloc[rows]
+            part = Scorer.of(predictions.iloc[rows], truth.iloc[rows], asked, rates)
             categories += [{"category": category, **entry} for entry in _entries(part)]
         return {
             "scores": _entries(scorer),

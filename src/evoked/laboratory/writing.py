@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +60,18 @@ def write_results(study: Study, results: StudyResults, command: str | None = Non
     folder = study.folder
     write_csv(table, folder / "table.csv")
     write_csv(correlations, folder / "correlations.csv")
-    page = {
-        "title": results.table.title,
-        "about": f"{results.table.source}. {about(results)}",
-        "blocks": score_blocks(table),
-        "columns": COLUMNS,
-        "footnotes": footnotes(results),
-        "made_by": _made_by(study, command),
-        "skipped": results.skipped,
-    }
-    write_text(folder / "table.md", _as_markdown(**page))
-    write_text(
-        folder / "table.html",
-        _page("study.html").render(
-            **page,
-            reference=results.table.reference,
-            correlations=_correlation_blocks(results, correlations),
-            style=_style(),
-        ),
+    page = _Page(
+        results.table.title,
+        f"{results.table.source}. {about(results)}",
+        COLUMNS,
+        score_blocks(table),
+        footnotes(results),
+        _made_by(study, command),
+        results.skipped,
+        _correlation_blocks(results, correlations),
+        results.table.reference,
     )
+    page.write(folder / "table")
     names = ("table.csv", "table.md", "table.html", "correlations.csv", RECORD_FILE)
     return [folder / name for name in names]
 
@@ -92,24 +86,17 @@ def write_comparison(
     command
         What the tables are said to be made by.
     """
-    blocks = score_blocks(comparison.table, comparison_cells)
     versions = ", ".join(f"{name} {value}" for name, value in environment().items())
-    page = {
-        "title": "Runs compared",
-        "about": about_comparison(comparison),
-        "blocks": blocks,
-        "columns": COMPARISON_COLUMNS,
-        "footnotes": comparison_footnotes(comparison),
-        "made_by": {**({"command": command} if command else {}), "versions": versions},
-    }
-    write_csv(comparison.table, folder / "comparison.csv")
-    write_text(folder / "comparison.md", _as_markdown(**page))
-    write_text(
-        folder / "comparison.html",
-        _page("study.html").render(
-            **page, skipped={}, correlations=[], reference="", style=_style()
-        ),
+    page = _Page(
+        "Runs compared",
+        about_comparison(comparison),
+        COMPARISON_COLUMNS,
+        score_blocks(comparison.table, comparison_cells),
+        comparison_footnotes(comparison),
+        {**({"command": command} if command else {}), "versions": versions},
     )
+    write_csv(comparison.table, folder / "comparison.csv")
+    page.write(folder / "comparison")
     return [folder / f"comparison.{kind}" for kind in ("csv", "md", "html")]
 
 
@@ -211,6 +198,12 @@ def footnotes(results: StudyResults) -> list[str]:
             f"{2 / 2**folds:.4g} with {folds} folds. p posts: paired bootstrap over posts, for "
             "these very fits.",
         ]
+    data = results.plan["data"]
+    if results.plan["estimate"] and data["with valence"] < data["posts"]:
+        notes.append(
+            f"{data['posts'] - data['with valence']} posts have no rated valence: the models learn "
+            "from an emotion reader's estimates there. Only ratings are scored against."
+        )
     engagement = results.scores.loc[results.scores["metric"] == "MAP", "target"].unique()
     averaged = [target for target in engagement if target != OVERALL]
     if averaged:
@@ -272,25 +265,6 @@ def _cells(line: dict[Any, Any]) -> list[str]:
     ]
 
 
-def _as_markdown(
-    title: str,
-    about: str,
-    blocks: Sequence[tuple[str, list[list[str]]]],
-    columns: Sequence[str],
-    footnotes: Sequence[str],
-    made_by: dict[str, str],
-    skipped: dict[str, str] | None = None,
-) -> str:
-    parts = [f"# {title}", about]
-    for heading, rows in blocks:
-        parts += [f"## {heading}", markdown_table(columns, rows)]
-    if skipped:
-        parts += ["## Not run", _bullets(f"{name}: {why}." for name, why in skipped.items())]
-    parts += ["## How to read it", _bullets(footnotes)]
-    parts += ["## Made by", _bullets(f"{name}: {value}" for name, value in made_by.items())]
-    return "\n\n".join(parts) + "\n"
-
-
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
@@ -328,15 +302,44 @@ def _correlation_blocks(
     return blocks
 
 
-def _page(name: str) -> Any:
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return templates.get_template(name)
+@dataclass(frozen=True)
+class _Page:
+    """What a page says, in Markdown and HTML alike."""
+
+    title: str
+    about: str
+    columns: Sequence[str]
+    blocks: Sequence[tuple[str, list[list[str]]]]
+    footnotes: Sequence[str]
+    made_by: Mapping[str, str]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    # Figure 4 of one row, in HTML only.
+    correlations: Sequence[tuple[str, list[str], list[list[str]]]] = ()
+    reference: str = ""
+
+    def write(self, path: Path) -> None:
+        """Write ``path.md`` and ``path.html``."""
+        write_text(path.with_suffix(".md"), self._markdown())
+        templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        page = templates.get_template("study.html").render(**vars(self), style=_style())
+        write_text(path.with_suffix(".html"), page)
+
+    def _markdown(self) -> str:
+        parts = [f"# {self.title}", self.about]
+        for heading, rows in self.blocks:
+            parts += [f"## {heading}", markdown_table(self.columns, rows)]
+        if self.skipped:
+            skipped = _bullets(f"{name}: {why}." for name, why in self.skipped.items())
+            parts += ["## Not run", skipped]
+        parts += ["## How to read it", _bullets(self.footnotes)]
+        made_by = _bullets(f"{name}: {value}" for name, value in self.made_by.items())
+        return "\n\n".join([*parts, "## Made by", made_by]) + "\n"
 
 
 def _style() -> str:
