@@ -18,11 +18,13 @@ from evoked.analysis.projection import pooled_features, project
 from evoked.analysis.study import PostAnalysis, analyse_posts
 from evoked.cli.application import app
 from evoked.errors import DataError, SettingsError
+from evoked.explain import explain_posts
 from evoked.explain.word_matrix import word_matrix
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report.analysis_page import write_analysis
 from evoked.report.run_analysis import analyse_run
+from evoked.run import Run
 from helpers import random_examples
 from small_runs import HOSTILE, Workshop, by_hand
 from test_report import Page
@@ -206,9 +208,6 @@ class TestOfARun:
         assert {"figure3a_regions_1", "figure3b_words_1", "figure3c_links_2"} <= names
 
     def test_word_matrix_shares_out_attention(self, workshop: Workshop) -> None:
-        from evoked.explain import explain_posts
-        from evoked.run import Run
-
         run = Run.load(workshop.folder / "run", workshop.cache)
         dataset = PostDataset(workshop.folder / "whole")
         whole = dataset.known("caption") & dataset.posts["caption"].fillna("").ne("").to_numpy()
@@ -222,9 +221,19 @@ class TestOfARun:
         given = weights.T @ explanation.words["tokens"] / explanation.words["tokens"].sum()
         assert np.corrcoef(given, explanation.words["attention"])[0, 1] > 0.98
 
-    def test_other_posts_are_refused(self, workshop: Workshop, tmp_path: Path, page: Page) -> None:
-        from evoked.run import Run
+    def test_runs_beside_each_other(
+        self, workshop: Workshop, dataset: PostDataset, page: Page
+    ) -> None:
+        trivial = workshop.run(dataset, "trivial", "category_mean", split=by_hand(90, tests=70))
+        found = analyse_posts(dataset, draws=100)
+        other = Run.load(workshop.folder / "run", workshop.cache)
+        of_run = analyse_run(trivial, dataset, found.emotions, [other], draws=100)
+        assert of_run.n == 66  # test posts of both
+        assert of_run.tables["accuracy"]["model"].unique().tolist() == ["category_mean", "abmf"]
+        assert "no fused representation" in of_run.skipped["fusion"]
+        assert "no attention" in of_run.skipped["attention"]
 
+    def test_other_posts_are_refused(self, workshop: Workshop, tmp_path: Path, page: Page) -> None:
         other = _posts(tmp_path / "posts")
         found = analyse_posts(other, estimate=False, draws=100)
         with pytest.raises(DataError, match="none of the run's test posts"):

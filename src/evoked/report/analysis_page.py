@@ -99,7 +99,9 @@ _SECTIONS = {
         "which is higher among aroused posts. high over low: ratio less one (0.237 is 23.7 %).",
         long=True,
     ),
-    "by_category": Section("Scores by category", "Categories with 20 test posts.", long=True),
+    "by_category": Section(
+        "Scores by category", "Categories with at least 20 test posts.", long=True
+    ),
     "accuracy_correlations": Section(
         "Emotion accuracy and engagement accuracy",
         "Correlations across categories (Figure 4); n is the number of categories.",

@@ -21,8 +21,12 @@ from evoked.report.run_figures import QUADRANT_COLOURS
 Spec = dict[str, Any]
 
 _MOST_POINTS = 1500
-# As in the static figures; plotly's own scale of this name runs the other way.
-_MORE_IS_BLUE = {"colorscale": "RdBu", "reversescale": True}
+# As in the static figures; plotly's own scale of this name is another.
+_MORE_IS_BLUE = {
+    "colorscale": [
+        *([0, "#67001f"], [0.25, "#f4a582"], [0.5, "#f7f7f7"], [0.75, "#92c5de"], [1, "#053061"])
+    ]
+}
 _SYMBOLS = ("triangle-up", "triangle-down", "square", "circle", "x")
 # Draws every figure of the page from the data beside it; plotly.js stands before it.
 _STARTER = """
@@ -139,8 +143,9 @@ def gain(surfaces: dict[str, Surface]) -> Spec:
         "xaxis": {"title": {"text": "valence (points)"}},
         "yaxis": {"title": {"text": "arousal (points)"}},
         "zaxis": {"title": {"text": "gain"}},
+        "camera": {"eye": {"x": 1.5, "y": -1.7, "z": 1.2}},
     }
-    layout = {**_layout(), "scene": scene, "updatemenus": [_menu(buttons)]}
+    layout = {**_layout(), "height": 560, "scene": scene, "updatemenus": [_menu(buttons)]}
     return {"data": landscapes, "layout": layout}
 
 
