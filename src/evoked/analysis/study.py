@@ -122,7 +122,7 @@ def analyse_posts(
     else:
         why = "the dataset has no ratings by single annotators"
         skipped |= dict.fromkeys(("agreement", "annotators"), why)
-    if "planted" in dataset.description:
+    if ratings is None and "planted" in dataset.description:
         tables["recovery"] = planted_recovery(dataset)
     return found
 
