@@ -7,18 +7,19 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from evoked.cli import app
 from evoked.posts.dataset import PostDataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-COMMANDS = (
-    *("import", "synth", "train", "evaluate", "predict", "explain", "report", "models"),
-    *("features", "demo", "affect fit", "affect evaluate"),
-)
 
 
 def evoked(*arguments: object, fails: bool = False) -> subprocess.CompletedProcess[str]:
@@ -95,10 +96,18 @@ def test_lists_for_programs() -> None:
     assert "image.map" in [feature["name"] for feature in features]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_every_command(command: str) -> None:
-    text = evoked(*command.split(), "--help").stdout
-    assert "Usage" in text
+def commands(group: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command there is."""
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        yield from commands(command, *words, name) if inner else [(*words, name)]
+
+
+@pytest.mark.parametrize("words", commands(typer.main.get_command(app)), ids=" ".join)
+def test_help_of_every_command(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
 
 
 @pytest.mark.parametrize(

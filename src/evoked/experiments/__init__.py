@@ -18,7 +18,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError, SettingsError, settings_problem
 from evoked.features.catalog import FeatureSettings
 from evoked.models import build_model
 from evoked.models.base import Model
@@ -168,6 +168,4 @@ def _validated(kind: Any, content: dict[str, Any], path: Path) -> Any:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{first['msg']}.", file=path, field=where) from error
+        raise DataError(settings_problem(error, kind.model_fields), file=path) from error
