@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shlex
@@ -9,30 +11,45 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from evoked.cli import app
+from evoked.cli import app, main
 from evoked.posts.dataset import PostDataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def evoked(*arguments: object, fails: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "evoked.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+class Answer(NamedTuple):
+    """What a command printed, and how it ended."""
+
+    stdout: str
+    stderr: str
+    status: int
+
+
+def evoked(*arguments: object, fails: bool = False) -> Answer:
+    """Run the command line in this process, where libraries and encoders are loaded already."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    typed = [str(argument) for argument in arguments]
+    status = 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        patch.setattr(sys, "argv", ["evoked", *typed])
+        try:
+            main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    answer = Answer(stdout.getvalue(), stderr.getvalue(), status)
+    assert (answer.status != 0) == fails, answer
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +148,24 @@ def test_mistakes_are_answered_in_a_sentence(
     answer = evoked(*shlex.split(arguments), fails=True)
     assert message in " ".join(answer.stderr.split())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "stdout", "stderr"),
+    [("models", 0, "abmf", ""), ("predict nowhere", 2, "", "needs --image or --caption")],
+)
+def test_in_a_process_of_its_own(arguments: str, status: int, stdout: str, stderr: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "evoked.cli", *arguments.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert stdout in done.stdout
+    assert stderr in done.stderr
+    assert bool(done.stderr) == bool(stderr)
+    assert "Traceback" not in done.stderr
 
 
 def test_import_shows_what_was_read_and_skipped(tmp_path: Path) -> None:

@@ -21,16 +21,6 @@ from small_runs import Workshop, by_hand
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
-
-
-@pytest.fixture(scope="module")
-def dataset(workshop: Workshop) -> PostDataset:
-    return workshop.posts(60)
-
-
-@pytest.fixture(scope="module")
 def runs(workshop: Workshop, dataset: PostDataset) -> list[Run]:
     """One tested on the first 25 posts, the other on the first 20."""
     first = workshop.run(dataset, "first")

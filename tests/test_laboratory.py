@@ -64,16 +64,6 @@ def table_of(*names: str, training: TrainingSettings = QUICK, **changes: Any) ->
     return PublishedTable(**{**described, **changes}, experiments=chosen)
 
 
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
-
-
-@pytest.fixture(scope="module")
-def dataset(workshop: Workshop) -> PostDataset:
-    return workshop.posts(60)
-
-
 def study_of(workshop: Workshop, dataset: PostDataset, name: str, *rows: str, **more: Any) -> Study:
     table = more.pop("table", None) or table_of(*rows)
     settings = {"folds": 3, "cache": workshop.cache, **more}
@@ -99,7 +89,7 @@ def test_fold_scores_as_a_run_on_the_same_split(
     run = train(
         dataset,
         "abmf",
-        workshop.folder / "run",
+        workshop.folder / "fold",
         model_settings=SMALL,
         training=QUICK,
         split=split,

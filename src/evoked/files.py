@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from evoked.errors import DataError
+from evoked.errors import DataError, SettingsError
 
 _MAX_JSON_BYTES = 64 * 2**20
 
@@ -77,6 +77,14 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_free(folder: Path, mark: str, what: str) -> None:
+    """Raise SettingsError if ``folder`` is neither new nor empty nor has the file ``mark``, as
+    ``what`` has ("a study")."""
+    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if taken and not (folder / mark).is_file():
+        raise SettingsError(f"{folder} is not empty and not {what}. Choose another folder.")
 
 
 def plain(value: Any, digits: int | None = None) -> Any:

@@ -472,8 +472,7 @@ def _claim(out: Path, plan: dict[str, Any]) -> None:
             f"{out} holds another run (other posts, settings or split). Choose another folder, or "
             "remove that one."
         )
-    if not path.is_file() and out.is_dir() and any(out.iterdir()):
-        raise SettingsError(f"{out} is not empty and not a run. Choose another folder.")
+    check_free(out, str(path.relative_to(out)), "a run")
     write_json(path, plan)
 
 

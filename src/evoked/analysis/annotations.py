@@ -134,7 +134,7 @@ def annotator_table(dataset: PostDataset) -> pd.DataFrame:
     for dimension in rated_dimensions(dataset):
         matrix = rating_matrix(dataset, dimension)
         found = [_beside_the_others(matrix, name) for name in matrix.columns]
-        usual = float(np.nanmedian([row["r"] for row in found] or [np.nan]))
+        usual = float(pd.Series([row["r"] for row in found], dtype=float).median())
         for name, row in zip(matrix.columns, found, strict=True):
             rows.append(
                 {"dimension": dimension, "annotator": name, **row, "outlier": _why(row, usual)}

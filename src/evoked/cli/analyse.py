@@ -14,6 +14,7 @@ from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
 from evoked.cli.options import load_run
 from evoked.cli.printing import print_json, print_table, records
 from evoked.errors import SettingsError
+from evoked.files import check_free
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,9 +62,10 @@ def analyse(
     """Analyse emotion and engagement: tables, figures, best positions; of a run also its errors."""
     from evoked.analysis.study import analyse_posts
     from evoked.posts.dataset import PostDataset
-    from evoked.report.analysis_page import to_record, write_analysis
+    from evoked.report.analysis_page import RECORD_FILE, to_record, write_analysis
     from evoked.report.run_analysis import analyse_run
 
+    check_free(out_folder, RECORD_FILE, "an analysis")  # before minutes of work
     run = load_run(target, cache) if _is_run(target) else None
     if run is None and (data is not None or compare):
         raise SettingsError("--data and --compare go with a run: give a run's folder first.")
@@ -144,7 +146,7 @@ def _print_posts(found: PostAnalysis) -> None:
             tables["correlations"],
             "dimension",
             lambda row: (
-                f"{row['r']:.2f}{'*' if row['p_holm'] < 0.05 else ''} ({row['published']:.2f})"
+                f"{_rate(row['r'])}{'*' if row['p_holm'] < 0.05 else ''} ({row['published']:.2f})"
             ),
         )
         _print(
@@ -176,10 +178,11 @@ def _print_advice(positions: pd.DataFrame) -> None:
     clear = positions[positions["clear"]]
     for sentence in clear["advice"][:_SENTENCES]:
         out.print(escape(sentence), highlight=False, soft_wrap=True)
-    further, none = max(len(clear) - _SENTENCES, 0), len(positions) - len(clear)
+    if len(clear) > _SENTENCES:
+        out.print(f"{len(clear) - _SENTENCES} more positions are on the page.")
+    none = len(positions) - len(clear)
     out.print(
-        f"{further} more positions are on the page; {none} of {len(positions)} combinations of "
-        "category and metric have no clear one.",
+        f"{none} of {len(positions)} combinations of category and metric have no clear position.",
         soft_wrap=True,
     )
 

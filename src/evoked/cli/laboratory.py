@@ -19,8 +19,6 @@ from evoked.cli.printing import print_json, print_table, records
 from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from evoked.experiments import PublishedTable
     from evoked.laboratory import FitsDone, RunComparison, StudyResults
 
@@ -185,7 +183,7 @@ def _print_comparison(comparison: RunComparison, as_json: bool) -> None:
 
     if as_json:
         told = {"posts": comparison.posts, "of": comparison.of, "by_author": comparison.by_author}
-        print_json({**told, "table": _json_records(comparison.table)})
+        print_json({**told, "table": records(comparison.table)})
         return
     out.print(writing.about_comparison(comparison), highlight=False, soft_wrap=True)
     for title, lines in writing.score_blocks(comparison.table, writing.comparison_cells):
@@ -230,8 +228,8 @@ def _print_results(results: StudyResults, as_json: bool) -> None:
         print_json(
             {
                 "plan": results.plan,
-                "table": _json_records(table),
-                "correlations": _json_records(correlation_table(results)),
+                "table": records(table),
+                "correlations": records(correlation_table(results)),
                 "skipped": results.skipped,
                 "notes": footnotes(results),
             }
@@ -268,10 +266,6 @@ def _for_terminal(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
     ]
     headings = ["row", "pub-\nlished", "measured", "95 %", "differ-\nence", "p t\n(Holm)"]
     return [*headings, "Wilcoxon\n(Holm)", "g_z", "n"], cells
-
-
-def _json_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return records(table.astype(object).where(table.notna(), None))
 
 
 def _command(arguments: list[str]) -> str:

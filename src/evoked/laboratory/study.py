@@ -38,7 +38,7 @@ from evoked.evaluation.splits import k_fold
 from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.extract import extract
-from evoked.files import read_json, write_json
+from evoked.files import check_free, read_json, write_json
 from evoked.laboratory.worker import (
     DRAWS_FILE,
     PREDICTIONS_FILE,
@@ -457,9 +457,8 @@ def _unmet_needs(
 def _claim(folder: Path, plan: dict[str, Any]) -> None:
     """Make ``folder`` this study's, or go on with it if it already is."""
     path = folder / PLAN_FILE
+    check_free(folder, PLAN_FILE, "a study")
     if not path.is_file():
-        if folder.is_dir() and any(folder.iterdir()):
-            raise SettingsError(f"{folder} is not empty and not a study. Choose another folder.")
         write_json(path, plan)
         return
     known = read_json(path)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoked.analysis.accuracy import EMOTION_SCORES, ENGAGEMENT_SCORES
 from evoked.evaluation.bootstrap import interval_bounds
 from evoked.evaluation.corrections import holm
 from evoked.evaluation.significance import (
@@ -15,23 +16,13 @@ from evoked.evaluation.significance import (
     mean_and_deviation,
     t_interval,
 )
-from evoked.evaluation.tables import OVERALL
 from evoked.laboratory.study import StudyResults
-from evoked.posts.schema import ENGAGEMENT
-from evoked.targets import EMOTION_TARGETS
 
 P_VALUES = ("p_t", "p_corrected_t", "p_wilcoxon", "p_posts")
 _COMPARISON = (
     *("difference", "difference_low", "difference_high", "d_z", "g_z"),
     *(column for name in P_VALUES for column in (name, f"{name}_holm")),
 )
-# Axes of Figure 4 of Lu and Li 2025.
-_EMOTION_ACCURACY = [
-    f"{target} {metric}" for metric in ("MAE", "CCC") for target in EMOTION_TARGETS
-]
-_ENGAGEMENT_ACCURACY = [f"{target} MAP" for target in (*ENGAGEMENT, OVERALL)] + [
-    f"{OVERALL} {metric}" for metric in ("AUC", "NDCG@5", "NDCG@10")
-]
 
 
 def result_table(results: StudyResults) -> pd.DataFrame:
@@ -75,8 +66,8 @@ def correlation_table(results: StudyResults) -> pd.DataFrame:
             wide = own.pivot(index=keys, columns="score", values="value")
             found = accuracy_correlations(
                 wide,
-                [name for name in _EMOTION_ACCURACY if name in wide],
-                [name for name in _ENGAGEMENT_ACCURACY if name in wide],
+                [name for name in EMOTION_SCORES if name in wide],
+                [name for name in ENGAGEMENT_SCORES if name in wide],
             )
             found.insert(0, "unit", unit)
             found.insert(0, "row", experiment.name)

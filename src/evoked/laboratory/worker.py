@@ -26,7 +26,7 @@ from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import extract
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
-from evoked.files import atomic_path, write_json
+from evoked.files import atomic_path, plain, write_json
 from evoked.models import Examples
 from evoked.posts.dataset import PostDataset
 from evoked.run import (
@@ -158,7 +158,7 @@ class Bench:
         known = len(train) + len(validation)
         sizes = {"learned_from": known, "tested_on": len(test)}
         seconds = time.perf_counter() - started
-        write_json(folder / SCORES_FILE, {**_plain(scored), **sizes, "seconds": seconds})
+        write_json(folder / SCORES_FILE, plain({**scored, **sizes, "seconds": seconds}))
 
     def _examples(self, experiment: Experiment, names: Sequence[str], fold: int) -> Examples:
         targets = self._of_fold(fold)
@@ -251,15 +251,6 @@ def _entries(scorer: Scorer) -> list[dict[str, Any]]:
         {"target": target, "metric": metric, "value": float(value), "n": n}
         for (target, metric, n), value in zip(scorer.labels, scorer(), strict=True)
     ]
-
-
-def _plain(value: Any) -> Any:
-    """NaN and infinity, which JSON lacks, as None."""
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _write_parquet(path: Path, table: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
-from evoked.files import atomic_path, read_json, write_text
+from evoked.files import atomic_path, check_free, read_json, write_text
 from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.tables import correlation_table, result_table
@@ -42,6 +42,7 @@ COLUMNS = (
     "n",
 )
 
+COMPARISON_FILE = "comparison.csv"
 COMPARISON_COLUMNS = ("row", "value", "95 %", "difference", "95 %", "p", "Holm", "n")
 
 
@@ -85,7 +86,13 @@ def write_comparison(
     ----------
     command
         What the tables are said to be made by.
+
+    Raises
+    ------
+    SettingsError
+        ``folder`` holds something else than a comparison.
     """
+    check_free(folder, COMPARISON_FILE, "a comparison")
     versions = ", ".join(f"{name} {value}" for name, value in environment().items())
     page = _Page(
         "Runs compared",
@@ -95,7 +102,7 @@ def write_comparison(
         comparison_footnotes(comparison),
         {**({"command": command} if command else {}), "versions": versions},
     )
-    write_csv(comparison.table, folder / "comparison.csv")
+    write_csv(comparison.table, folder / COMPARISON_FILE)
     page.write(folder / "comparison")
     return [folder / f"comparison.{kind}" for kind in ("csv", "md", "html")]
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 # A placeholder and a hashtag make no text, and no picture has so few regions.
 _FEWEST = 2
-_MATCHED_POSTS = 32
+_MATCHED_POSTS = 16
 
 
 class ScaledDotProductAttention(nn.Module):

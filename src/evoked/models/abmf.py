@@ -57,7 +57,7 @@ class ABMFSettings(FusionSettings):
         True, description="one network for emotion and engagement; else two that share nothing"
     )
     matching_weight: float = Field(
-        0.3,
+        1.0,
         ge=0,
         description="of the loss that teaches cross-modal attention which words and regions "
         "belong together (ours; 0 leaves the paper's loss)",

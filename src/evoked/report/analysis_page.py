@@ -14,11 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import evoked
 from evoked.analysis.study import PostAnalysis
-from evoked.errors import SettingsError
 from evoked.explain.drawing import Picture
 from evoked.explain.explanation import records
 from evoked.explain.figures import to_png, to_svg
-from evoked.files import atomic_folder, write_json, write_text
+from evoked.files import atomic_folder, check_free, plain, write_json, write_text
 from evoked.posts.emotion_engagement import METRICS
 from evoked.report import emotion_figures, interactive
 from evoked.report.charts import Chart, data_uri
@@ -153,12 +152,7 @@ def write_analysis(posts: PostAnalysis, out: Path | str, run: RunAnalysis | None
         ``out`` holds something else than an analysis.
     """
     out = Path(out)
-    if (
-        out.exists()
-        and not (out / RECORD_FILE).is_file()
-        and (not out.is_dir() or any(out.iterdir()))
-    ):
-        raise SettingsError(f"{out} holds something else than an analysis. Choose another folder.")
+    check_free(out, RECORD_FILE, "an analysis")
     pictures = list(_pictures(posts)) + ([] if run is None else run.pictures)
     tables = posts.tables | ({} if run is None else run.tables)
     with atomic_folder(out) as folder:
@@ -186,7 +180,7 @@ def to_record(posts: PostAnalysis, run: RunAnalysis | None = None) -> dict[str, 
         "note": posts.note,
         "advice": posts.advice,
         "skipped": posts.skipped | ({} if run is None else run.skipped),
-        "tables": {name: _plain_records(table) for name, table in tables.items()},
+        "tables": {name: plain(records(table)) for name, table in tables.items()},
     }
 
 
@@ -351,14 +345,3 @@ def _cell(column: str, value: Any) -> str:
         digits = 1 if abs(number) >= 100 else 2 if abs(number) >= 10 else 3
         return f"{number:.{digits}f}".replace("-", "−")
     return str(value)
-
-
-def _plain_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    known = table.astype(object).where(table.notna(), None)
-    return [
-        {
-            key: value.item() if isinstance(value, np.generic) else value
-            for key, value in row.items()
-        }
-        for row in records(known)
-    ]

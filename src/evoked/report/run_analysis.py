@@ -36,7 +36,7 @@ from evoked.posts.emotion_engagement import emotion_quadrant
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import run_figures
 from evoked.report.held_out import HeldOutPosts
-from evoked.run import Run
+from evoked.run import Run, queries_of, training_rates, truth_of
 from evoked.targets import EMOTION_TARGETS
 
 _EXAMPLE_POSTS = 2
@@ -177,11 +177,7 @@ def _accuracy(
 ) -> None:
     targets = tested.run.targets
     rates = targets.rates(tested.posts).add_suffix("_rate")
-    train_rates = pd.DataFrame(
-        {f"{name}_rate": pd.Series(targets.knots[name], dtype=float) for name in ENGAGEMENT}
-    )
-    category = tested.posts["category"]
-    queries = category.fillna("none") if category.notna().any() else None
+    train_rates, queries = training_rates(targets), queries_of(tested.posts)
     # Which half of arousal a post is in may be estimated; what predictions are scored on may not.
     halves = pd.concat([posts[["arousal"]].astype(float), rates], axis=1)
     found.tables["accuracy"] = pd.concat(
@@ -193,8 +189,8 @@ def _accuracy(
         ],
         ignore_index=True,
     )
-    truth = pd.concat([tested.posts[list(EMOTION_TARGETS)].astype(float), rates], axis=1)
-    scores = scores_by_category(predictions, truth, category, train_rates)
+    truth = truth_of(tested.posts, targets)
+    scores = scores_by_category(predictions, truth, tested.posts["category"], train_rates)
     if scores["category"].nunique() < _FEWEST_CATEGORIES:
         found.skipped["categories of the run"] = (
             f"fewer than {_FEWEST_CATEGORIES} categories with 20 test posts"

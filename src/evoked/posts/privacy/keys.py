@@ -134,8 +134,10 @@ def make_keys(folder: Path | str, *, fields: bool = True) -> list[str]:
     """
     folder = Path(folder)
     _check_no_dataset(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    if not folder.is_dir():
+        # An existing folder keeps its rights (it may be somebody's home); the keys have their own.
+        folder.mkdir(parents=True)
+        folder.chmod(0o700)
     makers: dict[str, Callable[[Path], object]] = {
         name: lambda path: path.write_bytes(secrets.token_bytes(KEY_BYTES))
         for name in (PSEUDONYMS_KEY, STORAGE_KEY)
