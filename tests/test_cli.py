@@ -152,7 +152,10 @@ def test_mistakes_are_answered_in_a_sentence(
 
 @pytest.mark.parametrize(
     ("arguments", "status", "stdout", "stderr"),
-    [("models", 0, "abmf", ""), ("predict nowhere", 2, "", "needs --image or --caption")],
+    [
+        ("privacy explain", 0, "What is not protected", ""),
+        ("predict nowhere", 2, "", "needs --image or --caption"),
+    ],
 )
 def test_in_a_process_of_its_own(arguments: str, status: int, stdout: str, stderr: str) -> None:
     done = subprocess.run(
