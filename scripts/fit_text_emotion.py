@@ -3,9 +3,8 @@
     python scripts/fit_text_emotion.py emobank.csv --out src/evoked/affect/weights/text
 
 EmoBank (Buechel and Hahn 2017, https://github.com/JULIELab/EmoBank, CC BY-SA 4.0) is a CSV file
-with the columns split (train, dev, test), V, A, D (1 to 5) and text. The settings were chosen by
-training on the train split and scoring the dev split; the reader that ships learns from both, for
-as many epochs as were best. The test split is only scored. The last line printed is JSON.
+with the columns split (train, dev, test), V, A, D (1 to 5) and text. The dev split chooses the
+epoch, the test split is only scored. The last line printed is JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from evoked.affect import TextEmotionReader, evaluate, fit_text
 from evoked.posts.schema import EMOTIONS, SCALES, convert_scale
 
 EMOBANK_SCALE = (1.0, 5.0)
-MEMBERS = 3
 
 
 def main() -> None:
@@ -40,21 +38,23 @@ def main() -> None:
     with Progress() as progress:
         task = progress.add_task("Fitting", total=None)
         fit_text(
-            *_part(table, "train", "dev"),
-            members=MEMBERS,
+            *_part(table, "train"),
+            validation=_part(table, "dev"),
             seed=arguments.seed,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         ).save(arguments.out)
     seconds = time.perf_counter() - began
 
     reader = TextEmotionReader.load(arguments.out)
-    texts, ratings = _part(table, "test")
-    scores = evaluate(reader.predict(texts), ratings)
-    print(json.dumps({"seconds": round(seconds), "test": scores}))
+    figures = {}
+    for part in ("dev", "test"):
+        texts, ratings = _part(table, part)
+        figures[part] = evaluate(reader.predict(texts), ratings)
+    print(json.dumps({"seconds": round(seconds)} | figures))
 
 
-def _part(table: pd.DataFrame, *splits: str) -> tuple[list[str | None], NDArray[np.float64]]:
-    rows = table[table["split"].isin(splits)]
+def _part(table: pd.DataFrame, split: str) -> tuple[list[str | None], NDArray[np.float64]]:
+    rows = table[table["split"] == split]
     texts = [text if isinstance(text, str) else None for text in rows["text"]]
     ratings = [
         convert_scale(rows[column], EMOBANK_SCALE, SCALES[name])

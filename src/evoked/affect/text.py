@@ -46,7 +46,7 @@ WEIGHTS_FILE = "weights.safetensors"
 
 # Chosen on EmoBank's dev split.
 RANK = 16
-FROZEN_LAYERS = 0
+FROZEN_LAYERS = 2
 EPOCHS = 4
 MIN_STEPS = 200
 LEARNING_RATE = 1e-3
