@@ -84,7 +84,9 @@ def check_free(folder: Path, mark: str, what: str) -> None:
     ``what`` has ("a study")."""
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (folder / mark).is_file():
-        raise SettingsError(f"{folder} is not empty and not {what}. Choose another folder.")
+        raise SettingsError(
+            f"{folder} holds something else: it is not empty and not {what}. Choose another folder."
+        )
 
 
 def plain(value: Any, digits: int | None = None) -> Any:

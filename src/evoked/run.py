@@ -44,7 +44,7 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem, picture_digest
 from evoked.features.pipeline import FeaturePipeline
-from evoked.files import atomic_path, read_json, write_json, write_text
+from evoked.files import atomic_path, check_free, read_json, write_json, write_text
 from evoked.models import TRIVIAL_BASELINES, Examples, Model, build_model, load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
