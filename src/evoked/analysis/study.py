@@ -98,7 +98,7 @@ def analyse_posts(
     divisor = 1.0 if denominator == "none" else emotions.posts[denominator]
     posts = emotions.posts.assign(followers=divisor)
     emotions = PostsWithEmotion(posts, emotions.estimated)
-    found = PostAnalysis(dataset.folder.name, emotions, denominator)
+    found = PostAnalysis(dataset.folder.resolve().name, emotions, denominator)
     tables, skipped = found.tables, found.skipped
 
     tables["categories"] = category_table(posts)

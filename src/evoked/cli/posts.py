@@ -162,6 +162,13 @@ def train(
     views: Annotated[
         int, typer.Option(min=1, help="Augmented views per picture.")
     ] = _FEATURES.views,
+    text_steps: Annotated[
+        str, typer.Option(help="What is done to captions: some of these, or none.")
+    ] = ",".join(_FEATURES.text_steps),
+    hashtag_vectors: Annotated[
+        Path | None,
+        typer.Option(help="word2vec text file in place of vectors trained on the posts' tags."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of a model's setting; repeatable."),
@@ -191,6 +198,8 @@ def train(
         text_encoder=text_encoder,
         object_encoder=object_encoder,
         views=views,
+        text_steps=[] if text_steps == "none" else [name.strip() for name in text_steps.split(",")],
+        hashtag_vectors=None if hashtag_vectors is None else str(hashtag_vectors),
     )
     model_settings = dict(setting(item) for item in settings or [])
     with run_progress(epochs) as progress:

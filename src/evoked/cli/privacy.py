@@ -237,6 +237,7 @@ def _print_figures(table: pd.DataFrame) -> None:
             [_figure(name, value) for name, value in row.items()]
             for row in records(table[shown].head(_SHOWN))
         ],
+        whole=range(2),
     )
     if errors:
         largest = float(table[errors].max().max())
