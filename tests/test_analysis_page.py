@@ -83,11 +83,12 @@ def _assert_stands_alone(page: Page) -> None:
     assert "unsafe-inline'; script" not in policy.replace("style-src 'unsafe-inline'; script", "")
 
 
-class TestOfPosts:
-    @pytest.fixture(scope="class")
-    def found(self, dataset: PostDataset) -> PostAnalysis:
-        return analyse_posts(dataset, draws=100)
+@pytest.fixture(scope="module")
+def found(dataset: PostDataset) -> PostAnalysis:
+    return analyse_posts(dataset, draws=100)
 
+
+class TestOfPosts:
     def test_makes_every_table(self, found: PostAnalysis) -> None:
         assert not found.skipped
         assert set(found.tables) == {
@@ -186,9 +187,8 @@ def _figures(found: PostAnalysis, out: Path) -> list[str]:
 
 class TestOfARun:
     @pytest.fixture(scope="class")
-    def page(self, workshop: Workshop, dataset: PostDataset) -> Page:
+    def page(self, workshop: Workshop, dataset: PostDataset, found: PostAnalysis) -> Page:
         run = workshop.run(dataset, "run", split=by_hand(90, tests=66))
-        found = analyse_posts(dataset, draws=100)
         of_run = analyse_run(run, dataset, found.emotions, draws=100)
         accuracy = of_run.tables["accuracy"]
         assert accuracy["model"].unique().tolist() == [
@@ -222,10 +222,9 @@ class TestOfARun:
         assert np.corrcoef(given, explanation.words["attention"])[0, 1] > 0.98
 
     def test_runs_beside_each_other(
-        self, workshop: Workshop, dataset: PostDataset, page: Page
+        self, workshop: Workshop, dataset: PostDataset, found: PostAnalysis, page: Page
     ) -> None:
         trivial = workshop.run(dataset, "trivial", "category_mean", split=by_hand(90, tests=70))
-        found = analyse_posts(dataset, draws=100)
         other = Run.load(workshop.folder / "run", workshop.cache)
         of_run = analyse_run(trivial, dataset, found.emotions, [other], draws=100)
         assert of_run.n == 66  # test posts of both
@@ -272,7 +271,10 @@ class TestProjection:
         np.testing.assert_allclose(part[~tokens.present], 0)
 
 
-def test_command(dataset: PostDataset, tmp_path: Path) -> None:
+def test_command(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    emotions = {"valence": rng.uniform(-4, 4, 60), "arousal": rng.uniform(0, 8, 60)}
+    dataset = _posts(tmp_path / "posts", followers=1000, **emotions)
     command = ["analyse", str(dataset.folder), "--out", str(tmp_path / "out"), "--draws", "100"]
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.output
