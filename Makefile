@@ -15,8 +15,9 @@ setup: .venv/ready
 demo: .venv/ready
 	$(BIN)/evoked demo demo
 
+# By file, so that the runs that a file's tests share are made once.
 test: lint
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .
