@@ -264,15 +264,16 @@ def test_changed_encoder_is_refused(run: Run, dataset: PostDataset, tmp_path: Pa
 def test_views_are_augmented_pictures(
     dataset: PostDataset, cache: FeatureCache, tmp_path: Path
 ) -> None:
+    few = dataset.select(np.arange(30))
     run = train(
-        dataset.select(np.arange(30)),
+        few,
         out=tmp_path / "run",
         model_settings=SMALL_NETWORK,
         training=QUICK,
         features=FeatureSettings(views=2),
         cache=cache,
     )
-    examples, _ = run.examples(dataset.posts, dataset.cover_paths())
+    examples, _ = run.examples(few.posts, few.cover_paths())
     rows = np.array([0, 1])
     plain = examples.features.take(rows)["image.map"]
     other = examples.features.take(rows, np.array([1, 1]))["image.map"]
