@@ -446,7 +446,7 @@ def _plan(
 
 def data_description(dataset: PostDataset, splits: Sequence[Split]) -> dict[str, Any]:
     """Which posts a run or study is made of; the digest covers posts, cover pictures and parts."""
-    content = hashlib.sha256()
+    content = hashlib.sha256("\n".join(dataset.posts["post_id"]).encode())
     with (dataset.folder / "posts.parquet").open("rb") as stream:
         content.update(hashlib.file_digest(stream, "sha256").digest())
     for digest in map(picture_digest, dataset.cover_paths()):
@@ -455,7 +455,7 @@ def data_description(dataset: PostDataset, splits: Sequence[Split]) -> dict[str,
         for rows in (split.train, split.validation, split.test):
             content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes() + b"|")
     return {
-        "name": dataset.folder.name,
+        "name": dataset.folder.resolve().name,
         "sha256": content.hexdigest(),
         "provenance": dataset.description.get("provenance", {}),
         **dataset.describe(),

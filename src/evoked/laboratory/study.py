@@ -33,11 +33,12 @@ from typing import Any
 
 import pandas as pd
 
+import evoked
 from evoked.errors import EvokedError, SettingsError
 from evoked.evaluation.splits import k_fold
 from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
-from evoked.features.extract import extract
+from evoked.features.extract import extract, fingerprints
 from evoked.files import check_free, read_json, write_json
 from evoked.laboratory.worker import (
     DRAWS_FILE,
@@ -285,11 +286,15 @@ class Study:
             "folds": len(self.place.splits),
             "seed": self.place.seed,
             "estimate": self.place.estimate,
-            "rows": {
-                each.name: each.model_dump(mode="json", include=_DECIDING)
-                for each in self.table.experiments
-            },
+            "evoked": evoked.__version__,
+            "encoders": self._encoders(),
+            "rows": {each.name: _decided(each) for each in self.table.experiments},
         }
+
+    def _encoders(self) -> list[dict[str, str]]:
+        """Fingerprints of what computes the features, for each of the rows' feature settings."""
+        chosen = dict.fromkeys(each.features for each in self.table.experiments)
+        return [fingerprints(self.place.extracted_names(each), each) for each in chosen]
 
     def _extract(self, progress: StudyProgress) -> None:
         """Compute every feature of every post before the folds start."""
@@ -320,7 +325,10 @@ class Study:
         write_json(path, record)
 
 
-_DECIDING = {"model", "settings", "features", "training"}
+def _decided(experiment: Experiment) -> dict[str, Any]:
+    """What decides a row's results, the model's own defaults included: they may change."""
+    deciding = experiment.model_dump(mode="json", include={"model", "features", "training"})
+    return {**deciding, "settings": experiment.build().settings.model_dump(mode="json")}
 
 
 def hardware() -> dict[str, Any]:
