@@ -14,6 +14,36 @@ from evoked.targets import Targets
 MAP_CHANNELS, OBJECT_CHANNELS, TOKEN_CHANNELS, METADATA_WIDTH = 12, 10, 16, 9
 
 
+def posts_by_few_authors(seed: int, uneven: bool = False) -> pd.DataFrame:
+    """400 posts by 25 authors: emotions and rates differ by author, unrelated to each other.
+
+    ``uneven`` lets a few authors write most of the posts.
+    """
+    generator = np.random.default_rng(seed)
+    n, authors = 400, 25
+    shares = 1.0 / np.arange(1, authors + 1) if uneven else np.ones(authors)
+    author = generator.choice(authors, n, p=shares / shares.sum())
+
+    def by_author(between: float, within: float) -> np.ndarray:
+        return generator.normal(0, between, authors)[author] + generator.normal(0, within, n)
+
+    followers = np.exp(generator.normal(8.5, 1, authors))[author].round()
+    return pd.DataFrame(
+        {
+            "post_id": [str(number) for number in range(n)],
+            "author_id": [f"a{number}" for number in author],
+            "category": generator.choice(["food", "travel"], authors)[author],
+            "followers": followers,
+            "valence": by_author(1.5, 1.2).clip(-4, 4),
+            "arousal": (4 + by_author(1.5, 1.2)).clip(0, 8),
+            **{
+                name: generator.poisson(0.02 * followers * np.exp(by_author(0.8, 0.5)))
+                for name in ("likes", "comments", "shares", "saves")
+            },
+        }
+    )
+
+
 def random_posts(n: int, seed: int = 0) -> pd.DataFrame:
     """Posts with every target, by five authors in two categories."""
     generator = np.random.default_rng(seed)

@@ -34,6 +34,7 @@ from evoked.posts.emotion_engagement import (
     log_rates,
 )
 from evoked.posts.schema import ENGAGEMENT
+from helpers import posts_by_few_authors
 
 NAN = np.nan
 
@@ -222,6 +223,13 @@ class TestTimeToPeak:
         # Post 1 has no quadrant; 2 too few events, 3 too few points, 4 no activity at all.
         assert (row["n"], row["left_out"]) == (1, 3)
 
+    def test_what_still_rises_has_not_peaked(self):
+        hours = np.geomspace(0.5, 12, 24)
+        posts = pd.DataFrame({"post_id": list("01"), "valence": 2.0, "arousal": 6.0})
+        row = time_to_peak(posts, self._activity([5, 30], hours)).iloc[0]
+        assert (row["n"], row["left_out"], row["still_rising"]) == (1, 1, 1)
+        assert row["hours"] == pytest.approx(5, rel=0.06)
+
     def test_no_activity(self):
         posts = pd.DataFrame({"post_id": ["a"], "valence": [1.0], "arousal": [6.0]})
         table = time_to_peak(posts, pd.DataFrame(columns=["post_id", "hours", *ENGAGEMENT]))
@@ -271,16 +279,38 @@ class TestSignificance:
         assert row["p"].item() == pytest.approx(stats.pearsonr(product, rate).pvalue)
         assert (table["p_holm"] >= table["p"]).all()
         assert (table["p_bh"] <= table["p_holm"]).all()
-        assert table["p_authors"].isna().all()  # nobody says who the authors are
+        assert table["p"].equals(table["p_posts"])  # nobody says who the authors are
 
     def test_posts_of_an_author_count_as_alike(self):
         """Twenty posts of an author that are copies of each other tell what one post tells."""
         few = _posts(60).assign(author_id=[str(i) for i in range(60)])
-        copies = pd.concat([few] * 20, ignore_index=True)
-        alone, repeated = emotion_engagement_table(few), emotion_engagement_table(copies)
+        alone, twice, often = (
+            emotion_engagement_table(pd.concat([few] * copies, ignore_index=True))
+            for copies in (1, 2, 20)
+        )
+        assert (often["p_posts"] < alone["p"]).all()
+        np.testing.assert_allclose(often[["r", "p"]], twice[["r", "p"]], rtol=1e-6)
         # With 60 authors the two ways differ a little; counting copies as posts errs by far.
-        assert (repeated["p"] < alone["p"]).all()
-        np.testing.assert_allclose(repeated["p_authors"], alone["p_authors"], rtol=1e-6)
+        np.testing.assert_allclose(often["p"], alone["p"], rtol=0.3, atol=0.05)
+        assert ((often["high"] - often["low"]) > 0.8 * (alone["high"] - alone["low"])).all()
+
+    @pytest.mark.parametrize("uneven", [False, True])
+    def test_authors_who_differ_are_no_relation(self, uneven: bool):
+        """Emotions and rates of an author are alike, but have nothing to do with each other."""
+        p: dict[str, list[float]] = {}
+        outside = 0
+        for seed in range(25):
+            posts = posts_by_few_authors(seed, uneven)
+            table, halves = emotion_engagement_table(posts), lifts(posts, draws=100)
+            for name, found in (("correlations", table), ("lifts", halves)):
+                p.setdefault(name, []).extend(found["p"])
+                p.setdefault(f"{name} of posts", []).extend(found["p_posts"])
+            outside += int(((table["low"] > 0) | (table["high"] < 0)).sum())
+        shares = {name: np.mean(np.array(values) < 0.05) for name, values in p.items()}
+        assert 0.02 <= shares["correlations"] <= 0.09
+        assert 0.0 < shares["lifts"] <= 0.12  # of 75
+        assert min(shares["correlations of posts"], shares["lifts of posts"]) > 0.25
+        assert outside / 625 == pytest.approx(shares["correlations"], abs=0.02)
 
     def test_lifts_of_a_planted_difference(self):
         rng = np.random.default_rng(0)
@@ -318,7 +348,7 @@ class TestSignificance:
         """Without a relation, one raw p-value in twenty is below 5 %."""
         posts, activity = _synthetic(300)
         rng = np.random.default_rng(0)
-        found: dict[str, list[float]] = {"correlations": [], "by author": [], "lifts": []}
+        found: dict[str, list[float]] = {"correlations": [], "of posts": [], "lifts": []}
         peaks: list[float] = []
         for number in range(40):
             order = rng.permutation(len(posts))
@@ -326,7 +356,7 @@ class TestSignificance:
             shuffled = posts.assign(valence=emotions[:, 0], arousal=emotions[:, 1])
             table = emotion_engagement_table(shuffled)
             found["correlations"] += table["p"].tolist()
-            found["by author"] += table["p_authors"].tolist()
+            found["of posts"] += table["p_posts"].tolist()
             found["lifts"] += lifts(shuffled, draws=100, seed=number)["p"].tolist()
             if number < 15:
                 peaks += peak_differences(shuffled, activity)["p"].tolist()
@@ -340,4 +370,5 @@ class TestSignificance:
         table = time_to_peak(posts, activity)
         np.testing.assert_allclose(table["hours"], table["published"], rtol=0.15)
         assert (table["low"] < table["hours"]).all()
-        assert (table["left_out"] == table["too_few_points"] + table["too_few_events"]).all()
+        reasons = table[["too_few_points", "too_few_events", "still_rising"]]
+        assert (table["left_out"] == reasons.sum(axis=1)).all()

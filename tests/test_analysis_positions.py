@@ -13,6 +13,7 @@ from evoked.analysis.emotions import posts_with_emotion
 from evoked.analysis.positions import ALL, best_positions, smooth
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
+from helpers import posts_by_few_authors
 
 NAN = np.nan
 
@@ -67,6 +68,17 @@ class TestBestPositions:
         assert np.mean(np.array(p) < 0.05) <= 0.12
         assert clear <= 2  # each of the twelve tables with a chance of 5 %
         assert abs(np.mean(gains)) < 0.02
+
+    def test_authors_who_differ_are_no_relation(self):
+        p, of_posts, clear = [], [], 0
+        for seed in range(25):
+            table = best_positions(posts_by_few_authors(seed), draws=20, permutations=199)
+            p += table["p"].tolist()
+            of_posts += table["p_posts"].tolist()
+            clear += int(table["clear"].any())
+        assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.09
+        assert np.mean(np.array(of_posts) < 0.05) > 0.25
+        assert clear == 0
 
     def test_too_few_posts_are_said(self):
         posts = _posts(120, category=["rare"] * 20 + ["common"] * 100, saves=NAN)

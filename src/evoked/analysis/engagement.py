@@ -4,23 +4,24 @@ What each row means and what it is correlated with stands in :mod:`evoked.posts.
 Posts without the emotion, the count or the followers that a figure needs are left out of it.
 
 The paper gives neither intervals nor p-values and corrects for nothing. Here raw p-values stand
-beside corrected ones, and beside both what becomes of them when the posts of one author count as
-resembling each other.
+beside corrected ones. The posts of one author resemble each other, in emotion as in rate, so that
+tests of single posts find relations where there are none; wherever some author has several posts,
+tests and intervals are of authors, and what posts alone would say stands in a column of its own.
 """
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import ndtri
 
 from evoked.errors import DataError
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
+from evoked.evaluation.clusters import clustered_slope
 from evoked.evaluation.corrections import benjamini_hochberg, holm
 from evoked.posts.dataset import PostDataset
 from evoked.posts.emotion_engagement import (
@@ -59,22 +60,29 @@ def emotion_engagement_table(posts: pd.DataFrame, level: float = 0.95) -> pd.Dat
     posts
         Posts with the columns of :data:`evoked.posts.schema.POSTS`.
     level
-        Of the confidence intervals (Fisher's z).
+        Of the confidence intervals: Fisher's z, with the error that the authors show.
 
     Returns
     -------
     DataFrame
         A row for each of 5 dimensions × 5 metrics: ``dimension``, ``metric``, ``r``, ``low``,
-        ``high``, ``n``, ``p`` (Student's t, posts independent), ``p_holm`` and ``p_bh`` (corrected
-        over the table: Holm; Benjamini and Hochberg), ``p_authors`` (raw, robust against the
-        posts of an author resembling each other; NaN without authors), ``published``.
+        ``high``, ``n``, ``p`` (robust against the posts of an author resembling each other, see
+        :func:`evoked.evaluation.clusters.clustered_slope`; NaN with fewer than three authors),
+        ``p_holm`` and ``p_bh`` (that one corrected over the table: Holm; Benjamini and Hochberg),
+        ``p_posts`` (Student's t as if posts were independent; where no author has several posts,
+        ``p`` is the same), ``published``.
         ``table.pivot(index="dimension", columns="metric", values="r")`` looks like the paper's.
     """
     dimensions = emotion_dimensions(posts["valence"], posts["arousal"])
     rates = log_rates(*_counts(posts), posts["category"])
     r, n = correlate(dimensions, rates)
-    low, high = _fisher_interval(r, n, level)
-    p = _correlation_p(r, n)
+    p_posts = _correlation_p(r, n)
+    authors = _authors(posts)
+    if authors is None:
+        p, inflation, freedom = p_posts, np.ones(r.shape), np.full(r.shape, np.inf)
+    else:
+        p, freedom, inflation = _author_tests(dimensions, rates, authors)
+    low, high = _fisher_interval(r, n, inflation, freedom, level)
     shape = r.shape
     return pd.DataFrame(
         {
@@ -87,7 +95,7 @@ def emotion_engagement_table(posts: pd.DataFrame, level: float = 0.95) -> pd.Dat
             "p": p.ravel(),
             "p_holm": holm(p).ravel(),
             "p_bh": benjamini_hochberg(p).ravel(),
-            "p_authors": _author_robust_p(dimensions, rates, r, _authors(posts)).ravel(),
+            "p_posts": p_posts.ravel(),
             "published": PUBLISHED_CORRELATIONS.ravel(),
         }
     )
@@ -112,8 +120,11 @@ def lifts(
     -------
     DataFrame
         A row for each lift: ``lift`` (its name), ``value`` (0.786 is 78.6 % more), ``low``,
-        ``high``, ``n_above``, ``n_below`` (posts in either half), ``p`` (two-sided permutation
-        test of the halves), ``p_holm``, ``published``. NaN where one half has no posts.
+        ``high``, ``n_above``, ``n_below`` (posts in either half), ``p`` (two-sided test of the
+        means of the halves, robust against the posts of an author resembling each other, see
+        :func:`evoked.evaluation.clusters.clustered_slope`), ``p_holm``, ``p_posts`` (permutation
+        test as if posts were independent; where no author has several posts, ``p`` is the same),
+        ``published``. NaN where one half has no posts.
     """
     rates = engagement_rates(*_counts(posts))
     authors = _authors(posts)
@@ -145,7 +156,8 @@ def time_to_peak(
     """Mean hours until engagement peaks, by emotional quadrant and metric (Table 9).
 
     A post's peak is the maximum of its rate of new events per hour, smoothed by a Gaussian kernel
-    in the logarithm of time (standard deviation 0.35).
+    in the logarithm of time (standard deviation 0.35). Where the rate still rises at the last
+    observation, the peak is yet to come and the post is left out.
 
     Parameters
     ----------
@@ -157,25 +169,27 @@ def time_to_peak(
         Posts with fewer events of a metric, or fewer than four points in time, are left out of
         that metric and counted.
     level, draws, seed
-        Of the percentile bootstrap over posts; 0 draws leave the intervals empty.
+        Of the percentile bootstrap over authors with all their posts (over posts where no author is
+        known); 0 draws leave the intervals empty.
 
     Returns
     -------
     DataFrame
         A row for each of 5 quadrants × 4 metrics: ``quadrant``, ``metric``, ``hours``, ``low``,
-        ``high``, ``n``, ``left_out`` and of these ``too_few_points`` (in time, or none at all) and
-        ``too_few_events``, ``published``.
+        ``high``, ``n``, ``left_out`` and of these ``too_few_points`` (in time, or none at all),
+        ``too_few_events`` and ``still_rising``, ``published``.
     """
-    peaks, quadrant, followed = _peaks_and_quadrants(posts, activity, min_events)
+    peaks, quadrant, followed, authors = _peaks_and_quadrants(posts, activity, min_events)
     member = (quadrant[:, None] == np.arange(len(QUADRANTS))).astype(np.float64)
     known = np.isfinite(peaks)
     used = (member.T @ known).astype(np.int64)
     short = np.round(member.T @ ~followed).astype(np.int64)[:, None]
     left_out = member.sum(axis=0).astype(np.int64)[:, None] - used
+    rising = (member.T @ np.isposinf(peaks)).astype(np.int64)
     low, high = np.full((2, *used.shape), np.nan)
     if draws and len(peaks):
         resampled = bootstrap_draws(
-            lambda weights: _group_means(weights, member, peaks), len(peaks), n=draws, seed=seed
+            lambda weights: _group_means(weights, member, peaks), len(peaks), authors, draws, seed
         )
         low, high = interval_bounds(resampled, level)
     return pd.DataFrame(
@@ -188,7 +202,8 @@ def time_to_peak(
             "n": used.ravel(),
             "left_out": left_out.ravel(),
             "too_few_points": np.broadcast_to(short, used.shape).ravel(),
-            "too_few_events": (left_out - short).ravel(),
+            "too_few_events": (left_out - short - rising).ravel(),
+            "still_rising": rising.ravel(),
             "published": PUBLISHED_PEAK_HOURS.ravel(),
         }
     )
@@ -207,30 +222,39 @@ def peak_differences(
     Returns
     -------
     DataFrame
-        Per metric a row over all quadrants (``first`` is "all", Kruskal and Wallis's test) and one
-        for each pair of them (Mann and Whitney's): ``metric``, ``first``, ``second``,
-        ``difference`` (of mean hours, first less second), ``n_first``, ``n_second``, ``p``, and
-        ``p_holm`` over all pairs (over the metrics for the rows of all quadrants). NaN where a
-        quadrant has fewer than two posts.
+        Per metric a row over all quadrants (``first`` is "all") and one for each pair of them:
+        ``metric``, ``first``, ``second``, ``difference`` (of mean hours, first less second),
+        ``n_first``, ``n_second``, ``p`` (of ranks, robust against the posts of an author resembling
+        each other, see :func:`evoked.evaluation.clusters.clustered_slope`; for all quadrants, each
+        against the others, corrected by Bonferroni), ``p_holm`` over all pairs (over the metrics
+        for the rows of all quadrants) and ``p_posts`` (Mann and Whitney's, Kruskal and Wallis's
+        test, as if posts were independent; where no author has several posts, ``p`` is the same).
+        NaN where a quadrant has fewer than two posts.
     """
-    peaks, quadrant, _ = _peaks_and_quadrants(posts, activity, min_events)
-    rows = []
+    peaks, quadrant, _, authors = _peaks_and_quadrants(posts, activity, min_events)
+    rows: list[dict[str, Any]] = []
     for position, metric in enumerate(ENGAGEMENT):
         hours = peaks[:, position]
         known = np.isfinite(hours)
         groups = [hours[known & (quadrant == number)] for number in range(len(QUADRANTS))]
-        rows.append(_all_quadrants(metric, groups))
-        rows += [
+        own = [_all_quadrants(metric, groups)]
+        own += [
             _two_quadrants(metric, groups, first, second)
             for first, second in combinations(range(len(QUADRANTS)), 2)
         ]
+        if authors is None:
+            p = [row["p_posts"] for row in own]
+        else:
+            p = _author_rank_tests(hours[known], quadrant[known], authors[known])
+        rows += [{**row, "p": value} for row, value in zip(own, p, strict=True)]
     table = pd.DataFrame(rows)
     overall = (table["first"] == "all").to_numpy()
     p = table["p"].to_numpy(dtype=np.float64)
     corrected = np.full(len(p), np.nan)
     for family in (overall, ~overall):
         corrected[family] = holm(p[family])
-    return table.assign(p_holm=corrected)
+    columns = ["metric", "first", "second", "difference", "n_first", "n_second", "p"]
+    return table.assign(p_holm=corrected)[[*columns, "p_holm", "p_posts"]]
 
 
 def planted_recovery(dataset: PostDataset) -> pd.DataFrame:
@@ -301,10 +325,14 @@ def _counts(posts: pd.DataFrame) -> tuple[Floats, Floats]:
     return counts, posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _fisher_interval(r: Floats, n: NDArray[np.int64], level: float) -> tuple[Floats, Floats]:
+def _fisher_interval(
+    r: Floats, n: NDArray[np.int64], inflation: Floats, freedom: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """Of Pearson's r, where its error is ``inflation`` times that of independent posts."""
     with np.errstate(divide="ignore"):
         z = np.arctanh(r)
-    margin = float(ndtri((1 + level) / 2)) / np.sqrt(np.where(n > 3, n - 3, np.nan))
+    margin = stats.t.ppf((1 + level) / 2, freedom) / np.sqrt(np.where(n > 3, n - 3, np.nan))
+    margin *= inflation
     return np.tanh(z - margin), np.tanh(z + margin)
 
 
@@ -316,33 +344,24 @@ def _correlation_p(r: Floats, n: NDArray[np.int64]) -> Floats:
     return np.asarray(2 * stats.t.sf(np.abs(t), freedom))
 
 
-def _author_robust_p(
-    dimensions: Floats, rates: Floats, r: Floats, authors: NDArray[np.int64] | None
-) -> Floats:
-    """Two-sided p of every correlation from the variance of its influence, summed by author.
-
-    A sandwich estimator: what a post adds to r is x y - r (x² + y²) / 2 in standard scores.
-    """
-    p = np.full(r.shape, np.nan)
-    if authors is None:
-        return p
-    for i, j in np.argwhere(np.isfinite(r)):
+def _author_tests(
+    dimensions: Floats, rates: Floats, authors: NDArray[np.int64]
+) -> tuple[Floats, Floats, Floats]:
+    """For every dimension and rate p, degrees of freedom and inflation of the author's test."""
+    found = np.full((3, dimensions.shape[1], rates.shape[1]), np.nan)
+    for i, j in np.ndindex(*found.shape[1:]):
         both = np.isfinite(dimensions[:, i]) & np.isfinite(rates[:, j])
-        x, y = stats.zscore(dimensions[both, i]), stats.zscore(rates[both, j])
-        influence = x * y - r[i, j] * (x**2 + y**2) / 2
-        _, group = np.unique(authors[both], return_inverse=True)
-        sums = np.bincount(group, influence)
-        number = len(sums)
-        if number < 3:
-            continue
-        error = np.sqrt((sums**2).sum() * number / (number - 1)) / len(x)
-        p[i, j] = 2 * stats.t.sf(abs(r[i, j]) / error, number - 1) if error > 0 else np.nan
-    return p
+        if both.any():
+            found[:, i, j] = clustered_slope(dimensions[both, i], rates[both, j], authors[both])
+    return found[0], found[1], found[2]
 
 
 def _authors(posts: pd.DataFrame) -> NDArray[np.int64] | None:
-    """Number of each post's author; posts by nobody known are each an author of their own."""
-    if "author_id" not in posts or posts["author_id"].isna().all():
+    """Number of each post's author, or None where no author has several posts.
+
+    Posts by nobody known are each an author of their own.
+    """
+    if "author_id" not in posts or not posts["author_id"].dropna().duplicated().any():
         return None
     codes, names = pd.factorize(posts["author_id"])
     alone = codes < 0
@@ -367,6 +386,7 @@ def _lift(
         "n_above": n_above,
         "n_below": len(above) - n_above,
         "p": float("nan"),
+        "p_posts": float("nan"),
     }
     if not 0 < n_above < len(above) or not rate[~above].sum() > 0:
         return found
@@ -382,7 +402,10 @@ def _lift(
         resampled = bootstrap_draws(ratio, len(rate), authors, draws, seed)
         low, high = interval_bounds(resampled, level)
         found |= {"low": float(low) - 1, "high": float(high) - 1}
-        found["p"] = _permutation_p(rate, above, observed, draws, seed)
+        found["p_posts"] = _permutation_p(rate, above, observed, draws, seed)
+        found["p"] = (
+            found["p_posts"] if authors is None else clustered_slope(above, rate, authors).p
+        )
     return found
 
 
@@ -402,20 +425,28 @@ def _permutation_p(rate: Floats, above: Booleans, observed: float, draws: int, s
     return (extreme + 1) / (draws + 1)
 
 
-def _peaks_and_quadrants(
-    posts: pd.DataFrame, activity: pd.DataFrame, min_events: int
-) -> tuple[Floats, NDArray[np.int64], Booleans]:
-    """Peak hours (n, 4), quadrant (n,) and whether the activity was followed at enough points (n,)
-    of the posts whose emotion is known."""
+class _Peaks(NamedTuple):
+    """Of the posts whose emotion is known: peak hours (n, 4), infinite where yet to come, quadrant
+    (n,), whether the activity was followed at enough points (n,), and author (n,) or None."""
+
+    hours: Floats
+    quadrant: NDArray[np.int64]
+    followed: Booleans
+    authors: NDArray[np.int64] | None
+
+
+def _peaks_and_quadrants(posts: pd.DataFrame, activity: pd.DataFrame, min_events: int) -> _Peaks:
     quadrant = pd.Series(
         emotion_quadrant(posts["valence"], posts["arousal"]), index=posts["post_id"]
     )
-    quadrant = quadrant[quadrant >= 0]
+    placed = quadrant.to_numpy() >= 0
+    quadrant = quadrant[placed]
     peaks, followed = _peak_hours(activity, min_events)
-    return (
+    return _Peaks(
         peaks.reindex(quadrant.index).to_numpy(dtype=np.float64),
         quadrant.to_numpy(),
         quadrant.index.isin(followed),
+        _authors(posts[placed]),
     )
 
 
@@ -438,7 +469,7 @@ def _all_quadrants(metric: str, groups: list[Floats]) -> dict[str, Any]:
     return {
         **{"metric": metric, "first": "all", "second": "quadrants", "difference": float("nan")},
         **{"n_first": len(pooled), "n_second": 0},
-        "p": float(stats.kruskal(*usable).pvalue) if told else float("nan"),
+        "p_posts": float(stats.kruskal(*usable).pvalue) if told else float("nan"),
     }
 
 
@@ -449,13 +480,34 @@ def _two_quadrants(metric: str, groups: list[Floats], first: int, second: int) -
         **{"metric": metric, "first": QUADRANTS[first], "second": QUADRANTS[second]},
         "difference": float(a.mean() - b.mean()) if len(a) and len(b) else float("nan"),
         **{"n_first": len(a), "n_second": len(b)},
-        "p": float(stats.mannwhitneyu(a, b).pvalue) if told else float("nan"),
+        "p_posts": float(stats.mannwhitneyu(a, b).pvalue) if told else float("nan"),
     }
 
 
+def _author_rank_tests(
+    hours: Floats, quadrant: NDArray[np.int64], authors: NDArray[np.int64]
+) -> list[float]:
+    """p over all quadrants, then of every pair: does the rank depend on the quadrant?"""
+    numbers = range(len(QUADRANTS))
+    sizes = np.bincount(quadrant, minlength=len(QUADRANTS))
+
+    def test(first: int, others: list[int]) -> float:
+        used = np.isin(quadrant, [first, *others])
+        if sizes[first] < 2 or sizes[others].sum() < 2:
+            return float("nan")
+        ranks = stats.rankdata(hours[used])
+        return clustered_slope(quadrant[used] == first, ranks, authors[used]).p
+
+    each = np.array([test(first, [n for n in numbers if n != first]) for first in numbers])
+    told = each[np.isfinite(each)]
+    overall = min(1.0, float(told.min()) * len(told)) if len(told) else float("nan")
+    return [overall, *(test(first, [second]) for first, second in combinations(numbers, 2))]
+
+
 def _peak_hours(activity: pd.DataFrame, min_events: int) -> tuple[pd.DataFrame, pd.Index]:
-    """Hour of every post's peak, index ``post_id``, columns ENGAGEMENT, NaN where left out; and the
-    ids of the posts that were followed at enough points in time."""
+    """Hour of every post's peak, index ``post_id``, columns ENGAGEMENT, infinite where it is yet to
+    come, NaN where nothing can be said; and the ids of the posts that were followed at enough
+    points in time."""
     activity = activity[activity["hours"] > 0].sort_values(["post_id", "hours"], kind="stable")
     identifiers = activity["post_id"].to_numpy(dtype=object)
     if not len(identifiers):
@@ -495,6 +547,7 @@ def _peaks_on_grid(hours: Floats, counts: Floats, min_events: int) -> Floats:
     at = np.linspace(middle[0], middle[-1], _CANDIDATES)
     kernel = np.exp(-0.5 * ((middle - at[:, None] + _SMOOTHING**2) / _SMOOTHING) ** 2)
     rate = np.einsum("ct,ptm->pcm", kernel, new) / (kernel @ widths)[:, None]
-    peak = np.exp(at[rate.argmax(axis=1)])
+    top = rate.argmax(axis=1)
+    peak = np.where(top == len(at) - 1, np.inf, np.exp(at[top]))
     enough = np.isfinite(counts).all(axis=1) & (counts[:, -1] >= min_events)
     return np.where(enough, peak, np.nan)

@@ -3,7 +3,8 @@
 The surface is a kernel regression (Nadaraya and Watson) of log rates, so it takes any shape that
 the posts show; only places with enough posts near them are considered. The best of many places is
 better than it should be by chance alone, so its gain is corrected for that, and whether there is a
-best place at all is tested against posts whose emotions were shuffled.
+best place at all is tested against authors whose rates were turned around, with all their posts
+(against posts whose rates were shuffled, where no author has several).
 """
 
 from __future__ import annotations
@@ -157,8 +158,10 @@ def best_positions(
         metric of :data:`evoked.posts.emotion_engagement.METRICS`: ``category``, ``metric``,
         ``valence``, ``arousal`` (the best position) with ``valence_low`` … ``arousal_high`` (90 %
         of the resamples), ``gain`` (rate there over the category's typical rate, less one;
-        corrected for the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (permutation
-        test of whether any position is better than typical), ``p_holm`` (over all rows),
+        corrected for the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (whether any
+        position is better than typical, were the rates of an author as likely to be as far on the
+        other side of it), ``p_posts`` (the same by shuffling posts, as if they were independent;
+        where no author has several posts, ``p`` is the same), ``p_holm`` (over all rows),
         ``clear`` (p_holm below 0.05, a gain surely above 0 and at least one direction sure),
         ``direction`` ("calm and positive"; empty if not clear) and ``advice``, a sentence.
     """
@@ -191,7 +194,7 @@ def best_positions(
 
 _COLUMNS = [
     *("category", "metric", "valence", "valence_low", "valence_high"),
-    *("arousal", "arousal_low", "arousal_high", "gain", "low", "high", "n", "p"),
+    *("arousal", "arousal_low", "arousal_high", "gain", "low", "high", "n", "p", "p_posts"),
 ]
 
 
@@ -245,12 +248,16 @@ def _best(
     low, high = np.quantile(drawn[:, best] - optimism, [(1 - level) / 2, (1 + level) / 2])
     outside = (1 - _DIRECTION_LEVEL) / 2
     ends = np.quantile(places[chosen], [outside, 1 - outside], axis=0)
+    p_posts = _permutation_p(weights, rate, caution, permutations, seed)
     return {
         **{"valence": places[best, 0], "valence_low": ends[0, 0], "valence_high": ends[1, 0]},
         **{"arousal": places[best, 1], "arousal_low": ends[0, 1], "arousal_high": ends[1, 1]},
         "gain": float(np.expm1(surface[best] - optimism)),
         **{"low": float(np.expm1(low)), "high": float(np.expm1(high))},
-        "p": _permutation_p(weights, rate, caution, permutations, seed),
+        "p": _author_p(weights, rate, caution, authors, permutations, seed)
+        if len(set(authors)) < len(authors)
+        else p_posts,
+        "p_posts": p_posts,
     }
 
 
@@ -284,6 +291,34 @@ def _permutation_p(
         generator.permuted(shuffled, axis=1, out=shuffled)
         reached += int(((shuffled @ weights.T - caution).max(axis=1) >= observed - 1e-12).sum())
     return (reached + 1) / (permutations + 1)
+
+
+def _author_p(
+    weights: Floats,
+    rate: Floats,
+    caution: Floats,
+    authors: NDArray[np.object_],
+    draws: int,
+    seed: int,
+) -> float:
+    """How often the best place looks as good as ours when authors change sides of the mean.
+
+    Without a relation, an author's rates lie as likely above the typical one as below it, all
+    together, whatever their emotions: signs are drawn per author (the wild bootstrap with the null
+    imposed: Cameron, Gelbach and Miller 2008), which keeps how alike an author's posts are.
+    """
+    codes, names = pd.factorize(authors)
+    # What every author adds to each place, less what they add to the mean: (authors, places).
+    member = np.zeros((len(names), len(weights)))
+    np.add.at(member, codes, (weights * rate).T - rate[:, None] / len(rate))
+    observed = (member.sum(axis=0) - caution).max()
+    generator = np.random.default_rng(seed)
+    chunk = max(1, _CHUNK // max(member.shape))
+    reached = 0
+    for start in range(0, draws, chunk):
+        signs = generator.choice([-1.0, 1.0], (min(chunk, draws - start), len(names)))
+        reached += int(((signs @ member - caution).max(axis=1) >= observed - 1e-12).sum())
+    return (reached + 1) / (draws + 1)
 
 
 def _with_advice(table: pd.DataFrame) -> pd.DataFrame:

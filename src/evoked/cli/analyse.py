@@ -167,7 +167,8 @@ def _print_posts(found: PostAnalysis) -> None:
         left = int(tables["time_to_peak"]["left_out"].sum())
         if left:
             out.print(
-                f"{left} times a post had too little activity of a metric and was left out there.",
+                f"{left} times a post had too little activity of a metric, or no peak before its "
+                "last observation, and was left out there.",
                 soft_wrap=True,
             )
     if "positions" in tables:

@@ -59,32 +59,38 @@ _SECTIONS = {
         "Pearson's r with the log rate, the category's mean taken out. Valence (Positive): posts "
         "above 0; Valence (Negative): −valence of posts below 0; Arousal (High): posts above 4; "
         "Arousal (Low): 4 − arousal of posts below 4; Valence × Arousal: |valence| × arousal of "
-        "all. Intervals: Fisher. p: each cell alone; p_holm and p_bh: corrected over the table; "
-        "p_authors: each alone, but posts of one author counted as resembling each other.",
+        "all. p and intervals (Fisher): each cell alone, the posts of one author counted as "
+        "resembling each other; p_holm and p_bh: p corrected over the table; p_posts: each alone, "
+        "as if posts were independent, which finds too much where authors have several.",
         long=True,
     ),
     "lifts": Section(
         "Lifts (Section 4.3)",
         "How much higher the mean rate is in one half (0.5 is 50 % more). Intervals resample "
-        "authors with all their posts; p permutes posts between the halves, p_holm over the table.",
+        "authors with all their posts; p counts the posts of one author as resembling each other, "
+        "p_holm is corrected over the table; p_posts permutes posts as if they were independent.",
     ),
     "positions": Section(
         "Best positions",
         "Where on the plane the smoothed rate is surely highest; *_low and *_high of valence and "
         "arousal hold 90 % of resamples (of authors); gain: over the category's typical rate, "
-        "corrected for having chosen the best; p: would shuffled posts look as good?",
+        "corrected for having chosen the best; p: would it look as good if authors, with all their "
+        "posts, changed sides of the typical rate? p_posts: would shuffled posts look as good?",
         long=True,
     ),
     "time_to_peak": Section(
         "Time to peak (Table 9)",
         "A post's peak is the maximum of its smoothed rate of new events. Posts with fewer than 30 "
         "events of a metric (too_few_events), or followed at fewer than 4 points in time "
-        "(too_few_points), are left out of that mean and counted here. 95 % bootstrap intervals.",
+        "(too_few_points), or whose rate still rises at the last of them (still_rising), are left "
+        "out of that mean and counted here. 95 % bootstrap intervals over authors.",
     ),
     "peak_differences": Section(
         "Differences between quadrants",
-        "Do quadrants peak at different times? Over all of them: Kruskal and Wallis; pairs: Mann "
-        "and Whitney, Holm over all pairs.",
+        "Do quadrants peak at different times? p: of ranks, the posts of one author counted as "
+        "resembling each other, over all quadrants (each against the others, Bonferroni) and of "
+        "pairs; p_holm over all pairs; p_posts: Kruskal and Wallis, Mann and Whitney, as if posts "
+        "were independent.",
         long=True,
     ),
     "recovery": Section(

@@ -119,7 +119,8 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
     return Picture(
         "figure4_emotion_engagement",
         "Pearson's r within halves (Table 8), in brackets the published figure; * p < 0.05, "
-        "** p < 0.01, *** p < 0.001 after Holm's correction over the table "
+        "** p < 0.01, *** p < 0.001 after Holm's correction over the table, the posts of one "
+        "author counted as resembling each other "
         f"(n = {int(table['n'].min())} to {int(table['n'].max())} posts per cell).{_noted(note)}",
         "Matrix; the table beside it holds the figures.",
         drawn,

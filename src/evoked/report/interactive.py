@@ -104,7 +104,8 @@ def correlations(table: pd.DataFrame) -> Spec:
     texts = [
         [
             f"95 % interval {cell['low']:.2f} to {cell['high']:.2f}, n = {int(cell['n'])}<br>"
-            f"p = {cell['p']:.3g}, Holm {cell['p_holm']:.3g}, BH {cell['p_bh']:.3g}<br>"
+            f"p = {cell['p']:.3g}, Holm {cell['p_holm']:.3g}, BH {cell['p_bh']:.3g}, "
+            f"as if posts were independent {cell['p_posts']:.3g}<br>"
             f"published {cell['published']:.3f}"
             for cell in row
         ]
