@@ -56,6 +56,22 @@ def test_map_equals_scikit_learn_within_halves():
     assert (overall.loc["all", "published"], overall.loc[GAIN, "published"]) == (0.768, 0.237)
 
 
+def test_map_resamples_authors_with_all_their_posts():
+    """Five copies of every post tell no more than one of each, if they are one author's."""
+    predictions, truth, _ = _tables(120)
+    rows = np.repeat(np.arange(120), 5)
+    copies = predictions.iloc[rows].reset_index(drop=True)
+    repeated = truth.iloc[rows].reset_index(drop=True)
+
+    def width(*arguments: object, **more: object) -> float:
+        row = map_by_arousal(*arguments, draws=200, **more).iloc[0]
+        return row["high"] - row["low"]
+
+    alone = width(predictions, truth, None, truth)
+    assert width(copies, repeated, None, truth) < 0.6 * alone
+    assert width(copies, repeated, None, truth, authors=rows) == pytest.approx(alone, rel=0.3)
+
+
 def test_map_without_arousal_or_a_metric():
     predictions, truth, _ = _tables(60)
     truth = truth.assign(arousal=np.nan)

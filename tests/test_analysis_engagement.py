@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from evoked.analysis.agreement import krippendorff_alpha
+from evoked.analysis.agreement import alphas_without_each, krippendorff_alpha
 from evoked.analysis.engagement import (
     emotion_engagement_table,
     lifts,
@@ -99,6 +99,18 @@ class TestKrippendorffAlpha:
         every = [(a - b) ** 2 for a, b in itertools.permutations(pooled, 2)]
         expected = 1 - within / len(pooled) / np.mean(every)
         assert krippendorff_alpha(ratings) == pytest.approx(expected)
+
+    def test_without_each_rater(self):
+        rng = np.random.default_rng(0)
+        sparse = np.where(rng.random((30, 6)) < 0.4, rng.integers(1, 10, (30, 6)), NAN)
+        for ratings in (PUBLISHED_EXAMPLE, sparse, np.array([[1.0, 2], [3, 3]])):
+            np.testing.assert_allclose(
+                alphas_without_each(ratings),
+                [
+                    krippendorff_alpha(np.delete(ratings, rater, axis=1))
+                    for rater in range(ratings.shape[1])
+                ],
+            )
 
     def test_nothing_to_compare(self):
         assert np.isnan(krippendorff_alpha([[1, NAN], [NAN, 2]]))

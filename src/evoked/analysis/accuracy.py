@@ -50,6 +50,7 @@ def map_by_arousal(
     level: float = 0.95,
     draws: int = 1000,
     seed: int = 0,
+    authors: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """MAP per kind of engagement over all posts and within either half of arousal.
 
@@ -59,7 +60,10 @@ def map_by_arousal(
         As in :func:`evoked.evaluation.tables.evaluate_predictions`; ``truth`` also has
         ``arousal``, which tells the halves apart at 4.
     level, draws, seed
-        Of the percentile bootstrap over posts.
+        Of the percentile bootstrap.
+    authors
+        (n,) author of each post, to resample authors with all their posts, as is right where
+        training and test posts were split by author; posts are resampled by default.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def map_by_arousal(
         return _with_gain(_with_mean(table))
 
     values = statistic(None)
-    low, high = interval_bounds(bootstrap_draws(statistic, n, n=draws, seed=seed), level)
+    low, high = interval_bounds(bootstrap_draws(statistic, n, authors, draws, seed), level)
     chances = np.array([_chance(*ranking, queries) for ranking in rankings])
     chance = _with_gain(_with_mean(chances.reshape(len(ENGAGEMENT), len(HALVES))))
     counts = np.array([int(known_posts(*ranking).sum()) for ranking in rankings])

@@ -86,6 +86,32 @@ def krippendorff_interval(
     return Interval(_alpha_of_differences(values), float(low), float(high), len(values))
 
 
+def alphas_without_each(ratings: ArrayLike) -> NDArray[np.float64]:
+    """Krippendorff's alpha of the interval level without each of the raters, (raters,).
+
+    What a rater adds is taken off the sums over all of them, so that no alpha is computed anew.
+
+    Parameters
+    ----------
+    ratings
+        (units, raters), as in :func:`krippendorff_alpha`; NaN where that would give NaN.
+    """
+    values = np.asarray(ratings, dtype=np.float64)
+    values = values[np.isfinite(values).sum(axis=1) >= 2]
+    if not len(values):
+        return np.full(values.shape[1], np.nan)
+    sums = _unit_sums(values)
+    known = np.isfinite(values)
+    own = np.where(known, values - np.nanmean(values), 0.0)
+    number, total, squares = (sums[:, [column]] for column in range(3))
+    left = np.stack(np.broadcast_arrays(number - 1, total - own, squares - own**2))
+    # A unit with one rating left says nothing.
+    within = (left[0] * left[2] - left[1] ** 2) / np.maximum(left[0] - 1, 1)
+    kept = known & (left[0] >= 2)
+    without = np.stack([(np.where(kept, part, 0.0)).sum(axis=0) for part in (*left, within)])
+    return _alphas(sums.sum(axis=0) - (known.T @ sums) + without.T)
+
+
 def _alpha_of_differences(values: NDArray[np.float64]) -> float:
     return float(_alphas(_unit_sums(values).sum(axis=0)[None])[0])
 
@@ -102,7 +128,7 @@ def _unit_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _alphas(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Alpha from sums over units, (draws, 4) to (draws,)."""
-    number, total, squares, within = sums.T
+    number, total, squares, within = np.where(sums[:, :1] > 0, sums, np.nan).T
     observed = within / number
     expected = (number * squares - total**2) / (number * (number - 1))
     defined = expected > 1e-12

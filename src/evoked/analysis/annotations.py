@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.analysis.agreement import krippendorff_alpha, krippendorff_interval
+from evoked.analysis.agreement import alphas_without_each, krippendorff_interval
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.metrics import pearson
 from evoked.posts._synthetic_population import PUBLISHED_ALPHA
@@ -133,7 +133,7 @@ def annotator_table(dataset: PostDataset) -> pd.DataFrame:
     rows = []
     for dimension in rated_dimensions(dataset):
         matrix = rating_matrix(dataset, dimension)
-        found = [_beside_the_others(matrix, name) for name in matrix.columns]
+        found = _beside_the_others(matrix.to_numpy())
         usual = float(pd.Series([row["r"] for row in found], dtype=float).median())
         for name, row in zip(matrix.columns, found, strict=True):
             rows.append(
@@ -234,17 +234,26 @@ def reliability_weighted_mean(ratings: Floats) -> Consensus:
     return Consensus(np.where(known.any(axis=1), values, np.nan), bias, np.sqrt(variance))
 
 
-def _beside_the_others(matrix: pd.DataFrame, name: object) -> dict[str, float]:
-    own, others = matrix[name], matrix.drop(columns=[name])
-    rest = others.mean(axis=1)
-    difference = (own - rest).dropna()
+def _beside_the_others(ratings: Floats) -> list[dict[str, float]]:
+    """Each annotator of (posts, annotators) beside the mean of the others."""
+    known = np.isfinite(ratings)
+    filled = np.where(known, ratings, 0.0)
+    number = known.sum(axis=1, keepdims=True) - known
+    rest = (filled.sum(axis=1, keepdims=True) - filled) / np.where(number > 0, number, np.nan)
+    return [
+        _beside(own, others) | {"alpha_without": float(alpha)}
+        for own, others, alpha in zip(ratings.T, rest.T, alphas_without_each(ratings), strict=True)
+    ]
+
+
+def _beside(own: Floats, others: Floats) -> dict[str, float]:
+    difference = pd.Series(own - others).dropna()
     n = len(difference)
     return {
         "posts": n,
         "bias": float(difference.mean()) if n else float("nan"),
         "standard_error": float(difference.std() / np.sqrt(n)) if n > 1 else float("nan"),
-        "r": float(pearson(own, rest)) if n > 2 else float("nan"),
-        "alpha_without": krippendorff_alpha(others.to_numpy()),
+        "r": float(pearson(own, others)) if n > 2 else float("nan"),
     }
 
 

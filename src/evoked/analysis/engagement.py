@@ -243,10 +243,10 @@ def peak_differences(
             for first, second in combinations(range(len(QUADRANTS)), 2)
         ]
         if authors is None:
-            p = [row["p_posts"] for row in own]
+            tested = [row["p_posts"] for row in own]
         else:
-            p = _author_rank_tests(hours[known], quadrant[known], authors[known])
-        rows += [{**row, "p": value} for row, value in zip(own, p, strict=True)]
+            tested = _author_rank_tests(hours[known], quadrant[known], authors[known])
+        rows += [{**row, "p": value} for row, value in zip(own, tested, strict=True)]
     table = pd.DataFrame(rows)
     overall = (table["first"] == "all").to_numpy()
     p = table["p"].to_numpy(dtype=np.float64)

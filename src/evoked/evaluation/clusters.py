@@ -60,8 +60,8 @@ def clustered_slope(x: ArrayLike, y: ArrayLike, clusters: ArrayLike) -> SlopeTes
         NaN with fewer than three clusters, where the line fits perfectly, and where one cluster
         alone decides the slope (all posts of one half are by one author, say).
     """
-    deviation = np.asarray(x, dtype=np.float64) - np.mean(x)
-    response = np.asarray(y, dtype=np.float64) - np.mean(y)
+    deviation, response = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    deviation, response = deviation - deviation.mean(), response - response.mean()
     names, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     n, number = len(deviation), len(names)
     length = np.sqrt((deviation**2).sum())
@@ -72,7 +72,7 @@ def clustered_slope(x: ArrayLike, y: ArrayLike, clusters: ArrayLike) -> SlopeTes
     residual = response - slope * design[:, 1]
 
     def summed(values: Floats) -> Floats:
-        return np.bincount(cluster, values, minlength=number)
+        return np.bincount(cluster, values, minlength=number).astype(np.float64)
 
     shared = summed(design[:, 0] * design[:, 1])
     diagonal = [summed(design[:, column] ** 2) for column in (0, 1)]

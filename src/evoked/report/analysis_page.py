@@ -100,7 +100,8 @@ _SECTIONS = {
     ),
     "accuracy": Section(
         "Accuracy by half of arousal",
-        "MAP on the test posts with 95 % bootstrap intervals; chance: the share of relevant posts, "
+        "MAP on the test posts with 95 % bootstrap intervals (over authors where the run was split "
+        "by author); chance: the share of relevant posts, "
         "which is higher among aroused posts. high over low: ratio less one (0.237 is 23.7 %).",
         long=True,
     ),

@@ -180,11 +180,13 @@ def _accuracy(
     train_rates, queries = training_rates(targets), queries_of(tested.posts)
     # Which half of arousal a post is in may be estimated; what predictions are scored on may not.
     halves = pd.concat([posts[["arousal"]].astype(float), rates], axis=1)
+    by_author = tested.run.description["split"]["kind"] == "author"
+    authors = tested.posts["author_id"] if by_author else None
     found.tables["accuracy"] = pd.concat(
         [
-            map_by_arousal(table, halves, queries, train_rates, draws=draws, seed=seed).assign(
-                model=name
-            )
+            map_by_arousal(
+                *(table, halves, queries, train_rates), draws=draws, seed=seed, authors=authors
+            ).assign(model=name)
             for name, table in predictions.items()
         ],
         ignore_index=True,
