@@ -13,8 +13,9 @@ import torch
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
-from evoked.errors import DataError, MissingExtraError
+from evoked.errors import DataError, MissingExtraError, SettingsError
 from evoked.explain.modalities import hide
+from evoked.features.table import FeatureTable
 from evoked.layers.fusion import LowRankBilinear
 from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
 from evoked.models import MODELS, Examples, load_model
@@ -170,6 +171,21 @@ def test_validation_posts_stop_the_growth(examples: Examples, tmp_path: Path) ->
     assert {len(trees.leaves) for trees in model.trees.values()} == {60}
     model.fit(examples, random_examples(40, seed=2), folder=tmp_path)
     assert min(len(trees.leaves) for trees in model.trees.values()) < 60
+
+
+def test_what_the_emotion_reader_says_can_be_left_out(examples: Examples, tmp_path: Path) -> None:
+    columns = dict(examples.features.columns)
+    del columns["affect.text"]
+    unread = replace(examples, features=FeatureTable(columns))
+    model = GradientBoosting(FEW_TREES.model_copy(update={"emotion_reader": False}))
+    model.fit(unread, folder=tmp_path)
+    model.save(tmp_path / "saved")
+    again = load_model(tmp_path / "saved").predict(unread)
+    pd.testing.assert_frame_equal(again, model.predict(unread))
+    reading = GradientBoosting(FEW_TREES)
+    reading.fit(examples, folder=tmp_path)
+    with pytest.raises(SettingsError, match=r"affect\.text"):
+        reading.predict(unread)
 
 
 def test_estimates_weigh_what_the_setting_says(examples: Examples, tmp_path: Path) -> None:

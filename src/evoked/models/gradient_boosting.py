@@ -7,7 +7,7 @@ lacks is a missing value, for which trees have branches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,6 +53,11 @@ class GradientBoostingSettings(ModelSettings):
     feature_share: float = Field(
         0.2, gt=0, le=1, description="of the features, drawn anew for each split"
     )
+    emotion_reader: bool = Field(
+        True,
+        description="look at what the emotion reader says of the caption; not to be used on texts "
+        "that the reader learned from, such as EmoBank's with the one that ships",
+    )
     estimated_weight: float = Field(
         0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
     )
@@ -79,7 +84,8 @@ class GradientBoosting(Model):
 
     @property
     def features(self) -> list[str]:
-        return list(FEATURES)
+        left_out = set() if self.settings.emotion_reader else {"affect.text"}
+        return [name for name in FEATURES if name not in left_out]
 
     def fit(
         self,
@@ -101,7 +107,7 @@ class GradientBoosting(Model):
         """
         catboost = _catboost()
         values = self._learn_targets(train)
-        self.widths = {name: train.features.widths[name] for name in FEATURES}
+        self.widths = {name: train.features.widths[name] for name in self.features}
         self.means = {
             name: float(np.nanmean(values[:, TARGETS.index(name)])) for name in self.known_targets
         }
@@ -133,7 +139,7 @@ class GradientBoosting(Model):
         for name in self.known_targets:
             predicted[:, TARGETS.index(name)] = self.means[name]
         for rows in _batches(len(examples)):
-            matrix = _matrix(examples.features, rows)
+            matrix = _matrix(examples.features, self.features, rows)
             for name, trees in self.trees.items():
                 # Trees know no bounds.
                 bounds = SCALES.get(name, _QUANTILES)
@@ -186,7 +192,7 @@ class GradientBoosting(Model):
             return lambda name: None
         values, estimated = examples.targets.values, examples.targets.estimated
         weights = np.where(estimated, self.settings.estimated_weight, 1.0) * np.isfinite(values)
-        matrix = _matrix(examples.features, np.arange(len(examples)))
+        matrix = _matrix(examples.features, self.features, np.arange(len(examples)))
 
         def pool(name: str) -> Any:
             column = TARGETS.index(name)
@@ -216,11 +222,13 @@ def _of(target: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]
     }
 
 
-def _matrix(features: FeatureTable, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """All features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
+def _matrix(
+    features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
     batch = features.take(rows)
     parts = []
-    for name in FEATURES:
+    for name in names:
         values = batch[name].numpy()
         parts.append(np.where(batch[f"{name}.present"].numpy()[:, None], values, np.nan))
     return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
