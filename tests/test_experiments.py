@@ -72,6 +72,16 @@ def test_rows_are_selected_in_the_tables_order() -> None:
         TABLES[0].select(["resnet"])
 
 
+def test_a_setting_of_one_row_is_replaced() -> None:
+    changed = TABLES[0].with_setting("gradient_boosting", "trees", 7)
+    assert {e.name: e.settings for e in changed.experiments if e.settings} == {
+        "gradient_boosting": {"trees": 7}
+    }
+    assert changed.select(["gradient_boosting"]).experiments[0].build().settings.trees == 7
+    with pytest.raises(SettingsError, match="has no row resnet"):
+        TABLES[0].with_setting("resnet", "trees", 7)
+
+
 def test_training_is_changed_in_every_row() -> None:
     changed = TABLES[0].with_training(max_epochs=3)
     assert {experiment.training.max_epochs for experiment in changed.experiments} == {3}

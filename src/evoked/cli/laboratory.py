@@ -14,9 +14,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
+from evoked.cli.options import setting
 from evoked.cli.posts import SplitKind
-from evoked.cli.printing import print_json, print_table, records
+from evoked.cli.printing import print_json, print_table
 from evoked.errors import SettingsError
+from evoked.files import records
 
 if TYPE_CHECKING:
     from evoked.experiments import PublishedTable
@@ -51,6 +53,10 @@ def reproduce(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs at most, in place of the table's.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="ROW.NAME=VALUE, a setting of a row's model; repeatable."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
     ] = None,
@@ -71,6 +77,10 @@ def reproduce(
         chosen = chosen.select([name.strip() for name in rows.split(",") if name.strip()])
     if epochs is not None:
         chosen = chosen.with_training(max_epochs=epochs)
+    for text in settings or []:
+        place, value = setting(text)
+        row, _, name = place.partition(".")
+        chosen = chosen.with_setting(row, name, value)
     _run_study(chosen, data, out_folder, folds, split, seed, workers, cache, as_json)
 
 
@@ -143,7 +153,9 @@ def study_progress() -> Iterator[Any]:
                 notes.print(_progress_text(done), highlight=False)
 
         yield StudyProgress(
-            lambda name, done, total: show(name, done, total, f"{name} {done}/{total}"), fits
+            lambda name, done, total: show(name, done, total, f"{name} {done}/{total}"),
+            fits,
+            lambda text: notes.print(escape(text), highlight=False, soft_wrap=True),
         )
 
 
@@ -171,9 +183,10 @@ def _run_study(
         seed=seed,
         cache=FeatureCache(cache),
     )
+    command = _command(sys.argv[1:])
     with study_progress() as progress:
-        results = study.run(workers, progress)
-    paths = write_results(study, results, _command(sys.argv[1:]))
+        results = study.run(workers, progress, command)
+    paths = write_results(study, results, command)
     _print_results(results, as_json)
     notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
 
@@ -269,11 +282,12 @@ def _for_terminal(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
 
 
 def _command(arguments: list[str]) -> str:
-    """The command as typed, without what does not decide the results."""
+    """The command as typed, without what does not decide the results, and without where on this
+    machine files lie."""
     kept, skip = ["evoked"], False
     for argument in arguments:
         name = argument.partition("=")[0]
         if not skip and name not in _INCIDENTAL:
-            kept.append(argument)
+            kept.append(Path(argument).name if Path(argument).is_absolute() else argument)
         skip = not skip and _INCIDENTAL.get(name, False) and "=" not in argument
     return shlex.join(kept)

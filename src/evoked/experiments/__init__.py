@@ -97,6 +97,23 @@ class PublishedTable(BaseModel):
         chosen = tuple(each for each in self.experiments if each.name in rows)
         return self.model_copy(update={"experiments": chosen})
 
+    def with_setting(self, row: str, name: str, value: Any) -> PublishedTable:
+        """The table with one setting of one row's model replaced.
+
+        Raises
+        ------
+        SettingsError
+            A row that the table does not have.
+        """
+        self.select([row])
+        changed = tuple(
+            each.model_copy(update={"settings": {**each.settings, name: value}})
+            if each.name == row
+            else each
+            for each in self.experiments
+        )
+        return self.model_copy(update={"experiments": changed})
+
     def with_training(self, **changes: Any) -> PublishedTable:
         """The table with training settings of every row replaced."""
         changed = tuple(
