@@ -161,6 +161,7 @@ def test_pages_are_for_people(unbroken: tuple[Study, StudyResults]) -> None:
     assert "p Wilcoxon can't fall below 0.25" in text
     record = json.loads((study.folder / "record.json").read_text())
     assert record["sessions"][0]["fits"] == 15
+    assert record["sessions"][0]["command"] is None  # nobody typed one
     assert record["environment"]["torch"]
 
 
@@ -284,6 +285,24 @@ def test_row_that_fails_is_told_and_spoils_no_other(
     assert "no row is compared" in (study.folder / "table.md").read_text()
 
 
+def test_unreadable_pictures_are_told(workshop: Workshop, dataset: PostDataset) -> None:
+    damaged = workshop.changed(dataset, "damaged")
+    picture = damaged.cover_paths()[3]
+    assert picture is not None
+    picture.write_bytes(b"no picture")
+    told: list[str] = []
+    study = study_of(workshop, damaged, "damaged-study", "image_only", folds=2)
+    results = study.run(workers=1, progress=StudyProgress(note=told.append), command="evoked x")
+    assert told == list(results.notes)
+    assert told == [
+        "1 pictures could not be read; their posts count as imageless: "
+        f"{damaged.posts['post_id'].iloc[3]}."
+    ]
+    write_results(study, results)
+    assert told[0] in (study.folder / "table.md").read_text()
+    assert json.loads((study.folder / "record.json").read_text())["sessions"][0]["command"]
+
+
 def test_more_folds_than_posts_are_refused(workshop: Workshop, dataset: PostDataset) -> None:
     with pytest.raises(DataError, match="need at least as many posts"):
         study_of(workshop, dataset.select(range(3)), "few", "full", folds=5)
@@ -322,6 +341,7 @@ def test_command_in_the_tables_is_what_decides_them() -> None:
     typed += ["--json", "--cache", "c", "--folds", "3"]
     expected = "evoked reproduce abmf/table6 --data 'my posts' --folds 3"
     assert _command(typed) == expected
+    assert _command(["compare", "/home/me/a", "b"]) == "evoked compare a b"
 
 
 def _reproduce(workshop: Workshop, dataset: PostDataset, name: str) -> list[str]:

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evoked.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MAX_JSON_BYTES = 64 * 2**20
 
@@ -116,6 +119,11 @@ def plain(value: Any, digits: int | None = None) -> Any:
     if isinstance(value, datetime):
         return str(value) if value == value else None  # noqa: PLR0124 (NaT equals nothing)
     return str(value) if isinstance(value, Path) else value
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, each by the columns' names."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def read_json(path: Path | str) -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.corrections import holm
+from evoked.evaluation.significance import p_value
 from evoked.posts.emotion_engagement import AROUSAL_MIDPOINT, METRICS, log_rates
 from evoked.posts.schema import ENGAGEMENT, SCALES
 
@@ -353,13 +354,9 @@ def _sentence(row: dict[str, Any]) -> str:
             f"{FEWEST_POSTS} that differ are needed)."
         )
     if not row["clear"]:
-        return f"{subject}: no clear position (n = {row['n']}, p = {_p(row['p_holm'])})."
+        return f"{subject}: no clear position (n = {row['n']}, p = {p_value(row['p_holm'])})."
     return (
         f"{subject}: {row['direction']} (best near valence {row['valence']:+.1f}, arousal "
         f"{row['arousal']:.1f}: {row['gain']:+.0%} over the typical rate, 95 % interval "
-        f"{row['low']:+.0%} to {row['high']:+.0%}, n = {row['n']}, p = {_p(row['p_holm'])})."
+        f"{row['low']:+.0%} to {row['high']:+.0%}, n = {row['n']}, p = {p_value(row['p_holm'])})."
     )
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -12,9 +12,9 @@ from rich.markup import escape
 
 from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
 from evoked.cli.options import load_run
-from evoked.cli.printing import print_json, print_table, records
+from evoked.cli.printing import print_json, print_table
 from evoked.errors import SettingsError
-from evoked.files import check_free
+from evoked.files import check_free, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,8 @@ def _data_of(run: Run) -> Path:
 
 
 def _print_posts(found: PostAnalysis) -> None:
+    from evoked.evaluation.significance import p_value
+
     if found.note:
         notice = f"Estimated emotion: {found.note}."
         out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)
@@ -154,7 +156,7 @@ def _print_posts(found: PostAnalysis) -> None:
             tables["lifts"],
             {
                 **{"lift": str, "value": _share, "low": _share, "high": _share},
-                **{"p_holm": _p, "published": _share},
+                **{"p_holm": p_value, "published": _share},
             },
         )
     if "time_to_peak" in tables:
@@ -234,10 +236,6 @@ def _rate(value: float) -> str:
 
 def _share(value: float) -> str:
     return _or_dash(value, "+.0%")
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else _or_dash(value, ".3f")
 
 
 def _or_dash(value: float, form: str) -> str:

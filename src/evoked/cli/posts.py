@@ -21,12 +21,12 @@ from evoked.cli.printing import (
     print_scores,
     print_table,
     progress_bar,
-    records,
     run_progress,
     write_table,
 )
 from evoked.errors import SettingsError
 from evoked.features.catalog import FeatureSettings
+from evoked.files import records
 from evoked.training import TrainingSettings
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from evoked.cli.application import notes, out
 from evoked.errors import SettingsError
-from evoked.files import atomic_path, plain
+from evoked.files import atomic_path, plain, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,10 +75,6 @@ def _progress() -> Progress:
 def print_json(value: Any) -> None:
     """JSON without NaN and infinity, which no other program reads."""
     print(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False))
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {

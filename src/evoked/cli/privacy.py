@@ -13,10 +13,10 @@ from evoked.cli.printing import (
     print_json,
     print_table,
     progress_bar,
-    records,
     write_table,
 )
 from evoked.errors import MissingExtraError
+from evoked.files import records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -169,6 +169,13 @@ def significance_marks(p: float) -> str:
     return next((mark for bound, mark in _MARKS if p < bound), "")
 
 
+def p_value(p: float) -> str:
+    """A p-value with three digits, never as zero; a dash where there is none."""
+    if not np.isfinite(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def accuracy_correlations(
     scores: pd.DataFrame, emotion: Sequence[str], engagement: Sequence[str]
 ) -> pd.DataFrame:

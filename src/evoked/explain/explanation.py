@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from evoked.explain.attention import RegionWeights
 from evoked.features.extract import ImageSource
-from evoked.files import plain
+from evoked.files import plain, records
 from evoked.targets import EMOTION_TARGETS
 
 # A rank correlation over fewer words says nothing.
@@ -186,11 +186,6 @@ def scaled_size(effects: pd.DataFrame) -> pd.Series:
     """Mean size of effects (n, targets) over the targets, each as a share of its range."""
     spans = [8.0 if name in EMOTION_TARGETS else 1.0 for name in effects]
     return effects.abs().div(spans).mean(axis=1).fillna(0.0)
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table, each by the columns' names."""
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _regions(weights: RegionWeights, boxes: NDArray[np.float32]) -> dict[str, Any]:

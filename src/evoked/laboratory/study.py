@@ -20,7 +20,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -62,6 +61,8 @@ TRIVIAL_ROWS = tuple(
     Experiment(name=kind.name, label=kind.name.replace("_", " "), model=kind.name)
     for kind in TRIVIAL_BASELINES
 )
+# Posts that a note names.
+_NAMED = 5
 _LACKS: dict[Need, str] = {
     "image": "no post has a picture",
     "caption": "no post has a caption",
@@ -88,6 +89,7 @@ class StudyProgress:
 
     stage: Callable[[str, int, int], None] | None = None
     fits: Callable[[FitsDone], None] = field(default=lambda done: None)
+    note: Callable[[str], None] = field(default=lambda text: None)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class StudyResults:
         Rows that were not run, and why.
     test_to_train
         Test posts per post learned from, mean of the folds.
+    notes
+        What went amiss on the way without ending it, such as pictures that could not be read.
     """
 
     table: PublishedTable
@@ -120,6 +124,7 @@ class StudyResults:
     draws: dict[str, pd.DataFrame]
     skipped: dict[str, str]
     test_to_train: float
+    notes: tuple[str, ...] = ()
 
 
 class Study:
@@ -182,6 +187,7 @@ class Study:
             estimate,
             None if cache is None else cache.folder,
         )
+        self.notes: tuple[str, ...] = ()
         self.plan = self._plan(split)
         _claim(self.folder, self.plan)
 
@@ -195,7 +201,10 @@ class Study:
         ]
 
     def run(
-        self, workers: int | None = None, progress: StudyProgress | None = None
+        self,
+        workers: int | None = None,
+        progress: StudyProgress | None = None,
+        command: str | None = None,
     ) -> StudyResults:
         """Do what is left to do.
 
@@ -207,6 +216,8 @@ class Study:
             ``if __name__ == "__main__"``, as always with processes.
         progress
             Whom to tell how far it is.
+        command
+            What record.json names as the command of this session; none by default.
 
         Raises
         ------
@@ -227,7 +238,7 @@ class Study:
                 problems[job.row] = f"fold {job.fold}: {problem}"
             clock.tell(job)
         if waiting:
-            self._record(time.perf_counter() - started, len(waiting), workers)
+            self._record(time.perf_counter() - started, len(waiting), workers, command)
         return self.results(problems)
 
     def results(self, problems: dict[str, str] | None = None) -> StudyResults:
@@ -257,6 +268,7 @@ class Study:
             {each.name: self._draws(each.name) for each in table.experiments},
             skipped,
             sum(ratios) / max(len(ratios), 1),
+            self.notes,
         )
 
     def predictions(self, row: str) -> pd.DataFrame:
@@ -298,20 +310,25 @@ class Study:
 
     def _extract(self, progress: StudyProgress) -> None:
         """Compute every feature of every post before the folds start."""
+        unreadable: dict[str, str] = {}
         for features in dict.fromkeys(each.features for each in self.table.experiments):
-            extract(
+            _, problems = extract(
                 self.place.dataset,
                 self.place.extracted_names(features),
                 features,
                 cache=FeatureCache(self.place.cache),
                 progress=progress.stage,
             )
+            unreadable |= {problem.post_id: problem.message for problem in problems}
+        self.notes = _told_unreadable(unreadable)
+        for note in self.notes:
+            progress.note(note)
 
-    def _record(self, seconds: float, fits: int, workers: int) -> None:
+    def _record(self, seconds: float, fits: int, workers: int, command: str | None) -> None:
         path = self.folder / RECORD_FILE
         sessions = read_json(path)["sessions"] if path.is_file() else []
         session = {
-            "command": " ".join(["evoked", *sys.argv[1:]]),
+            "command": command,
             "seconds": round(seconds, 1),
             "fits": fits,
             "processes": workers,
@@ -323,6 +340,18 @@ class Study:
             "sessions": [*sessions, session],
         }
         write_json(path, record)
+
+
+def _told_unreadable(messages: dict[str, str]) -> tuple[str, ...]:
+    """A note naming the first posts whose picture could not be read; none where all could."""
+    if not messages:
+        return ()
+    shown = ", ".join(list(messages)[:_NAMED])
+    more = f" and {len(messages) - _NAMED} more" if len(messages) > _NAMED else ""
+    return (
+        f"{len(messages)} pictures could not be read; their posts count as imageless: "
+        f"{shown}{more}.",
+    )
 
 
 def _decided(experiment: Experiment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from evoked.evaluation.significance import p_value
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
 from evoked.files import atomic_path, check_free, read_json, write_text
 from evoked.laboratory.comparison import RunComparison
@@ -215,7 +216,7 @@ def footnotes(results: StudyResults) -> list[str]:
     averaged = [target for target in engagement if target != OVERALL]
     if averaged:
         notes.append(f"overall: mean over {', '.join(averaged)}.")
-    return notes
+    return [*notes, *results.notes]
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -240,11 +241,6 @@ def number(value: float, digits: int = 3) -> str:
 def signed(value: float) -> str:
     """A difference with its sign, or a dash."""
     return f"{value:+.3f}" if np.isfinite(value) else "–"
-
-
-def p_value(value: float) -> str:
-    """A p-value with three digits, never as zero."""
-    return "<0.001" if value < 0.0005 else number(value)
 
 
 def interval(low: float, high: float) -> str:

@@ -15,9 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import evoked
 from evoked.analysis.study import PostAnalysis
 from evoked.explain.drawing import Picture
-from evoked.explain.explanation import records
 from evoked.explain.figures import to_png, to_svg
-from evoked.files import atomic_folder, check_free, plain, write_json, write_text
+from evoked.files import atomic_folder, check_free, plain, records, write_json, write_text
 from evoked.posts.emotion_engagement import METRICS
 from evoked.report import emotion_figures, interactive
 from evoked.report.charts import Chart, data_uri

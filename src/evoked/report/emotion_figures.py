@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from evoked.analysis.positions import Surface, smooth
 from evoked.evaluation.significance import significance_marks
 from evoked.explain.drawing import Picture
-from evoked.explain.explanation import records
 from evoked.explain.figures import BLUE, GREY, INK, PALE, VERMILLION, figure, look
+from evoked.files import records
 from evoked.posts.emotion_engagement import (
     AROUSAL_MIDPOINT,
     DIMENSIONS,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.evaluation.tables import evaluate_predictions
-from evoked.explain.explanation import records
+from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.run import Run

@@ -13,7 +13,7 @@ from PIL import Image
 
 from evoked.explain import Explanation, explain_posts
 from evoked.explain.drawing import heat_over, heat_top, shown_picture, words_sentence
-from evoked.explain.explanation import records
+from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.report.charts import data_uri
 from evoked.report.held_out import HeldOutPosts

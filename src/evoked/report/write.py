@@ -16,9 +16,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
-from evoked.explain.explanation import records
 from evoked.features.catalog import FeatureSettings
-from evoked.files import write_text
+from evoked.files import records, write_text
 from evoked.models import model_class
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT, SPLITS
