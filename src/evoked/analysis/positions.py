@@ -161,8 +161,9 @@ def best_positions(
         of the resamples), ``gain`` (rate there over the category's typical rate, less one;
         corrected for the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (whether any
         position is better than typical, were the rates of an author as likely to be as far on the
-        other side of it), ``p_posts`` (the same by shuffling posts, as if they were independent;
-        where no author has several posts, ``p`` is the same), ``p_holm`` (over all rows),
+        other side of it; at least ``p_posts``), ``p_posts`` (the same by shuffling posts, as if
+        they were independent; where no author has several posts, ``p`` is the same), ``p_holm``
+        (``p`` corrected over all rows),
         ``clear`` (p_holm below 0.05, a gain surely above 0 and at least one direction sure),
         ``direction`` ("calm and positive"; empty if not clear) and ``advice``, a sentence.
     """
@@ -250,14 +251,16 @@ def _best(
     outside = (1 - _DIRECTION_LEVEL) / 2
     ends = np.quantile(places[chosen], [outside, 1 - outside], axis=0)
     p_posts = _permutation_p(weights, rate, caution, permutations, seed)
+    p = p_posts
+    if len(set(authors)) < len(authors):
+        # Signs suppose that rates lie evenly about their mean, which shuffling does not.
+        p = max(p, _author_p(weights, rate, caution, authors, permutations, seed))
     return {
         **{"valence": places[best, 0], "valence_low": ends[0, 0], "valence_high": ends[1, 0]},
         **{"arousal": places[best, 1], "arousal_low": ends[0, 1], "arousal_high": ends[1, 1]},
         "gain": float(np.expm1(surface[best] - optimism)),
         **{"low": float(np.expm1(low)), "high": float(np.expm1(high))},
-        "p": _author_p(weights, rate, caution, authors, permutations, seed)
-        if len(set(authors)) < len(authors)
-        else p_posts,
+        "p": p,
         "p_posts": p_posts,
     }
 
