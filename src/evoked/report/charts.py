@@ -41,14 +41,16 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def learning_curve(log: pd.DataFrame) -> Chart:
-    """Training and validation loss per epoch; columns epoch, train_loss, validation_loss."""
+    """Training and validation loss per epoch; columns epoch, train_loss, validation_loss, and
+    validation_score where that decided which weights were kept."""
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
         axis = drawn.subplots()
         axis.plot(log["epoch"], log["train_loss"], color=ORANGE, label="training")
         loss = log["validation_loss"].to_numpy(dtype=float)
         validated = np.isfinite(loss).any()
-        best = int(np.nanargmin(loss)) if validated else len(loss) - 1
+        goodness = log.get("validation_score", -log["validation_loss"]).to_numpy(dtype=float)
+        best = int(np.nanargmax(goodness)) if validated else len(loss) - 1
         if validated:
             axis.plot(log["epoch"], loss, color=BLUE, label="validation")
             axis.plot(best + 1, loss[best], "o", color=BLUE, markersize=5)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from evoked.errors import EvokedError
+from evoked.errors import EvokedError, SettingsError
 from evoked.features.table import Batch, FeatureTable
 from evoked.files import atomic_path
 from evoked.targets import TargetTable
@@ -35,7 +35,12 @@ EpochRecord = dict[str, float]
 
 
 class Trainable(Protocol):
-    """What the loop asks of a network, besides being a module that maps a batch to (b, t)."""
+    """What the loop asks of a network, besides being a module that maps a batch to (b, t).
+
+    A network may also have ``validation_score(predicted, targets, weights) -> Tensor``, a scalar
+    of all validation posts that is higher for a better epoch: then it decides which weights are
+    kept and when training stops, in place of the validation loss.
+    """
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Scalar loss of predictions, targets and their weights, all (b, t)."""
@@ -79,10 +84,13 @@ def fit_network(
     Returns
     -------
     list of dict
-        Per epoch: epoch, train_loss, validation_loss, seconds, samples_per_second.
+        Per epoch: epoch, train_loss, validation_loss, seconds, samples_per_second, and
+        validation_score of a network that has one.
 
     Raises
     ------
+    SettingsError
+        16-bit floats (fp16) are wanted where there is no GPU.
     EvokedError
         The loss is not finite.
     """
@@ -155,6 +163,19 @@ def predict_network(
     return np.concatenate(parts)
 
 
+def rate_factor(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
+    """What the learning rates are multiplied by at ``step``, counted from 0 over all epochs."""
+    total = settings.max_epochs * steps_per_epoch
+    warmup = settings.warmup * total
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if settings.schedule == "drop":
+        return settings.drop_factor if step >= settings.drop_after * steps_per_epoch else 1.0
+    if settings.schedule == "cosine":
+        return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, step / total))) / 2
+    return 1.0
+
+
 class _Task(lightning.LightningModule):
     """The network, its optimiser and its schedule."""
 
@@ -174,19 +195,14 @@ class _Task(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        optimizer = torch.optim.Adam(
+        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        optimizer = kinds[settings.optimizer](
             self.network.parameter_groups(settings.learning_rate),
             weight_decay=settings.weight_decay,
         )
-        total = settings.max_epochs * self.steps_per_epoch
-        warmup = settings.warmup * total
 
         def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / (warmup + 1)
-            if settings.schedule == "constant":
-                return 1.0
-            return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, step / total))) / 2
+            return rate_factor(settings, step, self.steps_per_epoch)
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {
@@ -242,16 +258,17 @@ class _Recorder(Callback):
                 f"the training loss became {train_loss} in epoch {trainer.current_epoch + 1}. "
                 "Lower the learning rate, or look for targets that are not numbers."
             )
-        best = self._best()
+        best = max(map(_goodness, self.history), default=-math.inf)
         record = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": train_loss,
-            "validation_loss": self._validate(pl_module.network),
+            **self._validate(pl_module.network),
             "seconds": seconds,
             "samples_per_second": self.samples / seconds,
         }
         self.history.append(record)
-        if self.validation is None or not np.isfinite(best) or record["validation_loss"] < best:
+        # Where nothing can be said of the epochs, the last one stands.
+        if best == -math.inf or _goodness(record) > best:
             with atomic_path(self.folder / BEST_WEIGHTS) as path:
                 save_file(_plain_state(pl_module.network), path)
         with atomic_path(self.folder / LOG) as path:
@@ -261,24 +278,22 @@ class _Recorder(Callback):
         if self.progress is not None:
             self.progress(record)
 
-    def _best(self) -> float:
-        known = [r["validation_loss"] for r in self.history if np.isfinite(r["validation_loss"])]
-        return min(known, default=float("inf"))
-
     def _out_of_patience(self) -> bool:
-        losses = [record["validation_loss"] for record in self.history]
-        if not losses or not np.isfinite(losses).all():
+        known = [_goodness(record) for record in self.history]
+        if not known or not np.isfinite(known).all():
             return False
-        return len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+        return len(known) - 1 - int(np.argmax(known)) >= self.patience
 
     @torch.inference_mode()
-    def _validate(self, network: Any) -> float:
-        """Loss over all validation posts at once, so that CCC is not an average over batches."""
+    def _validate(self, network: Any) -> EpochRecord:
+        """Loss, and score of a network that has one, over all validation posts at once: CCC and R²
+        are no averages over batches."""
+        unknown = {"validation_loss": float("nan")}
         if self.validation is None:
-            return float("nan")
+            return unknown
         features, targets = self.validation
         if not len(features) or not np.isfinite(targets.values).any():
-            return float("nan")
+            return unknown
         device = next(network.parameters()).device
         network.eval()
         predicted, truth, weights = [], [], []
@@ -287,9 +302,18 @@ class _Recorder(Callback):
             predicted.append(network(on_device).float())
             truth.append(on_device["targets"])
             weights.append(on_device["weights"])
-        loss = network.criterion(torch.cat(predicted), torch.cat(truth), torch.cat(weights))
+        everything = torch.cat(predicted), torch.cat(truth), torch.cat(weights)
+        found = {"validation_loss": float(network.criterion(*everything))}
+        if hasattr(network, "validation_score"):
+            found["validation_score"] = float(network.validation_score(*everything))
         network.train()
-        return float(loss)
+        return found
+
+
+def _goodness(record: EpochRecord) -> float:
+    """How good an epoch was by what decides, -inf where nothing is known."""
+    value = record.get("validation_score", -record["validation_loss"])
+    return value if math.isfinite(value) else -math.inf
 
 
 class _AtomicCheckpoints(TorchCheckpointIO):
@@ -311,7 +335,12 @@ def _precision(settings: TrainingSettings) -> Any:
     wanted = settings.precision
     if wanted == "auto":
         wanted = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "32"
-    return "bf16-mixed" if wanted == "bf16" else "32-true"
+    if wanted == "fp16" and not on_gpu:
+        raise SettingsError(
+            "precision fp16 needs a GPU (CUDA), and training is to run on the processor; use "
+            "'auto', 'bf16' or '32'."
+        )
+    return {"bf16": "bf16-mixed", "fp16": "16-mixed", "32": "32-true"}[wanted]
 
 
 def _inference_device(device: str) -> torch.device:

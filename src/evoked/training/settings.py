@@ -15,18 +15,23 @@ class TrainingSettings(BaseModel):
     max_epochs: int = Field(40, ge=1, description="epochs at most")
     batch_size: int = Field(32, ge=2, description="posts per step")
     learning_rate: float = Field(
-        2e-3, gt=0, description="Adam's rate for what is trained from scratch (paper: 3e-5)"
+        2e-3, gt=0, description="Adam's rate for what is trained from scratch (ABMF: 3e-5)"
     )
-    weight_decay: float = Field(1e-4, ge=0, description="Adam's weight decay")
-    schedule: Literal["constant", "cosine"] = Field(
+    optimizer: Literal["adam", "adamw"] = Field(
+        "adam", description="adamw decays weights beside the gradient, not through it"
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="the optimiser's")
+    schedule: Literal["constant", "cosine", "drop"] = Field(
         "cosine", description="of the learning rate, after the warm-up"
     )
+    drop_after: int = Field(2, ge=1, description="epochs before the rate falls (drop)")
+    drop_factor: float = Field(0.1, gt=0, le=1, description="what it is multiplied by (drop)")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps that warm up")
     patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
     accumulate: int = Field(1, ge=1, description="batches whose gradients are added up")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    precision: Literal["auto", "32", "bf16"] = Field(
-        "auto", description="bf16 on a GPU that has it, else 32 bits"
+    precision: Literal["auto", "32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 on a GPU that has it, else 32 bits; fp16 needs a GPU"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0, description="processes that load batches")
