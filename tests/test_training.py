@@ -260,8 +260,8 @@ def test_new_settings_resume_exactly(tmp_path: Path) -> None:
 
 
 def test_half_precision_needs_a_gpu(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"precision": "fp16", "device": "cpu"})
     with pytest.raises(SettingsError, match=r"fp16 needs a GPU.*bf16"):
-        settings = SETTINGS.model_copy(update={"precision": "fp16"})
         fit_network(Line(), zeros_to_learn(), None, settings, tmp_path)
 
 
