@@ -7,8 +7,6 @@ of none.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoked.posts.author_hashes import author_hashes
 from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
 
 Floats = NDArray[np.float64]
@@ -213,15 +212,6 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
     return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
 
 
-def author_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
-    """What stands for each post's author in a model folder, '' where unknown; (n,) of str."""
-    if "author_id" not in posts:
-        return np.full(len(posts), "", dtype=object)
-    codes, authors = pd.factorize(posts["author_id"])
-    hashes = np.array([*map(_hashed, _texts(authors)), ""], dtype=object)
-    return hashes[codes]
-
-
 def _engagement(posts: pd.DataFrame) -> Floats:
     """log(1 + count) of each kind, then the logarithm of its rate; (n, 8)."""
     counts = np.log1p(np.column_stack([known_counts(posts, name) for name in ENGAGEMENT]))
@@ -271,11 +261,3 @@ def _instants(posts: pd.DataFrame) -> tuple[Whole, NDArray[np.bool_]]:
     dates = pd.to_datetime(posts["posted_at"], utc=True).dt.as_unit("us")
     known = dates.notna().to_numpy()
     return np.where(known, dates.astype("int64").to_numpy(), 0), known
-
-
-def _texts(values: Iterable[object]) -> list[str]:
-    return [str(value) for value in values]
-
-
-def _hashed(author: str) -> str:
-    return hashlib.blake2b(author.encode("utf-8", "replace"), digest_size=8).hexdigest()
