@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from evoked.analysis.correlations import author_numbers, correlate_posts
 from evoked.errors import DataError
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.evaluation.clusters import clustered_slope
@@ -31,7 +32,6 @@ from evoked.posts.emotion_engagement import (
     PUBLISHED_LIFTS,
     PUBLISHED_PEAK_HOURS,
     QUADRANTS,
-    correlate,
     emotion_dimensions,
     emotion_quadrant,
     engagement_rates,
@@ -75,27 +75,20 @@ def emotion_engagement_table(posts: pd.DataFrame, level: float = 0.95) -> pd.Dat
     """
     dimensions = emotion_dimensions(posts["valence"], posts["arousal"])
     rates = log_rates(*_counts(posts), posts["category"])
-    r, n = correlate(dimensions, rates)
-    p_posts = _correlation_p(r, n)
-    authors = _authors(posts)
-    if authors is None:
-        p, inflation, freedom = p_posts, np.ones(r.shape), np.full(r.shape, np.inf)
-    else:
-        p, freedom, inflation = _author_tests(dimensions, rates, authors)
-    low, high = _fisher_interval(r, n, inflation, freedom, level)
-    shape = r.shape
+    found = correlate_posts(dimensions, rates, author_numbers(posts), level)
+    shape = found.r.shape
     return pd.DataFrame(
         {
             "dimension": np.repeat(DIMENSIONS, shape[1]),
             "metric": np.tile(METRICS, shape[0]),
-            "r": r.ravel(),
-            "low": low.ravel(),
-            "high": high.ravel(),
-            "n": n.ravel(),
-            "p": p.ravel(),
-            "p_holm": holm(p).ravel(),
-            "p_bh": benjamini_hochberg(p).ravel(),
-            "p_posts": p_posts.ravel(),
+            "r": found.r.ravel(),
+            "low": found.low.ravel(),
+            "high": found.high.ravel(),
+            "n": found.n.ravel(),
+            "p": found.p.ravel(),
+            "p_holm": holm(found.p).ravel(),
+            "p_bh": benjamini_hochberg(found.p).ravel(),
+            "p_posts": found.p_posts.ravel(),
             "published": PUBLISHED_CORRELATIONS.ravel(),
         }
     )
@@ -127,7 +120,7 @@ def lifts(
         ``published``. NaN where one half has no posts.
     """
     rates = engagement_rates(*_counts(posts))
-    authors = _authors(posts)
+    authors = author_numbers(posts)
     rows = []
     for name, (metric, above, below) in lift_halves(posts["valence"], posts["arousal"]).items():
         rate = rates[:, METRICS.index(metric)]
@@ -325,50 +318,6 @@ def _counts(posts: pd.DataFrame) -> tuple[Floats, Floats]:
     return counts, posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _fisher_interval(
-    r: Floats, n: NDArray[np.int64], inflation: Floats, freedom: Floats, level: float
-) -> tuple[Floats, Floats]:
-    """Of Pearson's r, where its error is ``inflation`` times that of independent posts."""
-    with np.errstate(divide="ignore"):
-        z = np.arctanh(r)
-    margin = stats.t.ppf((1 + level) / 2, freedom) / np.sqrt(np.where(n > 3, n - 3, np.nan))
-    margin *= inflation
-    return np.tanh(z - margin), np.tanh(z + margin)
-
-
-def _correlation_p(r: Floats, n: NDArray[np.int64]) -> Floats:
-    """Two-sided p of Pearson's r by Student's t."""
-    freedom = np.where(n > 2, n - 2, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = r * np.sqrt(freedom / (1 - r**2))
-    return np.asarray(2 * stats.t.sf(np.abs(t), freedom))
-
-
-def _author_tests(
-    dimensions: Floats, rates: Floats, authors: NDArray[np.int64]
-) -> tuple[Floats, Floats, Floats]:
-    """For every dimension and rate p, degrees of freedom and inflation of the author's test."""
-    found = np.full((3, dimensions.shape[1], rates.shape[1]), np.nan)
-    for i, j in np.ndindex(*found.shape[1:]):
-        both = np.isfinite(dimensions[:, i]) & np.isfinite(rates[:, j])
-        if both.any():
-            found[:, i, j] = clustered_slope(dimensions[both, i], rates[both, j], authors[both])
-    return found[0], found[1], found[2]
-
-
-def _authors(posts: pd.DataFrame) -> NDArray[np.int64] | None:
-    """Number of each post's author, or None where no author has several posts.
-
-    Posts by nobody known are each an author of their own.
-    """
-    if "author_id" not in posts or not posts["author_id"].dropna().duplicated().any():
-        return None
-    codes, names = pd.factorize(posts["author_id"])
-    alone = codes < 0
-    codes[alone] = len(names) + np.arange(alone.sum())
-    return codes.astype(np.int64)
-
-
 def _lift(
     rate: Floats,
     above: Booleans,
@@ -446,7 +395,7 @@ def _peaks_and_quadrants(posts: pd.DataFrame, activity: pd.DataFrame, min_events
         peaks.reindex(quadrant.index).to_numpy(dtype=np.float64),
         quadrant.to_numpy(),
         quadrant.index.isin(followed),
-        _authors(posts[placed]),
+        author_numbers(posts[placed]),
     )
 
 

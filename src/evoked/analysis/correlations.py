@@ -1,0 +1,106 @@
+"""Correlations of posts, robust against the posts of one author resembling each other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from evoked.evaluation.clusters import clustered_slope
+from evoked.posts.emotion_engagement import correlate
+
+Floats = NDArray[np.float64]
+
+
+class Correlations(NamedTuple):
+    """Of every column of one matrix with every column of another; NaN where undefined.
+
+    Attributes
+    ----------
+    r
+        Pearson's.
+    low, high
+        Fisher's interval, with the error that the authors show.
+    n
+        Posts that know both.
+    p
+        Robust against the posts of an author resembling each other
+        (:func:`evoked.evaluation.clusters.clustered_slope`).
+    p_posts
+        Student's t as if posts were independent; ``p`` itself where no author has several posts.
+    """
+
+    r: Floats
+    low: Floats
+    high: Floats
+    n: NDArray[np.int64]
+    p: Floats
+    p_posts: Floats
+
+
+def author_numbers(posts: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Number of each post's author, or None where no author has several posts.
+
+    Posts by nobody known are each an author of their own.
+    """
+    if "author_id" not in posts or not posts["author_id"].dropna().duplicated().any():
+        return None
+    codes, names = pd.factorize(posts["author_id"])
+    alone = codes < 0
+    codes[alone] = len(names) + np.arange(alone.sum())
+    return codes.astype(np.int64)
+
+
+def correlate_posts(
+    x: Floats, y: Floats, authors: NDArray[np.int64] | None, level: float = 0.95
+) -> Correlations:
+    """Correlate two matrices over the posts that both know.
+
+    Parameters
+    ----------
+    x, y
+        (n, k) and (n, m), NaN where unknown.
+    authors
+        Of :func:`author_numbers`.
+    level
+        Of the intervals.
+    """
+    r, n = correlate(x, y)
+    p_posts = _p_of(r, n)
+    p, freedom, inflation = p_posts, np.full(r.shape, np.inf), np.ones(r.shape)
+    if authors is not None:
+        p, freedom, inflation = _author_tests(x, y, authors)
+    low, high = _fisher_interval(r, n, inflation, freedom, level)
+    return Correlations(r, low, high, n, p, p_posts)
+
+
+def _fisher_interval(
+    r: Floats, n: NDArray[np.int64], inflation: Floats, freedom: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """Of Pearson's r, where its error is ``inflation`` times that of independent posts."""
+    with np.errstate(divide="ignore"):
+        z = np.arctanh(r)
+    margin = stats.t.ppf((1 + level) / 2, freedom) / np.sqrt(np.where(n > 3, n - 3, np.nan))
+    margin *= inflation
+    return np.tanh(z - margin), np.tanh(z + margin)
+
+
+def _p_of(r: Floats, n: NDArray[np.int64]) -> Floats:
+    """Two-sided p of Pearson's r by Student's t."""
+    freedom = np.where(n > 2, n - 2, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = r * np.sqrt(freedom / (1 - r**2))
+    return np.asarray(2 * stats.t.sf(np.abs(t), freedom))
+
+
+def _author_tests(x: Floats, y: Floats, authors: NDArray[np.int64]) -> tuple[Floats, ...]:
+    """For every pair of columns p, degrees of freedom and inflation of the author's test."""
+    found = np.full((3, x.shape[1], y.shape[1]), np.nan)
+    for i, j in np.ndindex(*found.shape[1:]):
+        both = np.isfinite(x[:, i]) & np.isfinite(y[:, j])
+        if both.any():
+            found[:, i, j] = clustered_slope(x[both, i], y[both, j], authors[both])
+    return found[0], found[1], found[2]
