@@ -1,0 +1,264 @@
+"""How popular a post is, as a number and in five levels (PixelRec report, Sections 3 and 4.1).
+
+Both tasks sum likes *l*, comments *c*, shares *s* and favourites *f*. Favourites are what this
+project calls saves: on PixelRec's platform, items that people keep.
+
+A count that the training posts tell less than half as often as the best-known one is left out of
+the sum for all posts; a post that lacks one of the others has no target. Where most posts do not
+tell their views, what :func:`evoked.targets.choose_denominator` finds takes their place (followers,
+reach or impressions); where there is nothing of the sort, the counts stand alone. The state of a
+fitted task says what was used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.errors import DataError
+from evoked.posts.schema import ENGAGEMENT
+from evoked.targets.base import (
+    Outcome,
+    TargetTable,
+    Task,
+    numeric,
+    one_hot,
+    restored_classes,
+)
+from evoked.targets.emotion_engagement import choose_denominator
+
+_LEVEL_WEIGHTS = {"likes": 1.0, "comments": 2.0, "shares": 3.0, "saves": 3.0}
+_QUINTILES = (0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True)
+class Popularity(Task):
+    """log(1 + popularity score), Eq. 1 of the report; made by :meth:`fit`.
+
+    The score weighs each count by 1 - Cor(V, count), the part of it that views do not tell; the
+    Pearson correlations are those of the training posts (the report takes the entire dataset's). A
+    count that never varies, or that one post alone tells, correlates with nothing: its weight is 1.
+
+    Attributes
+    ----------
+    exposure
+        The column that stands for V, or ``none``.
+    weights
+        Of each count that is summed.
+    """
+
+    name: ClassVar[str] = "popularity"
+    description: ClassVar[str] = (
+        "log(1 + popularity score), counts weighed by what views don't tell"
+    )
+    source: ClassVar[str] = "PixelRec report, Eq. 1"
+    columns: ClassVar[tuple[str, ...]] = ("log_popularity",)
+    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("log_popularity", "value"),)
+
+    exposure: str
+    weights: dict[str, float]
+
+    @classmethod
+    def bounds(cls, column: str) -> tuple[float, float]:
+        """From 0, without an upper end."""
+        return (0.0, float("inf"))
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> Self:
+        """Learn the weights.
+
+        Raises
+        ------
+        DataError
+            No post tells any of the counts.
+        """
+        exposure = _exposure(posts)
+        views = _count(posts, exposure)
+        return cls(
+            exposure,
+            {name: 1 - _correlation(views, _count(posts, name)) for name in _known_counts(posts)},
+        )
+
+    def transform(
+        self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
+    ) -> TargetTable:
+        """log(1 + score), (n, 1); NaN for posts that lack a count."""
+        values = np.log1p(_weighted_sum(posts, self.weights))
+        return TargetTable(values[:, None].astype(np.float32), np.zeros((len(posts), 1), bool))
+
+    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+        """``log_popularity`` and the score itself, ``popularity``."""
+        values = predicted["log_popularity"].astype(float)
+        return pd.DataFrame({"log_popularity": values, "popularity": np.expm1(values)})
+
+    def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """post_id and ``log_popularity``."""
+        values = self.transform(posts).values[:, 0].astype(np.float64)
+        return pd.DataFrame({"post_id": posts["post_id"], "log_popularity": values})
+
+    @property
+    def formula(self) -> str:
+        """The score in words."""
+        terms = " + ".join(f"{weight:.3f} {name}" for name, weight in self.weights.items())
+        if self.exposure == "none":
+            return f"log(1 + {terms})"
+        return f"log(1 + {terms}); weights: 1 - correlation with {self.exposure}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready state."""
+        return {"exposure": self.exposure, "weights": self.weights, "formula": self.formula}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        weights = {str(name): float(weight) for name, weight in state["weights"].items()}
+        return cls(str(state["exposure"]), weights)
+
+
+@dataclass(frozen=True)
+class Level(Task):
+    """Five levels of engagement per view (report, Section 4.1); made by :meth:`fit`.
+
+    The score is (likes + 2 comments + 3 shares + 3 saves) / max(views, 1), and its levels are the
+    fifths of the training posts. A score at an edge belongs to the lower level.
+
+    Attributes
+    ----------
+    exposure
+        The column that the sum is divided by, or ``none``.
+    counts
+        Those that are summed.
+    edges
+        The four scores that part the levels.
+    """
+
+    name: ClassVar[str] = "level"
+    description: ClassVar[str] = (
+        "one of five levels of engagement per view, fifths of the training posts"
+    )
+    source: ClassVar[str] = "PixelRec report, Section 4.1"
+    columns: ClassVar[tuple[str, ...]] = tuple(f"level_{number}" for number in range(1, 6))
+    outcomes: ClassVar[tuple[Outcome, ...]] = (
+        Outcome("level", "classes", ("very_low", "low", "medium", "high", "very_high"), True),
+    )
+
+    exposure: str
+    counts: tuple[str, ...]
+    edges: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> Self:
+        """Learn the edges of the levels.
+
+        Raises
+        ------
+        DataError
+            No post tells any of the counts, or none tells all of those that are summed.
+        """
+        exposure, counts = _exposure(posts), _known_counts(posts)
+        scores = _score(posts, exposure, counts)
+        if np.isnan(scores).all():
+            what = ", ".join([*counts, *([exposure] if exposure != "none" else [])])
+            raise DataError(
+                f"no training post tells all of {what}, from which its level is computed.",
+                fix="Leave out the column that most posts lack (--map saves=).",
+            )
+        return cls(exposure, counts, tuple(np.nanquantile(scores, _QUINTILES).tolist()))
+
+    def transform(
+        self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
+    ) -> TargetTable:
+        """A column of 0 and 1 per level, (n, 5); NaN for posts that lack a count."""
+        values = one_hot(self._levels(posts), len(self.columns)).astype(np.float32)
+        return TargetTable(values, np.zeros(values.shape, dtype=bool))
+
+    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+        """``level`` and the probability of each."""
+        return restored_classes(self.outcomes[0], predicted[list(self.columns)].to_numpy(float))
+
+    def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """post_id and ``level``."""
+        levels = self._levels(posts)
+        known = np.isfinite(levels)
+        labels = np.full(len(posts), None, dtype=object)
+        labels[known] = np.array(self.outcomes[0].labels, object)[levels[known].astype(int)]
+        return pd.DataFrame({"post_id": posts["post_id"], "level": labels})
+
+    @property
+    def formula(self) -> str:
+        """The score in words."""
+        terms = " + ".join(
+            name if _LEVEL_WEIGHTS[name] == 1 else f"{_LEVEL_WEIGHTS[name]:g} {name}"
+            for name in self.counts
+        )
+        return terms if self.exposure == "none" else f"({terms}) / max({self.exposure}, 1)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready state."""
+        return {
+            "exposure": self.exposure,
+            "counts": list(self.counts),
+            "edges": list(self.edges),
+            "formula": self.formula,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        edges = tuple(float(edge) for edge in state["edges"])
+        return cls(str(state["exposure"]), tuple(map(str, state["counts"])), edges)
+
+    def _levels(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        scores = _score(posts, self.exposure, self.counts)
+        levels = np.searchsorted(self.edges, scores, side="left").astype(np.float64)
+        levels[np.isnan(scores)] = np.nan
+        return levels
+
+
+def _score(posts: pd.DataFrame, exposure: str, counts: tuple[str, ...]) -> NDArray[np.float64]:
+    total = _weighted_sum(posts, {name: _LEVEL_WEIGHTS[name] for name in counts})
+    return total if exposure == "none" else total / np.maximum(_count(posts, exposure), 1)
+
+
+def _exposure(posts: pd.DataFrame) -> str:
+    """Views where most posts tell them, else what rates elsewhere are divided by."""
+    views = _count(posts, "views")
+    told = len(views) > 0 and np.mean(views > 0) > 0.5
+    return "views" if told else choose_denominator(posts)
+
+
+def _known_counts(posts: pd.DataFrame) -> tuple[str, ...]:
+    known = {name: int(np.isfinite(_count(posts, name)).sum()) for name in ENGAGEMENT}
+    most = max(known.values())
+    if not most:
+        raise DataError(
+            f"no training post has a count ({', '.join(ENGAGEMENT)}), so there is no popularity to "
+            "learn.",
+            fix="Import the posts with the columns that hold them (--map likes=…).",
+        )
+    return tuple(name for name, count in known.items() if 2 * count >= most)
+
+
+def _weighted_sum(posts: pd.DataFrame, weights: dict[str, float]) -> NDArray[np.float64]:
+    parts = [weight * _count(posts, name) for name, weight in weights.items()]
+    total: NDArray[np.float64] = np.sum(parts, axis=0)
+    return total
+
+
+def _count(posts: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """A count, (n,); NaN where it is unknown or negative."""
+    values = numeric(posts, name)
+    return np.where(values >= 0, values, np.nan)
+
+
+def _correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Pearson's r over the posts that tell both; 0 where it is undefined."""
+    both = np.isfinite(left) & np.isfinite(right)
+    left, right = left[both], right[both]
+    if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
+        return 0.0
+    return float(np.clip(np.corrcoef(left, right)[0, 1], -1, 1))
