@@ -37,6 +37,32 @@ def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
     return _corrected(p_values, _benjamini_hochberg_sorted)
 
 
+def attainable(least: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
+    """Which tests a correction has to count, when some could not have passed it anyway.
+
+    Discrete tests have a least p-value. With K the smallest number such that at most K tests could
+    reach ``level`` / K, only these are corrected for (Tarone 1990; Gilbert 2005).
+
+    Parameters
+    ----------
+    least
+        (n,): least p-value that each test could have had; NaN for tests that could not be made.
+    level
+        Of the correction.
+
+    Examples
+    --------
+    >>> attainable([0.5, 0.25, 0.001, 0.02]).tolist()
+    [False, False, True, True]
+    """
+    values = np.asarray(least, dtype=np.float64)
+    for counted in range(1, len(values) + 1):
+        reaching = values <= level / counted
+        if reaching.sum() <= counted:
+            return np.asarray(reaching)
+    return np.zeros(len(values), dtype=bool)
+
+
 def _corrected(
     p_values: ArrayLike, of_sorted: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> NDArray[np.float64]:

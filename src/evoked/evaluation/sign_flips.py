@@ -10,6 +10,7 @@ small a p-value can be.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, stats
 
+Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Two to the power of -5: with fewer signs to flip, no two-sided p-value is below 0.05.
@@ -47,18 +49,30 @@ def sign_flip_p(differences: ArrayLike) -> float:
     0.21875
     """
     values = np.asarray(differences, dtype=np.int64)
-    sizes, counts = np.unique(np.abs(values[values != 0]), return_counts=True)
+    return float(_p_of_sums(values, np.array([values.sum()]))[0])
+
+
+def _p_of_sums(differences: Integers, sums: Integers) -> Floats:
+    """p of each of ``sums``, all of them sums of these differences under some signs."""
+    sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
     if not len(sizes):
-        return float("nan")
+        return np.full(len(sums), np.nan)
     # Probability that the sizes whose sign is plus sum to 0, 1, … all.
     probability = np.ones(1)
     for size, count in zip(sizes, counts, strict=True):
         step = np.zeros(size * count + 1)
-        step[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        step[::size] = _coins(int(count))
         probability = np.convolve(probability, step)
     total = len(probability) - 1
-    extreme = np.abs(2 * np.arange(total + 1) - total) >= abs(int(values.sum()))
-    return float(min(probability[extreme].sum(), 1.0))
+    # A sum is as far from zero when at most so much has one of the two signs.
+    as_far = np.cumsum(probability)[(total - np.abs(sums)) // 2]
+    return np.where(sums == 0, 1.0, np.minimum(2 * as_far, 1.0))
+
+
+@lru_cache(maxsize=10_000)
+def _coins(count: int) -> Floats:
+    """Probability that of so many coins 0, 1, … all show heads."""
+    return np.asarray(stats.binom.pmf(np.arange(count + 1), count, 0.5))
 
 
 def flipping_units(authors: ArrayLike | None, kind: ArrayLike) -> Integers | None:
@@ -130,7 +144,35 @@ def unit_differences(
     return found.astype(np.int64)
 
 
-def column_p(differences: sparse.csc_array) -> NDArray[np.float64]:
-    """p of :func:`sign_flip_p` for every column of :func:`unit_differences`."""
+def column_p(differences: sparse.csc_array, signs: Integers | None = None) -> Floats:
+    """p of :func:`sign_flip_p` for every column of :func:`unit_differences`.
+
+    Parameters
+    ----------
+    differences
+        Whole numbers, (units, items).
+    signs
+        (draws, units), 1 or -1: to have p-values as if some differences were the other way round.
+
+    Returns
+    -------
+    array
+        (items,); with ``signs`` (draws, items).
+    """
+    turned = np.ones((1, differences.shape[0]), dtype=np.int64) if signs is None else signs
+    sums = np.asarray(turned @ differences)
     bounds = differences.indptr
-    return np.array([sign_flip_p(differences.data[start:end]) for start, end in pairwise(bounds)])
+    p = np.empty(sums.shape)
+    for column, (start, end) in enumerate(pairwise(bounds)):
+        p[:, column] = _p_of_sums(differences.data[start:end], sums[:, column])
+    return p[0] if signs is None else p
+
+
+def least_p(differences: sparse.csc_array) -> Floats:
+    """The least p that each column could have had, whatever its signs: (items,), 2 without any.
+
+    It is blind to the signs, so a correction need not count the columns that could not have passed
+    it anyway (Tarone 1990).
+    """
+    units = np.diff(sparse.csc_array(differences != 0).indptr)
+    return np.asarray(2.0 ** (1 - units))

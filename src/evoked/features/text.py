@@ -94,6 +94,24 @@ def stems(texts: Sequence[str | None]) -> list[list[str]]:
     return [[_stem(word) for word in _WORD.findall(text.lower())] for text in prepare(texts)]
 
 
+def part_emoji(text: str) -> tuple[str, list[str]]:
+    """A text without its emoji, and these in reading order, without skin tones.
+
+    Examples
+    --------
+    >>> part_emoji("so 😍👍🏽 happy")
+    ('so   happy', ['😍', '👍'])
+    """
+    found: list[str] = []
+
+    def take(run: re.Match[str]) -> str:
+        rest, symbols = _parted(run[0])
+        found.extend(symbols)
+        return rest
+
+    return _MAY_BE_EMOJI.sub(take, text), found
+
+
 def _prepared(text: str, steps: Collection[TextStep], max_characters: int) -> str:
     text = unicodedata.normalize("NFKC", _CONTROL.sub(" ", text[:max_characters]))
     if "urls" in steps:
@@ -114,6 +132,13 @@ def _words_of_hashtag(match: re.Match[str]) -> str:
 @lru_cache(maxsize=10_000)
 def _named(run: str) -> str:
     return emoji.replace_emoji(_SKIN_TONE.sub("", run), _name_of_emoji)
+
+
+@lru_cache(maxsize=10_000)
+def _parted(run: str) -> tuple[str, tuple[str, ...]]:
+    run = _SKIN_TONE.sub("", run)
+    symbols = tuple(each["emoji"] for each in emoji.emoji_list(run))
+    return emoji.replace_emoji(run, " "), symbols
 
 
 def _name_of_emoji(_characters: str, entry: dict[str, Any]) -> str:
