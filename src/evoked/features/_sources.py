@@ -101,6 +101,8 @@ def text_sources(names: Collection[str], settings: FeatureSettings) -> list[Sour
         sources.append(_token_ids(settings))
     if "affect.text" in names:
         sources.append(_text_affect())
+    if "sentiment.text" in names:
+        sources.append(_text_sentiment())
     return sources
 
 
@@ -240,4 +242,21 @@ def _text_affect() -> Source:
         {"affect.text": Format(np.float32, (3,))},
         # A text that the reader can't read (another language) is NaN, and counts as none.
         lambda texts: {"affect.text": _rows(np.asarray(reader.predict(texts), np.float32))},
+    )
+
+
+def _text_sentiment() -> Source:
+    from evoked.features.sentiment import (
+        SENTIMENT_NAMES,
+        sentiment_features,
+        sentiment_fingerprint,
+    )
+
+    return Source(
+        sentiment_fingerprint(),
+        {"sentiment.text": Format(np.float32, (len(SENTIMENT_NAMES),))},
+        # A text that can't be read is NaN, and counts as none.
+        lambda texts: {"sentiment.text": _rows(sentiment_features(texts))},
+        # Capitals and emoji are what the reader goes by.
+        text_steps=("urls", "hashtags"),
     )

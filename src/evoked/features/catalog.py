@@ -27,7 +27,8 @@ class Feature:
     kind
         ``vector`` (n, size) or ``tokens`` (n, positions, channels).
     modality
-        image, caption, hashtags or metadata: what a missing-modality placeholder stands for.
+        image, caption, hashtags, metadata or environment: what a missing-modality placeholder
+        stands for.
     source
         Who computes it.
     fitted
@@ -38,7 +39,7 @@ class Feature:
 
     name: str
     kind: Literal["vector", "tokens"]
-    modality: Literal["image", "caption", "hashtags", "metadata"]
+    modality: Literal["image", "caption", "hashtags", "metadata", "environment"]
     source: str
     fitted: bool
     description: str
@@ -75,12 +76,33 @@ _ENTRIES = [
         "posts; standardised.",
     ),
     Feature(
+        *("topics", "vector", "caption", "LDA on the training posts", True),
+        "Share of each topic in the caption, at most 400.",
+    ),
+    Feature(
+        *("environment.image", "vector", "environment", "means over the training posts", True),
+        "Mean image.vector of the author's other posts: what they are likely to show.",
+    ),
+    Feature(
+        *("environment.topics", "vector", "environment", "means over the training posts", True),
+        "Mean topics of the author's other posts: what they are likely to write about.",
+    ),
+    Feature(
         *("affect.text", "vector", "caption", "text emotion reader", False),
         "Valence, arousal and dominance read from the caption, 3, on the project's scales.",
     ),
     Feature(
         *("affect.face", "vector", "image", "face detector", False),
         "Faces on the cover: how many, how large, how much of a smile.",
+    ),
+    Feature(
+        *("sentiment.text", "vector", "caption", "SnowNLP (Chinese), VADER (others)", False),
+        "How positive the caption is: polarity in [-1, 1], then its level of five as 0 and 1, 6.",
+    ),
+    Feature(
+        *("likability.known", "vector", "metadata", "the post's own likes", True),
+        "Likes that the post has got: log(1 + likes), standardised. UNKNOWN BEFORE POSTING: for "
+        "models of published posts alone.",
     ),
     Feature(
         *("image.pixels", "vector", "image", "image encoder, fine-tuned", False),
@@ -133,6 +155,9 @@ class FeatureSettings(BaseModel):
     )
     hashtag_vectors: str | None = Field(
         None, description="word2vec text file to use in place of vectors trained on the tags"
+    )
+    topics: int = Field(
+        400, ge=2, le=2000, description="topics of the captions, at most one per ten of them"
     )
 
     @field_validator("text_steps")

@@ -1,11 +1,13 @@
 """From posts to the features that one model reads: extracted ones and fitted ones.
 
 A pipeline is saved with a run, so that a draft gets the features that the model was trained on.
+A new fitted feature: its entry in the catalog, and one in :data:`FITTED`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,14 +17,120 @@ import pandas as pd
 from evoked.errors import DataError, SettingsError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings, feature
+from evoked.features.environment import MEANS, Environment
 from evoked.features.extract import ImageSource, Problem, extract_posts, fingerprints
 from evoked.features.hashtags import HashtagVectors
+from evoked.features.likability import Likability
 from evoked.features.metadata import MetadataEncoder
 from evoked.features.table import Column, FeatureColumn, FeatureTable
+from evoked.features.topics import Topics
 from evoked.files import read_json, write_json
 
 PIPELINE_FILE = "features.json"
-HASHTAG_FOLDER = "hashtags"
+
+Columns = dict[str, FeatureColumn]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class FittedFeature:
+    """How features that learn from the training posts are made.
+
+    Attributes
+    ----------
+    name
+        Of what is learned, and of its place in a run's folder: with ``to_dict`` and ``from_dict``
+        an entry of ``features.json``, with ``save`` and ``load`` a folder.
+    kind
+        Class of what is learned.
+    gives
+        Features from the catalog.
+    reads
+        Per given feature the one that it is computed from, where it is not the posts' own table.
+    fit
+        From training posts, the columns that are read, settings and seed to what is learned.
+    transform
+        From what is learned, posts and the columns that are read to columns.
+    """
+
+    name: str
+    kind: Any
+    gives: tuple[str, ...]
+    fit: Callable[[pd.DataFrame, Columns, FeatureSettings, int], Any]
+    transform: Callable[[Any, pd.DataFrame, Columns], Columns]
+    reads: dict[str, str] | None = None
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether it is saved as a folder."""
+        return hasattr(self.kind, "save")
+
+    def needed(self, names: Sequence[str]) -> list[str]:
+        """What has to be there before those of ``names`` that this one gives."""
+        return [source for name, source in (self.reads or {}).items() if name in names]
+
+
+def _fit_hashtags(
+    posts: pd.DataFrame, columns: Columns, settings: FeatureSettings, seed: int
+) -> HashtagVectors:
+    if settings.hashtag_vectors:
+        return HashtagVectors.from_word2vec(Path(settings.hashtag_vectors))
+    return HashtagVectors.fit(posts["hashtags"].tolist(), seed=seed)
+
+
+def _hashtag_columns(hashtags: HashtagVectors, posts: pd.DataFrame, columns: Columns) -> Columns:
+    vectors, present = hashtags.transform(posts["hashtags"].tolist())
+    return {"hashtags.vector": Column.dense(vectors, present)}
+
+
+def _likability_columns(likability: Likability, posts: pd.DataFrame, columns: Columns) -> Columns:
+    likes = likability.transform(posts)
+    return {"likability.known": Column.dense(likes, np.isfinite(likes[:, 0]))}
+
+
+def _topic_columns(topics: Topics, posts: pd.DataFrame, columns: Columns) -> Columns:
+    return {"topics": Column.dense(*topics.transform(posts["caption"].tolist()))}
+
+
+# In the order in which they are fitted: one that reads another stands below it.
+FITTED: tuple[FittedFeature, ...] = (
+    FittedFeature(
+        "metadata",
+        MetadataEncoder,
+        ("metadata",),
+        fit=lambda posts, columns, settings, seed: MetadataEncoder.fit(posts),
+        transform=lambda fitted, posts, columns: {
+            "metadata": Column.dense(fitted.transform(posts))
+        },
+    ),
+    FittedFeature(
+        "hashtags", HashtagVectors, ("hashtags.vector",), _fit_hashtags, _hashtag_columns
+    ),
+    FittedFeature(
+        "likability",
+        Likability,
+        ("likability.known",),
+        fit=lambda posts, columns, settings, seed: Likability.fit(posts),
+        transform=_likability_columns,
+    ),
+    FittedFeature(
+        "topics",
+        Topics,
+        ("topics",),
+        fit=lambda posts, columns, settings, seed: Topics.fit(
+            posts["caption"].tolist(), settings.topics, seed
+        ),
+        transform=_topic_columns,
+    ),
+    FittedFeature(
+        "environment",
+        Environment,
+        tuple(MEANS),
+        fit=lambda posts, columns, settings, seed: Environment.fit(posts, columns),
+        transform=lambda fitted, posts, columns: fitted.transform(posts, columns),
+        reads=MEANS,
+    ),
+)
 
 
 class FeaturePipeline:
@@ -35,6 +143,11 @@ class FeaturePipeline:
     settings
         Encoders and their settings.
 
+    Attributes
+    ----------
+    fitted
+        What was learned from the training posts, by the names in :data:`FITTED`.
+
     Raises
     ------
     SettingsError
@@ -44,27 +157,74 @@ class FeaturePipeline:
     def __init__(self, names: Sequence[str], settings: FeatureSettings | None = None) -> None:
         self.names = [feature(name).name for name in names]
         self.settings = settings or FeatureSettings()
-        self.metadata: MetadataEncoder | None = None
-        self.hashtags: HashtagVectors | None = None
+        self.fitted: dict[str, Any] = {}
         # What the encoders were when the pipeline was fitted; other encoders are refused.
         self.fingerprints: dict[str, str] = {}
+        computed = list(self.names)
+        steps = []
+        for each in reversed(FITTED):
+            if set(each.gives) & set(computed):
+                steps.append(each)
+                computed += each.needed(computed)
+        # All that is computed, which is more than the names where one feature is made of another.
+        self._computed = list(dict.fromkeys(computed))
+        self._steps = steps[::-1]
 
     @property
     def extracted(self) -> list[str]:
-        """The named features that need no training posts."""
-        return [name for name in self.names if not CATALOG[name].fitted]
+        """The features, named or read by named ones, that need no training posts."""
+        return [name for name in self._computed if not CATALOG[name].fitted]
 
-    def fit(self, posts: pd.DataFrame, seed: int = 0) -> Self:
-        """Learn vocabularies and statistics from training posts."""
-        if "metadata" in self.names:
-            self.metadata = MetadataEncoder.fit(posts)
-        if "hashtags.vector" in self.names:
-            tags = posts["hashtags"].tolist()
-            self.hashtags = (
-                HashtagVectors.from_word2vec(Path(self.settings.hashtag_vectors))
-                if self.settings.hashtag_vectors
-                else HashtagVectors.fit(tags, seed=seed)
-            )
+    @property
+    def metadata(self) -> MetadataEncoder | None:
+        """What was learned for ``metadata``."""
+        return self.fitted.get("metadata")
+
+    @property
+    def environment(self) -> Environment | None:
+        """What was learned for the features ``environment.*``."""
+        return self.fitted.get("environment")
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of what was learned."""
+        topics: Topics | None = self.fitted.get("topics")
+        return [topics.note] if topics is not None and topics.note else []
+
+    def fit(
+        self,
+        posts: pd.DataFrame,
+        seed: int = 0,
+        *,
+        images: Sequence[ImageSource] | None = None,
+        cache: FeatureCache | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn vocabularies and statistics from training posts.
+
+        Parameters
+        ----------
+        posts
+            n training posts.
+        seed
+            Of what is drawn at random.
+        images, cache, progress
+            As in :meth:`transform`; needed where something is learned from extracted features.
+
+        Raises
+        ------
+        SettingsError
+            Something is learned from pictures, and ``images`` is missing.
+        """
+        columns: Columns = {}
+        read = [name for step in self._steps for name in step.needed(self._computed)]
+        if any(not CATALOG[name].fitted for name in read):
+            columns = self._extract(posts, self._covers(posts, images, read), cache, progress)[0]
+        for step in self._steps:
+            learned = step.fit(posts, columns, self.settings, seed)
+            self.fitted[step.name] = learned
+            if set(step.gives) & set(read):
+                columns |= step.transform(learned, posts, columns)
         self.fingerprints = fingerprints(self.extracted, self.settings)
         return self
 
@@ -74,7 +234,7 @@ class FeaturePipeline:
         images: Sequence[ImageSource],
         *,
         cache: FeatureCache | None = None,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> tuple[FeatureTable, list[Problem]]:
         """Compute the features of posts.
 
@@ -107,18 +267,10 @@ class FeaturePipeline:
                 f"(now {found[changed[0]]!r}, then {self.fingerprints[changed[0]]!r}). "
                 "Put the same weights back, or train again."
             )
-        columns: dict[str, FeatureColumn] = {}
-        problems: list[Problem] = []
-        if self.extracted:
-            table, problems = extract_posts(
-                posts, images, self.extracted, self.settings, cache=cache, progress=progress
-            )
-            columns.update(table.columns)
-        if self.metadata is not None:
-            columns["metadata"] = Column.dense(self.metadata.transform(posts))
-        if self.hashtags is not None:
-            vectors, present = self.hashtags.transform(posts["hashtags"].tolist())
-            columns["hashtags.vector"] = Column.dense(vectors, present)
+        columns, problems = self._extract(posts, images, cache, progress)
+        for step in self._steps:
+            columns |= step.transform(self.fitted[step.name], posts, columns)
+        columns = {name: column for name, column in columns.items() if name in self.names}
         if not columns:  # a model that reads the posts' own table
             columns["post"] = Column.dense(np.zeros((len(posts), 1), dtype=np.float32))
         return FeatureTable(columns), problems
@@ -129,10 +281,12 @@ class FeaturePipeline:
             "names": self.names,
             "settings": self.settings.model_dump(mode="json"),
             "fingerprints": self.fingerprints,
-            "metadata": None if self.metadata is None else self.metadata.to_dict(),
         }
-        if self.hashtags is not None:
-            self.hashtags.save(folder / HASHTAG_FOLDER)
+        for step in self._steps:
+            if step.has_folder:
+                self.fitted[step.name].save(folder / step.name)
+            else:
+                state[step.name] = self.fitted[step.name].to_dict()
         write_json(folder / PIPELINE_FILE, state)
 
     @classmethod
@@ -148,12 +302,42 @@ class FeaturePipeline:
         try:
             pipeline = cls(state["names"], FeatureSettings.model_validate(state["settings"]))
             pipeline.fingerprints = dict(state["fingerprints"])
-            if state["metadata"] is not None:
-                pipeline.metadata = MetadataEncoder.from_dict(state["metadata"])
+            for step in pipeline._steps:
+                if not step.has_folder:
+                    pipeline.fitted[step.name] = step.kind.from_dict(state[step.name])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"not a feature pipeline ({error}).", file=folder / PIPELINE_FILE
             ) from (error)
-        if "hashtags.vector" in pipeline.names:
-            pipeline.hashtags = HashtagVectors.load(folder / HASHTAG_FOLDER)
+        for step in pipeline._steps:
+            if step.has_folder:
+                pipeline.fitted[step.name] = step.kind.load(folder / step.name)
         return pipeline
+
+    def _extract(
+        self,
+        posts: pd.DataFrame,
+        images: Sequence[ImageSource],
+        cache: FeatureCache | None,
+        progress: Progress | None,
+    ) -> tuple[Columns, list[Problem]]:
+        if not self.extracted:
+            return {}, []
+        table, problems = extract_posts(
+            posts, images, self.extracted, self.settings, cache=cache, progress=progress
+        )
+        return table.columns, problems
+
+    def _covers(
+        self, posts: pd.DataFrame, images: Sequence[ImageSource] | None, read: Sequence[str]
+    ) -> Sequence[ImageSource]:
+        """The pictures of training posts; none where nothing is learned from them."""
+        if images is not None:
+            return images
+        of_pictures = [name for name in read if CATALOG[name].modality == "image"]
+        if of_pictures:
+            raise SettingsError(
+                f"{', '.join(of_pictures)} of the training posts is learned from: give fit() their "
+                "images."
+            )
+        return [None] * len(posts)
