@@ -67,6 +67,22 @@ _ENTRIES = [
         "The whole caption as one vector.",
     ),
     Feature(
+        *("title.tokens", "tokens", "caption", "text encoder", False),
+        "Title as tokens × channels, as caption.tokens.",
+    ),
+    Feature(
+        *("context.tokens", "tokens", "caption", "text encoder", False),
+        "Tags and caption together as tokens × channels, as caption.tokens.",
+    ),
+    Feature(
+        *("text.tokens", "tokens", "caption", "text encoder", False),
+        "Title, tags and caption together as tokens × channels, as caption.tokens.",
+    ),
+    Feature(
+        *("text.vector", "vector", "caption", "text encoder", False),
+        "Title, tags and caption together as one vector.",
+    ),
+    Feature(
         *("hashtags.vector", "vector", "hashtags", "Word2Vec on the training posts", True),
         "Mean of the tags' vectors, 300.",
     ),
@@ -111,6 +127,13 @@ _ENTRIES = [
     Feature(
         *("caption.ids", "tokens", "caption", "text encoder, fine-tuned", False),
         "Token ids of the caption, for fine-tuning.",
+    ),
+    *(
+        Feature(
+            *(f"{field}.ids", "tokens", "caption", "text encoder, fine-tuned", False),
+            f"Token ids of what {field}.tokens is computed from, for fine-tuning.",
+        )
+        for field in ("title", "context", "text")
     ),
 ]
 

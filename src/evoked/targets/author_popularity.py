@@ -48,7 +48,9 @@ class AuthorPopularity(Task):
     """
 
     name: ClassVar[str] = "author_popularity"
-    description: ClassVar[str] = "whether a post is in the top or the bottom quarter of its author's"
+    description: ClassVar[str] = (
+        "whether a post is in the top or the bottom quarter of its author's"
+    )
     source: ClassVar[str] = "Zhang et al. 2018"
     columns: ClassVar[tuple[str, ...]] = ("popular",)
     outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("popular", "binary"),)
@@ -104,7 +106,11 @@ class AuthorPopularity(Task):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready state; authors stand in it as hashes."""
         lines = self.thresholds.astype(object).where(self.thresholds.notna(), None)
-        return {"authors": lines.index.tolist(), **{name: lines[name].tolist() for name in lines}}
+        return {
+            "authors": lines.index.tolist(),
+            "low": lines["low"].tolist(),
+            "high": lines["high"].tolist(),
+        }
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
