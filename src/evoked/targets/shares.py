@@ -1,0 +1,145 @@
+"""How often a post is shared, as a number and in 13 classes (EIJL, Sections 4.2 and 5).
+
+A model learns log(1 + shares), and beside it in which of 13 equally wide parts of the training
+posts' range of log(1 + shares) a post lies; the paper's error (Eq. 3) is in shares. It says that
+the logarithm is parted in 13 and not how: equal widths are our reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.errors import DataError
+from evoked.targets.base import (
+    Outcome,
+    TargetTable,
+    Task,
+    numeric,
+    one_hot,
+    restored_classes,
+)
+
+SHARE_CLASSES = 13
+_LABELS = tuple(str(number) for number in range(1, SHARE_CLASSES + 1))
+
+
+@dataclass(frozen=True)
+class Shares(Task):
+    """log(1 + shares) and its class; made by :meth:`fit`.
+
+    Attributes
+    ----------
+    lowest, highest
+        Of log(1 + shares) among the training posts: the outer edges of the classes. What lies
+        beyond them belongs to the first or the last class.
+    """
+
+    name: ClassVar[str] = "shares"
+    description: ClassVar[str] = "how often a post is shared: log(1 + shares), and 13 classes of it"
+    source: ClassVar[str] = "Leng and Yan 2025, Section 4.2"
+    columns: ClassVar[tuple[str, ...]] = (
+        "log_shares",
+        *(f"share_class_{label}" for label in _LABELS),
+    )
+    outcomes: ClassVar[tuple[Outcome, ...]] = (
+        Outcome("log_shares", "value"),
+        Outcome("shares", "value"),
+        Outcome("share_class", "classes", _LABELS, True),
+    )
+
+    lowest: float
+    highest: float
+
+    @classmethod
+    def bounds(cls, column: str) -> tuple[float, float]:
+        """Shares are never negative, and have no upper end."""
+        return (0.0, float("inf")) if column == "log_shares" else (0.0, 1.0)
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> Self:
+        """Learn the range of the training posts.
+
+        Raises
+        ------
+        DataError
+            No post tells its shares.
+        """
+        known = _log_shares(posts)
+        known = known[np.isfinite(known)]
+        if not len(known):
+            raise DataError(
+                "no training post tells how often it was shared, so there is nothing to learn.",
+                field="shares",
+                fix="Import the posts with the column that holds it (--map shares=…).",
+            )
+        return cls(float(known.min()), float(known.max()))
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """The 14 edges of the classes, as log(1 + shares); a class holds its lower edge."""
+        # Where all were shared alike, the range has no width to part.
+        highest = self.highest if self.highest > self.lowest else self.lowest + 1.0
+        return np.linspace(self.lowest, highest, SHARE_CLASSES + 1)
+
+    def transform(
+        self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
+    ) -> TargetTable:
+        """log(1 + shares) and a column of 0 and 1 per class, (n, 14); NaN where shares are unknown
+        (or negative)."""
+        values = np.concatenate(
+            [_log_shares(posts)[:, None], one_hot(self._classes(posts), SHARE_CLASSES)], axis=1
+        ).astype(np.float32)
+        return TargetTable(values, np.zeros(values.shape, dtype=bool))
+
+    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+        """``log_shares``, ``shares``, ``share_class`` (from 1) and the probability of each."""
+        logs = predicted["log_shares"].to_numpy(float).clip(min=0.0)
+        classes = restored_classes(
+            self.outcomes[-1], predicted[list(self.columns[1:])].to_numpy(float)
+        )
+        classes.insert(0, "log_shares", logs)
+        classes.insert(1, "shares", np.expm1(logs))
+        return classes.set_index(predicted.index)
+
+    def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """post_id, ``log_shares``, ``shares`` and ``share_class``."""
+        logs, classes = _log_shares(posts), self._classes(posts)
+        known = np.isfinite(classes)
+        labels = np.full(len(posts), None, dtype=object)
+        labels[known] = np.array(_LABELS, dtype=object)[classes[known].astype(int)]
+        return pd.DataFrame(
+            {
+                "post_id": posts["post_id"],
+                "log_shares": logs,
+                "shares": np.where(known, numeric(posts, "shares"), np.nan),
+                "share_class": labels,
+            }
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready state; the edges are given for people, in shares."""
+        edges = np.expm1(self.edges).round(1).tolist()
+        return {"lowest": self.lowest, "highest": self.highest, "class_edges_in_shares": edges}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        return cls(float(state["lowest"]), float(state["highest"]))
+
+    def _classes(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        """Number of each post's class from 0, (n,); NaN where unknown."""
+        logs = _log_shares(posts)
+        classes = np.searchsorted(self.edges[1:-1], logs, side="right").astype(np.float64)
+        classes[np.isnan(logs)] = np.nan
+        return classes
+
+
+def _log_shares(posts: pd.DataFrame) -> NDArray[np.float64]:
+    shares = numeric(posts, "shares")
+    # Imported counts below zero are errors of their source.
+    return np.log1p(np.where(shares < 0, np.nan, shares))
