@@ -15,6 +15,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders import image_encoder, object_encoder, text_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
 from evoked.features.text import TEXT_STEPS, TextStep
+from evoked.features.text_fields import TEXT_FIELDS, TextField
 
 # Raised when pictures are decoded, scaled or augmented in another way: caches are keyed by it.
 _DECODING_VERSION = 1
@@ -59,6 +60,8 @@ class Source:
         Views of each picture.
     text_steps
         How texts are prepared; see :func:`evoked.features.text.prepare`.
+    text_field
+        Which text of a post is read.
     """
 
     fingerprint: str
@@ -67,11 +70,18 @@ class Source:
     image_size: int = 0
     views: int = 1
     text_steps: tuple[TextStep, ...] = TEXT_STEPS
+    text_field: TextField = "caption"
 
     def stores(self, cache: FeatureCache) -> dict[str, Store]:
-        """Where the features are kept."""
+        """Where the features are kept: those of all texts with those of captions, so that a text
+        is encoded once wherever it stands."""
         return {
-            name: cache.store(name, self.fingerprint, form.dtype, form.shape)
+            name: cache.store(
+                name.replace(f"{self.text_field}.", "caption.", 1),
+                self.fingerprint,
+                form.dtype,
+                form.shape,
+            )
             for name, form in self.formats.items()
         }
 
@@ -92,13 +102,14 @@ def image_sources(names: Collection[str], settings: FeatureSettings) -> list[Sou
 
 
 def text_sources(names: Collection[str], settings: FeatureSettings) -> list[Source]:
-    """The sources of those features among ``names`` that are read from captions."""
+    """The sources of those features among ``names`` that are read from texts."""
     sources: list[Source] = []
-    encoded = [name for name in ("caption.tokens", "caption.vector") if name in names]
-    if encoded:
-        sources.append(_encoded_texts(encoded, settings))
-    if "caption.ids" in names:
-        sources.append(_token_ids(settings))
+    for text in TEXT_FIELDS:
+        encoded = [name for name in (f"{text}.tokens", f"{text}.vector") if name in names]
+        if encoded:
+            sources.append(_encoded_texts(encoded, settings, text))
+        if f"{text}.ids" in names:
+            sources.append(_token_ids(settings, text))
     if "affect.text" in names:
         sources.append(_text_affect())
     if "sentiment.text" in names:
@@ -188,19 +199,19 @@ def _pixels(settings: FeatureSettings) -> Source:
     )
 
 
-def _encoded_texts(names: list[str], settings: FeatureSettings) -> Source:
+def _encoded_texts(names: list[str], settings: FeatureSettings, field: TextField) -> Source:
     encoder: TextEncoder = _text_encoder(settings.text_encoder, settings.max_tokens)
     formats = {
-        "caption.tokens": Format(np.float16, (encoder.token_channels,), True),
-        "caption.vector": Format(np.float16, (encoder.vector_size,)),
+        f"{field}.tokens": Format(np.float16, (encoder.token_channels,), True),
+        f"{field}.vector": Format(np.float16, (encoder.vector_size,)),
     }
 
     def compute(texts: list[str]) -> dict[str, Items]:
         features = encoder.encode(texts)
-        tokens = _sequences(features.tokens, formats["caption.tokens"])
+        tokens = _sequences(features.tokens, formats[f"{field}.tokens"])
         has_tokens = tokens.lengths > 0
         vectors = Items(features.vector[has_tokens], has_tokens.astype(np.int64))
-        values = {"caption.tokens": tokens, "caption.vector": vectors}
+        values = {f"{field}.tokens": tokens, f"{field}.vector": vectors}
         return {name: values[name] for name in names}
 
     return Source(
@@ -208,21 +219,23 @@ def _encoded_texts(names: list[str], settings: FeatureSettings) -> Source:
         {name: formats[name] for name in names},
         compute,
         text_steps=settings.text_steps,
+        text_field=field,
     )
 
 
-def _token_ids(settings: FeatureSettings) -> Source:
+def _token_ids(settings: FeatureSettings, field: TextField) -> Source:
     encoder: TextEncoder = _text_encoder(settings.text_encoder, settings.max_tokens)
 
     def compute(texts: list[str]) -> dict[str, Items]:
         ids, mask = encoder.token_ids(texts)
-        return {"caption.ids": Items(ids[mask].numpy(), mask.sum(1).numpy())}
+        return {f"{field}.ids": Items(ids[mask].numpy(), mask.sum(1).numpy())}
 
     return Source(
         f"ids:{encoder.fingerprint}{_preparation(settings)}",
-        {"caption.ids": Format(np.int64, (), True)},
+        {f"{field}.ids": Format(np.int64, (), True)},
         compute,
         text_steps=settings.text_steps,
+        text_field=field,
     )
 
 

@@ -26,6 +26,7 @@ from evoked.features.catalog import FeatureSettings, feature
 from evoked.features.encoders._inference import return_free_memory
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.features.text import prepare
+from evoked.features.text_fields import texts_of
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import MAX_BYTES, augmented_view, load_image, read_header
 
@@ -76,7 +77,7 @@ def extract_posts(
     Parameters
     ----------
     posts
-        n posts: ``post_id`` and, for features of the caption, ``caption``.
+        n posts: ``post_id`` and, for features of texts, ``caption``, ``title``, ``hashtags``.
     images
         Cover picture of each post: a path, bytes or None.
     names
@@ -116,9 +117,9 @@ def extract_posts(
         found, errors = _from_images(images, from_images, cache, progress)
         columns |= found
         problems = [Problem(posts["post_id"].iloc[row], str(e)) for row, e in errors.items()]
-    for steps in {source.text_steps: None for source in from_texts}:
-        alike = [source for source in from_texts if source.text_steps == steps]
-        columns |= _from_texts(posts["caption"].tolist(), alike, cache, progress)
+    for kind in {(source.text_field, source.text_steps): None for source in from_texts}:
+        alike = [each for each in from_texts if (each.text_field, each.text_steps) == kind]
+        columns |= _from_texts(texts_of(posts, kind[0]), alike, cache, progress)
     return FeatureTable({name: columns[name] for name in names}), problems
 
 
@@ -313,32 +314,34 @@ def _decode(source: ImageSource, wanting: Sequence[Source]) -> _Decoded | ImageE
 
 
 def _from_texts(
-    captions: Sequence[str | None],
+    texts: Sequence[str | None],
     sources: Sequence[Source],
     cache: FeatureCache,
     progress: Progress | None,
 ) -> dict[str, FeatureColumn]:
-    """Columns by feature, from sources that have texts prepared alike."""
+    """Columns by feature, from sources that read the same texts, prepared alike."""
     steps = sources[0].text_steps
     digests: list[bytes | None] = []
     lengths: list[int] = []
-    for rows in _batches(range(len(captions)), _TEXTS_PER_BATCH):
-        prepared = prepare([captions[row] for row in rows], steps=steps)
+    for rows in _batches(range(len(texts)), _TEXTS_PER_BATCH):
+        prepared = prepare([texts[row] for row in rows], steps=steps)
         digests += [hashlib.sha256(text.encode()).digest() if text else None for text in prepared]
         lengths += [len(text) for text in prepared]
     contents = _Contents(digests)
     jobs = [_Job(source, cache, contents) for source in sources]
     missing = np.flatnonzero(np.any([job.wanted for job in jobs], axis=0)).tolist()
-    stage = _Stage("captions", len(contents), len(contents) - len(missing), progress)
+    stage = _Stage(
+        f"{sources[0].text_field}s", len(contents), len(contents) - len(missing), progress
+    )
     # Texts of like length together, so that little of a batch is padding; the longest first, so
     # that the memory of the first batch does for all others.
     missing.sort(key=lambda content: lengths[contents.posts[content]], reverse=True)
     for batch in _batches(missing, _TEXTS_PER_BATCH):
-        texts = prepare([captions[contents.posts[content]] for content in batch], steps=steps)
+        read = prepare([texts[contents.posts[content]] for content in batch], steps=steps)
         for job in jobs:
             chosen = [i for i, content in enumerate(batch) if job.wanted[content]]
             if chosen:
-                job.run([batch[i] for i in chosen], [texts[i] for i in chosen])
+                job.run([batch[i] for i in chosen], [read[i] for i in chosen])
         return_free_memory()
         stage.advance(len(batch))
     return {name: column for job in jobs for name, column in job.columns().items()}

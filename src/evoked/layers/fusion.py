@@ -38,3 +38,27 @@ class LowRankBilinear(nn.Module):
         product = torch.tanh(self.left(left)) * torch.tanh(self.right(right))
         result: Tensor = self.output(self.dropout(product))
         return result
+
+
+class GatedFusion(nn.Module):
+    """A weighted mean of vectors whose weights, one per channel, depend on all of them.
+
+    g = softmax over the vectors of W [v₁; v₂; …], fused = Σ g ∘ v. After the gated multimodal unit
+    of Arevalo et al. (2017), for any number of vectors.
+
+    Parameters
+    ----------
+    count
+        Number of vectors.
+    width
+        Length of each.
+    """
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(count * width, count * width)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(b, count, width) to (b, width)."""
+        gates = self.gate(vectors.flatten(1)).unflatten(1, vectors.shape[1:]).softmax(dim=1)
+        return (gates * vectors).sum(dim=1)

@@ -71,12 +71,12 @@ class ImageTokens(nn.Module):
 
 
 class CaptionTokens(nn.Module):
-    """The caption's tokens.
+    """The tokens of the caption, or of another text of the post.
 
     Parameters
     ----------
     widths
-        Channels of ``caption.tokens``.
+        Channels of ``caption.tokens`` (or of ``field``'s).
     width
         Channels of the tokens.
     modality_dropout
@@ -84,6 +84,8 @@ class CaptionTokens(nn.Module):
     network
         An encoder to train along: ids and mask to token vectors; then ``caption.ids`` is read in
         place of ``caption.tokens``.
+    field
+        The text, one of :data:`evoked.features.text_fields.TEXT_FIELDS`.
     """
 
     def __init__(
@@ -92,23 +94,26 @@ class CaptionTokens(nn.Module):
         width: int,
         modality_dropout: float = 0.0,
         network: nn.Module | None = None,
+        field: str = "caption",
     ) -> None:
         super().__init__()
         self.network = network
-        self.project = project(widths["caption.tokens"], width)
+        self.field = field
+        self.project = project(widths[f"{field}.tokens"], width)
         self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
         self.modality_dropout = modality_dropout
 
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> tuple[Tensor, Tensor]:
         """Tokens (b, longest, width) and which of them exist (b, longest); one placeholder where
-        there is no caption or ``hidden`` names "caption"."""
+        there is no such text or ``hidden`` names "caption", which hides all texts."""
         if self.network is not None:
-            mask, present = batch["caption.ids.mask"], batch["caption.ids.present"]
+            name = f"{self.field}.ids"
+            mask, present = batch[f"{name}.mask"], batch[f"{name}.present"]
             # A text without tokens is masked altogether, which attention can't digest.
-            words = self.network(batch["caption.ids"], mask | ~present[:, None])
+            words = self.network(batch[name], mask | ~present[:, None])
         else:
-            words, mask = batch["caption.tokens"], batch["caption.tokens.mask"]
-            present = batch["caption.tokens.present"]
+            name = f"{self.field}.tokens"
+            words, mask, present = batch[name], batch[f"{name}.mask"], batch[f"{name}.present"]
         dropout = self.modality_dropout if self.training else 0.0
         kept = shown(present, "caption" in hidden, dropout)
         return or_placeholder(self.project(words), mask, kept, self.placeholder)

@@ -23,8 +23,8 @@ class Draft:
     ----------
     image
         Path or bytes of the cover picture.
-    caption
-        The text, hashtags included.
+    caption, title
+        The text, hashtags included, and its heading where the network has such.
     hashtags
         Without '#'; taken from the caption when left out.
     author
@@ -46,6 +46,7 @@ class Draft:
     paid: bool | None = None
     posted_at: datetime | None = None
     name: str | None = field(default=None, kw_only=True)
+    title: str | None = field(default=None, kw_only=True)
 
 
 def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
@@ -91,6 +92,7 @@ def _row(number: int, draft: Draft) -> dict[str, object]:
         "post_id": draft.name or f"draft-{number}",
         "author_id": draft.author,
         "posted_at": when,
+        "title": draft.title,
         "caption": caption,
         "hashtags": [tag.lstrip("#") for tag in tags],
         "mentions": mentions_in(caption or ""),

@@ -1,0 +1,58 @@
+"""The texts of a post that the text encoder reads, one feature family each.
+
+``title`` and ``context`` are the two inputs of the PixelRec report's regression model (its Section
+4.3), ``text`` the one of its classifiers (Sections 4.1 and 4.2). What the report calls tags and
+description are here hashtags and caption. Tags that stand in the caption anyway are not repeated,
+so that ``context`` and ``text`` of a post without a title and further tags are its caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import pandas as pd
+
+TextField = Literal["caption", "title", "context", "text"]
+TEXT_FIELDS: tuple[TextField, ...] = ("caption", "title", "context", "text")
+
+
+def texts_of(posts: pd.DataFrame, field: TextField) -> list[str | None]:
+    """A text per post, None where there is none.
+
+    Parameters
+    ----------
+    posts
+        n posts with the columns of :mod:`evoked.posts.schema`; absent ones count as empty.
+    field
+        ``caption`` or ``title``; ``context``: tags, caption; ``text``: title, tags, caption.
+    """
+    captions, titles = _column(posts, "caption"), _column(posts, "title")
+    if field in ("caption", "title"):
+        return [_text(value) for value in (captions if field == "caption" else titles)]
+    parts = zip(titles, _column(posts, "hashtags"), captions, strict=True)
+    return [
+        _joined([title if field == "text" else None, _other_tags(tags, caption), caption])
+        for title, tags, caption in parts
+    ]
+
+
+def _column(posts: pd.DataFrame, name: str) -> list[Any]:
+    return posts[name].tolist() if name in posts else [None] * len(posts)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _other_tags(tags: Any, caption: Any) -> str | None:
+    if not isinstance(tags, Iterable) or isinstance(tags, str):
+        return None
+    said = caption.casefold() if isinstance(caption, str) else ""
+    other = [f"#{tag}" for tag in tags if f"#{tag}".casefold() not in said]
+    return " ".join(other) or None
+
+
+def _joined(parts: Sequence[Any]) -> str | None:
+    found = [text for text in map(_text, parts) if text is not None]
+    return "\n".join(found) or None
