@@ -1,0 +1,534 @@
+"""What goes with shares: EIJL's exploratory part (Section 3; Figures 2 and 3, Eq. 1, Table 1).
+
+How often posts are shared and whether that is log-normal (:mod:`evoked.analysis.distribution`), the
+emotion of captions in five classes, covers with faces, how likes, saves, comments and shares go
+together, and the regression with interactions (:mod:`evoked.analysis.interactions`). Another count
+can stand in for shares, which few platforms tell. Posts whose value a figure needs but nobody knows
+are left out of it, and every table says how many remain.
+
+Source: Leng and Yan 2025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from evoked.analysis.correlations import author_numbers, correlate_posts
+from evoked.analysis.distribution import (
+    LogNormalTest,
+    compare_laws,
+    log_normal_test,
+    positive_counts,
+)
+from evoked.analysis.interactions import (
+    IMAGE,
+    LIKES,
+    TEXT,
+    interaction_models,
+    likability_bands,
+    popular_posts,
+)
+from evoked.errors import DataError, SettingsError
+from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
+from evoked.evaluation.clusters import clustered_slope
+from evoked.evaluation.corrections import holm
+from evoked.features.cache import FeatureCache
+from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES
+from evoked.features.extract import extract
+from evoked.features.sentiment import SENTIMENT_LEVELS, SENTIMENT_NAMES, sentiment_levels
+from evoked.features.table import Column
+from evoked.posts.dataset import PostDataset
+
+Floats = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+POPULARITIES = ("shares", "likes", "comments", "saves", "views")
+"""The counts that popularity can be."""
+
+TOGETHER = ("likes", "saves", "comments", "shares")
+"""The counts of Figure 3; the paper calls saves favourites."""
+
+FACES = ("no face", "face")
+
+# EIJL, Section 3, of 78 marketing cases with 100 notes each.
+PUBLISHED_LARGEST = 24547
+PUBLISHED_FACES = 0.0745
+
+# Below so many posts that tell a variable for one in two, it is left out instead of the posts.
+_KNOWN_ENOUGH = 0.5
+_FEWEST_RESAMPLED = 3
+_NEUTRAL = SENTIMENT_LEVELS.index("neutral")
+
+
+@dataclass(frozen=True)
+class SharingAnalysis:
+    """What a dataset shows of shares, or another count.
+
+    Attributes
+    ----------
+    popularity
+        The count that stands for popularity.
+    counts
+        (posts,): its values, NaN where unknown.
+    test
+        The log-normal law and its test; None where nothing could be fitted.
+    tables
+        By name, those that the posts allow: ``counts`` (in numbers, with the fit), ``laws``
+        (alternatives), ``text_emotion`` (five classes), ``faces`` (covers), ``together``
+        (correlations), ``interaction_terms`` and ``interaction_fits`` (regressions).
+    skipped
+        Why the others are missing, by name.
+    """
+
+    popularity: str
+    counts: Floats
+    test: LogNormalTest | None = None
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def analyse_sharing(
+    dataset: PostDataset,
+    popularity: str = "shares",
+    *,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> SharingAnalysis:
+    """Make every analysis of shares that a dataset allows.
+
+    Parameters
+    ----------
+    dataset
+        Posts; counts, captions, pictures and authors are each optional.
+    popularity
+        The count that popularity is: one of :data:`POPULARITIES`.
+    cache
+        Where what is read in captions and covers is kept; the user's cache by default.
+    progress
+        Called with what is read, how much of it is done and how much there is.
+    level, draws, seed
+        Of intervals and of all resampling.
+
+    Raises
+    ------
+    SettingsError
+        ``popularity`` is none of these.
+
+    Examples
+    --------
+    >>> found = analyse_sharing(evoked.open("my_posts"))          # doctest: +SKIP
+    >>> found.test.p, found.tables["interaction_terms"]           # doctest: +SKIP
+    """
+    emotion = caption_levels(dataset, cache, progress)
+    try:
+        faces, unread = cover_faces(dataset, cache, progress), ""
+    except DataError as error:  # pictures that are locked, say
+        faces, unread = np.full(len(dataset), np.nan), str(error)
+    found = sharing_of(
+        dataset.posts, emotion, faces, popularity, level=level, draws=draws, seed=seed
+    )
+    if unread and "faces" in found.skipped:
+        found.skipped["faces"] = unread.rstrip(".")
+    return found
+
+
+def caption_levels(
+    dataset: PostDataset, cache: FeatureCache | None = None, progress: Progress | None = None
+) -> Floats:
+    """Number of each caption's level in :data:`evoked.features.sentiment.SENTIMENT_LEVELS`, (n,);
+    NaN where there is none or its language can't be read."""
+    table, _ = extract(dataset, ["sentiment.text"], cache=cache, progress=progress)
+    column = table.columns["sentiment.text"]
+    assert isinstance(column, Column)
+    return sentiment_levels(_values(column, SENTIMENT_NAMES.index("polarity")))
+
+
+def cover_faces(
+    dataset: PostDataset, cache: FeatureCache | None = None, progress: Progress | None = None
+) -> Floats:
+    """Whether a face is found on each cover, 0 or 1, (n,); NaN where there is no readable picture.
+
+    Raises
+    ------
+    DataError
+        The pictures are locked.
+    """
+    table, _ = extract(dataset, ["affect.face"], cache=cache, progress=progress)
+    column = table.columns["affect.face"]
+    assert isinstance(column, Column)
+    return _values(column, FACIAL_AFFECT_NAMES.index("face_present"))
+
+
+def sharing_of(
+    posts: pd.DataFrame,
+    emotion: ArrayLike,
+    faces: ArrayLike,
+    popularity: str = "shares",
+    *,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> SharingAnalysis:
+    """The analyses of :func:`analyse_sharing`, of emotions and faces that are given.
+
+    Parameters
+    ----------
+    posts
+        n posts with the columns of :data:`evoked.posts.schema.POSTS`.
+    emotion
+        (n,): level of the caption, 0 (very negative) to 4 (very positive), NaN where unknown.
+    faces
+        (n,): 0 or 1, NaN where there is no cover.
+    popularity, level, draws, seed
+        As there.
+
+    Raises
+    ------
+    SettingsError
+        ``popularity`` is none of :data:`POPULARITIES`.
+    """
+    if popularity not in POPULARITIES:
+        raise SettingsError(f"popularity is one of {', '.join(POPULARITIES)}, not {popularity!r}.")
+    data = _Data(
+        posts,
+        _count(posts, popularity),
+        np.asarray(emotion, dtype=np.float64),
+        np.asarray(faces, dtype=np.float64),
+        author_numbers(posts),
+        popularity,
+        _Draws(level, draws, seed),
+    )
+    test, untested = _tested(data)
+    found = SharingAnalysis(popularity, data.counts, test)
+    steps: dict[str, Callable[[], dict[str, pd.DataFrame]]] = {
+        "counts": lambda: {"counts": _counts_table(data, test)},
+        "laws": lambda: {"laws": _laws(data, test, untested)},
+        "text_emotion": lambda: {"text_emotion": _text_emotion(data)},
+        "faces": lambda: {"faces": _faces(data)},
+        "together": lambda: {"together": counts_together(posts, level)},
+        "interactions": lambda: _interactions(data),
+    }
+    for name, step in steps.items():
+        try:
+            found.tables.update(step())
+        except DataError as error:
+            found.skipped[name] = str(error).rstrip(".")
+    return found
+
+
+def counts_together(posts: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """How likes, saves, comments and shares go together (Figure 3).
+
+    Parameters
+    ----------
+    posts
+        With any of these counts.
+    level
+        Of the confidence intervals: Fisher's z, with the error that the authors show.
+
+    Returns
+    -------
+    DataFrame
+        A row for each pair: ``first``, ``second``, ``r`` (Pearson's of log(1 + count)), ``low``,
+        ``high``, ``n``, ``p`` (robust against the posts of an author resembling each other),
+        ``p_holm``, ``p_bh`` (over the pairs), ``p_posts`` (as if posts were independent), and
+        ``spearman`` with ``spearman_p``, ``spearman_p_holm`` (of ranks, likewise robust).
+
+    Raises
+    ------
+    DataError
+        Fewer than two of the counts are known of three posts.
+    """
+    counts = np.column_stack([_count(posts, name) for name in TOGETHER])
+    known = [place for place, many in enumerate(np.isfinite(counts).sum(axis=0)) if many > 2]
+    if len(known) < 2:
+        raise DataError(f"fewer than two of {', '.join(TOGETHER)} are known of three posts")
+    authors = author_numbers(posts)
+    logarithms = np.log1p(counts)
+    rows = []
+    for first, second in [(i, j) for i in known for j in known if i < j]:
+        both = np.isfinite(counts[:, [first, second]]).all(axis=1)
+        groups = None if authors is None else authors[both]
+        pair = logarithms[both][:, [first, second]]
+        found = correlate_posts(pair[:, :1], pair[:, 1:], groups, level)
+        ranks = stats.rankdata(pair, axis=0) if both.any() else pair
+        ranked = correlate_posts(ranks[:, :1], ranks[:, 1:], groups, level)
+        rows.append(
+            {
+                **{"first": TOGETHER[first], "second": TOGETHER[second]},
+                **{name: getattr(found, name)[0, 0] for name in ("r", "low", "high", "n", "p")},
+                "p_posts": found.p_posts[0, 0],
+                **{"spearman": ranked.r[0, 0], "spearman_p": ranked.p[0, 0]},
+            }
+        )
+    table = pd.DataFrame(rows)
+    p = table["p"].to_numpy(dtype=np.float64)
+    place = list(table.columns).index("p") + 1
+    table.insert(place, "p_holm", holm(p))
+    return table.assign(spearman_p_holm=holm(table["spearman_p"].to_numpy(dtype=np.float64)))
+
+
+def popularity_by_class(
+    counts: ArrayLike,
+    classes: ArrayLike,
+    names: tuple[str, ...],
+    authors: NDArray[np.int64] | None = None,
+    *,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Posts of each class, and how popular they are.
+
+    Parameters
+    ----------
+    counts
+        (n,): shares, say; NaN where unknown.
+    classes
+        (n,): place in ``names``, NaN where unknown.
+    names
+        Of the classes.
+    authors
+        Number of each post's author, (n,), or None where no author has several posts.
+    level, draws, seed
+        Of the percentile bootstrap of the means, over authors with all their posts.
+
+    Returns
+    -------
+    DataFrame
+        A row for each class, then ``all``: ``class``, ``posts``, ``share`` (of the posts whose
+        class is known), ``n`` (those whose count is known, too), ``mean`` with interval,
+        ``median``, ``p`` (do the ranks of this class differ from the others'? Of ``all``: does any?
+        Robust against the posts of an author resembling each other; Bonferroni over the classes),
+        ``p_holm`` (over the classes) and ``p_posts`` (Mann and Whitney's, Kruskal and Wallis's
+        test, as if posts were independent; where no author has several posts, ``p`` is the same).
+    """
+    values, places = np.asarray(counts, np.float64), np.asarray(classes, np.float64)
+    member = (places[:, None] == np.arange(len(names))).astype(np.float64)
+    used = np.isfinite(values) & (member.sum(axis=1) > 0)
+    value, inside = values[used], member[used] > 0
+    groups = None if authors is None else authors[used]
+    found = _resampled_means(value, inside, groups, level, draws, seed)
+    ranks = stats.rankdata(value)
+    p_posts = np.array([_two_groups(value[each], value[~each]) for each in inside.T])
+    p = p_posts
+    if groups is not None:
+        p = np.array([_author_test(each, ranks, groups) for each in inside.T])
+    # Of two classes, one against the other is one test, not two.
+    tested = p[:1] if len(names) == 2 else p
+    told = tested[np.isfinite(tested)]
+    usable = [value[each] for each in inside.T if each.sum() > 1]
+    varied = len(usable) > 1 and np.ptp(value) > 0
+    overall = float(stats.kruskal(*usable).pvalue) if varied else float("nan")
+    robust = min(1.0, float(told.min()) * len(told)) if len(told) else float("nan")
+    everything = value if len(value) else np.array([np.nan])
+    return pd.DataFrame(
+        {
+            "class": [*names, "all"],
+            "posts": np.append(member.sum(axis=0), member.sum()).astype(np.int64),
+            "share": np.append(member.sum(axis=0) / max(member.sum(), 1), 1.0),
+            "n": np.append(inside.sum(axis=0), len(value)),
+            "mean": np.append(found[0], everything.mean()),
+            "low": np.append(found[1], np.nan),
+            "high": np.append(found[2], np.nan),
+            "median": [
+                *(float(np.median(value[each])) if each.any() else np.nan for each in inside.T),
+                float(np.median(everything)),
+            ],
+            "p": np.append(p, overall if groups is None else robust),
+            "p_holm": np.append(np.broadcast_to(holm(tested), len(names)), np.nan),
+            "p_posts": np.append(p_posts, overall),
+        }
+    )
+
+
+class _Draws(NamedTuple):
+    level: float
+    draws: int
+    seed: int
+
+
+class _Data(NamedTuple):
+    posts: pd.DataFrame
+    counts: Floats
+    emotion: Floats
+    faces: Floats
+    authors: NDArray[np.int64] | None
+    popularity: str
+    draws: _Draws
+
+
+def _count(posts: pd.DataFrame, name: str) -> Floats:
+    if name not in posts:
+        return np.full(len(posts), np.nan)
+    return posts[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _values(column: Column, place: int) -> Floats:
+    rows = column.index[:, 0]
+    present = rows >= 0
+    values = np.full(len(rows), np.nan)
+    values[present] = column.data[rows[present], place]
+    return values
+
+
+def _unknown(data: _Data) -> str:
+    return f"no post tells its {data.popularity}; --popularity names another count"
+
+
+def _tested(data: _Data) -> tuple[LogNormalTest | None, str]:
+    """The log-normal law with its test, or why there is none."""
+    try:
+        return log_normal_test(data.counts, data.draws.draws, data.draws.level, data.draws.seed), ""
+    except DataError as error:
+        return None, str(error)
+
+
+def _counts_table(data: _Data, test: LogNormalTest | None) -> pd.DataFrame:
+    known = data.counts[np.isfinite(data.counts)]
+    if not len(known):
+        raise DataError(_unknown(data))
+    positive = positive_counts(known)
+    popular, border = popular_posts(data.counts)
+    nan = float("nan")
+    rows: list[tuple[str, Any, float, float, float]] = [
+        ("posts", len(data.counts), nan, nan, nan),
+        ("posts whose count is known", len(known), nan, nan, nan),
+        ("of these zero, left out of the fit", int((known == 0).sum()), nan, nan, nan),
+        ("median", float(np.median(known)), nan, nan, nan),
+        ("mean", float(known.mean()), nan, nan, nan),
+        ("largest", int(known.max()), nan, nan, _published(data, PUBLISHED_LARGEST)),
+    ]
+    if popular.any():
+        held = float(data.counts[popular].sum() / known.sum())
+        rows += [
+            ("popular: at least", int(border), nan, nan, nan),
+            ("popular posts", int(popular.sum()), nan, nan, nan),
+            ("share of the count that they hold", held, nan, nan, nan),
+        ]
+    if test is not None:
+        law, expected = test.law, test.law.zeros
+        zeros = float((known == 0).mean())
+        rows += [
+            ("location μ of the log-normal fit", law.location, *test.location, nan),
+            ("scale σ of the log-normal fit", law.scale, *test.scale, nan),
+            ("largest gap of the cumulative shares", test.gap, nan, nan, nan),
+            (f"p of the log-normal law (n = {len(positive)})", test.p, nan, nan, nan),
+            ("zeros that the fit expects, share", expected, nan, nan, nan),
+            ("zeros that there are, share", zeros, nan, nan, nan),
+        ]
+    table = pd.DataFrame(rows, columns=["quantity", "value", "low", "high", "published"])
+    # Counts stay whole numbers beside fractions.
+    return table.astype({"value": object}).assign(
+        value=pd.Series([row[1] for row in rows], dtype=object)
+    )
+
+
+def _published(data: _Data, value: float) -> float:
+    return value if data.popularity == "shares" else float("nan")
+
+
+def _laws(data: _Data, test: LogNormalTest | None, untested: str) -> pd.DataFrame:
+    if not np.isfinite(data.counts).any():
+        raise DataError(_unknown(data))
+    if test is None:
+        raise DataError(untested)
+    return compare_laws(data.counts, test.law)
+
+
+def _text_emotion(data: _Data) -> pd.DataFrame:
+    if not np.isfinite(data.emotion).any():
+        raise DataError("no caption whose emotion can be read")
+    return _by_class(data, data.emotion, SENTIMENT_LEVELS)
+
+
+def _faces(data: _Data) -> pd.DataFrame:
+    if not np.isfinite(data.faces).any():
+        raise DataError("no post has a picture that can be read")
+    table = _by_class(data, data.faces, FACES)
+    return table.assign(
+        published_share=table["class"].map(
+            {"face": PUBLISHED_FACES, "no face": 1 - PUBLISHED_FACES}
+        )
+    )
+
+
+def _by_class(data: _Data, classes: Floats, names: tuple[str, ...]) -> pd.DataFrame:
+    level, draws, seed = data.draws
+    return popularity_by_class(
+        *(data.counts, classes, names, data.authors), level=level, draws=draws, seed=seed
+    )
+
+
+def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
+    """Eq. 1 on the posts that know all variables known of at least half of the posts."""
+    known = np.isfinite(data.counts)
+    if not known.any():
+        raise DataError(_unknown(data))
+    popular, _ = popular_posts(data.counts)
+    if not popular.any():
+        raise DataError(f"all posts have the same {data.popularity}: none is more popular")
+    variables = {
+        TEXT: data.emotion - _NEUTRAL,
+        IMAGE: data.faces,
+        LIKES: likability_bands(_count(data.posts, "likes")),
+    }
+    enough = {
+        name: values
+        for name, values in variables.items()
+        if np.isfinite(values[known]).mean() >= _KNOWN_ENOUGH
+    }
+    if data.popularity == "likes":
+        enough.pop(LIKES, None)  # it would be the outcome itself
+    if not enough:
+        raise DataError("text emotion, image emotion and likability are each unknown of most posts")
+    authors = None if data.authors is None else data.authors[known]
+    models = interaction_models(
+        pd.DataFrame(enough)[known], popular[known], authors, data.draws.level
+    )
+    return {"interaction_terms": models.terms, "interaction_fits": models.fits}
+
+
+def _resampled_means(
+    value: Floats,
+    inside: NDArray[np.bool_],
+    groups: NDArray[np.int64] | None,
+    level: float,
+    draws: int,
+    seed: int,
+) -> tuple[Floats, Floats, Floats]:
+    """Mean of each class with its interval."""
+    if groups is not None and len(np.unique(groups)) < _FEWEST_RESAMPLED:
+        groups = None  # of one or two authors, posts are all there is to resample
+
+    def means(weights: Floats) -> Floats:
+        number = weights @ inside.astype(np.float64)
+        total = weights @ (inside * value[:, None])
+        return np.where(number > 0, total / np.maximum(number, 1e-12), np.nan)
+
+    observed = means(np.ones((1, len(value))))[0]
+    if not len(value) or not draws:
+        return observed, np.full(len(observed), np.nan), np.full(len(observed), np.nan)
+    low, high = interval_bounds(bootstrap_draws(means, len(value), groups, draws, seed), level)
+    few = inside.sum(axis=0) < 2
+    return observed, np.where(few, np.nan, low), np.where(few, np.nan, high)
+
+
+def _two_groups(first: Floats, second: Floats) -> float:
+    told = min(len(first), len(second)) > 1
+    return float(stats.mannwhitneyu(first, second).pvalue) if told else float("nan")
+
+
+def _author_test(inside: NDArray[np.bool_], ranks: Floats, groups: NDArray[np.int64]) -> float:
+    told = 1 < inside.sum() < len(inside) - 1
+    return clustered_slope(inside, ranks, groups).p if told else float("nan")
