@@ -197,10 +197,13 @@ def _halves(authors: ArrayLike | None, unpopular: Booleans, seed: int) -> tuple[
     if units is not None and len(np.unique(units[units >= 0])) >= 4 * FEWEST_UNITS:
         chosen = generator.permutation(codes.max() + 1) % 2 == 0
         return chosen[codes], "authors"
+    # Every second post of either kind, so that each author's posts are as balanced in both halves.
     shuffled = generator.permutation(len(unpopular))
-    alike = shuffled[np.lexsort((unpopular[shuffled], codes[shuffled]))]
+    groups = pd.DataFrame({"author": codes[shuffled], "kind": unpopular[shuffled]})
+    turn = groups.groupby(["author", "kind"]).cumcount().to_numpy()
+    first = generator.integers(0, 2, int(codes.max()) + 1)
     found_on = np.zeros(len(unpopular), dtype=bool)
-    found_on[alike[::2]] = True
+    found_on[shuffled] = (turn + first[codes[shuffled]]) % 2 == 0
     return found_on, "posts"
 
 

@@ -33,7 +33,7 @@ def look() -> Iterator[None]:
     """Matplotlib's settings within the block."""
     with matplotlib.rc_context(
         {
-            "font.family": _installed_fonts(),
+            "font.family": installed_fonts(),
             "font.size": 9,
             "axes.titlesize": 9,
             "axes.titleweight": "bold",
@@ -84,7 +84,8 @@ def _saved(drawn: Figure, **options: Any) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _installed_fonts() -> list[str]:
+def installed_fonts() -> list[str]:
+    """Families of fonts that :func:`look` draws with, those that this machine has."""
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
