@@ -30,6 +30,15 @@ def masked_huber(predicted: Tensor, truth: Tensor, weights: Tensor, delta: float
     )
 
 
+def masked_log_loss(probabilities: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of classes, all (b, classes), over posts whose class is known.
+
+    ``truth`` is 1 for a post's class and 0 for the others; ``weights`` are zero where unknown.
+    """
+    per_post = -(weights * truth * probabilities.clamp_min(1e-8).log()).sum(dim=-1)
+    return masked_mean(per_post, (weights > 0).any(dim=-1).to(per_post.dtype))
+
+
 class MultiTaskLoss(nn.Module):
     """Weighted sum of task losses, by fixed weights or by learned uncertainty.
 

@@ -157,10 +157,12 @@ def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -
         image = image_encoder(settings.image_encoder)
         encoders.image = nn.Sequential(NormalisedPixels(image), image.network())
         encoders.widths["image.map"] = image.map_channels
+        encoders.widths["image.vector"] = image.vector_size
     if "caption" in modalities:
         text = text_encoder(settings.text_encoder, settings.max_tokens)
         encoders.caption = text.network()
         encoders.widths["caption.tokens"] = text.token_channels
+        encoders.widths["caption.vector"] = text.vector_size
     return encoders
 
 
