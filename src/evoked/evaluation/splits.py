@@ -153,6 +153,30 @@ def from_column(
     return Split(train, validation, test, "column", " ".join(notes))
 
 
+def halve(posts: pd.DataFrame, rows: Rows, kind: str, seed: int, fewest: int) -> tuple[Rows, Rows]:
+    """Part a part of a split in two, as the split itself was made: by author, by time (the later
+    posts second), else at random.
+
+    Parameters
+    ----------
+    posts, kind, seed
+        As in :func:`choose_split`.
+    rows
+        Row numbers of the part.
+    fewest
+        A part that has no two halves of so many posts stays whole, and the second half is empty.
+    """
+    units = _units(posts.iloc[rows], kind if kind in ("author", "time") else "random", seed, 1.0)
+    if len(units.sizes) < 2:
+        return rows, rows[:0]
+    first, second = (
+        rows[part] for part in _parts(units.codes, _cut(units.sizes, (0.5, 0.5), kind))
+    )
+    if min(len(first), len(second)) < fewest:
+        return rows, rows[:0]
+    return first, second
+
+
 def leave_one_author_out(
     authors: Iterable[object], seed: int = 0, validation: float = 0.15
 ) -> Iterator[Split]:
