@@ -22,7 +22,7 @@ from evoked.evaluation.conformal import (
     conformal_quantile,
     fewest_posts,
 )
-from evoked.evaluation.splits import halve
+from evoked.evaluation.splits import Split, with_calibration
 from evoked.posts.schema import ENGAGEMENT
 from evoked.targets import TASKS, EmotionEngagement, Task
 
@@ -319,11 +319,17 @@ def test_damaged_intervals_are_refused(state: dict[str, object]) -> None:
         Intervals.from_dict(state)
 
 
+def validated_on(rows: np.ndarray, kind: str) -> Split:
+    none = np.empty(0, dtype=np.int64)
+    return Split(none, rows, none, kind, "By hand.")
+
+
 @pytest.mark.parametrize("kind", ["random", "author", "time", "column"])
 def test_halves_share_no_post_author_or_instant(kind: str) -> None:
     posts = drawn_posts(60, 0)
     rows = np.arange(10, 50)
-    first, second = halve(posts, rows, kind, seed=0, fewest=4)
+    split = with_calibration(posts, validated_on(rows, kind), seed=0, fewest=4)
+    first, second = split.validation, split.calibration
     assert sorted([*first, *second]) == rows.tolist()
     assert min(len(first), len(second)) >= 15
     if kind == "author":
@@ -333,10 +339,11 @@ def test_halves_share_no_post_author_or_instant(kind: str) -> None:
         assert posts["posted_at"][first].max() < posts["posted_at"][second].min()
 
 
-def test_a_small_part_stays_whole() -> None:
-    posts = drawn_posts(60, 0)
-    for rows in (np.arange(7), np.arange(0)):
-        first, second = halve(posts, rows, "random", seed=0, fewest=4)
-        assert (first.tolist(), len(second)) == (rows.tolist(), 0)
-    one_author = np.arange(0, 60, 7)
-    assert len(halve(posts, one_author, "author", seed=0, fewest=4)[1]) == 0
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [(np.arange(7), "random"), (np.arange(0), "time"), (np.arange(0, 60, 7), "author")],
+)
+def test_a_small_part_stays_whole(rows: np.ndarray, kind: str) -> None:
+    split = with_calibration(drawn_posts(60, 0), validated_on(rows, kind), seed=0, fewest=4)
+    assert split.validation.tolist() == rows.tolist()
+    assert not len(split.calibration)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from evoked.errors import DataError, SettingsError
 
 Rows = NDArray[np.int64]
 
+PARTS = ("train", "validation", "calibration", "test")
 KINDS = ("column", "time", "author", "random")
 FRACTIONS = (0.7, 0.15, 0.15)
 
@@ -38,7 +39,7 @@ _COLUMN_VALUES = {
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of three parts that share no post.
+    """Row numbers of parts that share no post.
 
     Attributes
     ----------
@@ -48,6 +49,9 @@ class Split:
         One of :data:`KINDS`.
     reason
         One or two sentences: which split, why, what was left out.
+    calibration
+        Held out from validation to calibrate intervals; empty unless :func:`with_calibration` is
+        asked for it.
     """
 
     train: Rows
@@ -55,6 +59,7 @@ class Split:
     test: Rows
     kind: str
     reason: str
+    calibration: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def choose_split(
@@ -153,28 +158,29 @@ def from_column(
     return Split(train, validation, test, "column", " ".join(notes))
 
 
-def halve(posts: pd.DataFrame, rows: Rows, kind: str, seed: int, fewest: int) -> tuple[Rows, Rows]:
-    """Part a part of a split in two, as the split itself was made: by author, by time (the later
-    posts second), else at random.
+def with_calibration(posts: pd.DataFrame, split: Split, seed: int, fewest: int) -> Split:
+    """A split that sets half of its validation posts aside for calibration.
+
+    Halves are made as the split was: no author in both where it is by author, the later half for
+    calibration where it is by time, else at random.
 
     Parameters
     ----------
-    posts, kind, seed
+    posts, seed
         As in :func:`choose_split`.
-    rows
-        Row numbers of the part.
     fewest
-        A part that has no two halves of so many posts stays whole, and the second half is empty.
+        Where there are no two halves of so many posts, all stay validation posts.
     """
-    units = _units(posts.iloc[rows], kind if kind in ("author", "time") else "random", seed, 1.0)
+    rows = split.validation
+    kind = split.kind if split.kind in ("author", "time") else "random"
+    units = _units(posts.iloc[rows], kind, seed, 1.0)
     if len(units.sizes) < 2:
-        return rows, rows[:0]
-    first, second = (
-        rows[part] for part in _parts(units.codes, _cut(units.sizes, (0.5, 0.5), kind))
-    )
-    if min(len(first), len(second)) < fewest:
-        return rows, rows[:0]
-    return first, second
+        return split
+    halves = _parts(units.codes, _cut(units.sizes, (0.5, 0.5), kind))
+    if min(map(len, halves)) < fewest:
+        return split
+    validation, calibration = (rows[half] for half in halves)
+    return replace(split, validation=validation, calibration=calibration)
 
 
 def leave_one_author_out(
