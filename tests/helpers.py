@@ -9,7 +9,7 @@ import pyarrow as pa
 from evoked.features.table import Column, FeatureTable, RaggedColumn
 from evoked.models import Examples
 from evoked.posts.schema import POSTS
-from evoked.targets import Targets
+from evoked.targets import task_class
 
 MAP_CHANNELS, OBJECT_CHANNELS, TOKEN_CHANNELS, METADATA_WIDTH = 12, 10, 16, 9
 
@@ -76,7 +76,9 @@ def random_posts(n: int, seed: int = 0) -> pd.DataFrame:
     return filled
 
 
-def random_examples(n: int, seed: int = 0, *, signal: bool = True) -> Examples:
+def random_examples(
+    n: int, seed: int = 0, *, signal: bool = True, task: str = "emotion_engagement"
+) -> Examples:
     """Examples whose valence stands in the image map and whose likes stand in the tokens."""
     generator = np.random.default_rng(seed)
     posts = random_posts(n, seed)
@@ -110,6 +112,27 @@ def random_examples(n: int, seed: int = 0, *, signal: bool = True) -> Examples:
             "affect.face": Column.dense(
                 generator.normal(size=(n, 4)).astype(np.float32), has_image
             ),
+            "title.tokens": RaggedColumn(tokens, starts, np.where(starts % 2, 0, lengths)),
+            "context.tokens": RaggedColumn(tokens, starts, lengths),
+            "text.tokens": RaggedColumn(tokens, starts, lengths),
+            "text.vector": Column.dense(
+                generator.normal(size=(n, TOKEN_CHANNELS)).astype(np.float16), has_caption
+            ),
+            "sentiment.text": Column.dense(
+                np.eye(6, dtype=np.float32)[generator.integers(1, 6, n)], has_caption
+            ),
+            "likability.known": Column.dense(generator.normal(size=(n, 1)).astype(np.float32)),
+            "caption.ids": RaggedColumn(
+                generator.integers(0, 40, int(lengths.sum())), starts, lengths
+            ),
+            "environment.image": Column.dense(
+                generator.normal(size=(n, MAP_CHANNELS)).astype(np.float32), has_image
+            ),
+            "environment.topics": Column.dense(
+                generator.dirichlet(np.ones(7), n).astype(np.float32)
+            ),
         }
     )
-    return Examples(posts, features, Targets.fit(posts).transform(posts))
+    # Few posts alone don't tell every task what it is about.
+    fitted = task_class(task).fit(posts if n >= 48 else random_posts(48))
+    return Examples(posts, features, fitted.transform(posts))

@@ -19,7 +19,7 @@ TWO_BATCHES = TrainingSettings(max_epochs=1, batch_size=8, device="cpu")
 
 
 def test_tables_of_abmf_are_there() -> None:
-    assert published_tables() == ["abmf/table6", "abmf/table7"]
+    assert {"abmf/table6", "abmf/table7"} <= set(published_tables())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Targets: rates, quantiles and the way back."""
+"""EmotionEngagement: rates, quantiles and the way back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evoked.targets import (
     EMOTION_TARGETS,
     ENGAGEMENT_TARGETS,
     TARGETS,
-    Targets,
+    EmotionEngagement,
     choose_denominator,
     engagement_rates,
 )
@@ -47,7 +47,7 @@ def test_denominator_is_the_first_that_most_posts_tell() -> None:
 @given(counts)
 def test_quantiles_rise_with_the_rate_and_average_to_a_half(likes: list[int]) -> None:
     posts = posts_with_likes(likes)
-    values = Targets.fit(posts).transform(posts).values[:, TARGETS.index("likes")]
+    values = EmotionEngagement.fit(posts).transform(posts).values[:, TARGETS.index("likes")]
     assert ((values >= 0) & (values <= 1)).all()
     order = np.argsort(likes, kind="stable")
     assert (np.diff(values[order]) >= -1e-6).all()
@@ -59,7 +59,7 @@ def test_quantiles_rise_with_the_rate_and_average_to_a_half(likes: list[int]) ->
 @given(counts)
 def test_restoring_leads_back_to_the_counts(likes: list[int]) -> None:
     posts = posts_with_likes(likes)
-    targets = Targets.fit(posts)
+    targets = EmotionEngagement.fit(posts)
     values = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))
     restored = targets.restore(values, posts)
     # Ties share the middle of their ranks, which lies among equal rates.
@@ -70,7 +70,7 @@ def test_restoring_leads_back_to_the_counts(likes: list[int]) -> None:
 def test_posts_beyond_the_training_range_are_clipped() -> None:
     train = posts_with_likes([10, 20, 30])
     later = posts_with_likes([0, 25, 1000])
-    values = Targets.fit(train).transform(later).values[:, TARGETS.index("likes")]
+    values = EmotionEngagement.fit(train).transform(later).values[:, TARGETS.index("likes")]
     assert values == pytest.approx([0, 0.75, 1])
 
 
@@ -78,7 +78,7 @@ def test_emotions_pass_unchanged_and_estimates_fill_gaps_only() -> None:
     posts = random_posts(4)
     posts.loc[1, ["valence", "arousal"]] = np.nan
     estimates = np.full((4, 2), 9.0, dtype=np.float32)
-    table = Targets.fit(posts).transform(posts, estimates)
+    table = EmotionEngagement.fit(posts).transform(posts, estimates)
     emotions = table.values[:, : len(EMOTION_TARGETS)]
     assert emotions[0] == pytest.approx(posts.loc[0, ["valence", "arousal"]].astype(float))
     assert emotions[1].tolist() == [4.0, 8.0]  # bounded to the scales
@@ -88,7 +88,7 @@ def test_emotions_pass_unchanged_and_estimates_fill_gaps_only() -> None:
 
 def test_untold_targets_are_left_out_of_the_way_back() -> None:
     posts = random_posts(5).assign(saves=np.nan)
-    targets = Targets.fit(posts)
+    targets = EmotionEngagement.fit(posts)
     values = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))
     assert values["saves"].isna().all()
     restored = targets.restore(values, posts)
@@ -99,8 +99,8 @@ def test_untold_targets_are_left_out_of_the_way_back() -> None:
 
 def test_state_survives_json() -> None:
     posts = random_posts(20)
-    targets = Targets.fit(posts)
-    again = Targets.from_dict(json.loads(json.dumps(targets.to_dict())))
+    targets = EmotionEngagement.fit(posts)
+    again = EmotionEngagement.from_dict(json.loads(json.dumps(targets.to_dict())))
     np.testing.assert_array_equal(again.transform(posts).values, targets.transform(posts).values)
 
 
@@ -109,4 +109,4 @@ def test_nothing_to_learn_is_an_error() -> None:
         **dict.fromkeys(("valence", "arousal", "likes", "comments", "shares", "saves"), np.nan)
     )
     with pytest.raises(DataError, match="nothing to learn"):
-        Targets.fit(empty)
+        EmotionEngagement.fit(empty)

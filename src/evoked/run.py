@@ -9,8 +9,10 @@
         weights.safetensors   its weights
         features.json …       the encoders, and what was fitted on the training posts (what each
                               author's posts achieved, authors as hashes, for drafts)
-        targets.json          how rates become targets and back
-        metrics.json          scores on the test posts, trivial baselines beside them
+        targets.json          the task: how posts become targets and back
+        intervals.json        how far predictions missed on the calibration posts
+        metrics.json          scores on the test posts, trivial baselines beside them, and how often
+                              the intervals held
         split.parquet         which post was in which part, captions as hashes
         predictions.parquet   of the test posts
         truth.parquet         what the test posts really got, authors as hashes
@@ -36,23 +38,32 @@ from numpy.typing import NDArray
 import evoked
 from evoked.card import model_card
 from evoked.errors import DataError, SettingsError
+from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals, Predicted, fewest_posts
 from evoked.evaluation.metrics import modal_relevance_score
-from evoked.evaluation.splits import Split, choose_split
-from evoked.evaluation.tables import evaluate_counts, evaluate_predictions
+from evoked.evaluation.splits import PARTS, Split, choose_split, with_calibration
+from evoked.evaluation.tables import evaluate_task
 from evoked.features.author_history import author_hashes
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem, picture_digest
 from evoked.features.pipeline import FeaturePipeline
-from evoked.files import atomic_path, check_free, read_json, write_json, write_text
+from evoked.files import (
+    atomic_path,
+    check_free,
+    plain,
+    read_json,
+    records,
+    write_json,
+    write_text,
+)
 from evoked.models import TRIVIAL_BASELINES, Examples, Model, build_model, load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
-from evoked.posts.schema import ENGAGEMENT, SPLITS
-from evoked.targets import EMOTION_TARGETS, Targets
+from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task, load_task, task_state
 from evoked.training.loop import LAST_CHECKPOINT, EpochRecord, TrainingSettings
 
 RUN_FILE = "run.json"
+INTERVALS_FILE = "intervals.json"
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
 
@@ -77,11 +88,14 @@ class Evaluation:
     predictions
         The run's predictions, one row per post.
     truth
-        What the posts really got: valence, arousal, rates and counts.
+        What the posts really got: see :meth:`evoked.targets.Task.truth`.
     split
         How the posts came to be test posts.
     excluded
         Posts left out because the run had learned from them.
+    intervals
+        How often the run's prediction intervals held, and how wide they were, by outcome and level
+        (see :meth:`evoked.evaluation.conformal.Intervals.coverage`); empty for a run without.
     """
 
     table: pd.DataFrame
@@ -89,6 +103,7 @@ class Evaluation:
     truth: pd.DataFrame
     split: str
     excluded: int
+    intervals: pd.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready scores."""
@@ -98,6 +113,7 @@ class Evaluation:
             "excluded": self.excluded,
             "split": self.split,
             "scores": rows.to_dict(orient="records"),
+            "intervals": plain(records(self.intervals)),
         }
 
 
@@ -115,18 +131,21 @@ class Run:
         folder: Path,
         model: Model,
         pipeline: FeaturePipeline,
-        targets: Targets,
+        task: Task,
         description: dict[str, Any],
         parts: pd.DataFrame,
         cache: FeatureCache | None = None,
+        intervals: Intervals | None = None,
     ) -> None:
         self.folder = folder
         self.model = model
         self.pipeline = pipeline
-        self.targets = targets
+        self.task = task
         self.description = description
         self.parts = parts
         self.cache = cache
+        # None for runs from before there were any.
+        self.intervals = intervals
 
     @classmethod
     def load(cls, folder: Path | str, cache: FeatureCache | None = None) -> Run:
@@ -148,10 +167,11 @@ class Run:
             folder,
             load_model(folder),
             FeaturePipeline.load(folder),
-            Targets.from_dict(read_json(folder / "targets.json")),
+            load_task(read_json(folder / "targets.json")),
             read_json(folder / RUN_FILE),
             pd.read_parquet(folder / "split.parquet"),
             cache,
+            _load_intervals(folder),
         )
 
     @property
@@ -195,6 +215,7 @@ class Run:
         self,
         posts: PostDataset | Sequence[Draft],
         progress: Progress | None = None,
+        level: float = DEFAULT_LEVEL,
     ) -> pd.DataFrame:
         """Predict what posts evoke.
 
@@ -202,20 +223,26 @@ class Run:
         ----------
         posts
             A dataset, or drafts.
+        progress
+            Whom to tell how far it is.
+        level
+            How often the intervals are to hold the truth, between 0 and 1.
 
         Returns
         -------
         DataFrame
-            A row per post: post_id, valence [-4, 4], arousal [0, 8], per engagement metric the
-            quantile among the training posts, the rate and the count (see
-            :meth:`evoked.targets.Targets.restore`), ``emotion_estimated``: whether valence and
-            arousal were learned from estimates, and ``problem``: what could not be read.
+            A row per post: post_id, what the task predicts (see its ``restore``: valence, arousal,
+            rates and counts with :class:`evoked.targets.EmotionEngagement`) with its intervals
+            (``likes_low``, ``likes_high``; of classes ``level_set``: see
+            :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
+            emotion ``emotion_estimated``: whether that was learned from estimates, and
+            ``problem``: what could not be read.
         """
         if isinstance(posts, PostDataset):
             examples, problems = self.examples(posts.posts, posts.cover_paths(), progress)
         else:
             examples, problems = self.examples(*as_posts(posts), progress)
-        return self.table(examples, problems)
+        return self.table(examples, problems, level)
 
     def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
@@ -238,49 +265,54 @@ class Run:
         examples = everything.select(np.flatnonzero(fresh))
         own = part[fresh].notna().all()
         split = self.description["split"]["reason"] if own else "posts new to the run"
-        return self._score(examples, problems, split, int((~fresh).sum()))
+        baselines = self._baselines(examples)
+        return self._score(examples, problems, baselines, split, int((~fresh).sum()))
 
     def table(self, examples: Examples, problems: Sequence[Problem]) -> pd.DataFrame:
         """Predictions of examples as :meth:`predict` returns them."""
-        table = self.targets.restore(self.model.predict(examples), examples.posts)
-        table.insert(0, "post_id", examples.posts["post_id"].to_numpy())
-        table["emotion_estimated"] = self.estimated
+        table = self._restored(self.model, examples)
+        if isinstance(self.task, EmotionEngagement):
+            table["emotion_estimated"] = self.estimated
         messages = {problem.post_id: problem.message for problem in problems}
         table["problem"] = [messages.get(name) for name in table["post_id"]]
         return table
 
     def _score(
-        self, examples: Examples, problems: Sequence[Problem], split: str, excluded: int
+        self,
+        examples: Examples,
+        problems: Sequence[Problem],
+        baselines: dict[str, pd.DataFrame],
+        split: str,
+        excluded: int,
     ) -> Evaluation:
         posts = examples.posts
-        predictions = self.table(examples, problems)
-        truth = truth_of(posts, self.targets)
-        categories, train_rates = queries_of(posts), training_rates(self.targets)
+        predictions, truth = self.table(examples, problems), self.task.truth(posts)
         # Posts of one author resemble each other: where authors were held out, authors are drawn.
         by_author = self.description["split"]["kind"] == "author"
         authors = posts["author_id"].fillna(posts["post_id"]) if by_author else None
         tables = []
-        for name, predicted in {
-            self.model.name: predictions,
-            **{
-                baseline.name: self.targets.restore(baseline.predict(examples), posts)
-                for baseline in self._baselines()
-            },
-        }.items():
-            scores = evaluate_predictions(predicted, truth, categories, train_rates, groups=authors)
-            counts = evaluate_counts(predicted, truth, groups=authors)
-            counts["metric"] = [f"{metric} of log count" for metric in counts["metric"]]
-            both = pd.concat([scores, counts], ignore_index=True)
-            both.insert(0, "model", name)
-            tables.append(both)
+        for name, predicted in {self.model.name: predictions, **baselines}.items():
+            scores = evaluate_task(self.task, predicted, truth, queries_of(posts), groups=authors)
+            scores.insert(0, "model", name)
+            tables.append(scores)
         relevance = modal_relevance(self.model, examples)
         if relevance is not None:
             row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
             tables.append(pd.DataFrame([{**row, **relevance}]))
         return Evaluation(pd.concat(tables, ignore_index=True), predictions, truth, split, excluded)
 
-    def _baselines(self) -> list[Model]:
-        return [load_model(self.folder / "baselines" / kind.name) for kind in TRIVIAL_BASELINES]
+    def _restored(self, model: Model, examples: Examples) -> pd.DataFrame:
+        """What a model of the task predicts, as people read it."""
+        table = self.task.restore(model.predict(examples), examples.posts)
+        table.insert(0, "post_id", examples.posts["post_id"].to_numpy())
+        return table
+
+    def _baselines(self, examples: Examples) -> dict[str, pd.DataFrame]:
+        """Predictions of the trivial baselines by name."""
+        return {
+            kind.name: self._restored(load_model(self.folder / "baselines" / kind.name), examples)
+            for kind in TRIVIAL_BASELINES
+        }
 
 
 def train(
@@ -288,6 +320,7 @@ def train(
     model: str = "abmf",
     out: Path | str = "run",
     *,
+    task: str | None = None,
     model_settings: dict[str, Any] | None = None,
     features: FeatureSettings | None = None,
     training: TrainingSettings | None = None,
@@ -308,6 +341,9 @@ def train(
         A name that ``evoked models`` prints.
     out
         Folder of the run.
+    task
+        What to predict, of those that ``evoked models`` prints beside the model; its first one by
+        default.
     model_settings
         Settings of the model by name; the others keep their defaults.
     features, training
@@ -333,7 +369,7 @@ def train(
     training = training or TrainingSettings()
     features = features or FeatureSettings()
     out = Path(out)
-    built = build_model(model, model_settings, features)
+    built = build_model(model, model_settings, features, task)
     posts = dataset.posts
     if split is None or isinstance(split, str):
         split = choose_split(posts, split, training.seed)
@@ -342,17 +378,25 @@ def train(
     _claim(out, plan)
 
     train_posts = posts.iloc[split.train]
-    targets = Targets.fit(train_posts)
-    pipeline = FeaturePipeline(built.features, features).fit(train_posts, training.seed)
-    table, problems = pipeline.transform(
-        posts, dataset.cover_paths(), cache=cache, progress=progress.stage
+    fitted_task = built.task.fit(train_posts)
+    covers = dataset.cover_paths()
+    pipeline = FeaturePipeline(built.features, features).fit(
+        train_posts,
+        training.seed,
+        images=[covers[row] for row in split.train],
+        cache=cache,
+        progress=progress.stage,
     )
+    for note in pipeline.notes:
+        progress.note(note)
+    table, problems = pipeline.transform(posts, covers, cache=cache, progress=progress.stage)
     if problems:
         progress.note(
             f"{len(problems)} pictures could not be read; their posts count as imageless."
         )
-    estimates = estimate_emotions(dataset, features, cache, progress) if estimate else None
-    examples = Examples(posts, table, targets.transform(posts, estimates))
+    reads_emotion = estimate and built.task is EmotionEngagement
+    estimates = estimate_emotions(dataset, features, cache, progress) if reads_emotion else None
+    examples = Examples(posts, table, fitted_task.transform(posts, estimates))
     assert examples.targets is not None
     guessed = bool(examples.targets.estimated[split.train].any())
     if guessed:
@@ -367,7 +411,7 @@ def train(
         progress=progress.epoch,
     )
     for baseline in TRIVIAL_BASELINES:
-        trivial = baseline()
+        trivial = baseline(task=built.task.name)
         trivial.fit(parts["train"], folder=out / "training")
         trivial.save(out / "baselines" / baseline.name)
 
@@ -375,7 +419,7 @@ def train(
         out,
         built,
         pipeline,
-        targets,
+        fitted_task,
         {**plan, "estimated_emotions": guessed, "environment": environment()},
         _parts(posts, split),
         cache,
@@ -384,25 +428,9 @@ def train(
     return run
 
 
-def truth_of(posts: pd.DataFrame, targets: Targets) -> pd.DataFrame:
-    """What posts really got: post_id, valence, arousal, rates and counts; NaN where unknown.
-
-    Only what people rated counts as truth; estimates never do.
-    """
-    rates = targets.rates(posts).add_suffix("_rate")
-    counts = posts[list(ENGAGEMENT)].astype(float)
-    emotions = posts[list(EMOTION_TARGETS)].astype(float)
-    return pd.concat([posts[["post_id"]], emotions, rates, counts], axis=1)
-
-
 def queries_of(posts: pd.DataFrame) -> pd.Series | None:
     """Category of each post, the queries of MAP and NDCG; None where no post has one."""
     return posts["category"].fillna("none") if posts["category"].notna().any() else None
-
-
-def training_rates(targets: Targets) -> pd.DataFrame:
-    """The training posts' rates, from which the thresholds of relevance come."""
-    return pd.DataFrame({f"{name}_rate": pd.Series(targets.knots[name]) for name in ENGAGEMENT})
 
 
 def modal_relevance(model: Model, examples: Examples) -> dict[str, float] | None:
@@ -433,6 +461,7 @@ def _plan(
     return {
         "data": data_description(dataset, [split]),
         "model": {"name": model.name, "settings": model.settings.model_dump(mode="json")},
+        "task": model.task.name,
         "features": features.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "split": {
@@ -530,19 +559,18 @@ def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Pro
     out = run.folder
     run.model.save(out)
     run.pipeline.save(out)
-    write_json(out / "targets.json", run.targets.to_dict())
+    write_json(out / "targets.json", task_state(run.task))
     _write_parquet(out / "split.parquet", run.parts)
     if len(test):
-        evaluation = run._score(test, problems, run.description["split"]["reason"], excluded=0)
+        baselines, reason = run._baselines(test), run.description["split"]["reason"]
+        evaluation = run._score(test, problems, baselines, reason, excluded=0)
         if len(test) < _SMALL_TEST:
             progress.note(f"Only {len(test)} posts were held out: their scores say little.")
         _write_parquet(out / "predictions.parquet", evaluation.predictions)
         facts = {"category": queries_of(test.posts), "author": author_hashes(test.posts)}
         _write_parquet(out / "truth.parquet", evaluation.truth.assign(**facts))
-        for baseline in run._baselines():
-            predicted = run.targets.restore(baseline.predict(test), test.posts)
-            predicted.insert(0, "post_id", test.posts["post_id"].to_numpy())
-            _write_parquet(out / "baselines" / baseline.name / "predictions.parquet", predicted)
+        for name, predicted in baselines.items():
+            _write_parquet(out / "baselines" / name / "predictions.parquet", predicted)
         write_json(out / "metrics.json", evaluation.to_dict())
     else:
         write_json(out / "metrics.json", {"posts": 0, "scores": []})

@@ -156,7 +156,7 @@ def print_predictions(table: pd.DataFrame, run: Run) -> None:
             [[str(name), _cell(value)] for name, value in rows.iloc[0].items()],
         )
         uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]
-        if uncounted and run.targets.denominator == "followers":
+        if uncounted and getattr(run.task, "denominator", None) == "followers":
             out.print("Counts need the number of followers: --followers.", highlight=False)
         return
     shown = _shown_columns(table)

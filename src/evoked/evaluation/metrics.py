@@ -75,9 +75,9 @@ def mean_absolute_error(
     weights
         How often each post counts, (n,) or (draws, n); once each by default.
     """
-    truth, prediction, counts = _known(truth, prediction, weights)
-    error = _ratio(counts @ np.abs(truth - prediction), counts.sum(axis=1))
-    return _shaped(error, weights)
+    truth, prediction, counts = known_values(truth, prediction, weights)
+    error = ratio(counts @ np.abs(truth - prediction), counts.sum(axis=1))
+    return shaped(error, weights)
 
 
 def concordance_correlation(
@@ -88,10 +88,10 @@ def concordance_correlation(
     A constant prediction scores 0; the score is NaN only when truth and prediction are the same
     constant. Source: Lin 1989; ABMF, Table 5. Parameters as in :func:`mean_absolute_error`.
     """
-    truth, prediction, counts = _known(truth, prediction, weights)
+    truth, prediction, counts = known_values(truth, prediction, weights)
     moments = _moments(truth, prediction, counts)
     distance = moments.gap**2 + moments.truth_variance + moments.prediction_variance
-    return _shaped(_ratio(2 * moments.covariance, distance), weights)
+    return shaped(ratio(2 * moments.covariance, distance), weights)
 
 
 def pearson(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
@@ -99,8 +99,8 @@ def pearson(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None =
 
     Parameters as in :func:`mean_absolute_error`.
     """
-    truth, prediction, counts = _known(truth, prediction, weights)
-    return _shaped(_correlation(_moments(truth, prediction, counts)), weights)
+    truth, prediction, counts = known_values(truth, prediction, weights)
+    return shaped(_correlation(_moments(truth, prediction, counts)), weights)
 
 
 def spearman(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
@@ -108,9 +108,9 @@ def spearman(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None 
 
     Parameters as in :func:`mean_absolute_error`.
     """
-    truth, prediction, counts = _known(truth, prediction, weights)
+    truth, prediction, counts = known_values(truth, prediction, weights)
     ranks = _mean_ranks(truth, counts), _mean_ranks(prediction, counts)
-    return _shaped(_correlation(_moments(*ranks, counts)), weights)
+    return shaped(_correlation(_moments(*ranks, counts)), weights)
 
 
 def r2(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
@@ -118,10 +118,10 @@ def r2(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None
 
     Parameters as in :func:`mean_absolute_error`.
     """
-    truth, prediction, counts = _known(truth, prediction, weights)
-    error = _ratio(counts @ (truth - prediction) ** 2, counts.sum(axis=1))
+    truth, prediction, counts = known_values(truth, prediction, weights)
+    error = ratio(counts @ (truth - prediction) ** 2, counts.sum(axis=1))
     variance = _moments(truth, prediction, counts).truth_variance
-    return _shaped(1 - _ratio(error, variance), weights)
+    return shaped(1 - ratio(error, variance), weights)
 
 
 def average_precision(
@@ -161,14 +161,14 @@ def grouped_average_precision(
         values are one query together.
     """
     known = known_posts(relevance, scores)
-    relevance, scores, counts = _known(relevance, scores, weights)
+    relevance, scores, counts = known_values(relevance, scores, weights)
     ranking = _Ranking(scores, _codes(groups)[known])
     relevant_ties = ranking.per_tie(counts * relevance)
-    precision = _ratio(
+    precision = ratio(
         ranking.running(relevant_ties), ranking.running(ranking.per_tie(counts)), otherwise=0.0
     )
     found = ranking.per_query(relevant_ties)
-    precisions = _ratio(ranking.per_query(relevant_ties * precision), found)
+    precisions = ratio(ranking.per_query(relevant_ties * precision), found)
     has_relevant = ranking.per_query(ranking.per_tie(relevance[None]))[0] > 0
     return _grouped(precisions, has_relevant, weights)
 
@@ -178,12 +178,12 @@ def roc_auc(relevance: ArrayLike, scores: ArrayLike, weights: ArrayLike | None =
 
     NaN when all posts are relevant or none is. Parameters as in :func:`average_precision`.
     """
-    relevance, scores, counts = _known(relevance, scores, weights)
+    relevance, scores, counts = known_values(relevance, scores, weights)
     positive = counts @ relevance
     negative = counts.sum(axis=1) - positive
     rank_sum = (counts * relevance * _mean_ranks(scores, counts)).sum(axis=1)
     wins = rank_sum - positive * (positive + 1) / 2
-    return _shaped(_ratio(wins, positive * negative), weights)
+    return shaped(ratio(wins, positive * negative), weights)
 
 
 def ndcg_at_k(
@@ -241,7 +241,7 @@ def grouped_ndcg_at_k(
     if k < 1:
         raise SettingsError(f"NDCG@k needs k of at least 1, not {k}.")
     known = known_posts(gains, scores)
-    gains, scores, counts = _known(gains, scores, weights)
+    gains, scores, counts = known_values(gains, scores, weights)
     if (gains < 0).any():
         raise DataError(f"NDCG needs gains that are not negative; one is {gains.min():g}.")
     codes = _codes(groups)[known]
@@ -249,7 +249,7 @@ def grouped_ndcg_at_k(
     ideal_ranking = _Ranking(gains, codes)
     ideal = _discounted_gain(gains, ideal_ranking, counts, k)
     has_gain = ideal_ranking.per_query(ideal_ranking.per_tie(gains[None]))[0] > 0
-    return _grouped(_ratio(discounted, ideal), has_gain, weights)
+    return _grouped(ratio(discounted, ideal), has_gain, weights)
 
 
 def modal_relevance_score(
@@ -273,9 +273,9 @@ def modal_relevance_score(
             f"vectors of one shape (n, size) are needed, not {image.shape} and {text.shape}."
         )
     lengths = np.linalg.norm(image, axis=1) * np.linalg.norm(text, axis=1)
-    cosine = _ratio((image * text).sum(axis=1), lengths)
-    cosine, _, counts = _known(cosine, cosine, weights)
-    return _shaped(_ratio(counts @ cosine, counts.sum(axis=1)), weights)
+    cosine = ratio((image * text).sum(axis=1), lengths)
+    cosine, _, counts = known_values(cosine, cosine, weights)
+    return shaped(ratio(counts @ cosine, counts.sum(axis=1)), weights)
 
 
 def relevance_threshold(train_rates: ArrayLike, share: float = 0.25) -> float:
@@ -360,7 +360,7 @@ def _discounted_gain(gains: Floats, ranking: _Ranking, counts: Floats, k: int) -
         np.take(discount_of_first, rank.astype(np.int64), mode="clip")
         for rank in (last, last - size)
     )
-    mean_discount = _ratio(to_last - to_first, size, otherwise=0.0)
+    mean_discount = ratio(to_last - to_first, size, otherwise=0.0)
     return ranking.per_query(ranking.per_tie(counts * gains) * mean_discount)
 
 
@@ -368,11 +368,11 @@ def _grouped(
     by_query: Floats, defined: NDArray[np.bool_], weights: ArrayLike | None
 ) -> GroupedScore:
     known = np.isfinite(by_query)
-    mean = _ratio(np.where(known, by_query, 0.0).sum(axis=1), known.sum(axis=1))
-    return GroupedScore(_shaped(mean, weights), int(defined.sum()), int((~defined).sum()))
+    mean = ratio(np.where(known, by_query, 0.0).sum(axis=1), known.sum(axis=1))
+    return GroupedScore(shaped(mean, weights), int(defined.sum()), int((~defined).sum()))
 
 
-def _known(
+def known_values(
     truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:
     """Known truth and prediction, (m,) each, and how often each post counts, (draws, m)."""
@@ -396,7 +396,7 @@ def _moments(truth: Floats, prediction: Floats, counts: Floats) -> _Moments:
 
     def mean(values: Floats) -> Floats:
         total = counts @ values if values.ndim == 1 else (counts * values).sum(axis=1)
-        return _ratio(total, size)
+        return ratio(total, size)
 
     def variance(values: Floats, centre: Floats) -> Floats:
         square = mean(values**2)
@@ -416,7 +416,7 @@ def _moments(truth: Floats, prediction: Floats, counts: Floats) -> _Moments:
 
 def _correlation(moments: _Moments) -> Floats:
     spread = np.sqrt(moments.truth_variance) * np.sqrt(moments.prediction_variance)
-    return np.clip(_ratio(moments.covariance, spread), -1.0, 1.0)
+    return np.clip(ratio(moments.covariance, spread), -1.0, 1.0)
 
 
 def _mean_ranks(values: Floats, counts: Floats) -> Floats:
@@ -437,12 +437,12 @@ def _codes(groups: ArrayLike) -> NDArray[np.int64]:
     return pd.factorize(values, use_na_sentinel=False)[0].astype(np.int64)
 
 
-def _ratio(numerator: Floats, denominator: Floats, otherwise: float = np.nan) -> Floats:
+def ratio(numerator: Floats, denominator: Floats, otherwise: float = np.nan) -> Floats:
     """Quotient, ``otherwise`` where the denominator is zero."""
     result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), otherwise)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result
 
 
-def _shaped(scores: Floats, weights: ArrayLike | None) -> Score:
+def shaped(scores: Floats, weights: ArrayLike | None) -> Score:
     return scores if weights is not None and np.ndim(weights) == 2 else float(scores[0])

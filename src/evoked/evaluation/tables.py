@@ -16,11 +16,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
-from evoked.evaluation import metrics
+from evoked.evaluation import classification, metrics
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.evaluation.metrics import Score
 from evoked.posts.schema import ENGAGEMENT
-from evoked.targets import EMOTION_TARGETS
+from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Outcome, Task
 
 RATE_TARGETS = tuple(f"{name}_rate" for name in ENGAGEMENT)
 OVERALL = "overall"
@@ -28,12 +28,34 @@ COLUMNS = ("target", "metric", "value", "low", "high", "n")
 # Metrics of which less is better.
 LOWER_IS_BETTER = ("MAE",)
 
+# By kind of outcome; the first ones are what a table shows where there is room for few.
+_OF_KIND: dict[str, tuple[str, ...]] = {
+    "value": ("R2", "Spearman", "MAE", "Pearson", "CCC"),
+    "classes": ("accuracy", "macro F1", "weighted F1", "balanced accuracy"),
+    "binary": ("accuracy", "F1", "precision", "recall"),
+}
+_HEADLINES_OF_KIND = 3
+_EMOTION_HEADLINES = (
+    *(("valence", "MAE"), ("arousal", "MAE"), ("valence", "CCC"), ("arousal", "CCC")),
+    *((OVERALL, "MAP"), (OVERALL, "AUC"), (OVERALL, "NDCG@10")),
+)
+
 _AGREEMENT = {
     "MAE": metrics.mean_absolute_error,
     "CCC": metrics.concordance_correlation,
     "Pearson": metrics.pearson,
     "Spearman": metrics.spearman,
     "R2": metrics.r2,
+}
+_CLASSIFICATION = {
+    "accuracy": classification.accuracy,
+    "balanced accuracy": classification.balanced_accuracy,
+    "macro F1": classification.macro_f1,
+    "weighted F1": classification.weighted_f1,
+    "quadratic kappa": classification.quadratic_kappa,
+    "F1": classification.f1,
+    "precision": classification.precision,
+    "recall": classification.recall,
 }
 _COUNT_METRICS = ("R2", "Spearman", "MAE")
 _NDCG_RANKS = (5, 10)
@@ -103,6 +125,31 @@ class Scorer:
                 rows += _ranking_rows(target, truth[target], predictions[target], queries, cuts)
         return cls([row for row in rows if row.n], len(truth))
 
+    @classmethod
+    def of_task(
+        cls,
+        task: Task,
+        predictions: pd.DataFrame,
+        truth: pd.DataFrame,
+        categories: ArrayLike | None = None,
+    ) -> Scorer:
+        """The scores of a task's predictions.
+
+        Parameters
+        ----------
+        task
+            Fitted on the training posts.
+        predictions, truth
+            n rows of :meth:`evoked.targets.Task.restore` and of :meth:`evoked.targets.Task.truth`.
+        categories
+            Query of each post for MAP and NDCG, (n,); None for one query of all posts.
+        """
+        if isinstance(task, EmotionEngagement):
+            return cls.of(predictions, truth, categories, task.training_rates())
+        _check_same_posts(predictions, truth)
+        rows = [row for each in task.outcomes for row in _outcome_rows(each, predictions, truth)]
+        return cls([row for row in rows if row.n], len(truth))
+
     def only(self, names: Collection[str]) -> Scorer:
         """The scorer of these metrics, which is faster than that of all."""
         return Scorer([row for row in self._rows if row.metric in names], self.size)
@@ -114,6 +161,56 @@ class Scorer:
         scores = np.stack([np.asarray(row.score(weights)) for row in self._rows], axis=-1)
         overall = [_mean_of_defined(scores[..., members]) for members in self._means.values()]
         return np.concatenate([scores, *(mean[..., None] for mean in overall)], axis=-1)
+
+
+def headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
+    """The scores, as (target, metric), that stand first wherever a task's results are shown."""
+    if task is EmotionEngagement:
+        return _EMOTION_HEADLINES
+    return tuple(
+        (outcome.name, metric)
+        for outcome in task.outcomes
+        for metric in _metrics_of(outcome)[:_HEADLINES_OF_KIND]
+    )
+
+
+def evaluate_task(
+    task: Task,
+    predictions: pd.DataFrame,
+    truth: pd.DataFrame,
+    categories: ArrayLike | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score a task's predictions, with percentile bootstrap intervals.
+
+    Parameters
+    ----------
+    task, predictions, truth, categories
+        As in :meth:`Scorer.of_task`.
+    groups, draws, level, seed
+        As in :func:`evaluate_predictions`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``target, metric, value, low, high, n``. Emotion and engagement: as
+        :func:`evaluate_predictions` and, "of log count", :func:`evaluate_counts`. Other tasks, per
+        outcome: values R2, Spearman, MAE, Pearson, CCC; classes accuracy, macro and weighted F1,
+        balanced accuracy and, where they are ordered, quadratic kappa; true or false accuracy, F1,
+        precision, recall and AUC.
+    """
+    scorer = Scorer.of_task(task, predictions, truth, categories)
+    resampling = _Resampling(groups, draws, level, seed)
+    scores = _scored(scorer, resampling)
+    if not isinstance(task, EmotionEngagement):
+        return scores
+    counts = evaluate_counts(predictions, truth, groups=groups, draws=draws, level=level, seed=seed)
+    counts["metric"] = [f"{metric} of log count" for metric in counts["metric"]]
+    return pd.concat([scores, counts], ignore_index=True)
 
 
 def evaluate_predictions(
@@ -263,6 +360,40 @@ def _agreement_rows(
 ) -> list[_Row]:
     n = int(metrics.known_posts(truth, prediction).sum())
     return [_Row(target, name, n, partial(_AGREEMENT[name], truth, prediction)) for name in names]
+
+
+def _metrics_of(outcome: Outcome) -> tuple[str, ...]:
+    names = _OF_KIND[outcome.kind]
+    if outcome.kind == "binary":
+        return (*names[:2], "AUC", *names[2:])
+    return (*names[:2], "quadratic kappa", *names[2:]) if outcome.ordered else names
+
+
+def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame) -> list[_Row]:
+    name = outcome.name
+    if name not in predictions or name not in truth:
+        return []
+    if outcome.kind == "value":
+        known, guessed = _floats(truth[name]), _floats(predictions[name])
+        return _agreement_rows(name, known, guessed, _metrics_of(outcome))
+    labels = outcome.labels or (False, True)
+    known, guessed = (_class_numbers(table[name], labels) for table in (truth, predictions))
+    n = int(metrics.known_posts(known, guessed).sum())
+    rows = [
+        _Row(name, metric, n, partial(_CLASSIFICATION[metric], known, guessed))
+        for metric in _metrics_of(outcome)
+        if metric in _CLASSIFICATION
+    ]
+    if outcome.kind == "binary":
+        chances = _floats(predictions[f"{name}_probability"])
+        rows.insert(2, _Row(name, "AUC", n, partial(metrics.roc_auc, known, chances)))
+    return rows
+
+
+def _class_numbers(column: pd.Series, labels: Sequence[object]) -> NDArray[np.float64]:
+    """Places of the labels, NaN where missing."""
+    places = pd.Index(labels).get_indexer(pd.Index(column.astype(object))).astype(np.float64)
+    return np.where(places < 0, np.nan, places)
 
 
 def _ranking_rows(

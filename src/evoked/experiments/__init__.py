@@ -41,6 +41,7 @@ class Experiment(BaseModel):
     label: str = Field(min_length=1, description="as the table prints it")
     model: str = Field(description="a name that 'evoked models' prints")
     source: str = Field("", description="paper and table of the published figures")
+    task: str | None = Field(None, description="what it learns; the model's first task if absent")
     settings: dict[str, Any] = Field(default_factory=dict, description="of the model")
     features: FeatureSettings = FeatureSettings()
     training: TrainingSettings = TrainingSettings()
@@ -57,7 +58,7 @@ class Experiment(BaseModel):
         SettingsError
             An unknown model or setting.
         """
-        return build_model(self.model, self.settings, self.features)
+        return build_model(self.model, self.settings, self.features, self.task)
 
 
 class PublishedTable(BaseModel):

@@ -16,17 +16,16 @@ from evoked.errors import DataError, SettingsError
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.evaluation.corrections import holm
 from evoked.evaluation.significance import bootstrap_p
-from evoked.evaluation.tables import RATE_TARGETS, Scorer
+from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment, PublishedTable
 from evoked.files import read_json
 from evoked.models import TRIVIAL_BASELINES
-from evoked.run import RUN_FILE, training_rates
-from evoked.targets import EMOTION_TARGETS, Targets
+from evoked.run import RUN_FILE
+from evoked.targets import Task, load_task
 
 DRAWS = 2000
 # What tells that two runs mean the same post: ids alone don't.
 _IDENTITY = ["post_id", "posted_at", "caption"]
-_METRICS = ("MAE", "CCC", "Pearson", "MAP", "AUC", "NDCG@5", "NDCG@10", "Spearman")
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,9 @@ def compare_runs(
     predictions = _chosen(predictions, rows)
     by_author = read_json(first / RUN_FILE)["split"]["kind"] == "author"
     table = _compared(
+        _common_task(runs),
         predictions,
         truth,
-        training_rates(Targets.from_dict(read_json(first / "targets.json"))),
         truth["author"].where(truth["author"] != "", truth["post_id"]) if by_author else None,
         (seed, draws),
     )
@@ -122,6 +121,7 @@ def table_of_runs(folders: Sequence[Path | str]) -> PublishedTable:
                 name=re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_") or "run",
                 label=label,
                 model=description["model"]["name"],
+                task=description.get("task"),
                 settings=description["model"]["settings"],
                 features=description["features"],
                 training=description["training"],
@@ -157,6 +157,16 @@ def _named(folders: Sequence[Path | str]) -> dict[str, Path]:
     if len(set(names)) < len(names):
         raise SettingsError("a run is compared with itself; name each of them once.")
     return dict(zip(names, paths, strict=True))
+
+
+def _common_task(runs: Mapping[str, Path]) -> Task:
+    """The first run's; the others learn the same."""
+    tasks = {name: load_task(read_json(folder / "targets.json")) for name, folder in runs.items()}
+    first = next(iter(tasks.values()))
+    if any(type(task) is not type(first) for task in tasks.values()):
+        told = ", ".join(f"{name} predicts {task.name}" for name, task in tasks.items())
+        raise SettingsError(f"runs of different tasks can't be compared: {told}.")
+    return first
 
 
 def _test_posts(folder: Path) -> pd.DataFrame:
@@ -205,19 +215,17 @@ def _chosen(
 
 
 def _compared(
+    task: Task,
     predictions: Mapping[str, pd.DataFrame],
     truth: pd.DataFrame,
-    rates: pd.DataFrame,
     groups: pd.Series | None,
     drawing: tuple[int, int],
 ) -> pd.DataFrame:
     queries = truth["category"] if truth["category"].notna().any() else None
-    columns = ["post_id", *EMOTION_TARGETS, *RATE_TARGETS]
     values: dict[str, dict[tuple[str, str], tuple[float, int]]] = {}
     draws: dict[str, dict[tuple[str, str], NDArray[np.float64]]] = {}
     for name, predicted in predictions.items():
-        known = predicted[[column for column in columns if column in predicted]]
-        scorer = Scorer.of(known, truth[columns], queries, rates).only(_METRICS)
+        scorer = Scorer.of_task(task, predicted, truth, queries)
         keys = [(target, metric) for target, metric, _ in scorer.labels]
         counts = [n for _, _, n in scorer.labels]
         values[name] = dict(zip(keys, zip(map(float, scorer()), counts, strict=True), strict=True))

@@ -52,15 +52,10 @@ from evoked.models import TRIVIAL_BASELINES
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.run import data_description, environment
-from evoked.targets import EMOTION_TARGETS
+from evoked.targets import EMOTION_TARGETS, EmotionEngagement
 
 PLAN_FILE = "study.json"
 RECORD_FILE = "record.json"
-# Shown in every study, whatever its rows.
-TRIVIAL_ROWS = tuple(
-    Experiment(name=kind.name, label=kind.name.replace("_", " "), model=kind.name)
-    for kind in TRIVIAL_BASELINES
-)
 # Posts that a note names.
 _NAMED = 5
 _LACKS: dict[Need, str] = {
@@ -174,10 +169,9 @@ class Study:
         self.folder = Path(folder)
         self.skipped = _unmet_needs(table.experiments, dataset, estimate)
         rows = tuple(row for row in table.experiments if row.name not in self.skipped)
-        added = tuple(row for row in TRIVIAL_ROWS if row.name not in {each.name for each in rows})
+        trivial = trivial_rows(_common_task(rows or table.experiments))
+        added = tuple(row for row in trivial if row.name not in {each.name for each in rows})
         self.table = table.model_copy(update={"experiments": rows + added})
-        for experiment in self.table.experiments:
-            experiment.build()  # settings that a model refuses are refused before the first fit
         self.place = Workplace(
             self.folder,
             dataset,
@@ -273,7 +267,7 @@ class Study:
 
     def predictions(self, row: str) -> pd.DataFrame:
         """A row's predictions of every held-out post: ``fold``, then as
-        :meth:`evoked.targets.Targets.restore` gives them."""
+        :meth:`evoked.targets.Task.restore` gives them."""
         parts = self._tables(row, PREDICTIONS_FILE)
         return pd.concat(
             [part.assign(fold=fold) for fold, part in enumerate(parts, start=1)], ignore_index=True
@@ -293,6 +287,7 @@ class Study:
         """Everything that decides what the study finds."""
         return {
             "table": self.table.name,
+            "task": self.place.task.name,
             "data": data_description(self.place.dataset, self.place.splits),
             "split": split,
             "folds": len(self.place.splits),
@@ -468,6 +463,29 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def trivial_rows(task: str) -> tuple[Experiment, ...]:
+    """Rows that are shown in every study, whatever its others."""
+    return tuple(
+        Experiment(name=kind.name, label=kind.name.replace("_", " "), model=kind.name, task=task)
+        for kind in TRIVIAL_BASELINES
+    )
+
+
+def _common_task(experiments: Sequence[Experiment]) -> str:
+    """What all rows learn. Settings that a model refuses are refused here, before the first fit.
+
+    Raises
+    ------
+    SettingsError
+        Rows that learn different tasks can't be compared.
+    """
+    tasks = {each.name: each.build().task.name for each in experiments}
+    if len(set(tasks.values())) > 1:
+        told = ", ".join(f"{row} learns {task}" for row, task in tasks.items())
+        raise SettingsError(f"rows of one table learn one task, but {told}.")
+    return next(iter(tasks.values()), EmotionEngagement.name)
 
 
 def _unmet_needs(

@@ -29,15 +29,8 @@ from evoked.features.table import FeatureColumn, FeatureTable
 from evoked.files import atomic_path, plain, write_json
 from evoked.models import Examples
 from evoked.posts.dataset import PostDataset
-from evoked.run import (
-    Progress,
-    estimate_emotions,
-    modal_relevance,
-    queries_of,
-    training_rates,
-    truth_of,
-)
-from evoked.targets import Targets
+from evoked.run import Progress, estimate_emotions, modal_relevance, queries_of
+from evoked.targets import EmotionEngagement, Task
 
 SCORES_FILE = "scores.json"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -46,7 +39,10 @@ DRAWS = 1000
 # A category with fewer test posts in a fold has no score of its own.
 _LEAST_POSTS = 10
 # Scores whose resamples are kept: those that tables show.
-_RESAMPLED = ("MAE", "CCC", "MAP", "AUC", "NDCG@5", "NDCG@10")
+_RESAMPLED = (
+    *("MAE", "CCC", "MAP", "AUC", "NDCG@5", "NDCG@10"),
+    *("R2", "accuracy", "macro F1", "weighted F1", "quadratic kappa", "F1"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,20 +73,22 @@ class Workplace:
     estimate: bool
     cache: Path | None
 
+    @property
+    def task(self) -> type[Task]:
+        """What all rows learn."""
+        return self.experiments[0].build().task
+
     def extracted_names(self, features: FeatureSettings) -> list[str]:
-        """Features that need no training posts, of all rows with these settings."""
-        return [name for name in self._names(features) if not CATALOG[name].fitted]
+        """Features that need no training posts, of all rows with these settings, those from which
+        others are made included."""
+        return FeaturePipeline(self._names(features), features).extracted
 
-    def fitted_names(self) -> list[str]:
-        """Features that are fitted on the training posts, of all rows."""
-        return [name for name in self._names() if CATALOG[name].fitted]
+    def fitted_names(self, features: FeatureSettings) -> list[str]:
+        """Features that are fitted on the training posts, of all rows with these settings."""
+        return [name for name in self._names(features) if CATALOG[name].fitted]
 
-    def _names(self, features: FeatureSettings | None = None) -> list[str]:
-        models = [
-            experiment.build()
-            for experiment in self.experiments
-            if features in (None, experiment.features)
-        ]
+    def _names(self, features: FeatureSettings) -> list[str]:
+        models = [each.build() for each in self.experiments if each.features == features]
         return list(dict.fromkeys(name for model in models for name in model.features))
 
 
@@ -109,8 +107,8 @@ class Bench:
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
         self._fold = 0
-        self._targets: Targets | None = None
-        self._fitted: dict[str | None, dict[str, FeatureColumn]] = {}
+        self._task: Task | None = None
+        self._fitted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
 
     def run(self, job: Job) -> str | None:
         """Do a job unless it is done; returns what kept it from being done, for a person."""
@@ -146,8 +144,8 @@ class Bench:
             folder=folder / "training",
             training=experiment.training.model_copy(update={"seed": self.place.seed}),
         )
-        assert self._targets is not None
-        predictions = self._targets.restore(model.predict(test), test.posts)
+        assert self._task is not None
+        predictions = self._task.restore(model.predict(test), test.posts)
         predictions.insert(0, "post_id", test.posts["post_id"].to_numpy())
         scored = self._scores(predictions, test.posts, split.kind, job.fold)
         relevance = modal_relevance(model, test)
@@ -161,38 +159,43 @@ class Bench:
         write_json(folder / SCORES_FILE, plain({**scored, **sizes, "seconds": seconds}))
 
     def _examples(self, experiment: Experiment, names: Sequence[str], fold: int) -> Examples:
-        targets = self._of_fold(fold)
+        task = self._of_fold(fold)
         columns = {**self.extracted(experiment.features), **self._fitted_for(experiment.features)}
         chosen = {name: columns[name] for name in names}
         return Examples(
             self.posts,
             # A model that reads the posts' own table is shown any column.
             FeatureTable(chosen or columns),
-            targets.transform(self.posts, self._estimated(experiment.features)),
+            task.transform(self.posts, self._estimated(experiment.features)),
         )
 
-    def _of_fold(self, fold: int) -> Targets:
-        """The targets of a fold; what was fitted on another fold is forgotten."""
-        if fold != self._fold or self._targets is None:
+    def _of_fold(self, fold: int) -> Task:
+        """The task of a fold; what was fitted on another fold is forgotten."""
+        if fold != self._fold or self._task is None:
             self._fold, self._fitted = fold, {}
-            self._targets = Targets.fit(self._train_posts())
-        return self._targets
+            self._task = self.place.task.fit(self._train_posts())
+        return self._task
 
     def _fitted_for(self, features: FeatureSettings) -> dict[str, FeatureColumn]:
-        vectors = features.hashtag_vectors
-        if vectors not in self._fitted:
-            names = self.place.fitted_names()
-            pipeline = FeaturePipeline(names, FeatureSettings(hashtag_vectors=vectors))
-            pipeline.fit(self._train_posts(), self.place.seed)
-            table, _ = pipeline.transform(self.posts, [None] * len(self.posts))
-            self._fitted[vectors] = table.columns
-        return self._fitted[vectors]
+        if features not in self._fitted:
+            pipeline = FeaturePipeline(self.place.fitted_names(features), features)
+            covers = self.place.dataset.cover_paths()
+            train = self.place.splits[self._fold - 1].train
+            pipeline.fit(
+                self._train_posts(),
+                self.place.seed,
+                images=[covers[row] for row in train],
+                cache=self.cache,
+            )
+            table, _ = pipeline.transform(self.posts, covers, cache=self.cache)
+            self._fitted[features] = table.columns
+        return self._fitted[features]
 
     def _train_posts(self) -> pd.DataFrame:
         return self.posts.iloc[self.place.splits[self._fold - 1].train]
 
     def _estimated(self, features: FeatureSettings) -> NDArray[np.float32] | None:
-        if not self.place.estimate:
+        if not self.place.estimate or self.place.task is not EmotionEngagement:
             return None
         if features not in self._estimates:
             self._estimates[features] = estimate_emotions(
@@ -204,10 +207,9 @@ class Bench:
         self, predictions: pd.DataFrame, posts: pd.DataFrame, kind: str, fold: int
     ) -> dict[str, Any]:
         """Scores of the whole fold, of its categories, and resamples of the former."""
-        assert self._targets is not None
-        truth, queries = truth_of(posts, self._targets), queries_of(posts)
-        rates = training_rates(self._targets)
-        scorer = Scorer.of(predictions, truth, queries, rates)
+        assert self._task is not None
+        truth, queries = self._task.truth(posts), queries_of(posts)
+        scorer = Scorer.of_task(self._task, predictions, truth, queries)
         authors = posts["author_id"].fillna(posts["post_id"]) if kind == "author" else None
         # The same resamples for every row, so that rows can be compared post by post.
         seed = self.place.seed * 1_000_003 + fold
@@ -217,7 +219,7 @@ class Bench:
         categories = []
         for category, rows in _groups(queries):
             asked = None if queries is None else queries.iloc[rows]
-            part = Scorer.of(predictions.iloc[rows], truth.iloc[rows], asked, rates)
+            part = Scorer.of_task(self._task, predictions.iloc[rows], truth.iloc[rows], asked)
             categories += [{"category": category, **entry} for entry in _entries(part)]
         return {
             "scores": _entries(scorer),

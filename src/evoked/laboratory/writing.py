@@ -12,18 +12,16 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evoked.evaluation.significance import p_value
-from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
+from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
 from evoked.files import atomic_path, check_free, read_json, write_text
 from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.tables import correlation_table, result_table
 from evoked.run import environment
+from evoked.targets import TASKS
 
 # The scores that stand first; the others follow.
-_HEADLINES = (
-    *(("valence", "MAE"), ("arousal", "MAE"), ("valence", "CCC"), ("arousal", "CCC")),
-    *((OVERALL, "MAP"), (OVERALL, "AUC"), (OVERALL, "NDCG@10")),
-)
+_HEADLINES = tuple(score for task in TASKS.values() for score in headlines(task))
 COLUMNS = (
     "row",
     "published",

@@ -13,9 +13,14 @@ from evoked.files import read_json
 from evoked.models.abmf import ABMF
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings, NeuralModel
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
+from evoked.models.dual_attention import DualAttention
+from evoked.models.dual_baselines import DualBaseline
+from evoked.models.eijl import EIJL
 from evoked.models.fusion import BilinearPooling, EarlyFusion, LateFusion
 from evoked.models.gradient_boosting import GradientBoosting
 from evoked.models.mmbt import MMBT
+from evoked.models.pixelrec import PixelRecClassifier, PixelRecRegressor
+from evoked.models.pixelrec_catboost import PixelRecCatBoost
 from evoked.models.unimodal import TextBERT, VisualCNN
 
 MODELS: dict[str, type[Model]] = {
@@ -28,6 +33,12 @@ MODELS: dict[str, type[Model]] = {
         LateFusion,
         BilinearPooling,
         MMBT,
+        EIJL,
+        DualAttention,
+        DualBaseline,
+        PixelRecRegressor,
+        PixelRecClassifier,
+        PixelRecCatBoost,
         GradientBoosting,
         MeanOfTraining,
         AuthorMean,
@@ -65,7 +76,10 @@ def model_class(name: str) -> type[Model]:
 
 
 def build_model(
-    name: str, settings: dict[str, Any] | None = None, features: FeatureSettings | None = None
+    name: str,
+    settings: dict[str, Any] | None = None,
+    features: FeatureSettings | None = None,
+    task: str | None = None,
 ) -> Model:
     """An unfitted model.
 
@@ -77,11 +91,14 @@ def build_model(
         By name; the others keep their defaults.
     features
         Encoders that compute what it reads.
+    task
+        What it learns; its first task by default.
 
     Raises
     ------
     SettingsError
-        An unknown model or setting, or a value that a setting does not take.
+        An unknown model or setting, a task that it does not learn, or a value that a setting does
+        not take.
     """
     kind = model_class(name)
     try:
@@ -89,7 +106,7 @@ def build_model(
     except ValidationError as error:
         problem = settings_problem(error, kind.Settings.model_fields)
         raise SettingsError(f"{name}: {problem}") from error
-    return kind(checked, features)
+    return kind(checked, features, task)
 
 
 def load_model(folder: Path | str) -> Model:

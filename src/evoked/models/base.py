@@ -31,7 +31,7 @@ from evoked.errors import DataError, SettingsError
 from evoked.features.catalog import FeatureSettings
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
-from evoked.targets import TARGETS, TargetTable
+from evoked.targets import EmotionEngagement, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
@@ -84,18 +84,34 @@ class Model(ABC):
         An instance of the class's ``Settings``; its defaults when omitted.
     feature_settings
         Encoders that compute the features; needed by models that fine-tune them.
+    task
+        What to learn, one of the class's ``tasks``; the first of them when omitted.
+
+    Raises
+    ------
+    SettingsError
+        A task that the model does not learn.
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
     source: ClassVar[str] = ""
+    tasks: ClassVar[tuple[str, ...]] = (EmotionEngagement.name,)
     Settings: ClassVar[type[ModelSettings]] = ModelSettings
 
     def __init__(
         self,
         settings: ModelSettings | None = None,
         feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
     ) -> None:
+        chosen = self.tasks[0] if task is None else task
+        if chosen not in self.tasks:
+            raise SettingsError(
+                f"{self.name} does not learn the task {chosen!r}; it learns "
+                f"{', '.join(self.tasks)}."
+            )
+        self.task: type[Task] = task_class(chosen)
         self.settings: Any = settings if settings is not None else self.Settings()
         self.feature_settings = feature_settings or FeatureSettings()
         # Targets that the training posts told; only these are predicted.
@@ -110,8 +126,8 @@ class Model(ABC):
 
     @property
     def targets(self) -> list[str]:
-        """Names from :data:`evoked.targets.TARGETS` that the model predicts."""
-        return list(TARGETS)
+        """Columns of the task, which the model predicts."""
+        return list(self.task.columns)
 
     @abstractmethod
     def fit(
@@ -149,9 +165,9 @@ class Model(ABC):
         Returns
         -------
         DataFrame
-            (n, targets), columns :data:`evoked.targets.TARGETS`: valence and arousal on the
-            project's scales, engagement as quantiles in [0, 1]; NaN for targets that the training
-            posts did not tell.
+            (n, targets), the task's columns: such as valence and arousal on the project's scales
+            and engagement as quantiles in [0, 1], or probabilities of classes; NaN for targets
+            that the training posts did not tell.
         """
 
     def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
@@ -197,7 +213,9 @@ class Model(ABC):
             raise DataError(f"{self.name} needs at least one training post with targets.")
         values = train.targets.values
         self.known_targets = [
-            name for position, name in enumerate(TARGETS) if np.isfinite(values[:, position]).any()
+            name
+            for position, name in enumerate(self.targets)
+            if np.isfinite(values[:, position]).any()
         ]
         if not self.known_targets:
             raise DataError(
@@ -207,8 +225,8 @@ class Model(ABC):
         return values
 
     def _as_table(self, predicted: NDArray[np.floating[Any]]) -> pd.DataFrame:
-        table = pd.DataFrame(predicted.astype(np.float64), columns=list(TARGETS))
-        unknown = [name for name in TARGETS if name not in self.known_targets]
+        table = pd.DataFrame(predicted.astype(np.float64), columns=self.targets)
+        unknown = [name for name in self.targets if name not in self.known_targets]
         table[unknown] = np.nan
         return table
 
@@ -217,6 +235,7 @@ class Model(ABC):
             "model": self.name,
             "settings": self.settings.model_dump(mode="json"),
             "features": self.feature_settings.model_dump(mode="json"),
+            "task": self.task.name,
             "known_targets": self.known_targets,
         }
 
@@ -226,9 +245,11 @@ class Model(ABC):
             model = cls(
                 cls.Settings.model_validate(description["settings"]),
                 FeatureSettings.model_validate(description["features"]),
+                # Absent from models of before there were several tasks.
+                description.get("task"),
             )
             model.known_targets = [str(name) for name in description["known_targets"]]
-        except (KeyError, TypeError, ValidationError) as error:
+        except (KeyError, TypeError, ValidationError, SettingsError) as error:
             raise DataError(f"not the settings of a {cls.name} model ({error}).", file=file) from (
                 error
             )
@@ -246,8 +267,9 @@ class NeuralModel(Model):
         self,
         settings: ModelSettings | None = None,
         feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
     ) -> None:
-        super().__init__(settings, feature_settings)
+        super().__init__(settings, feature_settings, task)
         self.network: Any = None
         # Where it was trained and where it predicts; a loaded model takes what there is.
         self.device = "auto"
@@ -294,7 +316,7 @@ class NeuralModel(Model):
     def predict(self, examples: Examples) -> pd.DataFrame:
         self.check_features(examples.features)
         if not len(examples):
-            return self._as_table(np.zeros((0, len(TARGETS)), dtype=np.float32))
+            return self._as_table(np.zeros((0, len(self.targets)), dtype=np.float32))
         return self._as_table(self._outputs(examples))
 
     def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float32]:

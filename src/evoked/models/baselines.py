@@ -12,7 +12,7 @@ import pandas as pd
 from evoked.features.author_history import author_hashes
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model
-from evoked.targets import TARGETS
+from evoked.targets import TASKS
 from evoked.training.loop import EpochRecord, TrainingSettings
 
 
@@ -20,6 +20,7 @@ class MeanOfTraining(Model):
     """Predicts the mean of the training posts for every post."""
 
     name = "mean"
+    tasks = tuple(TASKS)
     description = "trivial: the mean of the training posts"
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -36,7 +37,7 @@ class MeanOfTraining(Model):
         training: TrainingSettings | None = None,
         progress: Callable[[EpochRecord], None] | None = None,
     ) -> list[EpochRecord]:
-        values = pd.DataFrame(self._learn_targets(train), columns=list(TARGETS))
+        values = pd.DataFrame(self._learn_targets(train), columns=self.targets)
         self.means = _jsonable(values.mean())
         groups = self._groups(train.posts)
         if groups is not None:
@@ -50,7 +51,7 @@ class MeanOfTraining(Model):
         groups = self._groups(examples.posts)
         if groups is not None and self.group_means:
             known = pd.DataFrame.from_dict(
-                self.group_means, orient="index", columns=list(TARGETS), dtype=np.float64
+                self.group_means, orient="index", columns=self.targets, dtype=np.float64
             )
             own = known.reindex(groups).to_numpy()
             table = np.where(np.isnan(own), table, own)

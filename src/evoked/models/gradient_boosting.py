@@ -23,8 +23,7 @@ from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import SymmetricTrees
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
-from evoked.posts.schema import SCALES
-from evoked.targets import TARGETS
+from evoked.targets import TASKS
 from evoked.training.loop import EpochRecord, TrainingSettings
 
 FEATURES = (
@@ -35,7 +34,6 @@ FEATURES = (
     "affect.text",
     "affect.face",
 )
-_QUANTILES = (0.0, 1.0)
 # Questions per feature. CatBoost's own 254 take four times as long over a thousand features.
 _BORDERS = 32
 _POSTS_PER_BATCH = 512  # each with a number per level of every tree
@@ -74,6 +72,7 @@ class GradientBoosting(Model):
     name = "gradient_boosting"
     description = "boosted trees on the pooled features of all modalities"
     source = "Prokhorenkova et al. 2018"
+    tasks = tuple(TASKS)
     Settings = GradientBoostingSettings
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -109,7 +108,8 @@ class GradientBoosting(Model):
         values = self._learn_targets(train)
         self.widths = {name: train.features.widths[name] for name in self.features}
         self.means = {
-            name: float(np.nanmean(values[:, TARGETS.index(name)])) for name in self.known_targets
+            name: float(np.nanmean(values[:, self.targets.index(name)]))
+            for name in self.known_targets
         }
         self.trees = {}
         learned, held_out = self._pools(train), self._pools(validation)
@@ -135,15 +135,15 @@ class GradientBoosting(Model):
 
     def predict(self, examples: Examples) -> pd.DataFrame:
         self.check_features(examples.features)
-        predicted = np.full((len(examples), len(TARGETS)), np.nan)
+        predicted = np.full((len(examples), len(self.targets)), np.nan)
         for name in self.known_targets:
-            predicted[:, TARGETS.index(name)] = self.means[name]
+            predicted[:, self.targets.index(name)] = self.means[name]
         for rows in _batches(len(examples)):
             matrix = _matrix(examples.features, self.features, rows)
             for name, trees in self.trees.items():
                 # Trees know no bounds.
-                bounds = SCALES.get(name, _QUANTILES)
-                predicted[rows, TARGETS.index(name)] = trees.predict(matrix).clip(*bounds)
+                values = trees.predict(matrix).clip(*self.task.bounds(name))
+                predicted[rows, self.targets.index(name)] = values
         return self._as_table(predicted)
 
     def save(self, folder: Path) -> None:
@@ -195,7 +195,7 @@ class GradientBoosting(Model):
         matrix = _matrix(examples.features, self.features, np.arange(len(examples)))
 
         def pool(name: str) -> Any:
-            column = TARGETS.index(name)
+            column = self.targets.index(name)
             known = weights[:, column] > 0
             rows, truth = matrix[known], values[known, column]
             if not _varies(truth[:, None]) or not _varies(rows):

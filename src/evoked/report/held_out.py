@@ -66,7 +66,7 @@ class HeldOutPosts:
     @cached_property
     def true(self) -> pd.DataFrame:
         """(n, targets): ratings by people, and quantiles of engagement; NaN where unknown."""
-        values = self.run.targets.transform(self.posts).values
+        values = self.run.task.transform(self.posts).values
         return pd.DataFrame(values.astype(float), columns=list(TARGETS))
 
     @cached_property
@@ -118,8 +118,8 @@ class HeldOutPosts:
         chosen = (self.posts["category"] == name).to_numpy()
         posts = self.posts[chosen]
         emotions = posts[list(EMOTION_TARGETS)].astype(float)
-        rates = self.run.targets.rates(posts).add_suffix("_rate")
-        knots = self.run.targets.knots
+        rates = self.run.task.rates(posts).add_suffix("_rate")
+        knots = self.run.task.knots
         train_rates = pd.DataFrame({f"{n}_rate": pd.Series(knots[n], dtype=float) for n in knots})
         truth = pd.concat([emotions, rates], axis=1)
         predictions = self.predictions[chosen]

@@ -36,7 +36,7 @@ from evoked.posts.emotion_engagement import emotion_quadrant
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import run_figures
 from evoked.report.held_out import HeldOutPosts
-from evoked.run import Run, queries_of, training_rates, truth_of
+from evoked.run import Run, queries_of
 from evoked.targets import EMOTION_TARGETS
 
 _EXAMPLE_POSTS = 2
@@ -163,7 +163,7 @@ def _predictions(
     examples = Examples(tested.posts, FeatureTable({}))
     for kind in TRIVIAL_BASELINES:
         baseline = load_model(run.folder / "baselines" / kind.name)
-        found[kind.name] = run.targets.restore(baseline.predict(examples), tested.posts)
+        found[kind.name] = run.task.restore(baseline.predict(examples), tested.posts)
     return found
 
 
@@ -175,9 +175,9 @@ def _accuracy(
     draws: int,
     seed: int,
 ) -> None:
-    targets = tested.run.targets
-    rates = targets.rates(tested.posts).add_suffix("_rate")
-    train_rates, queries = training_rates(targets), queries_of(tested.posts)
+    task = tested.run.task
+    rates = task.rates(tested.posts).add_suffix("_rate")
+    train_rates, queries = task.training_rates(), queries_of(tested.posts)
     # Which half of arousal a post is in may be estimated; what predictions are scored on may not.
     halves = pd.concat([posts[["arousal"]].astype(float), rates], axis=1)
     by_author = tested.run.description["split"]["kind"] == "author"
@@ -191,7 +191,7 @@ def _accuracy(
         ],
         ignore_index=True,
     )
-    truth = truth_of(tested.posts, targets)
+    truth = task.truth(tested.posts)
     scores = scores_by_category(predictions, truth, tested.posts["category"], train_rates)
     if scores["category"].nunique() < _FEWEST_CATEGORIES:
         found.skipped["categories of the run"] = (

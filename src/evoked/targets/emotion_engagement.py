@@ -1,15 +1,15 @@
-"""What is predicted, from the posts alone.
+"""The emotion that people feel at a post, and its rates of likes, comments, shares and saves.
 
 Emotion targets are valence and arousal on the project's scales. Engagement targets follow ABMF
 (Section 3.2 and Table 5): the rate of each kind of engagement is its count per follower, and a
 model learns the *quantile* of the rate among the training posts, in [0, 1], since rates spread
-over orders of magnitude. :meth:`Targets.restore` leads back to rates and counts.
+over orders of magnitude. :meth:`EmotionEngagement.restore` leads back to rates and counts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.posts.schema import ENGAGEMENT, SCALES
+from evoked.targets.base import Outcome, TargetTable, Task, numeric
 
 EMOTION_TARGETS = ("valence", "arousal")
 ENGAGEMENT_TARGETS = ENGAGEMENT
@@ -68,27 +69,7 @@ def engagement_rates(posts: pd.DataFrame, denominator: str = "followers") -> pd.
 
 
 @dataclass(frozen=True)
-class TargetTable:
-    """Target values of n posts.
-
-    Attributes
-    ----------
-    values
-        float32, (n, targets) in the order of :data:`TARGETS`; NaN where unknown.
-    estimated
-        bool, (n, targets): values that an emotion reader estimated, not people.
-    """
-
-    values: NDArray[np.float32]
-    estimated: NDArray[np.bool_]
-
-    def select(self, rows: NDArray[np.int64]) -> TargetTable:
-        """The table restricted to ``rows``."""
-        return TargetTable(self.values[rows], self.estimated[rows])
-
-
-@dataclass(frozen=True)
-class Targets:
+class EmotionEngagement(Task):
     """The transformation between posts and target values, fitted on training posts.
 
     Attributes
@@ -100,11 +81,20 @@ class Targets:
         empty where no training post tells the count.
     """
 
+    name: ClassVar[str] = "emotion_engagement"
+    description: ClassVar[str] = "valence, arousal, and rates of likes, comments, shares, saves"
+    source: ClassVar[str] = "Lu and Li 2025, Section 3.2"
+    columns: ClassVar[tuple[str, ...]] = TARGETS
+    outcomes: ClassVar[tuple[Outcome, ...]] = tuple(
+        Outcome(name, "value")
+        for name in (*EMOTION_TARGETS, *(f"{name}_rate" for name in ENGAGEMENT_TARGETS))
+    )
+
     denominator: str
     knots: dict[str, list[float]] = field(repr=False)
 
     @classmethod
-    def fit(cls, posts: pd.DataFrame) -> Targets:
+    def fit(cls, posts: pd.DataFrame) -> EmotionEngagement:
         """Learn the denominators and quantiles from training posts.
 
         Raises
@@ -138,9 +128,17 @@ class Targets:
         """The engagement targets that the training posts tell."""
         return [name for name in ENGAGEMENT if self.knots[name]]
 
+    @classmethod
+    def bounds(cls, column: str) -> tuple[float, float]:
+        return SCALES.get(column, (0.0, 1.0))
+
     def rates(self, posts: pd.DataFrame) -> pd.DataFrame:
         """The posts' own rates, (n, 4)."""
         return engagement_rates(posts, self.denominator)
+
+    def training_rates(self) -> pd.DataFrame:
+        """The training posts' rates, from which the thresholds of relevance come."""
+        return pd.DataFrame({f"{name}_rate": pd.Series(self.knots[name]) for name in ENGAGEMENT})
 
     def transform(
         self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
@@ -158,7 +156,7 @@ class Targets:
         estimated = np.zeros((len(posts), len(TARGETS)), dtype=bool)
         for position, name in enumerate(EMOTION_TARGETS):
             low, high = SCALES[name]
-            rated = _numeric(posts, name)
+            rated = numeric(posts, name)
             if estimates is not None:
                 guess = np.clip(estimates[:, position], low, high)
                 estimated[:, position] = np.isnan(rated) & ~np.isnan(guess)
@@ -197,19 +195,29 @@ class Targets:
             table[name] = table[f"{name}_rate"].to_numpy() * divisor
         return table
 
+    def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """What posts really got: post_id, valence, arousal, rates and counts; NaN where unknown.
+
+        Only what people rated counts as truth; estimates never do.
+        """
+        rates = self.rates(posts).add_suffix("_rate")
+        counts = posts[list(ENGAGEMENT)].astype(float)
+        emotions = posts[list(EMOTION_TARGETS)].astype(float)
+        return pd.concat([posts[["post_id"]], emotions, rates, counts], axis=1)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready state."""
         return {"denominator": self.denominator, "knots": self.knots}
 
     @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Targets:
+    def from_dict(cls, state: dict[str, Any]) -> EmotionEngagement:
         """Inverse of :meth:`to_dict`."""
         return cls(state["denominator"], state["knots"])
 
     def _divisor(self, posts: pd.DataFrame) -> NDArray[np.float64]:
         if self.denominator == "none":
             return np.ones(len(posts))
-        return _numeric(posts, self.denominator)
+        return numeric(posts, self.denominator)
 
     def _quantile(self, name: str, rates: NDArray[np.float64]) -> NDArray[np.float64]:
         knots = np.asarray(self.knots[name])
@@ -225,9 +233,3 @@ class Targets:
         tied = above > below
         quantile = np.where(tied, steps / max(len(knots) - 1, 1), between)
         return np.where(np.isnan(rates), np.nan, np.clip(quantile, 0, 1))
-
-
-def _numeric(posts: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    if name not in posts:
-        return np.full(len(posts), np.nan)
-    return np.array(pd.to_numeric(posts[name]), dtype=np.float64)

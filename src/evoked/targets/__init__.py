@@ -1,0 +1,68 @@
+"""What is predicted: tasks by name. A new one: a file here, its class in ``TASKS``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evoked.errors import SettingsError
+from evoked.targets.author_popularity import AuthorPopularity
+from evoked.targets.base import Outcome, TargetTable, Task
+from evoked.targets.emotion_engagement import (
+    EMOTION_TARGETS,
+    ENGAGEMENT_TARGETS,
+    TARGETS,
+    EmotionEngagement,
+    choose_denominator,
+    engagement_rates,
+)
+from evoked.targets.popularity import Level, Popularity
+from evoked.targets.shares import Shares
+
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (EmotionEngagement, AuthorPopularity, Popularity, Level, Shares)
+}
+
+__all__ = [
+    "EMOTION_TARGETS",
+    "ENGAGEMENT_TARGETS",
+    "TARGETS",
+    "TASKS",
+    "AuthorPopularity",
+    "EmotionEngagement",
+    "Level",
+    "Outcome",
+    "Popularity",
+    "Shares",
+    "TargetTable",
+    "Task",
+    "choose_denominator",
+    "engagement_rates",
+    "load_task",
+    "task_class",
+    "task_state",
+]
+
+
+def task_class(name: str) -> type[Task]:
+    """The task registered under ``name``.
+
+    Raises
+    ------
+    SettingsError
+        There is none; the message lists the names.
+    """
+    if name not in TASKS:
+        raise SettingsError(f"no task is called {name!r}; there are {', '.join(TASKS)}.")
+    return TASKS[name]
+
+
+def task_state(task: Task) -> dict[str, Any]:
+    """JSON-ready: the task's name and what it learned."""
+    return {"task": task.name, **task.to_dict()}
+
+
+def load_task(state: dict[str, Any]) -> Task:
+    """Inverse of :func:`task_state`. A state without a name is of a run from before there were
+    several tasks."""
+    own = {name: value for name, value in state.items() if name != "task"}
+    return task_class(state.get("task", EmotionEngagement.name)).from_dict(own)

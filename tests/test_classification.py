@@ -1,0 +1,124 @@
+"""Scores of classes against scikit-learn, with and without weights."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from evoked.evaluation import classification
+from evoked.evaluation.tables import evaluate_task, headlines
+from evoked.targets import Outcome, Task
+from evoked.targets.base import one_hot, restored_classes
+
+PAIRS = [
+    (classification.accuracy, reference.accuracy_score, {}),
+    (classification.balanced_accuracy, reference.balanced_accuracy_score, {}),
+    (classification.macro_f1, reference.f1_score, {"average": "macro", "zero_division": 0}),
+    (classification.weighted_f1, reference.f1_score, {"average": "weighted", "zero_division": 0}),
+    (
+        classification.quadratic_kappa,
+        reference.cohen_kappa_score,
+        # Given, since scikit-learn would else take classes that are absent out of the distance.
+        {"weights": "quadratic", "labels": range(5)},
+    ),
+]
+BINARY = [
+    (classification.f1, reference.f1_score, {"zero_division": 0}),
+    (classification.precision, reference.precision_score, {"zero_division": 0}),
+    (classification.recall, reference.recall_score, {"zero_division": 0}),
+    (classification.accuracy, reference.accuracy_score, {}),
+]
+unhurried = settings(deadline=None, max_examples=40)
+
+
+def classes(highest: int) -> st.SearchStrategy[list[tuple[int, int, int]]]:
+    """Truth, prediction and how often the post counts."""
+    number = st.integers(0, highest)
+    return st.lists(st.tuples(number, number, st.integers(0, 3)), min_size=2, max_size=30)
+
+
+@pytest.mark.parametrize(("ours", "theirs", "options"), PAIRS)
+@given(posts=classes(4))
+@unhurried
+def test_equals_scikit_learn(ours, theirs, options, posts) -> None:  # type: ignore[no-untyped-def]
+    _compare(ours, theirs, options, posts)
+
+
+@pytest.mark.parametrize(("ours", "theirs", "options"), BINARY)
+@given(posts=classes(1))
+@unhurried
+def test_binary_scores_equal_scikit_learn(ours, theirs, options, posts) -> None:  # type: ignore[no-untyped-def]
+    _compare(ours, theirs, options, posts)
+
+
+def _compare(ours, theirs, options, posts) -> None:  # type: ignore[no-untyped-def]
+    truth, prediction, counts = np.array(posts).T
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of classes that are absent
+        expected = theirs(truth, prediction, **options)
+        assert ours(truth, prediction) == pytest.approx(expected, nan_ok=True)
+        # A post that counts twice is a post that stands twice.
+        repeated = np.repeat(np.arange(len(truth)), counts)
+        both = ours(truth, prediction, np.stack([counts, np.ones_like(counts)]))
+        assert both[1] == pytest.approx(expected, nan_ok=True)
+        if len(repeated):
+            again = theirs(truth[repeated], prediction[repeated], **options)
+            assert both[0] == pytest.approx(again, nan_ok=True)
+
+
+def test_unknown_posts_are_left_out() -> None:
+    truth, prediction = [0, 1, np.nan, 1], [0, 0, 1, 1]
+    assert classification.accuracy(truth, prediction) == pytest.approx(2 / 3)
+    assert np.isnan(classification.accuracy([np.nan], [1]))
+    assert classification.confusion(truth, prediction)[0].tolist() == [[1, 0], [1, 1]]
+
+
+class _Weather(Task):
+    """Two outcomes with all that a task of classes has."""
+
+    name = "weather"
+    columns = ("cold", "mild", "hot", "rain")
+    outcomes = (
+        Outcome("warmth", "classes", ("cold", "mild", "hot"), True),
+        Outcome("rain", "binary"),
+    )
+
+
+_Weather.__abstractmethods__ = frozenset()  # only what scoring asks of it
+
+
+def test_table_of_classes_and_of_true_or_false() -> None:
+    task = _Weather()  # type: ignore[abstract]
+    predicted = np.array([[0.7, 0.2, 0.1], [0, 0, 0], [0.1, 0.2, 0.9], [0.2, 0.5, 0.3]])
+    restored = restored_classes(task.outcomes[0], predicted)
+    assert restored["warmth"].tolist() == ["cold", "cold", "hot", "mild"]
+    assert restored.filter(like="probability").sum(axis=1).to_numpy() == pytest.approx(1)
+    restored["rain_probability"] = [0.9, 0.2, 0.6, 0.1]
+    restored["rain"] = restored["rain_probability"] > 0.5
+    truth = pd.DataFrame(
+        {"warmth": ["cold", "mild", "hot", None], "rain": [True, False, False, None]}
+    )
+    scores = evaluate_task(task, restored, truth, draws=50)
+    values = scores.set_index(["target", "metric"])["value"]
+    assert values["warmth", "accuracy"] == pytest.approx(2 / 3)
+    assert values["rain", "precision"] == pytest.approx(1 / 2)
+    assert values["rain", "AUC"] == 1
+    assert (scores["n"] == 3).all()
+    assert (scores["low"] <= scores["high"]).all()
+    assert headlines(_Weather)[:3] == (
+        ("warmth", "accuracy"),
+        ("warmth", "macro F1"),
+        ("warmth", "quadratic kappa"),
+    )
+
+
+def test_one_hot_keeps_unknown() -> None:
+    np.testing.assert_array_equal(
+        one_hot(np.array([0, np.nan, 1.0]), 2), [[1, 0], [np.nan, np.nan], [0, 1]]
+    )
