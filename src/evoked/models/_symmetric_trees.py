@@ -42,23 +42,35 @@ class SymmetricTrees:
     @classmethod
     def of(cls, regressor: Any) -> Self:
         """The trees of a fitted ``CatBoostRegressor`` on numerical features."""
+        (trees,) = cls.per_output(regressor)
+        return trees
+
+    @classmethod
+    def per_output(cls, booster: Any) -> list[Self]:
+        """The trees of a fitted CatBoost model on numerical features, for each number that it
+        predicts: one for a regressor, one per class that it was taught for a ``MultiClass``
+        classifier, whose probabilities are the softmax of their sums."""
         with TemporaryDirectory() as folder:
             file = Path(folder) / "trees.json"
-            regressor.save_model(str(file), format="json")
+            booster.save_model(str(file), format="json")
             grown = json.loads(file.read_text(encoding="utf-8"))
         trees = grown["oblivious_trees"]
+        scale, biases = grown["scale_and_bias"]
         depth = max((len(tree["splits"] or []) for tree in trees), default=0)
         columns = np.zeros((len(trees), depth), np.int64)
         # Levels that a tree doesn't have are questions that everyone answers with no.
         borders = np.full((len(trees), depth), np.inf, np.float32)
-        leaves = np.zeros((len(trees), 2**depth))
+        leaves = np.zeros((len(biases), len(trees), 2**depth))
         for row, tree in enumerate(trees):
             for level, split in enumerate(tree["splits"] or []):
                 columns[row, level] = split["float_feature_index"]
                 borders[row, level] = split["border"]
-            leaves[row, : len(tree["leaf_values"])] = tree["leaf_values"]
-        scale, (bias,) = grown["scale_and_bias"]
-        return cls(columns, borders, scale * leaves, np.array([bias]))
+            values = np.reshape(tree["leaf_values"], (-1, len(biases))).T
+            leaves[:, row, : values.shape[1]] = values
+        return [
+            cls(columns, borders, scale * own, np.array([float(bias)]))
+            for own, bias in zip(leaves, biases, strict=True)
+        ]
 
     def predict(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n,) from features (n, columns), NaN where missing."""
