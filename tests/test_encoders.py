@@ -197,6 +197,14 @@ def clip() -> torch.nn.Module:
     )
 
 
+def clip_with_texts() -> torch.nn.Module:
+    """CLIP with the vocabulary of :func:`byte_pairs`."""
+    text = TINY | {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
+    return transformers.CLIPModel(
+        transformers.CLIPConfig(text_config=text, vision_config=TINY_VISION, projection_dim=16)
+    )
+
+
 def siglip_tower() -> torch.nn.Module:
     return transformers.SiglipVisionModel(transformers.SiglipVisionConfig(**TINY_VISION))
 
@@ -353,6 +361,42 @@ def test_text_networks(tmp_path: Path, kind: str) -> None:
         with torch.no_grad():
             states = model(input_ids=batch["input_ids"]).last_hidden_state[0, 1:-1]
         np.testing.assert_allclose(tokens, states.numpy(), **TOLERANCE)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["clip", "text tower"])
+def test_text_tower_of_clip(tmp_path: Path, whole: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    model = seeded(clip_with_texts)
+    (model if whole else model.text_model).save_pretrained(tmp_path)
+    byte_pairs(tmp_path)
+    capfd.readouterr()
+    encoder = text_encoder(f"transformers:{tmp_path}", max_tokens=16)
+    assert not capfd.readouterr().err
+    texts = ["a sunny day", "", "a day at the sea " * 20]
+    vectors = encoder.encode(texts).vector
+
+    # One text at a time, unpadded, by the library's own calls.
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    network = encoder.network().eval()
+    for text, vector in zip(texts, vectors, strict=True):
+        batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=16)
+        with torch.no_grad():
+            states = model.text_model(input_ids=batch["input_ids"]).last_hidden_state
+            last = states[0, -1] / states[0, -1].norm()
+            trained = network.vector(*encoder.token_ids([text]))[0]
+        expected = last.numpy() if text else np.zeros(32)
+        np.testing.assert_allclose(vector, expected, **TOLERANCE)
+        np.testing.assert_allclose(trained.numpy(), states[0, -1].numpy(), **TOLERANCE)
+
+
+def test_incomplete_text_network(tmp_path: Path) -> None:
+    write_tokenizer, build = TEXT_MODELS["roberta"]
+    model = build()
+    model.save_pretrained(tmp_path)
+    write_tokenizer(tmp_path)
+    state = {name: value for name, value in model.state_dict().items() if "layer.1" not in name}
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match="lacks"):
+        text_encoder(f"transformers:{tmp_path}")
 
 
 def test_multilingual_words_are_known(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Text networks of the transformers library: BERT, RoBERTa, DeBERTa, MiniLM and their kin."""
+"""Text networks of the transformers library: BERT, RoBERTa, DeBERTa, MiniLM, CLIP's text tower."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class TransformersTextEncoder(TextEncoder):
     """Any encoder that transformers' ``AutoModel`` loads, with its own fast tokenizer.
 
     The vector of a text is the mean over its tokens, special ones included, brought to length 1
-    (as sentence-transformers does it); a text without tokens has the zero vector.
+    (as sentence-transformers does it), or for CLIP the state of the token that ends the text, the
+    only one that has seen all others; a text without tokens has the zero vector. A folder with all
+    of CLIP is taken, too.
 
     Parameters
     ----------
@@ -63,8 +65,8 @@ class TransformersTextEncoder(TextEncoder):
             ids, mask = padded_ids([encoding.ids for encoding in chosen], self._padding_id)
             with fast_inference():
                 states = self._run(ids, mask).float()
-                means = mean_over_tokens(states, mask.to(states.device))
-                vectors[rows] = nn.functional.normalize(means, dim=1).cpu().numpy()
+                whole = _text_vectors(self._model, states, mask.to(states.device))
+                vectors[rows] = nn.functional.normalize(whole, dim=1).cpu().numpy()
             hidden = states.cpu().numpy()
             for row, encoding, state in zip(rows, chosen, hidden, strict=True):
                 real = np.flatnonzero(np.asarray(encoding.special_tokens_mask) == 0)
@@ -128,6 +130,10 @@ class _TokenStates(nn.Module):
         states: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return states
 
+    def vector(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """One vector per text, (n, token_channels), of any length."""
+        return _text_vectors(self.model, self(ids, mask), mask)
+
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """The words' own vectors, (n, longest, token_channels), before any layer reads them."""
         embeddings: torch.Tensor = self.model.get_input_embeddings()(ids)
@@ -159,19 +165,35 @@ def load_pretrained(source: Path | str) -> tuple[Any, Any]:
         See :class:`TransformersTextEncoder`.
     """
     # Seconds to import: only where a network is used.
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
     try:
         # Loading draws random numbers, which must not change what the caller draws next.
-        with _without_progress_bars(), torch.random.fork_rng():
+        with _quietly(), torch.random.fork_rng():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
-            model = AutoModel.from_pretrained(str(source), use_safetensors=True, **options)
+            whole = AutoConfig.from_pretrained(str(source), **options)
+            # Of a model of pictures and texts, the tower that reads texts.
+            config = getattr(whole, "text_config", None) or whole
+            model, report = AutoModel.from_pretrained(
+                str(source),
+                config=config,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
     except (ImportError, OSError, ValueError, KeyError) as error:
         raise SettingsError(
             f"the text encoder {str(source)!r} can't be loaded: {error} Give a folder with "
             "config.json, tokenizer.json and model.safetensors, or the name of a model on the hub."
         ) from error
+    # Nothing reads the pooling, which many are published without.
+    missing = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
+    if missing:
+        raise SettingsError(
+            f"the text encoder {str(source)!r} lacks {len(missing)} of the network's weights, "
+            f"{sorted(missing)[0]} for one."
+        )
     if not tokenizer.is_fast:
         raise SettingsError(
             f"the text encoder {str(source)!r} has no fast tokenizer (tokenizer.json), which the "
@@ -213,18 +235,29 @@ def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
+def _text_vectors(model: Any, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """One vector per text, (n, channels), of its tokens' ``states`` (n, longest, channels)."""
+    if model.config.model_type == "clip_text_model":
+        last = mask.sum(1).clamp(min=1) - 1
+        return states[torch.arange(len(states), device=states.device), last]
+    return mean_over_tokens(states, mask)
+
+
 def _no_tokens(channels: int) -> NDArray[np.float32]:
     return np.zeros((0, channels), dtype=np.float32)
 
 
 @contextmanager
-def _without_progress_bars() -> Iterator[None]:
+def _quietly() -> Iterator[None]:
+    """Without progress bars, and without a report on weights that a tower does not use."""
     from transformers.utils import logging
 
-    was_on = logging.is_progress_bar_enabled()
+    was_on, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if was_on:
             logging.enable_progress_bar()
