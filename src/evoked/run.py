@@ -10,9 +10,7 @@
         features.json …       the encoders, and what was fitted on the training posts (what each
                               author's posts achieved, authors as hashes, for drafts)
         targets.json          the task: how posts become targets and back
-        intervals.json        how far predictions missed on the calibration posts
-        metrics.json          scores on the test posts, trivial baselines beside them, and how often
-                              the intervals held
+        metrics.json          scores on the test posts, trivial baselines beside them
         split.parquet         which post was in which part, captions as hashes
         predictions.parquet   of the test posts
         truth.parquet         what the test posts really got, authors as hashes
@@ -38,32 +36,23 @@ from numpy.typing import NDArray
 import evoked
 from evoked.card import model_card
 from evoked.errors import DataError, SettingsError
-from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals, Predicted, fewest_posts
 from evoked.evaluation.metrics import modal_relevance_score
-from evoked.evaluation.splits import PARTS, Split, choose_split, with_calibration
+from evoked.evaluation.splits import Split, choose_split
 from evoked.evaluation.tables import evaluate_task
 from evoked.features.author_history import author_hashes
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem, picture_digest
 from evoked.features.pipeline import FeaturePipeline
-from evoked.files import (
-    atomic_path,
-    check_free,
-    plain,
-    read_json,
-    records,
-    write_json,
-    write_text,
-)
+from evoked.files import atomic_path, check_free, read_json, write_json, write_text
 from evoked.models import TRIVIAL_BASELINES, Examples, Model, build_model, load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.posts.schema import SPLITS
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task, load_task, task_state
 from evoked.training.loop import LAST_CHECKPOINT, EpochRecord, TrainingSettings
 
 RUN_FILE = "run.json"
-INTERVALS_FILE = "intervals.json"
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
 
@@ -93,9 +82,6 @@ class Evaluation:
         How the posts came to be test posts.
     excluded
         Posts left out because the run had learned from them.
-    intervals
-        How often the run's prediction intervals held, and how wide they were, by outcome and level
-        (see :meth:`evoked.evaluation.conformal.Intervals.coverage`); empty for a run without.
     """
 
     table: pd.DataFrame
@@ -103,7 +89,6 @@ class Evaluation:
     truth: pd.DataFrame
     split: str
     excluded: int
-    intervals: pd.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready scores."""
@@ -113,7 +98,6 @@ class Evaluation:
             "excluded": self.excluded,
             "split": self.split,
             "scores": rows.to_dict(orient="records"),
-            "intervals": plain(records(self.intervals)),
         }
 
 
@@ -135,7 +119,6 @@ class Run:
         description: dict[str, Any],
         parts: pd.DataFrame,
         cache: FeatureCache | None = None,
-        intervals: Intervals | None = None,
     ) -> None:
         self.folder = folder
         self.model = model
@@ -144,8 +127,6 @@ class Run:
         self.description = description
         self.parts = parts
         self.cache = cache
-        # None for runs from before there were any.
-        self.intervals = intervals
 
     @classmethod
     def load(cls, folder: Path | str, cache: FeatureCache | None = None) -> Run:
@@ -171,7 +152,6 @@ class Run:
             read_json(folder / RUN_FILE),
             pd.read_parquet(folder / "split.parquet"),
             cache,
-            _load_intervals(folder),
         )
 
     @property
@@ -215,7 +195,6 @@ class Run:
         self,
         posts: PostDataset | Sequence[Draft],
         progress: Progress | None = None,
-        level: float = DEFAULT_LEVEL,
     ) -> pd.DataFrame:
         """Predict what posts evoke.
 
@@ -223,18 +202,12 @@ class Run:
         ----------
         posts
             A dataset, or drafts.
-        progress
-            Whom to tell how far it is.
-        level
-            How often the intervals are to hold the truth, between 0 and 1.
 
         Returns
         -------
         DataFrame
             A row per post: post_id, what the task predicts (see its ``restore``: valence, arousal,
-            rates and counts with :class:`evoked.targets.EmotionEngagement`) with its intervals
-            (``likes_low``, ``likes_high``; of classes ``level_set``: see
-            :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
+            rates and counts with :class:`evoked.targets.EmotionEngagement`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates, and
             ``problem``: what could not be read.
         """
@@ -242,7 +215,7 @@ class Run:
             examples, problems = self.examples(posts.posts, posts.cover_paths(), progress)
         else:
             examples, problems = self.examples(*as_posts(posts), progress)
-        return self.table(examples, problems, level)
+        return self.table(examples, problems)
 
     def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
