@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-_SHOWN = {
-    "valence": ("CCC", "MAE"),
-    "arousal": ("CCC", "MAE"),
-    "overall": ("MAP", "AUC", "NDCG@10"),
-}
+from evoked.evaluation.tables import headlines
+from evoked.targets import EmotionEngagement, Task, task_class
 
 
 def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
@@ -20,12 +17,7 @@ def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
         Contents of a run's run.json and metrics.json.
     """
     data, split = description["data"], description["split"]
-    emotions = (
-        "Valence and arousal were **estimated** by an emotion reader, not rated by people, for "
-        "some or all of the training posts."
-        if description["estimated_emotions"]
-        else "Valence and arousal were rated by people, where the posts have them."
-    )
+    task = task_class(description["task"])
     return f"""---
 library_name: evoked
 tags: [emotion, engagement, social-media, {description["model"]["name"]}]
@@ -33,27 +25,28 @@ tags: [emotion, engagement, social-media, {description["model"]["name"]}]
 
 # {description["model"]["name"]} on {data["name"]}
 
-Predicts the emotion that a social-media post evokes (valence from -4 to 4, arousal from 0 to 8) and
-its engagement (likes, comments, shares and saves per follower).
+Predicts what a social-media post evokes: {task.description}.
 
 ## Learned from
 
 {data["posts"]} posts by {data["authors"]} authors, {data["first"] or "undated"} to
 {data["last"] or "undated"}; {data["with image"]} with an image, {data["with caption"]} with a
 caption.
-{split["train"]} posts to train, {split["validation"]} to validate, {split["test"]} to test.
+{split["train"]} posts to train, {split["validation"]} to validate, {split.get("calibration", 0)} to
+calibrate intervals, {split["test"]} to test.
 {split["reason"]}
 
-{emotions}
-
-What an author's earlier posts achieved is a feature: strictly earlier posts, whichever part they
+{_emotions(description)}What an author's earlier posts achieved is a feature: strictly earlier posts, whichever part they
 are in.
 
 ## Scores on the test posts
 
-{_score_table(metrics)}
+{_score_table(task, metrics)}
 The other rows are trivial baselines, on the same posts: a model is worth what it adds to them.
 
+## Prediction intervals
+
+{_interval_table(metrics)}
 ## Use and care
 
 It tells what posts like these tended to evoke among the people who saw them; it does not tell
@@ -71,8 +64,20 @@ The settings, seed and versions stand in run.json; the same command on the same 
 """
 
 
-def _score_table(metrics: dict[str, Any]) -> str:
-    columns = [(target, metric) for target, names in _SHOWN.items() for metric in names]
+def _emotions(description: dict[str, Any]) -> str:
+    """Where valence and arousal come from, as a paragraph; nothing if they are not learned."""
+    if description["task"] != EmotionEngagement.name:
+        return ""
+    if description["estimated_emotions"]:
+        return (
+            "Valence and arousal were **estimated** by an emotion reader, not rated by people, "
+            "for some or all of the training posts.\n\n"
+        )
+    return "Valence and arousal were rated by people, where the posts have them.\n\n"
+
+
+def _score_table(task: type[Task], metrics: dict[str, Any]) -> str:
+    columns = list(headlines(task))
     values = {
         (row["model"], row["target"], row["metric"]): row for row in metrics.get("scores", [])
     }
@@ -85,6 +90,29 @@ def _score_table(metrics: dict[str, Any]) -> str:
     for name in models:
         cells = [_cell(values.get((name, *column))) for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} | {metrics['posts']} |\n")
+    return "".join(lines)
+
+
+def _interval_table(metrics: dict[str, Any]) -> str:
+    """How often the intervals held, and how wide they were, on the test posts."""
+    rows = metrics.get("intervals", [])
+    if not rows:
+        return "None were measured.\n"
+    lines = [
+        "Split conformal, calibrated on posts that the model has not learned from: the promise\n"
+        "holds for posts that come as those did, and is worth less for other authors or later\n"
+        "times. On the test posts (95 % interval of the coverage in brackets):\n\n",
+        "| outcome | promised | covered | mean width | n | calibrated on |\n",
+        "| --- | ---: | ---: | ---: | ---: | ---: |\n",
+    ]
+    for row in rows:
+        covered = f"{row['coverage']:.1%} ({row['low']:.1%}–{row['high']:.1%})"
+        width = "unbounded" if row["width"] is None else f"{row['width']:.3g}"
+        few = "" if row["enough"] else " (too few: the whole range)"
+        lines.append(
+            f"| {row['outcome']} | {row['level']:.0%} | {covered} | {width} | {row['n']} | "
+            f"{row['calibration']}{few} |\n"
+        )
     return "".join(lines)
 
 

@@ -48,6 +48,7 @@ class ImportFormat(StrEnum):
     instagram_export = "instagram-export"
     iaed = "iaed"
     label_studio = "label-studio"
+    pixelrec = "pixelrec"
 
 
 class SplitKind(StrEnum):
@@ -139,6 +140,9 @@ def train(
     dataset: Annotated[Path, typer.Argument(help="Dataset to learn from.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     model: Annotated[str, typer.Option(help="See 'evoked models'.")] = "abmf",
+    task: Annotated[
+        str | None, typer.Option(help="What to predict; the model's first task if left out.")
+    ] = None,
     split: Annotated[
         SplitKind | None, typer.Option(help="How to hold posts out; chosen if left out.")
     ] = None,
@@ -207,6 +211,7 @@ def train(
             PostDataset(dataset),
             model,
             out_folder,
+            task=task,
             model_settings=model_settings,
             features=features,
             training=training,
@@ -346,14 +351,16 @@ def report(
 
 @app.command()
 def models(as_json: JsonFlag = False) -> None:
-    """List the models."""
+    """List the models, and the tasks that they learn."""
     from evoked.models import MODELS
+    from evoked.targets import TASKS
 
     rows = [
         {
             "name": model.name,
             "description": model.description,
             "source": model.source,
+            "tasks": list(model.tasks),
             "features": model().features,
             "settings": list(model.Settings.model_fields),
         }
@@ -364,11 +371,20 @@ def models(as_json: JsonFlag = False) -> None:
         return
     print_table(
         "Models",
-        ["name", "what it is", "source", "reads"],
+        ["name", "what it is", "source", "learns", "reads"],
         [
-            [model.name, model.description, model.source, ", ".join(model().features) or "–"]
+            [
+                *(model.name, model.description, model.source),
+                "every task" if set(model.tasks) == set(TASKS) else ", ".join(model.tasks),
+                ", ".join(model().features) or "–",
+            ]
             for model in MODELS.values()
         ],
+    )
+    print_table(
+        "Tasks",
+        ["name", "what is predicted", "source"],
+        [[task.name, task.description, task.source] for task in TASKS.values()],
     )
 
 

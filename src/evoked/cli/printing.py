@@ -169,8 +169,13 @@ def print_predictions(table: pd.DataFrame, run: Run) -> None:
 
 
 def _shown_columns(table: pd.DataFrame) -> list[str]:
-    """What a row has room for: of each engagement the count, or the rate if no count is known."""
-    shown = [name for name in table.columns if not name.endswith(("_quantile", "_rate"))]
+    """What a row has room for: of each engagement the count, or the rate if no count is known; of
+    classes the most probable one."""
+    shown = [
+        name
+        for name in table.columns
+        if not name.endswith(("_quantile", "_rate")) and "_probability_" not in name
+    ]
     named = [
         f"{name}_rate" if f"{name}_rate" in table and table[name].isna().all() else name
         for name in shown
