@@ -36,8 +36,8 @@ caption.
 calibrate intervals, {split["test"]} to test.
 {split["reason"]}
 
-{_emotions(description)}What an author's earlier posts achieved is a feature: strictly earlier posts, whichever part they
-are in.
+{_emotions(description)}What an author's earlier posts achieved is a feature: strictly earlier
+posts, whichever part they are in.
 
 ## Scores on the test posts
 
