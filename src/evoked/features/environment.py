@@ -176,12 +176,13 @@ class Environment:
         # Rows of the sums: known authors, new ones, and all posts together.
         author = known.copy()
         author[strange] = len(self.authors) + newcomer
+        counted = (member & (known >= 0)) | strange
         found: dict[str, FeatureColumn] = {}
         for name, sums in self.sums.items():
             own = columns[MEANS[name]]
             brought = Sums.of(own.select(np.flatnonzero(strange)), newcomer, len(names))
             joined = sums.with_newcomers(brought)
-            means = _MeansOfOthers(joined, own, author, (member | strange) & own.present)
+            means = _MeansOfOthers(joined, own, author, counted & own.present)
             index = np.arange(len(posts)) if sums.count[-1] else np.full(len(posts), -1)
             # Not an array, but read like one.
             found[name] = Column(cast("NDArray[np.generic]", means), index[:, None])

@@ -34,7 +34,7 @@ _BATCHES = 16
 _LEAST_BATCH = 64
 _MAX_WORDS = 20_000
 # A stem in more captions than this share tells nothing of a topic.
-_COMMON = 0.2
+_COMMON = 0.5
 # Nor does one in fewer than two captions, or than this share.
 _RARE = 0.001
 # Of captions, to each topic: fewer can't tell so many topics apart.
