@@ -209,19 +209,13 @@ class EIJLNetwork(nn.Module):
             }
         )
 
-        # CNN and pooling; attention over what both have left.
-        width, total = settings.width, sum(lengths.values())
-        positions = settings.positions * len(lengths)
-        self.cnns = nn.ModuleList()
-        if settings.cnn == "separate":
-            self.cnns.extend(VectorCNN(width, settings.kernel, settings.positions) for _ in lengths)
-        elif settings.cnn == "joint":
-            self.cnns.append(VectorCNN(width, settings.kernel, positions))
-        self.position = nn.Parameter(torch.randn(positions, width) * 0.02)
-        self.attention = AttentionBlock(width, settings.heads, nn.ReLU, settings.dropout)
-        fused = 4 * width
+        # CNNs and pooling; attention over what is left of both.
+        self.content = (
+            None if settings.cnn == "none" else ConvolvedContent(settings, len(self.inputs))
+        )
+        width, fused = settings.width, 4 * settings.width
         self.fuse = nn.Sequential(
-            nn.Linear(positions * width if self.cnns else total, fused),
+            nn.Linear(self.content.outputs if self.content else sum(lengths.values()), fused),
             nn.LayerNorm(fused),
             nn.ReLU(),
             nn.Dropout(settings.dropout),
@@ -270,8 +264,11 @@ class EIJLNetwork(nn.Module):
 
     def fused_vectors(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
         """What both heads see, (b, fused): φ_emo of Eq. 2, or φ without emotional interaction."""
-        vectors = self._vectors(batch, hidden)
-        fused: Tensor = self.fuse(self._attended(vectors) if self.cnns else torch.cat(vectors, -1))
+        if self.encoders:
+            batch = batch | self._encoded(batch)
+        vectors = [each(batch, hidden) for each in self.inputs.values()]
+        content = torch.cat(vectors, dim=-1) if self.content is None else self.content(vectors)
+        fused: Tensor = self.fuse(content)
         if self.interaction is None:
             return fused
         interacted: Tensor = self.interaction(
@@ -306,11 +303,6 @@ class EIJLNetwork(nn.Module):
         trained = [(network, rates[name]) for name, network in self.encoders.items()]
         return grouped_parameters(self, trained, learning_rate)
 
-    def _vectors(self, batch: Batch, hidden: Collection[str]) -> list[Tensor]:
-        if self.encoders:
-            batch = batch | self._encoded(batch)
-        return [each(batch, hidden) for each in self.inputs.values()]
-
     def _encoded(self, batch: Batch) -> Batch:
         """The vectors of encoders that are trained along, as a batch has frozen ones."""
         encoded: Batch = {}
@@ -327,16 +319,6 @@ class EIJLNetwork(nn.Module):
             encoded["caption.vector.present"] = present
         return encoded
 
-    def _attended(self, vectors: list[Tensor]) -> Tensor:
-        """What CNNs and attention make of the vectors, (b, positions * width)."""
-        if self.settings.cnn == "joint":
-            vectors = [torch.cat(vectors, dim=-1)]
-        pooled = [cnn(vector) for cnn, vector in zip(self.cnns, vectors, strict=True)]
-        tokens = torch.cat(pooled, dim=1) + self.position
-        everywhere = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-        attended, _ = self.attention(tokens, tokens, everywhere)
-        return attended.flatten(1)
-
     def _likability(self, fused: Tensor, batch: Batch, hidden: Collection[str]) -> Tensor | None:
         """Standardised log(1 + likes), (b, 1): known (0, the mean, where it isn't) or guessed."""
         if self.settings.likes == "known":
@@ -349,6 +331,37 @@ class EIJLNetwork(nn.Module):
             self.likability_loss = masked_huber(guessed, batch[_TRAINING_LIKES], known, delta=1.0)
         # It stands for likes, so likes alone shape it.
         return guessed.detach()
+
+
+class ConvolvedContent(nn.Module):
+    """CNN and pooling, for each vector or for all end to end, and attention over what they leave.
+
+    Attributes
+    ----------
+    outputs
+        Length of the result.
+    """
+
+    def __init__(self, settings: EIJLSettings, vectors: int) -> None:
+        super().__init__()
+        self.joint = settings.cnn == "joint"
+        parts = [settings.positions * vectors] if self.joint else [settings.positions] * vectors
+        self.cnns = nn.ModuleList(
+            VectorCNN(settings.width, settings.kernel, positions) for positions in parts
+        )
+        self.outputs = sum(parts) * settings.width
+        self.position = nn.Parameter(torch.randn(sum(parts), settings.width) * 0.02)
+        self.attention = AttentionBlock(settings.width, settings.heads, nn.ReLU, settings.dropout)
+
+    def forward(self, vectors: list[Tensor]) -> Tensor:
+        """Vectors (b, their length) to (b, outputs)."""
+        if self.joint:
+            vectors = [torch.cat(vectors, dim=-1)]
+        pooled = [cnn(vector) for cnn, vector in zip(self.cnns, vectors, strict=True)]
+        tokens = torch.cat(pooled, dim=1) + self.position
+        everywhere = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        attended: Tensor = self.attention(tokens, tokens, everywhere)[0]
+        return attended.flatten(1)
 
 
 class VectorCNN(nn.Module):
