@@ -10,7 +10,9 @@
         features.json …       the encoders, and what was fitted on the training posts (what each
                               author's posts achieved, authors as hashes, for drafts)
         targets.json          the task: how posts become targets and back
-        metrics.json          scores on the test posts, trivial baselines beside them
+        intervals.json        how far predictions missed on the calibration posts
+        metrics.json          scores on the test posts, trivial baselines beside them, and how often
+                              the intervals held
         split.parquet         which post was in which part, captions as hashes
         predictions.parquet   of the test posts
         truth.parquet         what the test posts really got, authors as hashes
@@ -36,23 +38,32 @@ from numpy.typing import NDArray
 import evoked
 from evoked.card import model_card
 from evoked.errors import DataError, SettingsError
+from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals, Predicted, fewest_posts
 from evoked.evaluation.metrics import modal_relevance_score
-from evoked.evaluation.splits import Split, choose_split
+from evoked.evaluation.splits import PARTS, Split, choose_split, with_calibration
 from evoked.evaluation.tables import evaluate_task
 from evoked.features.author_history import author_hashes
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem, picture_digest
 from evoked.features.pipeline import FeaturePipeline
-from evoked.files import atomic_path, check_free, read_json, write_json, write_text
+from evoked.files import (
+    atomic_path,
+    check_free,
+    plain,
+    read_json,
+    records,
+    write_json,
+    write_text,
+)
 from evoked.models import TRIVIAL_BASELINES, Examples, Model, build_model, load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
-from evoked.posts.schema import SPLITS
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task, load_task, task_state
 from evoked.training.loop import LAST_CHECKPOINT, EpochRecord, TrainingSettings
 
 RUN_FILE = "run.json"
+INTERVALS_FILE = "intervals.json"
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
 
@@ -82,6 +93,9 @@ class Evaluation:
         How the posts came to be test posts.
     excluded
         Posts left out because the run had learned from them.
+    intervals
+        How often the run's prediction intervals held, and how wide they were, by outcome and level
+        (see :meth:`evoked.evaluation.conformal.Intervals.coverage`); empty for a run without.
     """
 
     table: pd.DataFrame
@@ -89,6 +103,7 @@ class Evaluation:
     truth: pd.DataFrame
     split: str
     excluded: int
+    intervals: pd.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready scores."""
@@ -98,6 +113,7 @@ class Evaluation:
             "excluded": self.excluded,
             "split": self.split,
             "scores": rows.to_dict(orient="records"),
+            "intervals": plain(records(self.intervals)),
         }
 
 
@@ -119,6 +135,7 @@ class Run:
         description: dict[str, Any],
         parts: pd.DataFrame,
         cache: FeatureCache | None = None,
+        intervals: Intervals | None = None,
     ) -> None:
         self.folder = folder
         self.model = model
@@ -127,6 +144,8 @@ class Run:
         self.description = description
         self.parts = parts
         self.cache = cache
+        # None for runs from before there were any.
+        self.intervals = intervals
 
     @classmethod
     def load(cls, folder: Path | str, cache: FeatureCache | None = None) -> Run:
@@ -152,6 +171,7 @@ class Run:
             read_json(folder / RUN_FILE),
             pd.read_parquet(folder / "split.parquet"),
             cache,
+            _load_intervals(folder),
         )
 
     @property
@@ -195,6 +215,7 @@ class Run:
         self,
         posts: PostDataset | Sequence[Draft],
         progress: Progress | None = None,
+        level: float = DEFAULT_LEVEL,
     ) -> pd.DataFrame:
         """Predict what posts evoke.
 
@@ -202,12 +223,18 @@ class Run:
         ----------
         posts
             A dataset, or drafts.
+        progress
+            Whom to tell how far it is.
+        level
+            How often the intervals are to hold the truth, between 0 and 1.
 
         Returns
         -------
         DataFrame
             A row per post: post_id, what the task predicts (see its ``restore``: valence, arousal,
-            rates and counts with :class:`evoked.targets.EmotionEngagement`), where it predicts
+            rates and counts with :class:`evoked.targets.EmotionEngagement`) with its intervals
+            (``likes_low``, ``likes_high``; of classes ``level_set``: see
+            :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates, and
             ``problem``: what could not be read.
         """
@@ -215,7 +242,7 @@ class Run:
             examples, problems = self.examples(posts.posts, posts.cover_paths(), progress)
         else:
             examples, problems = self.examples(*as_posts(posts), progress)
-        return self.table(examples, problems)
+        return self.table(examples, problems, level)
 
     def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
@@ -241,9 +268,26 @@ class Run:
         baselines = self._baselines(examples)
         return self._score(examples, problems, baselines, split, int((~fresh).sum()))
 
-    def table(self, examples: Examples, problems: Sequence[Problem]) -> pd.DataFrame:
+    def table(
+        self,
+        examples: Examples,
+        problems: Sequence[Problem],
+        level: float = DEFAULT_LEVEL,
+    ) -> pd.DataFrame:
         """Predictions of examples as :meth:`predict` returns them."""
-        table = self._restored(self.model, examples)
+        return self._described(
+            Predicted(examples.posts, self.model.predict(examples)), problems, level
+        )
+
+    def _described(
+        self, predicted: Predicted, problems: Sequence[Problem], level: float
+    ) -> pd.DataFrame:
+        """What the model predicts as people read it, with intervals and problems."""
+        if self.intervals is None:
+            table = self.task.restore(predicted.columns, predicted.posts)
+        else:
+            table = self.intervals.table(self.task, predicted, level)
+        table.insert(0, "post_id", predicted.posts["post_id"].to_numpy())
         if isinstance(self.task, EmotionEngagement):
             table["emotion_estimated"] = self.estimated
         messages = {problem.post_id: problem.message for problem in problems}
@@ -259,20 +303,29 @@ class Run:
         excluded: int,
     ) -> Evaluation:
         posts = examples.posts
-        predictions, truth = self.table(examples, problems), self.task.truth(posts)
+        predicted = Predicted(posts, self.model.predict(examples))
+        predictions = self._described(predicted, problems, DEFAULT_LEVEL)
+        truth = self.task.truth(posts)
         # Posts of one author resemble each other: where authors were held out, authors are drawn.
         by_author = self.description["split"]["kind"] == "author"
         authors = posts["author_id"].fillna(posts["post_id"]) if by_author else None
         tables = []
-        for name, predicted in {self.model.name: predictions, **baselines}.items():
-            scores = evaluate_task(self.task, predicted, truth, queries_of(posts), groups=authors)
+        for name, restored in {self.model.name: predictions, **baselines}.items():
+            scores = evaluate_task(self.task, restored, truth, queries_of(posts), groups=authors)
             scores.insert(0, "model", name)
             tables.append(scores)
         relevance = modal_relevance(self.model, examples)
         if relevance is not None:
             row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
             tables.append(pd.DataFrame([{**row, **relevance}]))
-        return Evaluation(pd.concat(tables, ignore_index=True), predictions, truth, split, excluded)
+        covered = (
+            pd.DataFrame()
+            if self.intervals is None
+            else self.intervals.coverage(self.task, predicted, authors=authors)
+        )
+        return Evaluation(
+            pd.concat(tables, ignore_index=True), predictions, truth, split, excluded, covered
+        )
 
     def _restored(self, model: Model, examples: Examples) -> pd.DataFrame:
         """What a model of the task predicts, as people read it."""
@@ -346,7 +399,13 @@ def train(
     posts = dataset.posts
     if split is None or isinstance(split, str):
         split = choose_split(posts, split, training.seed)
+    split = with_calibration(posts, split, training.seed, fewest_posts(DEFAULT_LEVEL))
     progress.note(split.reason)
+    if not len(split.calibration):
+        progress.note(
+            f"{len(split.validation)} validation posts are too few to calibrate intervals on half "
+            "of them: every interval is the whole range."
+        )
     plan = _plan(dataset, built, features, training, split, estimate)
     _claim(out, plan)
 
@@ -375,7 +434,7 @@ def train(
     if guessed:
         progress.note("Valence and arousal of unrated posts are estimated by the emotion reader.")
 
-    parts = {name: examples.select(getattr(split, name)) for name in ("train", "validation")}
+    parts = {name: examples.select(getattr(split, name)) for name in PARTS}
     built.fit(
         parts["train"],
         parts["validation"],
@@ -388,6 +447,10 @@ def train(
         trivial.fit(parts["train"], folder=out / "training")
         trivial.save(out / "baselines" / baseline.name)
 
+    units, calibration = (
+        Predicted(parts[name].posts, built.predict(parts[name]))
+        for name in ("validation", "calibration")
+    )
     run = Run(
         out,
         built,
@@ -396,8 +459,9 @@ def train(
         {**plan, "estimated_emotions": guessed, "environment": environment()},
         _parts(posts, split),
         cache,
+        Intervals.fit(fitted_task, units, calibration),
     )
-    _finish(run, examples.select(split.test), problems, progress)
+    _finish(run, parts["test"], problems, progress)
     return run
 
 
@@ -440,7 +504,7 @@ def _plan(
         "split": {
             "kind": split.kind,
             "reason": split.reason,
-            **{name: len(getattr(split, name)) for name in SPLITS},
+            **{name: len(getattr(split, name)) for name in PARTS},
         },
         "estimate": estimate,
     }
@@ -495,7 +559,7 @@ def estimate_emotions(
 
 def _parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
     part = np.full(len(posts), "unused", dtype=object)
-    for name in SPLITS:
+    for name in PARTS:
         part[getattr(split, name)] = name
     return pd.DataFrame(
         {
@@ -533,6 +597,8 @@ def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Pro
     run.model.save(out)
     run.pipeline.save(out)
     write_json(out / "targets.json", task_state(run.task))
+    assert run.intervals is not None
+    write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     _write_parquet(out / "split.parquet", run.parts)
     if len(test):
         baselines, reason = run._baselines(test), run.description["split"]["reason"]
@@ -546,9 +612,14 @@ def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Pro
             _write_parquet(out / "baselines" / name / "predictions.parquet", predicted)
         write_json(out / "metrics.json", evaluation.to_dict())
     else:
-        write_json(out / "metrics.json", {"posts": 0, "scores": []})
+        write_json(out / "metrics.json", {"posts": 0, "scores": [], "intervals": []})
     write_text(out / "README.md", model_card(run.description, run.metrics))
     write_json(out / RUN_FILE, run.description)
+
+
+def _load_intervals(folder: Path) -> Intervals | None:
+    path = folder / INTERVALS_FILE
+    return Intervals.from_dict(read_json(path), path) if path.is_file() else None
 
 
 def _write_parquet(path: Path, table: pd.DataFrame) -> None:

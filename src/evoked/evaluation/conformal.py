@@ -32,6 +32,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -330,13 +331,13 @@ class Intervals:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
+    def from_dict(cls, state: dict[str, Any], file: Path | None = None) -> Self:
         """Inverse of :meth:`to_dict`.
 
         Raises
         ------
         DataError
-            ``state`` is something else.
+            ``state`` is something else; the message names ``file``.
         """
         try:
             return cls(
@@ -346,7 +347,7 @@ class Intervals:
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"not the intervals of a run ({error}).", fix="Train the model again."
+                f"not the intervals of a run ({error}).", file=file, fix="Train the model again."
             ) from error
 
 

@@ -159,7 +159,7 @@ def from_column(
 
 
 def with_calibration(posts: pd.DataFrame, split: Split, seed: int, fewest: int) -> Split:
-    """A split that sets half of its validation posts aside for calibration.
+    """A split that sets half of its validation posts aside for calibration, if none are yet.
 
     Halves are made as the split was: no author in both where it is by author, the later half for
     calibration where it is by time, else at random.
@@ -171,6 +171,8 @@ def with_calibration(posts: pd.DataFrame, split: Split, seed: int, fewest: int) 
     fewest
         Where there are no two halves of so many posts, all stay validation posts.
     """
+    if len(split.calibration):
+        return split
     rows = split.validation
     kind = split.kind if split.kind in ("author", "time") else "random"
     units = _units(posts.iloc[rows], kind, seed, 1.0)

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
 from evoked.models import model_class
 from evoked.posts.dataset import PostDataset
-from evoked.posts.schema import ENGAGEMENT, SPLITS
+from evoked.posts.schema import ENGAGEMENT
 from evoked.report import charts
 from evoked.report.charts import Chart
 from evoked.report.held_out import SMALL, HeldOutPosts
@@ -106,7 +107,12 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"signed": _signed, "fixed": _fixed, "percent": _percent}
+    environment.filters |= {
+        "signed": _signed,
+        "fixed": _fixed,
+        "percent": _percent,
+        "figures": _figures,
+    }
     page = environment.get_template("template.html").render(
         name=description["model"]["name"],
         description=description,
@@ -115,13 +121,15 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         small=SMALL,
         summary=_summary(run, scores),
         coverage=_coverage(description["data"]),
-        parts={name: description["split"][name] for name in SPLITS},
+        parts={name: description["split"].get(name, 0) for name in PARTS},
         imported=None if dataset is None else _imported(dataset),
         models=list(dict.fromkeys(row["model"] for row in scores)),
         shown=_score_rows(scores, _SHOWN),
         every=_score_rows(scores, {(row["target"], row["metric"]): 0 for row in scores}),
         emotions=EMOTION_TARGETS,
         meaning=_MEANING,
+        intervals=_intervals(run.metrics.get("intervals", [])),
+        held_out_by=description["split"]["kind"],
         score_charts=_score_charts(scores),
         curve=_curve(run),
         outcome=_outcome(run, dataset, tested),
@@ -222,6 +230,14 @@ def _score_charts(scores: Scores) -> list[Chart]:
         if rows:
             drawn.append(charts.intervals(rows, _titled(target, metric), "further right is better"))
     return drawn
+
+
+def _intervals(rows: Scores) -> dict[str, list[dict[str, Any]]]:
+    """By outcome its rows, one of each level."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row["outcome"], []).append(row)
+    return grouped
 
 
 def _curve(run: Run) -> Chart | None:
@@ -426,3 +442,10 @@ def _fixed(value: float | None, digits: int = 2) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}"
+
+
+def _figures(value: float | None) -> str:
+    """Three figures of a width, which may be one of rates or of counts."""
+    if value is None:
+        return "unbounded"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
