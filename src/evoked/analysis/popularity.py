@@ -7,7 +7,7 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
+from evoked.features.table import FeatureTable
 from evoked.targets import AuthorPopularity
 
 
@@ -55,6 +56,7 @@ def analyse_popularity(
     settings: FeatureSettings | None = None,
     *,
     cache: FeatureCache | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
     seed: int = 0,
 ) -> PopularityAnalysis:
     """Compare popular with unpopular posts of the same authors.
@@ -69,6 +71,8 @@ def analyse_popularity(
         Which image encoder; the paper's is ``torchvision:resnet50``.
     cache
         Where features are kept; the user's cache by default.
+    progress
+        Called with the stage's name, pictures done and pictures in all.
     seed
         Of halves, K-means and shuffles.
     """
@@ -81,11 +85,17 @@ def analyse_popularity(
     popular = labels[known] == 1
     tables: dict[str, pd.DataFrame] = {}
     skipped: dict[str, str] = {}
-    clusters, typical = None, []
     texts = _texts(own, popular, tables, skipped, seed)
+    pictures = [cover for cover, one in zip(covers, known, strict=True) if one]
+    clusters: ImageClusters | None = None
+    typical: list[list[Path]] = []
     try:
-        pictures = [cover for cover, one in zip(covers, known, strict=True) if one]
-        clusters, typical = _clusters(own, popular, pictures, settings, cache, seed)
+        if not any(pictures):
+            raise DataError("none of the popular and unpopular posts has a picture.")
+        encoded, _ = extract_posts(
+            own, pictures, ["image.vector"], settings, cache=cache, progress=progress
+        )
+        clusters, typical = _clusters(own, popular, pictures, encoded, seed)
         tables["popular_images"] = clusters.table
     except DataError as error:
         skipped["popular_images"] = str(error).rstrip(".")
@@ -134,14 +144,10 @@ def _clusters(
     posts: pd.DataFrame,
     popular: NDArray[np.bool_],
     pictures: list[Path | None],
-    settings: FeatureSettings | None,
-    cache: FeatureCache | None,
+    encoded: FeatureTable,
     seed: int,
 ) -> tuple[ImageClusters, list[list[Path]]]:
-    if not any(pictures):
-        raise DataError("none of the popular and unpopular posts has a picture.")
-    table, _ = extract_posts(posts, pictures, ["image.vector"], settings, cache=cache)
-    column = table.columns["image.vector"]
+    column = encoded.columns["image.vector"]
     seen = np.flatnonzero(column.present)
     vectors = column.take(seen, None)[""].numpy()
     clusters = popular_clusters(
