@@ -332,6 +332,41 @@ def label_studio_source(folder: Path) -> Path:
     return path
 
 
+def pixelrec_source(folder: Path) -> Path:
+    """Files with the columns of PixelRec's own; covers in two folders, one item without."""
+    items = [
+        {
+            "item_id": f"i{number}",
+            **{f"{what}_number": float(number * size) for what, size in PIXELREC_COUNTS.items()},
+            "title": "" if number == 1 else f"Title {number}, 海",
+            "tag": ("Travel", "Board games")[number % 2],
+            "description": "" if number == 2 else f"Description {number}",
+        }
+        for number in range(1, 5)
+    ]
+    write_csv(folder / "item_info.csv", items)
+    interactions = [
+        {"item_id": f"i{number}", "user_id": f"u{user}", "timestamp": 1_640_995_200_000 + user}
+        for number in range(1, 5)
+        for user in range(number)
+    ]
+    write_csv(folder / "interaction.csv", interactions)
+    for number in range(1, 4):
+        write_picture(folder / f"cover{number % 2}/i{number}.jpg", number)
+    return folder
+
+
+PIXELREC_COUNTS = {
+    "view": 1000,
+    "comment": 10,
+    "thumbup": 100,
+    "share": 5,
+    "coin": 2,
+    "favorite": 20,
+    "barrage": 3,
+}
+
+
 SOURCES: dict[str, Callable[[Path], Path]] = {
     "csv": csv_source,
     "jsonl": jsonl_source,
@@ -340,4 +375,5 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "instagram-export": export_source,
     "iaed": iaed_source,
     "label-studio": label_studio_source,
+    "pixelrec": pixelrec_source,
 }

@@ -177,11 +177,13 @@ class RegressorNetwork(PixelRecNetwork):
             {name: nn.Parameter(torch.randn(width) * 0.02) for name in texts}
         )
         both = "image" in self.streams and bool(texts)
-        self.image_to_text, self.text_to_image = (block(), block()) if both else (None, None)
+        self.image_to_text = block() if both else None
+        self.text_to_image = block() if both else None
         self.pools = nn.ModuleDict({name: AttentionPooling(width) for name in self.streams})
         self.gate = GatedFusion(len(settings.modalities), width)
         self.layers = nn.ModuleList(block() for _ in range(settings.fusion_layers))
         self.head = nn.Sequential(nn.LayerNorm(width), mlp(width, 2 * width, 1, settings.dropout))
+        self.scale: Tensor
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
 
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
@@ -275,7 +277,8 @@ class ClassifierNetwork(PixelRecNetwork):
             return AttentionBlock(width, settings.heads, nn.GELU, settings.dropout)
 
         crossed = fusion == "cross_attention" and {"image", "text"} <= set(self.streams)
-        self.image_to_text, self.text_to_image = (block(), block()) if crossed else (None, None)
+        self.image_to_text = block() if crossed else None
+        self.text_to_image = block() if crossed else None
         count = len(settings.modalities)
         self.gate = GatedFusion(count, width) if fusion == "gated" else None
         fused = width if fusion == "gated" else count * width

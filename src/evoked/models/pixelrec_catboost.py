@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError, MissingExtraError
@@ -112,6 +112,8 @@ class PixelRecCatBoost(Model):
         self.means: dict[str, float] = {}
         self.trees: dict[str, SymmetricTrees] = {}
         self.importance: NDArray[np.float64] = np.zeros((0, 2))
+        # CLIP's projections of image and text vectors into the space that they share.
+        self.projections: dict[str, NDArray[np.float32]] = {}
 
     @property
     def features(self) -> list[str]:
@@ -125,11 +127,11 @@ class PixelRecCatBoost(Model):
     @property
     def similarity(self) -> str:
         """Whether the cosine of image and text is a column, and why."""
-        if shares_space(self.feature_settings, self.widths):
-            return "image and text vectors lie in one space: their cosine is a column"
+        if self.projections:
+            return "the cosine of image and text in CLIP's shared space is a column"
         return (
             "image and text vectors come from encoders that share no space, so their cosine means "
-            "nothing and is left out; name one model of both, such as CLIP, for both encoders"
+            "nothing and is left out; name one CLIP model for both encoders to have it"
         )
 
     def fit(
@@ -155,6 +157,7 @@ class PixelRecCatBoost(Model):
         self.widths = {name: train.features.widths[name] for name in self.features}
         self.means = dict(zip(self.targets, _means(values), strict=True))
         self.tags = _frequent_tags(train.posts, self.settings.tags)
+        self.projections = clip_projections(self.feature_settings)
         self.trees, self.importance = {}, np.zeros((len(self.columns()), 2))
         matrix, labels = self._known(train)
         names = self._outputs_of(labels)
@@ -203,7 +206,7 @@ class PixelRecCatBoost(Model):
             for name, width in self.widths.items()
             for number in range(width)
         ]
-        if shares_space(self.feature_settings, self.widths):
+        if self.projections:
             columns.append(_Column("cosine of image and text", _BOTH))
         columns += [_Column(name, _TEXT) for name in _statistics(pd.DataFrame())]
         columns += [_Column(f"#{tag}", _TAGS) for tag in self.tags]
@@ -219,8 +222,12 @@ class PixelRecCatBoost(Model):
             np.where(batch[f"{name}.present"].numpy()[:, None], batch[name].numpy(), np.nan)
             for name in self.widths
         ]
-        if shares_space(self.feature_settings, self.widths):
-            parts.append(_cosine(parts[0], parts[1])[:, None])
+        if self.projections:
+            shared = [
+                vectors @ self.projections[name].T
+                for name, vectors in zip(("image", "text"), parts, strict=False)
+            ]
+            parts.append(_cosine(*shared)[:, None])
         parts.append(np.stack(list(_statistics(posts).values()), axis=1))
         parts.append(_tag_columns(posts, self.tags))
         if self.settings.as_published:
@@ -250,6 +257,7 @@ class PixelRecCatBoost(Model):
             for part, values in trees.arrays().items()
         }
         with atomic_path(folder / WEIGHTS_FILE) as path:
+            arrays |= {f"projection.{name}": each for name, each in self.projections.items()}
             save_file({**arrays, "importance": np.ascontiguousarray(self.importance)}, path)
         state = {
             "widths": self.widths,
@@ -276,7 +284,9 @@ class PixelRecCatBoost(Model):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}
             model.means = {name: float(description["means"][name]) for name in model.targets}
             model.tags = [str(tag) for tag in description["tags"]]
-            arrays, width = load_file(folder / WEIGHTS_FILE), len(model.columns())
+            arrays = load_file(folder / WEIGHTS_FILE)
+            model.projections = _of("projection", arrays)
+            width = len(model.columns())
             model.importance = arrays.pop("importance")
             if model.importance.shape != (width, 2):
                 raise ValueError(f"importance is {model.importance.shape}")
@@ -334,10 +344,29 @@ class PixelRecCatBoost(Model):
         return shares
 
 
-def shares_space(settings: FeatureSettings, widths: dict[str, int]) -> bool:
-    """Whether vectors of image and text can be compared: both are of one model of both."""
-    one = settings.image_encoder == settings.text_encoder != "builtin"
-    return one and widths.get("image.vector") == widths.get("text.vector")
+def clip_projections(settings: FeatureSettings) -> dict[str, NDArray[np.float32]]:
+    """CLIP's matrices (shared, width) that lead ``image`` and ``text`` vectors into one space;
+    empty unless one CLIP model encodes both.
+
+    Vectors of two encoders that were never trained together can't be compared, whatever their
+    lengths. (SigLIP's text vector is not the mean of tokens that ``text.vector`` is.)
+    """
+    name = settings.image_encoder
+    if name != settings.text_encoder or not name.startswith("transformers:"):
+        return {}
+    from evoked.features.encoders._checkpoints import checkpoint_folder
+
+    folder = checkpoint_folder(name.removeprefix("transformers:"))
+    if read_json(folder / "config.json").get("model_type") != "clip":
+        return {}
+    found = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="numpy") as weights:
+            for modality, key in (("image", "visual"), ("text", "text")):
+                if f"{key}_projection.weight" in weights.keys():  # noqa: SIM118 - no mapping
+                    matrix = weights.get_tensor(f"{key}_projection.weight")
+                    found[modality] = matrix.astype(np.float32)
+    return {name: found[name] for name in ("image", "text")} if len(found) == 2 else {}
 
 
 def _catboost() -> Any:
@@ -388,12 +417,13 @@ def _cosine(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
 
 def _statistics(posts: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
     """Length of title and caption in characters and words, each (n,); NaN where absent."""
-    found = {}
+    found: dict[str, NDArray[np.float64]] = {}
     for name in ("title", "caption"):
         texts = (posts[name] if name in posts else pd.Series(None, posts.index)).astype("string")
         lengths = {"characters": texts.str.len(), "words": texts.str.count(r"\S+")}
         for what, values in lengths.items():
-            found[f"{what} of the {name}"] = values.to_numpy(np.float64, na_value=np.nan)
+            column: Any = values.to_numpy(np.float64, na_value=np.nan)
+            found[f"{what} of the {name}"] = column
     return found
 
 

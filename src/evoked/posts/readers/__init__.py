@@ -8,6 +8,7 @@ from evoked.posts.readers import (
     jsonl_file,
     label_studio,
     parquet_file,
+    pixelrec,
 )
 from evoked.posts.readers.base import Reader
 
@@ -19,5 +20,6 @@ READERS: dict[str, Reader] = {
     "instagram-export": instagram_export.read,
     "iaed": iaed.read,
     "label-studio": label_studio.read,
+    "pixelrec": pixelrec.read,
 }
 """Each is ``read(source, options) -> Reading``; see :mod:`evoked.posts.readers.base`."""
