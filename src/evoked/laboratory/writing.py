@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evoked.evaluation.significance import p_value
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
@@ -17,6 +16,7 @@ from evoked.files import atomic_path, check_free, read_json, write_text
 from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.tables import correlation_table, result_table
+from evoked.report.templates import templates
 from evoked.run import environment
 from evoked.targets import TASKS
 
@@ -321,14 +321,8 @@ class _Page:
     def write(self, path: Path) -> None:
         """Write ``path.md`` and ``path.html``."""
         write_text(path.with_suffix(".md"), self._markdown())
-        templates = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        page = templates.get_template("study.html").render(**vars(self), style=_style())
+        study = templates(Path(__file__).parent).get_template("study.html")
+        page = study.render(**vars(self))
         write_text(path.with_suffix(".html"), page)
 
     def _markdown(self) -> str:
@@ -341,9 +335,3 @@ class _Page:
         parts += ["## How to read it", _bullets(self.footnotes)]
         made_by = _bullets(f"{name}: {value}" for name, value in self.made_by.items())
         return "\n\n".join([*parts, "## Made by", made_by]) + "\n"
-
-
-def _style() -> str:
-    import evoked.report
-
-    return (Path(evoked.report.__path__[0]) / "style.css").read_text(encoding="utf-8")

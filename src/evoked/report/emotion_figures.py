@@ -295,16 +295,20 @@ def _mass_levels(density: Floats, shares: tuple[float, ...]) -> list[float]:
     return [float(ordered[min(int((held < share).sum()), len(held) - 1)]) for share in shares]
 
 
-def _surface(axis: Axes, surface: Surface, labelled: bool) -> None:
-    values = np.clip(surface.values, -_LARGEST_CHANGE, _LARGEST_CHANGE).T
+def heat(axis: Axes, surface: Surface, reach: float) -> None:
+    """A surface over the plane in colours; the darkest stand for ``reach`` and beyond."""
     axis.pcolormesh(
-        *(surface.valence, surface.arousal, values),
+        *(surface.valence, surface.arousal, surface.values.T),
         cmap=DIVERGING,
-        vmin=-_LARGEST_CHANGE,
-        vmax=_LARGEST_CHANGE,
+        vmin=-reach,
+        vmax=reach,
         shading="nearest",
         rasterized=True,
     )
+
+
+def _surface(axis: Axes, surface: Surface, labelled: bool) -> None:
+    heat(axis, surface, _LARGEST_CHANGE)
     levels = np.log1p(_CHANGES)
     lines = axis.contour(
         *(surface.valence, surface.arousal, surface.values.T),

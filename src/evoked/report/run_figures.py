@@ -31,7 +31,7 @@ from evoked.explain.figures import (
     look,
 )
 from evoked.posts.emotion_engagement import QUADRANTS
-from evoked.report.emotion_figures import DIVERGING, cells_of, matrix, plane_axes
+from evoked.report.emotion_figures import DIVERGING, cells_of, heat, matrix, plane_axes
 
 Floats = NDArray[np.float64]
 
@@ -273,14 +273,7 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
         axes = drawn.subplots(1, len(surfaces), squeeze=False)
         for axis, (title, surface) in zip(axes[0], surfaces.items(), strict=True):
             reach = max(float(np.nanmax(np.abs(surface.values))), 1e-6)
-            axis.pcolormesh(
-                *(surface.valence, surface.arousal, surface.values.T),
-                cmap=DIVERGING,
-                vmin=-reach,
-                vmax=reach,
-                shading="nearest",
-                rasterized=True,
-            )
+            heat(axis, surface, reach)
             unsure = np.abs(surface.values) < _NORMAL_95 * surface.errors
             axis.contourf(
                 *(surface.valence, surface.arousal, np.where(unsure, 1.0, 0.0).T),
