@@ -160,7 +160,7 @@ def interaction_models(
     known = variables.notna().all(axis=1).to_numpy()
     if known.sum() < FEWEST_POSTS:
         raise DataError(
-            f"{int(known.sum())} posts know {', '.join(variables) or 'no variable'} and the count; "
+            f"{int(known.sum())} posts know {', '.join(map(str, variables)) or 'no variable'} and the count; "
             f"at least {FEWEST_POSTS} are needed."
         )
     values = variables[known].astype(np.float64).reset_index(drop=True)
@@ -184,7 +184,7 @@ def interaction_models(
             terms += _term_rows(head, fit, design, values, level)
             fits.append(_fit_row(head, fit, design, outcome))
     if not fits:
-        raise DataError(f"{', '.join(variables)}: the same in all {len(values)} posts")
+        raise DataError(f"{', '.join(map(str, variables))}: the same in all {len(values)} posts")
     return InteractionModels(pd.DataFrame(terms), pd.DataFrame(fits))
 
 
@@ -333,14 +333,14 @@ def _covariance(design: _Design, residuals: Floats, weights: Floats, groups: Gro
     decides the coefficient alone.
     """
     x, k = design.matrix, len(design.terms)
-    inverse = np.linalg.inv(x.T @ (weights[:, None] * x))
+    inverse = np.asarray(np.linalg.inv(x.T @ (weights[:, None] * x)), dtype=np.float64)
     authors = 0 if groups is None else len(np.unique(groups))
     if groups is None or authors < FEWEST_AUTHORS:
         scores, alone = _enlarged_of_posts(x, residuals, weights, inverse)
         unit, freedom, errors = "post", len(x) - k, "HC3"
     else:
         scores, alone = _enlarged_of_groups(x, residuals, weights, groups, inverse)
-        unit, freedom, errors = "author", authors - 1, f"CR3, clustered by {authors} authors"
+        unit, freedom, errors = "author", authors - 1, f"CR3, {authors} authors"
     notes = []
     if 0 < authors < FEWEST_AUTHORS:
         notes.append(

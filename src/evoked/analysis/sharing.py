@@ -64,6 +64,7 @@ PUBLISHED_FACES = 0.0745
 # Below so many posts that tell a variable for one in two, it is left out instead of the posts.
 _KNOWN_ENOUGH = 0.5
 _FEWEST_RESAMPLED = 3
+_FEWEST_IN_CLASS = 5
 _NEUTRAL = SENTIMENT_LEVELS.index("neutral")
 
 
@@ -307,9 +308,10 @@ def popularity_by_class(
     -------
     DataFrame
         A row for each class, then ``all``: ``class``, ``posts``, ``share`` (of the posts whose
-        class is known), ``n`` (those whose count is known, too), ``mean`` with interval,
-        ``median``, ``p`` (do the ranks of this class differ from the others'? Of ``all``: does any?
-        Robust against the posts of an author resembling each other; Bonferroni over the classes),
+        class is known), ``n`` (those whose count is known, too), ``mean`` with interval (of five
+        posts or more), ``median``, ``p`` (do the ranks of this class differ from the others'? Of
+        ``all``: does any? Robust against the posts of an author resembling each other; Bonferroni
+        over the classes),
         ``p_holm`` (over the classes) and ``p_posts`` (Mann and Whitney's, Kruskal and Wallis's
         test, as if posts were independent; where no author has several posts, ``p`` is the same).
     """
@@ -520,7 +522,7 @@ def _resampled_means(
     if not len(value) or not draws:
         return observed, np.full(len(observed), np.nan), np.full(len(observed), np.nan)
     low, high = interval_bounds(bootstrap_draws(means, len(value), groups, draws, seed), level)
-    few = inside.sum(axis=0) < 2
+    few = inside.sum(axis=0) < _FEWEST_IN_CLASS
     return observed, np.where(few, np.nan, low), np.where(few, np.nan, high)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from evoked.analysis.distribution import LogNormalTest, positive_counts
@@ -148,7 +149,7 @@ def interactions(terms: pd.DataFrame, fits: pd.DataFrame, name: str) -> Picture:
         What popularity is, such as "shares".
     """
     own = terms[(terms["design"] == "Eq. 1") & (terms["term"] != "constant")]
-    fitted = fits[fits["design"] == "Eq. 1"].set_index("model")
+    fitted = {row["model"]: row for row in records(fits[fits["design"] == "Eq. 1"])}
     names = list(dict.fromkeys(own["term"]))
     with look():
         drawn = figure(8.4, 1.2 + 0.42 * len(names))
@@ -159,19 +160,19 @@ def interactions(terms: pd.DataFrame, fits: pd.DataFrame, name: str) -> Picture:
             if model == "logistic":
                 kinds = ("odds_ratio", "odds_low", "odds_high")
             _coefficients(axis, rows, kinds)
-            axis.set_title(f"{model.capitalize()} (R² {_digits(fitted.loc[model, 'r2'])})")
+            axis.set_title(f"{model.capitalize()} (R² {_digits(fitted[model]['r2'])})")
         axes[0].plot(own["published"][: len(names)], range(len(names)), "|", color=INK, ms=11)
         axes[0].set_xlabel("change in the probability")
         axes[1].set_xlabel("odds ratio")
         axes[0].set_yticks(range(len(names)), [each.replace(" × ", " ×\n") for each in names])
         axes[0].set_ylim(len(names) - 0.5, -0.5)
-    n, popular = int(fitted["n"].iloc[0]), int(fitted["popular"].iloc[0])
-    notes = "; ".join(f"{model}: {each}" for model, each in fitted["note"].items() if each)
+    linear = fitted["linear"]
+    notes = "; ".join(f"{model}: {row['note']}" for model, row in fitted.items() if row["note"])
     return Picture(
         "eijl_table1_interactions",
         f"Eq. 1: is a post among the fifth with most {name}? Coefficients with 95 % intervals "
-        f"({fitted['errors'].iloc[0]}), beside the published ones (bars); logistic: odds ratios "
-        f"and McFadden's R² (n = {n} posts, {popular} popular).{f' {notes}.' if notes else ''}",
+        f"({linear['errors']}), beside the published ones (bars); logistic: odds ratios "
+        f"and McFadden's R² (n = {linear['n']} posts, {linear['popular']} popular).{f' {notes}.' if notes else ''}",
         "Dots; the table beside it holds the figures.",
         drawn,
     )
@@ -186,22 +187,22 @@ def _histogram(axis: Axes, values: NDArray[np.int64], test: LogNormalTest, name:
     axis.stairs(observed / widths, edges, fill=True, color="#9ECAE1", label="posts")
     middle = np.sqrt(edges[:-1] * edges[1:])
     axis.plot(middle, expected / widths, color=VERMILLION, label="log-normal fit")
-    axis.set_xscale("log")
+    _logarithmic(axis, "x")
+    axis.set_ylim(0, 1.2 * max((observed / widths).max(), (expected / widths).max()))
     axis.set_xlabel(f"{name} per post")
     axis.set_ylabel("posts per factor of e")
     axis.set_title(f"μ = {test.law.location:.2f}, σ = {test.law.scale:.2f}")
-    axis.legend()
+    axis.legend(loc="upper right", ncols=2)
 
 
 def _quantiles(axis: Axes, values: NDArray[np.int64], test: LogNormalTest, name: str) -> None:
     expected = test.law.quantiles(test.levels)
     observed = np.quantile(values, test.levels, method="inverted_cdf")
     axis.fill_between(expected, test.low, test.high, color="#C6DBEF", linewidth=0)
-    ends = [1, max(float(values[-1]), float(expected[-1]))]
+    ends = [1, max(float(observed[-1]), float(expected[-1]))]
     axis.plot(ends, ends, color=GREY, linewidth=0.8)
     axis.plot(expected, observed, "o", color=BLUE, markersize=2.5)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    _logarithmic(axis, "xy")
     axis.set_xlabel(f"{name}, log-normal fit")
     axis.set_ylabel(f"{name}, observed")
     axis.set_title(f"p {_equals(test.p)} (n = {test.n})")
@@ -222,10 +223,24 @@ def _coefficients(axis: Axes, rows: pd.DataFrame, kinds: tuple[str, str, str]) -
     axis.tick_params(axis="y", length=0)
     if kinds[0] != "odds_ratio":
         return
-    if np.isfinite(value).any():
-        axis.set_xscale("log")
+    known = np.concatenate([low, high])[np.isfinite(np.concatenate([low, high]))]
+    if len(known):
+        wide = known.max() > 30 * known.min()
+        _logarithmic(axis, "x", (1.0,) if wide else (1.0, 2.0, 5.0))
     else:
         axis.text(0.5, 0.5, "no finite fit", ha="center", transform=axis.transAxes)
+
+
+def _logarithmic(axis: Axes, sides: str, steps: tuple[float, ...] = (1.0,)) -> None:
+    """Logarithmic axes with plain numbers; ``steps`` are labelled in each power of ten."""
+    if "x" in sides:
+        axis.set_xscale("log")
+    if "y" in sides:
+        axis.set_yscale("log")
+    for side in (axis.xaxis if each == "x" else axis.yaxis for each in sides):
+        side.set_major_locator(LogLocator(subs=steps, numticks=7))
+        side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        side.set_minor_formatter(NullFormatter())
 
 
 def _equals(p: float) -> str:
