@@ -159,9 +159,9 @@ def interaction_models(
     """
     known = variables.notna().all(axis=1).to_numpy()
     if known.sum() < FEWEST_POSTS:
+        names = ", ".join(map(str, variables)) or "no variable"
         raise DataError(
-            f"{int(known.sum())} posts know {', '.join(map(str, variables)) or 'no variable'} and the count; "
-            f"at least {FEWEST_POSTS} are needed."
+            f"{int(known.sum())} posts know the count and {names}; {FEWEST_POSTS} are needed."
         )
     values = variables[known].astype(np.float64).reset_index(drop=True)
     outcome = np.asarray(popular, dtype=bool)[known]

@@ -17,7 +17,11 @@ from evoked.analysis.engagement import (
     planted_recovery,
     time_to_peak,
 )
+from evoked.analysis.popularity import PopularityAnalysis, analyse_popularity
 from evoked.analysis.positions import best_positions
+from evoked.analysis.sharing import Progress, SharingAnalysis, analyse_sharing
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
 from evoked.posts.emotion_engagement import METRICS, engagement_rates
 from evoked.posts.schema import ENGAGEMENT
@@ -42,14 +46,21 @@ class PostAnalysis:
     tables
         By name, those that the posts allow: ``categories`` (Table 2), ``correlations`` (Table 8),
         ``lifts`` (Section 4.3), ``time_to_peak`` and ``peak_differences`` (Table 9),
-        ``positions``, ``agreement``, ``annotators``, and ``recovery`` of what was planted.
+        ``positions``, ``agreement``, ``annotators``, and ``recovery`` of what was planted; those
+        of ``sharing`` with ``sharing_`` before their names, and those of ``author_popularity``.
     skipped
         Why the others are missing, by name.
+    sharing
+        What goes with shares, or another count (EIJL, Section 3).
+    author_popularity
+        What authors' popular posts have that their others lack (Dual-Attention, Section IV).
     """
 
     name: str
     emotions: PostsWithEmotion
     denominator: str
+    sharing: SharingAnalysis
+    author_popularity: PopularityAnalysis
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -73,6 +84,10 @@ def analyse_posts(
     *,
     ratings: Aggregation | None = None,
     estimate: bool = True,
+    popularity: str = "shares",
+    features: FeatureSettings | None = None,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> PostAnalysis:
@@ -84,6 +99,11 @@ def analyse_posts(
         Posts; emotions, counts, activity, annotations and categories are each optional.
     ratings, estimate
         Where emotions come from: see :func:`evoked.analysis.emotions.posts_with_emotion`.
+    popularity, cache, progress
+        The count that popularity is in the part on sharing, and how captions and covers are read
+        for it: see :func:`evoked.analysis.sharing.analyse_sharing`.
+    features
+        Which image encoder tells covers apart that are clustered; builtin by default.
     draws, seed
         Of all resampling; positions take 300 draws at most, and always 2000 permutations, below
         which their correction could not be passed.
@@ -98,7 +118,14 @@ def analyse_posts(
     divisor = 1.0 if denominator == "none" else emotions.posts[denominator]
     posts = emotions.posts.assign(followers=divisor)
     emotions = PostsWithEmotion(posts, emotions.estimated)
-    found = PostAnalysis(dataset.folder.resolve().name, emotions, denominator)
+    sharing = analyse_sharing(
+        dataset, popularity, cache=cache, progress=progress, draws=draws, seed=seed
+    )
+    popular = analyse_popularity(
+        dataset.posts, dataset.cover_paths(), features, cache=cache, progress=progress, seed=seed
+    )
+    name = dataset.folder.resolve().name
+    found = PostAnalysis(name, emotions, denominator, sharing, popular)
     tables, skipped = found.tables, found.skipped
 
     tables["categories"] = category_table(posts)
@@ -122,6 +149,10 @@ def analyse_posts(
     else:
         why = "the dataset has no ratings by single annotators"
         skipped |= dict.fromkeys(("agreement", "annotators"), why)
+    tables |= {f"sharing_{name}": table for name, table in sharing.tables.items()}
+    skipped |= {f"sharing_{name}": why for name, why in sharing.skipped.items()}
+    tables |= popular.tables
+    skipped |= popular.skipped
     if ratings is None and "planted" in dataset.description:
         tables["recovery"] = planted_recovery(dataset)
     return found

@@ -12,17 +12,28 @@ from rich.markup import escape
 
 from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
 from evoked.cli.options import load_run
-from evoked.cli.printing import print_json, print_table
+from evoked.cli.printing import print_json, print_table, run_progress
 from evoked.errors import SettingsError
 from evoked.files import check_free, records
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evoked.analysis.sharing import SharingAnalysis
     from evoked.analysis.study import PostAnalysis
     from evoked.run import Run
 
 _SENTENCES = 10
+
+
+class Popularity(StrEnum):
+    """The counts that popularity can be."""
+
+    shares = "shares"
+    likes = "likes"
+    comments = "comments"
+    saves = "saves"
+    views = "views"
 
 
 class Ratings(StrEnum):
@@ -34,6 +45,7 @@ class Ratings(StrEnum):
 
 @app.command(
     epilog="Examples: [dim]evoked analyse my_posts --out analysis[/]  ·  "
+    "[dim]evoked analyse my_posts --popularity likes --out analysis[/]  ·  "
     "[dim]evoked analyse my_run --data my_posts --out analysis[/]  ·  "
     "[dim]evoked analyse run_a --data my_posts --compare run_b --compare run_c --out analysis[/]"
 )
@@ -54,13 +66,21 @@ def analyse(
     estimate: Annotated[
         bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
     ] = True,
+    popularity: Annotated[
+        Popularity, typer.Option(help="The count that the part on sharing is about.")
+    ] = Popularity.shares,
+    image_encoder: Annotated[
+        str, typer.Option(help="Tells covers apart: builtin, or KIND:WHERE (torchvision:resnet50).")
+    ] = "builtin",
     draws: Annotated[int, typer.Option(min=100, help="Resamples for each interval.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
 ) -> None:
-    """Analyse emotion and engagement: tables, figures, best positions; of a run also its errors."""
+    """Analyse emotion, engagement and sharing: tables, figures, best positions; of a run errors."""
     from evoked.analysis.study import analyse_posts
+    from evoked.features.cache import FeatureCache
+    from evoked.features.catalog import FeatureSettings
     from evoked.posts.dataset import PostDataset
     from evoked.report.analysis_page import RECORD_FILE, to_record, write_analysis
     from evoked.report.run_analysis import analyse_run
@@ -72,13 +92,18 @@ def analyse(
     dataset = PostDataset(target if run is None else data or _data_of(run))
     others = [load_run(folder, cache) for folder in compare or []]
     notes.print(f"Analysing {len(dataset)} posts")
-    found = analyse_posts(
-        dataset,
-        ratings=None if ratings is None else ratings.value,
-        estimate=estimate,
-        draws=draws,
-        seed=seed,
-    )
+    with run_progress() as progress:
+        found = analyse_posts(
+            dataset,
+            ratings=None if ratings is None else ratings.value,
+            estimate=estimate,
+            popularity=popularity.value,
+            features=FeatureSettings(image_encoder=image_encoder),
+            cache=FeatureCache(cache),
+            progress=progress.stage,
+            draws=draws,
+            seed=seed,
+        )
     of_run = None
     if run is not None:
         notes.print("Analysing the run's test posts")
@@ -175,6 +200,122 @@ def _print_posts(found: PostAnalysis) -> None:
             )
     if "positions" in tables:
         _print_advice(tables["positions"])
+    _print_sharing(found.sharing)
+    _print_popular(tables)
+
+
+def _print_popular(tables: dict[str, pd.DataFrame]) -> None:
+    """Dual-Attention's analyses of covers, words and emoji."""
+    if "popular_images" in tables:
+        _print(
+            "Covers: R, share of unpopular posts, where clusters were found and held out (95 %)",
+            tables["popular_images"],
+            {
+                **{"cluster": _whole, "picked": _yes, "n": _whole, "ratio": _rate},
+                **{"n_held_out": _whole, "ratio_held_out": _rate, "low": _rate, "high": _rate},
+                "p_held_out_holm": _p,
+            },
+        )
+    if "popular_texts" in tables:
+        _print(
+            "Words and emoji of popular posts (significant: BH p < 0.05)",
+            tables["popular_texts"],
+            {
+                **{"text": str, "kept": _whole, "tested": _whole, "significant": _whole},
+                "significant_shuffled": _short,
+            },
+        )
+    for name, column in (("popular_words", "word"), ("popular_emoji", "name")):
+        if name not in tables:
+            continue
+        clear = tables[name][tables[name]["p_bh"] < 0.05].sort_values("p", kind="stable")
+        if len(clear):
+            _print(
+                f"{name.replace('_', ' ').capitalize()}, the clearest of {len(clear)}",
+                clear.head(_SENTENCES),
+                {
+                    **{column: str, "popular": _whole, "unpopular": _whole, "authors": _whole},
+                    "p_bh": _p,
+                },
+            )
+
+
+def _print_sharing(found: SharingAnalysis) -> None:
+    """EIJL's exploratory part, each table with its n."""
+    tables, name = found.tables, found.popularity
+    if "counts" in tables:
+        _print(
+            f"{name.capitalize()} (EIJL, Figure 2a)",
+            tables["counts"],
+            {"quantity": str, "value": _number, "low": _number, "high": _number},
+        )
+    for key, title in (("text_emotion", "Emotion of captions"), ("faces", "Covers with faces")):
+        if key in tables:
+            _print(
+                f"{title}, mean {name} (95 %)",
+                tables[key],
+                {
+                    **{"class": str, "posts": _whole, "share": _rate, "n": _whole},
+                    **{"mean": _short, "low": _short, "high": _short, "p": _p, "p_holm": _p},
+                },
+            )
+    if "together" in tables:
+        _print(
+            "Counts together, r of log(1 + count) (95 %) (EIJL, Figure 3)",
+            tables["together"],
+            {
+                **{"first": str, "second": str, "r": _rate, "low": _rate, "high": _rate},
+                **{"spearman": _rate, "p_holm": _p, "n": _whole},
+            },
+        )
+    if "interaction_terms" in tables:
+        _print_interactions(tables["interaction_terms"], tables["interaction_fits"], name)
+
+
+def _print_interactions(terms: pd.DataFrame, fits: pd.DataFrame, name: str) -> None:
+    linear, logistic = (
+        terms[(terms["design"] == "Eq. 1") & (terms["model"] == each)]
+        for each in ("linear", "logistic")
+    )
+    both = linear.assign(
+        linear=linear["coefficient"],
+        odds=logistic["odds_ratio"].to_numpy(),
+        odds_p=logistic["p"].to_numpy(),
+        effect=logistic["marginal_effect"].to_numpy(),
+    )
+    _print(
+        f"Among the fifth with most {name}? (EIJL, Eq. 1, Table 1)",
+        both,
+        {
+            **{
+                "term": lambda term: term.replace(" emotion", ""),
+                "linear": _thousandths,
+                "p": _p,
+                "published": _thousandths,
+            },
+            **{"odds": _rate, "odds_p": _p, "effect": _thousandths},
+        },
+    )
+    _print(
+        "Fit of the models",
+        fits,
+        {
+            **{"design": str, "model": str, "n": _whole, "popular": _whole, "r2": _thousandths},
+            **{"published_r2": _thousandths, "errors": str},
+        },
+    )
+    for row in records(fits[fits["design"] == "Eq. 1"]):
+        for label, text in (("left out", row["left_out"]), ("note", row["note"])):
+            if text:
+                line = f"{row['model']}, {label}: {text}."
+                out.print(escape(line), highlight=False, soft_wrap=True)
+    if "likability" not in set(terms["term"]):
+        return
+    out.print(
+        "Likability is likes, which nobody knows before posting and which come from the same "
+        "readers; a model without it shows what emotion explains alone.",
+        soft_wrap=True,
+    )
 
 
 def _print_advice(positions: pd.DataFrame) -> None:
@@ -220,6 +361,24 @@ def _print_matrix(title: str, table: pd.DataFrame, row_name: str, write: Any) ->
 
 def _known(write: Any, row: dict[str, Any]) -> str:
     return "–" if row.get("n") == 0 else str(write(row))
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else _or_dash(value, ".3g")
+
+
+def _thousandths(value: float) -> str:
+    return _or_dash(value, ".3f")
+
+
+def _p(value: float) -> str:
+    from evoked.evaluation.significance import p_value
+
+    return p_value(value)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _whole(value: float) -> str:

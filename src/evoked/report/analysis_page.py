@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import evoked
+from evoked.analysis.popular_images import PUBLISHED_RATIOS
+from evoked.analysis.sharing import SharingAnalysis
 from evoked.analysis.study import PostAnalysis
 from evoked.explain.drawing import Picture
 from evoked.explain.figures import to_png, to_svg
 from evoked.files import atomic_folder, check_free, plain, records, write_json, write_text
 from evoked.posts.emotion_engagement import METRICS
-from evoked.report import emotion_figures, interactive
+from evoked.report import emotion_figures, interactive, popularity_figures, sharing_figures
 from evoked.report.charts import Chart, data_uri
 from evoked.report.interactive import Spec
 from evoked.report.run_analysis import RunAnalysis
+from evoked.report.templates import templates
 
 RECORD_FILE = "analysis.json"
 PAGE_FILE = "index.html"
@@ -34,6 +36,8 @@ class Section:
     title: str
     explained: str
     long: bool = False
+    of_emotion: bool = True
+    """Whether it rests on valence and arousal."""
 
 
 _SECTIONS = {
@@ -91,6 +95,103 @@ _SECTIONS = {
         "pairs; p_holm over all pairs; p_posts: Kruskal and Wallis, Mann and Whitney, as if posts "
         "were independent.",
         long=True,
+    ),
+    "sharing_counts": Section(
+        "Sharing: the distribution (EIJL, Figure 2a)",
+        "How the count that stands for popularity is distributed. A count k is taken as everything "
+        "from k − ½ to k + ½ of a log-normal variable, zeros left out and allowed for. p: share of "
+        "samples of the fitted law, each fitted anew, whose largest gap is as large as the one "
+        "here; a large p is no proof of the law, least of all with few posts, and with thousands "
+        "a small gap is enough for a small p. Posts count as independent. Popular posts are the "
+        "fifth with most. published: Leng and Yan (2025), on posts of their own.",
+        of_emotion=False,
+    ),
+    "sharing_laws": Section(
+        "Sharing: other laws",
+        "The same counts under other laws, the best by Akaike's criterion first. A difference "
+        "below 2 says nothing, one above 10 much.",
+        of_emotion=False,
+    ),
+    "sharing_text_emotion": Section(
+        "Sharing: emotion of captions (EIJL, Figure 2b)",
+        "Read by SnowNLP (Chinese) or VADER (English, and emoji of other captions), rated by "
+        "nobody; classes are the fifths of polarity from −1 to 1. p: do the ranks of a class "
+        "differ from the others', the posts of one author counted as resembling each other? all: "
+        "does any? p_posts: as if posts were independent.",
+        of_emotion=False,
+    ),
+    "sharing_faces": Section(
+        "Sharing: covers with faces (EIJL, Section 3)",
+        "By a detector of frontal faces (Haar cascades), which misses many; the paper's is "
+        "DeepFace. p as above.",
+        of_emotion=False,
+    ),
+    "sharing_together": Section(
+        "Sharing: counts together (EIJL, Figure 3)",
+        "Pearson's r of log(1 + count) with Fisher's interval, and Spearman's of ranks. p: robust "
+        "against the posts of one author resembling each other; p_holm over the pairs. The paper "
+        "shows its figures as colours alone; it says that likes go with shares more closely than "
+        "comments do.",
+        of_emotion=False,
+    ),
+    "sharing_interaction_fits": Section(
+        "Sharing: interactions (EIJL, Eq. 1, Table 1)",
+        "Is a post among the fifth that is shared most, by text emotion (−2 to 2), image emotion "
+        "(a face, 0 or 1) and likability (thirds of likes: 0, 1, 2)? linear: the paper's model of "
+        "an outcome of 0 and 1; logistic: the one that it asks for, r2 is McFadden's. Caution: "
+        "likes are unknown before posting and come from the readers who share, so likability "
+        "nearly is the outcome; 'without likability' shows what is left without it. Eq. 1 has "
+        "the product of all three but not those of likability with one emotion; 'all products' "
+        "has. Large accounts have more of everything: nothing here is cause and effect.",
+        of_emotion=False,
+    ),
+    "sharing_interaction_terms": Section(
+        "Sharing: coefficients (EIJL, Table 1)",
+        "marginal_effect: mean change in probability with one more of a variable (a face, a "
+        "level), all its products included; products have none of their own. vif: variance "
+        "inflation; above 10 a coefficient can hardly be told from the others. p_holm over the "
+        "terms of a model. published_p of 0.001: below it. Of text emotion × image emotion the "
+        "paper's table says 0.049, its text −0.049.",
+        long=True,
+        of_emotion=False,
+    ),
+    "popular_images": Section(
+        "Popular and unpopular covers (Dual-Attention, Table III)",
+        "Posts in the top and the bottom quarter of their author's likes, clustered by their "
+        "covers on half of the authors (or posts); clusters whose share of unpopular posts (ratio, "
+        "R) lies more than 0.1 from that of all, with p_corrected below 0.05, are picked out and "
+        "the others clustered again. ratio_held_out, low, high: R on the other half, which had no "
+        "say, with its 95 % interval; believe this one. p: exact test of authors (signs of each "
+        "author's difference); p_corrected: over clusters and rounds; p_posts: as if posts were "
+        "independent; p_held_out_holm: over the picked clusters. Published R, of other posts and "
+        "named by people: "
+        + ", ".join(f"{name} {ratio:.3f}" for name, ratio in PUBLISHED_RATIOS.items())
+        + ".",
+        of_emotion=False,
+    ),
+    "popular_texts": Section(
+        "Popular words and emoji: what was counted",
+        "Left out: function words (of nine languages), numbers, single letters; rare ones (fewer "
+        "than 10 times); those of fewer than 6 authors, or more than half by one. tested: kept and "
+        "used by enough authors that a difference could pass the correction; significant: p_bh "
+        "below 0.05; significant_shuffled: how many are when a coin per author decides what was "
+        "popular; nominal: share with p below 0.05.",
+        of_emotion=False,
+    ),
+    "popular_words": Section(
+        "Words of popular and unpopular posts (Dual-Attention, Figure 8)",
+        "popular, unpopular: occurrences in captions of either kind (m_p, m_n); ranked by their "
+        "difference. p: exact test of authors, each compared with themselves; p_bh: corrected over "
+        "the tested words (Benjamini and Hochberg); p_posts: as if every occurrence were "
+        "independent, which one author's habits make too small.",
+        long=True,
+        of_emotion=False,
+    ),
+    "popular_emoji": Section(
+        "Emoji of popular and unpopular posts (Dual-Attention, Figure 8)",
+        "As of words; skin tones are not told apart.",
+        long=True,
+        of_emotion=False,
     ),
     "recovery": Section(
         "Recovery of what was planted",
@@ -182,6 +283,7 @@ def to_record(posts: PostAnalysis, run: RunAnalysis | None = None) -> dict[str, 
         "model": None if run is None else run.name,
         "test_posts": None if run is None else run.n,
         "denominator": posts.denominator,
+        "popularity": posts.sharing.popularity,
         "emotions_estimated": int(posts.emotions.estimated.sum()),
         "note": posts.note,
         "advice": posts.advice,
@@ -201,6 +303,22 @@ def _pictures(posts: PostAnalysis) -> Iterator[Picture]:
             yield emotion_figures.engagement_plane(table, note)
     if "time_to_peak" in posts.tables and posts.tables["time_to_peak"]["n"].sum():
         yield emotion_figures.peak_hours(posts.tables["time_to_peak"], note)
+    yield from _sharing_pictures(posts.sharing)
+    yield from popularity_figures.figures(posts.author_popularity)
+
+
+def _sharing_pictures(found: SharingAnalysis) -> Iterator[Picture]:
+    tables, name = found.tables, found.popularity
+    if found.test is not None:
+        yield sharing_figures.count_distribution(found.counts, found.test, name)
+    if "text_emotion" in tables:
+        yield sharing_figures.text_emotion(tables["text_emotion"], name)
+    if "together" in tables:
+        yield sharing_figures.counts_together(tables["together"])
+    if "interaction_terms" in tables:
+        yield sharing_figures.interactions(
+            tables["interaction_terms"], tables["interaction_fits"], name
+        )
 
 
 def _specs(posts: PostAnalysis, run: RunAnalysis | None) -> dict[str, tuple[Spec, str]]:
@@ -248,6 +366,11 @@ _FIGURES = {
     "categories": ("figure2",),
     "correlations": ("figure4_emotion", "figure6"),
     "time_to_peak": ("table9",),
+    "sharing_counts": ("eijl_figure2a",),
+    "sharing_text_emotion": ("eijl_figure2b",),
+    "sharing_together": ("eijl_figure3",),
+    "sharing_interaction_fits": ("eijl_table1",),
+    **{name: (name,) for name in ("popular_images", "popular_words", "popular_emoji")},
     "accuracy_correlations": ("figure4_accuracy",),
     "by_category": ("figure5a",),
     "accuracy": ("figure5b",),
@@ -269,32 +392,29 @@ def _page(
     specs = _specs(posts, run)
     starter = interactive.starter_script() if specs else ""
     plotly = interactive.plotly_script() if specs else ""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     clear = posts.tables.get("positions", pd.DataFrame({"clear": []}))["clear"].sum()
-    return environment.get_template("analysis.html").render(
-        posts=posts,
-        run=run,
-        n=len(posts.emotions.posts),
-        version=evoked.__version__,
-        metrics=METRICS,
-        advice=posts.advice[: int(clear)],
-        unclear=posts.advice[int(clear) :],
-        glance=_glance(posts),
-        skipped=posts.skipped | ({} if run is None else run.skipped),
-        sections=[
-            _shown(name, tables[name], charts, specs) for name in _SECTIONS if name in tables
-        ],
-        attention=[chart for name, chart in charts.items() if _is_attention(name)],
-        data=interactive.figures_json({name: spec for name, (spec, _) in specs.items()}),
-        plotly=plotly,
-        starter=starter,
-        scripts=" ".join(interactive.script_hash(each) for each in (plotly, starter) if each),
+    return (
+        templates()
+        .get_template("analysis.html")
+        .render(
+            posts=posts,
+            run=run,
+            n=len(posts.emotions.posts),
+            version=evoked.__version__,
+            metrics=METRICS,
+            advice=posts.advice[: int(clear)],
+            unclear=posts.advice[int(clear) :],
+            glance=_glance(posts),
+            skipped=posts.skipped | ({} if run is None else run.skipped),
+            sections=[
+                _shown(name, tables[name], charts, specs) for name in _SECTIONS if name in tables
+            ],
+            attention=[chart for name, chart in charts.items() if _is_attention(name)],
+            data=interactive.figures_json({name: spec for name, (spec, _) in specs.items()}),
+            plotly=plotly,
+            starter=starter,
+            scripts=" ".join(interactive.script_hash(each) for each in (plotly, starter) if each),
+        )
     )
 
 

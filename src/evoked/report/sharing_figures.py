@@ -167,12 +167,12 @@ def interactions(terms: pd.DataFrame, fits: pd.DataFrame, name: str) -> Picture:
         axes[0].set_yticks(range(len(names)), [each.replace(" × ", " ×\n") for each in names])
         axes[0].set_ylim(len(names) - 0.5, -0.5)
     linear = fitted["linear"]
-    notes = "; ".join(f"{model}: {row['note']}" for model, row in fitted.items() if row["note"])
+    notes = "".join(f" {model}: {row['note']}." for model, row in fitted.items() if row["note"])
     return Picture(
         "eijl_table1_interactions",
         f"Eq. 1: is a post among the fifth with most {name}? Coefficients with 95 % intervals "
         f"({linear['errors']}), beside the published ones (bars); logistic: odds ratios "
-        f"and McFadden's R² (n = {linear['n']} posts, {linear['popular']} popular).{f' {notes}.' if notes else ''}",
+        f"and McFadden's R² (n = {linear['n']} posts, {linear['popular']} popular).{notes}",
         "Dots; the table beside it holds the figures.",
         drawn,
     )
