@@ -27,7 +27,7 @@ tags: [emotion, engagement, social-media, {description["model"]["name"]}]
 
 Predicts what a social-media post evokes: {task.description}.
 
-## Learned from
+{_caution(description)}## Learned from
 
 {data["posts"]} posts by {data["authors"]} authors, {data["first"] or "undated"} to
 {data["last"] or "undated"}; {data["with image"]} with an image, {data["with caption"]} with a
@@ -62,6 +62,12 @@ author's posts achieved: treat it as confidential if the posts are.
 The settings, seed and versions stand in run.json; the same command on the same posts
 (SHA-256 {data["sha256"][:16]}…) makes the same run.
 """
+
+
+def _caution(description: dict[str, Any]) -> str:
+    """The model's own warning, as a paragraph; nothing if it has none."""
+    caution = description.get("caution")  # absent from older runs
+    return f"**{caution}**\n\n" if caution else ""
 
 
 def _emotions(description: dict[str, Any]) -> str:

@@ -408,6 +408,8 @@ def train(
         )
     plan = _plan(dataset, built, features, training, split, estimate)
     _claim(out, plan)
+    if built.caution:
+        progress.note(built.caution)
 
     train_posts = posts.iloc[split.train]
     fitted_task = built.task.fit(train_posts)
@@ -456,7 +458,12 @@ def train(
         built,
         pipeline,
         fitted_task,
-        {**plan, "estimated_emotions": guessed, "environment": environment()},
+        {
+            **plan,
+            "caution": built.caution,
+            "estimated_emotions": guessed,
+            "environment": environment(),
+        },
         _parts(posts, split),
         cache,
         Intervals.fit(fitted_task, units, calibration),

@@ -28,8 +28,8 @@ FOLDER = Path(__file__).parent
 _DEFAULTS = "defaults.yaml"
 _MAX_BYTES = 65_536
 
-# What a dataset has to have for a row to say anything.
-Need = Literal["image", "caption", "hashtags", "emotion", "engagement"]
+# What a row has to have to say anything: of the dataset, or its weights and a machine for them.
+Need = Literal["image", "caption", "hashtags", "emotion", "engagement", "encoders", "gpu"]
 
 
 class Experiment(BaseModel):
@@ -45,7 +45,7 @@ class Experiment(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict, description="of the model")
     features: FeatureSettings = FeatureSettings()
     training: TrainingSettings = TrainingSettings()
-    needs: tuple[Need, ...] = Field((), description="the row is skipped where posts have none")
+    needs: tuple[Need, ...] = Field((), description="the row is skipped where there are none")
     published: dict[str, float] = Field(
         default_factory=dict, description="scores by 'target metric', such as 'valence MAE'"
     )

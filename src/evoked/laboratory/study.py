@@ -31,12 +31,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 import evoked
-from evoked.errors import EvokedError, SettingsError
+from evoked.errors import EvokedError, MissingExtraError, SettingsError
 from evoked.evaluation.splits import k_fold
 from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
+from evoked.features.catalog import CATALOG
 from evoked.features.extract import extract, fingerprints
 from evoked.files import check_free, read_json, write_json
 from evoked.laboratory.worker import (
@@ -64,6 +66,7 @@ _LACKS: dict[Need, str] = {
     "hashtags": "no post has hashtags",
     "emotion": "no post has a rated valence or arousal, and none has a caption to read them from",
     "engagement": "no post has likes, comments, shares or saves",
+    "gpu": "there is no GPU (CUDA)",
 }
 
 
@@ -315,7 +318,7 @@ class Study:
                 progress=progress.stage,
             )
             unreadable |= {problem.post_id: problem.message for problem in problems}
-        self.notes = _told_unreadable(unreadable)
+        self.notes = _told_unreadable(unreadable) + _cautions(self.table.experiments)
         for note in self.notes:
             progress.note(note)
 
@@ -347,6 +350,12 @@ def _told_unreadable(messages: dict[str, str]) -> tuple[str, ...]:
         f"{len(messages)} pictures could not be read; their posts count as imageless: "
         f"{shown}{more}.",
     )
+
+
+def _cautions(experiments: Sequence[Experiment]) -> tuple[str, ...]:
+    """What the models of some rows want their readers to know."""
+    cautions = {each.label: each.build().caution for each in experiments}
+    return tuple(f"{label}: {caution}" for label, caution in cautions.items() if caution)
 
 
 def _decided(experiment: Experiment) -> dict[str, Any]:
@@ -501,12 +510,24 @@ def _unmet_needs(
         "hashtags": bool(posts["hashtags"].str.len().gt(0).any()),
         "emotion": rated or (estimate and captions),
         "engagement": bool(posts[list(ENGAGEMENT)].notna().any(axis=None)),
+        "gpu": torch.cuda.is_available(),
     }
     reasons = {
-        each.name: "; ".join(_LACKS[need] for need in each.needs if not met[need])
+        each.name: [_LACKS[need] for need in each.needs if not met.get(need, True)]
+        + (_missing_encoders(each) if "encoders" in each.needs else [])
         for each in experiments
     }
-    return {name: reason for name, reason in reasons.items() if reason}
+    return {name: "; ".join(reason) for name, reason in reasons.items() if reason}
+
+
+def _missing_encoders(experiment: Experiment) -> list[str]:
+    """Why the row's encoders can't be had; empty where they can."""
+    names = [name for name in experiment.build().features if not CATALOG[name].fitted]
+    try:
+        fingerprints(names, experiment.features)
+    except (MissingExtraError, SettingsError) as error:
+        return [str(error).splitlines()[0]]
+    return []
 
 
 def _claim(folder: Path, plan: dict[str, Any]) -> None:

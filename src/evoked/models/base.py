@@ -125,6 +125,11 @@ class Model(ABC):
         return []
 
     @property
+    def caution(self) -> str:
+        """What whoever reads its scores has to know, such as that it reads what no draft has."""
+        return ""
+
+    @property
     def targets(self) -> list[str]:
         """Columns of the task, which the model predicts."""
         return list(self.task.columns)

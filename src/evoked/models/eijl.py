@@ -45,6 +45,11 @@ _TRAINED: dict[str, str] = {"caption": "caption.ids", "image": "image.pixels"}
 # Of the training posts alone: no catalog has it, and no other part of a run computes it.
 _TRAINING_LIKES = "likability.training"
 
+_LIKES_KNOWN = (
+    "Published protocol: it reads the likes that a post has already got, as the paper does. Its "
+    "scores say nothing of drafts, whose likes nobody knows."
+)
+
 # The five levels of text emotion as an intensity.
 _LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _FACE_PRESENT, _FACE_SMILE = 3, 2  # columns of affect.face
@@ -132,6 +137,10 @@ class EIJL(NeuralModel):
         if self.settings.likes == "known":
             names.append("likability.known")
         return names
+
+    @property
+    def caution(self) -> str:
+        return _LIKES_KNOWN if self.settings.likes == "known" else ""
 
     def fit(
         self,
