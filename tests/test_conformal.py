@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shutil
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
+from typer.testing import CliRunner
 
+from evoked.cli import app
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.conformal import (
     Intervals,
@@ -23,8 +28,14 @@ from evoked.evaluation.conformal import (
     fewest_posts,
 )
 from evoked.evaluation.splits import Split, with_calibration
+from evoked.files import write_json
+from evoked.posts.dataset import PostDataset
+from evoked.posts.drafts import Draft
 from evoked.posts.schema import ENGAGEMENT
+from evoked.report import write_report
+from evoked.run import Run
 from evoked.targets import TASKS, EmotionEngagement, Task
+from small_runs import Workshop
 
 ONE_UNIT: tuple[list[float], list[float]] = ([], [])
 
@@ -347,3 +358,70 @@ def test_a_small_part_stays_whole(rows: np.ndarray, kind: str) -> None:
     split = with_calibration(drawn_posts(60, 0), validated_on(rows, kind), seed=0, fewest=4)
     assert split.validation.tolist() == rows.tolist()
     assert not len(split.calibration)
+
+
+@pytest.fixture(scope="module")
+def made(workshop: Workshop, dataset: PostDataset) -> Run:
+    """The mean of the training posts, its intervals calibrated on five posts."""
+    rows = np.arange(len(dataset))
+    split = Split(rows[20:], rows[10:20], rows[:10], "random", "By hand.")
+    return workshop.run(dataset, "calibrated", "mean", split)
+
+
+def test_a_run_predicts_with_intervals_and_keeps_them(made: Run, dataset: PostDataset) -> None:
+    assert (made.parts["part"] == "calibration").sum() == 5
+    table = made.predict([Draft(caption="Golden hour", followers=1000)])
+    wide = made.predict([Draft(caption="Golden hour", followers=1000)], level=0.9)
+    assert table["likes_low"].item() < table["likes"].item() < table["likes_high"].item()
+    assert wide["valence_high"].item() == 4  # five posts don't bound 90 %
+    again = Run.load(made.folder)
+    assert again.intervals == made.intervals
+    found = again.evaluate(dataset)
+    assert len(found.predictions) == 10  # neither what it learned from nor what calibrated it
+    rows = found.to_dict()["intervals"]
+    assert rows == made.metrics["intervals"]
+    assert {row["level"] for row in rows} == {0.8, 0.9}
+    assert {row["outcome"] for row in rows} >= {"valence", "likes_rate", "likes"}
+    assert [row["enough"] for row in rows] == [row["level"] == 0.8 for row in rows]
+
+
+def test_card_and_report_show_coverage(made: Run, tmp_path: Path) -> None:
+    card = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert "5 to\ncalibrate" in card
+    assert "too few: the whole range" in card
+    page = write_report(made, None, tmp_path / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="intervals"') : page.index('<section id="learning"')]
+    assert "covered at 80%" in section
+    assert "covered at 90%" in section
+    assert "the whole range" in section
+
+
+def test_the_console_shows_intervals(made: Run, dataset: PostDataset) -> None:
+    shown = CliRunner().invoke(
+        app, ["predict", str(made.folder), "--caption", "x", "--followers", "1000"]
+    )
+    assert shown.exit_code == 0, shown.output
+    assert "80% interval" in shown.output
+    assert re.search(r"likes +[\d.,]+ \([\d.,]+–[\d.,]+\)", shown.output)
+    wide = ["predict", str(made.folder), "--caption", "x", "--level", "0.9"]
+    assert "Too few calibration posts for 90%" in CliRunner().invoke(app, wide).output
+    told = CliRunner().invoke(app, ["evaluate", str(made.folder), str(dataset.folder)])
+    assert re.search(r"likes_rate +80% +[\d.]+% \(\d+%…\d+%\)", told.output)
+    refused = CliRunner().invoke(app, [*wide[:-1], "90"])
+    assert refused.exit_code != 0
+
+
+def test_a_run_from_before_has_no_intervals(
+    made: Run, dataset: PostDataset, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made.folder, tmp_path / "older")
+    (folder / "intervals.json").unlink()
+    older = Run.load(folder)
+    table = older.predict([Draft(caption="x")])
+    assert not [name for name in table if name.endswith(("_low", "_high", "_set"))]
+    assert older.evaluate(dataset).to_dict()["intervals"] == []
+    shown = CliRunner().invoke(app, ["predict", str(folder), "--caption", "x"])
+    assert "no prediction intervals" in shown.output
+    write_json(folder / "metrics.json", {**older.metrics, "intervals": []})
+    page = write_report(older, None, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="intervals"' in page

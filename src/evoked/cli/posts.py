@@ -16,6 +16,7 @@ from evoked.cli.application import CacheOption, JsonFlag, affect, app, notes, ou
 from evoked.cli.options import load_run, pair, scale, setting, validated
 from evoked.cli.printing import (
     check_suffix,
+    print_coverage,
     print_json,
     print_predictions,
     print_scores,
@@ -243,14 +244,14 @@ def evaluate(
     out.print(f"Split: {evaluation.split}", soft_wrap=True)
     if evaluation.excluded:
         out.print(f"{evaluation.excluded} posts left out: the run has learned from them.")
-    print_scores(
-        evaluation.to_dict()["scores"], f"{len(evaluation.predictions)} posts of {dataset}"
-    )
+    found = evaluation.to_dict()
+    print_scores(found["scores"], f"{len(evaluation.predictions)} posts of {dataset}")
+    print_coverage(found["intervals"])
 
 
 @app.command(
     epilog="Examples: [dim]evoked predict my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
-    "[dim]evoked predict my_run --posts new_posts --out scores.csv[/]"
+    "[dim]evoked predict my_run --posts new_posts --level 0.9 --out scores.csv[/]"
 )
 def predict(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN")],
@@ -263,6 +264,9 @@ def predict(
         datetime | None, typer.Option(help="When it is to appear, UTC; this hour if left out.")
     ] = None,
     posts: Annotated[Path | None, typer.Option(help="A dataset in place of a draft.")] = None,
+    level: Annotated[
+        float, typer.Option(help="How often the intervals are to hold what a post gets.")
+    ] = 0.8,
     out_file: Annotated[
         Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
     ] = None,
@@ -270,10 +274,12 @@ def predict(
     cache: CacheOption = None,
 ) -> None:
     """Predict what a draft, or every post of a dataset, evokes."""
+    from evoked.evaluation.conformal import check_level
     from evoked.posts.dataset import PostDataset
 
     if out_file is not None:
         check_suffix(out_file)
+    check_level(level)
     facts = (image, caption, author, category, followers, posted_at)
     subject: Any
     if posts is None:
@@ -284,14 +290,14 @@ def predict(
         subject = PostDataset(posts)
     run = load_run(run_folder, cache)
     with run_progress() as progress:
-        table = run.predict(subject, progress)
+        table = run.predict(subject, progress, level)
     if out_file is not None:
         write_table(table, out_file)
         notes.print(f"{len(table)} predictions in {out_file}")
     if as_json:
         print_json(records(table))
     elif out_file is None:
-        print_predictions(table, run)
+        print_predictions(table, run, level)
 
 
 @app.command(

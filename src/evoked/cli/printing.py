@@ -138,6 +138,27 @@ def print_scores(scores: list[dict[str, Any]], title: str) -> None:
     )
 
 
+def print_coverage(rows: list[dict[str, Any]]) -> None:
+    """How often a run's intervals held; nothing for a run without."""
+    if not rows:
+        return
+    print_table(
+        "Prediction intervals",
+        ["what", "promised", "held (95 %)", "mean width", "n"],
+        [
+            [
+                row["outcome"],
+                f"{row['level']:.0%}",
+                f"{row['coverage']:.1%} ({row['low']:.0%}…{row['high']:.0%})",
+                ("∞" if row["width"] is None else f"{row['width']:,.3g}")
+                + ("" if row["enough"] else " (whole range)"),
+                str(row["n"]),
+            ]
+            for row in rows
+        ],
+    )
+
+
 def _score_text(row: dict[str, Any], with_interval: bool) -> str:
     if row["value"] is None:
         return "–"
@@ -146,26 +167,67 @@ def _score_text(row: dict[str, Any], with_interval: bool) -> str:
     return f"{row['value']:.3f} ({row['low']:.2f}…{row['high']:.2f})"
 
 
-def print_predictions(table: pd.DataFrame, run: Run) -> None:
+def print_predictions(table: pd.DataFrame, run: Run, level: float) -> None:
     learned = " (valence and arousal learned from estimates)" if run.estimated else ""
     rows = table.head(50)
     if len(table) == 1:
+        intervals = "" if run.intervals is None else f" ({level:.0%} interval)"
         print_table(
             "Prediction" + learned,
-            ["what", "predicted"],
-            [[str(name), _cell(value)] for name, value in rows.iloc[0].items()],
+            ["what", "predicted" + intervals],
+            [[name, _with_interval(rows.iloc[0], name)] for name in _without_intervals(table)],
         )
+        _note_intervals(table, run, level)
         uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]
         if uncounted and getattr(run.task, "denominator", None) == "followers":
             out.print("Counts need the number of followers: --followers.", highlight=False)
         return
-    shown = _shown_columns(table)
+    shown = [name for name in _shown_columns(table) if name in _without_intervals(table)]
     print_table(
         f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else "") + learned,
         [name.replace("_", "\n") for name in shown],
         [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
         whole=range(len(shown) - ("problem" in shown)),
     )
+    if run.intervals is not None:
+        out.print(f"--out and --json tell the {level:.0%} intervals too.", highlight=False)
+    _note_intervals(table, run, level)
+
+
+def _note_intervals(table: pd.DataFrame, run: Run, level: float) -> None:
+    """Say which intervals say nothing."""
+    if run.intervals is None:
+        note = "The run has no prediction intervals: it was made before there were any."
+    else:
+        names = [name for name in run.intervals.uncalibrated(level) if name in table]
+        names = [name for name in names if table[name].notna().any()]
+        if not names:
+            return
+        note = f"Too few calibration posts for {level:.0%}, so the whole range: {', '.join(names)}."
+    out.print(note, highlight=False, soft_wrap=True)
+
+
+def _without_intervals(table: pd.DataFrame) -> list[str]:
+    """The columns that are not the interval or set of another."""
+    added = {
+        f"{name}_{part}"
+        for name in table
+        for part in ("low", "high", "set")
+        if f"{name}_set" in table or f"{name}_low" in table
+    }
+    return [str(name) for name in table if name not in added]
+
+
+def _with_interval(row: pd.Series, name: str) -> str:
+    """A value with its interval, a class with its set."""
+    cell = _cell(row[name])
+    if f"{name}_set" in row:
+        return f"{cell} {{{row[f'{name}_set'].replace('|', ', ')}}}"
+    if f"{name}_low" not in row or cell == "–":
+        return cell
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    dash = "–" if low >= 0 else " to "
+    return f"{cell} ({_cell(low)}{dash}{_cell(high)})"
 
 
 def _shown_columns(table: pd.DataFrame) -> list[str]:
@@ -186,6 +248,8 @@ def _shown_columns(table: pd.DataFrame) -> list[str]:
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
+    if value == math.inf:
+        return "∞"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
     return str(value)

@@ -70,6 +70,12 @@ class Predicted(NamedTuple):
     columns: pd.DataFrame
 
 
+def check_level(level: float) -> None:
+    """Raise SettingsError if no interval can have the level: it has to lie between 0 and 1."""
+    if not 0 < level < 1:
+        raise SettingsError(f"the level of an interval lies between 0 and 1, not at {level}.")
+
+
 def fewest_posts(level: float) -> int:
     """Calibration posts that a level needs; with fewer, an interval is the whole range."""
     return math.ceil(level / (1 - level) - 1e-9)
@@ -83,8 +89,7 @@ def conformal_quantile(scores: ArrayLike, level: float) -> float:
     SettingsError
         ``level`` is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise SettingsError(f"the level of an interval lies between 0 and 1, not at {level}.")
+    check_level(level)
     values = np.sort(np.asarray(scores, dtype=np.float64))
     rank = math.ceil((len(values) + 1) * level - 1e-9)
     return float(values[rank - 1]) if rank <= len(values) else math.inf
@@ -269,6 +274,10 @@ class Intervals:
         members = self.sets[name].members(_probabilities(table, outcome), level)
         inside = members[np.arange(len(members)), _class_numbers(truth, outcome)]
         return inside, members.sum(axis=1).astype(np.float64)
+
+    def uncalibrated(self, level: float) -> list[str]:
+        """What too few calibration posts tell for a level, so that it gets its whole range."""
+        return [name for name, count in self.posts.items() if count < fewest_posts(level)]
 
     def coverage(
         self,
