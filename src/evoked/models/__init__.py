@@ -18,6 +18,7 @@ from evoked.models.dual_baselines import DualBaseline
 from evoked.models.eijl import EIJL
 from evoked.models.fusion import BilinearPooling, EarlyFusion, LateFusion
 from evoked.models.gradient_boosting import GradientBoosting
+from evoked.models.linear import Linear
 from evoked.models.mmbt import MMBT
 from evoked.models.pixelrec import PixelRecClassifier, PixelRecRegressor
 from evoked.models.pixelrec_catboost import PixelRecCatBoost
@@ -40,6 +41,7 @@ MODELS: dict[str, type[Model]] = {
         PixelRecClassifier,
         PixelRecCatBoost,
         GradientBoosting,
+        Linear,
         MeanOfTraining,
         AuthorMean,
         CategoryMean,

@@ -138,8 +138,8 @@ class GradientBoosting(Model):
         predicted = np.full((len(examples), len(self.targets)), np.nan)
         for name in self.known_targets:
             predicted[:, self.targets.index(name)] = self.means[name]
-        for rows in _batches(len(examples)):
-            matrix = _matrix(examples.features, self.features, rows)
+        for rows in row_batches(len(examples)):
+            matrix = pooled_matrix(examples.features, self.features, rows)
             for name, trees in self.trees.items():
                 # Trees know no bounds.
                 values = trees.predict(matrix).clip(*self.task.bounds(name))
@@ -192,7 +192,7 @@ class GradientBoosting(Model):
             return lambda name: None
         values, estimated = examples.targets.values, examples.targets.estimated
         weights = np.where(estimated, self.settings.estimated_weight, 1.0) * np.isfinite(values)
-        matrix = _matrix(examples.features, self.features, np.arange(len(examples)))
+        matrix = pooled_matrix(examples.features, self.features, np.arange(len(examples)))
 
         def pool(name: str) -> Any:
             column = self.targets.index(name)
@@ -222,7 +222,7 @@ def _of(target: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]
     }
 
 
-def _matrix(
+def pooled_matrix(
     features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
@@ -242,6 +242,6 @@ def _varies(values: NDArray[np.float32]) -> bool:
     return bool(differs.any())
 
 
-def _batches(n: int) -> Iterator[NDArray[np.int64]]:
+def row_batches(n: int) -> Iterator[NDArray[np.int64]]:
     for start in range(0, n, _POSTS_PER_BATCH):
         yield np.arange(start, min(start + _POSTS_PER_BATCH, n))

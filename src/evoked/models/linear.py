@@ -1,0 +1,345 @@
+"""Linear models on pooled features: what a network has to be better than.
+
+Ridge regression for values, logistic regression for classes and for true or false, on all features
+end to end, standardised by the training posts (Hastie, Tibshirani and Friedman 2009, *The Elements
+of Statistical Learning*, Sections 3.4 and 4.4). What a post lacks counts as the training posts'
+mean, and a column per feature says whether it is there.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy.special import expit, logit, softmax
+
+from evoked.errors import DataError
+from evoked.features.table import FeatureTable
+from evoked.files import atomic_path, read_json, write_json
+from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
+from evoked.models.gradient_boosting import FEATURES, pooled_matrix, row_batches
+from evoked.targets import TASKS, Outcome, Task
+from evoked.training.loop import EpochRecord
+from evoked.training.settings import TrainingSettings
+
+Matrix = NDArray[np.float32]
+
+_LEAST_PROBABILITY = 1e-12
+# Of the logistic regression's solver, which goes on from the solution of a stronger penalty.
+_MOST_STEPS = 200
+
+
+class LinearSettings(ModelSettings):
+    """Settings of the linear models."""
+
+    penalties: tuple[float, ...] = Field(
+        (100.0, 30.0, 10.0, 3.0, 1.0, 0.3),
+        description="of the squared weights, per training post; the one that predicts the "
+        "validation posts best is kept",
+    )
+    penalty: float = Field(
+        3.0, gt=0, description="where no validation post tells the target, to choose one by"
+    )
+    emotion_reader: bool = Field(
+        True,
+        description="look at what the emotion reader says of the caption; not to be used on texts "
+        "that the reader learned from, such as EmoBank's with the one that ships",
+    )
+    estimated_weight: float = Field(
+        0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
+    )
+
+    @field_validator("penalties")
+    @classmethod
+    def _from_strong_to_weak(cls, penalties: tuple[float, ...]) -> tuple[float, ...]:
+        if not penalties or min(penalties) <= 0:
+            raise ValueError("needs at least one, each above 0")
+        return tuple(sorted(penalties, reverse=True))
+
+
+class _Posts(NamedTuple):
+    """Standardised features (n, columns), targets and their weights (n, targets)."""
+
+    features: Matrix
+    values: Matrix
+    weights: Matrix
+
+
+class Linear(Model):
+    """A line per target, on the pooled features of all modalities.
+
+    The penalty is chosen per value, and per set of classes, by the validation posts' squared error
+    or log loss. Values beyond the training posts' range are not predicted: a line knows no bounds,
+    and a count is read off its logarithm. While it learns, the features of all training posts are
+    in memory: about 8 kB per post with the builtin encoders.
+
+    Attributes
+    ----------
+    penalties
+        The chosen penalty by target.
+    arrays
+        centre, scale (columns,): what standardises the features; weights (targets, columns) and
+        bias (targets,): the lines; low, high (targets,): the training posts' range.
+    """
+
+    name = "linear"
+    description = "ridge and logistic regression on the pooled features of all modalities"
+    source = "Hastie, Tibshirani and Friedman 2009, Sections 3.4 and 4.4"
+    tasks = tuple(TASKS)
+    Settings = LinearSettings
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.penalties: dict[str, float] = {}
+        self.arrays: dict[str, Matrix] = {}
+
+    @property
+    def features(self) -> list[str]:
+        left_out = set() if self.settings.emotion_reader else {"affect.text"}
+        return [name for name in FEATURES if name not in left_out]
+
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        """Solve for the lines; there are no epochs to tell of, and nothing is drawn at random.
+
+        Raises
+        ------
+        DataError
+            As :meth:`evoked.models.base.Model.fit` says.
+        """
+        values = self._learn_targets(train)
+        known = [self.targets.index(name) for name in self.known_targets]
+        self.widths = {name: train.features.widths[name] for name in self.features}
+        raw = self._raw(train.features, np.arange(len(train)))
+        centre, scale = _mean_and_spread(raw)
+        low, high = np.zeros((2, len(self.targets)), dtype=np.float32)
+        low[known] = np.nanmin(values[:, known], axis=0)
+        high[known] = np.nanmax(values[:, known], axis=0)
+        weights = np.zeros((len(self.targets), raw.shape[1]), dtype=np.float32)
+        bias = np.zeros(len(self.targets), dtype=np.float32)
+        self.arrays = {"centre": centre, "scale": scale, "weights": weights, "bias": bias}
+        self.arrays |= {"low": low, "high": high}
+        self.penalties = {}
+
+        learned, held_out = self._posts(train, raw), self._posts(validation)
+        classes, binary, numbers = _places(self.task)
+        for places in _alike([place for place in numbers if place in known], learned, held_out):
+            self._fit_values(places, learned, held_out)
+        for places in [*classes, *([place] for place in binary)]:
+            self._fit_classes(places, learned, held_out)
+        return []
+
+    def predict(self, examples: Examples) -> pd.DataFrame:
+        self.check_features(examples.features)
+        predicted = np.empty((len(examples), len(self.targets)), dtype=np.float32)
+        for rows in row_batches(len(examples)):
+            features = self._standardised(self._raw(examples.features, rows))
+            predicted[rows] = features @ self.arrays["weights"].T + self.arrays["bias"]
+        classes, binary, numbers = _places(self.task)
+        for places in classes:
+            predicted[:, places] = softmax(predicted[:, places], axis=1)
+        predicted[:, binary] = expit(predicted[:, binary])
+        low, high = self.arrays["low"], self.arrays["high"]
+        predicted[:, numbers] = predicted[:, numbers].clip(low[numbers], high[numbers])
+        return self._as_table(predicted)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / WEIGHTS_FILE) as path:
+            save_file(self.arrays, path)
+        state = {"widths": self.widths, "penalties": self.penalties}
+        write_json(folder / MODEL_FILE, {**self._description(), **state})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Inverse of :meth:`save`.
+
+        Raises
+        ------
+        DataError
+            A file is missing or damaged.
+        """
+        description = read_json(folder / MODEL_FILE)
+        model = cls._from_description(description, folder / MODEL_FILE)
+        try:
+            model.widths = {str(name): int(size) for name, size in description["widths"].items()}
+            model.penalties = {
+                str(name): float(value) for name, value in description["penalties"].items()
+            }
+            columns = sum(model.widths.values()) + len(model.widths)
+            model.arrays = _checked(load_file(folder / WEIGHTS_FILE), len(model.targets), columns)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"the weights don't belong to this model or are damaged ({error}).",
+                file=folder / WEIGHTS_FILE,
+                fix="Train the model again.",
+            ) from error
+        return model
+
+    def _raw(self, features: FeatureTable, rows: NDArray[np.int64]) -> Matrix:
+        """Features end to end, NaN where absent; then, for each, whether it is there."""
+        values = pooled_matrix(features, self.features, rows)
+        present = [features.columns[name].present[rows] for name in self.features]
+        return np.concatenate([values, np.stack(present, axis=1).astype(np.float32)], axis=1)
+
+    def _standardised(self, raw: Matrix) -> Matrix:
+        """What is missing becomes the mean, which is 0 here."""
+        scaled: Matrix = (raw - self.arrays["centre"]) / self.arrays["scale"]
+        return np.nan_to_num(scaled, copy=False)
+
+    def _posts(self, examples: Examples | None, raw: Matrix | None = None) -> _Posts:
+        """Of no examples, or of those without targets, none."""
+        if examples is None or examples.targets is None or not len(examples):
+            blank = np.zeros((0, len(self.targets)), dtype=np.float32)
+            return _Posts(self.arrays["weights"][:0], blank, blank)
+        if raw is None:
+            raw = self._raw(examples.features, np.arange(len(examples)))
+        values, estimated = examples.targets.values, examples.targets.estimated
+        weights = np.where(estimated, self.settings.estimated_weight, 1.0) * np.isfinite(values)
+        return _Posts(self._standardised(raw), values, weights.astype(np.float32))
+
+    def _penalties(self, judged: bool) -> tuple[float, ...]:
+        chosen: tuple[float, ...] = self.settings.penalties
+        return chosen if judged else (self.settings.penalty,)
+
+    def _keep(self, place: int, penalty: float, weights: Matrix, bias: float) -> None:
+        self.penalties[self.targets[place]] = penalty
+        self.arrays["weights"][place], self.arrays["bias"][place] = weights, bias
+
+    def _fit_values(self, places: list[int], learned: _Posts, held_out: _Posts) -> None:
+        """Ridge regression of columns that the same posts tell, with the same weights."""
+        from sklearn.linear_model import Ridge
+
+        told, judged = learned.weights[:, places[0]] > 0, held_out.weights[:, places[0]] > 0
+        weights, judges = learned.weights[told, places[0]], held_out.weights[judged, places[0]]
+        features, judged_features = learned.features[told], held_out.features[judged]
+        least = np.full(len(places), np.inf)
+        for penalty in self._penalties(judged.any()):
+            line = Ridge(alpha=penalty * float(weights.sum()))
+            line.fit(features, learned.values[np.ix_(told, places)], sample_weight=weights)
+            lines = np.atleast_2d(line.coef_)
+            biases = np.atleast_1d(line.intercept_)
+            missed = judged_features @ lines.T + biases - held_out.values[np.ix_(judged, places)]
+            errors = judges @ missed.astype(np.float64) ** 2
+            for position, place in enumerate(places):
+                if errors[position] < least[position]:
+                    least[position] = errors[position]
+                    self._keep(place, penalty, lines[position], biases[position])
+
+    def _fit_classes(self, places: list[int], learned: _Posts, held_out: _Posts) -> None:
+        """Logistic regression of the columns of one outcome; of one column if it is true or
+        false."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        labels, judged = _labels(learned, places), _labels(held_out, places)
+        told, judges = labels >= 0, judged >= 0
+        if not told.any():
+            return
+        if len(np.unique(labels[told])) < 2:
+            # Nothing to tell apart: the shares of the training posts, whatever the features.
+            shares = np.nanmean(learned.values[told][:, places], axis=0, dtype=np.float64)
+            with np.errstate(divide="ignore"):
+                self.arrays["bias"][places] = logit(shares) if len(places) == 1 else np.log(shares)
+            return
+        features, judged_features = learned.features[told], held_out.features[judges]
+        solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS)
+        least = np.inf
+        for penalty in self._penalties(judges.any()):
+            solver.set_params(C=1 / (penalty * int(told.sum())))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                solver.fit(features, labels[told])
+            loss = _log_loss(solver, judged_features, judged[judges])
+            if loss < least:
+                least = loss
+                self._keep_classes(places, penalty, solver)
+
+    def _keep_classes(self, places: list[int], penalty: float, solver: Any) -> None:
+        lines, biases = solver.coef_, solver.intercept_
+        if len(places) == 1:
+            self._keep(places[0], penalty, lines[0], biases[0])
+            return
+        if len(lines) == 1:  # of two classes only the second has a line: the first's is 0
+            lines, biases = np.stack([0 * lines[0], lines[0]]), np.append(0, biases)
+        for place in places:
+            self._keep(place, penalty, 0 * lines[0], -np.inf)  # never, unless it was met
+        for position, number in enumerate(solver.classes_):
+            self._keep(places[number], penalty, lines[position], biases[position])
+
+
+def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
+    """Numbers of a task's columns: per set of classes, those that are true or false, values."""
+    names = list(task.columns)
+
+    def columns(outcome: Outcome) -> list[int]:
+        if outcome.kind == "classes":
+            return [names.index(name) for name in names if name.startswith(f"{outcome.name}_")]
+        return [names.index(outcome.name)]
+
+    classes = [columns(outcome) for outcome in task.outcomes if outcome.kind == "classes"]
+    binary = [columns(outcome)[0] for outcome in task.outcomes if outcome.kind == "binary"]
+    taken = {place for places in classes for place in places} | set(binary)
+    return classes, binary, [place for place in range(len(names)) if place not in taken]
+
+
+def _alike(places: Sequence[int], learned: _Posts, held_out: _Posts) -> list[list[int]]:
+    """Columns grouped by their weights, so that one solution serves all of a group."""
+    groups: dict[bytes, list[int]] = {}
+    for place in places:
+        key = learned.weights[:, place].tobytes() + held_out.weights[:, place].tobytes()
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
+
+
+def _labels(posts: _Posts, places: list[int]) -> NDArray[np.int64]:
+    """Number of each post's class among ``places``, or 0 and 1 for a single column, (n,); -1 where
+    unknown."""
+    values = np.nan_to_num(posts.values[:, places])
+    if len(places) == 1:
+        return np.where(posts.weights[:, places[0]] > 0, values[:, 0] > 0.5, -1).astype(np.int64)
+    return np.where(values.max(axis=1) > 0, values.argmax(axis=1), -1)
+
+
+def _log_loss(solver: Any, features: Matrix, labels: NDArray[np.int64]) -> float:
+    """Mean of minus the log of the probability of the true class; 0 where there are no posts."""
+    if not len(labels):
+        return 0.0
+    chances = np.zeros((len(labels), max(int(labels.max()), int(solver.classes_.max())) + 1))
+    chances[:, solver.classes_] = solver.predict_proba(features)
+    own = chances[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(own, _LEAST_PROBABILITY)).mean())
+
+
+def _mean_and_spread(raw: Matrix) -> tuple[Matrix, Matrix]:
+    """Mean and standard deviation of each column's known values; 0 and 1 where they don't vary."""
+    known = np.isfinite(raw)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, raw, 0).sum(axis=0, dtype=np.float64) / count
+    variance = (np.where(known, raw - mean, 0) ** 2).sum(axis=0, dtype=np.float64) / count
+    spread = np.where(variance > 1e-12, np.sqrt(variance), 1.0)
+    return mean.astype(np.float32), spread.astype(np.float32)
+
+
+def _checked(arrays: dict[str, Matrix], targets: int, columns: int) -> dict[str, Matrix]:
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("centre", "scale"), (columns,))
+    shapes |= dict.fromkeys(("bias", "low", "high"), (targets,)) | {"weights": (targets, columns)}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} is {arrays[name].shape}, not {shape}")
+    return {name: arrays[name] for name in shapes}
