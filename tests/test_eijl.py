@@ -11,9 +11,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
+import evoked
 from evoked.errors import DataError
+from evoked.experiments import load_table
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
+from evoked.features.encoders.registry import text_encoder
 from evoked.features.table import Column, FeatureTable
+from evoked.laboratory.study import Study
 from evoked.models import Examples
 from evoked.models.eijl import (
     EIJL,
@@ -23,9 +30,12 @@ from evoked.models.eijl import (
     image_emotion,
     text_emotion,
 )
+from evoked.posts.dataset import PostDataset
+from evoked.run import Run, train
 from evoked.targets.shares import SHARE_CLASSES, Shares
 from evoked.training import TrainingSettings
 from helpers import random_examples
+from test_encoders import TEXT_MODELS, byte_pairs, clip_with_texts, seeded
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 
@@ -308,3 +318,119 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         "caption.vector",
         "image.vector",
     ]
+
+
+# Encoders as a user has them, in local folders.
+
+
+@pytest.fixture(scope="module")
+def few_posts(tmp_path_factory: pytest.TempPathFactory) -> PostDataset:
+    return evoked.synthesise(tmp_path_factory.mktemp("data") / "posts", n=40, seed=5)
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("encoders") / "clip"
+    seeded(clip_with_texts).save_pretrained(folder)
+    byte_pairs(folder)
+    return f"transformers:{folder}"
+
+
+@pytest.mark.parametrize("finetune", [True, False], ids=["fine-tuned", "frozen"])
+def test_clip_from_a_folder(
+    finetune: bool, few_posts: PostDataset, clip_folder: str, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache")
+    run = train(
+        few_posts,
+        "eijl",
+        tmp_path / "run",
+        model_settings={"width": 16, "heads": 2, "finetune": finetune},
+        training=QUICK,
+        features=FeatureSettings(
+            text_encoder=clip_folder, image_encoder=clip_folder, max_tokens=16
+        ),
+        cache=cache,
+    )
+    assert run.model.network.inputs["caption"].placeholder.shape == (32,)
+    if finetune:
+        groups = run.model.network.parameter_groups(1.0)
+        assert [group["lr"] for group in groups] == [1e-5, 1e-5, 1.0]
+        loaded = text_encoder(clip_folder).network().state_dict()
+        trained = run.model.network.encoders["caption"].state_dict()
+        assert any(not torch.equal(loaded[name], trained[name]) for name in loaded)
+    predicted = run.predict(few_posts)
+    pd.testing.assert_frame_equal(Run.load(tmp_path / "run", cache).predict(few_posts), predicted)
+    drafts = run.predict([evoked.Draft(caption="a sunny day"), evoked.Draft()])
+    assert np.isfinite(drafts["shares"]).all()
+
+
+def test_roberta_and_resnet_from_files(few_posts: PostDataset, tmp_path: Path) -> None:
+    torchvision = pytest.importorskip("torchvision")
+    row = next(r for r in load_table("eijl/table2").experiments if r.name == "roberta_resnet_cnn")
+    write_tokenizer, roberta = TEXT_MODELS["roberta"]
+    seeded(roberta).save_pretrained(tmp_path / "roberta")
+    write_tokenizer(tmp_path / "roberta")
+    weights = tmp_path / "resnet18-tiny.safetensors"  # resnet50, in small
+    save_file(seeded(torchvision.models.resnet18).state_dict(), weights)
+    features = FeatureSettings(
+        text_encoder=f"transformers:{tmp_path / 'roberta'}",
+        image_encoder=f"torchvision:{weights}?image_size=64",
+    )
+    run = train(
+        few_posts,
+        row.model,
+        tmp_path / "run",
+        model_settings=row.settings,
+        training=QUICK,
+        features=features,
+        cache=FeatureCache(tmp_path / "cache"),
+    )
+    assert run.model.widths == {"caption.vector": 32, "image.vector": 512}
+    assert np.isfinite(run.predict(few_posts)["shares"]).all()
+
+
+def test_rows_without_their_encoders_are_skipped_with_a_reason(
+    few_posts: PostDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    table = load_table("eijl/table2")
+    rows = [row.name for row in table.experiments if "encoders" in row.needs] + ["separate_cnn"]
+    absent = FeatureSettings(text_encoder=f"transformers:{tmp_path / 'nowhere'}")
+    offline = tuple(
+        row.model_copy(update={"features": absent}) if "encoders" in row.needs else row
+        for row in table.select(rows).experiments
+    )
+    study = Study(
+        few_posts, table.model_copy(update={"experiments": offline}), tmp_path / "study", folds=2
+    )
+    assert set(study.skipped) == set(rows) - {"separate_cnn"}
+    assert "no folder" in study.skipped["separate_cnn_joint_emotion_clip"]
+
+
+def test_published_runs_caution_and_drafts_of_both_protocols_are_scored(
+    few_posts: PostDataset, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache")
+    for protocol in ("draft", "published"):
+        run = train(
+            few_posts,
+            "eijl",
+            tmp_path / protocol,
+            model_settings={"protocol": protocol, "width": 16, "heads": 2},
+            training=QUICK,
+            cache=cache,
+        )
+        card = (tmp_path / protocol / "README.md").read_text()
+        assert ("reads the likes" in card) is (protocol == "published")
+        # The caption is read; the likes that a draft does not have are not missed.
+        drafts = run.predict([evoked.Draft(caption="I love it"), evoked.Draft()])
+        assert np.isfinite(drafts["shares"]).all()
+        known = few_posts.posts
+        posts = known.assign(likes=(known["likes"] + 1) * 50)
+        images = few_posts.cover_paths()
+        before, after = (
+            run.model.predict(run.examples(each, images)[0])["log_shares"]
+            for each in (known, posts)
+        )
+        assert np.array_equal(before, after) is (protocol == "draft")
