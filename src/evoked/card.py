@@ -41,7 +41,7 @@ posts, whichever part they are in.
 
 ## Scores on the test posts
 
-{_score_table(task, metrics)}
+{_warnings(metrics)}{_score_table(task, metrics)}
 The other rows are trivial baselines, on the same posts: a model is worth what it adds to them.
 
 ## Prediction intervals
@@ -68,6 +68,11 @@ def _caution(description: dict[str, Any]) -> str:
     """The model's own warning, as a paragraph; nothing if it has none."""
     caution = description.get("caution")  # absent from older runs
     return f"**{caution}**\n\n" if caution else ""
+
+
+def _warnings(metrics: dict[str, Any]) -> str:
+    """What is wrong with the predictions, a paragraph each; nothing if all is well."""
+    return "".join(f"**{warning}**\n\n" for warning in metrics.get("warnings", []))
 
 
 def _emotions(description: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 import evoked
 from evoked.card import model_card
 from evoked.errors import DataError, SettingsError
+from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals, Predicted, fewest_posts
 from evoked.evaluation.metrics import modal_relevance_score
 from evoked.evaluation.splits import PARTS, Split, choose_split, with_calibration
@@ -96,6 +97,8 @@ class Evaluation:
     intervals
         How often the run's prediction intervals held, and how wide they were, by outcome and level
         (see :meth:`evoked.evaluation.conformal.Intervals.coverage`); empty for a run without.
+    warnings
+        What is wrong with the predictions, such as that nearly all are of one class.
     """
 
     table: pd.DataFrame
@@ -104,6 +107,7 @@ class Evaluation:
     split: str
     excluded: int
     intervals: pd.DataFrame
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready scores."""
@@ -114,6 +118,7 @@ class Evaluation:
             "split": self.split,
             "scores": rows.to_dict(orient="records"),
             "intervals": plain(records(self.intervals)),
+            "warnings": list(self.warnings),
         }
 
 
@@ -324,7 +329,13 @@ class Run:
             else self.intervals.coverage(self.task, predicted, authors=authors)
         )
         return Evaluation(
-            pd.concat(tables, ignore_index=True), predictions, truth, split, excluded, covered
+            pd.concat(tables, ignore_index=True),
+            predictions,
+            truth,
+            split,
+            excluded,
+            covered,
+            tuple(collapse_warnings(self.task, predictions, truth)),
         )
 
     def _restored(self, model: Model, examples: Examples) -> pd.DataFrame:
@@ -612,6 +623,8 @@ def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Pro
         evaluation = run._score(test, problems, baselines, reason, excluded=0)
         if len(test) < _SMALL_TEST:
             progress.note(f"Only {len(test)} posts were held out: their scores say little.")
+        for warning in evaluation.warnings:
+            progress.note(warning)
         _write_parquet(out / "predictions.parquet", evaluation.predictions)
         facts = {"category": queries_of(test.posts), "author": author_hashes(test.posts)}
         _write_parquet(out / "truth.parquet", evaluation.truth.assign(**facts))

@@ -27,12 +27,12 @@ def pair(text: str, option: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def setting(text: str) -> tuple[str, Any]:
-    name, value = pair(text, "--set")
+def setting(text: str, option: str = "--set") -> tuple[str, Any]:
+    name, value = pair(text, option)
     try:
         return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise SettingsError(f"--set {name}: {value!r} is not a value.") from error
+        raise SettingsError(f"{option} {name}: {value!r} is not a value.") from error
 
 
 def scale(text: str) -> tuple[str, tuple[float, float]]:

@@ -178,6 +178,14 @@ def train(
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of a model's setting; repeatable."),
     ] = None,
+    training_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--training",
+            help="NAME=VALUE of any other training setting, such as optimizer=adamw, "
+            "precision=fp16, accumulate=3, schedule=drop; repeatable.",
+        ),
+    ] = None,
     estimate: Annotated[
         bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
     ] = True,
@@ -188,15 +196,16 @@ def train(
     from evoked.features.cache import FeatureCache
     from evoked.posts.dataset import PostDataset
 
-    training = validated(
-        TrainingSettings,
-        max_epochs=epochs,
-        patience=patience,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        device=device,
-        seed=seed,
-    )
+    named = {
+        "max_epochs": epochs,
+        "patience": patience,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "device": device,
+        "seed": seed,
+    }
+    further = dict(setting(item, "--training") for item in training_settings or [])
+    training = validated(TrainingSettings, **{**named, **further})
     features = validated(
         FeatureSettings,
         image_encoder=image_encoder,
@@ -222,6 +231,8 @@ def train(
             progress=progress,
         )
     print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
+    for warning in run.metrics.get("warnings", []):
+        out.print(warning, style="bold red", soft_wrap=True)
     out.print(f"The run is in {out_folder}; 'evoked report {out_folder}' tells its story.")
 
 
@@ -244,6 +255,8 @@ def evaluate(
     out.print(f"Split: {evaluation.split}", soft_wrap=True)
     if evaluation.excluded:
         out.print(f"{evaluation.excluded} posts left out: the run has learned from them.")
+    for warning in evaluation.warnings:
+        out.print(warning, style="bold red", soft_wrap=True)
     found = evaluation.to_dict()
     print_scores(found["scores"], f"{len(evaluation.predictions)} posts of {dataset}")
     print_coverage(found["intervals"])

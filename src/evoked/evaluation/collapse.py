@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from evoked.targets import Outcome
+from evoked.targets import Outcome, Task
 
 # From here on a prediction says next to nothing.
 _LARGEST_SHARE = 0.9
@@ -67,6 +67,12 @@ def collapse_warning(
         f"{len(true)} classes are predicted at all. Accuracy then only says how frequent that "
         f"class is. {ADVICE}"
     )
+
+
+def collapse_warnings(task: Task, predictions: pd.DataFrame, truth: pd.DataFrame) -> list[str]:
+    """:func:`collapse_warning` of each of the task's outcomes that has one."""
+    found = (collapse_warning(predictions, truth, outcome) for outcome in task.outcomes)
+    return [message for message in found if message is not None]
 
 
 def _entropy(shares: pd.Series) -> float:

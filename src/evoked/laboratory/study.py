@@ -249,6 +249,7 @@ class Study:
             }
         )
         scores, categories, ratios = [], [], []
+        warnings: dict[str, list[str]] = {}
         for job in self.jobs:
             if job.row in skipped:
                 continue
@@ -257,6 +258,8 @@ class Study:
             scores += [{**named, **entry} for entry in found["scores"]]
             categories += [{**named, **entry} for entry in found["categories"]]
             ratios.append(found["tested_on"] / found["learned_from"])
+            told = found.get("warnings", [])  # absent from older studies
+            warnings.setdefault(job.row, []).extend(f"fold {job.fold}: {each}" for each in told)
         return StudyResults(
             table,
             self.plan,
@@ -265,7 +268,7 @@ class Study:
             {each.name: self._draws(each.name) for each in table.experiments},
             skipped,
             sum(ratios) / max(len(ratios), 1),
-            self.notes,
+            self.notes + _collapses(table.experiments, warnings),
         )
 
     def predictions(self, row: str) -> pd.DataFrame:
@@ -356,6 +359,18 @@ def _cautions(experiments: Sequence[Experiment]) -> tuple[str, ...]:
     """What the models of some rows want their readers to know."""
     cautions = {each.label: each.build().caution for each in experiments}
     return tuple(f"{label}: {caution}" for label, caution in cautions.items() if caution)
+
+
+def _collapses(
+    experiments: Sequence[Experiment], warnings: dict[str, list[str]]
+) -> tuple[str, ...]:
+    """Rows whose predictions fall into one class; a trivial row's always do."""
+    trivial = {kind.name for kind in TRIVIAL_BASELINES}
+    return tuple(
+        f"{each.label}, {found[0]} (in {len(found)} of its folds)"
+        for each in experiments
+        if (found := warnings.get(each.name, [])) and each.model not in trivial
+    )
 
 
 def _decided(experiment: Experiment) -> dict[str, Any]:

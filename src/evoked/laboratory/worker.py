@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from evoked.errors import EvokedError
 from evoked.evaluation.bootstrap import bootstrap_draws
+from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.splits import Split
 from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment
@@ -206,7 +207,8 @@ class Bench:
     def _scores(
         self, predictions: pd.DataFrame, posts: pd.DataFrame, kind: str, fold: int
     ) -> dict[str, Any]:
-        """Scores of the whole fold, of its categories, and resamples of the former."""
+        """Scores of the whole fold, of its categories, resamples of the former, and what is wrong
+        with the predictions."""
         assert self._task is not None
         truth, queries = self._task.truth(posts), queries_of(posts)
         scorer = Scorer.of_task(self._task, predictions, truth, queries)
@@ -224,6 +226,7 @@ class Bench:
         return {
             "scores": _entries(scorer),
             "categories": categories,
+            "warnings": collapse_warnings(self._task, predictions, truth),
             "draws": pd.DataFrame(draws.astype(np.float32), columns=names),
         }
 
