@@ -17,7 +17,8 @@ from rich.console import Console
 
 from evoked.explain import Explanation, explain, explain_posts, print_explanation
 from evoked.explain.attention import attention_of
-from evoked.explain.modalities import MODALITIES, hide, modalities_of, shapley_values
+from evoked.explain.drawing import popularity_map
+from evoked.explain.modalities import hide, modalities_of, shapley_values
 from evoked.explain.words import words_of
 from evoked.features.encoders import text_encoder
 from evoked.features.text import prepare
@@ -46,7 +47,7 @@ def test_contributions_lead_from_nothing_shown_to_the_prediction(
     run: Run, draft: Draft, explanation: Explanation
 ) -> None:
     predicted = run.predict([draft]).iloc[0]
-    assert explanation.contributions.index.tolist() == list(MODALITIES)
+    assert explanation.contributions.index.tolist() == list(modalities_of(run.model))
     total = explanation.base + explanation.contributions.sum()
     for target in explanation.targets:
         shown = predicted[target if target in ("valence", "arousal") else f"{target}_quantile"]
@@ -59,14 +60,15 @@ def test_shapley_values_are_means_over_all_orders(run: Run, dataset: PostDataset
     examples, _ = run.examples(posts.posts, posts.cover_paths())
     values, base = shapley_values(run.model, examples)
     batch = examples.features.take(np.arange(4))
+    players = modalities_of(run.model)
 
     @torch.inference_mode()
     def outcome(shown: tuple[str, ...]) -> np.ndarray:
-        hidden = set(MODALITIES) - set(shown)
+        hidden = set(players) - set(shown)
         return run.model.network.eval()(batch, hidden=hidden).numpy()
 
-    orders = list(permutations(MODALITIES))
-    for position, modality in enumerate(MODALITIES):
+    orders = list(permutations(players))
+    for position, modality in enumerate(players):
         gains = []
         for order in orders:
             before = order[: order.index(modality)]
@@ -89,7 +91,7 @@ def test_what_a_post_lacks_contributes_nothing(run: Run) -> None:
 def test_hiding_leaves_the_original_as_it_was(run: Run, dataset: PostDataset) -> None:
     examples, _ = run.examples(dataset.posts, dataset.cover_paths())
     before = run.model.predict(examples)
-    everything = pd.DataFrame(True, range(len(examples)), list(MODALITIES))
+    everything = pd.DataFrame(True, range(len(examples)), list(modalities_of(run.model)))
     hidden = run.model.predict(hide(examples, everything))
     assert hidden.drop_duplicates().shape[0] == 1
     pd.testing.assert_frame_equal(run.model.predict(examples), before)
@@ -266,3 +268,49 @@ def test_a_leading_space_belongs_to_the_word_that_follows() -> None:
     assert words.texts == ["so", "good"]
     assert words.word_of_token.tolist() == [0, 1, 1]
     assert words.without_each() == ["good", "so"]
+
+
+class TestPopularityMap:
+    def test_colours_follow_the_probabilities(self) -> None:
+        picture = np.full((70, 140, 3), 128, dtype=np.uint8)
+        grid = np.full((7, 7), 0.4)
+        grid[0, 6] = 0.9
+        drawn = popularity_map(picture, grid, ["sun", "😍"], [0.8, 0.2], 2)
+        assert "0.40 to 0.90" in drawn.alternative
+        assert "row 1, column 7 of 7 by 7" in drawn.alternative
+        assert "n = 49 regions" in drawn.caption
+        plain, heated, scale, bars = drawn.figure.axes
+        assert [bar.get_height() for bar in bars.patches] == [80.0, 20.0]
+        shown = heated.images[0].get_array().astype(int)
+        assert shown.shape == picture.shape
+        # Yellow in the corner, blue elsewhere.
+        assert shown[2, -3, 0] - shown[2, -3, 2] > 40
+        assert shown[-3, 3, 2] > shown[-3, 3, 0]
+        assert scale.get_ylim() == pytest.approx((0.4, 0.9))
+
+    def test_even_probabilities_don_t_pretend(self) -> None:
+        picture = np.full((30, 30, 3), 128, dtype=np.uint8)
+        drawn = popularity_map(picture, np.full((7, 7), 0.5))
+        *_, scale = drawn.figure.axes
+        assert scale.get_ylim() == pytest.approx((0.45, 0.55))
+        assert "Below" not in drawn.caption
+
+    @pytest.mark.parametrize("words", ["encoder", "embedding"])
+    def test_of_a_run(self, workshop: Workshop, dataset: PostDataset, words: str) -> None:
+        run = workshop.run(dataset, f"dual-{words}", "dual_attention", words=words)
+        cover = next(path for path in dataset.cover_paths() if path is not None)
+        found = explain(run, Draft(cover, "Golden hour at the lake", author_id="nobody"))
+        assert found.targets == ["popular"]
+        total = found.base + found.contributions.sum()
+        assert total["popular"] == pytest.approx(found.outcome["popular"], abs=1e-5)
+        assert found.region_probabilities is not None
+        assert found.region_probabilities.shape[0] == found.region_probabilities.shape[1]
+        assert ((found.region_probabilities > 0) & (found.region_probabilities < 1)).all()
+        assert found.words["word"].tolist() == ["golden", "hour", "at", "the", "lake"]
+        received = found.words["attention"].sum()
+        assert received == pytest.approx(1, abs=1e-5) if words == "encoder" else received < 1
+        names = [path.name for path in found.draw(workshop.folder / f"why-{words}")]
+        assert names == ["contributions.png", "popularity_map.png", "words.png"]
+        bare = explain(run, Draft(caption="Golden hour"))
+        assert bare.region_probabilities is None
+        assert any("No picture" in note for note in bare.notes)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evoked.features.table import Batch, RaggedColumn
 from evoked.models.base import Examples, Model, NeuralModel
+from evoked.models.dual_attention import DualAttention
 
 _POSTS_PER_BATCH = 32
 
@@ -67,12 +68,29 @@ class PostAttention:
         What the hashtags, one token, receive.
     token_regions
         Per caption token, its attention over the regions.
+    popularity
+        (rows, columns): probability of being popular with each cell in place of the picture.
     """
 
     regions: RegionWeights | None = None
     tokens: Weights | None = None
     hashtags: float | None = None
     token_regions: list[RegionWeights] | None = None
+    popularity: Weights | None = None
+
+
+def popularity_attention(model: DualAttention, examples: Examples) -> list[PostAttention]:
+    """What Dual-Attention looks at (Figure 5): weights of words, probabilities of regions."""
+    regions = model.region_probabilities(examples)
+    # A learned word embedding has the special tokens' weights as well, one at each end.
+    special = int(model.caption_feature == "caption.ids")
+    found = []
+    for words, region in zip(model.word_attention(examples), regions, strict=True):
+        own = words[special : max(len(words) - special, special)]
+        told = model.settings.explicit_attention and len(own)
+        grid = region.reshape(isqrt(len(region)), -1) if np.isfinite(region).all() else None
+        found.append(PostAttention(tokens=own if told else None, popularity=grid))
+    return found
 
 
 def tells_attention(model: Model) -> bool:

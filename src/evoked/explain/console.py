@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from evoked.explain.explanation import Explanation
+from evoked.targets import ENGAGEMENT_TARGETS
 
 # Characters of the longest bar, and the console from which there is room for more of them.
 _BAR, _NARROW_BAR = 10, 3
@@ -31,6 +34,8 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
         console.print(_facts(explanation))
     if explanation.regions is not None:
         console.print(_regions(explanation))
+    if explanation.region_probabilities is not None:
+        console.print(_probabilities(explanation.region_probabilities))
     for note in explanation.notes:
         console.print(Text(note, style="yellow"))
     if explanation.estimated:
@@ -50,7 +55,9 @@ def _table(title: str) -> Table:
 
 
 def _contributions(explanation: Explanation, bar: int) -> Table:
-    table = _table("What each modality adds (Shapley values; engagement as quantiles)")
+    learned = set(explanation.targets) & set(ENGAGEMENT_TARGETS)
+    units = "; engagement as quantiles" if learned else ""
+    table = _table(f"What each modality adds (Shapley values{units})")
     table.add_column("target")
     table.add_column("nothing\nshown", justify="right")
     for modality in explanation.contributions.index:
@@ -129,4 +136,10 @@ def _regions(explanation: Explanation) -> Text:
     beside = f", {weights.objects.size} objects among them" if weights.objects.size else ""
     lines = [f"Attention over {weights.n} regions{beside}, as a multiple of an even share:"]
     lines += ["  " + " ".join(f"{value:4.1f}" for value in row) for row in weights.relative]
+    return Text("\n".join(lines))
+
+
+def _probabilities(grid: NDArray[np.float32]) -> Text:
+    lines = ["Probability of being popular, were the picture all like each of its regions:"]
+    lines += ["  " + " ".join(f"{value:4.2f}" for value in row) for row in grid]
     return Text("\n".join(lines))

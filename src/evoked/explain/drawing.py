@@ -16,7 +16,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from evoked.errors import ImageError
@@ -34,7 +34,7 @@ from evoked.explain.figures import (
 )
 from evoked.files import atomic_path
 from evoked.posts.images import load_image
-from evoked.targets import EMOTION_TARGETS
+from evoked.targets import EMOTION_TARGETS, ENGAGEMENT_TARGETS, TASKS
 
 _PICTURE_EDGE = 480
 _WORDS_DRAWN = 14
@@ -44,6 +44,15 @@ _WORD_CHARACTERS = 18
 # An even share is 1. Weaker attention than this stays dark, however little the rest gets.
 _LEAST_HEAT = 2.0
 _HEAT_OPACITY = 0.45
+# Probabilities that differ by less than this don't fill the range of colours.
+_LEAST_SPAN = 0.1
+# Quantiles and probabilities, which people read in per cent.
+_SHARES = frozenset(
+    column
+    for task in TASKS.values()
+    for column in task.columns
+    if task.bounds(column) == (0.0, 1.0)
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ def pictures(explanation: Explanation) -> list[Picture]:
     drawn = [draw_contributions(explanation)]
     if shown is not None and explanation.regions is not None:
         drawn.append(draw_regions(explanation, shown))
+    if shown is not None and explanation.region_probabilities is not None:
+        drawn.append(draw_popularity(explanation, shown))
     if len(explanation.words):
         drawn.append(draw_words(explanation))
     if shown is not None and explanation.word_regions:
@@ -123,7 +134,7 @@ def draw_contributions(explanation: Explanation) -> Picture:
         "What each modality adds to the prediction, from a post that shows nothing to this one: "
         f"exact Shapley values over {len(values)} {_plural('modality', len(values))} "
         f"(n = {2 ** len(values)} predictions); "
-        f"engagement in percentile points among the training posts.{estimation(explanation)}",
+        f"{_measures(explanation)}.{estimation(explanation)}",
         f"Bars; the largest contribution comes from the {largest.idxmax()}."
         if len(largest)
         else "No modality.",
@@ -160,6 +171,20 @@ def draw_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> Pictur
         f"Heat map; the strongest region, {weights.relative.max():.1f} times an even share, lies "
         f"{_place(weights)}.",
         drawn,
+    )
+
+
+def draw_popularity(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
+    """Where the picture promises popularity, and the attention that words receive (Figure 5)."""
+    assert explanation.region_probabilities is not None
+    told = len(explanation.words) and not explanation.words["attention"].isna().any()
+    words = explanation.strongest_words(_WORDS_DRAWN) if told else explanation.words.iloc[:0]
+    return popularity_map(
+        picture,
+        explanation.region_probabilities,
+        [_shortened(word) for word in words["word"]],
+        words["attention"].to_numpy(dtype=np.float64),
+        len(explanation.words),
     )
 
 
@@ -215,6 +240,71 @@ def draw_word_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> P
     )
 
 
+def popularity_map(
+    picture: NDArray[np.uint8],
+    probabilities: NDArray[np.floating],
+    words: Sequence[str] = (),
+    attention: ArrayLike = (),
+    n_words: int = 0,
+) -> Picture:
+    """Probability of being popular over a picture's regions, words' attention below (Figure 5).
+
+    Parameters
+    ----------
+    picture
+        uint8 RGB, (height, width, 3).
+    probabilities
+        (rows, columns): of being popular with each cell in place of the picture.
+    words, attention
+        Words in reading order, and the share of attention that each receives; none leave it out.
+    n_words
+        Words of the caption, of which ``words`` may be some.
+    """
+    low, high = float(probabilities.min()), float(probabilities.max())
+    margin = max(0.0, _LEAST_SPAN - (high - low)) / 2
+    bottom, top = low - margin, high + margin
+    ratio = min(max(picture.shape[0] / picture.shape[1], 0.5), 1.6)
+    received = np.asarray(attention, dtype=np.float64)
+    with look():
+        drawn = figure(6.6, 2.9 * ratio + 0.35 + (1.9 if len(words) else 0.0))
+        parts = drawn.subfigures(2, 1, height_ratios=[2.9 * ratio + 0.35, 1.9]) if words else drawn
+        above = parts[0] if words else drawn
+        plain, heated = above.subplots(1, 2)
+        plain.imshow(picture)
+        plain.set_title("Picture")
+        heated.imshow(blended(picture, (probabilities - bottom) / (top - bottom)))
+        heated.set_title("Probability of being popular")
+        for axis in (plain, heated):
+            axis.set_axis_off()
+        bar = above.colorbar(
+            ScalarMappable(Normalize(bottom, top), HEAT), ax=heated, fraction=0.05, pad=0.02
+        )
+        bar.set_label("probability with this region alone")
+        bar.outline.set_visible(False)
+        if words:
+            axis = parts[1].subplots()
+            axis.bar(range(len(words)), 100 * received, color=GREY, width=0.7)
+            axis.set_xticks(range(len(words)), words, rotation=40, ha="right")
+            axis.tick_params(axis="x", length=0)
+            axis.set_ylabel("% of attention")
+    of_words = (
+        f" Below: the attention that words receive (n = {n_words} words, the {len(words)} that "
+        "receive most shown)."
+        if words
+        else ""
+    )
+    row, column = np.unravel_index(int(probabilities.argmax()), probabilities.shape)
+    return Picture(
+        "popularity_map",
+        "How probable the model holds it that the post is among its author's popular ones, were "
+        f"the whole picture like each of its regions (n = {probabilities.size} regions)."
+        f"{of_words}",
+        f"Heat map; probabilities from {low:.2f} to {high:.2f}, the highest in row {row + 1}, "
+        f"column {column + 1} of {probabilities.shape[0]} by {probabilities.shape[1]}.",
+        drawn,
+    )
+
+
 def draw_metadata(explanation: Explanation) -> Picture:
     """The facts about the post that move the prediction most."""
     facts = explanation.metadata.iloc[:_FACTS_DRAWN].iloc[::-1]
@@ -262,6 +352,12 @@ def words_alternative(explanation: Explanation) -> str:
     """The words' picture in words."""
     strongest = explanation.strongest_words(3)["word"]
     return "Bars; the strongest words are " + ", ".join(f"“{word}”" for word in strongest) + "."
+
+
+def _measures(explanation: Explanation) -> str:
+    if set(explanation.targets) & set(ENGAGEMENT_TARGETS):
+        return "engagement in percentile points among the training posts"
+    return f"in {', '.join(dict.fromkeys(map(_unit, explanation.targets)))}"
 
 
 def _signed_bars(axis: Axes, values: pd.Series, reach: float) -> None:
@@ -326,10 +422,16 @@ def heat_over(
     top
         Even shares that the brightest colour stands for; the colours begin at 0.
     """
+    return blended(picture, weights.relative / (top or heat_top([weights])))
+
+
+def blended(picture: NDArray[np.uint8], grid: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The picture in grey under the colours of a grid of values from 0 to 1, made smooth."""
     height, width = picture.shape[:2]
-    relative = Image.fromarray(weights.relative.astype(np.float32))
-    smooth = np.asarray(relative.resize((width, height), Image.Resampling.BICUBIC))
-    colours = colormaps[HEAT](smooth / (top or heat_top([weights])))[..., :3] * 255
+    smooth = np.asarray(
+        Image.fromarray(grid.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    )
+    colours = colormaps[HEAT](smooth)[..., :3] * 255
     grey = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     mixed = (1 - _HEAT_OPACITY) * grey[..., None] + _HEAT_OPACITY * colours
     return mixed.round().astype(np.uint8)
@@ -400,15 +502,19 @@ def _write_caption(picture: Picture) -> None:
 
 
 def _scale(target: str) -> float:
-    return 1.0 if target in EMOTION_TARGETS else 100.0
+    return 100.0 if target in _SHARES else 1.0
 
 
 def _unit(target: str) -> str:
-    return "points" if target in EMOTION_TARGETS else "percentile points"
+    if target in EMOTION_TARGETS:
+        return "points"
+    if target in ENGAGEMENT_TARGETS:
+        return "percentile points"
+    return "percentage points" if target in _SHARES else target.replace("_", " ")
 
 
 def _digits(target: str) -> int:
-    return 2 if target in EMOTION_TARGETS else 0
+    return 0 if target in _SHARES else 2
 
 
 def _shortened(word: str, characters: int = _WORD_CHARACTERS) -> str:

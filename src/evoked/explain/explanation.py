@@ -65,6 +65,9 @@ class Explanation:
         What could not be told, and why.
     image
         The picture, for drawing.
+    region_probabilities
+        (rows, columns): probability of being popular if the picture were all like this cell, from
+        models that tell it (Dual-Attention, Figure 5).
     """
 
     post_id: str
@@ -83,6 +86,7 @@ class Explanation:
     metadata: pd.DataFrame
     notes: list[str]
     image: ImageSource = field(repr=False, default=None)
+    region_probabilities: NDArray[np.float32] | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -140,6 +144,7 @@ class Explanation:
                 "hashtag_attention": self.hashtag_attention,
                 "attention_agreement": self.attention_agreement,
                 "regions": None if self.regions is None else _regions(self.regions, self.boxes),
+                "region_probabilities": self.region_probabilities,
                 "word_regions": self._strongest_links(),
                 "metadata": records(self.metadata.reset_index()),
                 "n": {
@@ -160,8 +165,8 @@ class Explanation:
         Parameters
         ----------
         folder
-            Gets contributions.png, regions.png, words.png, words_regions.png and metadata.png,
-            those that the explanation has something for; created if need be.
+            Gets contributions.png, regions.png, popularity_map.png, words.png, words_regions.png
+            and metadata.png, those that the explanation has something for; created if need be.
 
         Returns
         -------

@@ -14,7 +14,7 @@ from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedCol
 from evoked.models.base import Examples, Model
 
 # The order in which people read a post.
-MODALITIES = ("image", "caption", "hashtags", "metadata")
+MODALITIES = ("image", "caption", "hashtags", "metadata", "environment")
 # Columns of the posts' own table that models read directly.
 _METADATA_COLUMNS = ("author_id", "category")
 
@@ -33,7 +33,7 @@ def shapley_values(model: Model, examples: Examples) -> tuple[NDArray, NDArray]:
 
     A modality's value is its marginal contribution averaged over all orders in which modalities
     may be shown; hidden ones are absent, as a missing picture or an empty caption is. All sets
-    of hidden modalities (16 at most) are predicted in one go.
+    of hidden modalities (32 at most) are predicted in one go.
 
     Parameters
     ----------

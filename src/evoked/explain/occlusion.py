@@ -16,7 +16,6 @@ from evoked.features.catalog import CATALOG
 from evoked.features.extract import extract_posts
 from evoked.features.table import Column, FeatureTable
 from evoked.models.base import Examples, Model
-from evoked.targets import TARGETS
 
 
 def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> list[pd.DataFrame]:
@@ -44,7 +43,7 @@ def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> li
         if CATALOG[name].modality == "caption" and not CATALOG[name].fitted
     ]
     if not names or not sum(counts):
-        return [pd.DataFrame(0.0, range(count), list(TARGETS)) for count in counts]
+        return [pd.DataFrame(0.0, range(count), model.targets) for count in counts]
     rows = np.repeat(np.arange(len(examples)), counts)
     texts = [text for each in words for text in each.without_each()]
     variants = examples.select(rows)
@@ -89,10 +88,10 @@ def metadata_effects(model: Model, examples: Examples, names: Sequence[str]) -> 
         {**variants.features.columns, "metadata": Column.dense(replaced, column.present[rows])}
     )
     without = model.predict(replace(variants, features=features)).to_numpy()
-    effects = np.zeros((*values.shape, len(TARGETS)))
+    effects = np.zeros((*values.shape, len(model.targets)))
     effects[rows, changed] = model.predict(examples).to_numpy()[rows] - without
     index = pd.Index(names, name="fact")
-    tables = [pd.DataFrame(each, index, list(TARGETS)) for each in effects]
+    tables = [pd.DataFrame(each, index, model.targets) for each in effects]
     for table, own in zip(tables, values, strict=True):
         table.insert(0, "value", own)
     return tables

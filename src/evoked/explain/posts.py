@@ -11,7 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import ImageError
-from evoked.explain.attention import PostAttention, RegionWeights, attention_of, tells_attention
+from evoked.explain.attention import (
+    PostAttention,
+    RegionWeights,
+    attention_of,
+    popularity_attention,
+    tells_attention,
+)
 from evoked.explain.explanation import Explanation, scaled_size
 from evoked.explain.modalities import modalities_of, shapley_values
 from evoked.explain.occlusion import metadata_effects, word_effects
@@ -22,10 +28,10 @@ from evoked.features.extract import ImageSource
 from evoked.features.table import Column, FeatureTable
 from evoked.features.text import prepare
 from evoked.models.base import Examples, Model
+from evoked.models.dual_attention import DualAttention
 from evoked.posts.drafts import Draft, as_posts
 from evoked.posts.images import load_image
 from evoked.run import Run
-from evoked.targets import TARGETS
 
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 
@@ -74,7 +80,7 @@ def explain_posts(
 
     Notes
     -----
-    Per post, at most 16 sets of modalities, a caption without each of its words, and the metadata
+    Per post, at most 32 sets of modalities, a caption without each of its words, and the metadata
     without each of its columns are predicted: a few hundred predictions, one pass of the text
     encoder over as many captions as there are words, none of the image encoder.
     """
@@ -85,7 +91,7 @@ def explain_posts(
         examples = _with_history(run, examples, history)
     model = run.model
     predicted = run.table(examples, problems)
-    known = [name for name in TARGETS if name in model.known_targets]
+    known = [name for name in model.targets if name in model.known_targets]
     values, base = shapley_values(model, examples)
     words = _words(model, posts)
     attention = _attention(model, examples)
@@ -99,14 +105,15 @@ def explain_posts(
             prediction={str(k): v for k, v in predicted.iloc[row].items()},
             estimated=run.estimated,
             contributions=pd.DataFrame(
-                values[row], pd.Index(modalities_of(model), name="modality"), list(TARGETS)
+                values[row], pd.Index(modalities_of(model), name="modality"), model.targets
             )[known],
-            base=pd.Series(base[row], list(TARGETS))[known],
-            outcome=pd.Series(base[row] + values[row].sum(0), list(TARGETS))[known],
+            base=pd.Series(base[row], model.targets)[known],
+            outcome=pd.Series(base[row] + values[row].sum(0), model.targets)[known],
             text=words[row].text,
             words=_word_table(words[row], attention[row], effects[row][known]),
             hashtag_attention=attention[row].hashtags,
             regions=attention[row].regions,
+            region_probabilities=attention[row].popularity,
             word_regions=_word_regions(words[row], attention[row]),
             boxes=boxes[row],
             metadata=_strongest_first(facts[row], known),
@@ -137,6 +144,8 @@ def _words(model: Model, posts: pd.DataFrame) -> list[Words]:
 
 
 def _attention(model: Model, examples: Examples) -> list[PostAttention]:
+    if isinstance(model, DualAttention):
+        return popularity_attention(model, examples)
     if not tells_attention(model):
         return [PostAttention()] * len(examples)
     return attention_of(model, examples)  # type: ignore[arg-type]
@@ -146,7 +155,9 @@ def _facts(run: Run, examples: Examples) -> list[pd.DataFrame]:
     encoder = run.pipeline.metadata
     if encoder is None:
         return [
-            pd.DataFrame(columns=["value", *TARGETS], index=pd.Index([], name="fact"), dtype=float)
+            pd.DataFrame(
+                columns=["value", *run.model.targets], index=pd.Index([], name="fact"), dtype=float
+            )
         ] * len(examples)
     return metadata_effects(run.model, examples, encoder.names)
 
@@ -207,7 +218,10 @@ def _strongest_first(facts: pd.DataFrame, known: list[str]) -> pd.DataFrame:
 def _notes(model: Model, problem: str | None, words: Words, attention: PostAttention) -> list[str]:
     notes = [problem] if problem else []
     reads = {CATALOG[name].modality for name in model.features}
-    if not tells_attention(model):
+    if isinstance(model, DualAttention):
+        if attention.popularity is None:
+            notes.append("No picture was read, so there are no regions to look at.")
+    elif not tells_attention(model):
         notes.append(f"The model {model.name} has no attention to show.")
     elif "image" in reads and attention.regions is None:
         notes.append("No picture was read, so there is no attention over regions.")
