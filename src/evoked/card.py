@@ -118,13 +118,19 @@ def _interval_table(metrics: dict[str, Any]) -> str:
     ]
     for row in rows:
         covered = f"{row['coverage']:.1%} ({row['low']:.1%}–{row['high']:.1%})"
-        width = "unbounded" if row["width"] is None else f"{row['width']:.3g}"
+        width = _width(row["width"])
         few = "" if row["enough"] else " (too few: the whole range)"
         lines.append(
             f"| {row['outcome']} | {row['level']:.0%} | {covered} | {width} | {row['n']} | "
             f"{row['calibration']}{few} |\n"
         )
     return "".join(lines)
+
+
+def _width(value: float | None) -> str:
+    if value is None:
+        return "unbounded"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _cell(row: dict[str, Any] | None) -> str:

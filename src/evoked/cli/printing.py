@@ -150,7 +150,7 @@ def print_coverage(rows: list[dict[str, Any]]) -> None:
                 row["outcome"],
                 f"{row['level']:.0%}",
                 f"{row['coverage']:.1%} ({row['low']:.0%}…{row['high']:.0%})",
-                ("∞" if row["width"] is None else f"{row['width']:,.3g}")
+                ("∞" if row["width"] is None else _cell(row["width"]))
                 + ("" if row["enough"] else " (whole range)"),
                 str(row["n"]),
             ]

@@ -1,0 +1,165 @@
+"""Do prediction intervals hold the truth as often as they promise?
+
+Synthetic posts, several seeds (of posts, split and training alike); light models of several tasks,
+each a whole run: trained, calibrated on half of its validation posts, measured on its test posts.
+One measurement varies by what stands under "chance": with c calibration and n test posts its
+standard deviation is about the root of level · (1 − level) · (1 / c + 1 / n), and that of a mean
+over seeds smaller by their root. The last line is JSON.
+
+Run: ``python benchmarks/intervals.py`` (interrupted, it goes on; the posts and their features are
+those of ``benchmarks/synthetic.py``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+import evoked
+from evoked.features.cache import FeatureCache
+from evoked.files import write_text
+from evoked.posts.dataset import PostDataset
+from evoked.posts.synthetic import synthesise
+from evoked.run import Run, train
+from evoked.training import TrainingSettings
+
+TREES = {"trees": 40}
+MODELS: list[tuple[str, str, dict[str, Any]]] = [
+    *(("mean", task, {}) for task in ("emotion_engagement", "popularity", "shares")),
+    *(
+        ("gradient_boosting", task, TREES)
+        for task in ("emotion_engagement", "popularity", "level", "author_popularity")
+    ),
+    ("early_fusion", "emotion_engagement", {}),
+]
+# How far from its promise a coverage may be.
+TOLERANCE = 0.02
+
+
+def posts_of(folder: Path, size: int, n: int, seed: int) -> PostDataset:
+    """``n`` posts drawn from the ``size`` of a seed, which are made once."""
+    place = folder / f"posts-{size}-{seed}"
+    dataset = PostDataset(place) if place.is_dir() else synthesise(place, n=size, seed=seed)
+    rows = np.random.default_rng(seed).permutation(len(dataset))[:n]
+    return dataset.select(np.sort(rows))
+
+
+def coverage_of(
+    arguments: argparse.Namespace, seed: int, model: str, task: str, settings: dict[str, Any]
+) -> pd.DataFrame:
+    """A run's coverage on its test posts; the run is made once."""
+    name = f"intervals-{arguments.n}-{arguments.split}-{seed}-{model}-{task}"
+    place = arguments.work / name
+    if (place / "run.json").is_file():
+        run = Run.load(place)
+    else:
+        run = train(
+            posts_of(arguments.work, arguments.size, arguments.n, seed),
+            model,
+            place,
+            task=task,
+            model_settings=settings,
+            training=TrainingSettings(max_epochs=3, seed=seed, device="cpu"),
+            split=arguments.split,
+            cache=FeatureCache(arguments.work / "cache"),
+        )
+    rows = pd.DataFrame(run.metrics["intervals"])
+    rows.insert(0, "model", model)
+    rows.insert(1, "task", task)
+    return rows.assign(seed=seed)
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean coverage and width over the seeds, and what chance alone does to such a mean."""
+    spread = 1 / rows["calibration"] + 1 / rows["n"]
+    rows = rows.assign(chance=rows["level"] * (1 - rows["level"]) * spread)
+    table = rows.groupby(["model", "task", "outcome", "level"], sort=False).agg(
+        coverage=("coverage", "mean"),
+        lowest=("coverage", "min"),
+        highest=("coverage", "max"),
+        chance=("chance", lambda variances: float(np.sqrt(variances.sum()) / len(variances))),
+        width=("width", "mean"),
+        calibration=("calibration", "mean"),
+        n=("n", "mean"),
+        seeds=("seed", "nunique"),
+    )
+    return table.reset_index()
+
+
+def by_model(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean coverage over the outcomes of a model and task; counts, which are covered exactly when
+    their rates are, left out."""
+    counts = table["outcome"].isin(["likes", "comments", "shares", "saves"])
+    kept = table[~(counts & (table["task"] == "emotion_engagement"))]
+    means = kept.groupby(["model", "task", "level"], sort=False)["coverage"].mean().reset_index()
+    return means.assign(inside=(means["coverage"] - means["level"]).abs() <= TOLERANCE)
+
+
+def as_markdown(table: pd.DataFrame, means: pd.DataFrame, arguments: argparse.Namespace) -> str:
+    """The results as a page."""
+    return f"""# Prediction intervals: {arguments.n} synthetic posts, {arguments.seeds} seeds
+
+`python benchmarks/intervals.py --n {arguments.n} --seeds {arguments.seeds}`, split
+{arguments.split}; evoked {evoked.__version__}, Python {platform.python_version()}, one processor
+thread, builtin encoders, gradient boosting with {TREES["trees"]} trees, networks with 3 epochs.
+
+## Per model and task
+
+Mean coverage over outcomes and seeds; inside: at most {TOLERANCE:.0%} off. Sets of classes can
+cover more than they promise where probabilities tie.
+
+{means.to_markdown(index=False, floatfmt=".3f")}
+
+## Per outcome
+
+Lowest and highest of a seed; chance: standard deviation of the mean over seeds that comes of few
+calibration and test posts alone. Width: of rates and counts in their units, of classes how many a
+set holds.
+
+{table.to_markdown(index=False, floatfmt=".3f")}
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=4000, help="posts per seed to draw from")
+    parser.add_argument("--n", type=int, default=2000, help="posts per run")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--split", default="random", choices=["random", "author", "time"])
+    parser.add_argument("--work", type=Path, default=Path(".cache/synthetic"))
+    parser.add_argument("--only-seed", type=int, help="measure this seed alone and stop")
+    parser.add_argument("--out", type=Path, default=Path("results/intervals.md"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    seeds = range(arguments.seeds) if arguments.only_seed is None else [arguments.only_seed]
+    parts = []
+    for seed in seeds:
+        for model, task, settings in MODELS:
+            parts.append(coverage_of(arguments, seed, model, task, settings))
+            print(seed, model, task, parts[-1]["coverage"].round(3).tolist(), flush=True)
+    table = summarise(pd.concat(parts, ignore_index=True))
+    means = by_model(table)
+    print(table.to_string(index=False, float_format="{:.3f}".format))
+    print(means.to_string(index=False, float_format="{:.3f}".format))
+    if arguments.only_seed is None:
+        write_text(arguments.out, as_markdown(table, means, arguments))
+    print(
+        json.dumps(
+            {
+                f"{row['model']} {row['task']} {row['level']:.0%}": round(row["coverage"], 4)
+                for _, row in means.iterrows()
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
