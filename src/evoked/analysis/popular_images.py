@@ -309,7 +309,10 @@ def _effective(
     summed = sparse.coo_array((residual, (unit, members)), shape).tocsc()
     together = np.asarray(summed.power(2).sum(axis=0))
     apart = np.bincount(members, residual**2, minlength=clusters)
-    effect = np.divide(together, apart, out=np.ones(clusters), where=apart > 0)
+    # Where all are of one kind nothing varies: there, an author's posts count as one.
+    pairs = np.unique(np.stack([members, unit]), axis=1)
+    effect = size / np.maximum(np.bincount(pairs[0], minlength=clusters), 1)
+    np.divide(together, apart, out=effect, where=apart > 0)
     return np.asarray(size / np.maximum(effect, 1))
 
 
