@@ -234,6 +234,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("dual_attention", {"explicit_attention": False, "implicit_attention": False}),
     ("dual_attention", {"implicit_attention": False}),
     ("dual_attention", {"metadata": True}),
+    ("dual_attention", {"contrast": True}),
     ("dual_attention", {"words": "embedding", "vocabulary": 50}),
     ("dual_baseline", {"words": "embedding", "vocabulary": 50}),
     *[
@@ -291,6 +292,8 @@ def test_parts_are_read_only_where_they_are_switched_on() -> None:
     assert features() == content | environment
     assert features(environment=False) == content
     assert features(metadata=True) == content | environment | {"metadata"}
+    vectors = {"image.vector", "caption.vector", "environment.caption"}
+    assert features(contrast=True) == content | environment | vectors
     assert features(words="embedding") == {"image.map", "caption.ids"} | environment
     assert DualBaseline(DualBaselineSettings(fusion="visual")).features == ["image.map"]
     assert DualBaseline(DualBaselineSettings(fusion="textual")).features == ["caption.tokens"]
@@ -332,6 +335,25 @@ def test_environment_counts(tmp_path: Path) -> None:
     change = (model.predict(moved) - model.predict(examples)).to_numpy()[:, 0]
     assert abs(change[3]) > 1e-6
     assert not np.delete(change, 3).any()
+
+
+def test_contrast_is_the_post_without_what_its_author_usually_posts(tmp_path: Path) -> None:
+    """A post that is like all others of its author has none, and nor has one without a caption."""
+    examples = without(labelled_examples(48), "image.vector")
+    model = fitted(DualAttention(DualAttentionSettings(contrast=True)), examples, tmp_path)
+    columns = examples.features.columns
+    usual = FeatureTable({**columns, "caption.vector": columns["environment.caption"]})
+    none = without(examples, "caption.vector").features
+    with torch.inference_mode():
+        contrast = model.network.eval().contrast
+        same, absent, real = (
+            contrast(table.take(np.arange(48))) for table in (usual, none, examples.features)
+        )
+    present = columns["caption.vector"].present
+    assert not absent.any()
+    # A difference of zero is the norm's bias, the same for every post.
+    torch.testing.assert_close(same[present], same[present][:1].expand(int(present.sum()), -1))
+    assert not torch.allclose(real[present], same[present])
 
 
 def test_word_embedding_knows_the_training_words_alone() -> None:

@@ -21,9 +21,10 @@ from small_runs import Workshop
 
 
 def columns_of(vectors: np.ndarray, present: np.ndarray | None = None) -> dict[str, FeatureColumn]:
-    """Pictures, and topics that are the same numbers the other way round."""
+    """Pictures, and topics and captions that are the same numbers the other way round."""
     reverse = np.ascontiguousarray(vectors[:, ::-1])
     return {
+        "caption.vector": Column.dense(reverse, present),
         "image.vector": Column.dense(vectors, present),
         "topics": Column.dense(reverse, present),
     }

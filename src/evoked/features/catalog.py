@@ -104,6 +104,10 @@ _ENTRIES = [
         "Mean topics of the author's other posts: what they are likely to write about.",
     ),
     Feature(
+        *("environment.caption", "vector", "environment", "means over the training posts", True),
+        "Mean caption.vector of the author's other posts: how they are likely to write.",
+    ),
+    Feature(
         *("affect.text", "vector", "caption", "text emotion reader", False),
         "Valence, arousal and dominance read from the caption, 3, on the project's scales.",
     ),

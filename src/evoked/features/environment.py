@@ -2,8 +2,8 @@
 Section III-C).
 
 The environment of a post is the mean vector of its author's *other* posts: of their pictures
-(I_e in Eq. 4 and 5) and of their captions' topics (T_e). Whose posts these are depends on the
-author:
+(I_e in Eq. 4 and 5), of their captions' topics (T_e) and, which is ours, of their captions' own
+vectors. Whose posts these are depends on the author:
 
 *known*
     The author has training posts. A held-out post or a draft gets their mean, whatever posts come
@@ -43,12 +43,16 @@ Whole = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 # Environments by name, and the feature that each is the mean of.
-MEANS = {"environment.image": "image.vector", "environment.topics": "topics"}
+MEANS = {
+    "environment.image": "image.vector",
+    "environment.topics": "topics",
+    "environment.caption": "caption.vector",  # ours
+}
 SOURCES = ("known", "new", "cold")
 _VERSION = 1
 _MEANS_FILE = "means.safetensors"
 _AUTHORS_FILE = "authors.json"
-# The authors with the most training posts; 200 MB of means of 2048 + 400 numbers.
+# The authors with the most training posts; 400 MB of sums of 2048 + 400 numbers.
 _MAX_AUTHORS = 20_000
 _BATCH = 1024  # posts
 

@@ -221,10 +221,11 @@ class FeaturePipeline:
         if any(not CATALOG[name].fitted for name in read):
             columns = self._extract(posts, self._covers(posts, images, read), cache, progress)[0]
         for step in self._steps:
-            learned = step.fit(posts, columns, self.settings, seed)
+            own = {name: columns[name] for name in step.needed(self._computed)}
+            learned = step.fit(posts, own, self.settings, seed)
             self.fitted[step.name] = learned
             if set(step.gives) & set(read):
-                columns |= step.transform(learned, posts, columns)
+                columns |= step.transform(learned, posts, own)
         self.fingerprints = fingerprints(self.extracted, self.settings)
         return self
 
@@ -269,7 +270,8 @@ class FeaturePipeline:
             )
         columns, problems = self._extract(posts, images, cache, progress)
         for step in self._steps:
-            columns |= step.transform(self.fitted[step.name], posts, columns)
+            own = {name: columns[name] for name in step.needed(self._computed)}
+            columns |= step.transform(self.fitted[step.name], posts, own)
         columns = {name: column for name, column in columns.items() if name in self.names}
         if not columns:  # a model that reads the posts' own table
             columns["post"] = Column.dense(np.zeros((len(posts), 1), dtype=np.float32))

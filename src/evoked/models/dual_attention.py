@@ -36,6 +36,8 @@ from evoked.layers.tokens import (
 from evoked.models.base import Examples, ModelSettings, NeuralModel
 
 ENVIRONMENTS = ("environment.image", "environment.topics")
+# What a post is held against, in the same space as the post (ours).
+CONTRASTS = {"image.vector": "environment.image", "caption.vector": "environment.caption"}
 _POSTS_PER_BATCH = 256
 
 
@@ -87,6 +89,9 @@ class DualAttentionSettings(ImageCaptionSettings):
     implicit_attention: bool = Field(
         True, description="join the environments by Eq. 4 and 5; else by concatenation"
     )
+    contrast: bool = Field(
+        False, description="look at how a post differs from what its author usually posts (ours)"
+    )
     metadata: bool = Field(False, description="look at what is known before posting as well (ours)")
 
     @classmethod
@@ -110,9 +115,11 @@ class DualAttention(ImageCaptionModel):
         names = ["image.map", self.caption_feature]
         if self.settings.environment:
             names += ENVIRONMENTS
+        if self.settings.contrast:
+            names += [*CONTRASTS, *CONTRASTS.values()]
         if self.settings.metadata:
             names.append("metadata")
-        return names
+        return list(dict.fromkeys(names))
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         return DualAttentionNetwork(self.settings, widths)
@@ -203,6 +210,7 @@ class DualAttentionNetwork(nn.Module):
                 )
             join = ImplicitAttention if settings.implicit_attention else ConcatenatedEnvironments
             self.implicit = join(*(widths[name] for name in ENVIRONMENTS), width)
+        self.contrast = Contrast(widths, width, dropout) if settings.contrast else None
         self.metadata = (
             VectorInput(
                 "metadata",
@@ -215,7 +223,7 @@ class DualAttentionNetwork(nn.Module):
             else None
         )
         parts = 1 if settings.explicit_attention else 2
-        parts += settings.environment + settings.metadata
+        parts += settings.environment + settings.contrast + settings.metadata
         self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(parts * width, width)  # W_1
         self.output = nn.Linear(width, 1)  # W_2
@@ -274,11 +282,13 @@ class DualAttentionNetwork(nn.Module):
         return torch.einsum("bt,btw->bw", weights, words)  # Eq. 3
 
     def _surroundings(self, batch: Batch, hidden: Collection[str]) -> list[Tensor]:
-        """Environment (e_w) and metadata, (b, width) each, those that are looked at."""
+        """Environment (e_w), contrast and metadata, (b, width) each, those that are looked at."""
         found = []
         if self.settings.environment:
             read = [each(batch, hidden) for each in self.environments.values()]
             found.append(self.implicit(*read))
+        if self.contrast is not None:
+            found.append(self.contrast(batch, hidden))
         if self.metadata is not None:
             found.append(self.metadata(batch, hidden))
         return found
@@ -368,6 +378,47 @@ class ConcatenatedEnvironments(nn.Module):
         encoded = [self.from_image(image), self.from_topics(topics)]
         joined: Tensor = self.output(functional.relu(torch.cat(encoded, dim=-1)))
         return joined
+
+
+class Contrast(nn.Module):
+    """How a post differs from what its author usually posts (ours).
+
+    Whether a post is popular *for its author* shows in what sets it apart from the author's other
+    posts. A product of layers has to find that difference; here it is taken.
+
+    Parameters
+    ----------
+    widths
+        Channels of the features by catalog name.
+    width
+        Of the result.
+    dropout
+        Of the differences.
+    """
+
+    def __init__(self, widths: Mapping[str, int], width: int, dropout: float) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(
+            {
+                name.partition(".")[0]: nn.Sequential(
+                    nn.LayerNorm(widths[name]), nn.Dropout(dropout), nn.Linear(widths[name], width)
+                )
+                for name in CONTRASTS
+            }
+        )
+
+    def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
+        """(b, width); a difference is nothing where the post or the environment lacks a side."""
+        parts = []
+        for (name, usual), (modality, encode) in zip(
+            CONTRASTS.items(), self.encoders.items(), strict=True
+        ):
+            encoded = encode(batch[name] - batch[usual])
+            known = batch[f"{name}.present"] & batch[f"{usual}.present"]
+            if {modality, "environment"} & set(hidden):
+                known = torch.zeros_like(known)
+            parts.append(encoded * known[:, None])
+        return torch.stack(parts).sum(dim=0)
 
 
 class ImageVector(nn.Module):
