@@ -25,7 +25,11 @@ QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 
 TASK = "emotion_engagement"
 # Settings with which a model learns in no time.
-SMALL = {"gradient_boosting": {"trees": 20}, "pixelrec_catboost": {"trees": 20}}
+SMALL: dict[str, dict[str, object]] = {
+    "gradient_boosting": {"trees": 20},
+    "pixelrec_catboost": {"trees": 20},
+    "stack": {"members": [{"model": "linear"}, {"model": "author_mean"}], "folds": 2},
+}
 
 
 # Every model with every task that it learns.

@@ -22,6 +22,7 @@ from evoked.models.linear import Linear
 from evoked.models.mmbt import MMBT
 from evoked.models.pixelrec import PixelRecClassifier, PixelRecRegressor
 from evoked.models.pixelrec_catboost import PixelRecCatBoost
+from evoked.models.stacking import Stack
 from evoked.models.unimodal import TextBERT, VisualCNN
 
 MODELS: dict[str, type[Model]] = {
@@ -42,6 +43,7 @@ MODELS: dict[str, type[Model]] = {
         PixelRecCatBoost,
         GradientBoosting,
         Linear,
+        Stack,
         MeanOfTraining,
         AuthorMean,
         CategoryMean,

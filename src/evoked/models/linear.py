@@ -28,7 +28,7 @@ from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
 from evoked.models.gradient_boosting import FEATURES, pooled_matrix, row_batches
-from evoked.targets import TASKS, Outcome, Task
+from evoked.targets import TASKS, Task, outcome_columns
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -292,14 +292,12 @@ def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
     """Numbers of a task's columns: per set of classes, those that are true or false, values."""
     names = list(task.columns)
 
-    def columns(outcome: Outcome) -> list[int]:
-        if outcome.kind == "classes":
-            return [names.index(name) for name in names if name.startswith(f"{outcome.name}_")]
-        return [names.index(outcome.name)]
+    def places(kind: str) -> list[list[int]]:
+        chosen = [outcome for outcome in task.outcomes if outcome.kind == kind]
+        return [[names.index(name) for name in outcome_columns(task, each)] for each in chosen]
 
-    classes = [columns(outcome) for outcome in task.outcomes if outcome.kind == "classes"]
-    binary = [columns(outcome)[0] for outcome in task.outcomes if outcome.kind == "binary"]
-    taken = {place for places in classes for place in places} | set(binary)
+    classes, binary = places("classes"), [place for (place,) in places("binary")]
+    taken = {place for group in classes for place in group} | set(binary)
     return classes, binary, [place for place in range(len(names)) if place not in taken]
 
 

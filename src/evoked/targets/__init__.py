@@ -6,7 +6,7 @@ from typing import Any
 
 from evoked.errors import SettingsError
 from evoked.targets.author_popularity import AuthorPopularity
-from evoked.targets.base import Outcome, TargetTable, Task
+from evoked.targets.base import Outcome, TargetTable, Task, outcome_columns
 from evoked.targets.emotion_engagement import (
     EMOTION_TARGETS,
     ENGAGEMENT_TARGETS,
@@ -38,6 +38,7 @@ __all__ = [
     "choose_denominator",
     "engagement_rates",
     "load_task",
+    "outcome_columns",
     "task_class",
     "task_state",
 ]

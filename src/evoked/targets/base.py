@@ -132,6 +132,14 @@ class Task(ABC):
         """Inverse of :meth:`to_dict`."""
 
 
+def outcome_columns(task: type[Task], outcome: Outcome) -> list[str]:
+    """Columns of a task that tell an outcome: one per class, or the one of its name; none for a
+    number that is computed from a column of another name."""
+    if outcome.kind == "classes":
+        return [name for name in task.columns if name.startswith(f"{outcome.name}_")]
+    return [name for name in task.columns if name == outcome.name]
+
+
 def one_hot(classes: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Numbers of classes from 0, (n,) and NaN where unknown, as 0 and 1, (n, count)."""
     columns = (classes[:, None] == np.arange(count)).astype(np.float64)

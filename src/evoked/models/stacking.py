@@ -1,0 +1,323 @@
+"""Several models as one: weighted by how well they predict posts that they have not learned from.
+
+Stacking (Wolpert 1992, *Stacked generalization*) with weights that are never negative (Breiman
+1996, *Stacked regressions*), for each target on its own: ridge regression of a value, logistic
+regression of a probability, on the members' out-of-fold predictions. Members without weight are
+left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+from scipy.optimize import minimize, nnls
+from scipy.special import expit, logit
+
+from evoked.errors import DataError
+from evoked.features.author_history import author_hashes
+from evoked.files import read_json, write_json
+from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
+from evoked.targets import TASKS, Task, outcome_columns
+from evoked.training.loop import EpochRecord
+from evoked.training.settings import TrainingSettings
+
+# Of the squared weights, per post and in units of the target's variance: settles what members that
+# agree share, and costs a weight of 1 next to nothing.
+PENALTY = 1e-3
+MEMBER_FOLDER = "members"
+_LEAST_PROBABILITY = 1e-3
+
+Vector = NDArray[np.float64]
+
+
+class Member(ModelSettings):
+    """One of the models that are stacked."""
+
+    model: str = Field(description="a name that 'evoked models' prints, except 'stack'")
+    settings: dict[str, Any] = Field(default_factory=dict, description="of the model")
+
+    @field_validator("model")
+    @classmethod
+    def _no_stack_of_stacks(cls, model: str) -> str:
+        if model == "stack":
+            raise ValueError("a stack can't be a member of a stack")
+        return model
+
+
+class Line(ModelSettings):
+    """How a target is made of the members' predictions: of their logits if it is a probability."""
+
+    weights: tuple[float, ...] = Field(description="of the members in order, never negative")
+    bias: float
+
+
+class StackSettings(ModelSettings):
+    """Settings of a stack."""
+
+    members: tuple[Member, ...] = Field(
+        (Member(model="linear"), Member(model="gradient_boosting")),
+        min_length=1,
+        description="models that all learn the task",
+    )
+    lines: dict[str, Line] | None = Field(
+        None, description="by target; learned on folds of the training posts if left out"
+    )
+    folds: int = Field(5, ge=2, description="of the training posts, by author where there are any")
+
+
+class Stack(Model):
+    """A weighted sum of other models' predictions.
+
+    Attributes
+    ----------
+    members
+        The models, each saved in a folder of its own.
+    lines
+        By target how it is made of their predictions.
+    """
+
+    name = "stack"
+    description = "several models, weighted by what each adds on posts that it has not learned from"
+    source = "Wolpert 1992; Breiman 1996"
+    tasks = tuple(TASKS)
+    Settings = StackSettings
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.members: list[Model] = self._build()
+        self.lines: dict[str, Line] = {}
+
+    @property
+    def features(self) -> list[str]:
+        return list(dict.fromkeys(name for model in self.members for name in model.features))
+
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        """Fit every member, before that once per fold unless the settings give the lines.
+
+        Within the folds, features that are fitted on the training posts (hashtags, metadata) stay
+        those of all training posts; ``evoked train --model auto`` fits them anew.
+
+        Raises
+        ------
+        DataError, MissingExtraError
+            As the members say.
+        """
+        values = self._learn_targets(train)
+        self.widths = {name: train.features.widths[name] for name in self.features}
+        self.lines = self.settings.lines or self._learn_lines(
+            train, validation, values, folder, training
+        )
+        for number, member in enumerate(self.members):
+            own = folder / MEMBER_FOLDER / str(number)
+            member.fit(train, validation, folder=own, training=training, progress=progress)
+        return []
+
+    def predict(self, examples: Examples) -> pd.DataFrame:
+        self.check_features(examples.features)
+        predicted = [member.predict(examples) for member in self.members]
+        return self._as_table(combined(self.task, self.lines, predicted))
+
+    def save(self, folder: Path) -> None:
+        for number, member in enumerate(self.members):
+            member.save(folder / MEMBER_FOLDER / str(number))
+        lines = {name: line.model_dump(mode="json") for name, line in self.lines.items()}
+        write_json(
+            folder / MODEL_FILE, {**self._description(), "widths": self.widths, "lines": lines}
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Inverse of :meth:`save`.
+
+        Raises
+        ------
+        DataError
+            A member is missing or damaged, or is none of the stack's.
+        """
+        from evoked.models import load_model  # which imports this file
+
+        description = read_json(folder / MODEL_FILE)
+        model = cls._from_description(description, folder / MODEL_FILE)
+        numbers = range(len(model.members))
+        loaded = [load_model(folder / MEMBER_FOLDER / str(number)) for number in numbers]
+        try:
+            model.widths = {str(name): int(size) for name, size in description["widths"].items()}
+            model.lines = {
+                str(name): Line.model_validate(line) for name, line in description["lines"].items()
+            }
+            for expected, found in zip(model.members, loaded, strict=True):
+                if (found.name, found.task) != (expected.name, expected.task):
+                    raise ValueError(f"a member is {found.name}, not {expected.name}")
+            if set(model.lines) != set(model.known_targets):
+                raise ValueError(f"lines of {sorted(model.lines)}")
+            if any(len(line.weights) != len(loaded) for line in model.lines.values()):
+                raise ValueError("a weight for each member is needed")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"not a whole stack ({error}).", file=folder / MODEL_FILE) from error
+        model.members = loaded
+        return model
+
+    def _build(self) -> list[Model]:
+        from evoked.models import build_model  # which imports this file
+
+        return [
+            build_model(each.model, each.settings, self.feature_settings, self.task.name)
+            for each in self.settings.members
+        ]
+
+    def _learn_lines(
+        self,
+        train: Examples,
+        validation: Examples | None,
+        values: NDArray[np.float32],
+        folder: Path,
+        training: TrainingSettings | None,
+    ) -> dict[str, Line]:
+        """From predictions of posts that a fold's members have not learned from."""
+        shape = (len(self.members), len(train), len(self.targets))
+        predicted = np.full(shape, np.nan)
+        for fold, (learned, held_out) in enumerate(_folds(train.posts, self.settings.folds), 1):
+            if not np.isfinite(values[learned]).any():
+                continue
+            for number, member in enumerate(self._build()):
+                own = folder / MEMBER_FOLDER / f"fold-{fold}" / str(number)
+                member.fit(train.select(learned), validation, folder=own, training=training)
+                predicted[number, held_out] = member.predict(train.select(held_out))
+        return learn_lines(self.task, predicted, values, self.known_targets)
+
+
+def learn_lines(
+    task: type[Task],
+    predicted: NDArray[np.floating[Any]],
+    truth: NDArray[np.floating[Any]],
+    targets: list[str] | None = None,
+) -> dict[str, Line]:
+    """The weights of members, for each target on its own.
+
+    Parameters
+    ----------
+    task
+        Whose columns are predicted.
+    predicted
+        (members, n, targets): predictions of posts that the members have not learned from.
+    truth
+        (n, targets); NaN where unknown.
+    targets
+        Columns to give a line; all by default.
+
+    Returns
+    -------
+    dict
+        By target. A value's weights minimise the mean squared error, and a probability's the mean
+        log loss, plus :data:`PENALTY` times the sum of the squared weights (times the truth's
+        variance for a value), none below 0. Equal weights where fewer than two posts tell.
+    """
+    lines = {}
+    for place, name in enumerate(task.columns):
+        if targets is not None and name not in targets:
+            continue
+        known = np.isfinite(truth[:, place]) & np.isfinite(predicted[:, :, place]).all(axis=0)
+        members, told = predicted[:, known, place].T.astype(np.float64), truth[known, place]
+        if known.sum() < 2:
+            count = len(predicted)
+            lines[name] = Line(weights=(1 / count,) * count, bias=0.0)
+        else:
+            learn = _logistic if _is_probability(task, name) else _ridge
+            lines[name] = learn(members, told.astype(np.float64))
+    return lines
+
+
+def combined(
+    task: type[Task], lines: Mapping[str, Line], predicted: list[pd.DataFrame]
+) -> NDArray[np.float64]:
+    """The members' predictions as one, (n, targets); NaN for targets without a line."""
+    table = np.full((len(predicted[0]), len(task.columns)), np.nan)
+    for place, name in enumerate(task.columns):
+        if name not in lines:
+            continue
+        members = np.column_stack([each[name].to_numpy(np.float64) for each in predicted])
+        line = lines[name]
+        if _is_probability(task, name):
+            table[:, place] = expit(_logits(members) @ np.array(line.weights) + line.bias)
+        else:
+            sums = members @ np.array(line.weights) + line.bias
+            table[:, place] = sums.clip(*task.bounds(name))
+    return table
+
+
+def _ridge(members: Vector, truth: Vector) -> Line:
+    """Ridge regression with weights of at least 0, solved exactly."""
+    centres, centre = members.mean(axis=0), truth.mean()
+    penalty = np.sqrt(PENALTY * len(truth) * truth.var())
+    weights, _ = nnls(
+        np.vstack([members - centres, penalty * np.eye(members.shape[1])]),
+        np.append(truth - centre, np.zeros(members.shape[1])),
+    )
+    return Line(weights=tuple(weights.tolist()), bias=float(centre - centres @ weights))
+
+
+def _logistic(members: Vector, truth: Vector) -> Line:
+    """Logistic regression on the members' logits with weights of at least 0."""
+    columns = _logits(members)
+    count = columns.shape[1]
+
+    def loss(line: Vector) -> tuple[float, Vector]:
+        weights, bias = line[:-1], line[-1]
+        sums = columns @ weights + bias
+        # The log loss -y·log σ(s) - (1 - y)·log(1 - σ(s)) and its slope σ(s) - y.
+        value = np.logaddexp(0, sums) - truth * sums
+        slope = (expit(sums) - truth) / len(truth)
+        gradient = np.append(columns.T @ slope + 2 * PENALTY * weights, slope.sum())
+        return float(value.mean() + PENALTY * weights @ weights), gradient
+
+    # A target that nobody or everybody has would send the bias to infinity.
+    furthest = float(logit(1 - _LEAST_PROBABILITY))
+    bounds = [(0.0, None)] * count + [(-2 * furthest, 2 * furthest)]
+    found = minimize(
+        loss, np.append(np.full(count, 1 / count), 0.0), jac=True, method="L-BFGS-B", bounds=bounds
+    )
+    return Line(weights=tuple(found.x[:-1].tolist()), bias=float(found.x[-1]))
+
+
+def _logits(chances: Vector) -> Vector:
+    found: Vector = logit(chances.clip(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
+    return found
+
+
+def _is_probability(task: type[Task], column: str) -> bool:
+    """Whether a column belongs to an outcome of classes, or is true or false."""
+    outcomes = [outcome for outcome in task.outcomes if outcome.kind != "value"]
+    return any(column in outcome_columns(task, outcome) for outcome in outcomes)
+
+
+def _folds(
+    posts: pd.DataFrame, folds: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows to learn from and rows held out; an author's posts stay together where there are as
+    many authors as folds."""
+    authors = author_hashes(posts)
+    by_author = len(set(authors)) >= folds and "" not in authors
+    codes, names = pd.factorize(authors if by_author else posts["post_id"].to_numpy(object))
+    number = min(folds, len(names))
+    digests = [hashlib.blake2b(str(name).encode("utf-8", "replace")).digest() for name in names]
+    order = sorted(range(len(names)), key=digests.__getitem__)
+    fold = np.empty(len(names), dtype=np.int64)
+    fold[order] = np.arange(len(names)) % number
+    for each in range(number if number > 1 else 0):
+        held_out = fold[codes] == each
+        yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
