@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from evoked.errors import SettingsError
 from evoked.features.encoders import _inference as inference
-from evoked.features.encoders import image_encoder, object_encoder, text_encoder
+from evoked.features.encoders import image_encoder, network_image, object_encoder, text_encoder
+from evoked.features.encoders._onnx import exported
 
 timm = pytest.importorskip("timm")
 torchvision = pytest.importorskip("torchvision")
@@ -567,6 +568,39 @@ def test_encoders_are_folded(kind: str) -> None:
     encoder = image_encoder(f"{kind}:resnet18?pretrained=false&image_size=64")
     modules = encoder._network.modules()  # type: ignore[attr-defined]
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in modules)
+
+
+@pytest.mark.skipif(
+    inference.bfloat16_is_fast(), reason="PyTorch is the faster one where bfloat16 is fast"
+)
+def test_long_extractions_go_on_in_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    monkeypatch.setattr(network_image, "PICTURES_WORTH_AN_EXPORT", 7)
+    encoder = network_image.NetworkImageEncoder(
+        network_image.timm_backbone("resnet10t", pretrained=False, image_size=64)
+    )
+    pictures = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)
+    before = encoder.encode(pictures[:5])
+    torch_features = encoder._features
+    after = encoder.encode(pictures)
+    assert encoder._features != torch_features
+    np.testing.assert_allclose(after.map[:5], before.map, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(after.vector[:5], before.vector, rtol=1e-3, atol=1e-4)
+    assert after.vector.shape == (9, encoder.vector_size)
+
+
+def test_a_network_that_cannot_be_exported_stays_in_pytorch() -> None:
+    class Choosy(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.nn.ModuleList(torch.nn.Conv2d(3, 3, 1) for _ in range(8))
+
+        def features(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            vector = pixels.mean((2, 3))
+            return pixels, vector if float(vector.sum()) > 0 else -vector
+
+    assert exported(Choosy(), torch.zeros(1, 3, 8, 8)) is None
 
 
 def test_a_batch_norm_used_twice_is_not_folded() -> None:

@@ -28,6 +28,7 @@ from evoked.features.encoders._inference import (
     inference_device,
     prepared_for_inference,
 )
+from evoked.features.encoders._onnx import PICTURES_WORTH_AN_EXPORT, Features, exported
 from evoked.features.encoders.base import ImageEncoder, ImageFeatures
 from evoked.files import read_json
 
@@ -88,6 +89,8 @@ class NetworkImageEncoder(ImageEncoder):
         self.image_size = backbone.image_size
         self._backbone = backbone
         self._network = cast(ImageNetwork, prepared_for_inference(backbone.build()))
+        self._features: Features = self._network.features
+        self._pictures_until_export = PICTURES_WORTH_AN_EXPORT
         blank = np.zeros((1, self.image_size, self.image_size, 3), np.uint8)
         with loading(backbone.fingerprint):
             features = self.encode(blank)
@@ -105,10 +108,11 @@ class NetworkImageEncoder(ImageEncoder):
         maps: list[NDArray[np.float32]] = []
         vectors: list[NDArray[np.float32]] = []
         step = images_per_batch()
+        self._count(len(images))
         for start in range(0, len(images), step):
             batch = torch.from_numpy(images[start : start + step]).to(inference_device())
             with fast_inference():
-                map_, vector = self._network.features(self.normalise(batch))
+                map_, vector = self._features(self.normalise(batch))
             maps.append(map_.float().cpu().numpy())
             vectors.append(vector.float().cpu().numpy())
         if not maps:
@@ -117,6 +121,22 @@ class NetworkImageEncoder(ImageEncoder):
                 np.zeros((0, self.vector_size), np.float32),
             )
         return ImageFeatures(np.concatenate(maps), np.concatenate(vectors))
+
+    def export(self) -> bool:
+        """Run by ONNX Runtime from now on, where that is faster; see
+        :func:`evoked.features.encoders._onnx.exported`. Done by itself after
+        :data:`evoked.features.encoders._onnx.PICTURES_WORTH_AN_EXPORT` pictures."""
+        blank = torch.zeros(1, 3, self.image_size, self.image_size)
+        with torch.no_grad():
+            features = exported(self._network, blank)
+        self._features = features or self._network.features
+        return features is not None
+
+    def _count(self, pictures: int) -> None:
+        if self._pictures_until_export > 0:
+            self._pictures_until_export -= pictures
+            if self._pictures_until_export <= 0:
+                self.export()
 
     def network(self) -> ImageNetwork:
         return self._backbone.build().train().requires_grad_(True)
