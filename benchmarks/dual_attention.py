@@ -63,10 +63,8 @@ TRAINING = TrainingSettings(
     device="cpu",
 )
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "textual": ("dual_baseline", {"fusion": "textual"}),
     "explicit attention": ("dual_attention", {"environment": False}),
     "dual-attention": ("dual_attention", {}),
-    "dual-attention + metadata": ("dual_attention", {"metadata": True}),
     "dual-attention + metadata + contrast": (
         "dual_attention",
         {"metadata": True, "contrast": True},

@@ -17,7 +17,6 @@ from evoked.features.cache import FeatureCache
 from evoked.features.environment import MEANS, Environment
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import Column, FeatureColumn
-from small_runs import Workshop
 
 
 def columns_of(vectors: np.ndarray, present: np.ndarray | None = None) -> dict[str, FeatureColumn]:
@@ -149,30 +148,30 @@ def test_saved_environment_is_the_same_and_names_nobody(tmp_path: Path) -> None:
         Environment.load(tmp_path / "environment")
 
 
-def test_pipeline_makes_what_environments_are_made_of(workshop: Workshop, tmp_path: Path) -> None:
-    dataset = evoked.synthesise(tmp_path / "posts", n=60, seed=5)
+def test_pipeline_makes_what_environments_are_made_of(tmp_path: Path) -> None:
+    dataset = evoked.synthesise(tmp_path / "posts", n=24, seed=5)
     posts, covers = dataset.posts, dataset.cover_paths()
     cache = FeatureCache(tmp_path / "cache")
     names = ["environment.image", "environment.topics"]
     pipeline = FeaturePipeline(names)
     assert pipeline.extracted == ["image.vector"]
     with pytest.raises(SettingsError, match=r"image\.vector.*give fit\(\) their images"):
-        pipeline.fit(posts[:40])
-    pipeline.fit(posts[:40], images=covers[:40], cache=cache)
+        pipeline.fit(posts[:16])
+    pipeline.fit(posts[:16], images=covers[:16], cache=cache)
     assert any("topics in place of 400" in note for note in pipeline.notes)
     table, _ = pipeline.transform(posts, covers, cache=cache)
     assert list(table.columns) == names
-    whole = FeaturePipeline([*MEANS.values()]).fit(posts[:40])
+    whole = FeaturePipeline(["image.vector", "topics"]).fit(posts[:16])
     parts, _ = whole.transform(posts, covers, cache=cache)
     assert pipeline.environment is not None
-    expected = Environment.fit(posts[:40], parts.select(np.arange(40)).columns)
+    expected = Environment.fit(posts[:16], parts.select(np.arange(16)).columns)
     for name, column in expected.transform(posts, parts.columns).items():
         np.testing.assert_allclose(
-            values_of(table.columns[name], 60), values_of(column, 60), atol=1e-5
+            values_of(table.columns[name], 24), values_of(column, 24), atol=1e-5
         )
     pipeline.save(tmp_path / "run")
     loaded, _ = FeaturePipeline.load(tmp_path / "run").transform(posts, covers, cache=cache)
     for name in names:
         np.testing.assert_array_equal(
-            values_of(loaded.columns[name], 60), values_of(table.columns[name], 60)
+            values_of(loaded.columns[name], 24), values_of(table.columns[name], 24)
         )
