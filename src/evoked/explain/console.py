@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evoked.explain.explanation import Explanation
-from evoked.targets import ENGAGEMENT_TARGETS
+from evoked.targets import EmotionEngagement
 
 # Characters of the longest bar, and the console from which there is room for more of them.
 _BAR, _NARROW_BAR = 10, 3
@@ -36,6 +36,8 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
         console.print(_regions(explanation))
     if explanation.region_probabilities is not None:
         console.print(_probabilities(explanation.region_probabilities))
+    if explanation.region_effects:
+        console.print(_region_effects(explanation))
     for note in explanation.notes:
         console.print(Text(note, style="yellow"))
     if explanation.estimated:
@@ -55,9 +57,7 @@ def _table(title: str) -> Table:
 
 
 def _contributions(explanation: Explanation, bar: int) -> Table:
-    learned = set(explanation.targets) & set(ENGAGEMENT_TARGETS)
-    units = "; engagement as quantiles" if learned else ""
-    table = _table(f"What each modality adds (Shapley values{units})")
+    table = _table(f"What each modality adds (Shapley values; {_units(explanation)})")
     table.add_column("target")
     table.add_column("nothing\nshown", justify="right")
     for modality in explanation.contributions.index:
@@ -73,6 +73,16 @@ def _contributions(explanation: Explanation, bar: int) -> Table:
             f"{explanation.outcome[target]:.2f}",
         )
     return table
+
+
+def _units(explanation: Explanation) -> str:
+    if explanation.task == EmotionEngagement.name:
+        return "engagement as quantiles"
+    units = ("a probability" if each.percent else each.unit for each in explanation.readings)
+    return "; ".join(
+        f"{name}: {unit}" if unit else name
+        for name, unit in zip(explanation.targets, units, strict=True)
+    )
 
 
 def _bar(value: float, span: float, width: int) -> Text:
@@ -136,6 +146,16 @@ def _regions(explanation: Explanation) -> Text:
     beside = f", {weights.objects.size} objects among them" if weights.objects.size else ""
     lines = [f"Attention over {weights.n} regions{beside}, as a multiple of an even share:"]
     lines += ["  " + " ".join(f"{value:4.1f}" for value in row) for row in weights.relative]
+    return Text("\n".join(lines))
+
+
+def _region_effects(explanation: Explanation) -> Text:
+    assert explanation.region_effects is not None
+    reading = explanation.readings[0]
+    unit = " (percentage points)" if reading.percent else ""
+    grid = explanation.region_effects[reading.name] * reading.scale
+    lines = [f"Effect of each region of the picture on {reading.name}{unit}:"]
+    lines += ["  " + " ".join(f"{value:+6.2f}" for value in row) for row in grid]
     return Text("\n".join(lines))
 
 

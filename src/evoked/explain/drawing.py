@@ -23,6 +23,7 @@ from evoked.errors import ImageError
 from evoked.explain.attention import RegionWeights
 from evoked.explain.explanation import Explanation
 from evoked.explain.figures import (
+    DIVERGING,
     GREY,
     HEAT,
     INK,
@@ -32,9 +33,10 @@ from evoked.explain.figures import (
     look,
     to_png,
 )
+from evoked.explain.readings import Reading
 from evoked.files import atomic_path
 from evoked.posts.images import load_image
-from evoked.targets import EMOTION_TARGETS, ENGAGEMENT_TARGETS, TASKS
+from evoked.targets import EmotionEngagement
 
 _PICTURE_EDGE = 480
 _WORDS_DRAWN = 14
@@ -46,13 +48,6 @@ _LEAST_HEAT = 2.0
 _HEAT_OPACITY = 0.45
 # Probabilities that differ by less than this don't fill the range of colours.
 _LEAST_SPAN = 0.1
-# Quantiles and probabilities, which people read in per cent.
-_SHARES = frozenset(
-    column
-    for task in TASKS.values()
-    for column in task.columns
-    if task.bounds(column) == (0.0, 1.0)
-)
 
 
 @dataclass(frozen=True)
@@ -86,6 +81,8 @@ def pictures(explanation: Explanation) -> list[Picture]:
         drawn.append(draw_regions(explanation, shown))
     if shown is not None and explanation.region_probabilities is not None:
         drawn.append(draw_popularity(explanation, shown))
+    if shown is not None and explanation.region_effects:
+        drawn.append(draw_region_effects(explanation, shown))
     if len(explanation.words):
         drawn.append(draw_words(explanation))
     if shown is not None and explanation.word_regions:
@@ -109,25 +106,23 @@ def shown_picture(explanation: Explanation, edge: int = _PICTURE_EDGE) -> NDArra
 
 def draw_contributions(explanation: Explanation) -> Picture:
     """A panel per target: what each modality adds to the prediction, from base to outcome."""
-    targets = explanation.targets
-    columns = min(2, len(targets))
-    rows = -(-len(targets) // columns)
+    readings = explanation.readings
+    columns = min(2, len(readings))
+    rows = -(-len(readings) // columns)
     values = explanation.contributions
     with look():
         drawn = figure(3.3 * columns, 0.75 + rows * (0.55 + 0.24 * len(values)))
         axes = drawn.subplots(rows, columns, squeeze=False)
-        for axis in axes.flat[len(targets) :]:
+        for axis in axes.flat[len(readings) :]:
             axis.set_visible(False)
-        for axis, target in zip(axes.flat, targets, strict=False):
-            same_unit = [name for name in targets if _unit(name) == _unit(target)]
-            _signed_bars(axis, values[target] * _scale(target), _reach(values[same_unit], target))
+        for axis, each in zip(axes.flat, readings, strict=False):
+            alike = [other.name for other in readings if other.unit == each.unit]
+            _signed_bars(axis, values[each.name] * each.scale, _reach(values[alike], each))
             start, end = (
-                each[target] * _scale(target) for each in (explanation.base, explanation.outcome)
+                of[each.name] * each.scale for of in (explanation.base, explanation.outcome)
             )
-            axis.set_title(
-                f"{target.capitalize()}: {start:.{_digits(target)}f} → {end:.{_digits(target)}f}"
-            )
-            axis.set_xlabel(_unit(target))
+            axis.set_title(f"{each.title}: {start:.{each.digits}f} → {end:.{each.digits}f}")
+            axis.set_xlabel(each.unit)
     largest = values.abs().mean(axis=1)
     return Picture(
         "contributions",
@@ -188,6 +183,55 @@ def draw_popularity(explanation: Explanation, picture: NDArray[np.uint8]) -> Pic
     )
 
 
+def draw_region_effects(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
+    """The picture, and what each region does to the first target, as colours over it."""
+    assert explanation.region_effects is not None
+    reading = explanation.readings[0]
+    effects = explanation.region_effects[reading.name] * reading.scale
+    reach = max(float(np.abs(effects).max()), 1e-6)
+    height = 2.9 * min(max(picture.shape[0] / picture.shape[1], 0.5), 1.6)
+    with look():
+        drawn = figure(6.6, height + 0.35)
+        plain, coloured = drawn.subplots(1, 2)
+        plain.imshow(picture)
+        plain.set_title("Picture")
+        coloured.imshow(effects_over(picture, effects))
+        coloured.set_title(f"Effect on {reading.title.lower()}")
+        for axis in (plain, coloured):
+            axis.set_axis_off()
+        scale = ScalarMappable(Normalize(-reach, reach), DIVERGING)
+        bar = drawn.colorbar(scale, ax=coloured, fraction=0.05, pad=0.02)
+        bar.set_label(reading.unit)
+        bar.outline.set_visible(False)
+    row, column = np.unravel_index(int(np.abs(effects).argmax()), effects.shape)
+    return Picture(
+        "regions_effect",
+        effects_sentence(explanation),
+        f"Heat map; most does row {row + 1}, column {column + 1} of {effects.shape[0]} by "
+        f"{effects.shape[1]}: {effects[row, column]:+.2g}.",
+        drawn,
+    )
+
+
+def effects_sentence(explanation: Explanation) -> str:
+    """What colours over a picture stand for, with their n."""
+    assert explanation.region_effects is not None
+    reading = explanation.readings[0]
+    effects = explanation.region_effects[reading.name] * reading.scale
+    unit = f" in {reading.unit}" if reading.unit else ""
+    return (
+        f"What each region adds to {reading.title.lower()}, against what the other regions show "
+        f"on average: blue raises it, red lowers it, by up to {np.abs(effects).max():.2g}{unit} "
+        f"(n = {effects.size} regions)."
+    )
+
+
+def effects_over(picture: NDArray[np.uint8], effects: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The picture in grey under the colours of signed effects (rows, columns), made smooth."""
+    reach = max(float(np.abs(effects).max()), 1e-6)
+    return blended(picture, 0.5 + effects / (2 * reach), DIVERGING)
+
+
 def draw_words(explanation: Explanation) -> Picture:
     """Attention per word beside what leaving the word out changes."""
     words = explanation.strongest_words(_WORDS_DRAWN).iloc[::-1]
@@ -202,7 +246,7 @@ def draw_words(explanation: Explanation) -> Picture:
             axes[0].barh(range(len(words)), words["attention"] * 100, color=GREY, height=0.7)
             axes[0].set_title("Attention")
             axes[0].set_xlabel("% received")
-        _effect_panels(axes[int(has_attention) :], words, headline)
+        _effect_panels(axes[int(has_attention) :], words, explanation)
         _name_rows(axes, names)
     caption = words_sentence(explanation) + estimation(explanation)
     return Picture("words", caption, words_alternative(explanation), drawn)
@@ -315,7 +359,7 @@ def draw_metadata(explanation: Explanation) -> Picture:
     with look():
         drawn = figure(2.4 + 1.6 * len(headline), 1.0 + 0.21 * len(facts))
         axes = drawn.subplots(1, len(headline), sharey=True, squeeze=False)[0]
-        _effect_panels(axes, facts, headline)
+        _effect_panels(axes, facts, explanation)
         _name_rows(axes, names)
     return Picture(
         "metadata",
@@ -355,9 +399,10 @@ def words_alternative(explanation: Explanation) -> str:
 
 
 def _measures(explanation: Explanation) -> str:
-    if set(explanation.targets) & set(ENGAGEMENT_TARGETS):
+    if explanation.task == EmotionEngagement.name:
         return "engagement in percentile points among the training posts"
-    return f"in {', '.join(dict.fromkeys(map(_unit, explanation.targets)))}"
+    units = (each.unit or each.title.lower() for each in explanation.readings)
+    return f"in units of {', '.join(dict.fromkeys(units))}"
 
 
 def _signed_bars(axis: Axes, values: pd.Series, reach: float) -> None:
@@ -383,18 +428,19 @@ def _signed_bars(axis: Axes, values: pd.Series, reach: float) -> None:
     axis.locator_params(axis="x", nbins=5)
 
 
-def _effect_panels(axes: Sequence[Axes], effects: pd.DataFrame, targets: Sequence[str]) -> None:
-    """A panel per target, a row per effect."""
-    for axis, target in zip(axes, targets, strict=True):
-        effect = effects[target] * _scale(target)
+def _effect_panels(axes: Sequence[Axes], effects: pd.DataFrame, explanation: Explanation) -> None:
+    """A panel per headline target, a row per effect."""
+    readings = {each.name: each for each in explanation.readings}
+    for axis, target in zip(axes, explanation.headline, strict=True):
+        effect = effects[target] * readings[target].scale
         colours = np.where(effect >= 0, POSITIVE, NEGATIVE)
         # By position: names may repeat.
         axis.barh(range(len(effect)), effect, color=colours, height=0.7)
         axis.axvline(0, color=GREY, linewidth=0.8)
         reach = max(float(effect.abs().max()) * 1.1, 1e-3)
         axis.set_xlim(-reach, reach)
-        axis.set_title(f"Effect on {target}")
-        axis.set_xlabel(_unit(target))
+        axis.set_title(f"Effect on {readings[target].title.lower()}")
+        axis.set_xlabel(readings[target].unit)
 
 
 def _name_rows(axes: Sequence[Axes], names: list[str]) -> None:
@@ -404,8 +450,8 @@ def _name_rows(axes: Sequence[Axes], names: list[str]) -> None:
         axis.locator_params(axis="x", nbins=3)
 
 
-def _reach(values: pd.DataFrame, target: str) -> float:
-    return max(float(values.abs().to_numpy().max(initial=0)) * _scale(target), 1e-3)
+def _reach(values: pd.DataFrame, reading: Reading) -> float:
+    return max(float(values.abs().to_numpy().max(initial=0)) * reading.scale, 1e-3)
 
 
 def heat_over(
@@ -425,13 +471,15 @@ def heat_over(
     return blended(picture, weights.relative / (top or heat_top([weights])))
 
 
-def blended(picture: NDArray[np.uint8], grid: NDArray[np.floating]) -> NDArray[np.uint8]:
+def blended(
+    picture: NDArray[np.uint8], grid: NDArray[np.floating], colour_map: str = HEAT
+) -> NDArray[np.uint8]:
     """The picture in grey under the colours of a grid of values from 0 to 1, made smooth."""
     height, width = picture.shape[:2]
     smooth = np.asarray(
         Image.fromarray(grid.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
     )
-    colours = colormaps[HEAT](smooth)[..., :3] * 255
+    colours = colormaps[colour_map](smooth)[..., :3] * 255
     grey = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     mixed = (1 - _HEAT_OPACITY) * grey[..., None] + _HEAT_OPACITY * colours
     return mixed.round().astype(np.uint8)
@@ -499,22 +547,6 @@ def _write_caption(picture: Picture) -> None:
         picture.figure.supxlabel(
             textwrap.fill(picture.caption, width), fontsize=7.5, x=0.01, ha="left", color=INK
         )
-
-
-def _scale(target: str) -> float:
-    return 100.0 if target in _SHARES else 1.0
-
-
-def _unit(target: str) -> str:
-    if target in EMOTION_TARGETS:
-        return "points"
-    if target in ENGAGEMENT_TARGETS:
-        return "percentile points"
-    return "percentage points" if target in _SHARES else target.replace("_", " ")
-
-
-def _digits(target: str) -> int:
-    return 0 if target in _SHARES else 2
 
 
 def _shortened(word: str, characters: int = _WORD_CHARACTERS) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from evoked.explain.attention import RegionWeights
+from evoked.explain.readings import Reading, readings_of
 from evoked.features.extract import ImageSource
 from evoked.files import plain, records
-from evoked.targets import EMOTION_TARGETS
+from evoked.targets import EMOTION_TARGETS, EmotionEngagement, task_class
 
 # A rank correlation over fewer words says nothing.
 _FEWEST_WORDS = 4
@@ -38,7 +41,9 @@ class Explanation:
         Whether the model learned valence and arousal from an emotion reader's estimates.
     contributions
         (modalities, targets): exact Shapley values; valence and arousal in points, engagement in
-        quantiles of the training posts.
+        quantiles of the training posts, of other tasks what
+        :func:`evoked.explain.readings.readings_of` lists: values, the expected class, the
+        probability of "true".
     base
         (targets,): prediction with every modality hidden. ``base`` plus the sum of
         ``contributions`` is ``outcome``.
@@ -68,6 +73,12 @@ class Explanation:
     region_probabilities
         (rows, columns): probability of being popular if the picture were all like this cell, from
         models that tell it (Dual-Attention, Figure 5).
+    task
+        What the model learned.
+    region_effects
+        Per target, (rows, columns): the prediction minus the prediction with what the other
+        regions of the picture show on average in place of this cell; None without a picture, and
+        for models that read no regions or tell in another way what they look at.
     """
 
     post_id: str
@@ -87,6 +98,8 @@ class Explanation:
     notes: list[str]
     image: ImageSource = field(repr=False, default=None)
     region_probabilities: NDArray[np.float32] | None = None
+    task: str = EmotionEngagement.name
+    region_effects: dict[str, NDArray[np.float64]] | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -94,8 +107,17 @@ class Explanation:
         return self.outcome.index.tolist()
 
     @property
+    def readings(self) -> list[Reading]:
+        """The targets with their units."""
+        every = readings_of(task_class(self.task))
+        return [each for each in every if each.name in self.outcome.index]
+
+    @property
     def headline(self) -> list[str]:
-        """Valence, arousal and the first kind of engagement: what there is room to show."""
+        """What there is room to show: valence, arousal and the first kind of engagement; of other
+        tasks the first three targets."""
+        if self.task != EmotionEngagement.name:
+            return self.targets[:3]
         engagement = [name for name in self.targets if name not in EMOTION_TARGETS]
         return [name for name in EMOTION_TARGETS if name in self.targets] + engagement[:1]
 
@@ -112,7 +134,7 @@ class Explanation:
         """
         if len(self.words) < _FEWEST_WORDS or self.words["attention"].isna().any():
             return None
-        size = scaled_size(self.words[self.targets])
+        size = scaled_size(self.words, self.readings)
         if size.nunique() < 2 or self.words["attention"].nunique() < 2:
             return None
         return float(spearmanr(self.words["attention"], size).statistic)
@@ -121,7 +143,7 @@ class Explanation:
         """The ``n`` words that receive most attention, or without attention have most effect, in
         reading order."""
         known = not self.words["attention"].isna().any()
-        rank = self.words["attention"] if known else scaled_size(self.words[self.targets])
+        rank = self.words["attention"] if known else scaled_size(self.words, self.readings)
         return self.words.loc[
             rank.sort_values(ascending=False, kind="stable").index[:n].sort_values()
         ]
@@ -132,12 +154,14 @@ class Explanation:
             {
                 "post_id": self.post_id,
                 "model": self.model,
+                "task": self.task,
                 "emotion_estimated": self.estimated,
                 "prediction": self.prediction,
                 "contributions": {
                     "base": self.base.to_dict(),
                     "prediction": self.outcome.to_dict(),
                     "modalities": self.contributions.to_dict(orient="index"),
+                    "units": {each.name: each.unit for each in self.readings},
                 },
                 "text": self.text,
                 "words": records(self.words),
@@ -145,6 +169,7 @@ class Explanation:
                 "attention_agreement": self.attention_agreement,
                 "regions": None if self.regions is None else _regions(self.regions, self.boxes),
                 "region_probabilities": self.region_probabilities,
+                "region_effects": self.region_effects,
                 "word_regions": self._strongest_links(),
                 "metadata": records(self.metadata.reset_index()),
                 "n": {
@@ -165,8 +190,9 @@ class Explanation:
         Parameters
         ----------
         folder
-            Gets contributions.png, regions.png, popularity_map.png, words.png, words_regions.png
-            and metadata.png, those that the explanation has something for; created if need be.
+            Gets contributions.png, regions.png, popularity_map.png, regions_effect.png, words.png,
+            words_regions.png and metadata.png, those that the explanation has something for;
+            created if need be.
 
         Returns
         -------
@@ -187,10 +213,11 @@ class Explanation:
         ]
 
 
-def scaled_size(effects: pd.DataFrame) -> pd.Series:
-    """Mean size of effects (n, targets) over the targets, each as a share of its range."""
-    spans = [8.0 if name in EMOTION_TARGETS else 1.0 for name in effects]
-    return effects.abs().div(spans).mean(axis=1).fillna(0.0)
+def scaled_size(effects: pd.DataFrame, readings: Sequence[Reading]) -> pd.Series:
+    """Mean size of effects (n, targets among others) over the targets, each as a share of its
+    range; of one without an end, in its unit."""
+    spans = [each.span if isfinite(each.span) else 1.0 for each in readings]
+    return effects[[each.name for each in readings]].abs().div(spans).mean(axis=1).fillna(0.0)
 
 
 def _regions(weights: RegionWeights, boxes: NDArray[np.float32]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
 )
 INK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
 POSITIVE, NEGATIVE = BLUE, VERMILLION
+DIVERGING = "RdBu"  # red to blue, told apart with any kind of colour vision; blue is more
 HEAT = "cividis"  # Nuñez, Anderton and Renslow 2018: even in lightness for all readers
 
 # The first that are installed draw what the ones before them lack.

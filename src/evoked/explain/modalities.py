@@ -9,14 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoked.explain.readings import predict_readings, readings_of
 from evoked.features.catalog import CATALOG
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.models.base import Examples, Model
+from evoked.posts.schema import ENGAGEMENT
 
 # The order in which people read a post.
 MODALITIES = ("image", "caption", "hashtags", "metadata", "environment")
 # Columns of the posts' own table that models read directly.
-_METADATA_COLUMNS = ("author_id", "category")
+_OWN_COLUMNS = {
+    "caption": ("title", "caption", "hashtags"),
+    "metadata": ("author_id", "category", "views", *ENGAGEMENT),
+}
 
 
 def modalities_of(model: Model) -> tuple[str, ...]:
@@ -45,15 +50,16 @@ def shapley_values(model: Model, examples: Examples) -> tuple[NDArray, NDArray]:
     Returns
     -------
     values, base
-        (n, modalities, targets) in the model's units (engagement as quantiles), and (n, targets)
-        predictions with everything hidden; ``base + values.sum(1)`` is the prediction.
+        (n, modalities, readings; see :func:`evoked.explain.readings.readings_of`) and
+        (n, readings) predictions with everything hidden; ``base + values.sum(1)`` is the
+        prediction.
     """
     players = modalities_of(model)
     k, n = len(players), len(examples)
     shown = np.array([[bool(subset >> i & 1) for i in range(k)] for subset in range(2**k)])
     rows = np.tile(np.arange(n), 2**k)
     hidden = pd.DataFrame(np.repeat(~shown, n, axis=0), columns=list(players))
-    predicted = model.predict(hide(examples.select(rows), hidden)).to_numpy()
+    predicted = predict_readings(model, hide(examples.select(rows), hidden)).to_numpy()
     outcomes = predicted.reshape(2**k, n, -1)
 
     values = np.zeros((n, k, outcomes.shape[-1]))
@@ -63,6 +69,23 @@ def shapley_values(model: Model, examples: Examples) -> tuple[NDArray, NDArray]:
             weight = factorial(size) * factorial(k - size - 1) / factorial(k)
             values[:, player] += weight * (outcomes[subset | 1 << player] - outcomes[subset])
     return values, outcomes[0]
+
+
+def modality_shares(model: Model, examples: Examples) -> pd.DataFrame:
+    """How much each modality moves the predictions of n posts.
+
+    Returns
+    -------
+    DataFrame
+        Index ``modality``, a column per reading: mean size of the Shapley values over the posts,
+        in per cent of all modalities'; NaN where nothing moves the predictions.
+    """
+    values, _ = shapley_values(model, examples)
+    size = np.abs(values).mean(axis=0)
+    total = size.sum(axis=0)
+    shares = 100 * size / np.where(total > 0, total, np.nan)
+    names = [each.name for each in readings_of(model.task)]
+    return pd.DataFrame(shares, pd.Index(modalities_of(model), name="modality"), names)
 
 
 def hide(examples: Examples, hidden: pd.DataFrame) -> Examples:
@@ -81,11 +104,10 @@ def hide(examples: Examples, hidden: pd.DataFrame) -> Examples:
         gone = hidden[modality].to_numpy() if modality in hidden else None
         columns[name] = column if gone is None else _without(column, gone)
     posts = examples.posts
-    if "metadata" in hidden:
-        known = ~hidden["metadata"].to_numpy()
-        posts = posts.assign(
-            **{name: posts[name].where(known) for name in _METADATA_COLUMNS if name in posts}
-        )
+    for modality in hidden.columns.intersection(list(_OWN_COLUMNS)):
+        known = ~hidden[modality].to_numpy()
+        own = [name for name in _OWN_COLUMNS[modality] if name in posts]
+        posts = posts.assign(**{name: posts[name].where(known) for name in own})
     return Examples(posts, FeatureTable(columns))
 
 

@@ -1,21 +1,25 @@
-"""What changes when a word or a fact about a post is taken away."""
+"""What changes when a word, a region or a fact about a post is taken away."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isqrt
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoked.explain.readings import predict_readings, readings_of
 from evoked.explain.words import Words
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
 from evoked.features.extract import extract_posts
 from evoked.features.table import Column, FeatureTable
 from evoked.models.base import Examples, Model
+
+Grid = NDArray[np.float64]
 
 
 def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> list[pd.DataFrame]:
@@ -33,7 +37,7 @@ def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> li
     Returns
     -------
     list of DataFrame
-        Per post, (words, targets): prediction with the word minus prediction without it. Facts
+        Per post, (words, readings): prediction with the word minus prediction without it. Facts
         about the caption among the metadata (its length) are left as they were.
     """
     counts = [len(each) for each in words]
@@ -43,19 +47,23 @@ def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> li
         if CATALOG[name].modality == "caption" and not CATALOG[name].fitted
     ]
     if not names or not sum(counts):
-        return [pd.DataFrame(0.0, range(count), model.targets) for count in counts]
+        read = [each.name for each in readings_of(model.task)]
+        return [pd.DataFrame(0.0, range(count), read) for count in counts]
     rows = np.repeat(np.arange(len(examples)), counts)
     texts = [text for each in words for text in each.without_each()]
     variants = examples.select(rows)
     frame = pd.DataFrame({"post_id": [str(row) for row in range(len(texts))], "caption": texts})
+    if "title" in variants.posts:
+        frame["title"] = variants.posts["title"]
+    frame["hashtags"] = _tags_beside_captions(examples.posts).iloc[rows].to_numpy()
     # Texts that nobody wrote have no place in the user's own cache.
     with TemporaryDirectory() as folder:
         table, _ = extract_posts(
             frame, [None] * len(texts), names, model.feature_settings, cache=FeatureCache(folder)
         )
         features = FeatureTable({**variants.features.columns, **table.columns})
-        without = model.predict(replace(variants, features=features))
-    effects = model.predict(examples).iloc[rows].reset_index(drop=True) - without
+        without = predict_readings(model, replace(variants, features=features))
+    effects = predict_readings(model, examples).iloc[rows].reset_index(drop=True) - without
     return _per_post(effects, counts)
 
 
@@ -74,7 +82,7 @@ def metadata_effects(model: Model, examples: Examples, names: Sequence[str]) -> 
     Returns
     -------
     list of DataFrame
-        Per post, index ``names``: ``value`` (standardised: 0 is the training mean) and per target
+        Per post, index ``names``: ``value`` (standardised: 0 is the training mean) and per reading
         the prediction as it is minus the prediction with the mean.
     """
     column = examples.features.columns["metadata"]
@@ -87,14 +95,62 @@ def metadata_effects(model: Model, examples: Examples, names: Sequence[str]) -> 
     features = FeatureTable(
         {**variants.features.columns, "metadata": Column.dense(replaced, column.present[rows])}
     )
-    without = model.predict(replace(variants, features=features)).to_numpy()
-    effects = np.zeros((*values.shape, len(model.targets)))
-    effects[rows, changed] = model.predict(examples).to_numpy()[rows] - without
+    without = predict_readings(model, replace(variants, features=features)).to_numpy()
+    predicted = predict_readings(model, examples)
+    effects = np.zeros((*values.shape, predicted.shape[1]))
+    effects[rows, changed] = predicted.to_numpy()[rows] - without
     index = pd.Index(names, name="fact")
-    tables = [pd.DataFrame(each, index, model.targets) for each in effects]
+    tables = [pd.DataFrame(each, index, predicted.columns) for each in effects]
     for table, own in zip(tables, values, strict=True):
         table.insert(0, "value", own)
     return tables
+
+
+def region_effects(model: Model, examples: Examples) -> list[dict[str, Grid] | None]:
+    """Put what the other regions of a picture show on average in place of one, each in turn.
+
+    Parameters
+    ----------
+    model
+        A model that reads ``image.map``.
+    examples
+        n posts.
+
+    Returns
+    -------
+    list
+        Per post and reading, (rows, columns): prediction as it is minus prediction without the
+        region; None for a post without a picture.
+    """
+    column = examples.features.columns["image.map"]
+    return [
+        _regions_of(model, examples.select([row])) if column.present[row] else None
+        for row in range(len(examples))
+    ]
+
+
+def _regions_of(model: Model, post: Examples) -> dict[str, Grid]:
+    # A post at a time: its variants hold as many maps as a map has regions.
+    regions = post.features.take([0])["image.map"].numpy()[0]
+    n = len(regions)
+    changed = np.repeat(regions[None], n, axis=0)
+    changed[np.arange(n), np.arange(n)] = (regions.sum(axis=0) - regions) / max(n - 1, 1)
+    variants = post.select([0] * n)
+    features = FeatureTable({**variants.features.columns, "image.map": Column.dense(changed)})
+    without = predict_readings(model, replace(variants, features=features))
+    effects = predict_readings(model, post).iloc[0] - without
+    return {str(name): effects[name].to_numpy(np.float64).reshape(isqrt(n), -1) for name in effects}
+
+
+def _tags_beside_captions(posts: pd.DataFrame) -> pd.Series:
+    """The tags of each post that its caption, as it was written, does not hold."""
+    captions = posts["caption"].fillna("").str.casefold()
+    tags = posts["hashtags"] if "hashtags" in posts else pd.Series(None, posts.index, dtype=object)
+    beside = [
+        [tag for tag in ([] if own is None else own) if f"#{tag}".casefold() not in said]
+        for own, said in zip(tags.where(tags.notna(), None), captions, strict=True)
+    ]
+    return pd.Series(beside, posts.index, dtype=object)
 
 
 def _per_post(effects: pd.DataFrame, counts: Sequence[int]) -> list[pd.DataFrame]:

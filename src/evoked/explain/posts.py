@@ -20,7 +20,8 @@ from evoked.explain.attention import (
 )
 from evoked.explain.explanation import Explanation, scaled_size
 from evoked.explain.modalities import modalities_of, shapley_values
-from evoked.explain.occlusion import metadata_effects, word_effects
+from evoked.explain.occlusion import metadata_effects, region_effects, word_effects
+from evoked.explain.readings import Reading, readings_of
 from evoked.explain.words import Words, words_of
 from evoked.features.catalog import CATALOG
 from evoked.features.encoders import object_encoder, text_encoder
@@ -91,12 +92,19 @@ def explain_posts(
         examples = _with_history(run, examples, history)
     model = run.model
     predicted = run.table(examples, problems)
-    known = [name for name in model.targets if name in model.known_targets]
+    every = [each.name for each in readings_of(model.task)]
+    readings = readings_of(model.task, model.known_targets)
+    known = [each.name for each in readings]
     values, base = shapley_values(model, examples)
     words = _words(model, posts)
     attention = _attention(model, examples)
     effects = word_effects(model, examples, words)
     facts = _facts(run, examples)
+    regions = _region_effects(model, examples, known)
+    seen, attends = (
+        _seen(model, examples),
+        tells_attention(model) or isinstance(model, DualAttention),
+    )
     boxes = _boxes(model, images, attention)
     return [
         Explanation(
@@ -105,10 +113,10 @@ def explain_posts(
             prediction={str(k): v for k, v in predicted.iloc[row].items()},
             estimated=run.estimated,
             contributions=pd.DataFrame(
-                values[row], pd.Index(modalities_of(model), name="modality"), model.targets
+                values[row], pd.Index(modalities_of(model), name="modality"), every
             )[known],
-            base=pd.Series(base[row], model.targets)[known],
-            outcome=pd.Series(base[row] + values[row].sum(0), model.targets)[known],
+            base=pd.Series(base[row], every)[known],
+            outcome=pd.Series(base[row] + values[row].sum(0), every)[known],
             text=words[row].text,
             words=_word_table(words[row], attention[row], effects[row][known]),
             hashtag_attention=attention[row].hashtags,
@@ -116,9 +124,11 @@ def explain_posts(
             region_probabilities=attention[row].popularity,
             word_regions=_word_regions(words[row], attention[row]),
             boxes=boxes[row],
-            metadata=_strongest_first(facts[row], known),
-            notes=_notes(model, predicted["problem"].iloc[row], words[row], attention[row]),
+            metadata=_strongest_first(facts[row], readings),
+            notes=_notes(model, predicted["problem"].iloc[row], seen[row], words[row], attends),
             image=images[row],
+            task=model.task.name,
+            region_effects=regions[row],
         )
         for row in range(len(posts))
     ]
@@ -151,14 +161,26 @@ def _attention(model: Model, examples: Examples) -> list[PostAttention]:
     return attention_of(model, examples)  # type: ignore[arg-type]
 
 
+def _region_effects(
+    model: Model, examples: Examples, known: list[str]
+) -> list[dict[str, NDArray[np.float64]] | None]:
+    """Effects of regions, where the model reads them and tells nothing else of them."""
+    if "image.map" not in model.features or tells_attention(model):
+        return [None] * len(examples)
+    if isinstance(model, DualAttention):
+        return [None] * len(examples)
+    return [
+        None if effects is None else {name: effects[name] for name in known}
+        for effects in region_effects(model, examples)
+    ]
+
+
 def _facts(run: Run, examples: Examples) -> list[pd.DataFrame]:
     encoder = run.pipeline.metadata
     if encoder is None:
-        return [
-            pd.DataFrame(
-                columns=["value", *run.model.targets], index=pd.Index([], name="fact"), dtype=float
-            )
-        ] * len(examples)
+        columns = ["value", *(each.name for each in readings_of(run.model.task))]
+        nothing = pd.Index([], name="fact")
+        return [pd.DataFrame(columns=columns, index=nothing, dtype=float)] * len(examples)
     return metadata_effects(run.model, examples, encoder.names)
 
 
@@ -210,21 +232,34 @@ def _word_regions(words: Words, attention: PostAttention) -> list[RegionWeights]
     return [RegionWeights(*pair) for pair in zip(grids, objects, strict=True)]
 
 
-def _strongest_first(facts: pd.DataFrame, known: list[str]) -> pd.DataFrame:
-    order = scaled_size(facts[known]).sort_values(ascending=False, kind="stable").index
-    return facts.loc[order, ["value", *known]]
+def _strongest_first(facts: pd.DataFrame, readings: Sequence[Reading]) -> pd.DataFrame:
+    order = scaled_size(facts, readings).sort_values(ascending=False, kind="stable").index
+    return facts.loc[order, ["value", *(each.name for each in readings)]]
 
 
-def _notes(model: Model, problem: str | None, words: Words, attention: PostAttention) -> list[str]:
+def _notes(
+    model: Model, problem: str | None, seen: set[str], words: Words, attends: bool
+) -> list[str]:
+    """What of one post could not be told, and why."""
     notes = [problem] if problem else []
-    reads = {CATALOG[name].modality for name in model.features}
-    if isinstance(model, DualAttention):
-        if attention.popularity is None:
-            notes.append("No picture was read, so there are no regions to look at.")
-    elif not tells_attention(model):
+    reads = modalities_of(model)
+    if not attends:
         notes.append(f"The model {model.name} has no attention to show.")
-    elif "image" in reads and attention.regions is None:
-        notes.append("No picture was read, so there is no attention over regions.")
+    unread = {"image": "pictures", "caption": "captions"}
+    if missing := [what for name, what in unread.items() if name not in reads]:
+        notes.append(f"The model {model.name} reads no {' and no '.join(missing)}.")
+    if "image" in reads and "image" not in seen:
+        told = ", so there is no attention over regions" if tells_attention(model) else ""
+        notes.append(f"No picture was read{told}.")
     if "caption" in reads and not len(words):
         notes.append("No caption was read, so there are no words to weigh.")
     return notes
+
+
+def _seen(model: Model, examples: Examples) -> list[set[str]]:
+    """The modalities that each post has something of."""
+    columns = {name: examples.features.columns[name].present for name in model.features}
+    return [
+        {CATALOG[name].modality for name, present in columns.items() if present[row]}
+        for row in range(len(examples))
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
+from evoked.evaluation.reliability import Reliability
 from evoked.explain.figures import BLUE, GREY, INK, ORANGE, PALE, figure, look, to_svg
 from evoked.posts.schema import SCALES
 
@@ -22,6 +24,8 @@ _MANY_POINTS = 1500
 _NAME_CHARACTERS = 24
 _DECILES = 10
 _FEWEST_PER_BIN = 5
+# Classes up to which names and counts are written into a figure.
+_MOST_WRITTEN = 7
 # Half the width of a 95 % interval in standard errors.
 _NORMAL_95 = 1.96
 
@@ -88,7 +92,7 @@ def calibration(predicted: NDArray, observed: NDArray, title: str, unit: str) ->
     enough posts; None for fewer than two groups of 5."""
     known = np.isfinite(predicted) & np.isfinite(observed)
     predicted, observed = predicted[known], observed[known]
-    bins = min(_DECILES, len(predicted) // _FEWEST_PER_BIN)
+    bins = _groups_of(len(predicted))
     if bins < 2:
         return None
     groups = np.array_split(np.argsort(predicted, kind="stable"), bins)
@@ -132,6 +136,164 @@ def predicted_and_true(predicted: NDArray, true: NDArray, target: str) -> Chart:
     )
 
 
+def value_scatter(
+    predicted: NDArray, true: NDArray, title: str, unit: str, agreement: str
+) -> Chart:
+    """Predicted against true values of any range; ``agreement`` are scores to be told."""
+    low, high = (float(edge(np.concatenate([predicted, true]))) for edge in (np.min, np.max))
+    with look():
+        drawn = figure(_WIDTH, _HEIGHT)
+        axis = drawn.subplots()
+        axis.plot([low, high], [low, high], color=GREY, linewidth=0.8)
+        _cloud(axis, true, predicted, (low, high, low, high))
+        axis.set_title(title)
+        axis.set_xlabel(f"true ({unit})")
+        axis.set_ylabel(f"predicted ({unit})")
+    return _chart(
+        drawn,
+        f"{title}: predicted and true; on the line they agree. {agreement} (n = {len(true)} "
+        "posts).",
+        f"Scatter; the true values have mean {true.mean():.2f} and standard deviation "
+        f"{true.std():.2f}, the predicted ones {predicted.mean():.2f} and {predicted.std():.2f}.",
+    )
+
+
+def residuals(predicted: NDArray, true: NDArray, title: str, unit: str) -> Chart:
+    """What is left of the true value after the prediction, against the prediction."""
+    left = true - predicted
+    reach = max(float(np.abs(left).max()), 1e-3)
+    ends = (float(predicted.min()), float(predicted.max()))
+    groups = np.array_split(np.argsort(predicted, kind="stable"), _groups_of(len(left)))
+    with look():
+        drawn = figure(_WIDTH, _HEIGHT)
+        axis = drawn.subplots()
+        axis.axhline(0, color=GREY, linewidth=0.8)
+        _cloud(axis, predicted, left, (*ends, -reach, reach))
+        x, y = ([float(values[rows].mean()) for rows in groups] for values in (predicted, left))
+        axis.plot(x, y, "o-", color=ORANGE, markersize=4, linewidth=1.2)
+        axis.set_title(f"{title}: residuals")
+        axis.set_xlabel(f"predicted ({unit})")
+        axis.set_ylabel(f"true − predicted ({unit})")
+    return _chart(
+        drawn,
+        f"{title}: true less predicted; orange: means of {len(groups)} groups by prediction. "
+        f"Mean {left.mean():+.2f}, standard deviation {left.std():.2f} (n = {len(left)} "
+        "posts).".replace("-", "−"),
+        f"Scatter around zero; the group predicted lowest is off by {y[0]:+.2f} on average, the "
+        f"highest by {y[-1]:+.2f}.",
+    )
+
+
+def confusion(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
+    """True classes (rows) and what they were taken for (columns), coloured by share of the row."""
+    true = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, true, out=np.zeros(counts.shape), where=true > 0)
+    many = len(labels) > _MOST_WRITTEN
+    with look():
+        drawn = figure(_WIDTH, 3.2)
+        axis = drawn.subplots()
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in [] if many else list(np.ndenumerate(counts)):
+            colour = "white" if shares[row, column] > 0.6 else INK
+            axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+        places = range(len(labels))
+        turned = not many and max(map(len, labels)) > 2
+        axis.set_xticks(
+            places, labels, rotation=45 if turned else 0, ha="right" if turned else None
+        )
+        axis.set_yticks(places, labels)
+        axis.tick_params(length=0, labelsize=8)
+        axis.set_title(title)
+        axis.set_xlabel("predicted")
+        axis.set_ylabel("true")
+    right = int(np.trace(counts))
+    return _chart(
+        drawn,
+        f"{title}: true classes (rows) and what they were taken for; the darker, the larger the "
+        f"share of the row (n = {int(counts.sum())} posts).",
+        f"Matrix; {right} of {int(counts.sum())} posts lie on the diagonal; the table holds the "
+        "figures.",
+    )
+
+
+def class_shares(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
+    """How frequent each class is among the true and among the predicted ones."""
+    n = max(int(counts.sum()), 1)
+    true, predicted = 100 * counts.sum(axis=1) / n, 100 * counts.sum(axis=0) / n
+    places = np.arange(len(labels))
+    with look():
+        drawn = figure(_WIDTH, _HEIGHT)
+        axis = drawn.subplots()
+        axis.bar(places - 0.2, true, 0.38, color=GREY, label="true")
+        axis.bar(places + 0.2, predicted, 0.38, color=BLUE, label="predicted")
+        turned = len(labels) <= _MOST_WRITTEN and max(map(len, labels)) > 2
+        axis.set_xticks(
+            places, labels, rotation=30 if turned else 0, ha="right" if turned else None
+        )
+        axis.tick_params(axis="x", length=0)
+        axis.set_ylim(0, 1.25 * max(true.max(), predicted.max(), 1.0))
+        axis.set_title(title)
+        axis.set_ylabel("% of posts")
+        axis.legend(ncols=2, loc="upper right")
+    most = int(predicted.argmax())
+    return _chart(
+        drawn,
+        f"{title}: share of each class; where blue gathers in one class, the model calls most "
+        f"posts the same (n = {int(counts.sum())} posts).",
+        f"Bars; the class predicted most often is {labels[most]}: {predicted[most]:.0f} % of the "
+        f"posts, of which {true[most]:.0f} % are.",
+    )
+
+
+def probabilities(found: Reliability, title: str, what: str) -> Chart:
+    """How often probabilities came true; ``what`` says of what they are."""
+    shown = zip(found.observed, found.posts, strict=True)
+    bounds = [binomtest(round(o * n), int(n)).proportion_ci(method="wilson") for o, n in shown]
+    with look():
+        drawn = figure(_WIDTH, _HEIGHT)
+        axis = drawn.subplots()
+        axis.plot([0, 100], [0, 100], color=GREY, linewidth=0.8)
+        for x, (low, high) in zip(found.predicted, bounds, strict=True):
+            axis.plot([100 * x] * 2, [100 * low, 100 * high], color=BLUE, linewidth=1.2)
+        axis.plot(100 * found.predicted, 100 * found.observed, "o", color=BLUE, markersize=4)
+        axis.set_xlim(-4, 104)
+        axis.set_ylim(-4, 104)
+        axis.set_title(title)
+        axis.set_xlabel("predicted probability (%)")
+        axis.set_ylabel("came true (% of posts)")
+    return _chart(
+        drawn,
+        f"{title}: how often {what} came true, in bins of 10 points with 95 % intervals; on the "
+        f"line probabilities hold. Expected calibration error {100 * found.error:.1f} points "
+        f"(n = {int(found.posts.sum())} posts).",
+        "Dots; "
+        + "; ".join(
+            f"{100 * p:.0f} % came true for {100 * o:.0f} % of {n}"
+            for p, o, n in zip(found.predicted, found.observed, found.posts, strict=True)
+        )
+        + ".",
+    )
+
+
+def importances(shares: Mapping[str, float], title: str, caption: str) -> Chart:
+    """Bars of shares in per cent, by what they are of, the largest first."""
+    names = [name[:_NAME_CHARACTERS] for name in shares]
+    with look():
+        drawn = figure(_WIDTH, 0.85 + 0.26 * len(shares))
+        axis = drawn.subplots()
+        axis.barh(range(len(names)), list(shares.values()), color=BLUE, height=0.65)
+        axis.set_yticks(range(len(names)), names)
+        axis.invert_yaxis()
+        axis.tick_params(axis="y", length=0)
+        axis.set_title(title)
+        axis.set_xlabel("% of all")
+    return _chart(
+        drawn,
+        caption,
+        "Bars; " + ", ".join(f"{name} {share:.0f} %" for name, share in shares.items()) + ".",
+    )
+
+
 def emotion_plane(points: NDArray, what: str) -> Chart:
     """Posts on the plane of valence and arousal, (n, 2)."""
     valence, arousal = points.T
@@ -154,16 +316,21 @@ def emotion_plane(points: NDArray, what: str) -> Chart:
     return _chart(drawn, f"{what.capitalize()}: {shares} (n = {len(valence)} posts).", "Scatter.")
 
 
-def by_category(rows: Sequence[dict[str, Any]], title: str) -> Chart:
-    """A score per category: category, value, low, high, n."""
+def by_category(rows: Sequence[dict[str, Any]], title: str, what: str = "category") -> Chart:
+    """A score per category (or author's size): category, value, low, high, n."""
     ranked = sorted(rows, key=lambda row: -row["value"])
     names = [str(row["category"])[:_NAME_CHARACTERS] for row in ranked]
     return _chart(
         _dots(ranked, names, title, [BLUE] * len(ranked)),
-        f"{title} by category with 95 % bootstrap intervals "
+        f"{title} by {what} with 95 % bootstrap intervals "
         f"(n = {sum(int(row['n']) for row in rows)} posts).",
         "Dots with intervals; the table above holds the figures.",
     )
+
+
+def _groups_of(posts: int) -> int:
+    """Into how many groups posts are put whose means are shown."""
+    return max(min(_DECILES, posts // _FEWEST_PER_BIN), 1)
 
 
 def _dots(
@@ -174,7 +341,8 @@ def _dots(
         drawn = figure(_WIDTH, 0.85 + 0.26 * len(rows))
         axis = drawn.subplots()
         for position, (row, colour) in enumerate(zip(rows, colours, strict=True)):
-            axis.plot([row["low"], row["high"]], [position] * 2, color=colour)
+            if row["low"] is not None:
+                axis.plot([row["low"], row["high"]], [position] * 2, color=colour)
             axis.plot(row["value"], position, "o", color=colour, markersize=5)
         axis.set_yticks(range(len(rows)), names)
         axis.set_ylim(len(rows) - 0.4, -0.6)

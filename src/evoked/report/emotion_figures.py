@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from evoked.analysis.positions import Surface, smooth
 from evoked.evaluation.significance import significance_marks
 from evoked.explain.drawing import Picture
-from evoked.explain.figures import BLUE, GREY, INK, PALE, VERMILLION, figure, look
+from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, VERMILLION, figure, look
 from evoked.files import records
 from evoked.posts.emotion_engagement import (
     AROUSAL_MIDPOINT,
@@ -26,9 +26,6 @@ from evoked.posts.emotion_engagement import (
 from evoked.posts.schema import ENGAGEMENT
 
 Floats = NDArray[np.float64]
-
-DIVERGING = "RdBu"
-"""Red to blue, told apart with any kind of colour vision; blue is more."""
 
 _MOST_PANELS = 8
 _NAME_CHARACTERS = 20

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evoked.evaluation.tables import evaluate_predictions
+from evoked.evaluation.tables import evaluate_predictions, evaluate_task
+from evoked.explain.readings import read_restored, read_truth, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.run import Run
-from evoked.targets import EMOTION_TARGETS, TARGETS
+from evoked.targets import EMOTION_TARGETS, TARGETS, EmotionEngagement, Task
+from evoked.targets.base import numeric
 
 SMALL = 30
 _MOST_CATEGORIES = 20
 _DRAWS = 200
+# Followers at which an author counts as larger.
+_AUTHOR_SIZES = (0.0, 1e3, 1e4, 1e5, 1e6, np.inf)
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,30 @@ class HeldOutPosts:
     def __len__(self) -> int:
         return len(self.posts)
 
+    @property
+    def task(self) -> Task:
+        """What was learned."""
+        return self.run.task
+
+    @cached_property
+    def truth(self) -> pd.DataFrame:
+        """What the posts really got, (n, outcomes)."""
+        return self.task.truth(self.posts)
+
     @cached_property
     def true(self) -> pd.DataFrame:
-        """(n, targets): ratings by people, and quantiles of engagement; NaN where unknown."""
-        values = self.run.task.transform(self.posts).values
+        """(n, readings; see :mod:`evoked.explain.readings`): with emotion and engagement, ratings
+        by people and quantiles of engagement; NaN where unknown."""
+        if not isinstance(self.task, EmotionEngagement):
+            return read_truth(type(self.task), self.truth)
+        values = self.task.transform(self.posts).values
         return pd.DataFrame(values.astype(float), columns=list(TARGETS))
 
     @cached_property
     def predicted(self) -> pd.DataFrame:
-        """(n, targets) in the units of :attr:`true`."""
+        """(n, readings) in the units of :attr:`true`."""
+        if not isinstance(self.task, EmotionEngagement):
+            return read_restored(type(self.task), self.predictions)
         columns = {
             name: name if name in EMOTION_TARGETS else f"{name}_quantile" for name in TARGETS
         }
@@ -86,14 +106,20 @@ class HeldOutPosts:
 
     @cached_property
     def error(self) -> pd.Series:
-        """(n,): mean absolute error over the known targets, each as a share of its range; NaN
-        where no target is known."""
-        spans = [8.0 if name in EMOTION_TARGETS else 1.0 for name in TARGETS]
-        return (self.predicted - self.true).abs().div(spans).mean(axis=1)
+        """(n,): mean absolute error over the known readings, each as a share of its range, or of
+        the true values' where that has no end; NaN where none is known."""
+        readings = readings_of(type(self.task))
+        names, spans = [each.name for each in readings], np.array([each.span for each in readings])
+        seen = (self.true[names].max() - self.true[names].min()).to_numpy(float)
+        spans = np.where(np.isfinite(spans), spans, np.where(seen > 0, seen, 1.0))
+        return (self.predicted[names] - self.true[names]).abs().div(spans).mean(axis=1)
 
     @cached_property
     def promise(self) -> pd.Series:
-        """(n,): mean predicted quantile of engagement; valence where that is not predicted."""
+        """(n,): mean predicted quantile of engagement; valence where that is not predicted. Of
+        other tasks the first reading."""
+        if not isinstance(self.task, EmotionEngagement):
+            return self.predicted.iloc[:, 0]
         engagement = self.predicted[list(ENGAGEMENT)].mean(axis=1)
         return engagement if engagement.notna().any() else self.predicted["valence"]
 
@@ -112,16 +138,29 @@ class HeldOutPosts:
             n; empty where no post has a category.
         """
         counts = self.posts["category"].value_counts().head(_MOST_CATEGORIES)
-        return {str(name): self._category(str(name)) for name in counts.index}
+        return {
+            str(name): self._scores((self.posts["category"] == name).to_numpy())
+            for name in counts.index
+        }
 
-    def _category(self, name: str) -> list[dict[str, Any]]:
-        chosen = (self.posts["category"] == name).to_numpy()
-        posts = self.posts[chosen]
-        emotions = posts[list(EMOTION_TARGETS)].astype(float)
-        rates = self.run.task.rates(posts).add_suffix("_rate")
-        knots = self.run.task.knots
-        train_rates = pd.DataFrame({f"{n}_rate": pd.Series(knots[n], dtype=float) for n in knots})
-        truth = pd.concat([emotions, rates], axis=1)
-        predictions = self.predictions[chosen]
-        scores = evaluate_predictions(predictions, truth, None, train_rates, draws=_DRAWS)
-        return records(scores)
+    def scores_by_author_size(self) -> dict[str, list[dict[str, Any]]]:
+        """Scores by how many followers the authors have, as :meth:`scores_by_category` gives them;
+        empty where no post tells."""
+        followers = numeric(self.posts, "followers")
+        names = [
+            f"{low:,.0f} to {high - 1:,.0f}" if np.isfinite(high) else f"{low:,.0f} and more"
+            for low, high in pairwise(_AUTHOR_SIZES)
+        ]
+        sizes = np.searchsorted(_AUTHOR_SIZES, followers, side="right") - 1
+        return {
+            name: self._scores(np.isfinite(followers) & (sizes == number))
+            for number, name in enumerate(names)
+            if (np.isfinite(followers) & (sizes == number)).any()
+        }
+
+    def _scores(self, chosen: np.ndarray) -> list[dict[str, Any]]:
+        predictions, truth = self.predictions[chosen], self.truth[chosen]
+        if not isinstance(self.task, EmotionEngagement):
+            return records(evaluate_task(self.task, predictions, truth, draws=_DRAWS))
+        rates = self.task.training_rates()
+        return records(evaluate_predictions(predictions, truth, None, rates, draws=_DRAWS))

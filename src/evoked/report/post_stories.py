@@ -13,12 +13,14 @@ from PIL import Image
 
 from evoked.explain import Explanation, explain_posts
 from evoked.explain.drawing import heat_over, heat_top, shown_picture, words_sentence
+from evoked.explain.readings import Reading, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.report.charts import data_uri
 from evoked.report.held_out import HeldOutPosts
+from evoked.report.outcome_results import class_labels, class_numbers
 from evoked.run import Run
-from evoked.targets import EMOTION_TARGETS
+from evoked.targets import EmotionEngagement
 
 _POSTS_PER_LIST = 3
 _THUMBNAIL = 320
@@ -48,6 +50,7 @@ class Story:
     caption: str
     fragments: list[Fragment]
     words_caption: str | None
+    outcomes: list[str]
     targets: list[dict[str, Any]]
     modalities: list[str]
     words: list[dict[str, Any]]
@@ -89,19 +92,30 @@ def _choose(tested: HeldOutPosts) -> list[tuple[str, str, list[int]]]:
     size = min(_POSTS_PER_LIST, -(-len(by_error) // 2))
     worst = by_error[::-1][: min(size, len(by_error) - size)]
     by_promise = tested.promise.dropna().sort_values(ascending=False, kind="stable").index
-    measure = (
-        "error over valence, arousal and the quantiles of engagement, each as a share of its range"
-    )
+    learned = isinstance(tested.task, EmotionEngagement)
+    promise = "highest predicted " + tested.predicted.columns[0].replace("_", " ")
+    what = "valence, arousal and the quantiles of engagement" if learned else _listed(tested)
+    measure = f"error over {what}, each as a share of its range"
     lists = [
         ("Best predicted", f"The smallest mean {measure}.", by_error[:size]),
         ("Worst predicted", f"The largest mean {measure}.", worst),
         (
             "Most promising",
-            "The highest mean predicted quantile of engagement (without engagement: valence).",
+            "The highest mean predicted quantile of engagement (without engagement: valence)."
+            if learned
+            else f"The {promise}.",
             by_promise[:_POSTS_PER_LIST].tolist(),
         ),
     ]
     return [entry for entry in lists if entry[2]]
+
+
+def _listed(tested: HeldOutPosts) -> str:
+    """The readings in words."""
+    return " and ".join(
+        f"{each.title.lower()} ({each.unit})" if each.unit else each.title.lower()
+        for each in readings_of(type(tested.task))
+    )
 
 
 def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
@@ -124,7 +138,12 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
         caption=_cut(caption) if isinstance(caption, str) else "",
         fragments=_fragments(explanation),
         words_caption=words_sentence(explanation) if len(explanation.words) else None,
-        targets=[_target_row(tested, row, explanation, name) for name in explanation.targets],
+        outcomes=_outcomes(tested, row),
+        targets=[
+            _target_row(tested, row, explanation, reading)
+            for reading in readings_of(type(tested.task))
+            if reading.name in explanation.targets
+        ],
         modalities=[str(name) for name in explanation.contributions.index],
         words=records(explanation.strongest_words(_WORDS)),
         headline=explanation.headline,
@@ -133,13 +152,34 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
     )
 
 
+def _outcomes(tested: HeldOutPosts, row: int) -> list[str]:
+    """Which classes were predicted, how probable they were, and which are true, in words."""
+    predicted, truth = tested.predictions.iloc[[row]], tested.truth.iloc[[row]]
+    found = []
+    for outcome in tested.task.outcomes:
+        if outcome.kind == "value":
+            continue
+        labels, name = class_labels(outcome), outcome.name
+        (guess,), (known,) = (class_numbers(outcome, each[name]) for each in (predicted, truth))
+        if outcome.kind == "binary":
+            chance = float(predicted[f"{name}_probability"].iloc[0])
+            chance = chance if guess else 1 - chance
+        else:
+            chance = float(predicted[f"{name}_probability_{outcome.labels[int(guess)]}"].iloc[0])
+        told = "unknown" if np.isnan(known) else labels[int(known)]
+        title = name.replace("_", " ").capitalize()
+        found.append(f"{title}: predicted {labels[int(guess)]} ({chance:.0%}), truly {told}.")
+    return found
+
+
 def _target_row(
-    tested: HeldOutPosts, row: int, explanation: Explanation, target: str
+    tested: HeldOutPosts, row: int, explanation: Explanation, reading: Reading
 ) -> dict[str, Any]:
+    target = reading.name
     true = tested.true[target].iloc[row]
     return {
         "name": target,
-        "engagement": target not in EMOTION_TARGETS,
+        "percent": reading.percent,
         "true": None if pd.isna(true) else float(true),
         "predicted": float(explanation.outcome[target]),
         "base": float(explanation.base[target]),

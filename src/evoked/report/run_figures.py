@@ -19,6 +19,7 @@ from evoked.explain import Explanation
 from evoked.explain.drawing import Picture
 from evoked.explain.figures import (
     BLUE,
+    DIVERGING,
     GREEN,
     GREY,
     INK,
@@ -31,7 +32,7 @@ from evoked.explain.figures import (
     look,
 )
 from evoked.posts.emotion_engagement import QUADRANTS
-from evoked.report.emotion_figures import DIVERGING, cells_of, heat, matrix, plane_axes
+from evoked.report.emotion_figures import cells_of, heat, matrix, plane_axes
 
 Floats = NDArray[np.float64]
 

@@ -6,38 +6,42 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evoked.evaluation.splits import PARTS
-from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL
+from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
+from evoked.explain.modalities import modality_shares
+from evoked.explain.readings import columns_of, readings_of
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
 from evoked.models import model_class
+from evoked.models.pixelrec_catboost import PixelRecCatBoost
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import charts
 from evoked.report.charts import Chart
 from evoked.report.held_out import SMALL, HeldOutPosts
+from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
+from evoked.report.templates import templates
 from evoked.run import Run
-from evoked.targets import EMOTION_TARGETS
+from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 from evoked.training.loop import TrainingSettings
 
-# What the table of scores shows of each target; all of them stand below it.
-_SHOWN = (
+# What the table of scores shows of emotion and engagement; all scores stand below it.
+_SHOWN_OF_EMOTION = (
     *(("valence", "CCC"), ("valence", "MAE"), ("arousal", "CCC"), ("arousal", "MAE")),
     *(("overall", "MAP"), ("overall", "AUC"), ("overall", "NDCG@10"), ("overall", "Spearman")),
     ("image and text", "MRS"),
 )
-_HEADLINES = (("valence", "CCC"), ("arousal", "CCC"), ("overall", "MAP"))
-_MEANING = {
+_HEADLINES_OF_EMOTION = (("valence", "CCC"), ("arousal", "CCC"), ("overall", "MAP"))
+_MEANING_OF_EMOTION = {
     "CCC": "agreement of predicted and rated values, 1 at best, 0 for a constant",
     "MAE": "mean absolute error in points of the scale",
     "MAP": "how far up the posts stand that belong to the top quarter, 1 at best",
@@ -46,7 +50,22 @@ _MEANING = {
     "Spearman": "rank correlation of predicted and observed rates",
     "MRS": "how alike the model sees a post's picture and text (cosine, 1 at most)",
 }
+_MEANING = {
+    "R2": "share of the true values' variance that is predicted, 1 at best, 0 for their mean, "
+    "negative for worse",
+    "Spearman": "rank correlation of predicted and true values",
+    "MAE": "mean absolute error in the value's own unit",
+    "accuracy": "share of the posts whose class is predicted",
+    "macro F1": "harmonic mean of precision and recall, averaged over the classes: each counts "
+    "alike, however rare",
+    "quadratic kappa": "agreement of ordered classes beyond chance, a far miss weighing more than "
+    "a near one, 1 at best",
+    "F1": "harmonic mean of precision and recall of what is called true",
+    "AUC": "chance that a true one is held for more probable than another, 0.5 by guessing",
+}
 _MOST_PROBLEMS = 20
+_EXPLAINED_POSTS = 64
+_FEATURES_SHOWN = 12
 
 Scores = list[dict[str, Any]]
 # Settings with an option of 'evoked train'; others are shown in Python.
@@ -71,10 +90,32 @@ class Outcome:
     headlines: list[str] = field(default_factory=list)
     categories: list[dict[str, Any]] = field(default_factory=list)
     category_charts: list[Chart] = field(default_factory=list)
+    author_sizes: list[dict[str, Any]] = field(default_factory=list)
+    size_charts: list[Chart] = field(default_factory=list)
     calibration: list[Chart] = field(default_factory=list)
     emotion: list[Chart] = field(default_factory=list)
     stories: list[StoryList] = field(default_factory=list)
+    importance: Importance | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What a model looks at.
+
+    Attributes
+    ----------
+    charts
+        Of the shares below.
+    modalities
+        A row per modality: modality and its share in per cent by reading.
+    n
+        Posts that they come from.
+    """
+
+    charts: list[Chart]
+    modalities: list[dict[str, Any]]
+    n: int
 
 
 def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Path:
@@ -98,41 +139,40 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
     Path
         The file.
     """
-    description, scores = run.description, run.metrics["scores"]
+    description, scores, task = run.description, run.metrics["scores"], type(run.task)
+    of_emotion = task is EmotionEngagement
+    results = results_by_outcome(run)
+    first = () if of_emotion else headlines(task)
+    every = dict.fromkeys([*first, *((row["target"], row["metric"]) for row in scores)])
     tested = None if dataset is None else HeldOutPosts.find(run, dataset)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "signed": _signed,
-        "fixed": _fixed,
-        "percent": _percent,
-        "figures": _figures,
-    }
+    environment = templates(signed=_signed, fixed=_fixed, percent=_percent, figures=_figures)
     page = environment.get_template("template.html").render(
         name=description["model"]["name"],
         description=description,
         estimated=run.estimated,
         tests=int(run.metrics["posts"]),
         small=SMALL,
+        task=task,
+        of_emotion=of_emotion,
         summary=_summary(run, scores),
+        warnings=[each.warning for each in results if each.warning],
         coverage=_coverage(description["data"]),
         parts={name: description["split"].get(name, 0) for name in PARTS},
         imported=None if dataset is None else _imported(dataset),
         models=list(dict.fromkeys(row["model"] for row in scores)),
-        shown=_score_rows(scores, _SHOWN),
-        every=_score_rows(scores, {(row["target"], row["metric"]): 0 for row in scores}),
+        shown=_score_rows(scores, first or _SHOWN_OF_EMOTION),
+        every=_score_rows(scores, every),
         emotions=EMOTION_TARGETS,
-        meaning=_MEANING,
+        percents=[each.name for each in readings_of(task) if each.percent],
+        readings=readings_of(task),
+        meaning=_MEANING_OF_EMOTION if of_emotion else _MEANING,
         intervals=_intervals(run.metrics.get("intervals", [])),
         held_out_by=description["split"]["kind"],
-        score_charts=_score_charts(scores),
+        score_charts=_score_charts(task, scores),
+        results=results,
         curve=_curve(run),
         outcome=_outcome(run, dataset, tested),
+        trees=_of_trees(run),
         problems=_problems(run),
         settings=_settings(description),
         command=_command(description, run.folder),
@@ -174,23 +214,36 @@ def _score_rows(scores: Scores, wanted: Iterable[tuple[str, str]]) -> list[dict[
 def _summary(run: Run, scores: Scores) -> list[str]:
     """The run's scores beside the best trivial baseline's, in plain words."""
     lines = []
-    for target, metric in _HEADLINES:
+    for target, metric in _headlines(type(run.task)):
         rows = _rows(scores, target, metric)
         own = next((row for row in rows if row["model"] == run.model.name), None)
         others = [row for row in rows if row is not own]
         if own is None or not others:
             continue
         best = max(others, key=lambda row: row["value"])
+        bounds = "" if own["low"] is None else f"{own['low']:.2f} to {own['high']:.2f}, "
         lines.append(
-            f"{_named(target).capitalize()}: {metric} {own['value']:.2f} ({own['low']:.2f} to "
-            f"{own['high']:.2f}, n = {own['n']}), {_compared(own, best)} "
-            f"({best['model']} {best['value']:.2f})."
+            f"{_named(target).capitalize()}: {metric} {own['value']:.2f} ({bounds}"
+            f"n = {own['n']}), {_compared(own, best)} ({best['model']} {best['value']:.2f})."
         )
     return lines
 
 
+def _headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
+    """The scores that are summed up and drawn: of those where more is better."""
+    if task is EmotionEngagement:
+        return _HEADLINES_OF_EMOTION
+    # What follows from another outcome, on another scale, would tell the same twice.
+    own = [outcome.name for outcome in task.outcomes if columns_of(task, outcome)]
+    return tuple(
+        (target, metric)
+        for target, metric in headlines(task)
+        if target in own and not metric.startswith(LOWER_IS_BETTER)
+    )
+
+
 def _named(target: str) -> str:
-    return "engagement" if target == OVERALL else target
+    return "engagement" if target == OVERALL else target.replace("_", " ")
 
 
 def _titled(target: str, metric: str) -> str:
@@ -198,7 +251,7 @@ def _titled(target: str, metric: str) -> str:
 
 
 def _compared(own: dict[str, Any], best: dict[str, Any]) -> str:
-    if own["low"] > best["high"]:
+    if None not in (own["low"], best["high"]) and own["low"] > best["high"]:
         return "clearly better than the best trivial baseline"
     if own["value"] > best["value"]:
         return "better than the best trivial baseline, but the intervals overlap"
@@ -223,9 +276,9 @@ def _imported(dataset: PostDataset) -> dict[str, Any]:
     }
 
 
-def _score_charts(scores: Scores) -> list[Chart]:
+def _score_charts(task: type[Task], scores: Scores) -> list[Chart]:
     drawn = []
-    for target, metric in _HEADLINES:
+    for target, metric in _headlines(task):
         rows = _rows(scores, target, metric)
         if rows:
             drawn.append(charts.intervals(rows, _titled(target, metric), "further right is better"))
@@ -258,27 +311,32 @@ def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None)
             reason="The dataset holds none of the run's test posts, so pictures, explanations, "
             "calibration and results by category are left out."
         )
+    of_emotion = isinstance(run.task, EmotionEngagement)
     categories = tested.scores_by_category()
-    headlines = _category_headlines(categories)
+    sizes = {} if of_emotion else tested.scores_by_author_size()
+    headlines = _group_headlines(type(run.task), [*categories.values(), *sizes.values()])
     return Outcome(
         [_titled(*key) for key in headlines],
         _category_rows(categories, headlines),
-        _category_charts(categories, headlines),
-        _calibration(tested),
-        _emotion(tested),
+        _category_charts(categories, headlines, "category"),
+        _category_rows(sizes, headlines),
+        _category_charts(sizes, headlines, "authors' followers"),
+        _calibration(tested) if of_emotion else [],
+        _emotion(tested) if of_emotion else [],
         story_lists(run, dataset, tested),
+        None if of_emotion else _importance(run, dataset, tested),
     )
 
 
-def _category_headlines(categories: dict[str, Scores]) -> list[tuple[str, str]]:
-    """The headline scores that any category has."""
-    return [key for key in _HEADLINES if any(_rows(scores, *key) for scores in categories.values())]
+def _group_headlines(task: type[Task], groups: Sequence[Scores]) -> list[tuple[str, str]]:
+    """The headline scores that any group of posts has."""
+    return [key for key in _headlines(task) if any(_rows(scores, *key) for scores in groups)]
 
 
 def _category_rows(
     categories: dict[str, Scores], headlines: list[tuple[str, str]]
 ) -> list[dict[str, Any]]:
-    """A row per category with its headline scores."""
+    """A row per category (or author's size) with its headline scores."""
     return [
         {
             "category": name,
@@ -290,7 +348,7 @@ def _category_rows(
 
 
 def _category_charts(
-    categories: dict[str, Scores], headlines: list[tuple[str, str]]
+    categories: dict[str, Scores], headlines: list[tuple[str, str]], what: str
 ) -> list[Chart]:
     drawn = []
     for target, metric in headlines:
@@ -301,7 +359,7 @@ def _category_charts(
             if np.isfinite(row["value"])
         ]
         if len(rows) > 1:
-            drawn.append(charts.by_category(rows, _titled(target, metric)))
+            drawn.append(charts.by_category(rows, _titled(target, metric), what))
     return drawn
 
 
@@ -328,6 +386,56 @@ def _emotion(tested: HeldOutPosts) -> list[Chart]:
         if len(known):
             drawn.append(charts.emotion_plane(known.to_numpy(), what))
     return drawn
+
+
+def _importance(run: Run, dataset: PostDataset, tested: HeldOutPosts) -> Importance | None:
+    """How much each modality moves the predictions of some test posts."""
+    rows = np.random.default_rng(0).permutation(len(tested))[:_EXPLAINED_POSTS]
+    posts = tested.posts.iloc[np.sort(rows)].reset_index(drop=True)
+    paths = dataset.cover_paths()
+    examples, _ = run.examples(posts, [paths[row] for row in tested.rows[np.sort(rows)]])
+    shares = modality_shares(run.model, examples)
+    told = {each.name: each.title for each in readings_of(type(run.task))}
+    drawn = [
+        charts.importances(
+            shares[name].sort_values(ascending=False).to_dict(),
+            title,
+            f"{title}: share of each modality in what moves the prediction (mean size of its "
+            f"Shapley value, n = {len(rows)} test posts).",
+        )
+        for name, title in told.items()
+        if name in shares and shares[name].notna().any()
+    ]
+    return Importance(drawn, records(shares.reset_index()), len(rows))
+
+
+def _of_trees(run: Run) -> dict[str, Any] | None:
+    """Importance of features and their modalities where the model tells it."""
+    if not isinstance(run.model, PixelRecCatBoost) or not run.model.importance.any():
+        return None
+    modalities, features = run.model.modality_importance(), run.model.feature_importance()
+    return {
+        "modalities": records(modalities),
+        "features": records(features.head(_FEATURES_SHOWN)),
+        "of": len(features),
+        "charts": [
+            charts.importances(
+                dict(zip(table[name], table["shap"], strict=True)),
+                title,
+                f"{title}: share of the mean size of SHAP values over validation posts (training "
+                f"posts where there were none); {note}.",
+            )
+            for title, name, table, note in (
+                ("By modality", "modality", modalities, f"n = {len(features)} features"),
+                (
+                    "By feature",
+                    "feature",
+                    features.head(_FEATURES_SHOWN),
+                    f"the {_FEATURES_SHOWN} with most of n = {len(features)}",
+                ),
+            )
+        ],
+    }
 
 
 def _problems(run: Run) -> dict[str, Any]:
@@ -380,11 +488,19 @@ def _changed(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _other_task(description: dict[str, Any]) -> str | None:
+    """The task, unless it is the one that the model learns anyway."""
+    task: str | None = description.get("task")  # absent from older runs
+    default = model_class(description["model"]["name"]).tasks[0]
+    return None if task == default else task
+
+
 def _command(description: dict[str, Any], out: Path) -> str | None:
     """The command line that repeats the run; None if it takes a setting without an option."""
     changed = _changed(description)
     parts = ["evoked", "train", description["data"]["name"]]
     parts += ["--model", description["model"]["name"], "--out", out.name]
+    parts += ["--task", task] if (task := _other_task(description)) else []
     parts += ["--split", description["split"]["kind"]]
     for group in ("features", "training"):
         for key, value in changed[group].items():
@@ -405,6 +521,8 @@ def _python(description: dict[str, Any], out: Path) -> str:
         f"{out.name!r}",
         f"split={description['split']['kind']!r}",
     ]
+    if task := _other_task(description):
+        arguments.append(f"task={task!r}")
     if changed["model"]:
         arguments.append(f"model_settings={changed['model']!r}")
     for group, kind in (("features", "FeatureSettings"), ("training", "TrainingSettings")):
