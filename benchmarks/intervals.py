@@ -1,10 +1,11 @@
 """Do prediction intervals hold the truth as often as they promise?
 
-Synthetic posts, several seeds (of posts, split and training alike); light models of several tasks,
-each a whole run: trained, calibrated on half of its validation posts, measured on its test posts.
-One measurement varies by what stands under "chance": with c calibration and n test posts its
-standard deviation is about the root of level · (1 − level) · (1 / c + 1 / n), and that of a mean
-over seeds smaller by their root. The last line is JSON.
+Synthetic posts, several seeds (of which of the posts, of their split and of training alike); light
+models of several tasks, each a whole run: trained, calibrated on half of its validation posts,
+measured on its test posts. One measurement varies by what stands under "chance": with c calibration
+and n test posts its standard deviation is about the root of level · (1 − level) · (1 / c + 1 / n).
+That of a mean over seeds is smaller by their root, or by less, since two seeds share posts. The
+last line is JSON.
 
 Run: ``python benchmarks/intervals.py`` (interrupted, it goes on; the posts and their features are
 those of ``benchmarks/synthetic.py``).
@@ -44,9 +45,9 @@ TOLERANCE = 0.02
 
 
 def posts_of(folder: Path, size: int, n: int, seed: int) -> PostDataset:
-    """``n`` posts drawn from the ``size`` of a seed, which are made once."""
-    place = folder / f"posts-{size}-{seed}"
-    dataset = PostDataset(place) if place.is_dir() else synthesise(place, n=size, seed=seed)
+    """``n`` of ``size`` posts, which are made once."""
+    place = folder / f"posts-{size}-0"
+    dataset = PostDataset(place) if place.is_dir() else synthesise(place, n=size, seed=0)
     rows = np.random.default_rng(seed).permutation(len(dataset))[:n]
     return dataset.select(np.sort(rows))
 
@@ -130,7 +131,7 @@ set holds.
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=4000, help="posts per seed to draw from")
+    parser.add_argument("--size", type=int, default=4000, help="posts to draw from")
     parser.add_argument("--n", type=int, default=2000, help="posts per run")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--split", default="random", choices=["random", "author", "time"])
