@@ -35,9 +35,10 @@ from evoked.analysis.sharing import (
     popularity_by_class,
     sharing_of,
 )
+from evoked.analysis.study import analyse_posts
 from evoked.cli.application import app
 from evoked.errors import DataError, SettingsError
-from evoked.posts.dataset import PostDataset
+from evoked.posts.dataset import LOCK_FILE, PostDataset
 from evoked.report import sharing_figures
 
 NAN = np.nan
@@ -485,6 +486,14 @@ class TestSharing:
         assert emotion["very positive"] == emotion["very negative"] == emotion["neutral"] == 1
         assert emotion["all"] == 3
         assert "no post has a picture" in found.skipped["faces"]
+
+
+def test_locked_pictures_leave_the_rest(tmp_path: Path) -> None:
+    dataset = PostDataset.create(tmp_path / "posts", {"posts": _sharing_posts(80)})
+    (dataset.folder / LOCK_FILE).write_text("{}")
+    found = analyse_posts(dataset, draws=100)
+    assert "the pictures are locked" in found.skipped["sharing_faces"]
+    assert "sharing_counts" in found.tables
 
 
 def test_figures() -> None:

@@ -41,7 +41,7 @@ from evoked.evaluation.clusters import clustered_slope
 from evoked.evaluation.corrections import holm
 from evoked.features.cache import FeatureCache
 from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES
-from evoked.features.extract import extract
+from evoked.features.extract import extract, extract_posts
 from evoked.features.sentiment import SENTIMENT_LEVELS, SENTIMENT_NAMES, sentiment_levels
 from evoked.features.table import Column
 from evoked.posts.dataset import PostDataset
@@ -148,7 +148,10 @@ def caption_levels(
 ) -> Floats:
     """Number of each caption's level in :data:`evoked.features.sentiment.SENTIMENT_LEVELS`, (n,);
     NaN where there is none or its language can't be read."""
-    table, _ = extract(dataset, ["sentiment.text"], cache=cache, progress=progress)
+    nothing = [None] * len(dataset)  # pictures may be locked, and captions need none
+    table, _ = extract_posts(
+        dataset.posts, nothing, ["sentiment.text"], cache=cache, progress=progress
+    )
     column = table.columns["sentiment.text"]
     assert isinstance(column, Column)
     return sentiment_levels(_values(column, SENTIMENT_NAMES.index("polarity")))
@@ -242,7 +245,7 @@ def counts_together(posts: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     DataFrame
         A row for each pair: ``first``, ``second``, ``r`` (Pearson's of log(1 + count)), ``low``,
         ``high``, ``n``, ``p`` (robust against the posts of an author resembling each other),
-        ``p_holm``, ``p_bh`` (over the pairs), ``p_posts`` (as if posts were independent), and
+        ``p_holm`` (over the pairs), ``p_posts`` (as if posts were independent), and
         ``spearman`` with ``spearman_p``, ``spearman_p_holm`` (of ranks, likewise robust).
 
     Raises
@@ -403,13 +406,14 @@ def _counts_table(data: _Data, test: LogNormalTest | None) -> pd.DataFrame:
     positive = positive_counts(known)
     popular, border = popular_posts(data.counts)
     nan = float("nan")
-    rows: list[tuple[str, Any, float, float, float]] = [
+    largest = PUBLISHED_LARGEST if data.popularity == "shares" else nan
+    rows: list[tuple[str, Any, float, float, Any]] = [
         ("posts", len(data.counts), nan, nan, nan),
         ("posts whose count is known", len(known), nan, nan, nan),
         ("of these zero, left out of the fit", int((known == 0).sum()), nan, nan, nan),
         ("median", float(np.median(known)), nan, nan, nan),
         ("mean", float(known.mean()), nan, nan, nan),
-        ("largest", int(known.max()), nan, nan, _published(data, PUBLISHED_LARGEST)),
+        ("largest", int(known.max()), nan, nan, largest),
     ]
     if popular.any():
         held = float(data.counts[popular].sum() / known.sum())
@@ -431,13 +435,8 @@ def _counts_table(data: _Data, test: LogNormalTest | None) -> pd.DataFrame:
         ]
     table = pd.DataFrame(rows, columns=["quantity", "value", "low", "high", "published"])
     # Counts stay whole numbers beside fractions.
-    return table.astype({"value": object}).assign(
-        value=pd.Series([row[1] for row in rows], dtype=object)
-    )
-
-
-def _published(data: _Data, value: float) -> float:
-    return value if data.popularity == "shares" else float("nan")
+    whole = {"value": [row[1] for row in rows], "published": [row[4] for row in rows]}
+    return table.assign(**{name: pd.Series(cells, dtype=object) for name, cells in whole.items()})
 
 
 def _laws(data: _Data, test: LogNormalTest | None, untested: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from evoked.analysis.engagement import (
 from evoked.analysis.popularity import PopularityAnalysis, analyse_popularity
 from evoked.analysis.positions import best_positions
 from evoked.analysis.sharing import Progress, SharingAnalysis, analyse_sharing
+from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
@@ -122,7 +124,7 @@ def analyse_posts(
         dataset, popularity, cache=cache, progress=progress, draws=draws, seed=seed
     )
     popular = analyse_popularity(
-        dataset.posts, dataset.cover_paths(), features, cache=cache, progress=progress, seed=seed
+        dataset.posts, _covers(dataset), features, cache=cache, progress=progress, seed=seed
     )
     name = dataset.folder.resolve().name
     found = PostAnalysis(name, emotions, denominator, sharing, popular)
@@ -156,6 +158,14 @@ def analyse_posts(
     if ratings is None and "planted" in dataset.description:
         tables["recovery"] = planted_recovery(dataset)
     return found
+
+
+def _covers(dataset: PostDataset) -> list[Path | None]:
+    """The posts' cover pictures; none where they are locked, which the part on faces says."""
+    try:
+        return dataset.cover_paths()
+    except DataError:
+        return [None] * len(dataset)
 
 
 def _no_engagement(emotions: PostsWithEmotion) -> str:

@@ -132,7 +132,7 @@ def counts_together(table: pd.DataFrame) -> Picture:
         "Below the diagonal Pearson's r of log(1 + count), above it Spearman's of ranks; * p < "
         "0.05, ** p < 0.01, *** p < 0.001 after Holm's correction over the pairs, the posts of one "
         "author counted as resembling each other "
-        f"(n = {int(table['n'].min())} to {int(table['n'].max())} posts per pair).",
+        f"(n = {_range(table['n'])} posts per pair).",
         "Matrix; the table beside it holds the figures.",
         drawn,
     )
@@ -247,6 +247,11 @@ def _equals(p: float) -> str:
     """A p-value after the letter p."""
     text = p_value(p)
     return text if text.startswith("<") else f"= {text}"
+
+
+def _range(n: pd.Series) -> str:
+    least, most = int(n.min()), int(n.max())
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
 def _digits(value: float) -> str:
