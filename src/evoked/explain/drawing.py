@@ -311,8 +311,10 @@ def popularity_map(
     received = np.asarray(attention, dtype=np.float64)
     with look():
         drawn = figure(6.6, 2.9 * ratio + 0.35 + (1.9 if len(words) else 0.0))
-        parts = drawn.subfigures(2, 1, height_ratios=[2.9 * ratio + 0.35, 1.9]) if words else drawn
-        above = parts[0] if words else drawn
+        parts: list[Any] = [drawn]
+        if words:
+            parts = list(drawn.subfigures(2, 1, height_ratios=[2.9 * ratio + 0.35, 1.9]))
+        above = parts[0]
         plain, heated = above.subplots(1, 2)
         plain.imshow(picture)
         plain.set_title("Picture")
