@@ -60,3 +60,14 @@ def dataset(workshop: Workshop) -> PostDataset:
 def run(workshop: Workshop, dataset: PostDataset) -> Run:
     """ABMF trained on the sixty posts."""
     return workshop.run(dataset, "run")
+
+
+@pytest.fixture(scope="session")
+def task_runs(workshop: Workshop, dataset: PostDataset) -> dict[str, Run]:
+    """A run on the sixty posts for each task that is not emotion and engagement."""
+    from small_runs import OTHER_TASKS
+
+    return {
+        task: workshop.run(dataset, f"task-{task}", model, task=task, **settings)
+        for task, (model, settings) in OTHER_TASKS.items()
+    }

@@ -18,7 +18,13 @@ from evoked.training import TrainingSettings
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 HOSTILE = '<script>alert("1")</script> & $\\frac{1}{0}$ "><img src=x onerror=alert(1)> [red]a[/red]'
-
+# A model for each task that is not emotion and engagement, with its settings.
+OTHER_TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "level": ("pixelrec_classifier", {}),
+    "popularity": ("gradient_boosting", {"trees": 20}),
+    "author_popularity": ("dual_attention", {}),
+    "shares": ("eijl", {}),
+}
 
 _CAPTION_CHARACTERS = 60
 
@@ -54,6 +60,7 @@ class Workshop:
         name: str,
         model: str = "abmf",
         split: Split | None = None,
+        task: str | None = None,
         **settings: Any,
     ) -> Run:
         """A model trained for two epochs."""
@@ -61,7 +68,8 @@ class Workshop:
             dataset,
             model,
             self.folder / name,
-            model_settings={"width": 16, **settings} if model == "abmf" else None,
+            task=task,
+            model_settings={"width": 16, **settings} if model == "abmf" else settings,
             training=QUICK,
             split=split or by_hand(len(dataset), tests=25),
             estimate=False,

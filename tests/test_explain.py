@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,13 +23,14 @@ from evoked.explain.drawing import popularity_map
 from evoked.explain.modalities import hide, modalities_of, shapley_values
 from evoked.explain.words import words_of
 from evoked.features.encoders import text_encoder
+from evoked.features.table import Column, FeatureTable
 from evoked.features.text import prepare
 from evoked.models import MeanOfTraining
 from evoked.posts.dataset import PostDataset
-from evoked.posts.drafts import Draft
+from evoked.posts.drafts import Draft, as_posts
 from evoked.run import Run
 from evoked.targets import TARGETS
-from small_runs import HOSTILE, Workshop
+from small_runs import HOSTILE, OTHER_TASKS, Workshop
 
 CAPTION = "A breathtaking storm over the harbour, honestly! #goodVibes"
 
@@ -152,8 +155,6 @@ def test_effect_of_a_word_is_what_predicting_without_it_changes(
 def test_effect_of_a_fact_is_what_its_mean_changes(
     run: Run, draft: Draft, explanation: Explanation
 ) -> None:
-    from evoked.posts.drafts import as_posts
-
     assert run.pipeline.metadata is not None
     examples, _ = run.examples(*as_posts([draft]))
     batch = examples.features.take([0])
@@ -279,7 +280,7 @@ class TestPopularityMap:
         assert "0.40 to 0.90" in drawn.alternative
         assert "row 1, column 7 of 7 by 7" in drawn.alternative
         assert "n = 49 regions" in drawn.caption
-        plain, heated, scale, bars = drawn.figure.axes
+        _, heated, scale, bars = drawn.figure.axes
         assert [bar.get_height() for bar in bars.patches] == [80.0, 20.0]
         shown = heated.images[0].get_array().astype(int)
         assert shown.shape == picture.shape
@@ -299,7 +300,7 @@ class TestPopularityMap:
     def test_of_a_run(self, workshop: Workshop, dataset: PostDataset, words: str) -> None:
         run = workshop.run(dataset, f"dual-{words}", "dual_attention", words=words)
         cover = next(path for path in dataset.cover_paths() if path is not None)
-        found = explain(run, Draft(cover, "Golden hour at the lake", author_id="nobody"))
+        found = explain(run, Draft(cover, "Golden hour at the lake", author="nobody"))
         assert found.targets == ["popular"]
         total = found.base + found.contributions.sum()
         assert total["popular"] == pytest.approx(found.outcome["popular"], abs=1e-5)
@@ -314,3 +315,98 @@ class TestPopularityMap:
         bare = explain(run, Draft(caption="Golden hour"))
         assert bare.region_probabilities is None
         assert any("No picture" in note for note in bare.notes)
+
+
+class TestOtherTasks:
+    @pytest.fixture(scope="class")
+    def explained(
+        self, task_runs: dict[str, Run], draft: Draft
+    ) -> dict[str, tuple[Run, Explanation]]:
+        return {task: (run, explain(run, draft)) for task, run in task_runs.items()}
+
+    @pytest.mark.parametrize("task", OTHER_TASKS)
+    def test_contributions_lead_to_what_is_read(
+        self, explained: dict[str, tuple[Run, Explanation]], draft: Draft, task: str
+    ) -> None:
+        run, told = explained[task]
+        row = run.predict([draft]).iloc[0]
+        expected = {}
+        for outcome in run.task.outcomes:
+            if outcome.kind == "classes":
+                shares = [row[f"{outcome.name}_probability_{label}"] for label in outcome.labels]
+                expected[outcome.name] = np.dot(shares, range(1, len(shares) + 1))
+            elif outcome.kind == "binary":
+                expected[outcome.name] = row[f"{outcome.name}_probability"]
+            elif outcome.name in run.model.targets:
+                expected[outcome.name] = row[outcome.name]
+        assert told.targets == list(expected)
+        total = told.base + told.contributions.sum()
+        for name, value in expected.items():
+            assert total[name] == pytest.approx(value, abs=1e-4)
+            assert told.outcome[name] == pytest.approx(value, abs=1e-4)
+
+    @pytest.mark.parametrize("task", OTHER_TASKS)
+    def test_is_printed_drawn_and_stable_as_json(
+        self,
+        explained: dict[str, tuple[Run, Explanation]],
+        explanation: Explanation,
+        task: str,
+        tmp_path: Path,
+    ) -> None:
+        _, told = explained[task]
+        state = json.loads(json.dumps(told.to_dict(), allow_nan=False))
+        assert state["task"] == task
+        assert state.keys() == explanation.to_dict().keys()
+        assert set(state["contributions"]["units"]) == set(told.targets)
+        stream = io.StringIO()
+        print_explanation(told, Console(file=stream, width=200))
+        assert "What each modality adds" in stream.getvalue()
+        drawn = [path.stem for path in told.draw(tmp_path)]
+        assert drawn[0] == "contributions"
+        assert ("regions_effect" in drawn) == (task == "level")
+
+    def test_effect_of_a_region_is_what_the_others_in_its_place_change(
+        self, explained: dict[str, tuple[Run, Explanation]], draft: Draft
+    ) -> None:
+        run, told = explained["level"]
+        examples, _ = run.examples(*as_posts([draft]))
+        regions = examples.features.take([0])["image.map"].numpy().copy()
+        regions[0, 8] = np.delete(regions[0], 8, axis=0).mean(axis=0)
+        columns = {**examples.features.columns, "image.map": Column.dense(regions)}
+        changed = replace(examples, features=FeatureTable(columns))
+        before, after = (
+            (run.model.predict(each).to_numpy()[0] * [1, 2, 3, 4, 5]).sum()
+            for each in (examples, changed)
+        )
+        assert told.region_effects is not None
+        assert told.region_effects["level"][1, 1] == pytest.approx(before - after, abs=1e-4)
+
+    @pytest.mark.parametrize("task", OTHER_TASKS)
+    def test_what_a_draft_lacks_is_no_obstacle(
+        self, task_runs: dict[str, Run], draft: Draft, task: str
+    ) -> None:
+        run = task_runs[task]
+        bare = explain(run, Draft())
+        assert any("No picture" in note for note in bare.notes)
+        assert any("No caption" in note for note in bare.notes)
+        for name in ("image", "caption"):
+            np.testing.assert_allclose(bare.contributions.loc[name], 0, atol=1e-6)
+        assert bare.region_effects is None
+        json.dumps(bare.to_dict(), allow_nan=False)
+        print_explanation(bare, Console(file=io.StringIO()))
+
+    def test_models_that_read_neither_say_so(
+        self, workshop: Workshop, dataset: PostDataset, draft: Draft
+    ) -> None:
+        run = workshop.run(dataset, "level-mean", "mean", task="level")
+        told = explain(run, draft)
+        assert "The model mean reads no pictures and no captions." in told.notes
+
+    def test_trees_that_read_the_posts_themselves_don_t_see_what_is_hidden(
+        self, workshop: Workshop, dataset: PostDataset, draft: Draft
+    ) -> None:
+        run = workshop.run(dataset, "level-trees", "pixelrec_catboost", trees=10)
+        examples, _ = run.examples(*as_posts([draft, Draft()]))
+        nothing = pd.DataFrame(True, range(2), ["image", "caption", "metadata"])
+        first, second = run.model.matrix(hide(examples, nothing))
+        np.testing.assert_array_equal(first, second)

@@ -25,7 +25,7 @@ from evoked.explain.readings import Reading, readings_of
 from evoked.explain.words import Words, words_of
 from evoked.features.catalog import CATALOG
 from evoked.features.encoders import object_encoder, text_encoder
-from evoked.features.extract import ImageSource
+from evoked.features.extract import ImageSource, Problem
 from evoked.features.table import Column, FeatureTable
 from evoked.features.text import prepare
 from evoked.models.base import Examples, Model
@@ -87,9 +87,7 @@ def explain_posts(
     """
     if not len(posts):
         return []
-    examples, problems = run.examples(posts, images)
-    if history is not None:
-        examples = _with_history(run, examples, history)
+    examples, problems = examples_of(run, posts, images, history)
     model = run.model
     predicted = run.table(examples, problems)
     every = [each.name for each in readings_of(model.task)]
@@ -134,13 +132,21 @@ def explain_posts(
     ]
 
 
-def _with_history(run: Run, examples: Examples, history: pd.DataFrame) -> Examples:
+def examples_of(
+    run: Run,
+    posts: pd.DataFrame,
+    images: Sequence[ImageSource],
+    history: pd.DataFrame | None = None,
+) -> tuple[Examples, list[Problem]]:
+    """Features of posts, with the authors' earlier posts among ``history``; parameters as of
+    :func:`explain_posts`."""
+    examples, problems = run.examples(posts, images)
     encoder = run.pipeline.metadata
-    if encoder is None:
-        return examples
+    if encoder is None or history is None:
+        return examples, problems
     metadata = Column.dense(encoder.transform(examples.posts, history))
     features = FeatureTable({**examples.features.columns, "metadata": metadata})
-    return replace(examples, features=features)
+    return replace(examples, features=features), problems
 
 
 def _words(model: Model, posts: pd.DataFrame) -> list[Words]:

@@ -44,6 +44,13 @@ class Reading(NamedTuple):
         return self.name.replace("_", " ").capitalize()
 
     @property
+    def told(self) -> str:
+        """What people are shown, in words."""
+        if self.percent and self.unit != "percentile points":
+            return f"probability of “{self.title.lower()}” in per cent"
+        return f"{self.title.lower()} ({self.unit})" if self.unit else self.title.lower()
+
+    @property
     def scale(self) -> float:
         """What a number is multiplied by to be shown."""
         return 100.0 if self.percent else 1.0

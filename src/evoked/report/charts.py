@@ -199,7 +199,7 @@ def confusion(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
         places = range(len(labels))
         turned = not many and max(map(len, labels)) > 2
         axis.set_xticks(
-            places, labels, rotation=45 if turned else 0, ha="right" if turned else None
+            places, labels, rotation=45 if turned else 0, ha="right" if turned else "center"
         )
         axis.set_yticks(places, labels)
         axis.tick_params(length=0, labelsize=8)
@@ -228,7 +228,7 @@ def class_shares(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
         axis.bar(places + 0.2, predicted, 0.38, color=BLUE, label="predicted")
         turned = len(labels) <= _MOST_WRITTEN and max(map(len, labels)) > 2
         axis.set_xticks(
-            places, labels, rotation=30 if turned else 0, ha="right" if turned else None
+            places, labels, rotation=30 if turned else 0, ha="right" if turned else "center"
         )
         axis.tick_params(axis="x", length=0)
         axis.set_ylim(0, 1.25 * max(true.max(), predicted.max(), 1.0))

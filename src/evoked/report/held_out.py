@@ -152,11 +152,11 @@ class HeldOutPosts:
             for low, high in pairwise(_AUTHOR_SIZES)
         ]
         sizes = np.searchsorted(_AUTHOR_SIZES, followers, side="right") - 1
-        return {
+        scores = {
             name: self._scores(np.isfinite(followers) & (sizes == number))
             for number, name in enumerate(names)
-            if (np.isfinite(followers) & (sizes == number)).any()
         }
+        return {name: rows for name, rows in scores.items() if rows}
 
     def _scores(self, chosen: np.ndarray) -> list[dict[str, Any]]:
         predictions, truth = self.predictions[chosen], self.truth[chosen]

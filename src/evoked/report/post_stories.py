@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoked.explain import Explanation, explain_posts
-from evoked.explain.drawing import heat_over, heat_top, shown_picture, words_sentence
+from evoked.explain.drawing import (
+    blended,
+    effects_over,
+    effects_sentence,
+    heat_over,
+    heat_top,
+    shown_picture,
+    words_sentence,
+)
 from evoked.explain.readings import Reading, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
@@ -47,6 +55,7 @@ class Story:
     picture: str | None
     heat: str | None
     heat_caption: str | None
+    heat_alternative: str
     caption: str
     fragments: list[Fragment]
     words_caption: str | None
@@ -92,9 +101,9 @@ def _choose(tested: HeldOutPosts) -> list[tuple[str, str, list[int]]]:
     size = min(_POSTS_PER_LIST, -(-len(by_error) // 2))
     worst = by_error[::-1][: min(size, len(by_error) - size)]
     by_promise = tested.promise.dropna().sort_values(ascending=False, kind="stable").index
-    learned = isinstance(tested.task, EmotionEngagement)
-    promise = "highest predicted " + tested.predicted.columns[0].replace("_", " ")
-    what = "valence, arousal and the quantiles of engagement" if learned else _listed(tested)
+    of_emotion = isinstance(tested.task, EmotionEngagement)
+    told = [each.told for each in readings_of(type(tested.task))]
+    what = "valence, arousal and the quantiles of engagement" if of_emotion else " and ".join(told)
     measure = f"error over {what}, each as a share of its range"
     lists = [
         ("Best predicted", f"The smallest mean {measure}.", by_error[:size]),
@@ -102,39 +111,26 @@ def _choose(tested: HeldOutPosts) -> list[tuple[str, str, list[int]]]:
         (
             "Most promising",
             "The highest mean predicted quantile of engagement (without engagement: valence)."
-            if learned
-            else f"The {promise}.",
+            if of_emotion
+            else f"The highest predicted {told[0]}.",
             by_promise[:_POSTS_PER_LIST].tolist(),
         ),
     ]
     return [entry for entry in lists if entry[2]]
 
 
-def _listed(tested: HeldOutPosts) -> str:
-    """The readings in words."""
-    return " and ".join(
-        f"{each.title.lower()} ({each.unit})" if each.unit else each.title.lower()
-        for each in readings_of(type(tested.task))
-    )
-
-
 def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
     picture = shown_picture(explanation, _THUMBNAIL)
-    heat = heat_caption = None
-    if picture is not None and explanation.regions is not None:
-        heat = _jpeg(heat_over(picture, explanation.regions))
-        heat_caption = (
-            f"Attention over n = {explanation.regions.n} regions: from none (blue) to "
-            f"{heat_top([explanation.regions]):.1f} times an even share (yellow)."
-        )
+    heat = None if picture is None else _heat(picture, explanation)
     category = tested.posts["category"].iloc[row]
     caption = tested.posts["caption"].iloc[row]
     return Story(
         post_id=explanation.post_id,
         category=category if isinstance(category, str) else None,
         picture=None if picture is None else _jpeg(picture),
-        heat=heat,
-        heat_caption=heat_caption,
+        heat=None if heat is None else _jpeg(heat.picture),
+        heat_caption=None if heat is None else heat.caption,
+        heat_alternative="" if heat is None else heat.alternative,
         caption=_cut(caption) if isinstance(caption, str) else "",
         fragments=_fragments(explanation),
         words_caption=words_sentence(explanation) if len(explanation.words) else None,
@@ -150,6 +146,39 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
         facts=records(explanation.metadata.iloc[:_FACTS].reset_index()),
         notes=explanation.notes,
     )
+
+
+class _Heat(NamedTuple):
+    picture: NDArray[np.uint8]
+    caption: str
+    alternative: str
+
+
+def _heat(picture: NDArray[np.uint8], explanation: Explanation) -> _Heat | None:
+    """What the model tells of the regions of a picture, over it; None where it tells nothing."""
+    if explanation.regions is not None:
+        return _Heat(
+            heat_over(picture, explanation.regions),
+            f"Attention over n = {explanation.regions.n} regions: from none (blue) to "
+            f"{heat_top([explanation.regions]):.1f} times an even share (yellow).",
+            "The same picture with the model's attention as a heat map",
+        )
+    if explanation.region_probabilities is not None:
+        chances = explanation.region_probabilities
+        low, high = float(chances.min()), float(chances.max())
+        return _Heat(
+            blended(picture, (chances - low) / max(high - low, 1e-9)),
+            "Probability of being popular, were the whole picture like each of its regions: from "
+            f"{low:.0%} (blue) to {high:.0%} (yellow; n = {chances.size} regions).",
+            "The same picture with the probability of each region as a heat map",
+        )
+    if explanation.region_effects is not None:
+        return _Heat(
+            effects_over(picture, explanation.region_effects[explanation.readings[0].name]),
+            effects_sentence(explanation),
+            "The same picture with the effect of each region as a heat map",
+        )
+    return None
 
 
 def _outcomes(tested: HeldOutPosts, row: int) -> list[str]:

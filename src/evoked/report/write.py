@@ -16,17 +16,16 @@ import pandas as pd
 
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
-from evoked.explain.modalities import modality_shares
 from evoked.explain.readings import columns_of, readings_of
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
 from evoked.models import model_class
-from evoked.models.pixelrec_catboost import PixelRecCatBoost
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import charts
 from evoked.report.charts import Chart
 from evoked.report.held_out import SMALL, HeldOutPosts
+from evoked.report.importance import ModalityShares, features_of_trees, modalities_of_posts
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
@@ -64,8 +63,6 @@ _MEANING = {
     "AUC": "chance that a true one is held for more probable than another, 0.5 by guessing",
 }
 _MOST_PROBLEMS = 20
-_EXPLAINED_POSTS = 64
-_FEATURES_SHOWN = 12
 
 Scores = list[dict[str, Any]]
 # Settings with an option of 'evoked train'; others are shown in Python.
@@ -95,27 +92,8 @@ class Outcome:
     calibration: list[Chart] = field(default_factory=list)
     emotion: list[Chart] = field(default_factory=list)
     stories: list[StoryList] = field(default_factory=list)
-    importance: Importance | None = None
+    importance: ModalityShares | None = None
     reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Importance:
-    """What a model looks at.
-
-    Attributes
-    ----------
-    charts
-        Of the shares below.
-    modalities
-        A row per modality: modality and its share in per cent by reading.
-    n
-        Posts that they come from.
-    """
-
-    charts: list[Chart]
-    modalities: list[dict[str, Any]]
-    n: int
 
 
 def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Path:
@@ -172,7 +150,7 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         results=results,
         curve=_curve(run),
         outcome=_outcome(run, dataset, tested),
-        trees=_of_trees(run),
+        trees=features_of_trees(run),
         problems=_problems(run),
         settings=_settings(description),
         command=_command(description, run.folder),
@@ -324,7 +302,7 @@ def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None)
         _calibration(tested) if of_emotion else [],
         _emotion(tested) if of_emotion else [],
         story_lists(run, dataset, tested),
-        None if of_emotion else _importance(run, dataset, tested),
+        None if of_emotion else modalities_of_posts(run, dataset, tested),
     )
 
 
@@ -386,56 +364,6 @@ def _emotion(tested: HeldOutPosts) -> list[Chart]:
         if len(known):
             drawn.append(charts.emotion_plane(known.to_numpy(), what))
     return drawn
-
-
-def _importance(run: Run, dataset: PostDataset, tested: HeldOutPosts) -> Importance | None:
-    """How much each modality moves the predictions of some test posts."""
-    rows = np.random.default_rng(0).permutation(len(tested))[:_EXPLAINED_POSTS]
-    posts = tested.posts.iloc[np.sort(rows)].reset_index(drop=True)
-    paths = dataset.cover_paths()
-    examples, _ = run.examples(posts, [paths[row] for row in tested.rows[np.sort(rows)]])
-    shares = modality_shares(run.model, examples)
-    told = {each.name: each.title for each in readings_of(type(run.task))}
-    drawn = [
-        charts.importances(
-            shares[name].sort_values(ascending=False).to_dict(),
-            title,
-            f"{title}: share of each modality in what moves the prediction (mean size of its "
-            f"Shapley value, n = {len(rows)} test posts).",
-        )
-        for name, title in told.items()
-        if name in shares and shares[name].notna().any()
-    ]
-    return Importance(drawn, records(shares.reset_index()), len(rows))
-
-
-def _of_trees(run: Run) -> dict[str, Any] | None:
-    """Importance of features and their modalities where the model tells it."""
-    if not isinstance(run.model, PixelRecCatBoost) or not run.model.importance.any():
-        return None
-    modalities, features = run.model.modality_importance(), run.model.feature_importance()
-    return {
-        "modalities": records(modalities),
-        "features": records(features.head(_FEATURES_SHOWN)),
-        "of": len(features),
-        "charts": [
-            charts.importances(
-                dict(zip(table[name], table["shap"], strict=True)),
-                title,
-                f"{title}: share of the mean size of SHAP values over validation posts (training "
-                f"posts where there were none); {note}.",
-            )
-            for title, name, table, note in (
-                ("By modality", "modality", modalities, f"n = {len(features)} features"),
-                (
-                    "By feature",
-                    "feature",
-                    features.head(_FEATURES_SHOWN),
-                    f"the {_FEATURES_SHOWN} with most of n = {len(features)}",
-                ),
-            )
-        ],
-    }
 
 
 def _problems(run: Run) -> dict[str, Any]:
