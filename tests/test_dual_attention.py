@@ -34,13 +34,12 @@ from helpers import MAP_CHANNELS, random_examples
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 
 
-def fill(module: nn.Module, **weights: Any) -> nn.Module:
+def fill(module: nn.Module, **weights: Any) -> None:
     """Set weights by name; biases that are not named are zero."""
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             values = weights.get(name.removesuffix(".weight"), torch.zeros_like(parameter))
             parameter.copy_(torch.as_tensor(values, dtype=torch.float32))
-    return module
 
 
 # The task.
@@ -196,7 +195,7 @@ def test_head_is_equation_six(tmp_path: Path) -> None:
 
 
 def test_loss_is_equation_seven() -> None:
-    network = DualAttention().build(widths_of(random_examples(1)))
+    network: Any = DualAttention().build(widths_of(random_examples(1)))
     predicted = torch.tensor([[0.9], [0.2], [0.5]])
     targets, weights = torch.tensor([[1.0], [0.0], [0.0]]), torch.tensor([[1.0], [1.0], [0.0]])
     expected = -(np.log(0.9) + np.log(0.8)) / 2
@@ -303,7 +302,7 @@ def test_published_sizes_are_the_papers() -> None:
     settings = DualAttentionSettings.published()
     assert (settings.width, settings.attention_width, settings.words) == (512, 128, "embedding")
     examples = labelled_examples(8)
-    network = DualAttention(settings).build(widths_of(examples))
+    network: Any = DualAttention(settings).build(widths_of(examples))
     assert network.words.lstm.hidden_size == 512
     assert network(examples.features.take(np.arange(8))).shape == (8, 1)
 

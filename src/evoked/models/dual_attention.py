@@ -209,7 +209,8 @@ class DualAttentionNetwork(nn.Module):
                     name, "environment", norm, widths[name], hiding
                 )
             join = ImplicitAttention if settings.implicit_attention else ConcatenatedEnvironments
-            self.implicit = join(*(widths[name] for name in ENVIRONMENTS), width)
+            image, topics = (widths[name] for name in ENVIRONMENTS)
+            self.implicit = join(image, topics, width)
         self.contrast = Contrast(widths, width, dropout) if settings.contrast else None
         self.metadata = (
             VectorInput(
