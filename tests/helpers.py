@@ -128,6 +128,9 @@ def random_examples(
             "environment.image": Column.dense(
                 generator.normal(size=(n, MAP_CHANNELS)).astype(np.float32), has_image
             ),
+            "environment.caption": Column.dense(
+                generator.normal(size=(n, TOKEN_CHANNELS)).astype(np.float32), has_caption
+            ),
             "environment.topics": Column.dense(
                 generator.dirichlet(np.ones(7), n).astype(np.float32)
             ),
