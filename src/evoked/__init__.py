@@ -15,12 +15,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evoked.laboratory.automatic import train as train
     from evoked.posts.dataset import PostDataset as PostDataset
     from evoked.posts.drafts import Draft as Draft
     from evoked.posts.importing import import_posts as import_posts
     from evoked.posts.synthetic import synthesise as synthesise
     from evoked.run import Run as Run
-    from evoked.run import train as train
 
     open = PostDataset
 
@@ -33,7 +33,7 @@ _LAZY = {
     "Run": "evoked.run",
     "import_posts": "evoked.posts.importing",
     "synthesise": "evoked.posts.synthetic",
-    "train": "evoked.run",
+    "train": "evoked.laboratory.automatic",
 }
 
 __all__ = ["Draft", "PostDataset", "Run", "import_posts", "open", "synthesise", "train"]

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from evoked.cli.application import CacheOption, JsonFlag, affect, app, notes, out
+from evoked.cli.automatic import check_auto, train_auto
 from evoked.cli.options import load_run, pair, scale, setting, validated
 from evoked.cli.printing import (
     check_suffix,
@@ -135,14 +136,37 @@ def synth(
 
 @app.command(
     epilog="Examples: [dim]evoked train my_posts --out my_run[/]  ·  "
-    "[dim]evoked train my_posts --out my_run --split author --set width=256 --epochs 60[/]"
+    "[dim]evoked train my_posts --out my_run --split author --set width=256 --epochs 60[/]  ·  "
+    "[dim]evoked train my_posts --out my_run --model auto --task level --metric 'level macro F1' "
+    "--stack[/]"
 )
 def train(
     dataset: Annotated[Path, typer.Argument(help="Dataset to learn from.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
-    model: Annotated[str, typer.Option(help="See 'evoked models'.")] = "abmf",
+    model: Annotated[
+        str, typer.Option(help="See 'evoked models'; auto tries several and takes the best.")
+    ] = "abmf",
     task: Annotated[
         str | None, typer.Option(help="What to predict; the model's first task if left out.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="auto: what decides, such as 'likes Spearman' or 'level macro F1'."),
+    ] = None,
+    short_list: Annotated[
+        str | None, typer.Option("--models", help="auto: what to try, such as linear,abmf.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="auto: of the posts that are learned from; 5.")
+    ] = None,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="auto: stack the models, and take that if it is better.")
+    ] = False,
+    always_stack: Annotated[
+        bool, typer.Option("--always-stack", help="auto: take the stack in any case.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="auto: processes; as many as cores by default.")
     ] = None,
     split: Annotated[
         SplitKind | None, typer.Option(help="How to hold posts out; chosen if left out.")
@@ -216,20 +240,39 @@ def train(
         hashtag_vectors=None if hashtag_vectors is None else str(hashtag_vectors),
     )
     model_settings = dict(setting(item) for item in settings or [])
-    with run_progress(epochs) as progress:
-        run = evoked.run.train(
-            PostDataset(dataset),
-            model,
-            out_folder,
-            task=task,
-            model_settings=model_settings,
-            features=features,
-            training=training,
-            split=None if split is None else split.value,
-            estimate=estimate,
-            cache=FeatureCache(cache),
-            progress=progress,
+    check_auto(
+        *(model, model_settings),
+        **{"metric": metric, "models": short_list, "folds": folds, "workers": workers},
+        **{"stack": stack, "always_stack": always_stack},
+    )
+    shared: dict[str, Any] = {
+        "task": task,
+        "features": features,
+        "training": training,
+        "split": None if split is None else split.value,
+        "estimate": estimate,
+        "cache": FeatureCache(cache),
+    }
+    if model == "auto":
+        run = train_auto(
+            *(PostDataset(dataset), out_folder),
+            short_list=short_list,
+            stack=stack,
+            always_stack=always_stack,
+            epochs=epochs,
+            metric=metric,
+            workers=workers,
+            **({} if folds is None else {"folds": folds}),
+            **shared,
         )
+    else:
+        with run_progress(epochs) as progress:
+            run = evoked.run.train(
+                *(PostDataset(dataset), model, out_folder),
+                model_settings=model_settings,
+                progress=progress,
+                **shared,
+            )
     print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
     for warning in run.metrics.get("warnings", []):
         out.print(warning, style="bold red", soft_wrap=True)

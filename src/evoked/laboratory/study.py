@@ -6,6 +6,7 @@
         study.json                             what the study is: data, folds, seed, rows
         fits/abmf/fold-1/scores.json           of one row on one fold, written last
                          predictions.parquet   of the posts that the fold held out
+                         columns.parquet       the same as the task's columns, as the model gave it
                          draws.parquet         the scores of resampled posts
         table.csv, table.md, table.html        the results
         correlations.csv                       between the accuracies (Lu and Li 2025, Fig. 4)

@@ -28,13 +28,14 @@ from evoked.features.extract import extract
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
 from evoked.files import atomic_path, plain, write_json
-from evoked.models import Examples
+from evoked.models import Examples, Model, NeuralModel
 from evoked.posts.dataset import PostDataset
 from evoked.run import Progress, estimate_emotions, modal_relevance, queries_of
 from evoked.targets import EmotionEngagement, Task
 
 SCORES_FILE = "scores.json"
 PREDICTIONS_FILE = "predictions.parquet"
+COLUMNS_FILE = "columns.parquet"
 DRAWS_FILE = "draws.parquet"
 DRAWS = 1000
 # A category with fewer test posts in a fold has no score of its own.
@@ -146,16 +147,18 @@ class Bench:
             training=experiment.training.model_copy(update={"seed": self.place.seed}),
         )
         assert self._task is not None
-        predictions = self._task.restore(model.predict(test), test.posts)
+        predicted = model.predict(test)
+        predictions = self._task.restore(predicted, test.posts)
         predictions.insert(0, "post_id", test.posts["post_id"].to_numpy())
         scored = self._scores(predictions, test.posts, split.kind, job.fold)
         relevance = modal_relevance(model, test)
         if relevance is not None:
             scored["scores"].append({"target": "image and text", "metric": "MRS", **relevance})
         _write_parquet(folder / PREDICTIONS_FILE, predictions)
+        _write_parquet(folder / COLUMNS_FILE, predicted)
         _write_parquet(folder / DRAWS_FILE, scored.pop("draws"))
         known = len(train) + len(validation)
-        sizes = {"learned_from": known, "tested_on": len(test)}
+        sizes = {"learned_from": known, "tested_on": len(test), "weights": _weights(model)}
         seconds = time.perf_counter() - started
         write_json(folder / SCORES_FILE, plain({**scored, **sizes, "seconds": seconds}))
 
@@ -241,6 +244,13 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+def _weights(model: Model) -> int:
+    """Numbers that a network has learned; 0 for what is no network."""
+    if not isinstance(model, NeuralModel):
+        return 0
+    return sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)
 
 
 def _groups(queries: pd.Series | None) -> Iterator[tuple[str, NDArray[np.int64]]]:

@@ -233,12 +233,12 @@ class Linear(Model):
         weights, judges = learned.weights[told, places[0]], held_out.weights[judged, places[0]]
         features, judged_features = learned.features[told], held_out.features[judged]
         least = np.full(len(places), np.inf)
-        for penalty in self._penalties(judged.any()):
+        for penalty in self._penalties(bool(judged.any())):
             line = Ridge(alpha=penalty * float(weights.sum()))
-            line.fit(features, learned.values[np.ix_(told, places)], sample_weight=weights)
+            line.fit(features, learned.values[told][:, places], sample_weight=weights)
             lines = np.atleast_2d(line.coef_)
             biases = np.atleast_1d(line.intercept_)
-            missed = judged_features @ lines.T + biases - held_out.values[np.ix_(judged, places)]
+            missed = judged_features @ lines.T + biases - held_out.values[judged][:, places]
             errors = judges @ missed.astype(np.float64) ** 2
             for position, place in enumerate(places):
                 if errors[position] < least[position]:
@@ -264,7 +264,7 @@ class Linear(Model):
         features, judged_features = learned.features[told], held_out.features[judges]
         solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS, tol=_TOLERANCE)
         least = np.inf
-        for penalty in self._penalties(judges.any()):
+        for penalty in self._penalties(bool(judges.any())):
             solver.set_params(C=1 / (penalty * int(told.sum())))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)

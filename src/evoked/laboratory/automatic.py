@@ -1,0 +1,424 @@
+"""A model chosen by the posts: a short list on the same folds, and the simplest that will do.
+
+::
+
+    my_run/
+        auto/               the study: every model of the short list on folds of the posts that the
+                            run learns from
+        leaderboard.json    what each scored, which was chosen, and why
+        …                   then the chosen model as any other run
+
+The test posts of the run take no part in the choice, nor do those that calibrate its intervals.
+Whenever it is interrupted, the same call goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import evoked.run
+from evoked.card import model_card
+from evoked.errors import DataError, SettingsError
+from evoked.evaluation.conformal import DEFAULT_LEVEL, fewest_posts
+from evoked.evaluation.splits import Split, choose_split, with_calibration
+from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, headlines
+from evoked.experiments import Experiment, Need, PublishedTable
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
+from evoked.files import check_free, read_json, write_json, write_text
+from evoked.laboratory.leaderboard import (
+    LEADERBOARD_FILE,
+    Leaderboard,
+    Standing,
+    behind_best,
+    card_section,
+    one_standard_error,
+    standings_of,
+)
+from evoked.laboratory.study import PLAN_FILE, Study, StudyProgress
+from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
+from evoked.models import MODELS, TRIVIAL_BASELINES
+from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
+from evoked.posts.dataset import PostDataset
+from evoked.run import Progress, Run, queries_of
+from evoked.targets import EmotionEngagement, Task, task_class
+from evoked.training.settings import TrainingSettings
+
+AUTO = "auto"
+STUDY_FOLDER = "auto"
+FOLDS = 5
+
+Stacking = Literal["no", "if_better", "always"]
+
+# From the simplest on; what is not named is a network, and the fewer weights, the simpler; a stack
+# comes last.
+SIMPLEST_FIRST = (
+    *("mean", "category_mean", "author_mean"),
+    *("linear", "gradient_boosting", "pixelrec_catboost"),
+)
+# What is tried beside the trivial baselines; of a task that is not named, every model.
+SHORT_LISTS: dict[str, tuple[str, ...]] = {
+    "emotion_engagement": ("linear", "gradient_boosting", "early_fusion", "mmbt", "abmf"),
+    "shares": ("linear", "gradient_boosting", "eijl"),
+    "popularity": ("linear", "gradient_boosting", "pixelrec_catboost", "pixelrec_regressor"),
+    "level": ("linear", "gradient_boosting", "pixelrec_catboost", "pixelrec_classifier"),
+    "author_popularity": ("linear", "gradient_boosting", "dual_baseline", "dual_attention"),
+}
+_NEEDS: dict[str, tuple[Need, ...]] = {
+    "visual_cnn": ("image",),
+    "text_bert": ("caption",),
+    "bilinear_pooling": ("image", "caption"),
+    "mmbt": ("image", "caption"),
+}
+# A member that weighs less than this everywhere is left out of a stack.
+_LEAST_WEIGHT = 1e-6
+
+
+def train_automatically(
+    dataset: PostDataset,
+    out: Path | str = "run",
+    *,
+    task: str | None = None,
+    metric: str | None = None,
+    folds: int = FOLDS,
+    models: Sequence[str] | None = None,
+    stack: Stacking = "no",
+    features: FeatureSettings | None = None,
+    training: TrainingSettings | None = None,
+    split: str | Split | None = None,
+    estimate: bool = True,
+    cache: FeatureCache | None = None,
+    workers: int | None = 1,
+    progress: Progress | None = None,
+    study_progress: StudyProgress | None = None,
+) -> Run:
+    """Choose a model by cross-validation, train it, score it on held-out posts, and save it all.
+
+    The rule is that of one standard error (Breiman et al. 1984, *Classification and Regression
+    Trees*, Section 3.4.3): of the models that are behind the best by no more than one standard
+    error, the simplest. The standard error is that of the difference from the best, fold by fold:
+    that some folds are harder than others is common to all models and says nothing of them.
+
+    Parameters
+    ----------
+    dataset, out, features, training, split, estimate, cache, progress
+        As in :func:`evoked.run.train`.
+    task
+        What to predict; emotion and engagement by default.
+    metric
+        What decides, such as ``"likes Spearman"`` or ``"level macro F1"``; by default the first of
+        the task's headlines that the posts can tell.
+    folds
+        Of the posts that the run learns from, made as its split is: by author, by time or random.
+    models
+        What to try beside the trivial baselines; the task's short list by default.
+    stack
+        ``if_better``: stack the models as well and choose that if it beats the best of them by
+        more than one standard error; ``always``: choose it in any case.
+    workers
+        Processes that fit side by side; None for as many as there are cores (a script then needs
+        ``if __name__ == "__main__"``). The choice does not depend on it.
+    study_progress
+        Whom to tell how far the short list is.
+
+    Returns
+    -------
+    Run
+        Of the chosen model; :meth:`Leaderboard.load` reads from its folder how it was chosen.
+
+    Raises
+    ------
+    DataError
+        Too few posts for the folds, none with a target, or no model could be trained.
+    SettingsError
+        A metric that the posts can't tell (the message lists those they can), an unknown model or
+        one that does not learn the task, or ``out`` holds something else.
+    """
+    out, training = Path(out), training or TrainingSettings()
+    features = features or FeatureSettings()
+    kind = task_class(EmotionEngagement.name if task is None else task)
+    if split is None or isinstance(split, str):
+        split = choose_split(dataset.posts, split, training.seed)
+    chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))
+    decisive = _decisive_metric(kind, chosen_on.posts, metric)
+    check_free(out, f"{STUDY_FOLDER}/{PLAN_FILE}", "a run that was begun with --model auto")
+    study = Study(
+        chosen_on,
+        _short_list(kind, models, features, training),
+        out / STUDY_FOLDER,
+        folds=folds,
+        split=_kind_of_folds(dataset.posts, split),
+        seed=training.seed,
+        estimate=estimate,
+        cache=cache,
+    )
+    leaderboard = _choose(study, decisive, stack, workers, study_progress)
+    write_json(out / LEADERBOARD_FILE, leaderboard.to_dict())
+    mark = out / "training" / "plan.json"
+    if not mark.is_file():
+        write_json(mark, {})  # tells run.train() that the folder is a run's
+    run = evoked.run.train(
+        dataset,
+        leaderboard.chosen,
+        out,
+        task=kind.name,
+        model_settings=leaderboard.settings,
+        features=features,
+        training=training,
+        split=split,
+        estimate=estimate,
+        cache=cache,
+        progress=progress,
+    )
+    write_text(
+        out / "README.md", model_card(run.description, run.metrics) + card_section(leaderboard)
+    )
+    return run
+
+
+def train(
+    dataset: PostDataset, model: str = "abmf", out: Path | str = "run", **arguments: Any
+) -> Run:
+    """What ``evoked.train`` is: :func:`evoked.run.train`, and for the model ``auto``
+    :func:`train_automatically`. The further arguments are theirs.
+
+    It stands here because a run knows nothing of studies, which are made of runs' parts.
+    """
+    if model == AUTO:
+        return train_automatically(dataset, out, **arguments)
+    return evoked.run.train(dataset, model, out, **arguments)
+
+
+def measurable(task: type[Task], posts: pd.DataFrame) -> list[tuple[str, str]]:
+    """The scores, as (target, metric), that predictions of these posts can be given.
+
+    Raises
+    ------
+    DataError
+        No post tells what the task is about.
+    """
+    fitted = task.fit(posts)
+    truth = fitted.truth(posts)
+    columns = pd.DataFrame(fitted.transform(posts).values, columns=list(task.columns))
+    told = fitted.restore(columns, posts).assign(post_id=posts["post_id"].to_numpy())
+    scorer = Scorer.of_task(fitted, told, truth, queries_of(posts))
+    return [(target, name) for target, name, _ in scorer.labels]
+
+
+def _rows_to_choose_on(posts: pd.DataFrame, split: Split, seed: int) -> NDArray[np.int64]:
+    """The training and validation posts of the run that is to come, without those that it sets
+    aside to calibrate intervals."""
+    parts = with_calibration(posts, split, seed, fewest_posts(DEFAULT_LEVEL))
+    return np.sort(np.concatenate([parts.train, parts.validation]))
+
+
+def _kind_of_folds(posts: pd.DataFrame, split: Split) -> str:
+    """How to make folds that ask what the split asks: of new authors, of later posts, or neither.
+
+    A split by column is read as what it keeps apart.
+    """
+    if split.kind != "column":
+        return split.kind
+    test, others = posts.iloc[split.test], posts.iloc[np.append(split.train, split.validation)]
+    authors, dates = others["author_id"], others["posted_at"]
+    strangers = not test["author_id"].isin(authors.dropna()).any()
+    if strangers and authors.notna().all() and test["author_id"].notna().all():
+        return "author"
+    dated = dates.notna().all() and test["posted_at"].notna().all()
+    return "time" if dated and test["posted_at"].min() > dates.max() else "random"
+
+
+def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) -> tuple[str, str]:
+    known = measurable(task, posts)
+    if not known:
+        raise DataError(f"no post tells the truth of the task {task.name}, so nothing is scored.")
+    if metric is None:
+        return next((each for each in headlines(task) if each in known), known[0])
+    names = {f"{target} {name}": (target, name) for target, name in known}
+    if metric not in names:
+        close = get_close_matches(metric, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SettingsError(
+            f"these posts have no score {metric!r} in the task {task.name}.{hint} There are: "
+            f"{', '.join(names)}."
+        )
+    return names[metric]
+
+
+def _short_list(
+    task: type[Task],
+    models: Sequence[str] | None,
+    features: FeatureSettings,
+    training: TrainingSettings,
+) -> PublishedTable:
+    if models is None:
+        every = [name for name, kind in MODELS.items() if task.name in kind.tasks]
+        models = SHORT_LISTS.get(task.name, tuple(name for name in every if name != Stack.name))
+    trivial = [kind.name for kind in TRIVIAL_BASELINES]
+    names = list(dict.fromkeys([*models, *trivial]))
+    rows = tuple(
+        Experiment(
+            name=name,
+            label=name,
+            model=name,
+            task=task.name,
+            features=features,
+            training=training,
+            needs=_NEEDS.get(name, ()),
+        )
+        for name in names
+    )
+    return PublishedTable(
+        name=AUTO, title="Short list", source="", reference=names[0], experiments=rows
+    )
+
+
+def _choose(
+    study: Study,
+    decisive: tuple[str, str],
+    stack: Stacking,
+    workers: int | None,
+    progress: StudyProgress | None,
+) -> Leaderboard:
+    target, metric = decisive
+    lower = metric in LOWER_IS_BETTER
+    results = study.run(workers, progress)
+    ran = [each.name for each in results.table.experiments]
+    if not ran:
+        told = "; ".join(f"{row}: {why}" for row, why in results.skipped.items())
+        raise DataError(f"no model could be trained ({told}).")
+    entries = results.scores.query("target == @target and metric == @metric")
+    scores = entries.set_index(["row", "fold"])["value"].unstack().reindex(ran)
+    costs = _costs(study, ran)
+    costs["n"] = entries.groupby("row")["n"].sum().reindex(ran, fill_value=0)
+    order = sorted(ran, key=lambda name: _complexity(name, int(costs["weights"][name])))
+    best, chosen = one_standard_error(scores.loc[order], order, lower_is_better=lower)
+    settings: dict[str, Any] = {}
+    behind, errors = behind_best(scores, best, lower_is_better=lower)
+    why = "the best, and no simpler one is within one standard error of it"
+    if chosen != best:
+        why = (
+            f"behind the best, {best}, by {behind[chosen]:.4f}, no more than one standard error "
+            f"({errors[chosen]:.4f}), and simpler"
+        )
+    if stack != "no":
+        stacked = _Stacked.of(study, [name for name in order if name != "mean"])
+        scores.loc[Stack.name] = stacked.scores(decisive)
+        costs.loc[Stack.name] = {**costs.sum(), "n": costs["n"][best]}
+        behind, errors = behind_best(scores, best, lower_is_better=lower)
+        ahead, error = -behind[Stack.name], errors[Stack.name]
+        if stack == "always" or ahead > error:
+            chosen, settings = Stack.name, stacked.settings()
+            why = (
+                f"{ahead:+.4f} against the best of its members, {best} (one standard error: "
+                f"{error:.4f})" + (", as asked" if stack == "always" else "")
+            )
+    standings = standings_of(scores, costs, best, chosen, lower_is_better=lower)
+    standings += [Standing(row, note=reason) for row, reason in results.skipped.items()]
+    return Leaderboard(
+        task=study.place.task.name,
+        metric=f"{target} {metric}",
+        lower_is_better=lower,
+        split=study.place.splits[0].kind,
+        folds=len(study.place.splits),
+        posts=len(study.place.dataset),
+        chosen=chosen,
+        why=why,
+        settings=settings,
+        standings=tuple(standings),
+    )
+
+
+def _complexity(name: str, weights: int) -> tuple[int, int, str]:
+    known = name in SIMPLEST_FIRST
+    return (SIMPLEST_FIRST.index(name) if known else len(SIMPLEST_FIRST), weights, name)
+
+
+def _costs(study: Study, rows: Sequence[str]) -> pd.DataFrame:
+    """By row: seconds per fold, and weights of a network."""
+    jobs = [job for job in study.jobs if job.row in rows]
+    found = pd.DataFrame([read_json(job.folder(study.folder) / SCORES_FILE) for job in jobs])
+    by_row = found.groupby([job.row for job in jobs])
+    return pd.DataFrame({"seconds": by_row["seconds"].mean(), "weights": by_row["weights"].max()})
+
+
+@dataclass(frozen=True)
+class _Stacked:
+    """The stack of a study's models, from what they predicted of the folds that they had not seen.
+
+    predicted and truth are, per fold, (members, n, targets) and (n, targets); tasks are the folds'.
+    """
+
+    study: Study
+    members: list[str]
+    tasks: list[Task]
+    predicted: list[NDArray[np.float64]]
+    truth: list[NDArray[np.float32]]
+
+    @classmethod
+    def of(cls, study: Study, members: list[str]) -> Self:
+        posts, splits = study.place.dataset.posts, study.place.splits
+        tasks = [study.place.task.fit(posts.iloc[split.train]) for split in splits]
+        predicted = []
+        for fold in range(1, len(splits) + 1):
+            folders = [study.folder / "fits" / name / f"fold-{fold}" for name in members]
+            tables = [pd.read_parquet(folder / COLUMNS_FILE) for folder in folders]
+            predicted.append(np.stack([table.to_numpy(np.float64) for table in tables]))
+        truth = [
+            task.transform(posts.iloc[split.test].reset_index(drop=True)).values
+            for task, split in zip(tasks, splits, strict=True)
+        ]
+        return cls(study, members, tasks, predicted, truth)
+
+    def scores(self, decisive: tuple[str, str]) -> list[float]:
+        """By fold, with lines that were learned on the other folds."""
+        found = []
+        for fold, split in enumerate(self.study.place.splits):
+            others = [each for each in range(len(self.tasks)) if each != fold]
+            lines = self._lines(others)
+            posts = self.study.place.dataset.posts.iloc[split.test].reset_index(drop=True)
+            columns = list(self.study.place.task.columns)
+            tables = [pd.DataFrame(each, columns=columns) for each in self.predicted[fold]]
+            stacked = combined(self.study.place.task, lines, tables)
+            told = self.tasks[fold].restore(pd.DataFrame(stacked, columns=columns), posts)
+            told["post_id"] = posts["post_id"]
+            truth = self.tasks[fold].truth(posts)
+            scorer = Scorer.of_task(self.tasks[fold], told, truth, queries_of(posts))
+            values = {
+                label[:2]: value for label, value in zip(scorer.labels, scorer(), strict=True)
+            }
+            found.append(float(values.get(decisive, np.nan)))
+        return found
+
+    def settings(self) -> dict[str, Any]:
+        """Of the stack with lines learned on all folds; members without weight are left out."""
+        lines = self._lines(range(len(self.tasks)))
+        weights = np.array([line.weights for line in lines.values()])
+        kept = np.flatnonzero((weights > _LEAST_WEIGHT).any(axis=0))
+        kept = kept if len(kept) else np.array([0])
+        settings = StackSettings.model_validate(
+            {
+                "members": [{"model": self.members[number]} for number in kept],
+                "lines": {
+                    name: {"weights": [line.weights[number] for number in kept], "bias": line.bias}
+                    for name, line in lines.items()
+                },
+            }
+        )
+        return settings.model_dump(mode="json")
+
+    def _lines(self, folds: Sequence[int]) -> dict[str, Any]:
+        predicted = np.concatenate([self.predicted[fold] for fold in folds], axis=1)
+        truth = np.concatenate([self.truth[fold] for fold in folds])
+        task = self.study.place.task
+        told = np.isfinite(predicted).any(axis=(0, 1))
+        names = [name for name, there in zip(task.columns, told, strict=True) if there]
+        return learn_lines(task, predicted, truth, names)
