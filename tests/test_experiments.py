@@ -52,6 +52,8 @@ def test_table_has_its_reference_and_says_whence_figures_come(table: PublishedTa
     best = rows[table.reference].published
     for experiment in rows.values():
         for score, value in experiment.published.items():
+            if score.endswith("precision"):  # a row can have it at the cost of recall
+                continue
             assert (value >= best[score]) if score.endswith("MAE") else (value <= best[score])
 
 
