@@ -9,13 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from torchmetrics.functional.classification import binary_calibration_error
 
+from evoked.evaluation.reliability import reliability
 from evoked.evaluation.splits import Split
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts, write_report
 from evoked.report.held_out import HeldOutPosts
+from evoked.report.outcome_results import results_by_outcome
 from evoked.run import Run
-from small_runs import HOSTILE, Workshop, by_hand, hostile_posts
+from small_runs import HOSTILE, OTHER_TASKS, Workshop, by_hand, hostile_posts
 
 _MEBIBYTES = 2**20
 _VOID = {"meta", "img", "br", "link", "input"}
@@ -244,6 +249,128 @@ def test_calibration_groups_by_prediction() -> None:
     assert charts.calibration(predicted[:9], observed[:9], "Likes", "quantile") is None
     unknown = np.full(20, np.nan)
     assert charts.calibration(predicted, unknown, "Likes", "quantile") is None
+
+
+class TestOtherTasks:
+    @pytest.mark.parametrize("task", OTHER_TASKS)
+    def test_tells_everything_about_a_run(
+        self, workshop: Workshop, dataset: PostDataset, task_runs: dict[str, Run], task: str
+    ) -> None:
+        run = task_runs[task]
+        page = Page(write_report(run, dataset, workshop.folder / f"{task}.html"))
+        assert_self_contained(page)
+        assert_accessible(page)
+        for told in (
+            *("Predicted and true", "What the model looks at", "Calibration", "Best predicted"),
+            *("author_mean", "By how many followers the author has", "Most promising"),
+            type(run.task).description,
+        ):
+            assert told in page.text
+        for untold in ("Valence", "quantile", "CCC is", "nan"):
+            assert untold not in page.text.replace(",", " ").split()
+        command = next(text for text in page.texts if text.startswith("evoked train"))
+        other = run.model.tasks[0] != task
+        assert (f"--task {task}" in command) == other
+        assert (f"task='{task}'" in page.text) == other
+        for row in run.metrics["scores"]:
+            if row["value"] is not None and np.isfinite(row["value"]):
+                assert f"{row['value']:.3f}".replace("-", "−") in page.text
+
+    @pytest.mark.parametrize("task", ["level", "author_popularity", "shares"])
+    def test_classes_are_counted_as_scikit_learn_does(
+        self, task_runs: dict[str, Run], task: str
+    ) -> None:
+        run = task_runs[task]
+        outcome = run.task.outcomes[-1]
+        labels = list(outcome.labels) or [False, True]
+        tables = [
+            pd.read_parquet(run.folder / f"{name}.parquet")[outcome.name]
+            for name in ("truth", "predictions")
+        ]
+        known = tables[0].notna().to_numpy()
+        places = [[labels.index(each) for each in table[known]] for table in tables]
+        result = results_by_outcome(run)[-1]
+        everything = range(len(labels))
+        np.testing.assert_array_equal(result.counts, confusion_matrix(*places, labels=everything))
+        scores = precision_recall_fscore_support(*places, labels=everything, zero_division=np.nan)
+        for name, expected in zip(("precision", "recall", "f1"), scores, strict=False):
+            found = [np.nan if row[name] is None else row[name] for row in result.classes]
+            np.testing.assert_allclose(found, expected, err_msg=name)
+        assert result.n == known.sum()
+
+    def test_without_the_dataset(self, workshop: Workshop, task_runs: dict[str, Run]) -> None:
+        page = Page(write_report(task_runs["level"], None, workshop.folder / "alone-level.html"))
+        assert_self_contained(page)
+        assert_accessible(page)
+        assert "The dataset was not given" in page.text
+        assert "Level, class by class" in page.text
+
+    @pytest.mark.parametrize("tests", [0, 1])
+    def test_few_or_no_test_posts(
+        self, workshop: Workshop, dataset: PostDataset, tests: int
+    ) -> None:
+        for task in ("level", "popularity"):
+            split = by_hand(len(dataset), tests)
+            run = workshop.run(dataset, f"few-{task}-{tests}", "mean", split, task)
+            page = Page(write_report(run, dataset, workshop.folder / "few.html"))
+            assert_accessible(page)
+            assert ("Best predicted" in page.text) == bool(tests)
+            assert ("nothing to compare" in page.text) == (not tests)
+
+    def test_posts_of_one_class_without_pictures_and_captions(
+        self, workshop: Workshop, dataset: PostDataset
+    ) -> None:
+        bare = workshop.changed(
+            dataset, "one-class", caption=None, likes=5, comments=0, shares=0, saves=0, views=100
+        )
+        for path in bare.cover_paths():
+            if path is not None:
+                path.write_bytes(b"not a picture")
+        run = workshop.run(bare, "one-class-run", "mean", task="level")
+        page = Page(write_report(run, bare, workshop.folder / "one-class.html"))
+        assert_accessible(page)
+        (result,) = results_by_outcome(run)
+        assert (result.counts > 0).sum() == 1
+        assert result.warning is None
+
+    def test_collapse_stands_in_the_summary(self, workshop: Workshop, dataset: PostDataset) -> None:
+        run = workshop.run(dataset, "collapsed", "mean", task="level")
+        page = Page(write_report(run, dataset, workshop.folder / "collapsed.html"))
+        assert "COLLAPSED: level is predicted as" in page.text
+
+    def test_trees_tell_their_features(self, workshop: Workshop, dataset: PostDataset) -> None:
+        run = workshop.run(dataset, "trees", "pixelrec_catboost", trees=10)
+        page = Page(write_report(run, dataset, workshop.folder / "trees.html"))
+        assert_accessible(page)
+        table = run.model.modality_importance()
+        assert "Modalities by SHAP values" in page.text
+        for share in table["shap"]:
+            assert f"{share:.1f}" in page.text
+
+    def test_errors_are_those_of_what_is_read(
+        self, dataset: PostDataset, task_runs: dict[str, Run]
+    ) -> None:
+        tested = HeldOutPosts.find(task_runs["level"], dataset)
+        assert tested is not None
+        labels = task_runs["level"].task.outcomes[0].labels
+        chances = tested.predictions[[f"level_probability_{label}" for label in labels]]
+        expected = (chances.to_numpy() * [1, 2, 3, 4, 5]).sum(axis=1)
+        true = [labels.index(label) + 1 for label in tested.truth["level"]]
+        np.testing.assert_allclose(tested.error, np.abs(expected - true) / 4, rtol=1e-6)
+
+
+def test_reliability_is_torchmetrics() -> None:
+    generator = np.random.default_rng(1)
+    chance = generator.random(500)
+    came_true = generator.random(500) < chance**2
+    found = reliability(chance, came_true)
+    expected = binary_calibration_error(torch.tensor(chance), torch.tensor(came_true), n_bins=10)
+    assert found.error == pytest.approx(float(expected), abs=1e-6)
+    assert found.posts.sum() == 500
+    assert np.isnan(reliability(chance[:0], came_true[:0]).error)
+    exact = reliability(np.array([0.0, 1.0, 0.5, 0.5]), np.array([False, True, True, False]))
+    assert exact.error == 0
+    assert exact.predicted.tolist() == [0, 0.5, 1]
 
 
 def test_many_posts_make_small_charts() -> None:
