@@ -13,12 +13,15 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torchmetrics.functional.classification import binary_calibration_error
 
+from evoked.analysis.emotions import PostsWithEmotion
+from evoked.errors import DataError
 from evoked.evaluation.reliability import reliability
 from evoked.evaluation.splits import Split
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts, write_report
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import results_by_outcome
+from evoked.report.run_analysis import analyse_run
 from evoked.run import Run
 from small_runs import HOSTILE, OTHER_TASKS, Workshop, by_hand, hostile_posts
 
@@ -346,6 +349,16 @@ class TestOtherTasks:
         assert "Modalities by SHAP values" in page.text
         for share in table["shap"]:
             assert f"{share:.1f}" in page.text
+
+    def test_analyses_leave_out_what_needs_emotion(
+        self, dataset: PostDataset, task_runs: dict[str, Run], run: Run
+    ) -> None:
+        emotions = PostsWithEmotion(dataset.posts, np.zeros(len(dataset), dtype=bool))
+        found = analyse_run(task_runs["author_popularity"], dataset, emotions, draws=10)
+        assert found.n == 25
+        assert "accuracy by emotion" in found.skipped
+        with pytest.raises(DataError, match="same task"):
+            analyse_run(task_runs["level"], dataset, emotions, [run])
 
     def test_errors_are_those_of_what_is_read(
         self, dataset: PostDataset, task_runs: dict[str, Run]

@@ -113,7 +113,7 @@ def analyse(
         print_json(to_record(found, of_run))
         return
     _print_posts(found)
-    if of_run is not None:
+    if of_run is not None and "accuracy" in of_run.tables:
         _print_accuracy(of_run.tables["accuracy"])
     skipped = found.skipped | ({} if of_run is None else of_run.skipped)
     for name, why in skipped.items():

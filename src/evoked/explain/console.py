@@ -78,11 +78,11 @@ def _contributions(explanation: Explanation, bar: int) -> Table:
 def _units(explanation: Explanation) -> str:
     if explanation.task == EmotionEngagement.name:
         return "engagement as quantiles"
-    units = ("a probability" if each.percent else each.unit for each in explanation.readings)
-    return "; ".join(
-        f"{name}: {unit}" if unit else name
-        for name, unit in zip(explanation.targets, units, strict=True)
-    )
+    units = {
+        each.name: "a probability" if each.percent else each.note or each.unit
+        for each in explanation.readings
+    }
+    return "; ".join(f"{name}: {unit}" if unit else name for name, unit in units.items())
 
 
 def _bar(value: float, span: float, width: int) -> Text:

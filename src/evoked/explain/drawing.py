@@ -218,7 +218,7 @@ def effects_sentence(explanation: Explanation) -> str:
     assert explanation.region_effects is not None
     reading = explanation.readings[0]
     effects = explanation.region_effects[reading.name] * reading.scale
-    unit = f" in {reading.unit}" if reading.unit else ""
+    unit = f" {reading.unit}" if reading.unit else ""
     return (
         f"What each region adds to {reading.title.lower()}, against what the other regions show "
         f"on average: blue raises it, red lowers it, by up to {np.abs(effects).max():.2g}{unit} "
@@ -313,7 +313,8 @@ def popularity_map(
         drawn = figure(6.6, 2.9 * ratio + 0.35 + (1.9 if len(words) else 0.0))
         parts: list[Any] = [drawn]
         if words:
-            parts = list(drawn.subfigures(2, 1, height_ratios=[2.9 * ratio + 0.35, 1.9]))
+            heights = [2.9 * ratio + 0.35, 1.9]
+            parts = drawn.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0].tolist()
         above = parts[0]
         plain, heated = above.subplots(1, 2)
         plain.imshow(picture)

@@ -71,21 +71,18 @@ def shapley_values(model: Model, examples: Examples) -> tuple[NDArray, NDArray]:
     return values, outcomes[0]
 
 
-def modality_shares(model: Model, examples: Examples) -> pd.DataFrame:
+def modality_sizes(model: Model, examples: Examples) -> pd.DataFrame:
     """How much each modality moves the predictions of n posts.
 
     Returns
     -------
     DataFrame
-        Index ``modality``, a column per reading: mean size of the Shapley values over the posts,
-        in per cent of all modalities'; NaN where nothing moves the predictions.
+        Index ``modality``, a column per reading: mean size of the Shapley values over the posts.
     """
     values, _ = shapley_values(model, examples)
-    size = np.abs(values).mean(axis=0)
-    total = size.sum(axis=0)
-    shares = 100 * size / np.where(total > 0, total, np.nan)
     names = [each.name for each in readings_of(model.task)]
-    return pd.DataFrame(shares, pd.Index(modalities_of(model), name="modality"), names)
+    index = pd.Index(modalities_of(model), name="modality")
+    return pd.DataFrame(np.abs(values).mean(axis=0), index, names)
 
 
 def hide(examples: Examples, hidden: pd.DataFrame) -> Examples:
@@ -104,10 +101,10 @@ def hide(examples: Examples, hidden: pd.DataFrame) -> Examples:
         gone = hidden[modality].to_numpy() if modality in hidden else None
         columns[name] = column if gone is None else _without(column, gone)
     posts = examples.posts
-    for modality in hidden.columns.intersection(list(_OWN_COLUMNS)):
-        known = ~hidden[modality].to_numpy()
-        own = [name for name in _OWN_COLUMNS[modality] if name in posts]
-        posts = posts.assign(**{name: posts[name].where(known) for name in own})
+    for name in hidden.columns.intersection(list(_OWN_COLUMNS)):
+        known = ~hidden[name].to_numpy()
+        own = [each for each in _OWN_COLUMNS[name] if each in posts]
+        posts = posts.assign(**{each: posts[each].where(known) for each in own})
     return Examples(posts, FeatureTable(columns))
 
 

@@ -31,12 +31,15 @@ class Reading(NamedTuple):
         How far its values may lie apart; infinite where they have no upper end.
     percent
         Whether people are shown hundredths.
+    note
+        What the numbers are, where their unit does not tell.
     """
 
     name: str
     unit: str
     span: float
     percent: bool = False
+    note: str = ""
 
     @property
     def title(self) -> str:
@@ -48,7 +51,8 @@ class Reading(NamedTuple):
         """What people are shown, in words."""
         if self.percent and self.unit != "percentile points":
             return f"probability of “{self.title.lower()}” in per cent"
-        return f"{self.title.lower()} ({self.unit})" if self.unit else self.title.lower()
+        what = self.note or self.unit
+        return f"{self.title.lower()} ({what})" if what else self.title.lower()
 
     @property
     def scale(self) -> float:
@@ -173,7 +177,8 @@ def _of_outcome(outcome: Outcome) -> list[Reading]:
         ends = (f"{number} ({label.replace('_', ' ')})" for number, label in enumerate(labels, 1))
         plain = labels == tuple(str(number) for number in range(1, last + 1))
         shown = [str(number) for number in range(1, last + 1)] if plain else list(ends)
-        return [Reading(name, f"expected class, {shown[0]} to {shown[-1]}", last - 1.0)]
+        note = f"expected class, {shown[0]} to {shown[-1]}"
+        return [Reading(name, "classes", last - 1.0, note=note)]
     return [
         Reading(f"{name}_{label}", "percentage points", 1.0, percent=True)
         for label in outcome.labels

@@ -277,7 +277,10 @@ def probabilities(found: Reliability, title: str, what: str) -> Chart:
 
 def importances(shares: Mapping[str, float], title: str, caption: str) -> Chart:
     """Bars of shares in per cent, by what they are of, the largest first."""
-    names = [name[:_NAME_CHARACTERS] for name in shares]
+    names = [
+        name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
+        for name in shares
+    ]
     with look():
         drawn = figure(_WIDTH, 0.85 + 0.26 * len(shares))
         axis = drawn.subplots()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evoked.explain.modalities import modality_shares
+from evoked.explain.modalities import modality_sizes
 from evoked.explain.posts import examples_of
 from evoked.explain.readings import readings_of
 from evoked.files import records
@@ -31,7 +31,8 @@ class ModalityShares:
     charts
         Of the rows.
     rows
-        Per modality: modality, and by reading its share in per cent.
+        Per modality: modality, and by reading size (of the effect, as it is shown to people) and
+        share (per cent of all).
     n
         Posts that they come from.
     """
@@ -69,18 +70,33 @@ def modalities_of_posts(run: Run, dataset: PostDataset, tested: HeldOutPosts) ->
     posts, paths = tested.posts.iloc[rows].reset_index(drop=True), dataset.cover_paths()
     images = [paths[row] for row in tested.rows[rows]]
     examples, _ = examples_of(run, posts, images, history=dataset.posts)
-    shares = modality_shares(run.model, examples)
+    sizes = modality_sizes(run.model, examples)
+    shares = 100 * sizes / sizes.sum().where(sizes.sum() > 0)
+    readings = readings_of(type(run.task))
     drawn = [
         charts.importances(
-            shares[each.name].sort_values(ascending=False).to_dict(),
+            {str(k): float(v) for k, v in shares[each.name].sort_values()[::-1].items()},
             each.title,
             f"{each.title}: share of each modality in what moves the prediction (mean size of its "
             f"Shapley value, n = {len(rows)} test posts).",
         )
-        for each in readings_of(type(run.task))
-        if shares[each.name].notna().any()
+        for each in readings
+        if shares[each.name].notna().all()
     ]
-    return ModalityShares(drawn, records(shares.reset_index()), len(rows))
+    told = [
+        {
+            "modality": modality,
+            **{
+                each.name: {
+                    "size": sizes.loc[modality, each.name] * each.scale,
+                    "share": shares.loc[modality, each.name],
+                }
+                for each in readings
+            },
+        }
+        for modality in sizes.index
+    ]
+    return ModalityShares(drawn, told, len(rows))
 
 
 def features_of_trees(run: Run) -> TreeFeatures | None:

@@ -85,7 +85,7 @@ def class_labels(outcome: Outcome) -> list[str]:
 
 def class_numbers(outcome: Outcome, column: pd.Series) -> NDArray[np.float64]:
     """Place of each label (of false and true) among its outcome's, (n,); NaN where missing."""
-    labels = list(outcome.labels) or [False, True]
+    labels: list[object] = list(outcome.labels) or [False, True]
     places = pd.Categorical(column.astype(object), categories=labels).codes.astype(np.float64)
     return np.where(places < 0, np.nan, places)
 

@@ -37,7 +37,7 @@ from evoked.posts.schema import ENGAGEMENT
 from evoked.report import run_figures
 from evoked.report.held_out import HeldOutPosts
 from evoked.run import Run, queries_of
-from evoked.targets import EMOTION_TARGETS
+from evoked.targets import EMOTION_TARGETS, EmotionEngagement
 
 _EXAMPLE_POSTS = 2
 _FEWEST_CATEGORIES = 3
@@ -102,15 +102,21 @@ def analyse_run(
     Raises
     ------
     DataError
-        The dataset holds none of the run's test posts, or none that all runs share.
+        The dataset holds none of the run's test posts, or none that all runs share, or a run is of
+        another task.
     """
     tested = _common(run, dataset, others)
     posts = emotions.posts.iloc[tested.rows].reset_index(drop=True)
     note = PostsWithEmotion(posts, emotions.estimated[tested.rows]).note or ""
     found = RunAnalysis(run.model.name, len(tested), posts=posts)
-    predictions = _predictions(tested, dataset, others)
-    _accuracy(found, tested, posts, predictions, draws, seed)
-    _gain(found, tested, posts, predictions, note)
+    if isinstance(run.task, EmotionEngagement):
+        predictions = _predictions(tested, dataset, others)
+        _accuracy(found, run.task, tested, posts, predictions, draws, seed)
+        _gain(found, tested, posts, predictions, note)
+    else:
+        found.skipped["accuracy by emotion"] = (
+            f"the run predicts {run.task.description}; its report shows how well"
+        )
     # All posts together, so that each sees what its author's earlier posts achieved.
     examples, _ = run.examples(dataset.posts, dataset.cover_paths())
     _fusion(found, run, examples.select(tested.rows), posts, note, seed)
@@ -129,6 +135,11 @@ def _common(run: Run, dataset: PostDataset, others: Sequence[Run]) -> HeldOutPos
         )
     shared = np.ones(len(tested), dtype=bool)
     for other in others:
+        if other.task.name != run.task.name:
+            raise DataError(
+                f"{other.folder} predicts {other.task.name}, not {run.task.name}.",
+                fix="Compare runs of the same task.",
+            )
         theirs = HeldOutPosts.find(other, dataset)
         names = set() if theirs is None else set(theirs.posts["post_id"])
         shared &= tested.posts["post_id"].isin(names).to_numpy()
@@ -169,13 +180,13 @@ def _predictions(
 
 def _accuracy(
     found: RunAnalysis,
+    task: EmotionEngagement,
     tested: HeldOutPosts,
     posts: pd.DataFrame,
     predictions: dict[str, pd.DataFrame],
     draws: int,
     seed: int,
 ) -> None:
-    task = tested.run.task
     rates = task.rates(tested.posts).add_suffix("_rate")
     train_rates, queries = task.training_rates(), queries_of(tested.posts)
     # Which half of arousal a post is in may be estimated; what predictions are scored on may not.

@@ -199,10 +199,11 @@ def _summary(run: Run, scores: Scores) -> list[str]:
         if own is None or not others:
             continue
         best = max(others, key=lambda row: row["value"])
-        bounds = "" if own["low"] is None else f"{own['low']:.2f} to {own['high']:.2f}, "
+        low, high = _fixed(own["low"]), _fixed(own["high"])
+        bounds = "" if own["low"] is None else f"{low} to {high}, "
         lines.append(
-            f"{_named(target).capitalize()}: {metric} {own['value']:.2f} ({bounds}"
-            f"n = {own['n']}), {_compared(own, best)} ({best['model']} {best['value']:.2f})."
+            f"{_named(target).capitalize()}: {metric} {_fixed(own['value'])} ({bounds}"
+            f"n = {own['n']}), {_compared(own, best)} ({best['model']} {_fixed(best['value'])})."
         )
     return lines
 
