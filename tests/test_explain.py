@@ -357,7 +357,7 @@ class TestOtherTasks:
         state = json.loads(json.dumps(told.to_dict(), allow_nan=False))
         assert state["task"] == task
         assert state.keys() == explanation.to_dict().keys()
-        assert set(state["contributions"]["units"]) == set(told.targets)
+        assert list(state["contributions"]["units"]) == told.targets
         stream = io.StringIO()
         print_explanation(told, Console(file=stream, width=200))
         assert "What each modality adds" in stream.getvalue()

@@ -78,10 +78,7 @@ def _contributions(explanation: Explanation, bar: int) -> Table:
 def _units(explanation: Explanation) -> str:
     if explanation.task == EmotionEngagement.name:
         return "engagement as quantiles"
-    units = {
-        each.name: "a probability" if each.percent else each.note or each.unit
-        for each in explanation.readings
-    }
+    units = {each.name: each.note or each.own_unit for each in explanation.readings}
     return "; ".join(f"{name}: {unit}" if unit else name for name, unit in units.items())
 
 

@@ -161,7 +161,7 @@ class Explanation:
                     "base": self.base.to_dict(),
                     "prediction": self.outcome.to_dict(),
                     "modalities": self.contributions.to_dict(orient="index"),
-                    "units": {each.name: each.unit for each in self.readings},
+                    "units": {each.name: each.own_unit for each in self.readings},
                 },
                 "text": self.text,
                 "words": records(self.words),

@@ -47,6 +47,12 @@ class Reading(NamedTuple):
         return self.name.replace("_", " ").capitalize()
 
     @property
+    def own_unit(self) -> str:
+        """The unit of the number itself, where hundredths of it are shown."""
+        raw = {"percentile points": "quantile", "percentage points": "probability"}
+        return raw.get(self.unit, self.unit)
+
+    @property
     def told(self) -> str:
         """What people are shown, in words."""
         if self.percent and self.unit != "percentile points":
