@@ -1,10 +1,11 @@
 """Is the model that ``--model auto`` takes as good as the best of those it could have taken?
 
-On each dataset ``auto`` chooses on folds of the training posts; then every model of its short list
-is trained on the same split, and all are scored on the same test posts. The standard error is that
-of the best single model's test score, over 1000 bootstrap resamples of the test posts (of authors
-where the split is by author); beside it stands that of the difference, over the same resamples.
-The best single model is picked with the test scores in sight, which flatters it; auto's was not.
+Each dataset is cut into outer folds, made as ``evoked train`` would split it (by author, by time,
+at random). On each, ``auto`` chooses on inner folds of the posts that are learned from; then every
+model of its short list is trained on the same split, and all are scored on the same test posts. The
+standard error is that of the best single model's mean over the outer folds; beside it stands that
+of auto's difference from it, fold by fold. The best single model is picked with the test scores in
+sight, which flatters it; auto's choices were not.
 
 The last line is JSON. Run: ``python benchmarks/automatic.py DATASET[=TASK[=METRIC]] …``, such as
 ``.cache/real/top20 .cache/metrics=shares "posts=level=level macro F1"`` (interrupted, it goes on).
@@ -14,100 +15,99 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from tabulate import tabulate
 
 import evoked.run
-from evoked.evaluation.bootstrap import bootstrap_draws
-from evoked.evaluation.splits import choose_split
-from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer
+from evoked.evaluation.splits import Split, choose_split, k_fold
 from evoked.features.cache import FeatureCache
 from evoked.files import write_text
 from evoked.laboratory.automatic import train_automatically
-from evoked.laboratory.leaderboard import Leaderboard
+from evoked.laboratory.leaderboard import Leaderboard, behind_best
 from evoked.posts.dataset import PostDataset
 from evoked.run import Run
 from evoked.training import TrainingSettings
 
-DRAWS = 1000
+
+def score_of(run: Run, metric: str) -> float:
+    """The test score that decides."""
+    rows = run.metrics["scores"]
+    own = [row["value"] for row in rows if f"{row['target']} {row['metric']}" == metric]
+    return float("nan") if own[0] is None else float(own[0])  # the run's own row stands first
 
 
-def scored(run: Run, decisive: tuple[str, str]) -> tuple[float, np.ndarray]:
-    """The test score that decides, and its bootstrap draws; the same resamples for every run."""
-    truth = pd.read_parquet(run.folder / "truth.parquet")
-    predictions = pd.read_parquet(run.folder / "predictions.parquet")
-    scorer = Scorer.of_task(run.task, predictions, truth, truth["category"]).only({decisive[1]})
-    place = [label[:2] for label in scorer.labels].index(decisive)
-    by_author = run.description["split"]["kind"] == "author"
-    authors = truth["author"].where(truth["author"] != "", truth["post_id"]) if by_author else None
-    draws = bootstrap_draws(scorer, scorer.size, authors, DRAWS)
-    return float(scorer()[place]), draws[:, place]
-
-
-def compare(name: str, place: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Auto's model beside the best single one, on the test posts of one dataset."""
-    folder, task, metric, *_ = [*name.split("="), None, None]
-    full = PostDataset(str(folder))
-    dataset = full.select(np.arange(min(len(full), arguments.posts)))
+def fold_scores(
+    dataset: PostDataset, split: Split, place: Path, arguments: argparse.Namespace, **how: Any
+) -> tuple[Leaderboard, dict[str, float]]:
+    """Auto's leaderboard on one outer fold, and the test scores of its model and of every one."""
     shared: dict[str, Any] = {
-        "task": task,
+        "task": how["task"],
         "training": TrainingSettings(max_epochs=arguments.epochs, device="cpu"),
-        "split": choose_split(dataset.posts, arguments.split, 0),
+        "split": split,
         "cache": FeatureCache(arguments.cache),
     }
-    started = time.perf_counter()
     auto = train_automatically(
         dataset,
         place / "auto",
-        metric=metric,
+        metric=how["metric"],
         folds=arguments.folds,
         models=arguments.models and arguments.models.split(","),
         stack="if_better" if arguments.stack else "no",
         **shared,
     )
     board = Leaderboard.load(auto.folder)
-    print(f"{name}: {board.chosen} after {time.perf_counter() - started:.0f} s", flush=True)
-    singles = [each.model for each in board.standings if each.mean is not None]
-    runs = {
-        model: auto
-        if model == board.chosen
-        else evoked.run.train(dataset, model, place / model, **shared)
-        for model in singles
-        if model != "stack"
-    }
-    target = next(
-        (row["target"], row["metric"])
-        for row in auto.metrics["scores"]
-        if f"{row['target']} {row['metric']}" == board.metric
+    scores = {"auto": score_of(auto, board.metric)}
+    for model in [each.model for each in board.standings if each.mean is not None]:
+        if model == board.chosen:
+            scores[model] = scores["auto"]
+        elif model != "stack":
+            run = evoked.run.train(dataset, model, place / model, **shared)
+            scores[model] = score_of(run, board.metric)
+    scores.pop("stack", None)
+    return board, scores
+
+
+def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Auto beside the best single model, over the outer folds of one dataset."""
+    folder, task, metric, *_ = [*name.split("="), None, None]
+    full = PostDataset(str(folder))
+    dataset = full.select(np.arange(min(len(full), arguments.posts)))
+    kind = arguments.split or choose_split(dataset.posts).kind
+    kind = kind if kind in ("author", "time") else "random"
+    place = arguments.work / "-".join(filter(None, [full.folder.name, task, metric])).replace(
+        " ", "-"
     )
-    found = {model: scored(run, target) for model, run in {"auto": auto, **runs}.items()}
-    sign = -1 if target[1] in LOWER_IS_BETTER else 1
-    defined = {model: sign * found[model][0] for model in runs if np.isfinite(found[model][0])}
-    best = max(defined, key=defined.__getitem__)
-    behind = sign * (found[best][0] - found["auto"][0])
-    error = float(np.nanstd(found[best][1], ddof=1))
-    paired = float(np.nanstd(found[best][1] - found["auto"][1], ddof=1))
+    found, choices = [], []
+    for fold, split in enumerate(k_fold(dataset.posts, arguments.outer, kind), start=1):
+        own = place / f"fold-{fold}"
+        board, scores = fold_scores(dataset, split, own, arguments, task=task, metric=metric)
+        found.append(scores)
+        choices.append(board.chosen)
+        print(f"{name}, fold {fold}: {board.chosen}", flush=True)
+    lower = board.lower_is_better
+    table = pd.DataFrame(found).T.dropna()
+    singles = table.drop(index="auto").mean(axis=1)
+    best = str(singles.idxmin() if lower else singles.idxmax())
+    behind, errors = behind_best(table, best, lower_is_better=lower)
+    error = float(np.std(table.loc[best], ddof=1) / np.sqrt(table.shape[1]))
     return {
-        "dataset": Path(str(folder)).name,
-        "task": board.task,
+        "dataset": full.folder.name,
+        "posts": len(dataset),
+        "split": kind,
         "score": board.metric,
-        "split": auto.description["split"]["kind"],
-        "test posts": auto.metrics["posts"],
-        "auto": board.chosen,
-        "its score": found["auto"][0],
+        "auto": float(np.mean(table.loc["auto"])),
         "best single": best,
-        "best score": found[best][0],
-        "behind": behind,
+        "its score": float(singles[best]),
+        "behind": float(behind["auto"]),
         "standard error": error,
-        "of the difference": paired,
-        "within one": bool(behind <= error),
-        "all": {model: found[model][0] for model in runs},
+        "of the difference": float(errors["auto"]),
+        "within one": bool(behind["auto"] <= error),
+        "choices": choices,
+        "all": singles.to_dict(),
     }
 
 
@@ -118,8 +118,9 @@ def main() -> None:
     parser.add_argument("--models", help="short list, comma-separated; the task's by default")
     parser.add_argument("--posts", type=int, default=600, help="at most, of each dataset")
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--split", help="random, author, time or column; chosen if left out")
+    parser.add_argument("--folds", type=int, default=5, help="inner ones, to choose on")
+    parser.add_argument("--outer", type=int, default=5, help="folds to score on")
+    parser.add_argument("--split", help="random, author or time; chosen if left out")
     parser.add_argument("--stack", action="store_true")
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--work", type=Path, default=Path(".cache/automatic"))
@@ -128,13 +129,11 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = []
     for name in arguments.datasets:
-        folder, *how = name.split("=")
-        place = arguments.work / "-".join([Path(folder).name, *how]).replace(" ", "-")
-        rows.append(compare(name, place, arguments))
-    shown = pd.DataFrame(rows).drop(columns="all")
-    table = tabulate(shown, headers="keys", tablefmt="github", showindex=False, floatfmt=".4f")
+        rows.append(compare(name, arguments))
+    shown = pd.DataFrame(rows).drop(columns=["all", "choices"])
+    table = shown.to_markdown(index=False, floatfmt=".4f")
     singles = "\n".join(
-        f"- {row['dataset']} ({row['task']}): "
+        f"- {row['dataset']}, {row['score']}; auto took {', '.join(row['choices'])}: "
         + ", ".join(f"{model} {value:.4f}" for model, value in row["all"].items())
         for row in rows
     )
@@ -143,7 +142,7 @@ def main() -> None:
         write_text(
             arguments.out,
             f"# --model auto beside every single model\n\n{__doc__}\n{table}\n\n"
-            f"Test scores of the single models:\n\n{singles}\n",
+            f"Choices, and mean test scores of the single models:\n\n{singles}\n",
         )
     print(json.dumps(rows))
 

@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from tabulate import tabulate
 
 from evoked.features.cache import FeatureCache
 from evoked.features.pipeline import FeaturePipeline
@@ -125,8 +124,8 @@ def bare(examples: Examples) -> Examples:
             columns[name] = replace(column, index=np.full_like(column.index, -1))
         elif isinstance(column, RaggedColumn):
             columns[name] = replace(column, lengths=np.zeros_like(column.lengths))
-    empty = {"caption": None, "hashtags": [[] for _ in range(len(examples))]}
-    return Examples(examples.posts.assign(**empty), FeatureTable(columns))
+    tags = pd.Series([[] for _ in range(len(examples))], dtype=object)
+    return Examples(examples.posts.assign(caption=None, hashtags=tags), FeatureTable(columns))
 
 
 def measure(folder: Path, name: str) -> dict[str, Any]:
@@ -200,7 +199,7 @@ def main() -> None:
         "growth_mib": f"growth to {MANY:,}, MiB",
     }
     table = pd.DataFrame(rows).rename(columns=headings)
-    print(tabulate(table, headers="keys", tablefmt="github", showindex=False))
+    print(table.to_markdown(index=False))
     print(json.dumps({"posts": MANY, "distinct_posts": DISTINCT, "threads": 1, "models": rows}))
 
 

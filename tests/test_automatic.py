@@ -98,6 +98,8 @@ def test_models_without_a_score_on_a_fold_are_not_chosen() -> None:
     assert ranked["partly"].behind is None
     with pytest.raises(DataError, match="no model has a score on every fold"):
         one_standard_error(scores(first=[0.9, nan], second=[nan, 0.9]), ("first", "second"))
+    with pytest.raises(DataError, match="no model has a score on every fold"):
+        one_standard_error(pd.DataFrame(index=["first"]), ("first",))
 
 
 def test_short_lists_learn_their_tasks() -> None:

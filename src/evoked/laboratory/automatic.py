@@ -42,6 +42,7 @@ from evoked.laboratory.leaderboard import (
     card_section,
     one_standard_error,
     standings_of,
+    whole_scores,
 )
 from evoked.laboratory.study import PLAN_FILE, Study, StudyProgress
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
@@ -315,7 +316,8 @@ def _choose(
         costs.loc[Stack.name] = {**costs.sum(), "n": costs["n"][best]}
         behind, errors = behind_best(scores, best, lower_is_better=lower)
         ahead, error = -behind[Stack.name], errors[Stack.name]
-        if stack == "always" or ahead > error:
+        whole = Stack.name in whole_scores(scores).index
+        if stack == "always" or (whole and ahead > error):
             chosen, settings = Stack.name, stacked.settings()
             why = (
                 f"{ahead:+.4f} against the best of its members, {best} (one standard error: "
