@@ -241,9 +241,14 @@ def train(
     )
     model_settings = dict(setting(item) for item in settings or [])
     check_auto(
-        *(model, model_settings),
-        **{"metric": metric, "models": short_list, "folds": folds, "workers": workers},
-        **{"stack": stack, "always_stack": always_stack},
+        model,
+        model_settings,
+        metric=metric,
+        models=short_list,
+        folds=folds,
+        workers=workers,
+        stack=stack,
+        always_stack=always_stack,
     )
     shared: dict[str, Any] = {
         "task": task,
@@ -254,21 +259,25 @@ def train(
         "cache": FeatureCache(cache),
     }
     if model == "auto":
+        if folds is not None:
+            shared["folds"] = folds
         run = train_auto(
-            *(PostDataset(dataset), out_folder),
+            PostDataset(dataset),
+            out_folder,
             short_list=short_list,
             stack=stack,
             always_stack=always_stack,
             epochs=epochs,
             metric=metric,
             workers=workers,
-            **({} if folds is None else {"folds": folds}),
             **shared,
         )
     else:
         with run_progress(epochs) as progress:
             run = evoked.run.train(
-                *(PostDataset(dataset), model, out_folder),
+                PostDataset(dataset),
+                model,
+                out_folder,
                 model_settings=model_settings,
                 progress=progress,
                 **shared,

@@ -392,7 +392,7 @@ def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFra
 
 def _class_numbers(column: pd.Series, labels: Sequence[object]) -> NDArray[np.float64]:
     """Places of the labels, NaN where missing."""
-    places = pd.Index(labels).get_indexer(pd.Index(column.astype(object))).astype(np.float64)
+    places = pd.Index(list(labels), dtype=object).get_indexer(pd.Index(column.astype(object))).astype(np.float64)
     return np.where(places < 0, np.nan, places)
 
 
