@@ -40,6 +40,11 @@ def score_of(run: Run, metric: str) -> float:
     return float("nan") if own[0] is None else float(own[0])  # the run's own row stands first
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a run lies there; run.json is what it writes last."""
+    return (folder / "run.json").is_file()
+
+
 def fold_scores(
     dataset: PostDataset, split: Split, place: Path, arguments: argparse.Namespace, **how: Any
 ) -> tuple[Leaderboard, dict[str, float]]:
@@ -50,23 +55,26 @@ def fold_scores(
         "split": split,
         "cache": FeatureCache(arguments.cache),
     }
-    auto = train_automatically(
-        dataset,
-        place / "auto",
-        metric=how["metric"],
-        folds=arguments.folds,
-        models=arguments.models and arguments.models.split(","),
-        stack="if_better" if arguments.stack else "no",
-        **shared,
-    )
+    if not is_finished(place / "auto"):
+        train_automatically(
+            dataset,
+            place / "auto",
+            metric=how["metric"],
+            folds=arguments.folds,
+            models=arguments.models and arguments.models.split(","),
+            stack="if_better" if arguments.stack else "no",
+            **shared,
+        )
+    auto = Run.load(place / "auto")
     board = Leaderboard.load(auto.folder)
     scores = {"auto": score_of(auto, board.metric)}
     for model in [each.model for each in board.standings if each.mean is not None]:
         if model == board.chosen:
             scores[model] = scores["auto"]
         elif model != "stack":
-            run = evoked.run.train(dataset, model, place / model, **shared)
-            scores[model] = score_of(run, board.metric)
+            if not is_finished(place / model):
+                evoked.run.train(dataset, model, place / model, **shared)
+            scores[model] = score_of(Run.load(place / model), board.metric)
     scores.pop("stack", None)
     return board, scores
 
