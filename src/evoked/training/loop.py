@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from evoked.errors import EvokedError, SettingsError
+from evoked.features.encoders._inference import return_free_memory
 from evoked.features.table import Batch, FeatureTable
 from evoked.files import atomic_path
 from evoked.targets import TargetTable
@@ -152,13 +153,11 @@ def predict_network(
     place = _inference_device(device)
     network.to(place).eval()
     function = network if method == "forward" else getattr(network, method)
-    parts = [
-        function({name: value.to(place, non_blocking=True) for name, value in batch.items()})
-        .float()
-        .cpu()
-        .numpy()
-        for batch in loader(features, None, EpochBatches(len(features), batch_size))
-    ]
+    parts = []
+    for batch in loader(features, None, EpochBatches(len(features), batch_size)):
+        on_device = {name: value.to(place, non_blocking=True) for name, value in batch.items()}
+        parts.append(function(on_device).float().cpu().numpy())
+        return_free_memory()
     network.cpu()
     return np.concatenate(parts)
 
