@@ -35,8 +35,8 @@ from evoked.models.content import (
     FusionSettings,
     Modality,
     TrainableEncoders,
+    encoders_to_train,
     grouped_parameters,
-    trainable_encoders,
 )
 
 _METADATA_WIDTH = 128  # Table 4
@@ -99,11 +99,7 @@ class ABMF(ContentModel):
         return self._outputs(examples, "fused_vectors")
 
     def _network(self, widths: dict[str, int]) -> ABMFNetwork:
-        encoders = (
-            trainable_encoders(self.modalities, self.feature_settings)
-            if self.settings.finetune
-            else TrainableEncoders()
-        )
+        encoders = encoders_to_train(self, self.modalities)
         return ABMFNetwork(self.settings, self.modalities, widths | encoders.widths, encoders)
 
 

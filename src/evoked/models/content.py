@@ -113,11 +113,7 @@ class ContentModel(NeuralModel):
         return float(self.settings.estimated_weight)
 
     def build(self, widths: dict[str, int]) -> nn.Module:
-        encoders = (
-            trainable_encoders(self.modalities, self.feature_settings)
-            if self.settings.finetune
-            else TrainableEncoders()
-        )
+        encoders = encoders_to_train(self, self.modalities)
         return self.Network(self.settings, self.modalities, widths | encoders.widths, encoders)
 
 
@@ -164,6 +160,13 @@ def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -
         encoders.widths["caption.tokens"] = text.token_channels
         encoders.widths["caption.vector"] = text.vector_size
     return encoders
+
+
+def encoders_to_train(model: NeuralModel, modalities: Collection[str]) -> TrainableEncoders:
+    """:func:`trainable_encoders` of a model whose settings say ``finetune``; none of any other."""
+    if not model.settings.finetune:
+        return TrainableEncoders()
+    return trainable_encoders(modalities, model.feature_settings)
 
 
 class ContentNetwork(nn.Module):

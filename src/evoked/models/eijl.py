@@ -35,7 +35,7 @@ from evoked.layers.heads import mlp
 from evoked.layers.losses import masked_huber, masked_log_loss
 from evoked.layers.tokens import VectorInput, shown
 from evoked.models.base import Examples, ModelSettings, NeuralModel
-from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
+from evoked.models.content import TrainableEncoders, encoders_to_train, grouped_parameters
 from evoked.targets.shares import SHARE_CLASSES, Shares
 from evoked.training.loop import EpochRecord, TrainingSettings
 
@@ -159,11 +159,7 @@ class EIJL(NeuralModel):
         return super().fit(train, validation, folder=folder, training=training, progress=progress)
 
     def build(self, widths: dict[str, int]) -> nn.Module:
-        encoders = (
-            trainable_encoders(self.settings.modalities, self.feature_settings)
-            if self.settings.finetune
-            else TrainableEncoders()
-        )
+        encoders = encoders_to_train(self, self.settings.modalities)
         return EIJLNetwork(self.settings, widths | encoders.widths, encoders, self._scale)
 
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
