@@ -326,7 +326,7 @@ def test_command_line_reproduces(workshop: Workshop, dataset: PostDataset) -> No
 def test_command_line_lists_and_refuses() -> None:
     runner = CliRunner()
     listed = json.loads(runner.invoke(app, ["reproduce", "--json"]).stdout)
-    assert [table["name"] for table in listed] == ["abmf/table6", "abmf/table7"]
+    assert {"abmf/table6", "abmf/table7"} <= {table["name"] for table in listed}
     for arguments, message in (
         (["reproduce", "abmf/table6"], "--data"),
         (["reproduce", "abmf/table1", "--data", "x", "--out", "y"], "no table is called"),
