@@ -124,7 +124,7 @@ def bare(examples: Examples) -> Examples:
             columns[name] = replace(column, index=np.full_like(column.index, -1))
         elif isinstance(column, RaggedColumn):
             columns[name] = replace(column, lengths=np.zeros_like(column.lengths))
-    tags = pd.Series([[] for _ in range(len(examples))], dtype=object)
+    tags: Any = pd.Series([[] for _ in range(len(examples))], dtype=object)
     return Examples(examples.posts.assign(caption=None, hashtags=tags), FeatureTable(columns))
 
 

@@ -392,8 +392,9 @@ def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFra
 
 def _class_numbers(column: pd.Series, labels: Sequence[object]) -> NDArray[np.float64]:
     """Places of the labels, NaN where missing."""
-    places = pd.Index(list(labels), dtype=object).get_indexer(pd.Index(column.astype(object))).astype(np.float64)
-    return np.where(places < 0, np.nan, places)
+    known = pd.Index(list(labels), dtype=object)
+    places = known.get_indexer(pd.Index(column.astype(object)))
+    return np.where(places < 0, np.nan, places.astype(np.float64))
 
 
 def _ranking_rows(
