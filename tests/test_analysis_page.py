@@ -21,6 +21,8 @@ from evoked.cli.application import app
 from evoked.errors import DataError, SettingsError
 from evoked.explain import explain_posts
 from evoked.explain.word_matrix import word_matrix
+from evoked.features.table import FeatureTable
+from evoked.models.abmf import ABMF
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report.analysis_page import write_analysis
@@ -271,13 +273,14 @@ class TestProjection:
             project(np.zeros((50, 3)), np.full(50, -1))
 
     def test_pooled_features_weigh_alike(self) -> None:
-        examples = random_examples(50)
-        pooled = pooled_features(examples.features)
-        assert pooled.shape == (50, sum(examples.features.widths.values()))
+        columns = random_examples(50).features.columns
+        features = FeatureTable({name: columns[name] for name in ABMF().features})
+        pooled = pooled_features(features)
+        assert pooled.shape == (50, sum(features.widths.values()))
         assert np.isfinite(pooled).all()
-        tokens = examples.features.columns["caption.tokens"]
-        place = list(examples.features.columns).index("caption.tokens")
-        start = sum(list(examples.features.widths.values())[:place])
+        tokens = features.columns["caption.tokens"]
+        place = list(features.columns).index("caption.tokens")
+        start = sum(list(features.widths.values())[:place])
         part = pooled[:, start : start + 16]
         assert (part**2).sum(axis=1).mean() == pytest.approx(tokens.present.mean(), abs=0.05)
         np.testing.assert_allclose(part[~tokens.present], 0)

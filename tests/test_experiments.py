@@ -57,8 +57,9 @@ def test_table_has_its_reference_and_says_whence_figures_come(table: PublishedTa
             assert (value >= best[score]) if score.endswith("MAE") else (value <= best[score])
 
 
-def test_both_tables_publish_the_same_full_model() -> None:
-    full = [next(e for e in table.experiments if e.name == "abmf") for table in TABLES]
+def test_both_tables_of_abmf_publish_the_same_full_model() -> None:
+    tables = [table for table in TABLES if table.name.startswith("abmf/")]
+    full = [next(e for e in table.experiments if e.name == "abmf") for table in tables]
     assert full[1].published.items() <= full[0].published.items()
     assert full[0].training == full[1].training
     assert full[0].features == full[1].features
