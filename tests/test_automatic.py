@@ -64,6 +64,18 @@ def test_simplest_within_one_standard_error_is_chosen() -> None:
     assert places["middle"].chosen
 
 
+def test_a_trivial_baseline_is_chosen_only_if_nothing_is_better() -> None:
+    table = scores(mean=[0.5, 0.5, 0.5], simple=[0.4, 0.9, 0.6], best=[0.7, 0.8, 0.6])
+    order = ("mean", "simple", "best")
+    # 0.2 behind by 0.058 at most; 0.067 behind by 0.120 at most.
+    assert one_standard_error(table, order, trivial={"mean"}) == ("best", "simple")
+    table.loc["mean"] = 1.0
+    assert one_standard_error(table, order, trivial={"mean"}) == ("mean", "mean")
+    table.loc["mean"] = [0.3, 1.1, 0.5]
+    assert one_standard_error(table, order) == ("best", "mean")
+    assert one_standard_error(table, order, trivial={"mean"}) == ("best", "simple")
+
+
 def costs(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"seconds": 1.0, "weights": 0, "n": 30}, index=table.index)
 

@@ -106,7 +106,8 @@ def train_automatically(
     The rule is that of one standard error (Breiman et al. 1984, *Classification and Regression
     Trees*, Section 3.4.3): of the models that are behind the best by no more than one standard
     error, the simplest. The standard error is that of the difference from the best, fold by fold:
-    that some folds are harder than others is common to all models and says nothing of them.
+    that some folds are harder than others is common to all models and says nothing of them. A
+    trivial baseline is chosen only if nothing is better than it at all.
 
     Parameters
     ----------
@@ -301,7 +302,10 @@ def _choose(
     costs = _costs(study, ran)
     costs["n"] = entries.groupby("row")["n"].sum().reindex(ran, fill_value=0)
     order = sorted(ran, key=lambda name: _complexity(name, int(costs["weights"][name])))
-    best, chosen = one_standard_error(scores.loc[order], order, lower_is_better=lower)
+    trivial = {kind.name for kind in TRIVIAL_BASELINES}
+    best, chosen = one_standard_error(
+        scores.loc[order], order, trivial=trivial, lower_is_better=lower
+    )
     settings: dict[str, Any] = {}
     behind, errors = behind_best(scores, best, lower_is_better=lower)
     why = "the best, and no simpler one is within one standard error of it"

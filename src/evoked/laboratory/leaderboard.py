@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -110,7 +110,11 @@ class Leaderboard:
 
 
 def one_standard_error(
-    scores: pd.DataFrame, simplest_first: Sequence[str], *, lower_is_better: bool = False
+    scores: pd.DataFrame,
+    simplest_first: Sequence[str],
+    *,
+    trivial: Collection[str] = (),
+    lower_is_better: bool = False,
 ) -> tuple[str, str]:
     """The best model, and the simplest that is behind it by no more than one standard error.
 
@@ -121,6 +125,9 @@ def one_standard_error(
         a model that lacks a score on a fold can't be chosen.
     simplest_first
         The models, the simplest first. Of models with the same mean, it is the best.
+    trivial
+        Those that don't look at the post: chosen only if nothing is better at all. On few posts the
+        standard error is so large that they would else be chosen over whatever was learned.
     lower_is_better
         The metric's direction.
 
@@ -140,7 +147,8 @@ def one_standard_error(
     means = whole.loc[names].mean(axis=1)
     best = str(means.idxmin() if lower_is_better else means.idxmax())  # the first of several
     behind, errors = behind_best(whole, best, lower_is_better=lower_is_better)
-    return best, next(name for name in names if behind[name] <= errors[name])
+    candidates = [name for name in names if name == best or name not in trivial]
+    return best, next(name for name in candidates if behind[name] <= errors[name])
 
 
 def standings_of(
