@@ -7,7 +7,7 @@ lacks is a missing value, for which trees have branches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,27 +19,17 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError, MissingExtraError
-from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import SymmetricTrees
-from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
-from evoked.targets import TASKS
+from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples
+from evoked.models.pooled import PooledModel, PooledSettings, pooled_matrix, row_batches
 from evoked.training.loop import EpochRecord, TrainingSettings
 
-FEATURES = (
-    "image.vector",
-    "caption.vector",
-    "hashtags.vector",
-    "metadata",
-    "affect.text",
-    "affect.face",
-)
 # Questions per feature. CatBoost's own 254 take four times as long over a thousand features.
 _BORDERS = 32
-_POSTS_PER_BATCH = 512  # each with a number per level of every tree
 
 
-class GradientBoostingSettings(ModelSettings):
+class GradientBoostingSettings(PooledSettings):
     """Settings of gradient boosting."""
 
     trees: int = Field(1000, ge=1, description="per target, at most")
@@ -51,17 +41,9 @@ class GradientBoostingSettings(ModelSettings):
     feature_share: float = Field(
         0.2, gt=0, le=1, description="of the features, drawn anew for each split"
     )
-    emotion_reader: bool = Field(
-        True,
-        description="look at what the emotion reader says of the caption; not to be used on texts "
-        "that the reader learned from, such as EmoBank's with the one that ships",
-    )
-    estimated_weight: float = Field(
-        0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
-    )
 
 
-class GradientBoosting(Model):
+class GradientBoosting(PooledModel):
     """Gradient-boosted trees on the pooled features of all modalities.
 
     Trees grow on one thread and with a seed, so that the same posts give the same trees. While
@@ -72,7 +54,6 @@ class GradientBoosting(Model):
     name = "gradient_boosting"
     description = "boosted trees on the pooled features of all modalities"
     source = "Prokhorenkova et al. 2018"
-    tasks = tuple(TASKS)
     Settings = GradientBoostingSettings
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -80,11 +61,6 @@ class GradientBoosting(Model):
         # A target has a mean and no trees where nothing tells its training posts apart.
         self.means: dict[str, float] = {}
         self.trees: dict[str, SymmetricTrees] = {}
-
-    @property
-    def features(self) -> list[str]:
-        left_out = set() if self.settings.emotion_reader else {"affect.text"}
-        return [name for name in FEATURES if name not in left_out]
 
     def fit(
         self,
@@ -190,8 +166,7 @@ class GradientBoosting(Model):
         of them."""
         if examples is None or examples.targets is None or not len(examples):
             return lambda name: None
-        values, estimated = examples.targets.values, examples.targets.estimated
-        weights = np.where(estimated, self.settings.estimated_weight, 1.0) * np.isfinite(values)
+        values, weights = examples.targets.values, self._weights(examples.targets)
         matrix = pooled_matrix(examples.features, self.features, np.arange(len(examples)))
 
         def pool(name: str) -> Any:
@@ -222,26 +197,9 @@ def _of(target: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]
     }
 
 
-def pooled_matrix(
-    features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
-    batch = features.take(rows)
-    parts = []
-    for name in names:
-        values = batch[name].numpy()
-        parts.append(np.where(batch[f"{name}.present"].numpy()[:, None], values, np.nan))
-    return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
-
-
 def _varies(values: NDArray[np.float32]) -> bool:
     """Whether a column of ``values`` (n, m) holds two different values, of which missing is one."""
     if not len(values):
         return False
     differs = (values != values[0]) & ~(np.isnan(values) & np.isnan(values[0]))
     return bool(differs.any())
-
-
-def row_batches(n: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, n, _POSTS_PER_BATCH):
-        yield np.arange(start, min(start + _POSTS_PER_BATCH, n))

@@ -26,9 +26,9 @@ from scipy.special import expit, logit, softmax
 from evoked.errors import DataError
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
-from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
-from evoked.models.gradient_boosting import FEATURES, pooled_matrix, row_batches
-from evoked.targets import TASKS, Task, outcome_columns
+from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples
+from evoked.models.pooled import PooledModel, PooledSettings, pooled_matrix, row_batches
+from evoked.targets import Task, outcome_columns
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -39,7 +39,7 @@ _LEAST_PROBABILITY = 1e-12
 _MOST_STEPS, _TOLERANCE = 200, 1e-3
 
 
-class LinearSettings(ModelSettings):
+class LinearSettings(PooledSettings):
     """Settings of the linear models."""
 
     penalties: tuple[float, ...] = Field(
@@ -49,14 +49,6 @@ class LinearSettings(ModelSettings):
     )
     penalty: float = Field(
         0.03, gt=0, description="where no validation post tells the target, to choose one by"
-    )
-    emotion_reader: bool = Field(
-        True,
-        description="look at what the emotion reader says of the caption; not to be used on texts "
-        "that the reader learned from, such as EmoBank's with the one that ships",
-    )
-    estimated_weight: float = Field(
-        0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
     )
 
     @field_validator("penalties")
@@ -75,7 +67,7 @@ class _Posts(NamedTuple):
     weights: Matrix
 
 
-class Linear(Model):
+class Linear(PooledModel):
     """A line per target, on the pooled features of all modalities.
 
     The penalty is chosen per value, and per set of classes, by the validation posts' squared error
@@ -95,18 +87,12 @@ class Linear(Model):
     name = "linear"
     description = "ridge and logistic regression on the pooled features of all modalities"
     source = "Hastie, Tibshirani and Friedman 2009, Sections 3.4 and 4.4"
-    tasks = tuple(TASKS)
     Settings = LinearSettings
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.penalties: dict[str, float] = {}
         self.arrays: dict[str, Matrix] = {}
-
-    @property
-    def features(self) -> list[str]:
-        left_out = set() if self.settings.emotion_reader else {"affect.text"}
-        return [name for name in FEATURES if name not in left_out]
 
     def fit(
         self,
@@ -213,9 +199,8 @@ class Linear(Model):
             return _Posts(self.arrays["weights"][:0], blank, blank)
         if raw is None:
             raw = self._raw(examples.features, np.arange(len(examples)))
-        values, estimated = examples.targets.values, examples.targets.estimated
-        weights = np.where(estimated, self.settings.estimated_weight, 1.0) * np.isfinite(values)
-        return _Posts(self._scaled(raw), values, weights.astype(np.float32))
+        weights = self._weights(examples.targets).astype(np.float32)
+        return _Posts(self._scaled(raw), examples.targets.values, weights)
 
     def _penalties(self, judged: bool) -> tuple[float, ...]:
         chosen: tuple[float, ...] = self.settings.penalties

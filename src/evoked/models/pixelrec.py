@@ -15,9 +15,10 @@ encoder each where encoders are fine-tuned.
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ from evoked.layers.tokens import (
     metadata_encoder,
 )
 from evoked.models.base import Examples, ModelSettings, NeuralModel
-from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
+from evoked.models.content import TrainableEncoders, encoders_to_train, grouped_parameters
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -320,9 +321,6 @@ class ClassifierNetwork(PixelRecNetwork):
 class PixelRecNeural(NeuralModel):
     """What the two networks' models share."""
 
-    source = "PixelRec report"
-    Network: ClassVar[type[PixelRecNetwork]]
-
     @property
     def features(self) -> list[str]:
         names = {"image": "image.pixels" if self.settings.finetune else "image.map"}
@@ -331,12 +329,11 @@ class PixelRecNeural(NeuralModel):
         return [names.get(modality, modality) for modality in self.settings.modalities]
 
     def build(self, widths: dict[str, int]) -> nn.Module:
-        encoders = TrainableEncoders()
-        if self.settings.finetune:
-            texts = [name for name in _TEXTS if name in self.settings.modalities]
-            wanted = {"image"} & set(self.settings.modalities) | ({"caption"} if texts else set())
-            encoders = trainable_encoders(wanted, self.feature_settings)
-            channels = encoders.widths.get("caption.tokens", 0)
+        texts = [name for name in _TEXTS if name in self.settings.modalities]
+        wanted = {"image"} & set(self.settings.modalities) | ({"caption"} if texts else set())
+        encoders = encoders_to_train(self, wanted)
+        if "caption.tokens" in encoders.widths:
+            channels = encoders.widths["caption.tokens"]
             encoders.widths |= {f"{name}.tokens": channels for name in texts}
         return self._network(widths | encoders.widths, encoders)
 
@@ -349,8 +346,9 @@ class PixelRecNeural(NeuralModel):
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
         return self._outputs(examples, "fused_vectors") if len(examples) else None
 
+    @abstractmethod
     def _network(self, widths: Mapping[str, int], encoders: TrainableEncoders) -> nn.Module:
-        raise NotImplementedError
+        """The model's own network."""
 
 
 class PixelRecRegressor(PixelRecNeural):
