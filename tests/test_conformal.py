@@ -31,7 +31,7 @@ from evoked.evaluation.splits import Split, with_calibration
 from evoked.files import write_json
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
-from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.schema import ENGAGEMENT, MIKELS
 from evoked.report import write_report
 from evoked.run import Run
 from evoked.targets import TASKS, EmotionEngagement, Task
@@ -56,6 +56,8 @@ def drawn_posts(n: int, seed: int) -> pd.DataFrame:
         "valence": np.clip(signal + noise[:, 0], -4, 4).round(1),
         "arousal": np.clip(4 + signal + noise[:, 1], 0, 8).round(1),
     }
+    eighths = np.clip(np.floor(4 + 1.5 * (signal + noise[:, 0])), 0, 7).astype(int)
+    posts["emotion"] = np.array(MIKELS, dtype=object)[eighths]
     for position, name in enumerate(ENGAGEMENT):
         rate = np.exp(-5 + signal + noise[:, 2 + position] * (1 + (signal > 0)))
         posts[name] = np.floor(followers * rate)

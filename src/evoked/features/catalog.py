@@ -27,8 +27,8 @@ class Feature:
     kind
         ``vector`` (n, size) or ``tokens`` (n, positions, channels).
     modality
-        image, caption, hashtags, metadata or environment: what a missing-modality placeholder
-        stands for.
+        image, caption, hashtags, metadata, environment, user or comment: what a missing-modality
+        placeholder stands for.
     source
         Who computes it.
     fitted
@@ -39,7 +39,7 @@ class Feature:
 
     name: str
     kind: Literal["vector", "tokens"]
-    modality: Literal["image", "caption", "hashtags", "metadata", "environment"]
+    modality: Literal["image", "caption", "hashtags", "metadata", "environment", "user", "comment"]
     source: str
     fitted: bool
     description: str
@@ -123,6 +123,15 @@ _ENTRIES = [
         *("likability.known", "vector", "metadata", "the post's own likes", True),
         "Likes that the post has got: log(1 + likes), standardised. UNKNOWN BEFORE POSTING: for "
         "models of published posts alone.",
+    ),
+    Feature(
+        *("user.vector", "vector", "user", "text encoder", False),
+        "Of a viewing: mean over the vectors of the descriptions of the user's groups.",
+    ),
+    Feature(
+        *("viewing.comment", "vector", "comment", "text encoder", False),
+        "Of a viewing: the comment that it left, as one vector. UNKNOWN BEFORE THE USER HAS "
+        "COMMENTED, and often what the emotion was read from.",
     ),
     Feature(
         *("image.pixels", "vector", "image", "image encoder, fine-tuned", False),

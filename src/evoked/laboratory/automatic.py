@@ -72,6 +72,7 @@ SHORT_LISTS: dict[str, tuple[str, ...]] = {
     "popularity": ("linear", "gradient_boosting", "pixelrec_catboost", "pixelrec_regressor"),
     "level": ("linear", "gradient_boosting", "pixelrec_catboost", "pixelrec_classifier"),
     "author_popularity": ("linear", "gradient_boosting", "dual_baseline", "dual_attention"),
+    "emotion": ("linear", "gradient_boosting"),
 }
 _NEEDS: dict[str, tuple[Need, ...]] = {
     "visual_cnn": ("image",),

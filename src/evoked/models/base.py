@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from torch import nn
 
 from evoked.errors import DataError, SettingsError
 from evoked.features.catalog import FeatureSettings
+from evoked.features.graph import SocialGraph
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
 from evoked.targets import EmotionEngagement, TargetTable, Task, task_class
@@ -40,21 +41,27 @@ WEIGHTS_FILE = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Examples:
-    """n posts as a model sees them.
+    """n posts as a model sees them, or n viewings of posts by users.
 
     Attributes
     ----------
     posts
-        The posts' own table, for models that read columns directly (author, category).
+        The posts' own table, for models that read columns directly (author, category). Of
+        viewings: ``user_id``, ``post_id``, ``viewed_at`` and three rows of ``graph``: ``user`` and
+        ``image``, -1 for one that it doesn't hold, and ``viewing``, -1 for a viewing that the
+        graph doesn't show.
     features
         The features that the model named.
     targets
         Target values, absent when predicting.
+    graph
+        Of viewings: everything that may be looked at beside the viewing itself.
     """
 
     posts: pd.DataFrame
     features: FeatureTable
     targets: TargetTable | None = None
+    graph: SocialGraph | None = None
 
     def __len__(self) -> int:
         return len(self.posts)
@@ -66,6 +73,7 @@ class Examples:
             self.posts.iloc[chosen].reset_index(drop=True),
             self.features.select(chosen),
             None if self.targets is None else self.targets.select(chosen),
+            self.graph,
         )
 
 
@@ -97,6 +105,8 @@ class Model(ABC):
     description: ClassVar[str]
     source: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = (EmotionEngagement.name,)
+    # What its examples are of.
+    rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     Settings: ClassVar[type[ModelSettings]] = ModelSettings
 
     def __init__(

@@ -13,9 +13,14 @@ def author_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
     """What stands for each post's author in a model folder, '' where unknown; (n,) of str."""
     if "author_id" not in posts:
         return np.full(len(posts), "", dtype=object)
-    codes, authors = pd.factorize(posts["author_id"])
-    hashes = np.array([*(_hashed(str(author)) for author in authors), ""], dtype=object)
-    return hashes[codes]
+    return hashes(posts["author_id"])
+
+
+def hashes(names: pd.Series) -> NDArray[np.object_]:
+    """What stands for each author or user, '' where unknown; (n,) of str."""
+    codes, known = pd.factorize(names)
+    hashed = np.array([*(_hashed(str(name)) for name in known), ""], dtype=object)
+    return hashed[codes]
 
 
 def _hashed(author: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from evoked.errors import SettingsError
 from evoked.targets.author_popularity import AuthorPopularity
 from evoked.targets.base import Outcome, TargetTable, Task, outcome_columns
+from evoked.targets.emotion import Emotion, emotion_classes
 from evoked.targets.emotion_engagement import (
     EMOTION_TARGETS,
     ENGAGEMENT_TARGETS,
@@ -19,7 +20,8 @@ from evoked.targets.popularity import Level, Popularity
 from evoked.targets.shares import Shares
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (EmotionEngagement, AuthorPopularity, Popularity, Level, Shares)
+    task.name: task
+    for task in (EmotionEngagement, AuthorPopularity, Popularity, Level, Shares, Emotion)
 }
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "TARGETS",
     "TASKS",
     "AuthorPopularity",
+    "Emotion",
     "EmotionEngagement",
     "Level",
     "Outcome",
@@ -36,6 +39,7 @@ __all__ = [
     "TargetTable",
     "Task",
     "choose_denominator",
+    "emotion_classes",
     "engagement_rates",
     "load_task",
     "outcome_columns",
