@@ -7,6 +7,9 @@ not count; one that is never predicted has an F1 of 0, as in scikit-learn.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
@@ -63,6 +66,62 @@ def weighted_f1(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | No
     return shaped(ratio((np.nan_to_num(_f1(table)) * size).sum(axis=1), size.sum(axis=1)), weights)
 
 
+def weighted_precision(
+    truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None
+) -> Score:
+    """Share of the posts called a class that are of it, averaged over the classes by how many posts
+    are truly of them; [0, 1]. The like mean of recall is :func:`accuracy`.
+
+    A class that is never predicted counts 0. Parameters as in :func:`accuracy`.
+    """
+    table = confusion(truth, prediction, weights)
+    size = table.sum(axis=2)
+    right = np.nan_to_num(ratio(_diagonal(table), table.sum(axis=1)))
+    return shaped(ratio((right * size).sum(axis=1), size.sum(axis=1)), weights)
+
+
+def class_f1(
+    truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None, *, of: int
+) -> Score:
+    """F1 of one class, the number ``of``; NaN where it neither is nor is predicted. Parameters as
+    in :func:`accuracy`."""
+    scores = _f1(confusion(truth, prediction, weights))
+    own = scores[:, of] if of < scores.shape[1] else np.full(len(scores), np.nan)
+    return shaped(own, weights)
+
+
+def calibration_error(
+    came_true: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None
+) -> Score:
+    """Expected calibration error of the predicted class (Guo et al. 2017); 0 at best.
+
+    Parameters
+    ----------
+    came_true
+        1 where the predicted class is the true one, else 0; (n,).
+    probability
+        Of the predicted class, (n,); ten equally wide bins.
+    weights
+        As in :func:`accuracy`.
+    """
+    held, stated, counts = known_values(came_true, probability, weights)
+    places = np.searchsorted(np.linspace(0, 1, 11)[1:-1], stated, side="left")
+    cells = sparse.csr_array(
+        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), 10)
+    )
+    # Of a bin, its share of the posts times the distance of both means: the distance of the sums.
+    distance = np.abs((counts * (held - stated)) @ cells).sum(axis=1)
+    return shaped(ratio(distance, counts.sum(axis=1)), weights)
+
+
+def kappa(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
+    """Cohen's kappa (1960): accuracy beyond chance; [-1, 1], 0 for chance. Parameters as in
+    :func:`accuracy`."""
+    return _kappa(
+        confusion(truth, prediction, weights), weights, lambda rows, columns: rows != columns
+    )
+
+
 def quadratic_kappa(
     truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None
 ) -> Score:
@@ -71,15 +130,9 @@ def quadratic_kappa(
     [-1, 1]; 0 for chance, NaN where truth and prediction are one and the same class. Parameters as
     in :func:`accuracy`.
     """
-    table = confusion(truth, prediction, weights)
-    place = np.arange(table.shape[1])
-    distance = (place[:, None] - place[None, :]) ** 2
-    expected = ratio(
-        table.sum(axis=2)[:, :, None] * table.sum(axis=1)[:, None, :],
-        table.sum(axis=(1, 2))[:, None, None],
+    return _kappa(
+        confusion(truth, prediction, weights), weights, lambda rows, columns: (rows - columns) ** 2
     )
-    seen, chance = ((each * distance).sum(axis=(1, 2)) for each in (table, expected))
-    return shaped(1 - ratio(seen, chance), weights)
 
 
 def precision(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
@@ -136,6 +189,22 @@ def _diagonal(table: Floats) -> Floats:
 def _f1(table: Floats) -> Floats:
     """Of every class, (draws, classes); NaN for a class that does not occur."""
     return ratio(2 * _diagonal(table), table.sum(axis=1) + table.sum(axis=2))
+
+
+def _kappa(
+    table: Floats,
+    weights: ArrayLike | None,
+    distance: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[Any]],
+) -> Score:
+    """1 less the errors seen per error expected by chance, each as heavy as its distance."""
+    place = np.arange(table.shape[1])
+    heavy = distance(place[:, None], place[None, :])
+    expected = ratio(
+        table.sum(axis=2)[:, :, None] * table.sum(axis=1)[:, None, :],
+        table.sum(axis=(1, 2))[:, None, None],
+    )
+    seen, chance = ((each * heavy).sum(axis=(1, 2)) for each in (table, expected))
+    return shaped(1 - ratio(seen, chance), weights)
 
 
 def _of_ones(table: Floats, axis: int, weights: ArrayLike | None) -> Score:

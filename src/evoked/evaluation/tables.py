@@ -26,7 +26,7 @@ RATE_TARGETS = tuple(f"{name}_rate" for name in ENGAGEMENT)
 OVERALL = "overall"
 COLUMNS = ("target", "metric", "value", "low", "high", "n")
 # Metrics of which less is better.
-LOWER_IS_BETTER = ("MAE",)
+LOWER_IS_BETTER = ("MAE", "calibration error")
 
 # By kind of outcome; the first ones are what a table shows where there is room for few.
 _OF_KIND: dict[str, tuple[str, ...]] = {
@@ -52,11 +52,16 @@ _CLASSIFICATION = {
     "balanced accuracy": classification.balanced_accuracy,
     "macro F1": classification.macro_f1,
     "weighted F1": classification.weighted_f1,
+    "weighted precision": classification.weighted_precision,
+    "kappa": classification.kappa,
     "quadratic kappa": classification.quadratic_kappa,
     "F1": classification.f1,
     "precision": classification.precision,
     "recall": classification.recall,
 }
+# Weighted scores with truth and prediction exchanged: what the figures published of HMG-Emo imply,
+# whose recall alone would stay (it is the accuracy either way).
+_SWAPPED = {"swapped precision": "weighted precision", "swapped F1": "weighted F1"}
 _COUNT_METRICS = ("R2", "Spearman", "MAE")
 _NDCG_RANKS = (5, 10)
 
@@ -200,8 +205,9 @@ def evaluate_task(
         Columns ``target, metric, value, low, high, n``. Emotion and engagement: as
         :func:`evaluate_predictions` and, "of log count", :func:`evaluate_counts`. Other tasks, per
         outcome: values R2, Spearman, MAE, Pearson, CCC; classes accuracy, macro and weighted F1,
-        balanced accuracy and, where they are ordered, quadratic kappa; true or false accuracy, F1,
-        precision, recall and AUC.
+        balanced accuracy and, where they are ordered, quadratic kappa, else kappa, weighted
+        precision, the same and F1 with truth and prediction swapped, F1 of each class and the
+        calibration error; true or false accuracy, F1, precision, recall and AUC.
     """
     scorer = Scorer.of_task(task, predictions, truth, categories)
     resampling = _Resampling(groups, draws, level, seed)
@@ -366,7 +372,39 @@ def _metrics_of(outcome: Outcome) -> tuple[str, ...]:
     names = _OF_KIND[outcome.kind]
     if outcome.kind == "binary":
         return (*names[:2], "AUC", *names[2:])
-    return (*names[:2], "quadratic kappa", *names[2:]) if outcome.ordered else names
+    return (*names[:2], "quadratic kappa", *names[2:]) if outcome.ordered else (*names, "kappa")
+
+
+def _unordered_rows(
+    outcome: Outcome,
+    known: NDArray[np.float64],
+    guessed: NDArray[np.float64],
+    predictions: pd.DataFrame,
+    n: int,
+) -> list[_Row]:
+    """What classes are scored by besides where none is nearer to another."""
+    name = outcome.name
+    rows = [
+        _Row(
+            name,
+            "weighted precision",
+            n,
+            partial(_CLASSIFICATION["weighted precision"], known, guessed),
+        )
+    ]
+    rows += [
+        _Row(name, swapped, n, partial(_CLASSIFICATION[metric], guessed, known))
+        for swapped, metric in _SWAPPED.items()
+    ]
+    rows += [
+        _Row(name, f"F1 of {label}", n, partial(classification.class_f1, known, guessed, of=place))
+        for place, label in enumerate(outcome.labels)
+    ]
+    columns = [f"{name}_probability_{label}" for label in outcome.labels]
+    highest = predictions[columns].max(axis=1)
+    right = np.where(np.isfinite(known), known == guessed, np.nan)
+    error = partial(classification.calibration_error, right, _floats(highest))
+    return [*rows, _Row(name, "calibration error", n, error)]
 
 
 def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame) -> list[_Row]:
@@ -387,6 +425,8 @@ def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFra
     if outcome.kind == "binary":
         chances = _floats(predictions[f"{name}_probability"])
         rows.insert(2, _Row(name, "AUC", n, partial(metrics.roc_auc, known, chances)))
+    elif not outcome.ordered:
+        rows += _unordered_rows(outcome, known, guessed, predictions, n)
     return rows
 
 
