@@ -168,6 +168,8 @@ class PostDataset:
         if not path.is_file():
             return _as_pandas((schema or pa.schema([])).empty_table())
         table = _read(path)
+        if schema is not None:  # written before a column was added
+            table = conform(table, schema, name)
         if self._rows is not None and "post_id" in table.column_names:
             chosen = pa.array(self.posts["post_id"], pa.string())
             table = table.filter(pc.is_in(table["post_id"], value_set=chosen))

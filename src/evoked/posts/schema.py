@@ -72,6 +72,7 @@ VIEWINGS = pa.schema(
         ("viewed_at", TIMESTAMP),
         ("comment", pa.string()),
         ("emotion", pa.string()),
+        ("generated", pa.bool_()),  # whether a model wrote the comment; null: nobody asked one
     ]
 )
 CONNECTIONS = pa.schema([("user_id", pa.string()), ("other_id", pa.string())])
