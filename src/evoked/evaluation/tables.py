@@ -372,7 +372,9 @@ def _metrics_of(outcome: Outcome) -> tuple[str, ...]:
     names = _OF_KIND[outcome.kind]
     if outcome.kind == "binary":
         return (*names[:2], "AUC", *names[2:])
-    return (*names[:2], "quadratic kappa", *names[2:]) if outcome.ordered else (*names, "kappa")
+    if outcome.kind == "classes":
+        return (*names[:2], "quadratic kappa", *names[2:]) if outcome.ordered else (*names, "kappa")
+    return names
 
 
 def _unordered_rows(
