@@ -81,7 +81,7 @@ def small_network_examples(
 
 
 def viewing_examples(graph: SocialGraph, rows: Sequence[int], shown: SocialGraph) -> Examples:
-    """Examples of the viewings at ``rows`` of ``graph``, of which none is in the graph ``shown``."""
+    """Examples of viewings of ``graph``, of which the graph ``shown`` holds none."""
     users, images = graph.viewings[:, rows]
     emotion = np.array([*MIKELS, None], dtype=object)[graph.emotions[rows]]
     comments = graph.comment_vectors.select(np.asarray(rows))
