@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.splits import (
+    VIEWING_FRACTIONS,
+    VIEWING_KINDS,
     Split,
     choose_split,
     from_column,
     k_fold,
     leave_one_author_out,
+    repeated_runs,
+    with_calibration,
 )
 
 
@@ -231,3 +235,83 @@ def test_real_posts_are_split_by_time(shared_data: Path) -> None:
     assert split.kind == "time"
     assert posts["posted_at"].iloc[split.train].max() < posts["posted_at"].iloc[split.test].min()
     assert len(split.train) == pytest.approx(0.7 * len(posts), rel=0.05)
+
+
+def make_viewings(n: int = 400, dated: bool = True, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    pairs = random.permutation(40 * 30)[:n]
+    times = pd.date_range("2026-01-01", periods=n, freq="h", tz="UTC")
+    return pd.DataFrame(
+        {
+            "user_id": [f"u{row}" for row in pairs // 30],
+            "post_id": [f"p{row}" for row in pairs % 30],
+            "viewed_at": random.permutation(times) if dated else pd.NaT,
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", VIEWING_KINDS)
+def test_viewings_are_split_by_what_must_stay_together(kind: str) -> None:
+    viewings = make_viewings()
+    split = choose_split(viewings, kind, 0, VIEWING_FRACTIONS)
+    assert_disjoint(split, len(viewings))
+    assert split.kind == kind
+    assert abs(len(split.train) - 320) <= 20
+    column = {"user": "user_id", "image": "post_id"}.get(kind)
+    if column is not None:
+        names = [set(viewings[column].iloc[rows]) for rows in (split.train, split.test)]
+        assert names[0].isdisjoint(names[1])
+    if kind == "time":
+        assert viewings["viewed_at"].iloc[split.train].max() < (
+            viewings["viewed_at"].iloc[split.test].min()
+        )
+        assert "of the test viewings are by users seen in training" in split.reason
+
+
+@pytest.mark.parametrize("kind", VIEWING_KINDS)
+def test_the_order_of_viewings_does_not_matter(kind: str) -> None:
+    viewings = make_viewings()
+    order = np.random.default_rng(1).permutation(len(viewings))
+    one, other = choose_split(viewings, kind), choose_split(viewings.iloc[order], kind)
+    assert set(order[other.test]) == set(one.test)
+
+
+def test_viewings_are_split_by_time_unless_they_have_none() -> None:
+    assert choose_split(make_viewings()).kind == "time"
+    assert choose_split(make_viewings(dated=False)).kind == "random"
+    with pytest.raises(SettingsError, match="no split 'author' of viewings; choose one of time"):
+        choose_split(make_viewings(), "author")
+    with pytest.raises(SettingsError, match="no split 'user' of posts"):
+        choose_split(make_posts([1, 2, 3], ["a", "b", "c"]), "user")
+
+
+@pytest.mark.parametrize("kind", VIEWING_KINDS)
+def test_three_runs_share_no_test_viewing(kind: str) -> None:
+    viewings = make_viewings()
+    splits = list(repeated_runs(viewings, 3, kind))
+    tests = np.concatenate([split.test for split in splits])
+    assert len(splits) == 3
+    assert len(tests) == len(np.unique(tests))
+    for split in splits:
+        assert_disjoint(split, len(viewings))
+        assert 20 <= len(split.test) <= 60
+        assert len(split.validation) > 0
+        if kind == "time":
+            times = viewings["viewed_at"]
+            assert times.iloc[split.train].max() < times.iloc[split.validation].min()
+            assert times.iloc[split.validation].max() < times.iloc[split.test].min()
+
+
+def test_runs_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(SettingsError, match="do not fit"):
+        list(repeated_runs(make_viewings(), 11))
+    with pytest.raises(SettingsError, match="not by 'author'"):
+        list(repeated_runs(make_viewings(), 3, "author"))
+
+
+def test_calibration_viewings_are_of_other_users_than_validation_viewings() -> None:
+    viewings = make_viewings()
+    split = with_calibration(viewings, choose_split(viewings, "user"), 0, 4)
+    users = viewings["user_id"]
+    assert len(split.calibration) >= 4
+    assert set(users.iloc[split.calibration]).isdisjoint(users.iloc[split.validation])

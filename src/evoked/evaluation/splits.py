@@ -1,7 +1,9 @@
-"""Which posts a model learns from, is tuned on and is judged by.
+"""Which posts, or viewings of posts, a model learns from, is tuned on and is judged by.
 
 A split is decided by the posts' ids, authors and dates together with the seed, never by the order
 of rows or the Python process: the same posts give the same parts everywhere.
+
+Viewings are what a table with a column ``user_id`` holds; they have kinds of split of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ Rows = NDArray[np.int64]
 
 PARTS = ("train", "validation", "calibration", "test")
 KINDS = ("column", "time", "author", "random")
+VIEWING_KINDS = ("time", "user", "image", "random")
 FRACTIONS = (0.7, 0.15, 0.15)
+VIEWING_FRACTIONS = (0.8, 0.1, 0.1)
+"""Of Bhattacharyya et al. (2024), *HMG-Emo*, Section IV."""
 
 # A forecast can be judged when nearly all posts have a date.
 _ENOUGH_DATES = 0.9
@@ -46,7 +51,7 @@ class Split:
     train, validation, test
         int64, ascending; ``validation`` may be empty.
     kind
-        One of :data:`KINDS`.
+        One of :data:`KINDS` or :data:`VIEWING_KINDS`.
     reason
         One or two sentences: which split, why, what was left out.
     calibration
@@ -68,7 +73,7 @@ def choose_split(
     seed: int = 0,
     fractions: tuple[float, float, float] = FRACTIONS,
 ) -> Split:
-    """Split posts into training, validation and test parts.
+    """Split posts, or viewings, into training, validation and test parts.
 
     ============ ===================================================================
     ``column``   as the column ``split`` says (validation is cut from train if absent)
@@ -77,15 +82,27 @@ def choose_split(
     ``random``   by a hash of ``post_id``
     ============ ===================================================================
 
+    Of viewings:
+
+    ============ ===================================================================
+    ``time``     train on the earliest viewings, test on the latest
+    ``user``     no user's viewings in two parts: users that are new when tested
+    ``image``    no image's viewings in two parts: images that are new when tested
+    ``random``   by a hash of ``user_id`` and ``post_id``, as in the paper of HMG-Emo
+    ============ ===================================================================
+
     Parameters
     ----------
     posts
-        ``post_id`` and, where known, ``author_id``, ``posted_at``, ``split``; (n,) rows.
+        ``post_id`` and, where known, ``author_id``, ``posted_at``, ``split``; (n,) rows. Of
+        viewings ``user_id``, ``post_id`` and, where known, ``viewed_at``.
     kind
         One of the above. By default the split column if it names train and test; else by time when
         at least 90 % of the posts have a date, since a draft is scored before what it is judged by
         exists; else by author when authors have several posts, since a post by an author seen in
-        training is easier than one by a stranger; else random.
+        training is easier than one by a stranger; else random. Of viewings by time when at least
+        90 % of them have one, since what a user will feel is asked before it is felt, and at
+        random a model would know what others felt later; else random.
     seed
         Of the hash; it changes neither ``column`` (with a validation part) nor ``time``.
     fractions
@@ -99,13 +116,16 @@ def choose_split(
         An unknown ``kind``, or fractions that don't add up to 1.
     """
     _check_fractions(fractions)
-    if kind not in (None, *KINDS):
-        raise SettingsError(f"there is no split {kind!r}; choose one of {', '.join(KINDS)}.")
+    kinds = VIEWING_KINDS if _are_viewings(posts) else KINDS
+    if kind not in (None, *kinds):
+        raise SettingsError(
+            f"there is no split {kind!r} of {_noun(posts)}; choose one of {', '.join(kinds)}."
+        )
     chosen, why = _default_kind(posts, fractions) if kind is None else (kind, "as asked")
     if chosen == "column":
         return from_column(posts, seed, fractions, why)
     units = _units(posts, chosen, seed, min(share for share in fractions if share > 0))
-    train, validation, test = _parts(units.codes, _cut(units.sizes, fractions, chosen))
+    train, validation, test = _parts(units.codes, _cut(units.sizes, fractions, units.many))
     reason = f"Split by {chosen}: {why}." if chosen != "random" else f"Random split: {why}."
     details = [_about_time(posts, train, test) if chosen == "time" else "", units.left_out]
     return Split(train, validation, test, chosen, " ".join([reason, *filter(None, details)]))
@@ -149,7 +169,7 @@ def from_column(
     if not len(validation) and fractions[1] > 0 and len(train) > 1:
         inner = (fractions[0], fractions[1]) / np.sum(fractions[:2])
         units = _units(posts.iloc[train], "random", seed, 1.0)
-        chosen, held_out = _parts(units.codes, _cut(units.sizes, tuple(inner), "random"))
+        chosen, held_out = _parts(units.codes, _cut(units.sizes, tuple(inner), units.many))
         train, validation = train[chosen], train[held_out]
         notes.append("Validation posts are taken from train at random, the column names none.")
     left_out = len(posts) - len(train) - len(validation) - len(test)
@@ -161,8 +181,8 @@ def from_column(
 def with_calibration(posts: pd.DataFrame, split: Split, seed: int, fewest: int) -> Split:
     """A split that sets half of its validation posts aside for calibration, if none are yet.
 
-    Halves are made as the split was: no author in both where it is by author, the later half for
-    calibration where it is by time, else at random.
+    Halves are made as the split was: no author (user, image) in both where it is by author (user,
+    image), the later half for calibration where it is by time, else at random.
 
     Parameters
     ----------
@@ -174,11 +194,11 @@ def with_calibration(posts: pd.DataFrame, split: Split, seed: int, fewest: int) 
     if len(split.calibration):
         return split
     rows = split.validation
-    kind = split.kind if split.kind in ("author", "time") else "random"
+    kind = split.kind if split.kind in _kinds(posts) else "random"
     units = _units(posts.iloc[rows], kind, seed, 1.0)
     if len(units.sizes) < 2:
         return split
-    halves = _parts(units.codes, _cut(units.sizes, (0.5, 0.5), kind))
+    halves = _parts(units.codes, _cut(units.sizes, (0.5, 0.5), units.many))
     if min(map(len, halves)) < fewest:
         return split
     validation, calibration = (rows[half] for half in halves)
@@ -236,7 +256,8 @@ def k_fold(
         Number of folds, at least 2.
     kind
         ``random``; ``author``: no author in two parts; ``time``: posts are cut into k + 1 spans
-        and each span but the first is the test part once, after training on all before it.
+        and each span but the first is the test part once, after training on all before it. Of
+        viewings one of :data:`VIEWING_KINDS`.
     seed
         Of the hash of ids.
     validation
@@ -250,37 +271,116 @@ def k_fold(
     SettingsError
         An unknown ``kind``, or ``k`` below 2.
     """
-    if kind not in ("random", "author", "time"):
-        raise SettingsError(f"folds are made by random, author or time, not by {kind!r}.")
+    if kind not in _kinds(posts):
+        raise SettingsError(f"folds are made by {', '.join(_kinds(posts))}, not by {kind!r}.")
     if k < 2:
         raise SettingsError(f"cross-validation needs at least 2 folds, not {k}.")
     spans = k + 1 if kind == "time" else k
     units = _units(posts, kind, seed, 1 / spans)
-    bounds = _cut(units.sizes, (1 / spans,) * spans, kind)
+    bounds = _cut(units.sizes, (1 / spans,) * spans, units.many)
     # The first span has nothing before it to learn from.
     tested = bounds[1:] if kind == "time" else bounds
     for fold, span in enumerate(tested, start=1):
         yield _held_out(units, span, validation, kind, f"Fold {fold} of {k}, by {kind}.")
 
 
+def repeated_runs(
+    posts: pd.DataFrame,
+    runs: int = 3,
+    kind: str = "random",
+    seed: int = 0,
+    fractions: tuple[float, float, float] = VIEWING_FRACTIONS,
+) -> Iterator[Split]:
+    """Several splits of the same fractions whose test parts share nothing (HMG-Emo, Section IV: the
+    mean and deviation of three runs).
+
+    Parameters
+    ----------
+    posts
+        Posts or viewings, as in :func:`choose_split`.
+    runs
+        How many, at least 1.
+    kind
+        One of :data:`VIEWING_KINDS` for viewings; ``random``, ``author`` or ``time`` for posts. By
+        ``time`` the test parts are the last spans, each after all that its run learns from.
+    seed
+        Of the hash of ids.
+    fractions
+        Shares of train, validation and test; ``runs`` test parts have to fit.
+
+    Raises
+    ------
+    DataError
+        Fewer posts, authors, users, images or instants than parts.
+    SettingsError
+        An unknown ``kind``, no runs, or more than the test parts allow.
+    """
+    _check_fractions(fractions)
+    if kind not in _kinds(posts):
+        raise SettingsError(f"runs are made by {', '.join(_kinds(posts))}, not by {kind!r}.")
+    if runs < 1 or not 0 < runs * fractions[2] <= 1 - fractions[1] * (kind == "time"):
+        raise SettingsError(f"{runs} test parts of {fractions[2]:.0%} each do not fit.")
+    units = _units(posts, kind, seed, min(share for share in fractions if share > 0))
+    shares = (max(1 - runs * fractions[2], 0.0), *(fractions[2],) * runs)
+    validation = fractions[1] / (fractions[0] + fractions[1])
+    for run, span in enumerate(_cut(units.sizes, shares, units.many)[1:], start=1):
+        reason = f"Run {run} of {runs}, by {kind}; no two runs share test {_noun(posts)}."
+        yield _held_out(units, span, validation, kind, reason)
+
+
+class _Kind(NamedTuple):
+    """What a split holds together: the column that tells it, its name, and that of several."""
+
+    column: str
+    one: str
+    many: str
+
+
+_OF_POSTS = {
+    "time": _Kind("posted_at", "date", "different dates"),
+    "author": _Kind("author_id", "author", "authors"),
+    "random": _Kind("post_id", "id", "posts"),
+}
+_OF_VIEWINGS = {
+    "time": _Kind("viewed_at", "date", "different dates"),
+    "user": _Kind("user_id", "user", "users"),
+    "image": _Kind("post_id", "image", "images"),
+    "random": _Kind("pair", "user and image", "viewings"),
+}
+
+
+def _are_viewings(posts: pd.DataFrame) -> bool:
+    return "user_id" in posts
+
+
+def _noun(posts: pd.DataFrame) -> str:
+    return "viewings" if _are_viewings(posts) else "posts"
+
+
+def _kinds(posts: pd.DataFrame) -> dict[str, _Kind]:
+    return _OF_VIEWINGS if _are_viewings(posts) else _OF_POSTS
+
+
 class _Units(NamedTuple):
     """What a split must not tear apart, in the order in which it fills the parts.
 
     codes: number of each post's unit, (n,), -1 for posts left out. sizes: posts in each unit.
-    left_out: a sentence about those, or nothing.
+    many: what the units are called. left_out: a sentence about posts left out, or nothing.
     """
 
     codes: Rows
     sizes: Rows
+    many: str
     left_out: str
 
 
 def _units(posts: pd.DataFrame, kind: str, seed: int, smallest_part: float) -> _Units:
+    unit = _kinds(posts)[kind]
     if kind == "time":
-        instants = _column(posts, "posted_at")
+        instants = _column(posts, unit.column)
         codes = instants.rank(method="dense").fillna(0).to_numpy().astype(np.int64) - 1
     else:
-        names = _column(posts, "author_id" if kind == "author" else "post_id")
+        names = _pairs(posts) if unit.column == "pair" else _column(posts, unit.column)
         found, known = pd.factorize(names)
         sizes = np.bincount(found[found >= 0], minlength=len(known))
         # An author with more posts than the smallest part should hold can only go to train.
@@ -289,9 +389,14 @@ def _units(posts: pd.DataFrame, kind: str, seed: int, smallest_part: float) -> _
         rank[np.lexsort((_hashes(known, seed), ~large))] = np.arange(len(known))
         codes = np.where(found >= 0, rank[found], -1) if len(known) else found.astype(np.int64)
     unknown = int((codes < 0).sum())
-    what = {"time": "date", "author": "author", "random": "id"}[kind]
-    left_out = f"{unknown} posts without {what} are left out." if unknown else ""
-    return _Units(codes, np.bincount(codes[codes >= 0]), left_out)
+    left_out = f"{unknown} {_noun(posts)} without {unit.one} are left out." if unknown else ""
+    return _Units(codes, np.bincount(codes[codes >= 0]), unit.many, left_out)
+
+
+def _pairs(viewings: pd.DataFrame) -> pd.Series:
+    """A name for each viewing, missing where its user or image is."""
+    users, images = _column(viewings, "user_id"), _column(viewings, "post_id")
+    return users.astype("string") + "\n" + images.astype("string")
 
 
 def _hashes(names: Iterable[object], seed: int) -> list[bytes]:
@@ -301,15 +406,14 @@ def _hashes(names: Iterable[object], seed: int) -> list[bytes]:
     ]
 
 
-def _cut(sizes: Rows, fractions: tuple[float, ...], kind: str) -> list[tuple[int, int]]:
+def _cut(sizes: Rows, fractions: tuple[float, ...], what: str) -> list[tuple[int, int]]:
     """First and last-but-one unit of each part: as near to the fractions as whole units allow, and
     no part empty that has a fraction."""
     needed = np.array([int(share > 0) for share in fractions])
     if len(sizes) < needed.sum():
-        what = {"time": "different dates", "author": "authors", "random": "posts"}[kind]
         raise DataError(
             f"{needed.sum()} parts need at least as many {what}; there are {len(sizes)}.",
-            fix="Add posts, or choose another kind of split.",
+            fix="Add some, or choose another kind of split.",
         )
     posts_before = np.concatenate([[0], np.cumsum(sizes)])
     wanted = np.cumsum(fractions)[:-1] * posts_before[-1]
@@ -337,7 +441,7 @@ def _held_out(
     rest = np.arange(len(units.sizes))
     rest = rest[(rest < start) | ((rest >= stop) & (kind != "time"))]
     share = validation if len(rest) > 1 else 0.0
-    (_, cut), _ = _cut(units.sizes[rest], (1 - share, share), kind)
+    (_, cut), _ = _cut(units.sizes[rest], (1 - share, share), units.many)
     train, held_out, test = (
         np.flatnonzero(np.isin(units.codes, chosen))
         for chosen in (rest[:cut], rest[cut:], np.arange(start, stop))
@@ -347,6 +451,8 @@ def _held_out(
 
 def _default_kind(posts: pd.DataFrame, fractions: tuple[float, ...]) -> tuple[str, str]:
     needed = sum(share > 0 for share in fractions)
+    if _are_viewings(posts):
+        return _default_kind_of_viewings(posts, needed)
     if {"train", "test"} <= set(_named_parts(posts).dropna()):
         return "column", "the posts come with one"
     dates = _column(posts, "posted_at")
@@ -368,16 +474,32 @@ def _default_kind(posts: pd.DataFrame, fractions: tuple[float, ...]) -> tuple[st
     )
 
 
+def _default_kind_of_viewings(viewings: pd.DataFrame, needed: int) -> tuple[str, str]:
+    times = _column(viewings, "viewed_at")
+    dated = times.notna().mean() if len(viewings) else 0.0
+    if dated >= _ENOUGH_DATES and times.nunique() >= needed:
+        return "time", (
+            f"{dated:.0%} of the viewings have a date, and what a user will feel is asked before "
+            "others have felt it later"
+        )
+    return "random", (
+        f"dates ({dated:.0%} of the viewings have one) do not allow a forecast; a test viewing is "
+        "of a user and an image that other viewings tell of"
+    )
+
+
 def _about_time(posts: pd.DataFrame, train: Rows, test: Rows) -> str:
     """Where the cut lies, and how many test posts are by strangers."""
     if not len(test):
         return ""
-    dates, authors = posts["posted_at"], _column(posts, "author_id")
+    dates = posts[_kinds(posts)["time"].column]
+    authors = _column(posts, "user_id" if _are_viewings(posts) else "author_id")
     text = f"Train ends {dates.iloc[train].max():%Y-%m-%d}"
     text += f", test begins {dates.iloc[test].min():%Y-%m-%d}"
     if authors.notna().any():
         met = authors.iloc[test].isin(authors.iloc[train].dropna()).mean()
-        text += f"; {met:.0%} of the test posts are by authors seen in training"
+        whose = "users" if _are_viewings(posts) else "authors"
+        text += f"; {met:.0%} of the test {_noun(posts)} are by {whose} seen in training"
     return text + "."
 
 
