@@ -124,7 +124,7 @@ def read_network(
         There are no viewings, or none of an image of the dataset by a user with an id.
     """
     settings = settings or FeatureSettings()
-    table, dropped = _kept_viewings(dataset)
+    table, dropped = kept_viewings(dataset)
     if not generated and "generated" in table:
         table["comment"] = table["comment"].mask(table["generated"].eq(True))
     posts = dataset.posts
@@ -155,7 +155,7 @@ def read_network(
         comment_vectors=comments,
         viewings=np.stack([viewer, table["image"].to_numpy(np.int64)]),
         emotions=emotion_classes(table["emotion"]),
-        times=_seconds(table["viewed_at"]),
+        times=seconds(table["viewed_at"]),
         connections=_both_ways(np.stack([one, other])),
         memberships=belongs,
     )
@@ -238,7 +238,7 @@ def mean_vectors(memberships: Integers, users: int, descriptions: Column) -> Col
     return Column(means, index)
 
 
-def _kept_viewings(dataset: PostDataset) -> tuple[pd.DataFrame, pd.DataFrame]:
+def kept_viewings(dataset: PostDataset) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Viewings with the row ``image`` of their post, and those that are dropped, with reasons."""
     table = dataset.table("viewings")
     if table.empty:
@@ -280,7 +280,7 @@ def _outdated(table: pd.DataFrame) -> NDArray[np.bool_]:
     the latest, then the one that stands last."""
     pair = table.groupby(["user_id", "image"], dropna=False).ngroup().to_numpy()
     known = emotion_classes(table["emotion"]) >= 0
-    order = np.lexsort((np.arange(len(table)), np.nan_to_num(_seconds(table["viewed_at"])), known))
+    order = np.lexsort((np.arange(len(table)), np.nan_to_num(seconds(table["viewed_at"])), known))
     last = pd.Series(pair[order]).duplicated(keep="last").to_numpy()
     outdated = np.empty(len(table), dtype=bool)
     outdated[order] = last
@@ -318,6 +318,6 @@ def _unique(pairs: Integers) -> Integers:
     return np.stack(np.divmod(np.unique(pairs[0] * span + pairs[1]), span))
 
 
-def _seconds(times: pd.Series) -> NDArray[np.float64]:
+def seconds(times: pd.Series) -> NDArray[np.float64]:
     """Seconds since 1970, (n,), NaN where unknown."""
     return ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
