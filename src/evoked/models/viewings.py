@@ -1,53 +1,49 @@
-"""Examples of viewings: rows of a network, with a graph that shows no more than it may."""
+"""What models of viewings are shown of a network, and what is kept from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoked.features.network import Network
-from evoked.models.base import Examples
+from evoked.models.base import Examples, Model
 from evoked.targets import Task
 
 
-def network_examples(
-    network: Network,
-    rows: ArrayLike,
-    shown: ArrayLike,
-    names: Sequence[str],
-    task: Task | None = None,
-    *,
-    labelled: ArrayLike | None = None,
+def viewing_examples(
+    network: Network, model: Model, task: Task | None, learned: ArrayLike, rows: ArrayLike
 ) -> Examples:
-    """Viewings as a model of viewings reads them.
+    """Viewings as a model sees them, in the graph of those that it learned from.
+
+    The others are absent from the graph, so that a prediction looks at no viewing that is itself to
+    be predicted. A model that reads the comment of the viewing under prediction is shown these as
+    well, with comments and without emotions.
 
     Parameters
     ----------
     network
         All viewings.
-    rows
-        Viewings to make examples of, (n,): rows of ``network.viewings``.
-    shown
-        Viewings that the graph shows, (m,): those of the training part.
-    names
-        Features that the model names.
+    model
+        Names the features.
     task
-        Fitted; gives the targets, which are absent without it.
-    labelled
-        Which of ``shown`` the graph shows with their emotion; all by default.
+        Turns emotions into targets; None where there are none.
+    learned
+        Rows of the training viewings, (m,).
+    rows
+        Of the viewings to make examples of, (n,).
     """
-    visible = np.asarray(shown, dtype=np.int64)
-    graph = network.graph.with_viewings(visible)
-    if labelled is not None:
-        told = np.isin(visible, np.asarray(labelled, dtype=np.int64))
-        graph = replace(graph, emotions=np.where(told, graph.emotions, -1))
-    posts = network.posts(rows, visible)
+    learned, chosen = (np.asarray(each, dtype=np.int64) for each in (learned, rows))
+    shown = learned
+    if "viewing.comment" in model.features:
+        shown = np.concatenate([learned, np.setdiff1d(chosen, learned)])
+    graph = network.graph.with_viewings(shown)
+    hidden = np.where(np.arange(len(shown)) < len(learned), graph.emotions, -1)
+    frame = network.posts(chosen, shown)
     return Examples(
-        posts,
-        network.features(names, rows),
-        None if task is None else task.transform(posts),
-        graph,
+        frame,
+        network.features(model.features, chosen),
+        None if task is None else task.transform(frame),
+        replace(graph, emotions=hidden),
     )
