@@ -12,7 +12,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json
 from evoked.models.abmf import ABMF
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings, NeuralModel
-from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
+from evoked.models.baselines import AuthorMean, CategoryMean, ImageMean, MeanOfTraining, UserMean
 from evoked.models.dual_attention import DualAttention
 from evoked.models.dual_baselines import DualBaseline
 from evoked.models.eijl import EIJL
@@ -22,6 +22,7 @@ from evoked.models.linear import Linear
 from evoked.models.mmbt import MMBT
 from evoked.models.pixelrec import PixelRecClassifier, PixelRecRegressor
 from evoked.models.pixelrec_catboost import PixelRecCatBoost
+from evoked.models.rmthg import RMTHG
 from evoked.models.stacking import Stack
 from evoked.models.unimodal import TextBERT, VisualCNN
 
@@ -44,18 +45,24 @@ MODELS: dict[str, type[Model]] = {
         GradientBoosting,
         Linear,
         Stack,
+        RMTHG,
         MeanOfTraining,
         AuthorMean,
         CategoryMean,
+        UserMean,
+        ImageMean,
     )
 }
 
 # Shown beside every model, fitted on the same posts.
 TRIVIAL_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, AuthorMean, CategoryMean)
+# The same for models of viewings.
+VIEWING_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, UserMean, ImageMean)
 
 __all__ = [
     "MODELS",
     "TRIVIAL_BASELINES",
+    "VIEWING_BASELINES",
     "Examples",
     "Model",
     "ModelSettings",

@@ -8,11 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from evoked.features.author_history import author_hashes
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model
-from evoked.targets import TASKS
+from evoked.posts.author_hashes import hashes
+from evoked.targets import TASKS, Emotion
 from evoked.training.loop import EpochRecord, TrainingSettings
 
 
@@ -84,8 +86,7 @@ class AuthorMean(MeanOfTraining):
     description = "trivial: the mean of the author's training posts"
 
     def _groups(self, posts: pd.DataFrame) -> pd.Series:
-        hashes = pd.Series(author_hashes(posts))  # a model folder names nobody
-        return hashes.where(hashes != "")
+        return _known(author_hashes(posts))
 
 
 class CategoryMean(MeanOfTraining):
@@ -96,6 +97,38 @@ class CategoryMean(MeanOfTraining):
 
     def _groups(self, posts: pd.DataFrame) -> pd.Series:
         return posts["category"].astype("string")
+
+
+class UserMean(MeanOfTraining):
+    """Predicts the shares of emotions of the user's training viewings; the overall shares for a
+    new user."""
+
+    name = "user_mean"
+    description = "trivial: the shares of the user's training viewings"
+    tasks = (Emotion.name,)
+    rows = "viewings"
+
+    def _groups(self, posts: pd.DataFrame) -> pd.Series:
+        return _known(hashes(posts["user_id"]))
+
+
+class ImageMean(MeanOfTraining):
+    """Predicts the shares of emotions of the image's training viewings; the overall shares for a
+    new image."""
+
+    name = "image_mean"
+    description = "trivial: the shares of the image's training viewings"
+    tasks = (Emotion.name,)
+    rows = "viewings"
+
+    def _groups(self, posts: pd.DataFrame) -> pd.Series:
+        return _known(hashes(posts["post_id"]))
+
+
+def _known(hashed: NDArray[np.object_]) -> pd.Series:
+    """What stands for n authors or users (a model folder names nobody), missing where unknown."""
+    groups = pd.Series(hashed)
+    return groups.where(groups != "")
 
 
 def _jsonable(means: pd.Series) -> list[float | None]:

@@ -1,0 +1,164 @@
+"""Transductive learning on a hypergraph.
+
+Zhou, Huang and Schölkopf (2007), *Learning with hypergraphs: clustering, classification, and
+embedding*: with vertex degrees D_v, sizes of hyperedges D_e and their weights W, labels spread by
+Θ = D_v^-½ H W D_e^-1 Hᵀ D_v^-½, and the Laplacian is Δ = I - Θ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+Values = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Far beyond what any weight of the labels that the settings take needs.
+_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class Relation:
+    """E hyperedges of one kind over n vertices.
+
+    Vertices stand at nodes (their user, their image), and belong to the hyperedges of their node.
+    So the incidence H is a product of two sparse matrices, vertices × nodes and nodes × hyperedges,
+    which is never carried out: ten viewings of a user with a hundred contacts are 110 numbers, not
+    a thousand.
+
+    Attributes
+    ----------
+    nodes
+        int64, (n,): each vertex's node, -1 for one that belongs to none of the hyperedges.
+    members
+        float64, (nodes, E), 0 and 1: which hyperedges a node belongs to.
+    """
+
+    nodes: Integers
+    members: csr_array
+
+    @cached_property
+    def standing(self) -> csr_array:
+        """Which vertices stand at each node, (nodes, n)."""
+        known = np.flatnonzero(self.nodes >= 0)
+        shape = (self.members.shape[0], len(self.nodes))
+        return csr_array((np.ones(len(known)), (self.nodes[known], known)), shape=shape)
+
+    @cached_property
+    def sizes(self) -> Values:
+        """Vertices of each hyperedge, δ(e), (E,)."""
+        return self.edge_sums(np.ones((len(self.nodes), 1)))[:, 0]
+
+    def edge_sums(self, values: Values) -> Values:
+        """Hᵀ values: (n, k) to (E, k)."""
+        return np.asarray(self.members.T @ (self.standing @ values))
+
+    def vertex_sums(self, values: Values) -> Values:
+        """H values: (E, k) to (n, k)."""
+        return np.asarray(self.standing.T @ (self.members @ values))
+
+
+class Hypergraph:
+    """n vertices joined by hyperedges of several kinds.
+
+    Parameters
+    ----------
+    relations
+        At least one, all over the same vertices.
+    weights
+        How much each relation counts, (relations,), at least 0: the degree that it gives to the
+        mean vertex. Hyperedges of one relation weigh the same.
+    """
+
+    def __init__(self, relations: Sequence[Relation], weights: Sequence[float]) -> None:
+        self.relations = relations
+        self.edge_weights = [
+            _edge_weight(relation, weight)
+            for relation, weight in zip(relations, weights, strict=True)
+        ]
+        degrees = sum(
+            relation.vertex_sums(weight[:, None])[:, 0]
+            for relation, weight in zip(relations, self.edge_weights, strict=True)
+        )
+        self.degrees: Values = np.asarray(degrees)
+        known = self.degrees > 0
+        # D_v^-½; 0 of vertices that no hyperedge joins.
+        self.scale = np.where(known, 1 / np.sqrt(np.where(known, self.degrees, 1)), 0)[:, None]
+
+    def spread(self, values: Values) -> Values:
+        """Θ values, (n, k)."""
+        means = self.edge_means(self.scale * values)
+        sums = sum(
+            relation.vertex_sums(weight[:, None] * mean)
+            for relation, weight, mean in zip(self.relations, self.edge_weights, means, strict=True)
+        )
+        return self.scale * np.asarray(sums)
+
+    def edge_means(self, values: Values) -> list[Values]:
+        """D_e^-1 Hᵀ values of every relation, each (E, k)."""
+        return [
+            relation.edge_sums(values) / np.maximum(relation.sizes, 1)[:, None]
+            for relation in self.relations
+        ]
+
+    def solve(self, labels: Values, label_weight: float) -> Values:
+        """F = (I + Δ/λ)^-1 Y: what is both smooth over hyperedges and close to the labels.
+
+        Parameters
+        ----------
+        labels
+            Y, (n, classes): 0 in the rows of vertices whose label is unknown.
+        label_weight
+            λ > 0: how much closeness to the labels counts against smoothness.
+        """
+        return conjugate_gradients(
+            lambda values: (1 + label_weight) * values - self.spread(values),
+            label_weight * labels,
+        )
+
+
+def conjugate_gradients(
+    apply: Callable[[Values], Values], right: Values, tolerance: float = 1e-6
+) -> Values:
+    """Solve a symmetric positive definite system for k right-hand sides (n, k) at once.
+
+    Parameters
+    ----------
+    apply
+        Multiplies the system's matrix with (n, k).
+    right
+        The right-hand sides.
+    tolerance
+        Of the norm of each residual, relative to its right-hand side.
+    """
+    solution = np.zeros_like(right)
+    residual = right.copy()
+    direction = right.copy()
+    squares = (residual**2).sum(axis=0)
+    enough = tolerance**2 * squares
+    for _ in range(_STEPS):
+        if (squares <= enough).all():
+            break
+        applied = apply(direction)
+        step = _ratio(squares, (direction * applied).sum(axis=0))
+        solution += step * direction
+        residual -= step * applied
+        before, squares = squares, (residual**2).sum(axis=0)
+        direction = residual + _ratio(squares, before) * direction
+    return solution
+
+
+def _edge_weight(relation: Relation, weight: float) -> Values:
+    """Weight of every hyperedge, (E,), such that the mean vertex gets ``weight`` of them."""
+    share = weight * len(relation.nodes) / max(relation.sizes.sum(), 1)
+    return np.full(len(relation.sizes), share)
+
+
+def _ratio(above: Values, below: Values) -> Values:
+    """Quotients; 0 where a right-hand side is solved for, or was zero from the start."""
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)

@@ -1,0 +1,479 @@
+"""RMTHG: personal emotion by learning on a hypergraph of viewings.
+
+Zhao et al. (2016), *Predicting personalized emotion perceptions of social images*, the baseline of
+Bhattacharyya et al. (2024), *HMG-Emo*, Table II; built from what the latter says of it (Section
+IV-C1). A vertex is a viewing: a user and an image together. Hyperedges join viewings of images that
+look alike, and of users who are tied by contacts, by groups, by the comments that they make, and by
+time. Labels spread over them (Zhou, Huang and Schölkopf 2007; see
+:mod:`evoked.models._hypergraph`).
+
+Left out of the original, "rolling multi-task" learning: the relations' weights and λ are chosen on
+the validation viewings, where the original learns a weight of every hyperedge for every user; and
+predictions are not fed back as the next ones' history. Hyperedges of users who felt alike would be
+made of the labels themselves, and are left out, too.
+
+The system is solved for the viewings that the graph shows, labelled or not. Any other viewing is
+the limit of an unlabelled vertex that nobody else sees: D^-½ F of it is the weighted mean over its
+hyperedges. So a prediction depends on no other row that is predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_array, eye_array
+
+from evoked.errors import DataError
+from evoked.features.graph import SocialGraph
+from evoked.features.network import seconds
+from evoked.features.table import Column
+from evoked.files import read_json, write_json
+from evoked.models._hypergraph import Hypergraph, Integers, Relation, Values
+from evoked.models._nearest import nearest
+from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
+from evoked.posts.schema import MIKELS
+from evoked.targets import Emotion
+from evoked.training.loop import EpochRecord
+from evoked.training.settings import TrainingSettings
+
+# What viewings are joined by, and where a vertex of each relation stands.
+_PLACES = {
+    "everyone": "world",  # one hyperedge of all: what people feel on the whole
+    "visual": "image",  # an image and its nearest ones
+    "image": "image",  # the same image
+    "user": "user",  # the same user
+    "window": "window",  # the same user at the same time
+    "social": "user",  # a user and the user's connections
+    "group": "user",  # members of a group
+    "comments": "user",  # a user and those whose comments are nearest
+}
+_RELATIONS = {"visual": ("everyone", "visual"), "fused": tuple(_PLACES)}
+
+_LABEL_WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)
+_WEIGHT_FACTORS = (0.0, 0.25, 4.0)
+_DEFAULT_LABEL_WEIGHT = 0.3
+# Viewings of the graph are predicted with the labels of their fold hidden.
+_FOLDS = 5
+_DAY = 86_400.0
+_LEAST_PROBABILITY = 1e-6
+
+
+class RMTHGSettings(ModelSettings):
+    """Settings of the hypergraph."""
+
+    relations: Literal["visual", "fused"] = Field(
+        "fused", description="visual: images that look alike, RMTHG (V); fused: all relations"
+    )
+    neighbours: int = Field(
+        10, ge=1, description="nearest images, and nearest commentators, of a hyperedge"
+    )
+    window_days: float = Field(7.0, gt=0, description="length of a hyperedge in time")
+    label_weight: float | None = Field(
+        None, ge=1e-3, description="λ; chosen on the validation viewings unless given"
+    )
+    class_weights: bool = Field(
+        False, description="let every emotion's labels weigh the same in sum, as rare as it may be"
+    )
+
+
+class RMTHG(Model):
+    """Labels that spread over hyperedges of viewings.
+
+    Attributes
+    ----------
+    label_weight
+        λ in use.
+    relation_weights
+        How much each relation counts.
+    """
+
+    name = "rmthg"
+    description = "hypergraph of viewings: images that look alike, contacts, groups, time"
+    source = "Zhao et al. 2016; HMG-Emo, Table II"
+    tasks = (Emotion.name,)
+    rows = "viewings"
+    Settings = RMTHGSettings
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.label_weight = self.settings.label_weight or _DEFAULT_LABEL_WEIGHT
+        names = _RELATIONS[self.settings.relations]
+        self.relation_weights = dict.fromkeys(names, 1 / len(names))
+        # Of the training viewings, for where the graph shows none.
+        self.shares: list[float] = []
+        self._solved: _Solution | None = None
+
+    @property
+    def features(self) -> list[str]:
+        return ["image.vector"]
+
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        """Choose λ and the relations' weights, one after another, by the log loss of the
+        validation viewings; without any, λ is 0.3 and all relations weigh the same.
+
+        Raises
+        ------
+        DataError
+            As :meth:`evoked.models.base.Model.fit` says, or the examples have no graph.
+        """
+        values = self._learn_targets(train)
+        self.widths = {name: train.features.widths[name] for name in self.features}
+        self.shares = [float(share) for share in np.nanmean(values, axis=0)]
+        self._solved = None
+        if validation is None or validation.targets is None:
+            return []
+        known = np.isfinite(validation.targets.values).all(axis=1)
+        if known.any():
+            self._choose(validation.select(np.flatnonzero(known)))
+        return []
+
+    def predict(self, examples: Examples) -> pd.DataFrame:
+        self.check_features(examples.features)
+        graph = _graph_of(examples)
+        if self._solved is None or self._solved.vertices.graph is not graph:
+            vertices = _Vertices(graph, self.settings)
+            self._solved = _Solution(
+                vertices, self.relation_weights, self.label_weight, self._class_weights()
+            )
+        queries = self._solved.vertices.queries(examples)
+        return self._as_table(self._probabilities(self._solved, queries))
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "widths": self.widths,
+            "label_weight": self.label_weight,
+            "relation_weights": self.relation_weights,
+            "shares": self.shares,
+        }
+        write_json(folder / MODEL_FILE, {**self._description(), **state})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Inverse of :meth:`save`.
+
+        Raises
+        ------
+        DataError
+            The file is missing or damaged.
+        """
+        description = read_json(folder / MODEL_FILE)
+        model = cls._from_description(description, folder / MODEL_FILE)
+        try:
+            model.widths = {str(name): int(width) for name, width in description["widths"].items()}
+            model.label_weight = float(description["label_weight"])
+            model.relation_weights = {
+                name: float(description["relation_weights"][name])
+                for name in model.relation_weights
+            }
+            model.shares = [float(share) for share in description["shares"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"not what this model has learned ({error}).",
+                file=folder / MODEL_FILE,
+                fix="Train the model again.",
+            ) from error
+        return model
+
+    def _choose(self, validation: Examples) -> None:
+        """Coordinate descent, one round: λ, then the weight of each relation, then λ again."""
+        assert validation.targets is not None
+        truth = validation.targets.values
+        counts = truth @ self._class_weights()
+        vertices = _Vertices(_graph_of(validation), self.settings)
+        queries = vertices.queries(validation)
+
+        def loss(label_weight: float, weights: dict[str, float]) -> float:
+            solution = _Solution(vertices, weights, label_weight, self._class_weights())
+            told = (self._probabilities(solution, queries) * truth).sum(axis=1)
+            return float(-(counts * np.log(np.maximum(told, _LEAST_PROBABILITY))).mean())
+
+        chosen = (self.label_weight, self.relation_weights)
+        best = loss(*chosen)
+        for change in self._changes():
+            tried = change(*chosen)
+            if (found := loss(*tried)) < best:
+                best, chosen = found, tried
+        self.label_weight, self.relation_weights = chosen
+
+    def _changes(self) -> Iterator[_Change]:
+        """Changes of λ and of the relations' weights to try, one after another."""
+        yield from self._other_label_weights()
+        equal = 1 / len(self.relation_weights)
+        for name in self.relation_weights:
+            for factor in _WEIGHT_FACTORS:
+                if name != "everyone" or factor:  # without it strangers have no hyperedge
+                    yield partial(_with_relation_weight, name=name, value=factor * equal)
+        yield from self._other_label_weights()
+
+    def _other_label_weights(self) -> Iterator[_Change]:
+        if self.settings.label_weight is None:
+            for value in _LABEL_WEIGHTS:
+                yield partial(_with_label_weight, value=value)
+
+    def _class_weights(self) -> Values:
+        """How much a label of each class counts, (8,)."""
+        shares = np.asarray(self.shares)
+        if not self.settings.class_weights:
+            return np.ones(len(shares))
+        return np.divide(1, shares * (shares > 0).sum(), np.zeros(len(shares)), where=shares > 0)
+
+    def _probabilities(self, solution: _Solution, queries: _Queries) -> Values:
+        """(n, 8): what the hyperedges of each row tell, with its own label hidden from them."""
+        own, emotions = queries.viewings, solution.vertices.graph.emotions
+        labelled = own >= 0
+        labelled[labelled] = emotions[own[labelled]] >= 0
+        folds = np.where(labelled, own % _FOLDS, -1)
+        told = np.zeros((len(own), len(MIKELS)))
+        for fold in np.unique(folds):
+            rows = folds == fold
+            told[rows] = solution.told(queries, int(fold))[rows]
+        totals = told.sum(axis=1, keepdims=True)
+        return np.where(totals > 0, told / np.where(totals > 0, totals, 1), self.shares)
+
+
+# From λ and the relations' weights to others.
+_Change = Callable[[float, dict[str, float]], tuple[float, dict[str, float]]]
+
+
+def _with_label_weight(
+    _: float, weights: dict[str, float], value: float
+) -> tuple[float, dict[str, float]]:
+    return value, weights
+
+
+def _with_relation_weight(
+    label_weight: float, weights: dict[str, float], name: str, value: float
+) -> tuple[float, dict[str, float]]:
+    return label_weight, {**weights, name: value}
+
+
+@dataclass(frozen=True)
+class _Queries:
+    """Where n viewings would join the hypergraph.
+
+    Attributes
+    ----------
+    viewings
+        int64, (n,): row of the graph's viewings, -1 for one that it does not show.
+    nodes
+        By place, int64 (n,): the node there, -1 where there is none.
+    strange, near
+        int64, (m,) and (m, neighbours): rows whose image nobody has viewed, and the hyperedges of
+        the images that it looks like.
+    """
+
+    viewings: Integers
+    nodes: dict[str, Integers]
+    strange: Integers
+    near: Integers
+
+
+class _Vertices:
+    """The viewings of a graph, their relations, and where any other viewing would stand."""
+
+    def __init__(self, graph: SocialGraph, settings: RMTHGSettings) -> None:
+        self.graph = graph
+        self.neighbours = settings.neighbours
+        users, images = graph.viewings
+        # Images that look like something, and of which labels are known.
+        self.viewed = np.unique(images[graph.image_vectors.present[images]])
+        self.windows = _Windows(users, graph.times, settings.window_days * _DAY)
+        places = self._places(users, images, graph.times)
+        self.relations = {
+            name: Relation(places[_PLACES[name]], self._members(name))
+            for name in _RELATIONS[settings.relations]
+        }
+
+    def queries(self, examples: Examples) -> _Queries:
+        """Where the examples would join."""
+        posts, vectors = examples.posts, cast(Column, examples.features.columns["image.vector"])
+        users, images, viewings = (
+            posts[name].to_numpy(np.int64) for name in ("user", "image", "viewing")
+        )
+        strange = np.flatnonzero(vectors.present & ~np.isin(images, self.viewed))
+        nodes = self._places(users, images, seconds(posts["viewed_at"]))
+        return _Queries(viewings, nodes, strange, self._lookalikes(vectors.select(strange)))
+
+    def _places(self, users: Integers, images: Integers, times: Values) -> dict[str, Integers]:
+        return {
+            "world": np.zeros(len(users), dtype=np.int64),
+            "user": users,
+            "image": images,
+            "window": self.windows.of(users, times),
+        }
+
+    def _lookalikes(self, vectors: Column) -> Integers:
+        """Hyperedges of the viewed images that n images look like most, (n, neighbours)."""
+        # A campaign's one image is asked of thousands of users.
+        _, first, place = np.unique(vectors.index[:, 0], return_index=True, return_inverse=True)
+        known = _values(self.graph.image_vectors, self.viewed)
+        return nearest(_values(vectors, first), known, self.neighbours)[place]
+
+    def _members(self, name: str) -> csr_array:
+        graph = self.graph
+        users, images = len(graph.users), len(graph.images)
+        # Hyperedges that are the nodes themselves.
+        nodes = {"everyone": 1, "image": images, "user": users, "window": len(self.windows)}
+        if name in nodes:
+            return csr_array(eye_array(nodes[name]))
+        if name == "visual":
+            vectors = _values(graph.image_vectors, self.viewed)
+            return _circles(self.viewed, vectors, self.neighbours, images)
+        if name == "social":
+            return csr_array(_pairs(*graph.connections, (users, users)) + eye_array(users))
+        if name == "group":
+            groups = int(graph.memberships[1].max(initial=-1)) + 1
+            return _pairs(*graph.memberships, (users, groups))
+        return _circles(*self._commentators(), self.neighbours, users)
+
+    def _commentators(self) -> tuple[Integers, NDArray[np.float32]]:
+        """Users who have commented, and the mean of their comments' vectors."""
+        written = np.flatnonzero(self.graph.comment_vectors.present)
+        who, place = np.unique(self.graph.viewings[0, written], return_inverse=True)
+        sums = _pairs(place, np.arange(len(written)), (len(who), len(written)))
+        return who, (sums @ _values(self.graph.comment_vectors, written)).astype(np.float32)
+
+
+class _Windows:
+    """Stretches of time in which single users viewed something."""
+
+    def __init__(self, users: Integers, times: Values, length: float) -> None:
+        self.length = length
+        stretches = np.floor(times[np.isfinite(times)] / length)
+        self.first = int(stretches.min(initial=0))
+        self.span = int(stretches.max(initial=0)) - self.first + 1
+        keys = self._keys(users, times)
+        self.keys = pd.Index(np.unique(keys[keys >= 0]))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def of(self, users: Integers, times: Values) -> Integers:
+        """Number of the window of each of n viewings, -1 where there is none."""
+        return self.keys.get_indexer(self._keys(users, times)).astype(np.int64)
+
+    def _keys(self, users: Integers, times: Values) -> Integers:
+        """One number per user and stretch, -1 where either is unknown."""
+        stretches = np.floor(np.nan_to_num(times) / self.length) - self.first
+        known = (users >= 0) & np.isfinite(times) & (stretches >= 0) & (stretches < self.span)
+        return np.where(known, users * self.span + stretches, -1).astype(np.int64)
+
+
+class _Solution:
+    """What spreads over the hyperedges at given weights.
+
+    Parameters
+    ----------
+    vertices
+        The hypergraph.
+    weights
+        How much each relation counts.
+    label_weight
+        λ.
+    class_weights
+        How much a label of each class counts, (8,).
+    """
+
+    def __init__(
+        self,
+        vertices: _Vertices,
+        weights: dict[str, float],
+        label_weight: float,
+        class_weights: Values,
+    ) -> None:
+        self.vertices = vertices
+        self.label_weight = label_weight
+        self.class_weights = class_weights
+        # Relations without weight, or without a hyperedge, say nothing.
+        self.weights = {
+            name: weights[name]
+            for name, relation in vertices.relations.items()
+            if weights[name] > 0 and relation.sizes.any()
+        }
+        self._told: dict[int, dict[str, Values]] = {}
+
+    def told(self, queries: _Queries, fold: int) -> Values:
+        """The mean of D_v^-½ F over the hyperedges of each row, up to a factor; (n, 8).
+
+        Parameters
+        ----------
+        fold
+            Viewings of the graph whose labels are hidden: those whose row leaves this remainder;
+            none if negative.
+        """
+        if fold not in self._told:
+            self._told[fold] = self._of_edges(fold)
+        sums = np.zeros((len(queries.viewings), len(MIKELS)))
+        for name, edges in self._told[fold].items():
+            nodes = queries.nodes[_PLACES[name]]
+            rows = np.flatnonzero(nodes >= 0)
+            sums[rows] += (self.vertices.relations[name].members @ edges)[nodes[rows]]
+            if name == "visual":
+                sums[queries.strange] += edges[queries.near].sum(axis=1)
+        return sums
+
+    def _of_edges(self, fold: int) -> dict[str, Values]:
+        """What every hyperedge of a relation tells, times its weight, (E, 8)."""
+        if not self.weights:
+            return {}
+        hypergraph = Hypergraph(
+            [self.vertices.relations[name] for name in self.weights], list(self.weights.values())
+        )
+        emotions = self.vertices.graph.emotions
+        known = (emotions >= 0) & (np.arange(len(emotions)) % _FOLDS != fold)
+        labels = np.zeros((len(emotions), len(MIKELS)))
+        labels[known, emotions[known]] = self.class_weights[emotions[known]]
+        spread = hypergraph.scale * hypergraph.solve(labels, self.label_weight)
+        means = hypergraph.edge_means(spread)
+        return {
+            name: weight[:, None] * mean
+            for name, weight, mean in zip(self.weights, hypergraph.edge_weights, means, strict=True)
+        }
+
+
+def _graph_of(examples: Examples) -> SocialGraph:
+    if examples.graph is None:
+        raise DataError(
+            f"{RMTHG.name} learns from the graph of users and images, which these examples lack.",
+            fix="Give it a network of viewings.",
+        )
+    return examples.graph
+
+
+def _values(column: Column, rows: Integers) -> NDArray[np.float32]:
+    return cast(NDArray[np.float32], column.take(rows)[""].numpy())
+
+
+def _circles(nodes: Integers, vectors: NDArray[np.float32], neighbours: int, n: int) -> csr_array:
+    """A hyperedge around each of m nodes, of it and its nearest ones, (n, m)."""
+    near = nearest(vectors, vectors, neighbours + 1)
+    centres = np.arange(len(nodes))
+    members = np.concatenate([nodes[near].ravel(), nodes])
+    return _pairs(
+        members, np.concatenate([centres.repeat(near.shape[1]), centres]), (n, len(nodes))
+    )
+
+
+def _pairs(rows: Integers, columns: Integers, shape: tuple[int, int]) -> csr_array:
+    """1 at every pair, however often it stands there."""
+    matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
