@@ -328,6 +328,15 @@ def repeated_runs(
         yield _held_out(units, span, validation, kind, reason)
 
 
+def held_together(posts: pd.DataFrame, kind: str) -> pd.Series | None:
+    """What a bootstrap has to draw whole where posts or viewings were split by ``kind``: the author
+    (the post itself where unknown), user or image of each, (n,); None where each stands alone."""
+    if kind not in ("author", "user", "image"):
+        return None
+    names = posts[_kinds(posts)[kind].column]
+    return names.fillna(posts["post_id"])
+
+
 class _Kind(NamedTuple):
     """What a split holds together: the column that tells it, its name, and that of several."""
 

@@ -80,6 +80,9 @@ _NEEDS: dict[str, tuple[Need, ...]] = {
     "bilinear_pooling": ("image", "caption"),
     "mmbt": ("image", "caption"),
 }
+# With fewer posts, folds are made several times: they cost little, and chance decides less.
+_MANY_POSTS = 2000
+_REPEATS = 4
 # A member that weighs less than this everywhere is left out of a stack.
 _LEAST_WEIGHT = 1e-6
 
@@ -120,7 +123,8 @@ def train_automatically(
         What decides, such as ``"likes Spearman"`` or ``"level macro F1"``; by default the first of
         the task's headlines that the posts can tell.
     folds
-        Of the posts that the run learns from, made as its split is: by author, by time or random.
+        Of the posts that the run learns from, made as its split is: by author, by time or random;
+        fewer than 2,000 posts are cut into folds four times over, except by time.
     models
         What to try beside the trivial baselines; the task's short list by default.
     stack
@@ -153,13 +157,15 @@ def train_automatically(
     chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))
     decisive = _decisive_metric(kind, chosen_on.posts, metric)
     check_free(out, f"{STUDY_FOLDER}/{PLAN_FILE}", "a run that was begun with --model auto")
+    kind_of_folds = _kind_of_folds(dataset.posts, split)
     study = Study(
         chosen_on,
         _short_list(kind, models, features, training),
         out / STUDY_FOLDER,
         folds=folds,
-        split=_kind_of_folds(dataset.posts, split),
+        split=kind_of_folds,
         seed=training.seed,
+        repeats=_repeats(len(chosen_on), kind_of_folds),
         estimate=estimate,
         cache=cache,
     )
@@ -237,6 +243,11 @@ def _kind_of_folds(posts: pd.DataFrame, split: Split) -> str:
         return "author"
     dated = dates.notna().all() and test["posted_at"].notna().all()
     return "time" if dated and test["posted_at"].min() > dates.max() else "random"
+
+
+def _repeats(posts: int, kind_of_folds: str) -> int:
+    """How often to cut posts into folds: few posts, cut once, tell models apart too badly."""
+    return 1 if kind_of_folds == "time" or posts >= _MANY_POSTS else _REPEATS
 
 
 def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) -> tuple[str, str]:
@@ -388,8 +399,14 @@ class _Stacked:
     def scores(self, decisive: tuple[str, str]) -> list[float]:
         """By fold, with lines that were learned on the other folds."""
         found = []
-        for fold, split in enumerate(self.study.place.splits):
-            others = [each for each in range(len(self.tasks)) if each != fold]
+        splits = self.study.place.splits
+        for fold, split in enumerate(splits):
+            # Where posts are cut several times, a fold of another cut may hold the same ones.
+            others = [
+                number
+                for number, other in enumerate(splits)
+                if not np.isin(other.test, split.test).any()
+            ]
             lines = self._lines(others)
             posts = self.study.place.dataset.posts.iloc[split.test].reset_index(drop=True)
             columns = list(self.study.place.task.columns)

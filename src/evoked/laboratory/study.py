@@ -36,26 +36,24 @@ import torch
 
 import evoked
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
-from evoked.evaluation.splits import k_fold
 from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
-from evoked.features.extract import extract, fingerprints
+from evoked.features.extract import fingerprints
 from evoked.files import check_free, read_json, write_json
+from evoked.laboratory.material import KINDS, Material, Workplace, kind_of
 from evoked.laboratory.worker import (
     DRAWS_FILE,
     PREDICTIONS_FILE,
     SCORES_FILE,
     Bench,
     Job,
-    Workplace,
     one_thread,
 )
-from evoked.models import TRIVIAL_BASELINES
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.run import data_description, environment
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement
+from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 
 PLAN_FILE = "study.json"
 RECORD_FILE = "record.json"
@@ -139,6 +137,9 @@ class Study:
         Of the study; an interrupted one goes on.
     folds, split, seed
         See :func:`evoked.evaluation.splits.k_fold`; ``seed`` is that of the training as well.
+    repeats
+        How often the posts are cut into folds, each time anew, with the seeds that follow
+        ``seed``. By time they can be cut in one way alone.
     estimate
         Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
         are never scored against.
@@ -167,24 +168,29 @@ class Study:
         folds: int = 5,
         split: str = "random",
         seed: int = 0,
+        repeats: int = 1,
         estimate: bool = True,
         cache: FeatureCache | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.skipped = _unmet_needs(table.experiments, dataset, estimate)
         rows = tuple(row for row in table.experiments if row.name not in self.skipped)
-        trivial = trivial_rows(_common_task(rows or table.experiments))
+        task = _common_task(rows or table.experiments)
+        kind = kind_of(rows or table.experiments)
+        trivial = trivial_rows(task.name, kind)
         added = tuple(row for row in trivial if row.name not in {each.name for each in rows})
         self.table = table.model_copy(update={"experiments": rows + added})
         self.place = Workplace(
             self.folder,
             dataset,
-            tuple(k_fold(dataset.posts, folds, split, seed)),
+            tuple(kind.splits(kind.rows(dataset), folds, split, seed, repeats)),
             self.table.experiments,
+            task,
             seed,
             estimate,
             None if cache is None else cache.folder,
         )
+        self.material = kind(self.place)
         self.notes: tuple[str, ...] = ()
         self.plan = self._plan(split)
         _claim(self.folder, self.plan)
@@ -308,19 +314,13 @@ class Study:
     def _encoders(self) -> list[dict[str, str]]:
         """Fingerprints of what computes the features, for each of the rows' feature settings."""
         chosen = dict.fromkeys(each.features for each in self.table.experiments)
-        return [fingerprints(self.place.extracted_names(each), each) for each in chosen]
+        return [fingerprints(self.material.encoded(each), each) for each in chosen]
 
     def _extract(self, progress: StudyProgress) -> None:
         """Compute every feature of every post before the folds start."""
         unreadable: dict[str, str] = {}
         for features in dict.fromkeys(each.features for each in self.table.experiments):
-            _, problems = extract(
-                self.place.dataset,
-                self.place.extracted_names(features),
-                features,
-                cache=FeatureCache(self.place.cache),
-                progress=progress.stage,
-            )
+            problems = self.material.extract(features, progress.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
         self.notes = _told_unreadable(unreadable) + _cautions(self.table.experiments)
         for note in self.notes:
@@ -366,7 +366,7 @@ def _collapses(
     experiments: Sequence[Experiment], warnings: dict[str, list[str]]
 ) -> tuple[str, ...]:
     """Rows whose predictions fall into one class; a trivial row's always do."""
-    trivial = {kind.name for kind in TRIVIAL_BASELINES}
+    trivial = {baseline.name for kind in KINDS.values() for baseline in kind.baselines}
     return tuple(
         f"{each.label}, {found[0]} (in {len(found)} of its folds)"
         for each in experiments
@@ -490,15 +490,15 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def trivial_rows(task: str) -> tuple[Experiment, ...]:
+def trivial_rows(task: str, kind: type[Material]) -> tuple[Experiment, ...]:
     """Rows that are shown in every study, whatever its others."""
     return tuple(
-        Experiment(name=kind.name, label=kind.name.replace("_", " "), model=kind.name, task=task)
-        for kind in TRIVIAL_BASELINES
+        Experiment(name=each.name, label=each.name.replace("_", " "), model=each.name, task=task)
+        for each in kind.baselines
     )
 
 
-def _common_task(experiments: Sequence[Experiment]) -> str:
+def _common_task(experiments: Sequence[Experiment]) -> type[Task]:
     """What all rows learn. Settings that a model refuses are refused here, before the first fit.
 
     Raises
@@ -506,11 +506,11 @@ def _common_task(experiments: Sequence[Experiment]) -> str:
     SettingsError
         Rows that learn different tasks can't be compared.
     """
-    tasks = {each.name: each.build().task.name for each in experiments}
+    tasks = {each.name: each.build().task for each in experiments}
     if len(set(tasks.values())) > 1:
-        told = ", ".join(f"{row} learns {task}" for row, task in tasks.items())
+        told = ", ".join(f"{row} learns {task.name}" for row, task in tasks.items())
         raise SettingsError(f"rows of one table learn one task, but {told}.")
-    return next(iter(tasks.values()), EmotionEngagement.name)
+    return next(iter(tasks.values()), EmotionEngagement)
 
 
 def _unmet_needs(

@@ -1,0 +1,234 @@
+"""What the fits of a study are made of: posts with their features, or viewings with their graph.
+
+A table's rows all learn from one of the two; which one, their models say.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.evaluation.splits import Split, k_fold, repeated_runs
+from evoked.experiments import Experiment
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import CATALOG, FeatureSettings
+from evoked.features.extract import Problem, Progress, extract
+from evoked.features.network import Network, kept_viewings, read_network
+from evoked.features.pipeline import FeaturePipeline
+from evoked.features.table import FeatureColumn, FeatureTable
+from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
+from evoked.models.viewings import network_examples
+from evoked.posts.dataset import PostDataset
+from evoked.run import Progress as RunProgress
+from evoked.run import estimate_emotions
+from evoked.targets import EmotionEngagement, Task
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Everything that a process needs to know of a study."""
+
+    folder: Path
+    dataset: PostDataset
+    splits: tuple[Split, ...]
+    experiments: tuple[Experiment, ...]
+    task: type[Task]
+    seed: int
+    estimate: bool
+    cache: Path | None
+
+
+class Fold(NamedTuple):
+    """What a row learns from and is scored on."""
+
+    task: Task
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+class Material(ABC):
+    """Examples of a study's folds; keeps what rows share from fit to fit.
+
+    Attributes
+    ----------
+    baselines
+        Trivial models that every study shows beside its rows.
+    """
+
+    baselines: ClassVar[tuple[type[Model], ...]]
+
+    def __init__(self, place: Workplace) -> None:
+        self.place = place
+        self.cache = FeatureCache(place.cache)
+
+    @staticmethod
+    @abstractmethod
+    def rows(dataset: PostDataset) -> pd.DataFrame:
+        """The posts or viewings that folds are made of."""
+
+    @staticmethod
+    @abstractmethod
+    def splits(
+        rows: pd.DataFrame, folds: int, kind: str, seed: int, repeats: int
+    ) -> Iterator[Split]:
+        """The folds; with ``repeats`` the rows are cut so often, each time anew."""
+
+    @abstractmethod
+    def encoded(self, features: FeatureSettings) -> list[str]:
+        """Features that encoders compute, of all rows with these settings."""
+
+    @abstractmethod
+    def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
+        """Compute what needs no training posts, for all rows with these settings."""
+
+    @abstractmethod
+    def fold(self, experiment: Experiment, model: Model, number: int) -> Fold:
+        """Examples of a fold, counted from 1, with what the model reads."""
+
+    def _split(self, number: int) -> Split:
+        return self.place.splits[number - 1]
+
+    def _task(self, rows: pd.DataFrame, number: int) -> Task:
+        """The task, fitted on what the fold learns from."""
+        return self.place.task.fit(rows.iloc[self._split(number).train])
+
+
+class Posts(Material):
+    """Posts: extracted features are read from the cache once, those that are fitted on the training
+    posts are computed once per fold."""
+
+    baselines = TRIVIAL_BASELINES
+
+    def __init__(self, place: Workplace) -> None:
+        super().__init__(place)
+        self.posts = place.dataset.posts
+        self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
+        self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
+        # Of the last fold; what was fitted on the one before is forgotten.
+        self._fitted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
+        self._fold = 0
+
+    @staticmethod
+    def rows(dataset: PostDataset) -> pd.DataFrame:
+        return dataset.posts
+
+    @staticmethod
+    def splits(
+        rows: pd.DataFrame, folds: int, kind: str, seed: int, repeats: int
+    ) -> Iterator[Split]:
+        for repeat in range(repeats):
+            yield from k_fold(rows, folds, kind, seed + repeat)
+
+    def encoded(self, features: FeatureSettings) -> list[str]:
+        """Those from which others are made included."""
+        return FeaturePipeline(self._names(features), features).extracted
+
+    def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
+        dataset, names = self.place.dataset, self.encoded(features)
+        table, problems = extract(dataset, names, features, cache=self.cache, progress=progress)
+        self._extracted[features] = table.columns
+        return problems
+
+    def fold(self, experiment: Experiment, model: Model, number: int) -> Fold:
+        task, split = self._task(self.posts, number), self._split(number)
+        columns = self._columns(experiment.features, number)
+        chosen = {name: columns[name] for name in model.features}
+        examples = Examples(
+            self.posts,
+            # A model that reads the posts' own table is shown any column.
+            FeatureTable(chosen or columns),
+            task.transform(self.posts, self._estimated(experiment.features)),
+        )
+        parts = (examples.select(rows) for rows in (split.train, split.validation, split.test))
+        return Fold(task, *parts)
+
+    def _names(self, features: FeatureSettings) -> list[str]:
+        models = [each.build() for each in self.place.experiments if each.features == features]
+        return list(dict.fromkeys(name for model in models for name in model.features))
+
+    def _columns(self, features: FeatureSettings, number: int) -> dict[str, FeatureColumn]:
+        if features not in self._extracted:
+            self.extract(features, None)
+        if number != self._fold:
+            self._fold, self._fitted = number, {}
+        if features not in self._fitted:
+            fitted = [name for name in self._names(features) if CATALOG[name].fitted]
+            pipeline = FeaturePipeline(fitted, features)
+            covers, train = self.place.dataset.cover_paths(), self._split(number).train
+            pipeline.fit(
+                self.posts.iloc[train],
+                self.place.seed,
+                images=[covers[row] for row in train],
+                cache=self.cache,
+            )
+            table, _ = pipeline.transform(self.posts, covers, cache=self.cache)
+            self._fitted[features] = table.columns
+        return {**self._extracted[features], **self._fitted[features]}
+
+    def _estimated(self, features: FeatureSettings) -> NDArray[np.float32] | None:
+        if not self.place.estimate or self.place.task is not EmotionEngagement:
+            return None
+        if features not in self._estimates:
+            self._estimates[features] = estimate_emotions(
+                self.place.dataset, features, self.cache, RunProgress()
+            )
+        return self._estimates[features]
+
+
+class Viewings(Material):
+    """Viewings, and the graph around those that are learned from."""
+
+    baselines = VIEWING_BASELINES
+
+    def __init__(self, place: Workplace) -> None:
+        super().__init__(place)
+        self._networks: dict[FeatureSettings, Network] = {}
+
+    @staticmethod
+    def rows(dataset: PostDataset) -> pd.DataFrame:
+        return kept_viewings(dataset)[0]
+
+    @staticmethod
+    def splits(
+        rows: pd.DataFrame, folds: int, kind: str, seed: int, repeats: int
+    ) -> Iterator[Split]:
+        """Runs that hold out a tenth each, as the paper's do."""
+        for repeat in range(repeats):
+            yield from repeated_runs(rows, folds, kind, seed + repeat)
+
+    def encoded(self, features: FeatureSettings) -> list[str]:
+        return ["image.vector", "caption.vector"]  # comments and groups are read as captions are
+
+    def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
+        self._networks[features] = read_network(
+            self.place.dataset, features, cache=self.cache, progress=progress
+        )
+        return self._networks[features].problems
+
+    def fold(self, experiment: Experiment, model: Model, number: int) -> Fold:
+        if experiment.features not in self._networks:
+            self.extract(experiment.features, None)
+        network, split = self._networks[experiment.features], self._split(number)
+        task = self._task(network.viewings, number)
+        parts = (
+            network_examples(network, model, task, split.train, rows)
+            for rows in (split.train, split.validation, split.test)
+        )
+        return Fold(task, *parts)
+
+
+KINDS: dict[str, type[Material]] = {"posts": Posts, "viewings": Viewings}
+
+
+def kind_of(experiments: Sequence[Experiment]) -> type[Material]:
+    """What the rows of a table learn from: viewings if any model does."""
+    kinds = {each.build().rows for each in experiments}
+    return KINDS["viewings" if "viewings" in kinds else "posts"]
