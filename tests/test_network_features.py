@@ -14,17 +14,29 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
 from evoked.features.network import (
     Network,
+    kept_viewings,
     mean_vectors,
     read_network,
     text_vectors,
     user_rows,
 )
 from evoked.features.table import Column
-from evoked.models.viewings import network_examples
+from evoked.models.baselines import MeanOfTraining
+from evoked.models.viewings import viewing_examples
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.targets import Emotion
 from small_networks import create_network, network_tables
+
+
+class Reader(MeanOfTraining):
+    """A model that reads what it is told to."""
+
+    read: tuple[str, ...] = ("user.vector", "image.vector")
+
+    @property
+    def features(self) -> list[str]:
+        return list(self.read)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +137,7 @@ def test_no_texts_at_all(cache: FeatureCache) -> None:
 
 def test_examples_show_the_shown_viewings_alone(network: Network) -> None:
     shown, rows = np.arange(300), np.array([5, 299, 300, 399])
-    examples = network_examples(network, rows, shown, ["user.vector", "image.vector"], Emotion())
+    examples = viewing_examples(network, Reader(), Emotion(), shown, rows)
     assert examples.graph is not None
     assert examples.graph.viewings.shape == (2, 300)
     assert examples.posts["viewing"].tolist() == [5, 299, -1, -1]
@@ -136,11 +148,27 @@ def test_examples_show_the_shown_viewings_alone(network: Network) -> None:
     assert examples.targets.values.shape == (4, 8)
 
 
-def test_emotions_that_may_not_be_shown_are_hidden(network: Network) -> None:
-    examples = network_examples(network, [310], np.arange(320), [], labelled=np.arange(300))
-    assert examples.graph is not None
-    assert (examples.graph.emotions[300:] == -1).all()
-    assert (examples.graph.emotions[:300] == network.graph.emotions[:300]).all()
+def test_own_comments_are_shown_to_models_that_read_them_without_emotions(
+    network: Network,
+) -> None:
+    model = Reader()
+    model.read = ("viewing.comment",)
+    examples = viewing_examples(network, model, Emotion(), np.arange(300), np.array([310, 7]))
+    graph = examples.graph
+    assert graph is not None
+    assert examples.posts["viewing"].tolist() == [300, 7]
+    assert (graph.viewings[:, 300] == network.graph.viewings[:, 310]).all()
+    assert graph.emotions[300] == -1
+    assert (graph.emotions[:300] == network.graph.emotions[:300]).all()
+    own = examples.features.columns["viewing.comment"].present
+    assert (own == network.graph.comment_vectors.present[[310, 7]]).all()
+
+
+def test_kept_viewings_are_those_of_the_graph(dataset: PostDataset, network: Network) -> None:
+    kept, dropped = kept_viewings(dataset)
+    columns = ["user_id", "post_id", "viewed_at", "comment", "emotion"]
+    pd.testing.assert_frame_equal(kept[columns], network.viewings[columns])
+    assert dropped.empty
 
 
 def test_of_several_viewings_of_a_pair_the_latest_known_one_is_kept(

@@ -29,6 +29,9 @@ from evoked.targets.emotion import emotion_classes
 # Columns of a viewing as models read it; the last three are rows of the graph.
 VIEWING_COLUMNS = (*VIEWINGS.names, "author_id", "user", "image", "viewing")
 
+# A leak before the user has commented: only models that name it read it.
+OWN_COMMENT = "viewing.comment"
+
 _PICTURE = ["image.vector"]
 _DROPPED_COLUMNS = ["user_id", "post_id", "reason"]
 
@@ -86,7 +89,7 @@ class Network:
             {
                 "user.vector": self.graph.user_vectors.select(users),
                 "image.vector": self.graph.image_vectors.select(images),
-                "viewing.comment": self.graph.comment_vectors.select(chosen),
+                OWN_COMMENT: self.graph.comment_vectors.select(chosen),
             },
             len(chosen),
         )

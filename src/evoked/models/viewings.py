@@ -1,4 +1,4 @@
-"""Examples of viewings: rows of a network, with a graph that shows no more than it may."""
+"""What models of viewings are shown of a network, and what is kept from them."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ from evoked.models.base import Examples, Model
 from evoked.targets import Task
 
 
-def network_examples(
-    network: Network, model: Model, task: Task | None, shown: ArrayLike, rows: ArrayLike
+def viewing_examples(
+    network: Network, model: Model, task: Task | None, learned: ArrayLike, rows: ArrayLike
 ) -> Examples:
-    """Viewings as a model reads them.
+    """Viewings as a model sees them, in the graph of those that it learned from.
+
+    The others are absent from the graph, so that a prediction looks at no viewing that is itself to
+    be predicted. A model that reads the comment of the viewing under prediction is shown these as
+    well, with comments and without emotions.
 
     Parameters
     ----------
     network
         All viewings.
     model
-        Names the features. To one that reads the own comment of a viewing the graph shows the
-        viewings at ``rows``, too: their comments, never their emotions.
+        Names the features.
     task
-        Fitted; gives the targets, which are absent without it.
-    shown
-        Viewings that the graph shows, (m,): rows of ``network.viewings``, those of the training
-        part.
+        Turns emotions into targets; None where there are none.
+    learned
+        Rows of the training viewings, (m,).
     rows
-        Viewings to make examples of, (n,).
+        Of the viewings to make examples of, (n,).
     """
-    chosen, told = np.asarray(rows, dtype=np.int64), np.asarray(shown, dtype=np.int64)
-    visible = told
+    learned, chosen = (np.asarray(each, dtype=np.int64) for each in (learned, rows))
+    shown = learned
     if OWN_COMMENT in model.features:
-        visible = np.concatenate([told, np.setdiff1d(chosen, told)])
-    graph = network.graph.with_viewings(visible)
-    hidden = np.where(np.arange(len(visible)) < len(told), graph.emotions, -1)
-    posts = network.posts(chosen, visible)
+        shown = np.concatenate([learned, np.setdiff1d(chosen, learned)])
+    graph = network.graph.with_viewings(shown)
+    hidden = np.where(np.arange(len(shown)) < len(learned), graph.emotions, -1)
+    frame = network.posts(chosen, shown)
     return Examples(
-        posts,
+        frame,
         network.features(model.features, chosen),
-        None if task is None else task.transform(posts),
+        None if task is None else task.transform(frame),
         replace(graph, emotions=hidden),
     )
