@@ -24,7 +24,7 @@ from evoked.features.network import Network, kept_viewings, read_network
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
 from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
-from evoked.models.viewings import network_examples
+from evoked.models.viewings import viewing_examples
 from evoked.posts.dataset import PostDataset
 from evoked.run import Progress as RunProgress
 from evoked.run import estimate_emotions
@@ -219,7 +219,7 @@ class Viewings(Material):
         network, split = self._networks[experiment.features], self._split(number)
         task = self._task(network.viewings, number)
         parts = (
-            network_examples(network, model, task, split.train, rows)
+            viewing_examples(network, model, task, split.train, rows)
             for rows in (split.train, split.validation, split.test)
         )
         return Fold(task, *parts)
