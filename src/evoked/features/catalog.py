@@ -196,6 +196,10 @@ class FeatureSettings(BaseModel):
         400, ge=2, le=2000, description="topics of the captions, at most one per ten of them"
     )
 
+    generated_comments: bool = Field(
+        False, description="of viewings: read comments that a model wrote, too"
+    )
+
     @field_validator("text_steps")
     @classmethod
     def _in_order(cls, steps: tuple[TextStep, ...]) -> tuple[TextStep, ...]:

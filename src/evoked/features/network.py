@@ -101,7 +101,6 @@ def read_network(
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
-    generated: bool = False,
 ) -> Network:
     """Read a dataset's viewings, connections, groups and memberships as a graph.
 
@@ -113,13 +112,12 @@ def read_network(
     dataset
         Posts are the images; users are whoever views, is connected, is a member or an author.
     settings
-        Encoders; the builtin ones by default.
+        Encoders; the builtin ones by default. Comments that a model wrote count as missing unless
+        they ask for them.
     cache
         Where vectors are kept; the user's cache by default.
     progress
         Called with the stage, done and total.
-    generated
-        Show comments that a model wrote; otherwise they count as missing.
 
     Raises
     ------
@@ -128,7 +126,7 @@ def read_network(
     """
     settings = settings or FeatureSettings()
     table, dropped = kept_viewings(dataset)
-    if not generated and "generated" in table:
+    if not settings.generated_comments and "generated" in table:
         table["comment"] = table["comment"].mask(table["generated"].eq(True))
     posts = dataset.posts
     connections = _complete(dataset.table("connections"))

@@ -65,6 +65,8 @@ _LACKS: dict[Need, str] = {
     "hashtags": "no post has hashtags",
     "emotion": "no post has a rated valence or arousal, and none has a caption to read them from",
     "engagement": "no post has likes, comments, shares or saves",
+    "comments": "no viewing has a comment",
+    "generated comments": "no viewing has a comment that a model wrote (evoked generate-comments)",
     "gpu": "there is no GPU (CUDA)",
 }
 
@@ -517,7 +519,7 @@ def _unmet_needs(
     experiments: Sequence[Experiment], dataset: PostDataset, estimate: bool
 ) -> dict[str, str]:
     """Rows that have nothing to read or learn, and why."""
-    posts = dataset.posts
+    posts, viewings = dataset.posts, dataset.table("viewings")
     captions = bool(posts["caption"].fillna("").str.strip().ne("").any())
     rated = bool(posts[list(EMOTION_TARGETS)].notna().any(axis=None))
     met: dict[Need, bool] = {
@@ -526,6 +528,8 @@ def _unmet_needs(
         "hashtags": bool(posts["hashtags"].str.len().gt(0).any()),
         "emotion": rated or (estimate and captions),
         "engagement": bool(posts[list(ENGAGEMENT)].notna().any(axis=None)),
+        "comments": bool(viewings["comment"].notna().any()),
+        "generated comments": bool(viewings["generated"].eq(True).any()),
         "gpu": torch.cuda.is_available(),
     }
     reasons = {
