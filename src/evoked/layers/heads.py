@@ -87,6 +87,15 @@ def mlp(inputs: int, width: int, outputs: int, dropout: float) -> nn.Module:
     )
 
 
+def classifier(inputs: int, width: int, classes: int, dropout: float) -> nn.Module:
+    """Three hidden layers, a ReLU and dropout after each (HMG-Emo, Section III-C1); scores
+    (b, classes) of vectors (b, inputs)."""
+    layers: list[nn.Module] = []
+    for channels in (inputs, width, width):
+        layers += [nn.Linear(channels, width), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers, nn.Linear(width, classes))
+
+
 def _mean_loss(predicted: Tensor, targets: Tensor, weights: Tensor, span: float) -> Tensor:
     """Mean over targets that some post of the batch knows, each on a range of about one."""
     losses = [

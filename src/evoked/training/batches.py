@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from evoked.features.table import Batch, FeatureTable
+from evoked.features.table import Batch
 from evoked.targets import TargetTable
 
 # Rows and views of one batch.
 _Choice = tuple[NDArray[np.int64], NDArray[np.int64] | None]
 
 _BATCHES_PER_STRETCH = 16
+
+
+class Rows(Protocol):
+    """What batches are taken of: a :class:`evoked.features.table.FeatureTable`, or what takes
+    more than features."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64] | None:
+        """Tokens per row, (n,), if that differs."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        """Tensors of the rows at ``rows``, (b,)."""
 
 
 class EpochBatches(Sampler[_Choice]):
@@ -82,7 +97,7 @@ class EpochBatches(Sampler[_Choice]):
 class _BatchDataset(Dataset[Batch]):
     """Takes a whole batch at once, in place of one post at a time."""
 
-    def __init__(self, features: FeatureTable, targets: TargetTable | None, weight: float) -> None:
+    def __init__(self, features: Rows, targets: TargetTable | None, weight: float) -> None:
         self.features = features
         self.targets = targets
         self.estimated_weight = weight
@@ -100,7 +115,7 @@ class _BatchDataset(Dataset[Batch]):
 
 
 def loader(
-    features: FeatureTable,
+    features: Rows,
     targets: TargetTable | None,
     batches: EpochBatches,
     *,

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from evoked.errors import EvokedError, SettingsError
 from evoked.features.encoders._inference import return_free_memory
-from evoked.features.table import Batch, FeatureTable
+from evoked.features.table import Batch
 from evoked.files import atomic_path
 from evoked.targets import TargetTable
-from evoked.training.batches import EpochBatches, loader
+from evoked.training.batches import EpochBatches, Rows, loader
 from evoked.training.settings import TrainingSettings
 
 LAST_CHECKPOINT = "last.ckpt"
@@ -52,8 +52,8 @@ class Trainable(Protocol):
 
 def fit_network(
     network: nn.Module,
-    train: tuple[FeatureTable, TargetTable],
-    validation: tuple[FeatureTable, TargetTable] | None,
+    train: tuple[Rows, TargetTable],
+    validation: tuple[Rows, TargetTable] | None,
     settings: TrainingSettings,
     folder: Path,
     *,
@@ -141,7 +141,7 @@ def fit_network(
 @torch.inference_mode()
 def predict_network(
     network: nn.Module,
-    features: FeatureTable,
+    features: Rows,
     device: str = "auto",
     method: str = "forward",
     batch_size: int = 256,
@@ -216,7 +216,7 @@ class _Recorder(Callback):
     def __init__(
         self,
         folder: Path,
-        validation: tuple[FeatureTable, TargetTable] | None,
+        validation: tuple[Rows, TargetTable] | None,
         patience: int,
         progress: Callable[[EpochRecord], None] | None,
         samples: int,
