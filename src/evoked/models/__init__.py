@@ -13,6 +13,7 @@ from evoked.files import read_json
 from evoked.models.abmf import ABMF
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings, NeuralModel
 from evoked.models.baselines import AuthorMean, CategoryMean, ImageMean, MeanOfTraining, UserMean
+from evoked.models.comments_only import CommentsOnly
 from evoked.models.dual_attention import DualAttention
 from evoked.models.dual_baselines import DualBaseline
 from evoked.models.eijl import EIJL
@@ -25,6 +26,7 @@ from evoked.models.pixelrec_catboost import PixelRecCatBoost
 from evoked.models.rmthg import RMTHG
 from evoked.models.stacking import Stack
 from evoked.models.unimodal import TextBERT, VisualCNN
+from evoked.models.viewing_boosting import ViewingBoosting
 
 MODELS: dict[str, type[Model]] = {
     model.name: model
@@ -46,6 +48,8 @@ MODELS: dict[str, type[Model]] = {
         Linear,
         Stack,
         RMTHG,
+        CommentsOnly,
+        ViewingBoosting,
         MeanOfTraining,
         AuthorMean,
         CategoryMean,

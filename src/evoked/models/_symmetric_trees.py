@@ -7,6 +7,7 @@ process). Arrays can be checked, and predict without the library.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evoked.errors import MissingExtraError
+
+# Questions per feature. CatBoost's own 254 take four times as long over a thousand features.
+BORDERS = 32
 
 _PARTS = ("columns", "borders", "leaves", "bias")
 
@@ -108,3 +114,52 @@ class SymmetricTrees:
         if trees.columns.size and not 0 <= trees.columns.min() <= trees.columns.max() < width:
             raise ValueError(f"they ask about features beyond the {width} there are")
         return trees
+
+
+def catboost_library(model: str) -> Any:
+    """CatBoost, for growing trees.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
+    try:
+        import catboost
+    except ImportError as error:
+        raise MissingExtraError("catboost", "boosting", f"the model {model!r}") from error
+    return catboost
+
+
+def varies(matrix: NDArray[np.float32]) -> bool:
+    """Whether a column of ``matrix`` (n, m) holds two different values, of which missing is one:
+    CatBoost refuses to learn from anything else."""
+    if not len(matrix):
+        return False
+    differs = (matrix != matrix[0]) & ~(np.isnan(matrix) & np.isnan(matrix[0]))
+    return bool(differs.any())
+
+
+def named_arrays(trees: Mapping[str, SymmetricTrees]) -> dict[str, NDArray[Any]]:
+    """The arrays of trees by the target that they predict, for one file of them all."""
+    return {
+        f"{name}.{part}": np.ascontiguousarray(values)
+        for name, own in trees.items()
+        for part, values in own.arrays().items()
+    }
+
+
+def named_trees(
+    names: Iterable[str], arrays: Mapping[str, NDArray[Any]], width: int
+) -> dict[str, SymmetricTrees]:
+    """Inverse of :func:`named_arrays`, for features of this total width.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As :meth:`SymmetricTrees.checked` says.
+    """
+    return {
+        name: SymmetricTrees.checked({part: arrays[f"{name}.{part}"] for part in _PARTS}, width)
+        for name in names
+    }

@@ -13,20 +13,23 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from evoked.errors import DataError, MissingExtraError
+from evoked.errors import DataError
 from evoked.files import atomic_path, read_json, write_json
-from evoked.models._symmetric_trees import SymmetricTrees
+from evoked.models._symmetric_trees import (
+    BORDERS,
+    SymmetricTrees,
+    catboost_library,
+    named_arrays,
+    named_trees,
+    varies,
+)
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples
 from evoked.models.pooled import PooledModel, PooledSettings, pooled_matrix, row_batches
 from evoked.training.loop import EpochRecord, TrainingSettings
-
-# Questions per feature. CatBoost's own 254 take four times as long over a thousand features.
-_BORDERS = 32
 
 
 class GradientBoostingSettings(PooledSettings):
@@ -80,7 +83,7 @@ class GradientBoosting(PooledModel):
         MissingExtraError
             CatBoost is not installed.
         """
-        catboost = _catboost()
+        catboost = catboost_library(self.name)
         values = self._learn_targets(train)
         self.widths = {name: train.features.widths[name] for name in self.features}
         self.means = {
@@ -98,7 +101,7 @@ class GradientBoosting(PooledModel):
                 depth=self.settings.depth,
                 learning_rate=self.settings.learning_rate,
                 rsm=self.settings.feature_share,
-                border_count=_BORDERS,
+                border_count=BORDERS,
                 early_stopping_rounds=self.settings.patience,
                 random_seed=0 if training is None else training.seed,
                 thread_count=1,
@@ -124,13 +127,8 @@ class GradientBoosting(PooledModel):
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {
-            f"{name}.{part}": np.ascontiguousarray(values)
-            for name, trees in self.trees.items()
-            for part, values in trees.arrays().items()
-        }
         with atomic_path(folder / WEIGHTS_FILE) as path:
-            save_file(arrays, path)
+            save_file(named_arrays(self.trees), path)
         state = {"widths": self.widths, "means": self.means, "trees": list(self.trees)}
         write_json(folder / MODEL_FILE, {**self._description(), **state})
 
@@ -149,10 +147,8 @@ class GradientBoosting(PooledModel):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}
             model.means = {name: float(description["means"][name]) for name in model.known_targets}
             arrays = load_file(folder / WEIGHTS_FILE)
-            model.trees = {
-                str(name): SymmetricTrees.checked(_of(name, arrays), sum(model.widths.values()))
-                for name in description["trees"]
-            }
+            names = map(str, description["trees"])
+            model.trees = named_trees(names, arrays, sum(model.widths.values()))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"the trees don't belong to this model or are damaged ({error}).",
@@ -173,33 +169,8 @@ class GradientBoosting(PooledModel):
             column = self.targets.index(name)
             known = weights[:, column] > 0
             rows, truth = matrix[known], values[known, column]
-            if not _varies(truth[:, None]) or not _varies(rows):
+            if not varies(truth[:, None]) or not varies(rows):
                 return None
-            return _catboost().Pool(rows, truth, weight=weights[known, column])
+            return catboost_library(self.name).Pool(rows, truth, weight=weights[known, column])
 
         return pool
-
-
-def _catboost() -> Any:
-    try:
-        import catboost
-    except ImportError as error:
-        raise MissingExtraError("catboost", "boosting", "the model 'gradient_boosting'") from error
-    return catboost
-
-
-def _of(target: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    prefix = f"{target}."
-    return {
-        name.removeprefix(prefix): values
-        for name, values in arrays.items()
-        if name.startswith(prefix)
-    }
-
-
-def _varies(values: NDArray[np.float32]) -> bool:
-    """Whether a column of ``values`` (n, m) holds two different values, of which missing is one."""
-    if not len(values):
-        return False
-    differs = (values != values[0]) & ~(np.isnan(values) & np.isnan(values[0]))
-    return bool(differs.any())

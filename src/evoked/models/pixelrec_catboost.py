@@ -26,10 +26,17 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from evoked.errors import DataError, MissingExtraError
+from evoked.errors import DataError
 from evoked.features.catalog import FeatureSettings
 from evoked.files import atomic_path, read_json, write_json
-from evoked.models._symmetric_trees import SymmetricTrees
+from evoked.models._symmetric_trees import (
+    BORDERS,
+    SymmetricTrees,
+    catboost_library,
+    named_arrays,
+    named_trees,
+    varies,
+)
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
 from evoked.posts.schema import ENGAGEMENT
 from evoked.targets.base import numeric
@@ -46,8 +53,6 @@ _IMAGE, _TEXT, _BOTH, _TAGS = "image", "text", "image and text", "tags"
 _BEFORE, _COUNTS = "author and time", "counts (leak)"
 _MODALITY_OF = {"image.vector": _IMAGE, "text.vector": _TEXT, "metadata": _BEFORE}
 _COUNT_NAMES = (*ENGAGEMENT, "views")
-# Questions per feature. CatBoost's own 254 take four times as long over a thousand features.
-_BORDERS = 32
 _POSTS_PER_BATCH = 512
 # SHAP values take as long per post as a hundred predictions.
 _EXPLAINED_POSTS = 500
@@ -152,7 +157,7 @@ class PixelRecCatBoost(Model):
         MissingExtraError
             CatBoost is not installed.
         """
-        catboost = _catboost()
+        catboost = catboost_library(self.name)
         values = self._learn_targets(train)
         self.widths = {name: train.features.widths[name] for name in self.features}
         self.means = dict(zip(self.targets, _means(values), strict=True))
@@ -161,7 +166,7 @@ class PixelRecCatBoost(Model):
         self.trees, self.importance = {}, np.zeros((len(self.columns()), 2))
         matrix, labels = self._known(train)
         names = self._outputs_of(labels)
-        if len(np.unique(labels)) < 2 or not _varies(matrix):
+        if len(np.unique(labels)) < 2 or not varies(matrix):
             return []
         settings, of_classes = self.settings, self._predicts_classes
         kind = catboost.CatBoostClassifier if of_classes else catboost.CatBoostRegressor
@@ -174,7 +179,7 @@ class PixelRecCatBoost(Model):
             bootstrap_type="Bernoulli",
             subsample=settings.subsample,
             rsm=settings.feature_share,
-            border_count=_BORDERS,
+            border_count=BORDERS,
             early_stopping_rounds=settings.patience,
             random_seed=0 if training is None else training.seed,
             thread_count=1,
@@ -251,11 +256,7 @@ class PixelRecCatBoost(Model):
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {
-            f"{name}.{part}": np.ascontiguousarray(values)
-            for name, trees in self.trees.items()
-            for part, values in trees.arrays().items()
-        }
+        arrays = named_arrays(self.trees)
         with atomic_path(folder / WEIGHTS_FILE) as path:
             arrays |= {f"projection.{name}": each for name, each in self.projections.items()}
             save_file({**arrays, "importance": np.ascontiguousarray(self.importance)}, path)
@@ -290,11 +291,8 @@ class PixelRecCatBoost(Model):
             model.importance = arrays.pop("importance")
             if model.importance.shape != (width, 2):
                 raise ValueError(f"importance is {model.importance.shape}")
-            model.trees = {
-                name: SymmetricTrees.checked(_of(name, arrays), width)
-                for name in map(str, description["trees"])
-                if name in model.targets
-            }
+            names = [name for name in description["trees"] if name in model.targets]
+            model.trees = named_trees(names, arrays, width)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"the trees don't belong to this model or are damaged ({error}).",
@@ -369,29 +367,15 @@ def clip_projections(settings: FeatureSettings) -> dict[str, NDArray[np.float32]
     return {name: found[name] for name in ("image", "text")} if len(found) == 2 else {}
 
 
-def _catboost() -> Any:
-    try:
-        import catboost
-    except ImportError as error:
-        raise MissingExtraError("catboost", "boosting", "the model 'pixelrec_catboost'") from error
-    return catboost
-
-
 def _means(values: NDArray[np.float32]) -> list[float]:
     known = np.isfinite(values).any(axis=0)
     means = np.nanmean(np.where(known, values, 0), axis=0)
     return [float(mean) for mean in means]
 
 
-def _varies(matrix: NDArray[np.float32]) -> bool:
-    """Whether a column holds two different values, of which missing is one."""
-    differs = (matrix != matrix[0]) & ~(np.isnan(matrix) & np.isnan(matrix[0]))
-    return bool(differs.any())
-
-
 def _importance(booster: Any, explained: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
     """Percent of prediction values change and of mean |SHAP|, (columns, 2)."""
-    pool = _catboost().Pool(*explained)
+    pool = catboost_library(PixelRecCatBoost.name).Pool(*explained)
     shap = np.abs(np.asarray(booster.get_feature_importance(pool, type="ShapValues")))[..., :-1]
     mean = shap.reshape(-1, shap.shape[-1]).mean(axis=0)
     change = np.asarray(booster.get_feature_importance())

@@ -57,9 +57,9 @@ _PLACES = {
 }
 _RELATIONS = {"visual": ("everyone", "visual"), "fused": tuple(_PLACES)}
 
-_LABEL_WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)
+_LABEL_WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)
 _WEIGHT_FACTORS = (0.0, 0.25, 4.0)
-_DEFAULT_LABEL_WEIGHT = 0.3
+_DEFAULT_LABEL_WEIGHT = 1.0
 # Viewings of the graph are predicted with the labels of their fold hidden.
 _FOLDS = 5
 _DAY = 86_400.0
@@ -125,7 +125,7 @@ class RMTHG(Model):
         progress: Callable[[EpochRecord], None] | None = None,
     ) -> list[EpochRecord]:
         """Choose λ and the relations' weights, one after another, by the log loss of the
-        validation viewings; without any, λ is 0.3 and all relations weigh the same.
+        validation viewings; without any, λ is 1 and all relations weigh the same.
 
         Raises
         ------
