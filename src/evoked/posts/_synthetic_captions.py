@@ -41,9 +41,9 @@ MOTIF_NAMES: dict[str, tuple[str, ...]] = {
     "tree": ("tree", "old tree", "lone tree", "oak tree"),
 }
 
-_Graded = tuple[tuple[str, float, float], ...]
+Graded = tuple[tuple[str, float, float], ...]
 
-_ADJECTIVES: _Graded = (
+ADJECTIVES: Graded = (
     ("ecstatic", 0.95, 0.9), ("thrilling", 0.8, 0.95), ("exhilarating", 0.85, 0.95),
     ("electrifying", 0.7, 0.95), ("dazzling", 0.8, 0.7), ("euphoric", 0.95, 0.85),
     ("triumphant", 0.85, 0.75), ("joyful", 0.9, 0.5), ("exuberant", 0.85, 0.8),
@@ -83,7 +83,7 @@ _ADJECTIVES: _Graded = (
     ("heartbroken", -0.95, -0.2), ("depressing", -0.85, -0.5),
 )  # fmt: skip
 
-_NOUNS: _Graded = (
+NOUNS: Graded = (
     ("joy", 0.9, 0.5), ("bliss", 0.95, -0.2), ("triumph", 0.85, 0.75),
     ("delight", 0.8, 0.35), ("ecstasy", 0.95, 0.9), ("exhilaration", 0.8, 0.95),
     ("excitement", 0.7, 0.85), ("celebration", 0.85, 0.7), ("adventure", 0.55, 0.65),
@@ -101,7 +101,7 @@ _NOUNS: _Graded = (
     ("regret", -0.6, -0.3), ("decay", -0.7, -0.45),
 )  # fmt: skip
 
-_ACTIONS: _Graded = (
+_ACTIONS: Graded = (
     ("cheer out loud", 0.85, 0.85), ("dance all night", 0.8, 0.8), ("smile", 0.75, 0.05),
     ("laugh until it hurts", 0.9, 0.65), ("jump up", 0.4, 0.85), ("grin", 0.7, 0.3),
     ("breathe out slowly", 0.45, -0.85), ("rest our eyes", 0.45, -0.9),
@@ -403,11 +403,11 @@ class _Palette:
     def __init__(self, rng: random.Random, mood: Mood) -> None:
         self.rng = rng
         self.mood = mood
-        self.adjectives = self._rates(_ADJECTIVES)
-        self.nouns = self._rates(_NOUNS)
+        self.adjectives = self._rates(ADJECTIVES)
+        self.nouns = self._rates(NOUNS)
         self.actions = self._rates(_ACTIONS)
 
-    def _rates(self, words: _Graded) -> list[tuple[float, str]]:
+    def _rates(self, words: Graded) -> list[tuple[float, str]]:
         return [
             (
                 math.exp(
