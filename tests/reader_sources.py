@@ -367,6 +367,58 @@ PIXELREC_COUNTS = {
 }
 
 
+def edges_source(folder: Path) -> Path:
+    """Likes, posts and who follows whom, and a picture for each post."""
+    likes = [
+        {"post": f"p{post}", "author": post % 2, "liker": 10 + user}
+        for post in range(3)
+        for user in range(post + 2)
+    ]
+    write_csv(folder / "likes.csv", likes)
+    posts = [{"post": f"p{number}", "caption": f"Post {number} #sun"} for number in range(3)]
+    (folder / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in posts))
+    write_csv(folder / "follows.csv", [{"follower": "10", "followed": "11"}])
+    for number in range(3):
+        write_picture(folder / f"pictures/p{number}.jpg", number)
+    return folder
+
+
+def iesn_source(folder: Path) -> Path:
+    """Every table in another format: with header and without, JSON as lists and as objects."""
+    users = [f"{number}@N00" for number in range(1, 5)]
+    images = [
+        {
+            "image_id": f"{500 + number}",
+            "owner": users[0],
+            "title": f"Image {number}",
+            "tags": "a b",
+        }
+        for number in range(4)
+    ]
+    write_csv(folder / "images.csv", images)
+    (folder / "users.txt").write_text("\n".join(users) + "\n")
+    for number in range(3):  # the fourth is gone
+        write_picture(folder / f"images/{500 + number}_0a1b2c.jpg", number)
+    records = [
+        (users[1], "500", "1400000000", "awe", "c1"),
+        (users[2], "500", "1400000001", "Amusement", "c2"),
+        (users[3], "500", "1400000002", "Unknown", "c3"),
+        (users[1], "501", "1400000003", "fear;sadness", "c4"),
+        (users[2], "501", "1400000004", "contentment", ""),
+        (users[2], "502", "1400000005", "anger", "c6"),
+        (users[2], "503", "1400000006", "anger", "c7"),
+        ("gone@N00", "500", "1400000007", "anger", "c8"),
+    ]
+    (folder / "actual_emotions.txt").write_text("".join("\t".join(row) + "\n" for row in records))
+    (folder / "contacts.json").write_text(json.dumps({users[0]: [*users[1:3], "gone@N00"]}))
+    groups = [{"group_id": "g1", "name": "Storms", "description": "Dark skies"}]
+    (folder / "groups.json").write_text(json.dumps(groups))
+    members = [{"group": "g1", "members": f"{users[1]};{users[2]}"}]
+    write_csv(folder / "group_members.csv", members)
+    (folder / "comments.json").write_text(json.dumps({"c1": "What a sky!", "c9": "Nobody's"}))
+    return folder
+
+
 SOURCES: dict[str, Callable[[Path], Path]] = {
     "csv": csv_source,
     "jsonl": jsonl_source,
@@ -376,4 +428,6 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "iaed": iaed_source,
     "label-studio": label_studio_source,
     "pixelrec": pixelrec_source,
+    "edges": edges_source,
+    "iesn": iesn_source,
 }

@@ -51,6 +51,8 @@ class ImportFormat(StrEnum):
     iaed = "iaed"
     label_studio = "label-studio"
     pixelrec = "pixelrec"
+    edges = "edges"
+    iesn = "iesn"
 
 
 class SplitKind(StrEnum):
@@ -66,7 +68,10 @@ class SplitKind(StrEnum):
     "import",
     epilog="Examples: [dim]evoked import instaloader downloads/ my_posts[/]  ·  "
     "[dim]evoked import csv insights.csv my_posts --map likes='Like count'[/]  ·  "
-    "[dim]evoked import csv emobank.csv emobank --scale valence=1:5 --scale arousal=1:5[/]",
+    "[dim]evoked import csv emobank.csv emobank --scale valence=1:5 --scale arousal=1:5[/]  ·  "
+    "[dim]evoked import edges likes.csv my_network --map user_id=fan[/]  ·  "
+    "[dim]evoked import iesn iesn_files/ iesn --map viewings=emotions.txt --map viewings.user_id=2"
+    "[/]",
 )
 def import_command(
     format_: Annotated[ImportFormat, typer.Argument(metavar="FORMAT", help="What SOURCE is.")],
@@ -74,7 +79,11 @@ def import_command(
     dest: Annotated[Path, typer.Argument(help="Folder of the new dataset.")],
     mapping: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, where the guess is wrong; repeatable."),
+        typer.Option(
+            "--map",
+            help="FIELD=COLUMN, where the guess is wrong; repeatable. Of networks also "
+            "TABLE.FIELD=COLUMN and TABLE=FILE.",
+        ),
     ] = None,
     scales: Annotated[
         list[str] | None,
@@ -120,13 +129,48 @@ def import_command(
         out.print("This very source was imported there before; nothing was done.", soft_wrap=True)
 
 
-@app.command(epilog="Example: [dim]evoked synth my_posts --n 2000 --seed 1[/]")
+@app.command(
+    epilog="Examples: [dim]evoked synth my_posts --n 2000 --seed 1[/]  ·  "
+    "[dim]evoked synth my_network --network --scale 0.1[/]"
+)
 def synth(
     dest: Annotated[Path, typer.Argument(help="Folder of the new dataset.")],
     n: Annotated[int, typer.Option(min=1, help="How many posts.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Same seed, same posts.")] = 0,
+    network: Annotated[
+        bool, typer.Option("--network", help="Make a social network: who felt what at which image.")
+    ] = False,
+    scale: Annotated[
+        float, typer.Option(min=0, help="Network: size as a share of HMG-Emo's, 108,899 users.")
+    ] = 0.1,
+    users: Annotated[
+        int | None, typer.Option(min=1, help="Network: instead of the scale's.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Network: instead of the scale's.")
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option(min=1, help="Network: most different pictures; images share them.")
+    ] = 4000,
+    rewire: Annotated[
+        bool, typer.Option("--rewire", help="Network: the copy whose edges join anybody.")
+    ] = False,
 ) -> None:
-    """Make posts whose truth is known, after the published statistics."""
+    """Make posts, or a social network, whose truth is known, after the published statistics."""
+    if network:
+        from evoked.posts.synthetic_network import synthesise_network
+
+        with progress_bar("Drawing") as report:
+            dataset = synthesise_network(
+                *(dest, scale, seed),
+                users=users,
+                images=images,
+                pictures=pictures,
+                rewired=rewire,
+                progress=report,
+            )
+        out.print(f"{len(dataset)} images and {len(dataset.table('viewings'))} viewings in {dest}")
+        return
     from evoked.posts.synthetic import synthesise
 
     with progress_bar("Drawing") as report:

@@ -172,6 +172,7 @@ def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
     rows = [("read", tally.read, "posts"), ("read", tally.images, "pictures")]
     if tally.faces is not None:
         rows.append(("blurred", tally.faces, "faces; small, turned and covered ones are missed"))
+    rows += [("read", count, name) for name, count in tally.rows.items()]
     rows += [("skipped", count, why) for why, count in tally.skipped.most_common()]
     rows += [("put right", count, why) for why, count in tally.changed.most_common()]
     return rows
@@ -335,7 +336,17 @@ def _write(reading: Reading, staging: Staging, source: Path, job: Mapping[str, A
             file=source,
             fix="Check that the format is the right one.",
         )
-    tables = {name: table for name in TABLES if (table := staging.table(name)) is not None}
+    tables: dict[str, Any] = {
+        name: table for name in TABLES if (table := staging.table(name)) is not None
+    }
+    notes = list(reading.notes)
+    if reading.network is not None:
+        network = reading.network(tables["posts"]["post_id"].to_pandas())
+        tables |= network.tables
+        tally.rows = {name: len(table) for name, table in network.tables.items()}
+        for remark, count in network.remarks:
+            tally.add(remark, count)
+        notes += network.notes
     scales = {name: list(scale) for name, scale in reading.scales.items()}
     PostDataset.create(
         staging.dataset,
@@ -349,7 +360,7 @@ def _write(reading: Reading, staging: Staging, source: Path, job: Mapping[str, A
                 "tally": tally.as_dict(),
                 "mapping": storable(reading.mapping),
                 "scales": scales,
-                "notes": storable(reading.notes),
+                "notes": storable(notes),
             }
         },
     )

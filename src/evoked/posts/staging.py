@@ -57,8 +57,10 @@ class Tally:
         Posts, and pictures in them.
     faces
         Found and blurred in the pictures; None if nobody looked for any.
+    rows
+        Of the tables beside the posts, where the source has a network.
     skipped, changed
-        How often, by reason: posts left out, and values left out or put right within posts.
+        How often, by reason: posts and rows left out, and values left out or put right within.
     examples
         Up to twenty remarks of each kind.
     """
@@ -67,16 +69,17 @@ class Tally:
     read: int = 0
     images: int = 0
     faces: int | None = None
+    rows: dict[str, int] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     examples: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, remark: Remark) -> None:
-        """Count a remark."""
+    def add(self, remark: Remark, count: int = 1) -> None:
+        """Count a remark that stands for so many of its kind."""
         counts = self.skipped if isinstance(remark, Skipped) else self.changed
         reason = f"{remark.field}: {remark.why}" if remark.field else remark.why
-        counts[reason] += 1
-        if counts[reason] <= _EXAMPLES_PER_REASON:
+        counts[reason] += count
+        if counts[reason] - count < _EXAMPLES_PER_REASON:
             self.examples.append(storable({"reason": reason, **asdict(remark)}))
 
     def merge(self, other: Tally) -> None:

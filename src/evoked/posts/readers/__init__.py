@@ -2,7 +2,9 @@
 
 from evoked.posts.readers import (
     csv_file,
+    edges,
     iaed,
+    iesn,
     instagram_export,
     instaloader,
     jsonl_file,
@@ -21,5 +23,7 @@ READERS: dict[str, Reader] = {
     "iaed": iaed.read,
     "label-studio": label_studio.read,
     "pixelrec": pixelrec.read,
+    "edges": edges.read,
+    "iesn": iesn.read,
 }
 """Each is ``read(source, options) -> Reading``; see :mod:`evoked.posts.readers.base`."""

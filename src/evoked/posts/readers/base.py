@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evoked.errors import DataError, ImageError, SettingsError
 from evoked.posts.images import MAX_BYTES as MAX_IMAGE_BYTES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_JSON_BYTES = 256 * 2**20
 """Largest JSON document that is read whole (JSON Lines and CSV are streamed instead)."""
@@ -45,7 +48,8 @@ class Remark:
 
 @dataclass(frozen=True)
 class Skipped(Remark):
-    """A post that is left out. Any other remark is about something within a post."""
+    """A post, or a row of another table, that is left out. Any other remark is about something
+    within it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,26 @@ class PostRecord:
 
 
 @dataclass
+class Network:
+    """What a source says of users, once it is settled which of its posts there are.
+
+    Attributes
+    ----------
+    tables
+        ``viewings``, ``connections``, ``groups``, ``memberships``, each with its columns of
+        :mod:`evoked.posts.schema`; no ``viewings`` at all is an error of the reader.
+    remarks
+        What was left out or put right: the first case and how many there are.
+    notes
+        What a person should know.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    remarks: list[tuple[Remark, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Reading:
     """A source that was opened, its posts not yet read.
 
@@ -106,6 +130,9 @@ class Reading:
         The scale on which the source's ratings were made, per dimension.
     notes
         What a person should know: encoding, delimiter, what was guessed.
+    network
+        Of sources that tell who viewed the posts: called after them with the ids of those that are
+        in the dataset.
     """
 
     records: Iterator[PostRecord | Remark]
@@ -113,6 +140,7 @@ class Reading:
     mapping: dict[str, str] = field(default_factory=dict)
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    network: Callable[[pd.Series], Network] | None = None
 
 
 @dataclass(frozen=True)

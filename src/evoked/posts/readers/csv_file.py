@@ -5,10 +5,16 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from evoked.errors import DataError
 from evoked.posts.readers.base import Reading, ReadOptions, Skipped, require_file
@@ -17,9 +23,12 @@ from evoked.posts.readers.tabular import Row, Table, read_table
 MAX_CELL_CHARACTERS = 1_000_000
 """A longer cell is a quotation mark that was never closed."""
 
+MORE_CELLS = "more cells than the header has columns"
+
 _MAX_LINE_CHARACTERS = 16 * 2**20
 _BLOCK = 2**20
 _SAMPLE_CHARACTERS = 2**18
+_WIDTH_LINES = 1000
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
@@ -38,18 +47,34 @@ def read(source: Path, options: ReadOptions) -> Reading:
     return read_table(open_table(source), options)
 
 
-def open_table(source: Path) -> Table:
-    """The table in a CSV file, nothing but its header read."""
+def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = None) -> Table:
+    """The table in a CSV file, nothing but its first line read.
+
+    Parameters
+    ----------
+    is_header
+        Tells whether the first line's cells are names of columns; they are by default. If not, the
+        columns are called 1, 2, 3 …, and spaces may separate them, too.
+    """
     require_file(source)
     encoding = _detect_encoding(source)
-    delimiter = _detect_delimiter(source, encoding)
+    delimiter = _detect_delimiter(source, encoding, _DELIMITERS)
     columns = _header(source, encoding, delimiter)
-    return Table(
-        source,
-        columns,
-        partial(_rows, source, encoding, delimiter, columns),
-        notes=[f"{source.name} is read as {encoding}, separated by {_DELIMITERS[delimiter]}s."],
-    )
+    notes = [f"{source.name} is read as {encoding}, separated by {_DELIMITERS[delimiter]}s."]
+    has_header = is_header is None or is_header(columns)
+    if not has_header:
+        names = _DELIMITERS | {" ": "space"}
+        delimiter = _detect_delimiter(source, encoding, names)
+        with _open(source, encoding) as stream:
+            lines = csv.reader(islice(_lines(stream, source), _WIDTH_LINES), delimiter=delimiter)
+            width = max(map(len, lines))
+        columns = [str(number) for number in range(1, width + 1)]
+        notes = [
+            f"{source.name} has no header: it is read as {encoding}, separated by "
+            f"{names[delimiter]}s, and its columns are called {', '.join(columns)}."
+        ]
+    form = (source, encoding, delimiter, columns, has_header)
+    return Table(source, columns, partial(_rows, *form), notes, partial(_columns, *form))
 
 
 def _detect_encoding(source: Path) -> str:
@@ -81,10 +106,10 @@ def _open(source: Path, encoding: str) -> TextIO:
     return source.open(encoding=encoding, errors="replace", newline="")
 
 
-def _detect_delimiter(source: Path, encoding: str) -> str:
+def _detect_delimiter(source: Path, encoding: str, delimiters: Iterable[str]) -> str:
     with _open(source, encoding) as stream:
         sample = stream.read(_SAMPLE_CHARACTERS)
-    return max(_DELIMITERS, key=lambda delimiter: _regularity(sample, delimiter))
+    return max(delimiters, key=lambda delimiter: _regularity(sample, delimiter))
 
 
 def _regularity(sample: str, delimiter: str) -> tuple[float, int]:
@@ -124,12 +149,13 @@ def _header(source: Path, encoding: str, delimiter: str) -> list[str]:
 
 
 def _rows(
-    source: Path, encoding: str, delimiter: str, columns: list[str]
+    source: Path, encoding: str, delimiter: str, columns: list[str], has_header: bool
 ) -> Iterator[tuple[int, Row] | Skipped]:
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     with _open(source, encoding) as stream:
         reader = csv.reader(_lines(stream, source), delimiter=delimiter)
-        next(reader)
+        if has_header:
+            next(reader)
         number = 0
         while True:
             number += 1
@@ -145,10 +171,62 @@ def _rows(
                 continue
             if len(cells) > len(columns) and any(cells[len(columns) :]):
                 yield Skipped(
-                    "more cells than the header has columns",
+                    MORE_CELLS,
                     source.name,
                     number,
                     value=f"{len(cells)} instead of {len(columns)}",
                 )
                 continue
             yield number, dict(zip(columns, cells, strict=False))
+
+
+def _columns(
+    source: Path,
+    encoding: str,
+    delimiter: str,
+    columns: list[str],
+    has_header: bool,
+    wanted: Sequence[str],
+) -> tuple[pd.DataFrame, list[Skipped]]:
+    """Some columns as texts, by Arrow's reader; see :func:`evoked.posts.readers.tabular`."""
+    skipped: list[Skipped] = []
+    short: dict[int, dict[str, str]] = {}  # rows that leave their last cells out
+
+    def set_aside(row: Any) -> str:
+        number = row.number - has_header
+        if row.actual_columns < row.expected_columns:
+            cells = next(csv.reader([row.text], delimiter=delimiter), [])
+            short[number] = dict(zip(columns, cells, strict=False))
+        else:
+            value = f"{row.actual_columns} instead of {row.expected_columns}"
+            skipped.append(Skipped(MORE_CELLS, source.name, number, value=value))
+        return "skip"
+
+    try:
+        table = pa_csv.read_csv(
+            source,
+            read_options=pa_csv.ReadOptions(
+                use_threads=False,  # with threads, Arrow doesn't tell the number of a bad row
+                column_names=columns,
+                skip_rows=int(has_header),
+                block_size=_MAX_LINE_CHARACTERS,
+                encoding="utf-8" if encoding == "utf-8-sig" else encoding,
+            ),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.string()),
+                include_columns=list(dict.fromkeys(wanted)),
+                strings_can_be_null=False,
+            ),
+        )
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"can't be cut into cells ({error}).", file=source) from error
+    aside = sorted({*short, *(row.row for row in skipped if row.row is not None)})
+    numbers = np.arange(1, table.num_rows + len(aside) + 1)
+    frame = table.to_pandas().set_axis(np.delete(numbers, np.array(aside, dtype=int) - 1))
+    if short:
+        padded = pd.DataFrame.from_dict(short, orient="index").reindex(columns=frame.columns)
+        frame = pd.concat([frame, padded]).sort_index()
+    return frame, skipped

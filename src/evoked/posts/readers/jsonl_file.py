@@ -30,6 +30,11 @@ def read(source: Path, options: ReadOptions) -> Reading:
     DataError
         No such file, no object in it, or no column that is recognised.
     """
+    return read_table(open_table(source), options)
+
+
+def open_table(source: Path) -> Table:
+    """The table in a file of JSON objects, its first thousand lines read for the columns."""
     require_file(source)
     rows = partial(_rows, source)
     sample = (item[1] for item in islice(rows(), _SAMPLE_ROWS) if not isinstance(item, Skipped))
@@ -40,7 +45,7 @@ def read(source: Path, options: ReadOptions) -> Reading:
             file=source,
             fix="Write one object per line, not one array for all.",
         )
-    return read_table(Table(source, columns, rows), options)
+    return Table(source, columns, rows)
 
 
 def _rows(source: Path) -> Iterator[tuple[int, Row] | Skipped]:

@@ -26,12 +26,17 @@ def read(source: Path, options: ReadOptions) -> Reading:
     DataError
         No such file, not Parquet, or no column that is recognised.
     """
+    return read_table(open_table(source), options)
+
+
+def open_table(source: Path) -> Table:
+    """The table in a Parquet file, nothing but its schema read."""
     require_file(source)
     try:
         columns = pq.read_schema(source).names
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"can't be read as Parquet ({error}).", file=source) from error
-    return read_table(Table(source, columns, partial(_rows, source)), options)
+    return Table(source, columns, partial(_rows, source))
 
 
 def _rows(source: Path) -> Iterator[tuple[int, Row]]:

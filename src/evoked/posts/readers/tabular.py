@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from evoked.errors import DataError
 from evoked.posts.readers.base import PostRecord, Reading, ReadOptions, Remark, Skipped, file_image
@@ -44,12 +46,16 @@ class Table:
         Starts reading and yields number and cells of each row, or the row as left out.
     notes
         How the file was understood.
+    cut
+        Reads the columns of some names at once, as :func:`read_columns` gives them, where the
+        format has a faster way than row by row.
     """
 
     path: Path
     columns: list[str]
     rows: Callable[[], Iterator[tuple[int, Row] | Skipped]]
     notes: list[str] = field(default_factory=list)
+    cut: Callable[[Sequence[str]], tuple[pd.DataFrame, list[Skipped]]] | None = None
 
 
 @dataclass
@@ -61,6 +67,26 @@ class _Survey:
     day_first: bool = False
     highest_weekday: float = 0.0
     has_times: bool = False
+
+
+def read_columns(table: Table, columns: Sequence[str]) -> tuple[pd.DataFrame, list[Skipped]]:
+    """Some columns of a whole table, their index the rows' numbers, and the rows left out.
+
+    Cells are as the source has them: texts, or whatever JSON and Parquet hold.
+    """
+    if table.cut is not None:
+        return table.cut(columns)
+    numbers: list[int] = []
+    cells: dict[str, list[Any]] = {name: [] for name in columns}
+    skipped = []
+    for item in table.rows():
+        if isinstance(item, Skipped):
+            skipped.append(item)
+            continue
+        numbers.append(item[0])
+        for name, values in cells.items():
+            values.append(item[1].get(name))
+    return pd.DataFrame(cells, index=pd.Index(numbers, dtype="int64"), dtype=object), skipped
 
 
 def read_table(table: Table, options: ReadOptions) -> Reading:

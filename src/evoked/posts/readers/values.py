@@ -15,7 +15,9 @@ from typing import Any
 
 from evoked.posts.schema import MAX_COUNT, MIKELS, SPLITS
 
-_MISSING = {"", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "nil", "-", "--", "–", "—", "?"}
+MISSING = {"", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "nil", "-", "--", "–", "—", "?"}
+"""What stands for "not known", in small letters."""
+
 _MAGNITUDES = {"k": 10**3, "m": 10**6, "b": 10**9}
 _COUNT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([kmb]?)")
 _THOUSANDS = re.compile(r"(?<=\d)[,\s\u2019'_](?=\d{3}(?!\d))")
@@ -63,7 +65,7 @@ def is_missing(value: Any) -> bool:
         return True
     if isinstance(value, float):
         return math.isnan(value)
-    return isinstance(value, str) and value.strip().casefold() in _MISSING
+    return isinstance(value, str) and value.strip().casefold() in MISSING
 
 
 def parse_count(value: Any) -> int | None:
