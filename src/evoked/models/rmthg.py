@@ -211,6 +211,10 @@ class RMTHG(Model):
             if (found := loss(*tried)) < best:
                 best, chosen = found, tried
         self.label_weight, self.relation_weights = chosen
+        # The same graph is predicted on, as a rule.
+        self._solved = _Solution(
+            vertices, self.relation_weights, self.label_weight, self._class_weights()
+        )
 
     def _changes(self) -> Iterator[_Change]:
         """Changes of λ and of the relations' weights to try, one after another."""
