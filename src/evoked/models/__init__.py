@@ -19,6 +19,7 @@ from evoked.models.dual_baselines import DualBaseline
 from evoked.models.eijl import EIJL
 from evoked.models.fusion import BilinearPooling, EarlyFusion, LateFusion
 from evoked.models.gradient_boosting import GradientBoosting
+from evoked.models.hmg_emo import HMGEmo
 from evoked.models.linear import Linear
 from evoked.models.mmbt import MMBT
 from evoked.models.pixelrec import PixelRecClassifier, PixelRecRegressor
@@ -44,6 +45,7 @@ MODELS: dict[str, type[Model]] = {
         PixelRecRegressor,
         PixelRecClassifier,
         PixelRecCatBoost,
+        HMGEmo,
         GradientBoosting,
         Linear,
         Stack,

@@ -1,0 +1,570 @@
+"""HMG-Emo: which emotion a user feels at an image, on the graph of users and images.
+
+Bhattacharyya, Yang and Wang (2024), *A Heterogeneous Multimodal Graph Learning Framework for
+Recognizing User Emotions in Social Networks*. Equations are the paper's; what is ours is a setting
+that says so, and :meth:`HMGEmoSettings.published` turns all of it off.
+
+The viewings of a batch that is learned from are taken out of message passing: otherwise what a
+user wrote, from which the emotion was read, would reach the prediction of that very emotion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from evoked.errors import DataError, SettingsError
+from evoked.features.table import Batch, FeatureTable
+from evoked.layers.graph import (
+    NODES,
+    RELATIONS,
+    AttentionLayer,
+    ConvolutionLayer,
+    Edges,
+    NodeNorm,
+    Nodes,
+)
+from evoked.layers.heads import classifier
+from evoked.layers.losses import masked_log_loss
+from evoked.layers.tokens import VectorInput, project
+from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.posts.schema import MIKELS
+from evoked.targets import Emotion
+from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
+from evoked.training.neighbours import UNKNOWN_EMOTION, ViewingBatches, WholeGraph
+
+PUBLISHED_TRAINING = TrainingSettings(
+    max_epochs=20, batch_size=512, learning_rate=0.005, weight_decay=0.0, warmup=0.0
+)
+# Of the graph's edges together with its nodes, times layers; about 3 GB in training.
+_LARGEST_WHOLE_GRAPH = 3_000_000
+_ROWS_AT_A_TIME = 8192
+_LARGEST_EXPONENT = 3.0
+# What a prediction can do without, to see what it is worth.
+PARTS = ("image", "user", "comment", "emotions", "viewings", "connections")
+
+
+class HMGEmoSettings(ModelSettings):
+    """Settings of HMG-Emo; the defaults are what we found best, :meth:`published` the paper's."""
+
+    backbone: Literal["gat", "sage", "conv"] = Field(
+        "gat",
+        description="attention, GraphSAGE or GraphConv (Table IV); the latter two know no "
+        "features of viewings",
+    )
+    layers: int = Field(3, ge=1, description="of message passing (paper: 5)")
+    width: int = Field(64, ge=4, description="channels of nodes within the graph")
+    user_width: int = Field(128, ge=4, description="channels of a user's groups")
+    image_width: int = Field(128, ge=4, description="channels of a picture")
+    comment_width: int = Field(256, ge=4, description="channels of a comment")
+    comments: bool = Field(True, description="look at comments of viewings (without: -{T})")
+    adaptive: bool = Field(True, description="adaptive combination, Eq. 5 (without: -{AC})")
+    combination: Literal["concatenation", "sum", "product"] = "concatenation"
+    dropout: float = Field(0.3, ge=0, lt=1, description="in the classification module")
+    own_comment: bool = Field(
+        False,
+        description="the viewing under prediction stands in the graph with its comment "
+        "(the paper's protocol; most labels were read from these comments)",
+    )
+    negative_sampling: bool = Field(
+        False, description="learn to tell viewings from pairs that never met, too (Table V)"
+    )
+    class_balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="weight of an emotion: its frequency to the power of minus "
+        "this (1: all emotions count the same)",
+    )
+    fan_out: tuple[int, ...] = Field(
+        (10, 5, 3, 2, 2),
+        min_length=1,
+        description="neighbours per relation that are sampled at "
+        "each hop in training; the last one holds for all further ones",
+    )
+    full_graph: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="train on the whole graph at every step; auto: where it is small and "
+        "a sample would take in most of it",
+    )
+    known_emotions: bool = Field(
+        True, description="what was felt at other viewings is a feature of them (ours)"
+    )
+    edge_messages: bool = Field(
+        True, description="features of viewings are part of messages, not of attention alone (ours)"
+    )
+    residual: bool = Field(True, description="each layer adds to what the last one gave (ours)")
+    jump: bool = Field(
+        True,
+        description="combine the outputs of all layers and the inputs, not of the last layer "
+        "alone (ours)",
+    )
+    keep: Literal["macro_f1", "loss"] = Field(
+        "macro_f1", description="which epoch's weights are kept, by the validation viewings"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> HMGEmoSettings:
+        reads = [name for name in ("comments", "known_emotions") if getattr(self, name)]
+        if self.backbone != "gat" and reads:
+            raise ValueError(
+                f"the backbone {self.backbone!r} looks at no features of viewings: set "
+                f"{' and '.join(reads)} to false"
+            )
+        if self.own_comment and not self.comments:
+            raise ValueError("own_comment shows a comment, so comments can't be false")
+        if (
+            self.combination != "concatenation"
+            and self.jump
+            and (self.user_width != self.image_width)
+        ):
+            raise ValueError(
+                f"the {self.combination} of users and images with jump needs equal user_width and "
+                "image_width"
+            )
+        return self
+
+    @classmethod
+    def published(cls, **changes: Any) -> HMGEmoSettings:
+        """The paper's configuration (Sections III-C and IV-B), with what is ours turned off.
+
+        ``own_comment=True`` adds its protocol.
+        """
+        ours = {name: False for name in ("known_emotions", "edge_messages", "residual", "jump")}
+        return cls(**{"layers": 5, "keep": "loss", **ours, **changes})
+
+    @property
+    def sampled(self) -> tuple[int, ...]:
+        """Neighbours per relation at each of the hops."""
+        last = self.fan_out[-1:]
+        return (self.fan_out + last * self.layers)[: self.layers]
+
+
+class HMGEmo(NeuralModel):
+    """Heterogeneous multimodal graph learning of users' emotions."""
+
+    name = "hmg_emo"
+    description = "attention over a graph of users, images, comments and connections"
+    source = "Bhattacharyya et al. 2024"
+    tasks = (Emotion.name,)
+    rows = "viewings"
+    Settings = HMGEmoSettings
+
+    @property
+    def features(self) -> list[str]:
+        own = ["viewing.comment"] if self.settings.own_comment else []
+        return ["image.vector", "user.vector", *own]
+
+    @property
+    def caution(self) -> str:
+        if not self.settings.own_comment:
+            return ""
+        return (
+            "It is shown the comment of the viewing that it predicts, which no one has before the "
+            "user has commented, and from which the emotion was often read."
+        )
+
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        training = training or PUBLISHED_TRAINING
+        values = self._learn_targets(train)
+        graph = self._graph(train)
+        self.widths = graph.widths
+        torch.manual_seed(training.seed)
+        self.device = training.device
+        self.network = self.build(self.widths)
+        self.network.weigh_classes(values)
+        assert train.targets is not None
+        learned = ViewingBatches(
+            _places(train),
+            train.features,
+            graph,
+            None if self._sees_whole_graph(train, training) else self.settings.sampled,
+            learning=True,
+            keep_edges=self.settings.own_comment,
+            negatives=int(self.settings.negative_sampling),
+            seed=training.seed,
+        )
+        held_out = None
+        if validation is not None and validation.targets is not None and len(validation):
+            held_out = (self._batches(validation), validation.targets)
+        return fit_network(
+            self.network,
+            (learned, train.targets),
+            held_out,
+            training,
+            folder,
+            estimated_weight=self.estimated_weight,
+            progress=progress,
+        )
+
+    def build(self, widths: dict[str, int]) -> nn.Module:
+        return HMGEmoNetwork(self.settings, widths)
+
+    def check_features(self, features: FeatureTable) -> None:
+        # The widths of comments are the graph's.
+        of_graph, self.widths = (
+            self.widths,
+            {name: width for name, width in self.widths.items() if name in self.features},
+        )
+        try:
+            super().check_features(features)
+        finally:
+            self.widths = of_graph
+
+    def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float32]:
+        return predict_network(
+            self.network, self._batches(examples), self.device, method, _ROWS_AT_A_TIME
+        )
+
+    def _batches(self, examples: Examples) -> ViewingBatches:
+        graph = self._graph(examples)
+        for name, width in graph.widths.items():
+            if width != self.widths[name]:
+                raise SettingsError(
+                    f"{self.name} was trained on {name} of width {self.widths[name]}, and the "
+                    f"graph holds {width}; use the encoders it was trained with."
+                )
+        return ViewingBatches(_places(examples), examples.features, graph)
+
+    def _graph(self, examples: Examples) -> Any:
+        if examples.graph is None:
+            raise DataError(
+                f"{self.name} looks at a graph of users and images, and these examples have none."
+            )
+        return examples.graph
+
+    def _sees_whole_graph(self, train: Examples, training: TrainingSettings) -> bool:
+        """Whether every step looks at the whole graph."""
+        if self.settings.full_graph != "auto":
+            return bool(self.settings.full_graph == "always")
+        graph = self._graph(train)
+        edges = 2 * graph.viewings.shape[1] + graph.connections.shape[1]
+        nodes = len(graph.users) + len(graph.images)
+        # A user has neighbours of two relations, an image of one.
+        reached = 2 * training.batch_size * np.cumprod(1.5 * np.array(self.settings.sampled)).sum()
+        return (edges + nodes) * self.settings.layers < min(
+            _LARGEST_WHOLE_GRAPH, reached * self.settings.layers
+        )
+
+
+class HMGEmoNetwork(nn.Module):
+    """The network of Figure 2.
+
+    Parameters
+    ----------
+    settings
+        Its sizes and parts.
+    widths
+        Of ``user.vector``, ``image.vector`` and ``viewing.comment``.
+    """
+
+    class_weights: Tensor
+
+    def __init__(self, settings: HMGEmoSettings, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.settings = settings
+
+        # Unimodal processing (Section III-B). A placeholder stands for users of no group, for
+        # images that can't be seen and, the uniform tensor, for missing comments.
+        def vectors(feature: str, kind: str, width: int) -> VectorInput:
+            return VectorInput(feature, kind, project(widths[feature], width), width)
+
+        sizes = {"user": settings.user_width, "image": settings.image_width}
+        self.inputs = nn.ModuleDict(
+            {kind: vectors(f"{kind}.vector", kind, size) for kind, size in sizes.items()}
+        )
+        edge_width = settings.comment_width
+        self.comment = (
+            vectors("viewing.comment", "comment", edge_width) if settings.comments else None
+        )
+        self.emotion = (
+            nn.Embedding(UNKNOWN_EMOTION + 1, edge_width) if settings.known_emotions else None
+        )
+        if self.comment is None and self.emotion is None:
+            edge_width = 0
+
+        # Graph learning (Section III-C1): batch normalisation and ReLU after each layer.
+        self.layers, self.norms, self.skips = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        incoming = sizes
+        for _ in range(settings.layers):
+            self.layers.append(_layer(settings, incoming, edge_width))
+            self.norms.append(nn.ModuleDict({kind: NodeNorm(settings.width) for kind in NODES}))
+            skips = {kind: nn.Linear(incoming[kind], settings.width, bias=False) for kind in NODES}
+            self.skips.append(nn.ModuleDict(skips if settings.residual else {}))
+            incoming = dict.fromkeys(NODES, settings.width)
+
+        # Adaptive combination (Section III-C2) and classification.
+        final = incoming
+        if settings.jump:
+            final = {kind: size + settings.layers * settings.width for kind, size in sizes.items()}
+        weights = {kind: nn.Parameter(torch.randn(size) / size) for kind, size in final.items()}
+        self.weight = nn.ParameterDict(weights if settings.adaptive else {})
+        together = sum(final.values()) if settings.combination == "concatenation" else final["user"]
+        # The class behind the emotions is that of pairs that never met.
+        classes = len(MIKELS) + int(settings.negative_sampling)
+        self.classify = classifier(together, 2 * settings.width, classes, settings.dropout)
+        self.register_buffer("class_weights", torch.ones(len(MIKELS)), persistent=False)
+        if settings.keep == "macro_f1":
+            self.validation_score = macro_f1
+        # Of the batch that was seen last, in training.
+        self.existence_loss: Tensor | None = None
+        # The whole graph that was seen last and its nodes, until the weights change.
+        self._seen: tuple[WholeGraph, Nodes] | None = None
+
+    def forward(
+        self,
+        batch: Batch,
+        hidden: Collection[str] = (),
+        attention: list[dict[str, Tensor]] | None = None,
+    ) -> Tensor:
+        """Probabilities of the emotions, (b, 8).
+
+        Parameters
+        ----------
+        batch
+            As :class:`evoked.training.neighbours.ViewingBatches` takes it.
+        hidden
+            Names of :data:`PARTS` to do without, where a neighbourhood was sampled.
+        attention
+            A list to fill with the attention of each layer, see
+            :class:`evoked.layers.graph.AttentionLayer`.
+        """
+        scores: Tensor = self.classify(self._combined(batch, hidden, attention))
+        emotions = scores[:, : len(MIKELS)]
+        if self.training and self.settings.negative_sampling:
+            emotions = self._learn_existence(scores)
+        return emotions.float().softmax(dim=-1)
+
+    def beta(self, batch: Batch) -> Tensor:
+        """Weight of the user, (b,), that of the image being 1 - β (Eq. 5)."""
+        return self._beta(*self._ends(batch))
+
+    def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Cross-entropy; in training with negative sampling, that of existence as well."""
+        loss = masked_log_loss(predicted, targets, weights * self.class_weights)
+        if self.training and self.existence_loss is not None:
+            return loss + self.existence_loss
+        return loss
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """All parameters at one rate."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def weigh_classes(self, targets: NDArray[np.float32]) -> None:
+        """Fix the weight of each emotion by the training targets, (n, 8); 1 on average."""
+        counts = np.nansum(targets, axis=0, dtype=np.float64)
+        weights = np.maximum(counts, 1.0) ** -self.settings.class_balance
+        weights *= counts.sum() / (weights * counts).sum()
+        self.class_weights.copy_(torch.from_numpy(weights))
+
+    def train(self, mode: bool = True) -> Self:
+        """Also forgets the nodes that were computed with earlier weights."""
+        self._seen = None
+        return super().train(mode)
+
+    def _combined(
+        self, batch: Batch, hidden: Collection[str], attention: list[dict[str, Tensor]] | None
+    ) -> Tensor:
+        """What the classification module sees, (b, channels)."""
+        users, images = self._ends(batch, hidden, attention)
+        if self.settings.adaptive:
+            beta = self._beta(users, images)[:, None]
+            users, images = beta * users, (1 - beta) * images  # Eq. 6
+        if self.settings.combination == "sum":
+            return users + images
+        if self.settings.combination == "product":
+            return users * images
+        return torch.cat([users, images], dim=-1)
+
+    def _beta(self, users: Tensor, images: Tensor) -> Tensor:
+        exponent = functional.leaky_relu(  # Eq. 5
+            users @ self.weight["user"] + images @ self.weight["image"]
+        )
+        # β has no bound as published, and one user could make the whole loss infinite.
+        return exponent.clamp(max=_LARGEST_EXPONENT).exp()
+
+    def _learn_existence(self, scores: Tensor) -> Tensor:
+        """Note how well viewings, the first half, are told from pairs that never met, the second;
+        the scores of the emotions of the first.
+
+        A cross-entropy of nine classes is that of existence and, of what exists, that of eight.
+        """
+        emotions, nothing = scores[:, : len(MIKELS)], scores[:, -1]
+        real, made_up = (emotions.logsumexp(dim=-1) - nothing).chunk(2)
+        told = functional.softplus(-real).mean() + functional.softplus(made_up).mean()
+        self.existence_loss = told
+        return emotions[: len(real)]
+
+    def _ends(
+        self,
+        batch: Batch,
+        hidden: Collection[str] = (),
+        attention: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Users and images of the batch's viewings after graph learning, (b, channels) each."""
+        if "graph" in batch:
+            nodes = self._all_nodes(batch)
+        else:
+            nodes = self._seeds(batch, hidden, attention)
+        ends = []
+        for kind in NODES:
+            rows = nodes[kind]
+            if f"stranger.{kind}.vector" in batch:
+                rows = torch.cat([rows, self._strangers(kind, batch, hidden)])
+            ends.append(rows[batch[kind]])
+        return ends[0], ends[1]
+
+    def _seeds(
+        self,
+        batch: Batch,
+        hidden: Collection[str],
+        attention: list[dict[str, Tensor]] | None,
+    ) -> Nodes:
+        """The nodes around which a neighbourhood was sampled."""
+        edges = {
+            name: Edges(
+                batch[f"{name}.source"], batch[f"{name}.target"], batch.get(f"{name}.viewing")
+            )
+            for name in RELATIONS
+        }
+        counts = {name: batch[f"{name}.hops"].tolist() for name in (*NODES, *RELATIONS)}
+        for name in RELATIONS:
+            if ("connections" if name == "connects" else "viewings") in hidden:
+                edges[name] = edges[name].select(slice(0, 0))
+        nodes = {kind: self.inputs[kind](batch, hidden) for kind in NODES}
+        comments = None if self.comment is None else self.comment(batch, hidden)
+        emotions = batch["viewing.emotion"].index_fill(0, batch["own"], UNKNOWN_EMOTION)
+        if "emotions" in hidden:
+            emotions = torch.full_like(emotions, UNKNOWN_EMOTION)
+        viewings = self._viewings(comments, emotions)
+        return self._propagate(nodes, edges, counts, viewings, attention)
+
+    def _all_nodes(self, batch: Batch) -> Nodes:
+        """All nodes of the graph, computed once until the weights change."""
+        graph: Any = batch["graph"]
+        if not self.training and self._seen is not None and self._seen[0] is graph:
+            return self._seen[1]
+        edges, own = graph.edges, batch["own"]
+        if not self.settings.own_comment:
+            shown = torch.ones(len(graph.emotions), dtype=torch.bool, device=own.device)
+            shown[own] = False
+            edges = {
+                name: each if each.viewing is None else each.select(shown[each.viewing])
+                for name, each in edges.items()
+            }
+        nodes = {kind: self._encoded(graph.tables[kind], self.inputs[kind]) for kind in NODES}
+        counts = {kind: [len(nodes[kind])] * (len(self.layers) + 1) for kind in NODES}
+        counts |= {name: [len(edges[name].source)] * len(self.layers) for name in RELATIONS}
+        comments = (
+            None if self.comment is None else self._encoded(graph.tables["viewing"], self.comment)
+        )
+        viewings = self._viewings(comments, graph.emotions.index_fill(0, own, UNKNOWN_EMOTION))
+        computed = self._propagate(nodes, edges, counts, viewings)
+        if not self.training:
+            self._seen = graph, computed
+        return computed
+
+    def _encoded(self, table: FeatureTable, encoder: nn.Module) -> Tensor:
+        """Every row of a table through an encoder, a part at a time unless gradients are kept."""
+        device = self.class_weights.device
+        step = max(len(table), 1) if self.training else _ROWS_AT_A_TIME
+        parts = []
+        for start in range(0, max(len(table), 1), step):
+            batch = table.take(np.arange(start, min(start + step, len(table))))
+            parts.append(encoder({name: value.to(device) for name, value in batch.items()}))
+        return torch.cat(parts)
+
+    def _strangers(self, kind: str, batch: Batch, hidden: Collection[str]) -> Tensor:
+        """Users or images that the graph doesn't hold: nodes without neighbours."""
+        prefix = "stranger."
+        vectors = {name.removeprefix(prefix): batch[name] for name in batch if prefix in name}
+        device = self.class_weights.device
+        nothing = torch.zeros(0, dtype=torch.int64, device=device)
+        nodes = {
+            other: self.inputs[other].placeholder.new_zeros((0, size))
+            for other, size in (
+                ("user", self.settings.user_width),
+                ("image", self.settings.image_width),
+            )
+        }
+        nodes[kind] = self.inputs[kind](vectors, hidden)
+        counts = {other: [len(nodes[other])] * (len(self.layers) + 1) for other in NODES}
+        counts |= {name: [0] * len(self.layers) for name in RELATIONS}
+        edges = dict.fromkeys(RELATIONS, Edges(nothing, nothing, nothing))
+        return self._propagate(nodes, edges, counts, None)[kind]
+
+    def _viewings(self, comments: Tensor | None, emotions: Tensor) -> Tensor | None:
+        """Features of viewings, (v, comment_width): the comment and, ours, what was felt."""
+        if self.emotion is None:
+            return comments
+        felt: Tensor = self.emotion(emotions)
+        return felt if comments is None else comments + felt
+
+    def _propagate(
+        self,
+        nodes: Nodes,
+        edges: Mapping[str, Edges],
+        counts: Mapping[str, list[int]],
+        viewings: Tensor | None,
+        attention: list[dict[str, Tensor]] | None = None,
+    ) -> Nodes:
+        """Graph learning (Eq. 2 and 3); the seeds, by kind.
+
+        ``counts``: nodes up to each hop, hops + 1 numbers by kind, and edges, hops numbers by
+        relation. A layer computes what the layers after it will look at, and no more.
+        """
+        kept = {kind: [nodes[kind][: counts[kind][0]]] for kind in NODES}
+        hops = reversed(range(len(self.layers)))
+        for hop, layer, norms, skips in zip(hops, self.layers, self.norms, self.skips, strict=True):
+            targets = {kind: counts[kind][hop] for kind in NODES}
+            near = {name: edges[name].select(slice(0, counts[name][hop])) for name in RELATIONS}
+            weights: dict[str, Tensor] | None = None if attention is None else {}
+            said = layer(nodes, near, targets, viewings, weights)
+            heard = {kind: functional.relu(norms[kind](said[kind])) for kind in NODES}
+            for kind, skip in skips.items():
+                heard[kind] = heard[kind] + skip(nodes[kind][: targets[kind]])
+            nodes = heard
+            for kind in NODES:
+                kept[kind].append(nodes[kind][: counts[kind][0]])
+            if attention is not None and weights is not None:
+                attention.append(weights)
+        if not self.settings.jump:
+            return nodes
+        return {kind: torch.cat(kept[kind], dim=-1) for kind in NODES}
+
+
+def macro_f1(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Mean F1 of the emotions that were felt or predicted; all (n, 8)."""
+    known = (weights > 0).any(dim=-1)
+    classes = predicted.shape[1]
+    chosen = functional.one_hot(predicted[known].argmax(dim=-1), classes).float()
+    truth = targets[known]
+    hits, total = (chosen * truth).sum(dim=0), chosen.sum(dim=0) + truth.sum(dim=0)
+    return (2 * hits / total.clamp_min(1))[total > 0].mean()
+
+
+def _layer(settings: HMGEmoSettings, widths: Mapping[str, int], edge_width: int) -> nn.Module:
+    if settings.backbone == "gat":
+        return AttentionLayer(widths, settings.width, edge_width, settings.edge_messages)
+    return ConvolutionLayer(settings.backbone, widths, settings.width)
+
+
+def _places(examples: Examples) -> NDArray[np.int64]:
+    """Rows of users, images and viewings in the graph, (3, n)."""
+    return examples.posts[["user", "image", "viewing"]].to_numpy(np.int64).T
