@@ -29,6 +29,7 @@ LAYERS = (
     "evoked.experiments",
     "evoked.card",
     "evoked.run",
+    "evoked.network_run",
     "evoked.analysis",
     "evoked.explain",
     "evoked.report",

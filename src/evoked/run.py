@@ -24,11 +24,12 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata as packages
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,13 @@ from evoked.errors import DataError, SettingsError
 from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals, Predicted, fewest_posts
 from evoked.evaluation.metrics import modal_relevance_score
-from evoked.evaluation.splits import PARTS, Split, choose_split, with_calibration
+from evoked.evaluation.splits import (
+    PARTS,
+    Split,
+    choose_split,
+    held_together,
+    with_calibration,
+)
 from evoked.evaluation.tables import evaluate_task
 from evoked.features.author_history import author_hashes
 from evoked.features.cache import FeatureCache
@@ -122,7 +129,155 @@ class Evaluation:
         }
 
 
-class Run:
+class TrainedRun(ABC):
+    """What runs have in common, whether their rows are posts or viewings of posts.
+
+    Attributes
+    ----------
+    folder
+        Where it is kept.
+    model, task, intervals
+        What predicts, what is predicted, and how far off that may be; None for runs from before
+        there were intervals.
+    description
+        Contents of run.json.
+    parts
+        Which row was in which part when the run was made.
+    cache
+        Where extracted features are kept; None for the user's cache.
+    baselines
+        Trivial models that stand beside it.
+    """
+
+    baselines: ClassVar[tuple[type[Model], ...]]
+    # What its rows are, for messages.
+    noun: ClassVar[str] = "posts"
+
+    def __init__(
+        self,
+        folder: Path,
+        model: Model,
+        task: Task,
+        description: dict[str, Any],
+        parts: pd.DataFrame,
+        cache: FeatureCache | None = None,
+        intervals: Intervals | None = None,
+    ) -> None:
+        self.folder = folder
+        self.model = model
+        self.task = task
+        self.description = description
+        self.parts = parts
+        self.cache = cache
+        self.intervals = intervals
+
+    @abstractmethod
+    def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """The columns that tell whose prediction a row is, which a table begins with."""
+
+    @abstractmethod
+    def save_inputs(self) -> None:
+        """Write what leads from posts to examples into the folder."""
+
+    @abstractmethod
+    def facts(self, posts: pd.DataFrame) -> dict[str, Any]:
+        """Columns that stand beside the truth of test posts in the folder; they name nobody."""
+
+    def nameless(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of predictions as it may stand in the folder, which names nobody."""
+        return table
+
+    @property
+    def estimated(self) -> bool:
+        """Whether valence and arousal were learned from an emotion reader's estimates."""
+        return bool(self.description.get("estimated_emotions"))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The scores that were measured when the run was made."""
+        scores: dict[str, Any] = read_json(self.folder / "metrics.json")
+        return scores
+
+    def table(
+        self,
+        examples: Examples,
+        problems: Sequence[Problem],
+        level: float = DEFAULT_LEVEL,
+    ) -> pd.DataFrame:
+        """Predictions of examples as :meth:`predict` returns them."""
+        return self._described(
+            Predicted(examples.posts, self.model.predict(examples)), problems, level
+        )
+
+    def _described(
+        self, predicted: Predicted, problems: Sequence[Problem], level: float
+    ) -> pd.DataFrame:
+        """What the model predicts as people read it, with intervals and problems."""
+        if self.intervals is None:
+            table = self.task.restore(predicted.columns, predicted.posts)
+        else:
+            table = self.intervals.table(self.task, predicted, level)
+        table = pd.concat([self.identify(predicted.posts), table], axis=1)
+        if isinstance(self.task, EmotionEngagement):
+            table["emotion_estimated"] = self.estimated
+        messages = {problem.post_id: problem.message for problem in problems}
+        table["problem"] = [messages.get(name) for name in table["post_id"]]
+        return table
+
+    def score(
+        self,
+        examples: Examples,
+        problems: Sequence[Problem],
+        baselines: dict[str, pd.DataFrame],
+        split: str,
+        excluded: int,
+    ) -> Evaluation:
+        """Scores of examples whose truth is known, ``baselines``' predictions beside the model's;
+        ``split`` and ``excluded`` as in :class:`Evaluation`."""
+        posts = examples.posts
+        predicted = Predicted(posts, self.model.predict(examples))
+        predictions = self._described(predicted, problems, DEFAULT_LEVEL)
+        truth = self.task.truth(posts)
+        # Posts of one author resemble each other: where authors were held out, authors are drawn.
+        groups = held_together(posts, self.description["split"]["kind"])
+        tables = []
+        for name, restored in {self.model.name: predictions, **baselines}.items():
+            scores = evaluate_task(self.task, restored, truth, queries_of(posts), groups=groups)
+            scores.insert(0, "model", name)
+            tables.append(scores)
+        relevance = modal_relevance(self.model, examples)
+        if relevance is not None:
+            row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
+            tables.append(pd.DataFrame([{**row, **relevance}]))
+        covered = (
+            pd.DataFrame()
+            if self.intervals is None
+            else self.intervals.coverage(self.task, predicted, authors=groups)
+        )
+        return Evaluation(
+            pd.concat(tables, ignore_index=True),
+            predictions,
+            truth,
+            split,
+            excluded,
+            covered,
+            tuple(collapse_warnings(self.task, predictions, truth)),
+        )
+
+    def restored(self, model: Model, examples: Examples) -> pd.DataFrame:
+        """What a model of the task predicts, as people read it."""
+        restored = self.task.restore(model.predict(examples), examples.posts)
+        return pd.concat([self.identify(examples.posts), restored], axis=1)
+
+    def beside(self, examples: Examples) -> dict[str, pd.DataFrame]:
+        """Predictions that are scored beside the model's, by name: the trivial baselines'."""
+        return {
+            kind.name: self.restored(load_model(self.folder / "baselines" / kind.name), examples)
+            for kind in self.baselines
+        }
+
+
+class Run(TrainedRun):
     """A trained model with everything that leads from posts to its predictions.
 
     Examples
@@ -130,6 +285,8 @@ class Run:
     >>> run = evoked.train(evoked.open("my_posts"), out="my_run")        # doctest: +SKIP
     >>> run.predict([evoked.Draft(image="draft.jpg", caption="Hello")])  # doctest: +SKIP
     """
+
+    baselines = TRIVIAL_BASELINES
 
     def __init__(
         self,
@@ -142,15 +299,8 @@ class Run:
         cache: FeatureCache | None = None,
         intervals: Intervals | None = None,
     ) -> None:
-        self.folder = folder
-        self.model = model
+        super().__init__(folder, model, task, description, parts, cache, intervals)
         self.pipeline = pipeline
-        self.task = task
-        self.description = description
-        self.parts = parts
-        self.cache = cache
-        # None for runs from before there were any.
-        self.intervals = intervals
 
     @classmethod
     def load(cls, folder: Path | str, cache: FeatureCache | None = None) -> Run:
@@ -162,33 +312,32 @@ class Run:
             The folder holds no finished run.
         """
         folder = Path(folder)
-        if not (folder / RUN_FILE).is_file():
+        stored = load_parts(folder)
+        if stored.model.rows == "viewings":
             raise DataError(
-                "not a finished run: there is no run.json in it.",
+                f"a run of viewings ({stored.model.name}), not of posts.",
                 file=folder,
-                fix="Make one with 'evoked train', or start the same command again to finish it.",
+                fix="Load it with evoked.network_run.NetworkRun.load or load_run.",
             )
         return cls(
             folder,
-            load_model(folder),
+            stored.model,
             FeaturePipeline.load(folder),
-            load_task(read_json(folder / "targets.json")),
-            read_json(folder / RUN_FILE),
-            pd.read_parquet(folder / "split.parquet"),
+            stored.task,
+            stored.description,
+            stored.parts,
             cache,
-            _load_intervals(folder),
+            stored.intervals,
         )
 
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """The scores that were measured when the run was made."""
-        scores: dict[str, Any] = read_json(self.folder / "metrics.json")
-        return scores
+    def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
+        return posts[["post_id"]].reset_index(drop=True)
 
-    @property
-    def estimated(self) -> bool:
-        """Whether valence and arousal were learned from an emotion reader's estimates."""
-        return bool(self.description["estimated_emotions"])
+    def save_inputs(self) -> None:
+        self.pipeline.save(self.folder)
+
+    def facts(self, posts: pd.DataFrame) -> dict[str, Any]:
+        return {"category": queries_of(posts), "author": author_hashes(posts)}
 
     def part_of(self, posts: pd.DataFrame) -> pd.Series:
         """The part that each of n posts had when the run was made; missing for new posts.
@@ -270,86 +419,8 @@ class Run:
         examples = everything.select(np.flatnonzero(fresh))
         own = part[fresh].notna().all()
         split = self.description["split"]["reason"] if own else "posts new to the run"
-        baselines = self._baselines(examples)
-        return self._score(examples, problems, baselines, split, int((~fresh).sum()))
-
-    def table(
-        self,
-        examples: Examples,
-        problems: Sequence[Problem],
-        level: float = DEFAULT_LEVEL,
-    ) -> pd.DataFrame:
-        """Predictions of examples as :meth:`predict` returns them."""
-        return self._described(
-            Predicted(examples.posts, self.model.predict(examples)), problems, level
-        )
-
-    def _described(
-        self, predicted: Predicted, problems: Sequence[Problem], level: float
-    ) -> pd.DataFrame:
-        """What the model predicts as people read it, with intervals and problems."""
-        if self.intervals is None:
-            table = self.task.restore(predicted.columns, predicted.posts)
-        else:
-            table = self.intervals.table(self.task, predicted, level)
-        table.insert(0, "post_id", predicted.posts["post_id"].to_numpy())
-        if isinstance(self.task, EmotionEngagement):
-            table["emotion_estimated"] = self.estimated
-        messages = {problem.post_id: problem.message for problem in problems}
-        table["problem"] = [messages.get(name) for name in table["post_id"]]
-        return table
-
-    def _score(
-        self,
-        examples: Examples,
-        problems: Sequence[Problem],
-        baselines: dict[str, pd.DataFrame],
-        split: str,
-        excluded: int,
-    ) -> Evaluation:
-        posts = examples.posts
-        predicted = Predicted(posts, self.model.predict(examples))
-        predictions = self._described(predicted, problems, DEFAULT_LEVEL)
-        truth = self.task.truth(posts)
-        # Posts of one author resemble each other: where authors were held out, authors are drawn.
-        by_author = self.description["split"]["kind"] == "author"
-        authors = posts["author_id"].fillna(posts["post_id"]) if by_author else None
-        tables = []
-        for name, restored in {self.model.name: predictions, **baselines}.items():
-            scores = evaluate_task(self.task, restored, truth, queries_of(posts), groups=authors)
-            scores.insert(0, "model", name)
-            tables.append(scores)
-        relevance = modal_relevance(self.model, examples)
-        if relevance is not None:
-            row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
-            tables.append(pd.DataFrame([{**row, **relevance}]))
-        covered = (
-            pd.DataFrame()
-            if self.intervals is None
-            else self.intervals.coverage(self.task, predicted, authors=authors)
-        )
-        return Evaluation(
-            pd.concat(tables, ignore_index=True),
-            predictions,
-            truth,
-            split,
-            excluded,
-            covered,
-            tuple(collapse_warnings(self.task, predictions, truth)),
-        )
-
-    def _restored(self, model: Model, examples: Examples) -> pd.DataFrame:
-        """What a model of the task predicts, as people read it."""
-        table = self.task.restore(model.predict(examples), examples.posts)
-        table.insert(0, "post_id", examples.posts["post_id"].to_numpy())
-        return table
-
-    def _baselines(self, examples: Examples) -> dict[str, pd.DataFrame]:
-        """Predictions of the trivial baselines by name."""
-        return {
-            kind.name: self._restored(load_model(self.folder / "baselines" / kind.name), examples)
-            for kind in TRIVIAL_BASELINES
-        }
+        baselines = self.beside(examples)
+        return self.score(examples, problems, baselines, split, int((~fresh).sum()))
 
 
 def train(
@@ -408,17 +479,17 @@ def train(
     out = Path(out)
     built = build_model(model, model_settings, features, task)
     posts = dataset.posts
+    if built.rows != "posts":
+        raise SettingsError(
+            f"{built.name} learns from {built.rows}, not from posts: use evoked.train or "
+            "evoked.network_run.train_network."
+        )
     if split is None or isinstance(split, str):
         split = choose_split(posts, split, training.seed)
-    split = with_calibration(posts, split, training.seed, fewest_posts(DEFAULT_LEVEL))
-    progress.note(split.reason)
-    if not len(split.calibration):
-        progress.note(
-            f"{len(split.validation)} validation posts are too few to calibrate intervals on half "
-            "of them: every interval is the whole range."
-        )
-    plan = _plan(dataset, built, features, training, split, estimate)
-    _claim(out, plan)
+    split = calibrated_split(posts, split, training.seed, progress)
+    plan = plan_of(data_description(dataset, [split]), built, features, training, split)
+    plan["estimate"] = estimate
+    claim(out, plan)
     if built.caution:
         progress.note(built.caution)
 
@@ -455,15 +526,7 @@ def train(
         training=training,
         progress=progress.epoch,
     )
-    for baseline in TRIVIAL_BASELINES:
-        trivial = baseline(task=built.task.name)
-        trivial.fit(parts["train"], folder=out / "training")
-        trivial.save(out / "baselines" / baseline.name)
-
-    units, calibration = (
-        Predicted(parts[name].posts, built.predict(parts[name]))
-        for name in ("validation", "calibration")
-    )
+    fit_baselines(Run.baselines, built, parts["train"], out)
     run = Run(
         out,
         built,
@@ -477,15 +540,80 @@ def train(
         },
         _parts(posts, split),
         cache,
-        Intervals.fit(fitted_task, units, calibration),
+        fit_intervals(fitted_task, built, parts),
     )
-    _finish(run, parts["test"], problems, progress)
+    finish(run, parts["test"], problems, progress)
     return run
+
+
+class StoredRun(NamedTuple):
+    """What the folder of any run holds."""
+
+    model: Model
+    task: Task
+    description: dict[str, Any]
+    parts: pd.DataFrame
+    intervals: Intervals | None
+
+
+def load_parts(folder: Path) -> StoredRun:
+    """Read what every run's folder holds; nothing in it is executed.
+
+    Raises
+    ------
+    DataError
+        The folder holds no finished run.
+    """
+    if not (folder / RUN_FILE).is_file():
+        raise DataError(
+            "not a finished run: there is no run.json in it.",
+            file=folder,
+            fix="Make one with 'evoked train', or start the same command again to finish it.",
+        )
+    return StoredRun(
+        load_model(folder),
+        load_task(read_json(folder / "targets.json")),
+        read_json(folder / RUN_FILE),
+        pd.read_parquet(folder / "split.parquet"),
+        _load_intervals(folder),
+    )
+
+
+def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Progress) -> Split:
+    """A split with a calibration part, where there are enough posts or viewings for one."""
+    split = with_calibration(posts, split, seed, fewest_posts(DEFAULT_LEVEL))
+    progress.note(split.reason)
+    if not len(split.calibration):
+        progress.note(
+            f"{len(split.validation)} validation posts are too few to calibrate intervals on half "
+            "of them: every interval is the whole range."
+        )
+    return split
+
+
+def fit_baselines(
+    kinds: Sequence[type[Model]], model: Model, train: Examples, folder: Path
+) -> None:
+    """Fit the trivial models that stand beside a run's model, and save them in its folder."""
+    for kind in kinds:
+        trivial = kind(task=model.task.name)
+        trivial.fit(train, folder=folder / "training")
+        trivial.save(folder / "baselines" / kind.name)
+
+
+def fit_intervals(task: Task, model: Model, parts: dict[str, Examples]) -> Intervals:
+    """Learn from the validation and calibration parts how far a fitted model misses."""
+    units, calibration = (
+        Predicted(parts[name].posts, model.predict(parts[name]))
+        for name in ("validation", "calibration")
+    )
+    return Intervals.fit(task, units, calibration)
 
 
 def queries_of(posts: pd.DataFrame) -> pd.Series | None:
     """Category of each post, the queries of MAP and NDCG; None where no post has one."""
-    return posts["category"].fillna("none") if posts["category"].notna().any() else None
+    known = "category" in posts and posts["category"].notna().any()
+    return posts["category"].fillna("none") if known else None
 
 
 def modal_relevance(model: Model, examples: Examples) -> dict[str, float] | None:
@@ -504,17 +632,16 @@ def modal_relevance(model: Model, examples: Examples) -> dict[str, float] | None
     return {"value": float(score), "n": int(whole.sum())}
 
 
-def _plan(
-    dataset: PostDataset,
+def plan_of(
+    data: dict[str, Any],
     model: Model,
     features: FeatureSettings,
     training: TrainingSettings,
     split: Split,
-    estimate: bool,
 ) -> dict[str, Any]:
-    """Everything that decides what a run becomes; two runs with equal plans are the same run."""
+    """What decides what a run becomes; two runs with equal plans are the same run."""
     return {
-        "data": data_description(dataset, [split]),
+        "data": data,
         "model": {"name": model.name, "settings": model.settings.model_dump(mode="json")},
         "task": model.task.name,
         "features": features.model_dump(mode="json"),
@@ -524,15 +651,19 @@ def _plan(
             "reason": split.reason,
             **{name: len(getattr(split, name)) for name in PARTS},
         },
-        "estimate": estimate,
     }
 
 
-def data_description(dataset: PostDataset, splits: Sequence[Split]) -> dict[str, Any]:
-    """Which posts a run or study is made of; the digest covers posts, cover pictures and parts."""
+def data_description(
+    dataset: PostDataset, splits: Sequence[Split], tables: Sequence[str] = ("posts",)
+) -> dict[str, Any]:
+    """Which posts a run or study is made of; the digest covers posts, cover pictures, parts and
+    those of ``tables`` that the dataset has."""
     content = hashlib.sha256("\n".join(dataset.posts["post_id"]).encode())
-    with (dataset.folder / "posts.parquet").open("rb") as stream:
-        content.update(hashlib.file_digest(stream, "sha256").digest())
+    for name in dataset.tables:
+        if name in tables:
+            with (dataset.folder / f"{name}.parquet").open("rb") as stream:
+                content.update(hashlib.file_digest(stream, "sha256").digest())
     for digest in map(picture_digest, dataset.cover_paths()):
         content.update(digest if isinstance(digest, bytes) else b"|")
     for split in splits:
@@ -546,7 +677,7 @@ def data_description(dataset: PostDataset, splits: Sequence[Split]) -> dict[str,
     }
 
 
-def _claim(out: Path, plan: dict[str, Any]) -> None:
+def claim(out: Path, plan: dict[str, Any]) -> None:
     """Make ``out`` this run's folder, or go on with it if it already is."""
     path = out / "training" / "plan.json"
     # A run that failed before its first epoch (an encoder's name mistyped, say) bars nobody.
@@ -609,27 +740,33 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _finish(run: Run, test: Examples, problems: Sequence[Problem], progress: Progress) -> None:
+def finish(
+    run: TrainedRun,
+    test: Examples,
+    problems: Sequence[Problem],
+    progress: Progress,
+) -> None:
     """Write the run's folder; run.json comes last, so a folder that has it is whole."""
     out = run.folder
     run.model.save(out)
-    run.pipeline.save(out)
+    run.save_inputs()
     write_json(out / "targets.json", task_state(run.task))
     assert run.intervals is not None
     write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     _write_parquet(out / "split.parquet", run.parts)
     if len(test):
-        baselines, reason = run._baselines(test), run.description["split"]["reason"]
-        evaluation = run._score(test, problems, baselines, reason, excluded=0)
+        baselines = run.beside(test)
+        reason = run.description["split"]["reason"]
+        evaluation = run.score(test, problems, baselines, reason, excluded=0)
         if len(test) < _SMALL_TEST:
-            progress.note(f"Only {len(test)} posts were held out: their scores say little.")
+            progress.note(f"Only {len(test)} {run.noun} were held out: their scores say little.")
         for warning in evaluation.warnings:
             progress.note(warning)
-        _write_parquet(out / "predictions.parquet", evaluation.predictions)
-        facts = {"category": queries_of(test.posts), "author": author_hashes(test.posts)}
-        _write_parquet(out / "truth.parquet", evaluation.truth.assign(**facts))
+        _write_parquet(out / "predictions.parquet", run.nameless(evaluation.predictions))
+        _write_parquet(out / "truth.parquet", evaluation.truth.assign(**run.facts(test.posts)))
         for name, predicted in baselines.items():
-            _write_parquet(out / "baselines" / name / "predictions.parquet", predicted)
+            path = out / "baselines" / name / "predictions.parquet"
+            _write_parquet(path, run.nameless(predicted))
         write_json(out / "metrics.json", evaluation.to_dict())
     else:
         write_json(out / "metrics.json", {"posts": 0, "scores": [], "intervals": []})

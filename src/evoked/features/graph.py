@@ -10,13 +10,24 @@ and texts stand in it as the vectors that encoders made of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
+from evoked.errors import DataError
 from evoked.features.table import Column
+from evoked.files import atomic_path
 
 Integers = NDArray[np.int64]
+
+GRAPH_FILE = "graph.safetensors"
+_COLUMNS = ("user_vectors", "image_vectors", "comment_vectors")
+_ARRAYS = ("viewings", "emotions", "times", "connections", "memberships")
 
 
 @dataclass(frozen=True)
@@ -83,3 +94,64 @@ class SocialGraph:
             emotions=self.emotions[chosen],
             times=self.times[chosen],
         )
+
+    def save(self, folder: Path) -> None:
+        """Write the graph into ``folder``: numbers as safetensors, identifiers as Parquet. Of the
+        vectors those are kept that a row names."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        for name in _COLUMNS:
+            column: Column = getattr(self, name).compact()
+            tensors[f"{name}.data"], tensors[f"{name}.index"] = column.data, column.index
+        for name in ("users", "images"):
+            with atomic_path(folder / f"{name}.parquet") as path:
+                pd.DataFrame({"id": getattr(self, name)}).to_parquet(path, index=False)
+        with atomic_path(folder / GRAPH_FILE) as path:
+            save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, path)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Inverse of :meth:`save`; runs nothing that the folder holds.
+
+        Raises
+        ------
+        DataError
+            A file is missing or damaged, or names a row that there isn't.
+        """
+        try:
+            tensors = load_file(folder / GRAPH_FILE)
+            values: dict[str, Any] = {name: tensors[name] for name in _ARRAYS}
+            for name in ("users", "images"):
+                table = pd.read_parquet(folder / f"{name}.parquet")
+                values[name] = table["id"].to_numpy(dtype=object)
+            for name in _COLUMNS:
+                values[name] = Column(tensors[f"{name}.data"], tensors[f"{name}.index"])
+            graph = cls(**values)
+            graph._check()
+        except (OSError, SafetensorError, KeyError, IndexError, ValueError) as error:
+            raise DataError(
+                f"not the graph of a run, or damaged ({error}).",
+                file=folder / GRAPH_FILE,
+                fix="Train the model again.",
+            ) from error
+        return graph
+
+    def _check(self) -> None:
+        """Raise ValueError if a row names a node or a vector that there isn't."""
+        users, images = len(self.users), len(self.images)
+        limits = [
+            (self.viewings, (users, images)),
+            (self.connections, (users, users)),
+            (self.memberships[:1], (users,)),
+            *((getattr(self, name).index.T, (len(getattr(self, name).data),)) for name in _COLUMNS),
+        ]
+        for rows, ends in limits:
+            for row, end in zip(rows, ends, strict=True):
+                if row.max(initial=-1) >= end or row.min(initial=-1) < -1:
+                    raise ValueError(f"a row lies outside 0 … {end - 1}")
+        lengths = {"user_vectors": users, "image_vectors": images}
+        for name in _COLUMNS:
+            if len(getattr(self, name).index) != lengths.get(name, self.viewings.shape[1]):
+                raise ValueError(f"{name} do not fit the nodes")
+        if not len(self.emotions) == len(self.times) == self.viewings.shape[1]:
+            raise ValueError("viewings, emotions and times differ in number")

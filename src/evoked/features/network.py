@@ -46,6 +46,8 @@ class Network:
         With all viewings, their comments and their emotions.
     viewings
         The V viewings, with :data:`VIEWING_COLUMNS`; ``viewing`` is the row itself.
+    groups
+        ``group_id`` and ``name`` (missing where unknown) of the graph's groups, by their number.
     dropped
         Viewings of the dataset that are not in the graph: ``user_id``, ``post_id``, ``reason``.
     problems
@@ -54,6 +56,7 @@ class Network:
 
     graph: SocialGraph
     viewings: pd.DataFrame
+    groups: pd.DataFrame
     dropped: pd.DataFrame
     problems: list[Problem]
 
@@ -136,7 +139,7 @@ def read_network(
         posts["author_id"],
     )
     groups = dataset.table("groups").dropna(subset="group_id").drop_duplicates("group_id")
-    _, (described, joined) = _numbered([groups["group_id"], memberships["group_id"]])
+    group_ids, (described, joined) = _numbered([groups["group_id"], memberships["group_id"]])
     belongs = _unique(np.stack([member, joined]))
 
     pictures, problems = extract(dataset, _PICTURE, settings, cache=cache, progress=progress)
@@ -144,7 +147,7 @@ def read_network(
     assert isinstance(image_vectors, Column)
     comments = text_vectors(table["comment"], settings, "comments", cache, progress)
     descriptions = text_vectors(groups["description"], settings, "groups", cache, progress)
-    of_group = np.full(max(described.max(initial=-1), joined.max(initial=-1)) + 1, -1)
+    of_group = np.full(len(group_ids), -1, dtype=np.int64)
     of_group[described] = descriptions.index[:, 0]
     graph = SocialGraph(
         users=hashes(pd.Series(users)),
@@ -165,7 +168,14 @@ def read_network(
         user=viewer,
         viewing=np.arange(len(table)),
     )
-    return Network(graph, viewings[list(VIEWING_COLUMNS)], dropped, problems)
+    named = groups.set_index("group_id")["name"].reindex(group_ids).to_numpy()
+    return Network(
+        graph,
+        viewings[list(VIEWING_COLUMNS)],
+        pd.DataFrame({"group_id": group_ids, "name": named}),
+        dropped,
+        problems,
+    )
 
 
 def viewing_features(names: Sequence[str], columns: dict[str, Column], n: int) -> FeatureTable:
@@ -177,7 +187,17 @@ def viewing_features(names: Sequence[str], columns: dict[str, Column], n: int) -
 
 def user_rows(graph: SocialGraph, user_ids: pd.Series) -> Integers:
     """Row of each user in the graph, (n,); -1 for one that it doesn't hold."""
-    return pd.Index(graph.users).get_indexer(hashes(user_ids)).astype(np.int64)
+    return rows_of(graph.users, hashes(user_ids))
+
+
+def image_rows(graph: SocialGraph, post_ids: pd.Series) -> Integers:
+    """Row of each image in the graph, (n,); -1 for one that it doesn't hold."""
+    return rows_of(graph.images, post_ids.to_numpy(dtype=object))
+
+
+def rows_of(names: NDArray[np.object_], wanted: NDArray[np.object_]) -> Integers:
+    """Place of each wanted name among ``names``, (n,); -1 where it is none of them."""
+    return pd.Index(names).get_indexer(pd.Index(wanted)).astype(np.int64)
 
 
 def text_vectors(
@@ -290,7 +310,7 @@ def _outdated(table: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _complete(table: pd.DataFrame) -> pd.DataFrame:
     """Rows in which neither id is missing."""
-    return table[(table.notna() & table.ne("")).all(axis=1)]
+    return table[table.replace("", None).notna().all(axis=1)]
 
 
 def _numbered(
@@ -321,4 +341,5 @@ def _unique(pairs: Integers) -> Integers:
 
 def seconds(times: pd.Series) -> NDArray[np.float64]:
     """Seconds since 1970, (n,), NaN where unknown."""
-    return ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
+    since = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    return np.asarray(since, dtype=np.float64)

@@ -260,14 +260,7 @@ class FeaturePipeline:
         SettingsError
             The encoders are not those that the pipeline was fitted with.
         """
-        found = fingerprints(self.extracted, self.settings)
-        if found != self.fingerprints:
-            changed = [name for name in self.extracted if found[name] != self.fingerprints[name]]
-            raise SettingsError(
-                f"{', '.join(changed)}: the encoder is not the one that the model was trained with "
-                f"(now {found[changed[0]]!r}, then {self.fingerprints[changed[0]]!r}). "
-                "Put the same weights back, or train again."
-            )
+        self.check_encoders()
         columns, problems = self._extract(posts, images, cache, progress)
         for step in self._steps:
             own = {name: columns[name] for name in step.needed(self._computed)}
@@ -276,6 +269,17 @@ class FeaturePipeline:
         if not columns:  # a model that reads the posts' own table
             columns["post"] = Column.dense(np.zeros((len(posts), 1), dtype=np.float32))
         return FeatureTable(columns), problems
+
+    def check_encoders(self) -> None:
+        """Raise SettingsError if the encoders are not those that the pipeline was fitted with."""
+        found = fingerprints(self.extracted, self.settings)
+        if found != self.fingerprints:
+            changed = [name for name in self.extracted if found[name] != self.fingerprints[name]]
+            raise SettingsError(
+                f"{', '.join(changed)}: the encoder is not the one that the model was trained with "
+                f"(now {found[changed[0]]!r}, then {self.fingerprints[changed[0]]!r}). "
+                "Put the same weights back, or train again."
+            )
 
     def save(self, folder: Path) -> None:
         """Write the pipeline into ``folder``."""

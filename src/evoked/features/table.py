@@ -80,6 +80,21 @@ class Column:
     def select(self, rows: NDArray[np.int64]) -> Column:
         return replace(self, index=self.index[rows])
 
+    def compact(self) -> Column:
+        """The same rows, first views alone, with a copy of the data that they name and no other."""
+        kept, index = np.unique(self.index[:, 0], return_inverse=True)
+        absent = int(len(kept) > 0 and kept[0] < 0)
+        return Column(self.data[kept[absent:]], index.astype(np.int64)[:, None] - absent)
+
+    def followed_by(self, other: Column) -> Column:
+        """These rows and those of another column of the same shape, first views alone; the data
+        are copied."""
+        named = other.index[:, :1]
+        shifted = np.where(named >= 0, named + len(self.data), -1)
+        return Column(
+            np.concatenate([self.data, other.data]), np.concatenate([self.index[:, :1], shifted])
+        )
+
     def _chosen(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None) -> NDArray[np.int64]:
         if view is None:
             return self.index[rows, 0]
