@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,6 @@ _ID_SEPARATORS = r"[\s,;|]+"
 _LABEL_SEPARATORS = re.compile(r"[\s,;|/+]+")
 _MAX_ID_CHARACTERS = 1000
 _MAX_REMARK_CHARACTERS = 80
-_MOMENT = "datetime64[us, UTC]"
 _FIRST_MOMENT = pd.Timestamp("1990-01-01", tz="UTC")
 _UNKNOWN, _SEVERAL, _OTHER = "unknown", "several", "other"
 _EMOTION_PROBLEMS = {
@@ -285,8 +285,8 @@ class NetworkSource:
         columns = list(pairs.columns)
         absent = pairs.isna().any(axis=1)
         pairs = self._without(name, pairs, absent, f"{what}: one side is missing", columns[0])
-        for column in columns if users is not None else []:
-            if column != "group_id":
+        for column in columns:
+            if users is not None and column != "group_id":
                 gone = ~pairs[column].isin(users)
                 pairs = self._without(name, pairs, gone, f"{what}: the user is gone", column)
         twice = pairs.duplicated()
@@ -426,21 +426,22 @@ def _moments(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
     seconds = pd.to_numeric(texts.where(is_epoch), errors="coerce").astype("float64")
     for _ in range(3):  # from millionths or thousandths
         seconds = seconds.where(~(seconds > 1e11), seconds / 1000)
-    moments = pd.to_datetime(seconds, unit="s", utc=True, errors="coerce").astype(_MOMENT)
+    moments = pd.to_datetime(seconds, unit="s", utc=True, errors="coerce").dt.as_unit("us")
     rest = texts.where(~is_epoch)
     as_iso = pd.to_datetime(rest, format="ISO8601", utc=True, errors="coerce")
-    moments = moments.fillna(as_iso.astype(_MOMENT))
+    moments = moments.fillna(as_iso.dt.as_unit("us"))
     left = texts[given & moments.isna()]
     if len(left):
         day_first = any(map(is_day_first, left.unique()))
         read = {text: _read_moment(text, day_first) for text in left.unique()}
-        moments = moments.fillna(left.map(read).astype(_MOMENT).reindex(texts.index))
+        as_written = pd.to_datetime(left.map(read), utc=True).dt.as_unit("us")
+        moments = moments.fillna(as_written.reindex(texts.index))
     possible = moments.between(_FIRST_MOMENT, pd.Timestamp.now("UTC") + pd.Timedelta(days=1))
     return moments.where(possible), given & ~possible
 
 
-def _read_moment(text: str, day_first: bool) -> pd.Timestamp | None:
+def _read_moment(text: str, day_first: bool) -> datetime | None:
     try:
-        return pd.Timestamp(parse_date(text, day_first=day_first))
+        return parse_date(text, day_first=day_first)
     except ValueError:
         return None

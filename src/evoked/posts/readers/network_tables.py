@@ -153,14 +153,14 @@ def find_tables(
     """
     names = {path.relative_to(folder).as_posix(): path for path in files}
     found: dict[str, Table] = {}
-    for table, file in chosen.items():
+    for kind, file in chosen.items():
         if file and file not in names:
             raise SettingsError(
-                f"{table}: there is no file {file!r} in the source; there are "
+                f"{kind}: there is no file {file!r} in the source; there are "
                 f"{', '.join(list(names)[:30])}."
             )
         if file:
-            found[table] = open_file(names[file], overrides)
+            found[kind] = open_file(names[file], overrides)
     unused = []
     for name, path in names.items():
         if name in chosen.values() or path.suffix.lower() not in _TABLE_FILES:
@@ -170,19 +170,19 @@ def find_tables(
         except DataError as error:
             unused.append(f"{name} is not used: {error.problem}")
             continue
-        kind = _kind_of(table, overrides)
-        if kind is None or kind in chosen:
+        told = _kind_of(table, overrides)
+        if told is None or told in chosen:
             unused.append(f"{name} is not used.")
-        elif kind in found:
+        elif told in found:
             raise DataError(
-                f"{found[kind].path.name} and {path.name} both look like the table of {kind}.",
+                f"{found[told].path.name} and {path.name} both look like the table of {told}.",
                 file=folder,
-                fix=f"Say which is: --map {kind}=FILE.",
+                fix=f"Say which is: --map {told}=FILE.",
             )
         else:
-            found[kind] = table
+            found[told] = table
     comments = found.get("comments")
-    if "viewings" not in found | chosen and comments and _fits(comments, "viewings", overrides):
+    if "viewings" not in {*found, *chosen} and comments and _fits(comments, "viewings", overrides):
         found["viewings"] = found.pop("comments")  # comments that tell their users and posts
     return found, unused
 
@@ -225,10 +225,10 @@ def map_fields(table: Table, name: str, overrides: Mapping[str, str]) -> dict[st
             mapping[field] = column if column in table.columns else by_name[normalise(column)]
     open_fields = [field for field in FIELDS[name] if field not in overrides]
     for field in open_fields:
-        found = (by_name[alias] for alias in FIELDS[name][field].split() if alias in by_name)
-        column = next((column for column in found if column not in mapping.values()), None)
-        if column is not None:
-            mapping[field] = column
+        named = [by_name[alias] for alias in FIELDS[name][field].split() if alias in by_name]
+        free = [column for column in named if column not in mapping.values()]
+        if free:
+            mapping[field] = free[0]
     if table.columns[0] == "1":
         numbered = [column for column in table.columns if column.isdecimal()]
         left = [column for column in numbered if column not in mapping.values()]
