@@ -39,18 +39,8 @@ def small_network_examples(
     evoked = 1.5 * random.normal(size=(n_images, 8))
     liking = 1.0 * random.normal(size=(_COMMUNITIES, _COMMUNITIES, 8))
 
-    # Every user and every image once, as far as the viewings reach, then at random.
-    pairs = np.stack(
-        [
-            np.resize(random.permutation(n_users), n_viewings),
-            np.concatenate(
-                [
-                    random.permutation(n_images)[:n_viewings],
-                    random.integers(n_images, size=max(n_viewings - n_images, 0)),
-                ]
-            ),
-        ]
-    )
+    chosen = random.choice(n_users * n_images, n_viewings, replace=False)  # a pair has one label
+    pairs = np.stack(np.divmod(chosen, n_images))
     users, images = pairs
     logits = taste[users] + evoked[images] + liking[community[users], theme[images]]
     felt = (logits + random.gumbel(scale=0.7, size=logits.shape)).argmax(axis=1)
