@@ -71,6 +71,16 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def link(source: Path, target: Path) -> None:
+    """Have ``source`` at ``target`` as well, without using space where the file system can."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another disk, or a file system without hard links
+        shutil.copyfile(source, target)
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:

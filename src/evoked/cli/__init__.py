@@ -6,7 +6,19 @@ import sys
 
 from rich.markup import escape
 
-from evoked.cli import analyse, laboratory, posts, privacy  # noqa: F401 (register their commands)
+from evoked.cli import (  # noqa: F401 (register their commands)
+    analyse,
+    laboratory,
+    network,
+    posts,
+    privacy,
+)
+    analyse,
+    comment_generation,
+    laboratory,
+    posts,
+    privacy,
+)
 from evoked.cli.application import app, notes
 from evoked.errors import EvokedError
 

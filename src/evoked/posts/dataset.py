@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, read_json, write_json
+from evoked.files import atomic_folder, link, read_json, write_json
 from evoked.posts.schema import ENGAGEMENT, POSTS, TABLES, conform
 
 FORMAT_VERSION = 1
@@ -197,6 +198,13 @@ class PostDataset:
                 fix="'evoked privacy unlock' brings them back.",
             )
 
+    def check_apart(self, folder: Path | str) -> None:
+        """Raise DataError if ``folder``, for a copy, is there already or lies in the dataset."""
+        if Path(folder).exists():
+            raise DataError("is there already.", file=folder, fix="Choose another folder.")
+        if Path(folder).resolve().is_relative_to(self.folder.resolve()):
+            raise DataError("lies in the dataset.", file=folder, fix="Choose a folder beside it.")
+
     def cover_paths(self) -> list[Path | None]:
         """Path of each post's cover picture, or None.
 
@@ -208,6 +216,53 @@ class PostDataset:
         self.check_pictures()
         folder = self.image_folder
         return [folder / names[0] if len(names) else None for names in self.posts["images"]]
+
+    def linked_pictures(self, folder: Path) -> Path:
+        """The pictures that posts name, once more, in a new folder; those that are lost stay so."""
+        folder.mkdir()
+        for name in sorted({name for names in self.posts["images"] for name in names}):
+            with suppress(FileNotFoundError):
+                link(self.image_folder / name, folder / name)
+        return folder
+
+    def copy(
+        self,
+        dest: Path | str,
+        tables: Mapping[str, pd.DataFrame],
+        *,
+        extra: Mapping[str, Any] | None = None,
+    ) -> PostDataset:
+        """A copy with some tables replaced; pictures are linked where the file system can.
+
+        Parameters
+        ----------
+        dest
+            A folder that isn't there; it appears whole or not at all.
+        tables
+            In place of the dataset's own, by name.
+        extra
+            Further entries of dataset.json.
+
+        Raises
+        ------
+        DataError
+            ``dest`` exists or lies in the dataset, or the pictures are locked.
+        """
+        self.check_apart(dest)
+        self.check_pictures()
+        kept = {name: self.table(name) for name in self.tables if name not in tables}
+        own = ("format_version", "posts", "provenance", "scales")
+        told = {name: value for name, value in self.description.items() if name not in own}
+        with atomic_folder(dest) as temporary:
+            PostDataset.create(
+                temporary,
+                {**kept, **tables},
+                images=self.linked_pictures(temporary / "pictures"),
+                provenance=self.description.get("provenance"),
+                scales=self.description.get("scales"),
+                extra={**told, **(extra or {})},
+            )
+        return PostDataset(dest)
 
     def known(self, column: str) -> NDArray[np.bool_]:
         """Which posts have a value in ``column``, shape (n,)."""

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, atomic_path, read_json, write_json
+from evoked.files import atomic_folder, atomic_path, link, read_json, write_json
 from evoked.posts.dataset import DESCRIPTION_FILE
 from evoked.posts.images import load_image, read_header
 from evoked.posts.readers.base import ImageFile, Remark, Skipped
@@ -192,7 +192,7 @@ class Staging:
         linked.mkdir()
         for path in sorted(self.images.iterdir()):
             if not path.name.startswith("."):
-                _link(path, linked / path.name)
+                link(path, linked / path.name)
         return linked
 
     def move_dataset(self, dest: Path) -> None:
@@ -224,13 +224,6 @@ def _is_job(folder: Path, job: Mapping[str, Any]) -> bool:
 def _map_table(path: Path) -> pa.Table:
     with pa.memory_map(str(path)) as stream:
         return pa.ipc.open_file(stream).read_all()
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
 
 
 def fingerprint(source: Path, files: Iterable[Path], media_suffixes: tuple[str, ...]) -> str:

@@ -170,7 +170,7 @@ def load_pretrained(source: Path | str) -> tuple[Any, Any]:
     options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
     try:
         # Loading draws random numbers, which must not change what the caller draws next.
-        with _quietly(), torch.random.fork_rng():
+        with quietly(), torch.random.fork_rng():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
             whole = AutoConfig.from_pretrained(str(source), **options)
             # Of a model of pictures and texts, the tower that reads texts.
@@ -248,7 +248,7 @@ def _no_tokens(channels: int) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without progress bars, and without a report on weights that a tower does not use."""
     from transformers.utils import logging
 

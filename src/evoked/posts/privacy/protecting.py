@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +81,7 @@ def protect(
     """
     dest = Path(dest)
     keys.keep_apart(dataset.folder, dest)
-    if dest.resolve().is_relative_to(dataset.folder.resolve()):
-        raise DataError("lies in the dataset.", file=dest, fix="Choose a folder beside it.")
-    if dest.exists():
-        raise DataError("is there already.", file=dest, fix="Choose another folder.")
+    dataset.check_apart(dest)
     if pictures:
         dataset.check_pictures()
     posts = dataset.posts
@@ -106,7 +101,7 @@ def protect(
         PostDataset.create(
             temporary,
             tables,
-            images=_linked_pictures(dataset, temporary) if pictures else None,
+            images=dataset.linked_pictures(temporary / "pictures") if pictures else None,
             provenance=_licence(dataset) | {"format": "protected"},
             scales=dataset.description.get("scales"),
             extra={"protected": {"pseudonyms": pseudonyms, "encrypted": columns}},
@@ -124,24 +119,6 @@ def _protected_table(
 ) -> pd.DataFrame:
     table = table.drop(columns=[name for name in encrypted if name in table])
     return table if names is None else names.table(table)
-
-
-def _linked_pictures(dataset: PostDataset, temporary: Path) -> Path:
-    """The pictures that posts name, once more, in a folder to be moved away."""
-    linked = temporary / "pictures"
-    linked.mkdir()
-    for name in sorted({name for names in dataset.posts["images"] for name in names}):
-        _link(dataset.image_folder / name, linked / name)
-    return linked
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        return  # a picture that is named but lost stays so
-    except OSError:  # another disk, or a file system without hard links
-        shutil.copyfile(source, target)
 
 
 def _licence(dataset: PostDataset) -> dict[str, str]:
