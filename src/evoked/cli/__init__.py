@@ -8,16 +8,12 @@ from rich.markup import escape
 
 from evoked.cli import (  # noqa: F401 (register their commands)
     analyse,
-    laboratory,
-    network,
-    posts,
-    privacy,
-)
-    analyse,
     comment_generation,
     laboratory,
+    labels,
     posts,
     privacy,
+    viewings,
 )
 from evoked.cli.application import app, notes
 from evoked.errors import EvokedError

@@ -1,0 +1,86 @@
+"""Emotions read from comments and captions: label."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evoked.cli.application import JsonFlag, app
+from evoked.cli.printing import print_json, print_table
+
+
+class LabelledText(StrEnum):
+    """What labels are read of."""
+
+    comments = "comments"
+    captions = "captions"
+
+
+class Reference(StrEnum):
+    """By what texts are standardised."""
+
+    norms = "norms"
+    texts = "texts"
+
+
+@app.command(
+    epilog="Examples: [dim]evoked label my_network --norms vad_norms.csv --out labelled[/]  ·  "
+    "[dim]evoked label my_posts --norms vad_norms.csv --of captions --standardise texts "
+    "--out labelled[/]"
+)
+def label(
+    dataset: Annotated[Path, typer.Argument(help="Dataset with comments or captions.")],
+    norms: Annotated[
+        Path, typer.Option(help="CSV of words with their valence, arousal and dominance.")
+    ],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder of the labelled dataset.")],
+    of: Annotated[
+        LabelledText, typer.Option(help="Comments label viewings, captions label posts.")
+    ] = LabelledText.comments,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Do away with the labels that are there.")
+    ] = False,
+    min_words: Annotated[
+        int, typer.Option(min=1, help="Words that the norms have to know of a text.")
+    ] = 2,
+    standardise: Annotated[
+        Reference,
+        typer.Option(help="By the spread of the norms' words, or of the texts that are read."),
+    ] = Reference.norms,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read emotions from comments or captions into a new dataset.
+
+    Of each text the mean valence, arousal and dominance of its words, and the nearest of Mikels'
+    eight emotions, which lie where the norms put their names. Such labels are weak: with Warriner's
+    norms and the norms' spread, most texts come out as awe.
+    """
+    from evoked.affect.emotion_labels import label_dataset, read_norms
+    from evoked.posts.dataset import PostDataset
+
+    found = label_dataset(
+        PostDataset(dataset),
+        read_norms(norms),
+        out_folder,
+        of=of.value,
+        replace=replace,
+        min_words=min_words,
+        standardise=standardise.value,
+    )
+    if as_json:
+        print_json(found.as_dict())
+        return
+    read = sum(found.counts.values()) + found.unknown
+    rows = [
+        *((emotion, count) for emotion, count in found.counts.items()),
+        ("unknown: too few words", found.unknown),
+    ]
+    table = [[name, str(count), f"{count / max(read, 1):.1%}"] for name, count in rows]
+    table += [
+        ["without text", str(found.without_text), ""],
+        ["labelled before", str(found.kept), ""],
+    ]
+    print_table(f"Labels of {of.value} in {out_folder}", ["emotion", "how many", "share"], table)
