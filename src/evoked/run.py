@@ -315,9 +315,10 @@ class Run(TrainedRun):
         stored = load_parts(folder)
         if stored.model.rows == "viewings":
             raise DataError(
-                f"a run of viewings ({stored.model.name}), not of posts.",
+                f"a run of viewings ({stored.model.name}); this is made for runs of posts.",
                 file=folder,
-                fix="Load it with evoked.network_run.NetworkRun.load or load_run.",
+                fix="'evoked evaluate', 'predict', 'explain' and 'audience' take it, and "
+                "evoked.network_run.load_run in Python.",
             )
         return cls(
             folder,

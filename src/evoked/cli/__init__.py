@@ -9,8 +9,8 @@ from rich.markup import escape
 from evoked.cli import (  # noqa: F401 (register their commands)
     analyse,
     comment_generation,
-    laboratory,
     labels,
+    laboratory,
     posts,
     privacy,
     viewings,

@@ -10,10 +10,20 @@ import yaml
 from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
+    from evoked.network_run import NetworkRun
     from evoked.run import Run
 
 
+def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
+    """A run of posts or of viewings."""
+    from evoked.features.cache import FeatureCache
+    from evoked.network_run import load_run
+
+    return load_run(folder, FeatureCache(cache))
+
+
 def load_run(folder: Path, cache: Path | None) -> Run:
+    """A run of posts."""
     from evoked.features.cache import FeatureCache
     from evoked.run import Run
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from evoked.cli.application import CacheOption, JsonFlag, affect, app, notes, out
 from evoked.cli.automatic import check_auto, train_auto
-from evoked.cli.options import load_run, pair, scale, setting, validated
+from evoked.cli.options import load_any_run, load_run, pair, scale, setting, validated
 from evoked.cli.printing import (
     check_suffix,
     print_coverage,
@@ -26,14 +26,24 @@ from evoked.cli.printing import (
     run_progress,
     write_table,
 )
+from evoked.cli.viewings import (
+    CommentOption,
+    GroupsOption,
+    UserOption,
+    check_only_posts,
+    check_only_viewings,
+    explain_viewing,
+    viewing_of,
+)
 from evoked.errors import SettingsError
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records
 from evoked.training import TrainingSettings
 
 if TYPE_CHECKING:
+    from evoked.network_run import NetworkRun
     from evoked.posts.dataset import PostDataset
-    from evoked.run import Evaluation
+    from evoked.run import Evaluation, Run
 
 # Examples of what an import skipped or put right; --json tells all that are kept.
 _EXAMPLES = 10
@@ -56,12 +66,14 @@ class ImportFormat(StrEnum):
 
 
 class SplitKind(StrEnum):
-    """Ways to hold posts out."""
+    """Ways to hold posts or viewings out."""
 
     random = "random"
     author = "author"
     time = "time"
     column = "column"
+    user = "user"
+    image = "image"
 
 
 @app.command(
@@ -213,7 +225,8 @@ def train(
         int | None, typer.Option(min=1, help="auto: processes; as many as cores by default.")
     ] = None,
     split: Annotated[
-        SplitKind | None, typer.Option(help="How to hold posts out; chosen if left out.")
+        SplitKind | None,
+        typer.Option(help="How to hold posts out; chosen if left out. user, image: of viewings."),
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Of the split, the weights and the batches.")
@@ -260,8 +273,9 @@ def train(
     cache: CacheOption = None,
 ) -> None:
     """Train a model; start the same command again to resume it."""
-    import evoked.run
     from evoked.features.cache import FeatureCache
+    from evoked.laboratory.automatic import train as train_any
+    from evoked.models import model_class
     from evoked.posts.dataset import PostDataset
 
     named = {
@@ -299,9 +313,11 @@ def train(
         "features": features,
         "training": training,
         "split": None if split is None else split.value,
-        "estimate": estimate,
         "cache": FeatureCache(cache),
     }
+    of_viewings = model != "auto" and model_class(model).rows == "viewings"
+    if not of_viewings:
+        shared["estimate"] = estimate
     if model == "auto":
         if folds is not None:
             shared["folds"] = folds
@@ -318,7 +334,7 @@ def train(
         )
     else:
         with run_progress(epochs) as progress:
-            run = evoked.run.train(
+            run = train_any(
                 PostDataset(dataset),
                 model,
                 out_folder,
@@ -326,13 +342,16 @@ def train(
                 progress=progress,
                 **shared,
             )
-    print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
+    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
     for warning in run.metrics.get("warnings", []):
         out.print(warning, style="bold red", soft_wrap=True)
     out.print(f"The run is in {out_folder}; 'evoked report {out_folder}' tells its story.")
 
 
-@app.command(epilog="Example: [dim]evoked evaluate my_run other_posts --json[/]")
+@app.command(
+    epilog="Examples: [dim]evoked evaluate my_run other_posts --json[/]  ·  "
+    "[dim]evoked evaluate my_network_run my_network[/]"
+)
 def evaluate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN")],
     dataset: Annotated[Path, typer.Argument(help="Posts; those it learned from are left out.")],
@@ -342,7 +361,7 @@ def evaluate(
     """Score a run on posts, beside the trivial baselines."""
     from evoked.posts.dataset import PostDataset
 
-    run = load_run(run_folder, cache)
+    run = load_any_run(run_folder, cache)
     with run_progress() as progress:
         evaluation: Evaluation = run.evaluate(PostDataset(dataset), progress)
     if as_json:
@@ -350,21 +369,28 @@ def evaluate(
         return
     out.print(f"Split: {evaluation.split}", soft_wrap=True)
     if evaluation.excluded:
-        out.print(f"{evaluation.excluded} posts left out: the run has learned from them.")
+        out.print(f"{evaluation.excluded} {run.noun} left out: the run has learned from them.")
     for warning in evaluation.warnings:
         out.print(warning, style="bold red", soft_wrap=True)
     found = evaluation.to_dict()
-    print_scores(found["scores"], f"{len(evaluation.predictions)} posts of {dataset}")
+    print_scores(found["scores"], f"{len(evaluation.predictions)} {run.noun} of {dataset}")
     print_coverage(found["intervals"])
 
 
 @app.command(
     epilog="Examples: [dim]evoked predict my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
-    "[dim]evoked predict my_run --posts new_posts --level 0.9 --out scores.csv[/]"
+    "[dim]evoked predict my_run --posts new_posts --level 0.9 --out scores.csv[/]  ·  "
+    "[dim]evoked predict my_network_run --user user-17 --image draft.jpg[/]"
 )
 def predict(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN")],
-    image: Annotated[Path | None, typer.Option(help="Picture of a draft.")] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(help="Picture of a draft; of a viewing also a post_id of the network."),
+    ] = None,
+    user: UserOption = None,
+    groups: GroupsOption = None,
+    comment: CommentOption = None,
     caption: Annotated[str | None, typer.Option(help="Caption of a draft.")] = None,
     author: Annotated[str | None, typer.Option(help="Author id, if a known one.")] = None,
     category: Annotated[str | None, typer.Option(help="One of the training posts'.")] = None,
@@ -389,15 +415,24 @@ def predict(
     if out_file is not None:
         check_suffix(out_file)
     check_level(level)
-    facts = (image, caption, author, category, followers, posted_at)
+    run = load_any_run(run_folder, cache)
+    draft = {
+        "caption": caption,
+        "author": author,
+        "category": category,
+        "followers": followers,
+        "posted_at": posted_at,
+    }
+    viewing = {"user": user, "groups": groups, "comment": comment}
     subject: Any
-    if posts is None:
-        subject = [_draft(*facts)]
-    elif any(fact is not None for fact in facts):
-        raise SettingsError("--posts stands in place of a draft: leave the draft's options out.")
-    else:
+    if posts is not None:
+        if any(fact is not None for fact in (image, *draft.values(), *viewing.values())):
+            raise SettingsError(
+                "--posts stands in place of a draft: leave the draft's options out."
+            )
         subject = PostDataset(posts)
-    run = load_run(run_folder, cache)
+    else:
+        subject = [_subject(run, image, draft, viewing)]
     with run_progress() as progress:
         table = run.predict(subject, progress, level)
     if out_file is not None:
@@ -410,12 +445,18 @@ def predict(
 
 
 @app.command(
-    epilog="Example: [dim]evoked explain my_run --image draft.jpg --caption 'Golden hour' "
-    "--out why[/]"
+    epilog="Examples: [dim]evoked explain my_run --image draft.jpg --caption 'Golden hour' "
+    "--out why[/]  ·  [dim]evoked explain my_network_run --user user-17 --image draft.jpg[/]"
 )
 def explain(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN")],
-    image: Annotated[Path | None, typer.Option(help="Picture of the draft.")] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(help="Picture of the draft; of a viewing also a post_id of the network."),
+    ] = None,
+    user: UserOption = None,
+    groups: GroupsOption = None,
+    comment: CommentOption = None,
     caption: Annotated[str | None, typer.Option(help="Caption of the draft.")] = None,
     author: Annotated[str | None, typer.Option(help="Author id, if a known one.")] = None,
     category: Annotated[str | None, typer.Option(help="One of the training posts'.")] = None,
@@ -430,9 +471,21 @@ def explain(
     """Show what a prediction rests on: regions, words, both, and each modality's share."""
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
+    from evoked.run import Run
 
-    draft = _draft(image, caption, author, category, followers, posted_at)
-    explanation = explain_draft(load_run(run_folder, cache), draft)
+    run = load_any_run(run_folder, cache)
+    facts = {
+        "caption": caption,
+        "author": author,
+        "category": category,
+        "followers": followers,
+        "posted_at": posted_at,
+    }
+    viewing = {"user": user, "groups": groups, "comment": comment}
+    if not isinstance(run, Run):
+        explain_viewing(run, _subject(run, image, {**facts, "out": out_folder}, viewing), as_json)
+        return
+    explanation = explain_draft(run, _subject(run, image, facts, viewing))
     if out_folder is not None:
         for path in explanation.draw(out_folder):
             notes.print(f"Drawn: {path}")
@@ -475,6 +528,7 @@ def models(as_json: JsonFlag = False) -> None:
             "name": model.name,
             "description": model.description,
             "source": model.source,
+            "rows": model.rows,
             "tasks": list(model.tasks),
             "features": model().features,
             "settings": list(model.Settings.model_fields),
@@ -486,10 +540,10 @@ def models(as_json: JsonFlag = False) -> None:
         return
     print_table(
         "Models",
-        ["name", "what it is", "source", "learns", "reads"],
+        ["name", "what it is", "source", "rows", "learns", "reads"],
         [
             [
-                *(model.name, model.description, model.source),
+                *(model.name, model.description, model.source, model.rows),
                 "every task" if set(model.tasks) == set(TASKS) else ", ".join(model.tasks),
                 ", ".join(model().features) or "–",
             ]
@@ -620,25 +674,20 @@ def affect_evaluate(
     print_table("Emotion reader", ["read from", "dimension", "r", "CCC", "MAE", "n"], rows)
 
 
-def _draft(
-    image: Path | None,
-    caption: str | None,
-    author: str | None,
-    category: str | None,
-    followers: int | None,
-    posted_at: datetime | None,
+def _subject(
+    run: Run | NetworkRun, image: str | None, draft: dict[str, Any], viewing: dict[str, Any]
 ) -> Any:
+    """The draft, or for a run of viewings the viewing, that the options tell."""
     from evoked.posts.drafts import Draft
+    from evoked.run import Run
 
-    if image is None and caption is None:
+    if not isinstance(run, Run):
+        check_only_viewings(**draft)
+        return viewing_of(image, **viewing)
+    check_only_posts(**viewing)
+    if image is None and draft["caption"] is None:
         raise SettingsError("a draft needs --image or --caption (or give --posts).")
-    if image is not None and not image.is_file():
-        raise SettingsError(f"there is no picture {image}.")
-    return Draft(
-        image=image,
-        caption=caption,
-        author=author,
-        category=category,
-        followers=followers,
-        posted_at=posted_at,
-    )
+    picture = None if image is None else Path(image)
+    if picture is not None and not picture.is_file():
+        raise SettingsError(f"there is no picture {picture}.")
+    return Draft(image=picture, **draft)

@@ -46,8 +46,9 @@ from evoked.laboratory.leaderboard import (
 )
 from evoked.laboratory.study import PLAN_FILE, Study, StudyProgress
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
-from evoked.models import MODELS, TRIVIAL_BASELINES
+from evoked.models import MODELS, TRIVIAL_BASELINES, model_class
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
+from evoked.network_run import NetworkRun, train_network
 from evoked.posts.dataset import PostDataset
 from evoked.run import Progress, Run, queries_of
 from evoked.targets import EmotionEngagement, Task, task_class
@@ -80,9 +81,6 @@ _NEEDS: dict[str, tuple[Need, ...]] = {
     "bilinear_pooling": ("image", "caption"),
     "mmbt": ("image", "caption"),
 }
-# With fewer posts, folds are made several times: they cost little, and chance decides less.
-_MANY_POSTS = 2000
-_REPEATS = 4
 # A member that weighs less than this everywhere is left out of a stack.
 _LEAST_WEIGHT = 1e-6
 
@@ -123,8 +121,7 @@ def train_automatically(
         What decides, such as ``"likes Spearman"`` or ``"level macro F1"``; by default the first of
         the task's headlines that the posts can tell.
     folds
-        Of the posts that the run learns from, made as its split is: by author, by time or random;
-        fewer than 2,000 posts are cut into folds four times over, except by time.
+        Of the posts that the run learns from, made as its split is: by author, by time or random.
     models
         What to try beside the trivial baselines; the task's short list by default.
     stack
@@ -157,15 +154,13 @@ def train_automatically(
     chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))
     decisive = _decisive_metric(kind, chosen_on.posts, metric)
     check_free(out, f"{STUDY_FOLDER}/{PLAN_FILE}", "a run that was begun with --model auto")
-    kind_of_folds = _kind_of_folds(dataset.posts, split)
     study = Study(
         chosen_on,
         _short_list(kind, models, features, training),
         out / STUDY_FOLDER,
         folds=folds,
-        split=kind_of_folds,
+        split=_kind_of_folds(dataset.posts, split),
         seed=training.seed,
-        repeats=_repeats(len(chosen_on), kind_of_folds),
         estimate=estimate,
         cache=cache,
     )
@@ -195,14 +190,17 @@ def train_automatically(
 
 def train(
     dataset: PostDataset, model: str = "abmf", out: Path | str = "run", **arguments: Any
-) -> Run:
-    """What ``evoked.train`` is: :func:`evoked.run.train`, and for the model ``auto``
+) -> Run | NetworkRun:
+    """What ``evoked.train`` is: :func:`evoked.run.train`, for models of viewings
+    :func:`evoked.network_run.train_network`, and for the model ``auto``
     :func:`train_automatically`. The further arguments are theirs.
 
     It stands here because a run knows nothing of studies, which are made of runs' parts.
     """
     if model == AUTO:
         return train_automatically(dataset, out, **arguments)
+    if model_class(model).rows == "viewings":
+        return train_network(dataset, model, out, **arguments)
     return evoked.run.train(dataset, model, out, **arguments)
 
 
@@ -243,11 +241,6 @@ def _kind_of_folds(posts: pd.DataFrame, split: Split) -> str:
         return "author"
     dated = dates.notna().all() and test["posted_at"].notna().all()
     return "time" if dated and test["posted_at"].min() > dates.max() else "random"
-
-
-def _repeats(posts: int, kind_of_folds: str) -> int:
-    """How often to cut posts into folds: few posts, cut once, tell models apart too badly."""
-    return 1 if kind_of_folds == "time" or posts >= _MANY_POSTS else _REPEATS
 
 
 def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) -> tuple[str, str]:
@@ -399,14 +392,8 @@ class _Stacked:
     def scores(self, decisive: tuple[str, str]) -> list[float]:
         """By fold, with lines that were learned on the other folds."""
         found = []
-        splits = self.study.place.splits
-        for fold, split in enumerate(splits):
-            # Where posts are cut several times, a fold of another cut may hold the same ones.
-            others = [
-                number
-                for number, other in enumerate(splits)
-                if not np.isin(other.test, split.test).any()
-            ]
+        for fold, split in enumerate(self.study.place.splits):
+            others = [each for each in range(len(self.tasks)) if each != fold]
             lines = self._lines(others)
             posts = self.study.place.dataset.posts.iloc[split.test].reset_index(drop=True)
             columns = list(self.study.place.task.columns)

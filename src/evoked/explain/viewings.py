@@ -1,0 +1,206 @@
+"""Why a user is predicted to feel an emotion at an image: what the prediction would be without.
+
+Every part of what the model looks at is hidden in turn, and the probability of the predicted
+emotion is told with and without it: the picture, the groups, the connections, what the user felt at
+other images, what others felt at this one; then single neighbours. That says what this prediction
+rests on, for any model of viewings; it does not say what made the user feel so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evoked.features.graph import Integers
+from evoked.features.network import OWN_COMMENT
+from evoked.features.table import Column, FeatureTable
+from evoked.files import plain, records
+from evoked.models import Examples
+from evoked.network_run import NetworkRun, Viewing
+from evoked.posts.schema import MIKELS
+
+# Neighbours of each kind that are hidden one by one.
+MOST_NEIGHBOURS = 8
+
+_PARTS = {
+    "image.vector": "the picture",
+    "user.vector": "the groups of the user",
+    OWN_COMMENT: "the own comment",
+}
+
+
+@dataclass(frozen=True)
+class ViewingExplanation:
+    """What a prediction rests on.
+
+    Attributes
+    ----------
+    prediction
+        A row of :meth:`evoked.network_run.NetworkRun.predict`.
+    emotion, probability
+        The most probable one.
+    parts
+        ``hidden``, ``count`` (of viewings or connections), ``without`` (probability of the emotion
+        without it) and ``effect`` (how much it adds), most important first.
+    neighbours
+        The same for single ones: ``kind``, ``name`` (of users a hash), ``emotion`` (felt there, if
+        known), ``without`` and ``effect``.
+    inside
+        What the model itself tells of this row (its weights), by name; empty where it tells
+        nothing.
+    """
+
+    prediction: dict[str, Any]
+    emotion: str
+    probability: float
+    parts: pd.DataFrame
+    neighbours: pd.DataFrame
+    inside: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        found: dict[str, Any] = plain(
+            {**vars(self), "parts": records(self.parts), "neighbours": records(self.neighbours)}
+        )
+        return found
+
+
+def explain_viewing(run: NetworkRun, viewing: Viewing) -> ViewingExplanation:
+    """Explain what a run predicts of one viewing.
+
+    Raises
+    ------
+    DataError
+        An image that is neither in the run's graph nor a picture.
+    """
+    examples, problems = run.examples([viewing])
+    prediction = records(run.table(examples, problems))[0]
+    chosen = MIKELS.index(prediction["emotion"])
+    own = _probability(run, examples, chosen)
+
+    def told(changed: Examples) -> dict[str, float]:
+        without = _probability(run, changed, chosen)
+        return {"without": without, "effect": own - without}
+
+    parts = [
+        {"hidden": name, "count": count, **told(changed)}
+        for name, count, changed in _without_parts(examples)
+    ]
+    neighbours = [
+        {"kind": kind, "name": name, "emotion": emotion, **told(changed)}
+        for kind, name, emotion, changed in _without_neighbours(examples)
+    ]
+    return ViewingExplanation(
+        prediction,
+        MIKELS[chosen],
+        own,
+        _strongest_first(parts, ["hidden", "count", "without", "effect"]),
+        _strongest_first(neighbours, ["kind", "name", "emotion", "without", "effect"]),
+        _inside(run, examples),
+    )
+
+
+def _probability(run: NetworkRun, examples: Examples, emotion: int) -> float:
+    told = run.task.restore(run.model.predict(examples), examples.posts)
+    return float(told[f"emotion_probability_{MIKELS[emotion]}"].iloc[0])
+
+
+def _without_parts(examples: Examples) -> Iterator[tuple[str, int | None, Examples]]:
+    """What is hidden, how many that are, and the examples without it."""
+    for feature, name in _PARTS.items():
+        column = examples.features.columns.get(feature)
+        if isinstance(column, Column) and column.present[0]:
+            yield name, None, _without_feature(examples, feature)
+    contacts, felt, seen = _neighbourhood(examples)
+    if len(contacts):
+        yield "the user's connections", len(contacts), _without_contacts(examples, contacts)
+    if len(felt):
+        yield "the user's other viewings", len(felt), _without_viewings(examples, felt)
+    if len(seen):
+        yield "others' viewings of the image", len(seen), _without_viewings(examples, seen)
+
+
+def _without_neighbours(examples: Examples) -> Iterator[tuple[str, str, str | None, Examples]]:
+    """Kind, name and emotion of a neighbour, and the examples without it; the latest of many."""
+    graph = examples.graph
+    assert graph is not None
+    contacts, felt, seen = _neighbourhood(examples)
+    for user in contacts[:MOST_NEIGHBOURS]:
+        changed = _without_contacts(examples, np.array([user]))
+        yield "connection", str(graph.users[user]), None, changed
+    for kind, rows, end in (("viewing by the user", felt, 1), ("viewing of the image", seen, 0)):
+        for row in rows[:MOST_NEIGHBOURS]:
+            names = graph.images if end else graph.users
+            emotion = graph.emotions[row]
+            yield (
+                kind,
+                str(names[graph.viewings[end, row]]),
+                None if emotion < 0 else MIKELS[emotion],
+                _without_viewings(examples, np.array([row])),
+            )
+
+
+def _neighbourhood(examples: Examples) -> tuple[Integers, Integers, Integers]:
+    """Users connected with the user, other viewings of the user and of the image, latest first."""
+    graph, post = examples.graph, examples.posts.iloc[0]
+    assert graph is not None
+    one, other = graph.connections
+    latest = np.argsort(-np.nan_to_num(graph.times), kind="stable")
+    viewers, images = graph.viewings[:, latest]
+    others = latest != post["viewing"]
+    felt, seen = (
+        latest[(nodes == post[name]) & others & (post[name] >= 0)]
+        for nodes, name in ((viewers, "user"), (images, "image"))
+    )
+    return other[(one == post["user"]) & (post["user"] >= 0)], felt, seen
+
+
+def _without_feature(examples: Examples, name: str) -> Examples:
+    """The feature is absent from the row, and from the node that it belongs to."""
+    columns, graph = examples.features.columns, examples.graph
+    column = columns[name]
+    assert isinstance(column, Column)
+    assert graph is not None
+    hidden = Column(column.data, np.full_like(column.index, -1))
+    node = {"image.vector": "image", "user.vector": "user", OWN_COMMENT: "viewing"}[name]
+    row = int(examples.posts[node].iloc[0])
+    if row >= 0:
+        attribute = {"image": "image_vectors", "user": "user_vectors"}.get(node, "comment_vectors")
+        vectors: Column = getattr(graph, attribute)
+        index = vectors.index.copy()
+        index[row] = -1
+        changed: dict[str, Any] = {attribute: Column(vectors.data, index)}
+        graph = replace(graph, **changed)
+    return replace(examples, features=FeatureTable({**columns, name: hidden}), graph=graph)
+
+
+def _without_contacts(examples: Examples, contacts: Integers) -> Examples:
+    graph, user = examples.graph, examples.posts["user"].iloc[0]
+    assert graph is not None
+    one, other = graph.connections
+    cut = ((one == user) & np.isin(other, contacts)) | ((other == user) & np.isin(one, contacts))
+    return replace(examples, graph=replace(graph, connections=graph.connections[:, ~cut]))
+
+
+def _without_viewings(examples: Examples, rows: Integers) -> Examples:
+    graph, posts = examples.graph, examples.posts
+    assert graph is not None
+    kept = np.setdiff1d(np.arange(graph.viewings.shape[1]), rows)
+    own = posts["viewing"].to_numpy(np.int64)
+    moved = np.where(own >= 0, np.searchsorted(kept, own), -1)
+    return replace(examples, posts=posts.assign(viewing=moved), graph=graph.with_viewings(kept))
+
+
+def _strongest_first(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values("effect", key=abs, ascending=False, ignore_index=True, kind="stable")
+
+
+def _inside(run: NetworkRun, examples: Examples) -> dict[str, Any]:
+    """What the model tells of the row by itself, if it does."""
+    tells = getattr(run.model, "explain_rows", None)
+    return {} if tells is None else dict(tells(examples))

@@ -1,0 +1,46 @@
+"""A picture of what an audience feels at an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from evoked.analysis.audience import Audience
+from evoked.explain.figures import BLUE, GREY, INK, ORANGE, figure, look, to_png
+from evoked.files import atomic_path
+
+_WIDTH, _HEIGHT = 6.4, 3.8
+_BAR = 0.62
+
+
+def draw_audience(found: Audience, path: Path) -> Path:
+    """Bars of the audience's shares with intervals; marks for all users, and for what viewers of
+    the image felt. Written as PNG to ``path``."""
+    table = found.table
+    places = np.arange(len(table))[::-1]
+    with look():
+        drawn = figure(_WIDTH, _HEIGHT)
+        axis = drawn.subplots()
+        share = table["share"].to_numpy()
+        reach = np.abs(table[["low", "high"]].to_numpy() - share[:, None]).T
+        axis.barh(places, share, _BAR, color=BLUE, label=f"{found.name} (n = {found.n['share']})")
+        axis.errorbar(
+            share, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1
+        )
+        marks = (("everyone", "all users", "D", ORANGE), ("viewers", "viewers felt", "o", INK))
+        for column, label, marker, colour in marks:
+            if found.n[column]:
+                told = f"{label} (n = {found.n[column]})"
+                axis.plot(table[column], places, marker, color=colour, markersize=5, label=told)
+        told = f"all viewings (n = {found.n['all_viewings']})"
+        axis.plot(table["all_viewings"], places, "|", color=GREY, markersize=14, label=told)
+        axis.set_yticks(places, table["emotion"])
+        axis.set_xlim(left=0)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axis.set_xlabel("share of the audience (mean predicted probability, 95 % interval)")
+        axis.set_title(f"What {found.name} would feel at {found.image}")
+        drawn.legend(loc="outside lower center", ncols=2)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(to_png(drawn))
+    return path
