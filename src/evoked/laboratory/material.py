@@ -76,10 +76,8 @@ class Material(ABC):
 
     @staticmethod
     @abstractmethod
-    def splits(
-        rows: pd.DataFrame, folds: int, kind: str, seed: int, repeats: int
-    ) -> Iterator[Split]:
-        """The folds; with ``repeats`` the rows are cut so often, each time anew."""
+    def splits(rows: pd.DataFrame, folds: int, kind: str, seed: int) -> Iterator[Split]:
+        """The folds."""
 
     @abstractmethod
     def encoded(self, features: FeatureSettings) -> list[str]:
@@ -121,11 +119,8 @@ class Posts(Material):
         return dataset.posts
 
     @staticmethod
-    def splits(
-        rows: pd.DataFrame, folds: int, kind: str, seed: int, repeats: int
-    ) -> Iterator[Split]:
-        for repeat in range(repeats):
-            yield from k_fold(rows, folds, kind, seed + repeat)
+    def splits(rows: pd.DataFrame, folds: int, kind: str, seed: int) -> Iterator[Split]:
+        return k_fold(rows, folds, kind, seed)
 
     def encoded(self, features: FeatureSettings) -> list[str]:
         """Those from which others are made included."""
@@ -197,12 +192,9 @@ class Viewings(Material):
         return kept_viewings(dataset)[0]
 
     @staticmethod
-    def splits(
-        rows: pd.DataFrame, folds: int, kind: str, seed: int, repeats: int
-    ) -> Iterator[Split]:
+    def splits(rows: pd.DataFrame, folds: int, kind: str, seed: int) -> Iterator[Split]:
         """Runs that hold out a tenth each, as the paper's do."""
-        for repeat in range(repeats):
-            yield from repeated_runs(rows, folds, kind, seed + repeat)
+        return repeated_runs(rows, folds, kind, seed)
 
     def encoded(self, features: FeatureSettings) -> list[str]:
         return ["image.vector", "caption.vector"]  # comments and groups are read as captions are

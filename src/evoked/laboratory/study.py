@@ -138,10 +138,8 @@ class Study:
     folder
         Of the study; an interrupted one goes on.
     folds, split, seed
-        See :func:`evoked.evaluation.splits.k_fold`; ``seed`` is that of the training as well.
-    repeats
-        How often the posts are cut into folds, each time anew, with the seeds that follow
-        ``seed``. By time they can be cut in one way alone.
+        See :func:`evoked.evaluation.splits.k_fold`, of viewings
+        :func:`evoked.evaluation.splits.repeated_runs`; ``seed`` is that of the training as well.
     estimate
         Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
         are never scored against.
@@ -170,7 +168,6 @@ class Study:
         folds: int = 5,
         split: str = "random",
         seed: int = 0,
-        repeats: int = 1,
         estimate: bool = True,
         cache: FeatureCache | None = None,
     ) -> None:
@@ -185,7 +182,7 @@ class Study:
         self.place = Workplace(
             self.folder,
             dataset,
-            tuple(kind.splits(kind.rows(dataset), folds, split, seed, repeats)),
+            tuple(kind.splits(kind.rows(dataset), folds, split, seed)),
             self.table.experiments,
             task,
             seed,
