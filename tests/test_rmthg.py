@@ -286,7 +286,7 @@ def test_lambda_and_weights_are_chosen_on_the_validation_viewings(
         told = model.predict(validation).to_numpy()[known]
         return float(-np.log((told * validation.targets.values[known]).sum(axis=1)).mean())
 
-    chosen = fitted(network, tmp_path)
+    chosen = fitted(network, tmp_path, keep="loss")
     equal = RMTHG()
     equal.fit(train, folder=tmp_path)
     assert set(equal.relation_weights.values()) == {1 / 8}
@@ -298,7 +298,7 @@ def test_rare_emotions_count_as_much_as_frequent_ones(
     network: tuple[Examples, Examples, Examples], tmp_path: Path
 ) -> None:
     plain = fitted(network, tmp_path).predict(network[2])
-    weighted = fitted(network, tmp_path, class_weights=True).predict(network[2])
+    weighted = fitted(network, tmp_path, class_balance=1.0).predict(network[2])
     shares = network[0].targets.values  # type: ignore[union-attr]
     rarest = plain.columns[int(np.argmin(np.nanmean(shares, axis=0)))]
     assert weighted[rarest].mean() > plain[rarest].mean()

@@ -8,20 +8,21 @@ of the dataset with missing ones written by a model, see :mod:`evoked.features.c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from evoked.features.network import OWN_COMMENT
 from evoked.features.table import Batch
 from evoked.layers.heads import classifier
 from evoked.layers.losses import masked_log_loss
+from evoked.layers.tokens import VectorInput, project
 from evoked.models.base import ModelSettings, NeuralModel
+from evoked.models.hmg_emo import macro_f1
 from evoked.targets import Emotion
 
-COMMENT = "viewing.comment"
-OWN_COMMENT = (
+LEAKAGE = (
     "LEAKAGE: it reads the viewing's own comment, which nobody knows before the user has commented "
     "and from which the emotion may have been read. The scores say nothing of viewings to come."
 )
@@ -30,9 +31,12 @@ OWN_COMMENT = (
 class CommentsOnlySettings(ModelSettings):
     """Settings of the network; the width of comments is HMG-Emo's, Section IV-B."""
 
-    comment_width: int = Field(256, ge=1, description="that comments are projected to")
-    width: int = Field(64, ge=1, description="of the three hidden layers")
+    comment_width: int = Field(256, ge=4, description="that comments are projected to")
+    width: int = Field(64, ge=4, description="half of that of the three hidden layers")
     dropout: float = Field(0.3, ge=0, lt=1)
+    keep: Literal["macro_f1", "loss"] = Field(
+        "macro_f1", description="which epoch's weights are kept, by the validation viewings"
+    )
 
 
 class CommentsOnlyNetwork(nn.Module):
@@ -50,18 +54,22 @@ class CommentsOnlyNetwork(nn.Module):
 
     def __init__(self, settings: CommentsOnlySettings, width: int, classes: int) -> None:
         super().__init__()
-        self.missing: Tensor
-        self.register_buffer("missing", torch.rand(width))
-        self.projection = nn.Linear(width, settings.comment_width)
-        self.classifier = classifier(
-            settings.comment_width, settings.width, classes, settings.dropout
+        # Its placeholder is the uniform vector.
+        self.comment = VectorInput(
+            OWN_COMMENT,
+            "comment",
+            project(width, settings.comment_width),
+            settings.comment_width,
         )
+        self.classify = classifier(
+            settings.comment_width, 2 * settings.width, classes, settings.dropout
+        )
+        if settings.keep == "macro_f1":
+            self.validation_score = macro_f1
 
     def forward(self, batch: Batch) -> Tensor:
         """Probabilities (b, classes)."""
-        present = batch[f"{COMMENT}.present"][:, None]
-        comments = torch.where(present, batch[COMMENT], self.missing)
-        scores: Tensor = self.classifier(self.projection(comments))
+        scores: Tensor = self.classify(self.comment(batch))
         return scores.float().softmax(dim=-1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -85,11 +93,11 @@ class CommentsOnly(NeuralModel):
 
     @property
     def features(self) -> list[str]:
-        return [COMMENT]
+        return [OWN_COMMENT]
 
     @property
     def caution(self) -> str:
-        return OWN_COMMENT
+        return LEAKAGE
 
     def build(self, widths: dict[str, int]) -> nn.Module:
-        return CommentsOnlyNetwork(self.settings, widths[COMMENT], len(self.targets))
+        return CommentsOnlyNetwork(self.settings, widths[OWN_COMMENT], len(self.targets))

@@ -27,6 +27,7 @@ from typing import Any, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_array, eye_array
@@ -39,6 +40,7 @@ from evoked.files import read_json, write_json
 from evoked.models._hypergraph import Hypergraph, Integers, Relation, Values
 from evoked.models._nearest import nearest
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
+from evoked.models.hmg_emo import macro_f1
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
 from evoked.training.loop import EpochRecord
@@ -57,7 +59,7 @@ _PLACES = {
 }
 _RELATIONS = {"visual": ("everyone", "visual"), "fused": tuple(_PLACES)}
 
-_LABEL_WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)
+_LABEL_WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _WEIGHT_FACTORS = (0.0, 0.25, 4.0)
 _DEFAULT_LABEL_WEIGHT = 1.0
 # Viewings of the graph are predicted with the labels of their fold hidden.
@@ -79,8 +81,15 @@ class RMTHGSettings(ModelSettings):
     label_weight: float | None = Field(
         None, ge=1e-3, description="λ; chosen on the validation viewings unless given"
     )
-    class_weights: bool = Field(
-        False, description="let every emotion's labels weigh the same in sum, as rare as it may be"
+    class_balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="weight of an emotion's labels: its frequency to the power of minus this (1: "
+        "all emotions count the same)",
+    )
+    keep: Literal["macro_f1", "loss"] = Field(
+        "macro_f1", description="what λ and weights are chosen by, on the validation viewings"
     )
 
 
@@ -124,8 +133,8 @@ class RMTHG(Model):
         training: TrainingSettings | None = None,
         progress: Callable[[EpochRecord], None] | None = None,
     ) -> list[EpochRecord]:
-        """Choose λ and the relations' weights, one after another, by the log loss of the
-        validation viewings; without any, λ is 1 and all relations weigh the same.
+        """Choose λ and the relations' weights, one after another, by how well the validation
+        viewings are predicted; without any, λ is 1 and all relations weigh the same.
 
         Raises
         ------
@@ -146,7 +155,7 @@ class RMTHG(Model):
     def predict(self, examples: Examples) -> pd.DataFrame:
         self.check_features(examples.features)
         graph = _graph_of(examples)
-        if self._solved is None or self._solved.vertices.graph is not graph:
+        if self._solved is None or not _same(self._solved.vertices.graph, graph):
             vertices = _Vertices(graph, self.settings)
             self._solved = _Solution(
                 vertices, self.relation_weights, self.label_weight, self._class_weights()
@@ -195,20 +204,23 @@ class RMTHG(Model):
         """Coordinate descent, one round: λ, then the weight of each relation, then λ again."""
         assert validation.targets is not None
         truth = validation.targets.values
-        counts = truth @ self._class_weights()
+        counts, known = truth @ self._class_weights(), np.ones_like(truth)
         vertices = _Vertices(_graph_of(validation), self.settings)
         queries = vertices.queries(validation)
 
-        def loss(label_weight: float, weights: dict[str, float]) -> float:
+        def goodness(label_weight: float, weights: dict[str, float]) -> float:
             solution = _Solution(vertices, weights, label_weight, self._class_weights())
-            told = (self._probabilities(solution, queries) * truth).sum(axis=1)
-            return float(-(counts * np.log(np.maximum(told, _LEAST_PROBABILITY))).mean())
+            told = self._probabilities(solution, queries)
+            if self.settings.keep == "macro_f1":
+                return float(macro_f1(*map(torch.from_numpy, (told, truth, known))))
+            of_truth = np.maximum((told * truth).sum(axis=1), _LEAST_PROBABILITY)
+            return float((counts * np.log(of_truth)).mean())
 
         chosen = (self.label_weight, self.relation_weights)
-        best = loss(*chosen)
+        best = goodness(*chosen)
         for change in self._changes():
             tried = change(*chosen)
-            if (found := loss(*tried)) < best:
+            if (found := goodness(*tried)) > best:
                 best, chosen = found, tried
         self.label_weight, self.relation_weights = chosen
         # The same graph is predicted on, as a rule.
@@ -232,11 +244,10 @@ class RMTHG(Model):
                 yield partial(_with_label_weight, value=value)
 
     def _class_weights(self) -> Values:
-        """How much a label of each class counts, (8,)."""
+        """How much a label of each class counts, (8,); 1 for the mean label."""
         shares = np.asarray(self.shares)
-        if not self.settings.class_weights:
-            return np.ones(len(shares))
-        return np.divide(1, shares * (shares > 0).sum(), np.zeros(len(shares)), where=shares > 0)
+        weights = np.where(shares > 0, shares, 1) ** -self.settings.class_balance
+        return np.asarray(weights / (weights * shares).sum())
 
     def _probabilities(self, solution: _Solution, queries: _Queries) -> Values:
         """(n, 8): what the hyperedges of each row tell, with its own label hidden from them."""
@@ -459,6 +470,20 @@ def _graph_of(examples: Examples) -> SocialGraph:
             fix="Give it a network of viewings.",
         )
     return examples.graph
+
+
+def _same(one: SocialGraph, other: SocialGraph) -> bool:
+    """Whether two graphs have the same hypergraph: every set of examples brings its own copy."""
+    arrays = ("viewings", "emotions", "connections", "memberships")
+    columns = [(graph.image_vectors, graph.comment_vectors) for graph in (one, other)]
+    return (
+        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and np.array_equal(one.times, other.times, equal_nan=True)
+        and all(
+            left.data is right.data and np.array_equal(left.index, right.index)
+            for left, right in zip(*columns, strict=True)
+        )
+    )
 
 
 def _values(column: Column, rows: Integers) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 
 from evoked.errors import DataError
+from evoked.features.network import OWN_COMMENT
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
     BORDERS,
@@ -30,7 +31,7 @@ from evoked.models._symmetric_trees import (
     varies,
 )
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
-from evoked.models.comments_only import COMMENT, OWN_COMMENT
+from evoked.models.comments_only import LEAKAGE
 from evoked.models.pooled import pooled_matrix, row_batches
 from evoked.targets import Emotion
 from evoked.training.loop import EpochRecord
@@ -79,11 +80,13 @@ class ViewingBoosting(Model):
 
     @property
     def features(self) -> list[str]:
-        return ["image.vector", "user.vector"] + ([COMMENT] if self.settings.own_comment else [])
+        return ["image.vector", "user.vector"] + (
+            [OWN_COMMENT] if self.settings.own_comment else []
+        )
 
     @property
     def caution(self) -> str:
-        return OWN_COMMENT if self.settings.own_comment else ""
+        return LEAKAGE if self.settings.own_comment else ""
 
     def fit(
         self,
