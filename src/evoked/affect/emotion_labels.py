@@ -47,6 +47,7 @@ MIN_WORDS = 2
 Standardise = Literal["norms", "texts"]
 Of = Literal["comments", "captions"]
 
+_TEXTS_AT_ONCE = 10_000  # what bounds the memory
 _WORD = re.compile(r"[^\W\d_]{1,100}(?:['’][^\W\d_]{1,10})?")
 _WORD_COLUMNS = ("word", "words", "lemma", "term", "entry", "english", "englishword")
 # An ending, what stands in its place, and how much of the word has to be before it.
@@ -196,22 +197,26 @@ def average_ratings(
     -------
     (n, 3), NaN where the norms know no word, and how many words they know, (n,).
     """
+    sums, counts = np.zeros((len(texts), 3)), np.zeros(len(texts), dtype=np.int64)
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        part = slice(start, start + _TEXTS_AT_ONCE)
+        sums[part], counts[part] = _summed_ratings(texts[part], norms)
+    with np.errstate(invalid="ignore"):
+        return sums / counts[:, None], counts
+
+
+def _summed_ratings(
+    texts: Sequence[str | None], norms: WordNorms
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     plain = [replace_mentions(text, lambda _: " ") if text else "" for text in texts]
     words = [_WORD.findall(text) for text in prepare(plain, steps=("urls", "hashtags", "lower"))]
-    codes, vocabulary = pd.factorize(
-        np.array([word for text in words for word in text], dtype=object)
-    )
-    known = np.array([norms.place(word) for word in vocabulary], dtype=np.int64)
-    place = known[codes] if len(codes) else codes
-    text_of = np.repeat(np.arange(len(words)), [len(text) for text in words])[place >= 0]
-    place = place[place >= 0]
-    counts = np.bincount(text_of, minlength=len(words))
-    sums = [
-        np.bincount(text_of, norms.ratings[place, dimension], minlength=len(words))
-        for dimension in range(3)
-    ]
-    with np.errstate(invalid="ignore"):
-        return np.stack(sums, axis=1) / counts[:, None], counts
+    said = np.array([word for text in words for word in text], dtype=object)
+    codes, vocabulary = pd.factorize(said)
+    place = np.array([norms.place(word) for word in vocabulary], dtype=np.int64)[codes]
+    text_of = np.repeat(np.arange(len(texts)), [len(text) for text in words])[place >= 0]
+    ratings = norms.ratings[place[place >= 0]]
+    sums = [np.bincount(text_of, each, minlength=len(texts)) for each in ratings.T]
+    return np.stack(sums, axis=1), np.bincount(text_of, minlength=len(texts))
 
 
 def emotion_labels(
