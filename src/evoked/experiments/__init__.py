@@ -30,8 +30,15 @@ _MAX_BYTES = 65_536
 
 # What a row has to have to say anything: of the dataset, or its weights and a machine for them.
 Need = Literal[
-    *("image", "caption", "hashtags", "emotion", "engagement"),
-    *("comments", "generated comments", "encoders", "gpu"),
+    "image",
+    "caption",
+    "hashtags",
+    "emotion",
+    "engagement",
+    "comments",
+    "generated comments",
+    "encoders",
+    "gpu",
 ]
 
 
