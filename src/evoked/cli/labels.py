@@ -54,9 +54,9 @@ def label(
 ) -> None:
     """Read emotions from comments or captions into a new dataset.
 
-    Of each text the mean valence, arousal and dominance of its words, and the nearest of Mikels'
-    eight emotions, which lie where the norms put their names. Such labels are weak: with Warriner's
-    norms and the norms' spread, most texts come out as awe.
+    The mean valence, arousal and dominance of a text's words; the emotion whose name is nearest.
+
+    Such labels are weak: by the spread of Warriner's norms, most texts come out as awe.
     """
     from evoked.affect.emotion_labels import label_dataset, read_norms
     from evoked.posts.dataset import PostDataset
