@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from evoked.cli import app
@@ -200,14 +202,16 @@ def test_refuses_what_it_cannot_do(
         generate_comments(network, writer, tmp_path)
     with pytest.raises(DataError, match="none of 1 viewings lacks a comment"):
         generate_comments(_commented(network, tmp_path), writer, tmp_path / "nothing")
-    pickled = tmp_path / "pickled"
-    pickled.mkdir()
-    for file in llava.iterdir():
-        if file.suffix != ".safetensors":
-            (pickled / file.name).write_bytes(file.read_bytes())
-    (pickled / "pytorch_model.bin").write_bytes(b"")
+    pickled, cut = shutil.copytree(llava, tmp_path / "pickled"), tmp_path / "cut"
+    shutil.copytree(llava, cut)
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     with pytest.raises(SettingsError, match="safetensors"):
         CommentWriter(pickled)
+    weights = load_file(cut / "model.safetensors")
+    weights.popitem()
+    save_file(weights, cut / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match="lacks 1 of the network's weights"):
+        CommentWriter(cut)
 
 
 def _commented(network: PostDataset, folder: Path) -> PostDataset:

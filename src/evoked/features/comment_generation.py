@@ -74,6 +74,9 @@ _PROMPT = (
 # How LLaVA 1.5 was taught to be asked; for checkpoints that bring no template of their own.
 _TURNS = "USER: <image>\n{prompt} ASSISTANT:"
 
+# Models see less; a batch of photographs as they come from a camera would fill the memory.
+_LARGEST_PICTURE = (1024, 1024)
+
 _Report = Callable[[int, int], None]
 
 
@@ -119,11 +122,11 @@ class CommentWriter:
         self.longest = longest
         self._processor, self._model = _load(source)
 
-    def write(self, pictures: Sequence[NDArray[np.uint8]], feelings: Sequence[str]) -> list[str]:
-        """A comment on each of n pictures, uint8 (height, width, 3), by somebody who feels so; ''
-        where the model had nothing to say. Sampled: depends on torch's random state."""
+    def write(self, pictures: Sequence[Image.Image], feelings: Sequence[str]) -> list[str]:
+        """A comment on each of n pictures by somebody who feels so, '' where the model had nothing
+        to say. Sampled: depends on torch's random state."""
         inputs = self._processor(
-            images=[Image.fromarray(picture) for picture in pictures],
+            images=list(pictures),
             text=[self._turns(_PROMPT.format(feeling=feeling)) for feeling in feelings],
             return_tensors="pt",
             padding=True,
@@ -248,10 +251,11 @@ def _answers(
     writer: CommentWriter, paths: Sequence[Path], feelings: Sequence[str]
 ) -> list[str | None]:
     """What the model says to each of n pictures; None where one can't be read."""
-    pictures: dict[int, NDArray[np.uint8]] = {}
+    pictures: dict[int, Image.Image] = {}
     for place, path in enumerate(paths):
         with suppress(ImageError):
-            pictures[place] = load_image(path)
+            pictures[place] = Image.fromarray(load_image(path))
+            pictures[place].thumbnail(_LARGEST_PICTURE)
     told = [feelings[place] for place in pictures]
     said = writer.write(list(pictures.values()), told) if pictures else []
     answers: list[str | None] = [None] * len(paths)
@@ -270,18 +274,25 @@ def _load(source: Path | str) -> tuple[Any, Any]:
         # Loading draws random numbers, which must not change what the caller draws next.
         with quietly(), torch.random.fork_rng():
             processor = AutoProcessor.from_pretrained(str(source), **options)
-            model = AutoModelForImageTextToText.from_pretrained(
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 str(source),
                 use_safetensors=True,
+                output_loading_info=True,
                 dtype=torch.bfloat16 if bfloat16_is_fast() else torch.float32,
                 **options,
             )
+            model, report = loaded
     except (ImportError, OSError, ValueError, KeyError) as error:
         raise SettingsError(
             f"the vision-language model {str(source)!r} can't be loaded: {error} Give the name of "
             "one on the hub, or a folder with its configuration, processor, tokenizer and "
             "safetensors weights."
         ) from error
+    if missing := sorted(report["missing_keys"]):
+        raise SettingsError(
+            f"the vision-language model {str(source)!r} lacks {len(missing)} of the network's "
+            f"weights, {missing[0]} for one."
+        )
     tokenizer = processor.tokenizer
     # What is generated has to follow the prompt, not its padding.
     tokenizer.padding_side = "left"

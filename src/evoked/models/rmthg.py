@@ -352,17 +352,17 @@ class _Vertices:
             vectors = _values(graph.image_vectors, self.viewed)
             return _circles(self.viewed, vectors, self.neighbours, images)
         if name == "social":
-            return csr_array(_pairs(*graph.connections, (users, users)) + eye_array(users))
+            return csr_array(_pairs(graph.connections, (users, users)) + eye_array(users))
         if name == "group":
             groups = int(graph.memberships[1].max(initial=-1)) + 1
-            return _pairs(*graph.memberships, (users, groups))
+            return _pairs(graph.memberships, (users, groups))
         return _circles(*self._commentators(), self.neighbours, users)
 
     def _commentators(self) -> tuple[Integers, NDArray[np.float32]]:
         """Users who have commented, and the mean of their comments' vectors."""
         written = np.flatnonzero(self.graph.comment_vectors.present)
         who, place = np.unique(self.graph.viewings[0, written], return_inverse=True)
-        sums = _pairs(place, np.arange(len(written)), (len(who), len(written)))
+        sums = _pairs(np.stack([place, np.arange(len(written))]), (len(who), len(written)))
         return who, (sums @ _values(self.graph.comment_vectors, written)).astype(np.float32)
 
 
@@ -382,7 +382,7 @@ class _Windows:
 
     def of(self, users: Integers, times: Values) -> Integers:
         """Number of the window of each of n viewings, -1 where there is none."""
-        return self.keys.get_indexer(self._keys(users, times)).astype(np.int64)
+        return self.keys.get_indexer(pd.Index(self._keys(users, times))).astype(np.int64)
 
     def _keys(self, users: Integers, times: Values) -> Integers:
         """One number per user and stretch, -1 where either is unknown."""
@@ -495,14 +495,13 @@ def _circles(nodes: Integers, vectors: NDArray[np.float32], neighbours: int, n: 
     near = nearest(vectors, vectors, neighbours + 1)
     centres = np.arange(len(nodes))
     members = np.concatenate([nodes[near].ravel(), nodes])
-    return _pairs(
-        members, np.concatenate([centres.repeat(near.shape[1]), centres]), (n, len(nodes))
-    )
+    edges = np.concatenate([centres.repeat(near.shape[1]), centres])
+    return _pairs(np.stack([members, edges]), (n, len(nodes)))
 
 
-def _pairs(rows: Integers, columns: Integers, shape: tuple[int, int]) -> csr_array:
-    """1 at every pair, however often it stands there."""
-    matrix = csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+def _pairs(pairs: Integers, shape: tuple[int, int]) -> csr_array:
+    """1 at every pair of row and column, (2, n), however often it stands there."""
+    matrix = csr_array((np.ones(pairs.shape[1]), tuple(pairs)), shape=shape)
     matrix.sum_duplicates()
     matrix.data[:] = 1
     return matrix
