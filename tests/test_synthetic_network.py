@@ -55,7 +55,7 @@ def society():
 
 @pytest.fixture(scope="module")
 def rewired_society(society):
-    return rewire(society, seed=1)
+    return rewire(society, society.look, seed=1)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -227,13 +227,12 @@ class TestPlanted:
                 assert abs(off) < error + 0.02, (low, off, n)
 
     def test_groups_tell_the_community_but_not_surely(self, society):
-        joined = society.group_themes.sum(axis=1)
-        assert (joined == 0).mean() == pytest.approx(0.25, abs=0.02)
-        one = joined == 1
-        theme = society.group_themes[one].argmax(axis=1)
+        user, group = society.memberships
+        in_none = ~np.isin(np.arange(len(society.community)), user)
+        assert in_none.mean() == pytest.approx(0.25, abs=0.02)
         likely = structure().membership * structure().share[:, None]
-        found = (likely.argmax(axis=0)[theme] == society.community[one]).mean()
-        assert 0.3 < found < 0.7
+        guessed = likely.argmax(axis=0)[society.group_theme[group]]
+        assert 0.3 < (guessed == society.community[user]).mean() < 0.7
 
     def test_contacts_are_of_one_community_until_rewired(self, society, rewired_society):
         def alike(network) -> float:
@@ -281,6 +280,13 @@ def _agreement(society, joined: sparse.csr_array, own: bool = True) -> float:
     return float(covariance / pairs)
 
 
+def _rows(network: PostDataset) -> pd.DataFrame:
+    members = network.table("memberships").groupby("user_id")["group_id"].agg(tuple)
+    rows = network.table("viewings").merge(network.posts[["post_id", "images"]], how="left")
+    rows["groups"] = rows["user_id"].map(members)
+    return rows[["viewed_at", "comment", "emotion", "images", "groups"]]
+
+
 def _same_emotion(society, ends) -> float:
     """How often two viewings one after the other at the same node evoke the same emotion."""
     order = np.argsort(ends, kind="stable")
@@ -302,21 +308,14 @@ class TestRewired:
             assert len(np.unique(edges, axis=1).T) == edges.shape[1]
         assert (rewired_society.connections[0] < rewired_society.connections[1]).all()
 
-    def test_every_row_tells_of_itself_what_it_did(self, society, rewired_society):
-        """Look of the picture, themes of the user's groups, emotion, time and comment."""
-        np.testing.assert_array_equal(
-            society.look[society.viewings[1]], rewired_society.look[rewired_society.viewings[1]]
-        )
-        np.testing.assert_array_equal(
-            society.group_themes[society.viewings[0]],
-            rewired_society.group_themes[rewired_society.viewings[0]],
-        )
-        for name in ("emotion", "viewed", "has_comment", "comment_emotion"):
-            assert getattr(society, name) is getattr(rewired_society, name)
+    def test_every_row_is_what_it_was(self, network, rewired_network):
+        """Picture, groups, emotion, time and comment: rows by themselves can't tell the two."""
+        before, after = (_rows(each) for each in (network, rewired_network))
+        pd.testing.assert_frame_equal(before, after)
 
     def test_nearly_everybody_has_moved(self, society, rewired_society):
         kept = (society.viewings == rewired_society.viewings).mean(axis=1)
-        assert (kept < 0.12).all(), kept
+        assert (kept < 0.2).all(), kept
         stayed = np.isin(
             *(
                 edges[0] * len(society.community) + edges[1]
@@ -331,11 +330,9 @@ class TestRewired:
             after = _same_emotion(rewired_society, rewired_society.viewings[side])
             assert before > after + 0.03
 
-    def test_own_truth_stays_in_the_table(self, network, rewired_network):
+    def test_nodes_stay_in_the_dataset(self, network, rewired_network):
         before, after = network.table("viewings"), rewired_network.table("viewings")
-        columns = ["viewed_at", "comment", "emotion"]
-        pd.testing.assert_frame_equal(before[columns], after[columns])
-        assert (before["user_id"] != after["user_id"]).mean() > 0.5
+        assert (before["user_id"] != after["user_id"]).mean() > 0.3
         pd.testing.assert_frame_equal(network.posts, rewired_network.posts)
         pd.testing.assert_frame_equal(
             network.table("memberships"), rewired_network.table("memberships")

@@ -163,7 +163,7 @@ def synth(
     ] = None,
     pictures: Annotated[
         int, typer.Option(min=1, help="Network: most different pictures; images share them.")
-    ] = 4000,
+    ] = 384,
     rewire: Annotated[
         bool, typer.Option("--rewire", help="Network: the copy whose edges join anybody.")
     ] = False,

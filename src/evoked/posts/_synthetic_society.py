@@ -32,7 +32,7 @@ LOOKS = len(THEMES) * len(PICTURE_VALENCES) * len(PICTURE_AROUSALS)
 COMMENT_SHARE = 0.34  # HMG-Emo, Section IV-A
 # Of the comments: written from words of the emotion felt, of none, of another.
 TRUTHFUL_SHARE, NEUTRAL_SHARE = 0.72, 0.16
-MAX_GROUPS = 3  # that one user joins
+GROUPS_PER_THEME = 4
 
 # In the order of MIKELS. The largest class is as large as Table II implies, where nearly
 # everything is taken for it and 0.65 of that is right.
@@ -48,16 +48,16 @@ EMOTION_MOODS = np.array(
 # Strengths on the scale of log odds.
 _PICTURE_EFFECT = 2.5
 _THEME_EFFECT = 2.5
-_TASTE_EFFECT = 4.0
-_MOOD_SPREAD = 0.6
-_TONE_EFFECT = 3.0
+_TASTE_EFFECT = 5.0
+_MOOD_EFFECT = 1.0
+_TONE_EFFECT = 5.0
 _IMAGE_SPREAD = 0.8
 _USER_SPREAD = 0.8
 
 _SAME_TASTE = 0.2  # how often a community feels at a theme what most people feel
 _HOMOPHILY = 0.7  # connections within the community, over what chance brings
-_OWN_AUDIENCE = 0.5  # viewings by the community that an image comes from, likewise
-_NO_GROUP = 0.25
+_OWN_AUDIENCE = 0.6  # viewings by the community that an image comes from, likewise
+_GROUPS_JOINED = np.array([0.25, 0.4, 0.35])  # shares of users in none, one and two
 _STRAY_GROUP = 0.1  # memberships of any theme
 _UPLOADERS = 0.2
 _VIEWERS = 0.45
@@ -152,12 +152,12 @@ class Society:
     meant_in: Integers  # (V,): community of the image's author
 
     @property
-    def group_themes(self) -> Integers:
-        """How many groups of each theme every user has joined, (U, themes)."""
+    def group_sets(self) -> Integers:
+        """The groups that each user has joined, (U,): a bit for each, 0 for none."""
         user, group = self.memberships
-        cells = user * len(THEMES) + self.group_theme[group]
-        size = len(self.community) * len(THEMES)
-        return np.bincount(cells, minlength=size).reshape(-1, len(THEMES))
+        sets = np.zeros(len(self.community), np.int64)
+        np.bitwise_or.at(sets, user, 1 << group)
+        return sets
 
 
 def looks() -> list[tuple[int, float, float]]:
@@ -174,21 +174,22 @@ def structure() -> Structure:
     interest = np.full((COMMUNITIES, len(THEMES)), 0.04)
     interest[communities, communities] += 0.45
     interest[communities, (3 * communities + 1) % len(THEMES)] += 0.23
-    amusement, awe, _, excitement, anger, disgust, fear, sadness = range(EMOTIONS)
+    amusement, awe, contentment, excitement, anger, disgust, fear, sadness = range(EMOTIONS)
     usual = np.array([amusement, awe, excitement, sadness, anger, fear, disgust, amusement])
     theme = rng.normal(0, 0.5, (len(THEMES), EMOTIONS))
     theme[themes, usual] += _THEME_EFFECT
     others = np.array([amusement, awe, excitement, anger, disgust, fear, sadness])
     tastes = rng.choice(others, (COMMUNITIES, len(THEMES)))
     tastes = np.where(rng.random(tastes.shape) < _SAME_TASTE, usual, tastes)
-    toned = np.array([0, 4, 1, 7, 3, 6, 5, 2])
+    moods = np.array([sadness, amusement, contentment, excitement, disgust, awe, fear, anger])
+    tones = np.array([amusement, anger, awe, sadness, excitement, fear, disgust, contentment])
     return Structure(
         share=share / share.sum(),
         interest=interest / interest.sum(axis=1, keepdims=True),
         theme=theme,
         taste=_TASTE_EFFECT * np.eye(EMOTIONS)[tastes],
-        mood=rng.normal(0, _MOOD_SPREAD, (COMMUNITIES, EMOTIONS)),
-        tone=_TONE_EFFECT * np.eye(EMOTIONS)[toned],
+        mood=_MOOD_EFFECT * np.eye(EMOTIONS)[moods],
+        tone=_TONE_EFFECT * np.eye(EMOTIONS)[tones],
     )
 
 
@@ -267,25 +268,30 @@ def check_size(size: NetworkSize) -> None:
         )
 
 
-def rewire(society: Society, seed: int) -> Society:
-    """The same rows in a network whose edges join anybody to anybody alike.
+def rewire(society: Society, picture: Integers, seed: int) -> Society:
+    """The same rows in a network whose edges join anybody to anybody.
 
     Edges exchange their ends in pairs, so all degrees stay. Connections exchange theirs with any
-    other; a viewing, which keeps its emotion, comment and time, its user with viewings by users
-    whose groups are of the same themes, and its image with viewings of images that look the same.
+    other; a viewing, which keeps its emotion, comment and time, its user with viewings by users of
+    the very same groups, and its image with viewings of images of the very same picture.
+
+    Parameters
+    ----------
+    picture
+        Number of each image's picture, (I,).
     """
     rng = np.random.default_rng([seed, _REWIRING])
     first, second = society.connections
+    anybody = np.zeros(len(first), np.int64)
     for _ in range(_SWAP_ROUNDS):
         turned = rng.random(len(first)) < 0.5
         first, second = np.where(turned, second, first), np.where(turned, first, second)
-        anybody = np.zeros(len(first), np.int64)
         second = _exchanged(first, second, anybody, rng, mutual=True)
     user, image = society.viewings
-    profile = society.group_themes @ (MAX_GROUPS + 1) ** np.arange(len(THEMES))
+    groups = society.group_sets
     for _ in range(_SWAP_ROUNDS):
-        user = _exchanged(image, user, profile[user], rng)
-        image = _exchanged(user, image, society.look[image], rng)
+        user = _exchanged(image, user, groups[user], rng)
+        image = _exchanged(user, image, picture[image], rng)
     return replace(
         society,
         connections=_sorted(np.sort(np.stack([first, second]), axis=0)),
@@ -364,11 +370,9 @@ def _draw_rows(probability: Floats, rng: np.random.Generator) -> Integers:
 
 def _draw_groups(community: Integers, rng: np.random.Generator) -> tuple[Integers, Integers]:
     """Theme of each group, and memberships."""
-    per_theme = max(3, round(100 * len(community) / PUBLISHED_SIZE.users))
-    group_theme = np.repeat(np.arange(len(THEMES)), per_theme)
-    size = 1 / (1.0 + np.tile(np.arange(per_theme), len(THEMES)))
-    joined = np.minimum(rng.geometric(0.5, len(community)), MAX_GROUPS)
-    joined[rng.random(len(community)) < _NO_GROUP] = 0
+    group_theme = np.repeat(np.arange(len(THEMES)), GROUPS_PER_THEME)
+    size = 1 / (1.0 + np.tile(np.arange(GROUPS_PER_THEME), len(THEMES)))
+    joined = rng.choice(len(_GROUPS_JOINED), len(community), p=_GROUPS_JOINED)
     user = np.repeat(np.arange(len(community)), joined)
     theme = _draw_rows(structure().membership[community[user]], rng)
     group = _Urn(size, group_theme).draw(theme, rng)

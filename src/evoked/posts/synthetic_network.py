@@ -7,13 +7,14 @@ both directions, so that many rows make as many directed edges of a graph.
 
 **What is felt.** The log odds of the eight emotions at a viewing are the sum of
 
-- base rates: 60 % of all viewings evoke contentment (what Table II implies), others 12 to 2 %;
-- what the picture shows: its theme (one of eight) has an emotion that it evokes in most (2.5),
-  and its valence and arousal (4 × 3 steps) favour the emotions near them (2.5);
-- taste: each of eight communities feels an emotion of its own at each theme (4.0), and has a mood
-  (standard deviation 0.6). The same image is felt differently by different communities;
-- tone: a community means its images in a tone of its own (3.0), which no picture shows;
-- what is the image's own and shows nowhere (0.8), and what is the user's own (0.8).
+- base rates: 60 % of all viewings evoke contentment (as many as Table II implies), the others 12 %
+  to 2 % each;
+- what the picture shows: each of eight themes has an emotion that it favours in everybody (2.5),
+  and valence and arousal (4 × 3 steps) favour the emotions near them (2.5);
+- taste: each of eight communities feels an emotion of its own at each theme (5.0), and one a little
+  more often at anything (1.0). So the same image is felt differently by different communities;
+- tone: a community means its images in a tone of its own (5.0), which no picture shows;
+- what is the image's own and what is the user's own (standard deviation 0.8 each).
 
 The emotion is drawn from these odds, so even who knows all errs.
 
@@ -21,40 +22,42 @@ The emotion is drawn from these odds, so even who knows all errs.
 
 - the picture shows theme, valence and arousal;
 - a community shows in the groups that its members join, not surely: half of the groups are of its
-  favourite theme, a quarter of the users are in none. It shows in the groups of one's *contacts*:
-  70 % of them come from the community (and an eighth of the rest);
-- an image comes out of its author's community, and half of its viewings are by that community's
-  members, the others by who likes the theme: *other viewers* of an image tell its tone;
+  favourite theme, and a quarter of the users are in none. It shows in the groups of one's
+  *contacts*: 70 % of them come from the community, the others from anywhere;
+- an image comes out of its author's community, and 60 % of its viewers from there, the others by
+  their liking for the theme: the *other viewers* of an image tell its tone;
 - what an image and a user have of their own shows only in what was felt, and commented, at the
   image's and the user's *other viewings*;
-- 34 % of the viewings have a comment: 72 % of the comments are written in words of the emotion
-  that was felt, 16 % in none's, 12 % in another's. It leaks the emotion of its own viewing and
-  tells, legitimately, about the others.
+- 34 % of the viewings have a comment. Of these, 72 % are written in words of the emotion felt,
+  16 % in words of none, 12 % of another. A comment leaks the emotion of its own viewing, and
+  tells of others legitimately.
 
-``planted`` in ``dataset.json`` says how far ideal observers get who know the model and a part of
-the causes; they predict the most probable emotion. Communities, effects and pictures are the same
-in every network, the people, images and viewings are drawn from the seed.
+Contacts, viewings per user and per image, and images per author have heavy tails. Communities,
+effects, pictures and groups' themes are the same in every network; people, images and edges are
+drawn from the seed. ``planted`` in ``dataset.json`` says how far ideal observers get, who know the
+model and a part of the causes and name the most probable emotion.
 
-**Pictures** are drawn for each of the 96 looks (theme, valence, arousal), some 41 different ones;
-images that look alike share them, as reposts do. So features of 4,000 pictures do for a network
-of any size, and what an image has of its own can't be learned by heart from its picture.
+**Pictures.** There are 96 looks (theme, valence, arousal) and four pictures of each; images share
+them, as reposts do. So the features of 384 pictures do for a network of any size, and what an image
+has of its own can hardly be learned by heart from its picture.
 
-**Rewired.** The question is whether a model gains by the graph, so in a rewired network every row
-tells of itself what it did, and edges join anybody to anybody. Drawing all ends of edges anew would
-also part a viewing's emotion from its own user's groups and its own picture, and every model would
-fail. So edges exchange ends, in pairs and many times:
+**Rewired.** Does a model gain by the graph? In a rewired network every row is what it was, and
+edges join anybody to anybody. Drawing all ends of edges anew would also part a viewing's emotion
+from its own user's groups and its own picture, and every model would fail. So edges exchange
+ends, in pairs and many times:
 
-- connections with any other connection: everybody keeps the number of contacts, not the kind;
-- a viewing, which keeps its emotion, comment and time, takes the user of another viewing, one
-  whose groups are of the same themes, and the image of another viewing that looks the same. As
-  emotions depend on groups through their themes alone, and on pictures through their looks alone,
-  the law that binds emotion to the row's own user vector and picture is what it was.
+- connections with any other connection: everybody keeps the number of contacts, nothing else;
+- a viewing, which keeps its place in the table, emotion, comment and time, takes the user of
+  another viewing who is in the very same groups, and the image of another that has the very same
+  picture.
 
-Users, images, groups, memberships, pictures and every node's degree stay. The community of a user's
-contacts, an image's tone and own part, and a user's own part no longer have to do with the
-emotions there. (A node whose kind is rare finds few to exchange with; a few per cent of the
-viewings keep their user or image.) ``truth`` then tells what made each emotion, not who the new
-user is.
+A model that reads rows by themselves (own picture, own groups' descriptions, own comment) is given
+exactly what it was given before, and scores exactly the same. Nodes, vectors, memberships and all
+degrees stay too. Among users of the same groups and images of the same picture the emotions are
+dealt at random: who somebody's contacts are, what they felt elsewhere, and who else saw an image
+and how, tells nothing that the row's own groups and picture do not. (Where groups or a picture are
+rare there are few to exchange with: some 15 % of the viewings keep their user.) ``truth`` then
+tells what made each emotion, not whose it has become.
 """
 
 from __future__ import annotations
@@ -117,7 +120,7 @@ def synthesise_network(
     images: int | None = None,
     connections: int | None = None,
     viewings: int | None = None,
-    pictures: int = 4000,
+    pictures: int = 4 * LOOKS,
     rewired: bool = False,
     progress: Progress | None = None,
 ) -> PostDataset:
@@ -174,20 +177,20 @@ def synthesise_network(
     folder = Path(folder)
     society = draw_society(size, seed)
     planted = _planted(society, rewired)
-    names = _picture_names(society, pictures, seed)
+    shown = _choose_pictures(society, pictures // LOOKS, seed)
     # Comments stay with their rows, so they are written before edges are rewired.
     comments = _comments(society, seed)
     if rewired:
-        society = rewire(society, seed)
+        society = rewire(society, shown, seed)
 
     drawn = folder.parent / f".{folder.name}.pictures.tmp"
     shutil.rmtree(drawn, ignore_errors=True)  # of a run that was killed
     drawn.mkdir(parents=True)
     try:
-        _draw_pictures(sorted(set(names)), drawn, progress)
+        _draw_pictures(np.unique(shown).tolist(), drawn, progress)
         return PostDataset.create(
             folder,
-            {**_tables(society, names, comments, seed), "truth": _truth_table(society)},
+            {**_tables(society, shown, comments, seed), "truth": _truth_table(society)},
             images=drawn,
             provenance={
                 "source": "a synthetic social network made by evoked",
@@ -260,20 +263,23 @@ def _scores(truth: Integers, expected: Floats) -> dict[str, float]:
 # Pictures -----------------------------------------------------------------------------------------
 
 
-def _picture_names(society: Society, pictures: int, seed: int) -> list[str]:
-    """The picture of each image: one of those of its look."""
+def _choose_pictures(society: Society, variants: int, seed: int) -> Integers:
+    """Number of each image's picture, (I,): one of ``variants`` of its look, which is the
+    remainder by LOOKS."""
     rng = np.random.default_rng([seed, _PICTURES])
-    variants = rng.integers(pictures // LOOKS, size=len(society.look))
-    pairs = zip(society.look.tolist(), variants.tolist(), strict=True)
-    return [f"look-{look:02d}-{variant:04d}.jpg" for look, variant in pairs]
+    return society.look + LOOKS * rng.integers(variants, size=len(society.look))
 
 
-def _draw_pictures(names: list[str], folder: Path, progress: Progress | None) -> None:
-    for done, name in enumerate(names, start=1):
-        look, variant = (int(part) for part in name.removesuffix(".jpg").split("-")[1:])
-        (folder / name).write_bytes(encode_jpeg(_draw_look(look, variant)))
-        if progress is not None and (done % 100 == 0 or done == len(names)):
-            progress(done, len(names))
+def _picture_name(number: int) -> str:
+    return f"look-{number % LOOKS:02d}-{number // LOOKS:03d}.jpg"
+
+
+def _draw_pictures(numbers: list[int], folder: Path, progress: Progress | None) -> None:
+    for done, number in enumerate(numbers, start=1):
+        picture = _draw_look(number % LOOKS, number // LOOKS)
+        (folder / _picture_name(number)).write_bytes(encode_jpeg(picture))
+        if progress is not None:
+            progress(done, len(numbers))
 
 
 def _draw_look(look: int, variant: int) -> NDArray[np.uint8]:
@@ -295,7 +301,7 @@ def _draw_look(look: int, variant: int) -> NDArray[np.uint8]:
 
 
 def _tables(
-    society: Society, names: list[str], comments: pa.Array, seed: int
+    society: Society, shown: Integers, comments: pa.Array, seed: int
 ) -> dict[str, pa.Table | pd.DataFrame]:
     users = _identifiers("user", len(society.community))
     images = _identifiers("image", len(society.look))
@@ -314,8 +320,8 @@ def _tables(
                 "author_id": _named(society.author, users),
                 "posted_at": _dates(society.posted),
                 "title": _named(society.theme, pa.array(titles)),
-                "images": pa.array([[name] for name in names]),
-                "media_type": pa.array(["image"] * len(names)),
+                "images": pa.array([[_picture_name(number)] for number in shown.tolist()]),
+                "media_type": pa.array(["image"] * len(shown)),
             }
         ),
         "viewings": pa.table(
