@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from evoked.features.table import Column, FeatureTable, RaggedColumn
 from evoked.models import Examples
-from evoked.posts.schema import POSTS
+from evoked.posts.schema import MIKELS, POSTS
 from evoked.targets import task_class
 
 MAP_CHANNELS, OBJECT_CHANNELS, TOKEN_CHANNELS, METADATA_WIDTH = 12, 10, 16, 9
@@ -60,6 +60,9 @@ def random_posts(n: int, seed: int = 0) -> pd.DataFrame:
         "valence": generator.uniform(-4, 4, n),
         "arousal": generator.uniform(0, 8, n),
     }
+    # As many as fit, from the most pleasant to the least, so that features tell of them.
+    places = pd.Series(rows["valence"]).rank(ascending=False, pct=True).to_numpy()
+    rows["emotion"] = np.array(MIKELS)[np.ceil(places * len(MIKELS)).astype(int) - 1]
     frame = pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
     columns = {name: frame[name] for name in frame.column_names}
     filled = pa.Table.from_arrays(
