@@ -7,10 +7,10 @@ look alike, and of users who are tied by contacts, by groups, by the comments th
 time. Labels spread over them (Zhou, Huang and Schölkopf 2007; see
 :mod:`evoked.models._hypergraph`).
 
-Left out of the original, "rolling multi-task" learning: the relations' weights and λ are chosen on
-the validation viewings, where the original learns a weight of every hyperedge for every user; and
-predictions are not fed back as the next ones' history. Hyperedges of users who felt alike would be
-made of the labels themselves, and are left out, too.
+Left out is what the name says, "rolling multi-task" learning: one problem is solved for all users,
+the weights of the relations (not of single hyperedges) and λ are chosen on the validation viewings,
+and predictions are not fed back as the history of the next ones. Hyperedges of users who felt alike
+would be made of the labels themselves, and are left out, too.
 
 The system is solved for the viewings that the graph shows, labelled or not. Any other viewing is
 the limit of an unlabelled vertex that nobody else sees: D^-½ F of it is the weighted mean over its
