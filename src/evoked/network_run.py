@@ -178,6 +178,10 @@ class NetworkRun(TrainedRun):
         with atomic_path(self.folder / GROUPS_FILE) as path:
             self.groups.to_parquet(path, index=False)
 
+    def knows(self, user: str) -> bool:
+        """Whether the graph holds a user."""
+        return bool(user_rows(self.graph, pd.Series([user]))[0] >= 0)
+
     def part_of(self, viewings: pd.DataFrame) -> pd.Series:
         """The part that each of n viewings had when the run was made; missing for new ones.
 

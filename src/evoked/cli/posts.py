@@ -623,20 +623,33 @@ def demo(
     out.print(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")
 
 
-@affect.command("fit", epilog="Example: [dim]evoked affect fit emobank --out my_reader[/]")
+@affect.command(
+    "fit",
+    epilog="Examples: [dim]evoked affect fit emobank --out my_reader[/], faster and smaller "
+    "[dim]evoked affect fit emobank --out my_reader --recipe low-rank[/]",
+)
 def affect_fit(
     dataset: Annotated[Path, typer.Argument(help="Posts with ratings.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the reader.")],
     split: Annotated[str, typer.Option(help="Part to learn from, if the posts have parts.")] = (
         "train"
     ),
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How to train the text reader: low-rank (two members, better on valence) or whole "
+            "(three, better on arousal); both averaged by default, as in the reader that comes "
+            "with evoked."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Train an emotion reader on rated texts, or rated pictures, or both."""
-    from evoked.affect import fit_reader
+    from evoked.affect import fit_reader, recipes_by_name
     from evoked.posts.dataset import PostDataset
 
-    fit_reader(PostDataset(dataset), out_folder, split=split, seed=seed)
+    recipes = recipes_by_name(recipe or [])
+    fit_reader(PostDataset(dataset), out_folder, split=split, recipes=recipes, seed=seed)
     out.print(f"The reader is in {out_folder}")
 
 
@@ -683,7 +696,7 @@ def _subject(
 
     if not isinstance(run, Run):
         check_only_viewings(**draft)
-        return viewing_of(image, **viewing)
+        return viewing_of(run, image, **viewing)
     check_only_posts(**viewing)
     if image is None and draft["caption"] is None:
         raise SettingsError("a draft needs --image or --caption (or give --posts).")

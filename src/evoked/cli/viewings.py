@@ -114,9 +114,13 @@ def image_of(text: str) -> Image:
 
 
 def viewing_of(
-    image: str | None, user: str | None, groups: list[str] | None, comment: str | None
+    run: NetworkRun,
+    image: str | None,
+    user: str | None,
+    groups: list[str] | None,
+    comment: str | None,
 ) -> Viewing:
-    """The viewing that options tell.
+    """The viewing that options tell; a user whom the run does not know is pointed out.
 
     Raises
     ------
@@ -127,6 +131,16 @@ def viewing_of(
 
     if image is None:
         raise SettingsError("a viewing needs --image: a picture, or a post_id of the network.")
+    if user is not None and not run.knows(user):
+        notes.print(
+            f"The run's graph holds no user {user!r}: predicted as a new user, from the image"
+            + (
+                " and the groups." if groups else " alone (--groups describes a new user's groups)."
+            ),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     return Viewing(user, image_of(image), groups or (), comment)
 
 
@@ -194,7 +208,7 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
     if as_json:
         print_json(found.to_dict())
         return
-    told = found.prediction
+    told, shown = found.prediction, found.to_dict()
     print_table(
         f"{told['user_id'] or 'A new user'} at {told['post_id']}: {found.emotion} "
         f"({found.probability:.1%})",
@@ -202,11 +216,11 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
         [
             [
                 row["hidden"],
-                "–" if row["count"] != row["count"] else f"{row['count']:.0f}",
+                "–" if row["count"] is None else f"{row['count']:.0f}",
                 f"{row['without']:.1%}",
                 f"{row['effect']:+.1%}",
             ]
-            for _, row in found.parts.iterrows()
+            for row in shown["parts"]
         ],
     )
     if len(found.neighbours):
@@ -221,7 +235,7 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
                     f"{row['without']:.1%}",
                     f"{row['effect']:+.1%}",
                 ]
-                for _, row in found.neighbours.iterrows()
+                for row in shown["neighbours"]
             ],
             whole=(0, 1),
         )

@@ -28,7 +28,7 @@ def draw_audience(found: Audience, path: Path) -> Path:
         axis.errorbar(
             share, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1
         )
-        marks = (("everyone", "all users", "D", ORANGE), ("viewers", "viewers felt", "o", INK))
+        marks = (("everyone", "all users", "D", ORANGE), ("viewers", "its viewers felt", "o", INK))
         for column, label, marker, colour in marks:
             if found.n[column]:
                 told = f"{label} (n = {found.n[column]})"
