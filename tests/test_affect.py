@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy import stats
 from torch import nn
 
@@ -18,10 +20,13 @@ from evoked.affect import (
     evaluate_reader,
     fit_reader,
     fit_text,
+    recipes_by_name,
     text_reader,
 )
-from evoked.affect._low_rank import add_low_rank, merge_low_rank
-from evoked.errors import DataError
+from evoked.affect._low_rank import add_low_rank, averaged, compressed, expanded, merge_low_rank
+from evoked.affect._recipes import LOW_RANK, RECIPES, WHOLE
+from evoked.affect.text import WEIGHTS_FILE
+from evoked.errors import DataError, SettingsError
 from evoked.features.affect import SHIPPED
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import SCALES, convert_scale
@@ -39,9 +44,12 @@ RATINGS = np.array(
 )
 
 
+ONE_MEMBER = [replace(LOW_RANK, members=1)]
+
+
 @pytest.fixture(scope="module")
 def reader() -> TextEmotionReader:
-    return fit_text(TEXTS, RATINGS, members=1, epochs=3, seed=0)
+    return fit_text(TEXTS, RATINGS, recipes=ONE_MEMBER, epochs=3, seed=0)
 
 
 def test_low_rank_difference_is_zero_at_first_and_can_be_merged() -> None:
@@ -61,6 +69,79 @@ def test_low_rank_difference_is_zero_at_first_and_can_be_merged() -> None:
     torch.testing.assert_close(network(inputs), changed)
 
 
+def test_a_low_rank_difference_is_kept_whole_and_what_did_not_change_not_at_all() -> None:
+    torch.manual_seed(0)
+    base = {"matrix": torch.randn(6, 5), "bias": torch.randn(5), "frozen": torch.randn(4, 4)}
+    low = torch.randn(6, 2) @ torch.randn(2, 5)
+    trained = base | {"matrix": base["matrix"] + low, "bias": torch.ones(5), "head": torch.eye(3)}
+    kept = compressed(trained, base, rank=2)
+    assert {name: tuple(each.shape) for name, each in kept.items()} == {
+        "matrix.up": (6, 2),
+        "matrix.down": (2, 5),
+        "bias": (5,),
+        "head": (3, 3),
+    }
+    again = expanded(kept, base)
+    assert again.keys() == trained.keys()
+    for name, weight in trained.items():
+        torch.testing.assert_close(again[name], weight)
+
+
+def test_of_a_difference_of_higher_rank_the_largest_part_is_kept() -> None:
+    torch.manual_seed(0)
+    base = {"matrix": torch.zeros(6, 5)}
+    difference = torch.randn(6, 5)
+    kept = expanded(compressed({"matrix": difference}, base, rank=3), base)["matrix"]
+    missing = torch.linalg.svdvals(difference)[3:]
+    torch.testing.assert_close((difference - kept).norm(), missing.norm())
+
+
+def test_the_mean_of_differences_is_exact() -> None:
+    torch.manual_seed(0)
+    base = {"matrix": torch.randn(6, 5), "bias": torch.randn(5)}
+    members = [
+        compressed({name: torch.randn_like(each) for name, each in base.items()}, base, rank=2)
+        for _ in range(3)
+    ]
+    together = expanded(averaged(members), base)
+    alone = [expanded(member, base) for member in members]
+    for name in base:
+        expected = torch.stack([each[name] for each in alone]).mean(0)
+        torch.testing.assert_close(together[name], expected)
+
+
+def test_both_recipes_together_share_their_first_layers(tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    reader = fit_text(
+        TEXTS,
+        RATINGS,
+        validation=(TEXTS[::5], RATINGS[::5]),
+        recipes=[replace(LOW_RANK, members=1), replace(WHOLE, members=2)],
+        epochs=2,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    assert steps == [(done + 1, 16) for done in range(16)]
+    unseen = reader.predict(["It was a splendid, lovely evening", "It was an awful, cruel evening"])
+    assert unseen[0, 0] > unseen[1, 0] + 0.5
+    reader.save(tmp_path)
+    loaded = TextEmotionReader.load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(TEXTS), reader.predict(TEXTS))
+    shapes = {name: each.shape for name, each in load_file(tmp_path / WEIGHTS_FILE).items()}
+    query = "encoder.layer.{}.attention.self.query.weight.up"
+    # MiniLM's own in one group, the mean of two members' in the other.
+    assert f"0.shared.{query.format(0)}" not in shapes
+    assert shapes[f"1.shared.{query.format(1)}"] == (384, 2 * WHOLE.rank)
+    assert f"1.members.0.layers.{query.format(1)}" not in shapes
+    assert shapes[f"1.members.1.layers.{query.format(2)}"] == (384, WHOLE.rank)
+
+
+def test_recipes_have_names() -> None:
+    assert recipes_by_name([]) == RECIPES
+    assert recipes_by_name(["whole", "whole"]) == (WHOLE,)
+    with pytest.raises(SettingsError, match=r"no recipe 'half'; there are low-rank, whole"):
+        recipes_by_name(["half"])
+
+
 def test_learns_what_it_is_shown(reader: TextEmotionReader) -> None:
     unseen = reader.predict(["It was a splendid, lovely evening", "It was an awful, cruel evening"])
     assert unseen[0, 0] > unseen[1, 0] + 0.5
@@ -74,7 +155,7 @@ def test_a_dimension_without_ratings_is_unknown(reader: TextEmotionReader) -> No
 
 def test_the_same_seed_gives_the_same_reader(reader: TextEmotionReader) -> None:
     state = torch.get_rng_state()
-    again = fit_text(TEXTS, RATINGS, members=1, epochs=3, seed=0)
+    again = fit_text(TEXTS, RATINGS, recipes=ONE_MEMBER, epochs=3, seed=0)
     assert torch.equal(torch.get_rng_state(), state)
     assert again.fingerprint == reader.fingerprint
     np.testing.assert_array_equal(again.predict(TEXTS), reader.predict(TEXTS))
@@ -98,7 +179,8 @@ def test_a_saved_reader_reads_the_same(reader: TextEmotionReader, tmp_path: Path
         ({"base_sha256": "0" * 64}, "other MiniLM weights"),
         ({"weights_sha256": "0" * 64}, "missing or damaged"),
         ({"members": 2}, "not those of a text emotion reader"),
-        ({"rank": 8}, "not those of a text emotion reader"),
+        ({"attentions": 0}, "not those of a text emotion reader"),
+        ({"shared_layers": 3}, "not those of a text emotion reader"),
     ],
 )
 def test_a_folder_that_is_no_reader_is_refused(
@@ -106,7 +188,9 @@ def test_a_folder_that_is_no_reader_is_refused(
 ) -> None:
     reader.save(tmp_path)
     path = tmp_path / "reader.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    settings = json.loads(path.read_text()) | change
+    settings["groups"][0] |= change
+    path.write_text(json.dumps(settings))
     with pytest.raises(DataError, match=message):
         TextEmotionReader.load(tmp_path)
 
@@ -154,7 +238,7 @@ def test_a_reader_is_fitted_and_scored_on_a_dataset(
 ) -> None:
     monkeypatch.setattr("evoked.affect.text.MIN_STEPS", 12)
     dataset = _dataset(tmp_path / "posts")
-    fit_reader(dataset, tmp_path / "reader", seed=1)
+    fit_reader(dataset, tmp_path / "reader", recipes=ONE_MEMBER, seed=1)
     scores = evaluate_reader(dataset, split="test", reader=tmp_path / "reader")
     assert list(scores) == ["text"]
     assert list(scores["text"]) == ["valence", "arousal"]
@@ -235,20 +319,14 @@ def test_what_is_shipped_says_where_it_comes_from() -> None:
     assert "EmoBank" in readme
     assert (SHIPPED / "LICENSE.txt").is_file()
     size = sum(file.stat().st_size for file in SHIPPED.rglob("*"))
-    assert size < 4 * 2**20
+    # Five members: three change every layer, at 2 MB each, for without them arousal falls short.
+    assert size < 8 * 2**20
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dimension", "least"),
-    [
-        ("valence", 0.74),
-        pytest.param(
-            *("arousal", 0.54),
-            marks=pytest.mark.xfail(strict=True, reason="the target is missed: 0.530 measured"),
-        ),
-        ("dominance", 0.44),
-    ],
+    [("valence", 0.74), ("arousal", 0.54), ("dominance", 0.44)],
 )
 def test_the_shipped_reader_reaches_its_target_on_emobank(
     emobank_scores: dict[str, dict[str, float]], dimension: str, least: float

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evoked.affect._recipes import Recipe as Recipe
+    from evoked.affect._recipes import recipes_by_name as recipes_by_name
     from evoked.affect.image import ImageEmotionReader as ImageEmotionReader
     from evoked.affect.image import fit_image as fit_image
     from evoked.affect.reader import evaluate as evaluate
@@ -24,23 +26,27 @@ if TYPE_CHECKING:
 # on features and scored by metrics.
 _LAZY = {
     "ImageEmotionReader": "evoked.affect.image",
+    "Recipe": "evoked.affect._recipes",
     "TextEmotionReader": "evoked.affect.text",
     "evaluate": "evoked.affect.reader",
     "evaluate_reader": "evoked.affect.reader",
     "fit_image": "evoked.affect.image",
     "fit_reader": "evoked.affect.reader",
     "fit_text": "evoked.affect.text",
+    "recipes_by_name": "evoked.affect._recipes",
     "text_reader": "evoked.features.affect",
 }
 
 __all__ = [
     "ImageEmotionReader",
+    "Recipe",
     "TextEmotionReader",
     "evaluate",
     "evaluate_reader",
     "fit_image",
     "fit_reader",
     "fit_text",
+    "recipes_by_name",
     "text_reader",
 ]
 

@@ -1,11 +1,14 @@
-"""Low-rank adaptation: a frozen linear layer and a small trained difference to it.
+"""Differences of low rank to a network's weights: trained as such, or kept of any training.
 
-Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022, equation 3.
+Sources: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022, equation 3;
+Eckart and Young, "The approximation of one matrix by another of lower rank", Psychometrika 1936:
+the leading singular vectors give the nearest matrix of a rank.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -13,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 Kind = TypeVar("Kind", bound=nn.Module)
+Weights = dict[str, torch.Tensor]
 
 
 class LowRankLinear(nn.Module):
@@ -57,6 +61,72 @@ def merge_low_rank(network: nn.Module) -> None:
     """Turn every :class:`LowRankLinear` in ``network`` into a plain layer, in place."""
     for name, adapted in _modules_of(network, LowRankLinear):
         network.set_submodule(name, adapted.merged())
+
+
+def compressed(
+    trained: Mapping[str, torch.Tensor], base: Mapping[str, torch.Tensor], rank: int
+) -> Weights:
+    """Weights as differences to ``base``.
+
+    Parameters
+    ----------
+    trained
+        Weights by name.
+    base
+        Those that training began with.
+    rank
+        Of each matrix's difference.
+
+    Returns
+    -------
+    dict
+        Per changed matrix (m, n) of ``base`` two tensors, ``name.up`` (m, rank) and ``name.down``
+        (rank, n), whose product is the nearest to the difference; nothing of what equals ``base``;
+        all else as it is.
+    """
+    kept: Weights = {}
+    for name, weight in trained.items():
+        if name in base and torch.equal(weight, base[name]):
+            continue
+        if name not in base or weight.ndim != 2:
+            kept[name] = weight
+            continue
+        left, sizes, right = torch.linalg.svd(weight - base[name], full_matrices=False)
+        kept[f"{name}.up"] = (left[:, :rank] * sizes[:rank]).contiguous()
+        kept[f"{name}.down"] = right[:rank].contiguous()
+    return kept
+
+
+def averaged(kept: Sequence[Mapping[str, torch.Tensor]]) -> Weights:
+    """The mean of several results of :func:`compressed`, exactly: the ranks add up."""
+    weights: Weights = {}
+    for name in kept[0]:
+        parts = [each[name] for each in kept]
+        if name.endswith(".up"):
+            weights[name] = torch.cat(parts, dim=1) / len(parts)
+        elif name.endswith(".down"):
+            weights[name] = torch.cat(parts, dim=0)
+        else:
+            weights[name] = torch.stack(parts).mean(0)
+    return weights
+
+
+def expanded(kept: Mapping[str, torch.Tensor], base: Mapping[str, torch.Tensor]) -> Weights:
+    """Inverse of :func:`compressed`, up to what the rank left out.
+
+    Raises
+    ------
+    KeyError, RuntimeError
+        A difference to what ``base`` lacks, half of one, or one of another shape.
+    """
+    weights = dict(base)
+    for name, tensor in kept.items():
+        matrix, _, part = name.rpartition(".")
+        if part == "up":
+            weights[matrix] = base[matrix] + tensor @ kept[f"{matrix}.down"]
+        elif part != "down":
+            weights[name] = tensor
+    return weights
 
 
 def _modules_of(network: nn.Module, kind: type[Kind]) -> list[tuple[str, Kind]]:

@@ -1,8 +1,9 @@
 """The text emotion reader: valence, arousal and dominance of a caption, without annotation.
 
-MiniLM reads the words. Its lower layers stay as they are; a few *members* each add a low-rank
-difference to the upper ones and a small head, and the reading is the members' mean. So a reader is
-a few megabytes beside MiniLM's weights, whose checksum it remembers.
+MiniLM reads the words. A few *members* each change some of its layers and add a small head, and
+the reading is the members' mean. Members of one recipe are a *group*: they share the first layers,
+which are computed once. Of what was changed, low-rank differences are kept, so a reader is a few
+megabytes beside MiniLM's weights, whose checksum it remembers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import load, save
 from torch import nn
 
-from evoked.affect._low_rank import add_low_rank, merge_low_rank
+from evoked.affect._low_rank import add_low_rank, averaged, compressed, expanded, merge_low_rank
+from evoked.affect._recipes import RECIPES, Recipe
 from evoked.errors import DataError
 from evoked.features.encoders._inference import fast_inference, inference_device
 from evoked.features.encoders.builtin_text import MINILM_SHA256, minilm_folder
@@ -39,26 +42,16 @@ from evoked.files import atomic_folder, read_json, write_json
 from evoked.layers.losses import concordance_loss, masked_mean
 from evoked.posts.schema import EMOTIONS, SCALES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_TOKENS = 128
 SETTINGS_FILE = "reader.json"
 WEIGHTS_FILE = "weights.safetensors"
 
-# Chosen on EmoBank's dev split.
-RANK = 16
-FROZEN_LAYERS = 2
-EPOCHS = 4
 MIN_STEPS = 200
-LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.01
 WARM_UP = 0.06  # share of the steps
-BATCH_SIZE = 16
-RANK_DROPOUT = 0.1
-HEAD_DROPOUT = 0.2
-TOKEN_DROPOUT = 0.1  # tokens left out in training, so that no single word decides
-CONCORDANCE_WEIGHT = 0.2
-AVERAGING = 0.995  # decay of the running mean of the weights, which is what is kept
 
+_LAYER = re.compile(r"layers\.encoder\.layer\.(\d+)\.")
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN_LETTER = re.compile(r"[A-Za-zÀ-ɏ]")
 
@@ -72,9 +65,11 @@ class TextEmotionReader:
     Parameters
     ----------
     weights
-        What was trained: tensors named ``member.parameter``.
+        Tensors named ``group.shared.parameter`` and ``group.members.member.parameter``. Of a
+        matrix of MiniLM's two, ``….up`` (m, rank) and ``….down`` (rank, n), whose product is the
+        difference; what is not there is MiniLM's.
     settings
-        Rank, frozen layers, mean and spread of the ratings: what :meth:`save` writes as JSON.
+        Groups, mean and spread of the ratings: what :meth:`save` writes as JSON.
 
     Attributes
     ----------
@@ -91,9 +86,10 @@ class TextEmotionReader:
             f"text-emotion:{self.settings['weights_sha256'][:16]}:{MINILM_SHA256[:16]}"
         )
         self._mean, self._spread = _numbers(settings["mean"]), _numbers(settings["spread"])
-        self._minilm = _MiniLM(settings["frozen_layers"])
-        self._members = [
-            self._member(load(self._weights), f"{index}.") for index in range(settings["members"])
+        self._minilm = _MiniLM()
+        self._groups = [
+            self._group(load(self._weights), f"{index}.", group)
+            for index, group in enumerate(settings["groups"])
         ]
 
     def predict(self, texts: Sequence[str | None]) -> Ratings:
@@ -115,9 +111,9 @@ class TextEmotionReader:
         rows, ids = self._minilm.readable(texts)
         readings = np.full((len(texts), len(EMOTIONS)), np.nan, dtype=np.float32)
         for batch in batches_by_length(_lengths(ids)):
-            states, mask = self._minilm.lower_states([ids[i] for i in batch])
+            embeddings, mask = self._minilm.embed([ids[i] for i in batch])
             with fast_inference():
-                outputs = torch.stack([member(states, mask) for member in self._members])
+                outputs = torch.cat([group(embeddings, mask) for group in self._groups])
             readings[rows[batch]] = outputs.float().mean(0).cpu() * self._spread + self._mean
         lowest, highest = np.array([SCALES[name] for name in EMOTIONS]).T
         return np.clip(readings, lowest, highest).astype(np.float32)
@@ -152,20 +148,21 @@ class TextEmotionReader:
             raise DataError("the weights are missing or damaged.", file=weights)
         return cls(load(content), settings)
 
-    def _member(self, weights: Mapping[str, torch.Tensor], prefix: str) -> _Member:
+    def _group(
+        self, weights: Mapping[str, torch.Tensor], prefix: str, settings: Mapping[str, Any]
+    ) -> _Group:
         with torch.random.fork_rng():  # the first weights are random, and at once replaced
-            member = _Member(self._minilm.upper, self.settings["rank"])
+            group = _Group(self._minilm, settings)
         own = {
             name.removeprefix(prefix): tensor.float()
             for name, tensor in weights.items()
             if name.startswith(prefix)
         }
-        shapes = {name: each.shape for name, each in member.trained().items()}
-        if shapes != {name: tensor.shape for name, tensor in own.items()}:
-            raise DataError("the weights are not those of a text emotion reader.")
-        member.load_state_dict(own, strict=False)
-        merge_low_rank(member)
-        return member.to(inference_device()).eval().requires_grad_(False)
+        try:
+            group.load_state_dict(expanded(own, _layers_of(group)))
+        except (RuntimeError, KeyError) as error:
+            raise DataError("the weights are not those of a text emotion reader.") from error
+        return group.to(inference_device()).eval().requires_grad_(False)
 
 
 def fit_text(
@@ -173,7 +170,7 @@ def fit_text(
     ratings: ArrayLike,
     *,
     validation: tuple[Sequence[str | None], ArrayLike] | None = None,
-    members: int = 2,
+    recipes: Sequence[Recipe] = RECIPES,
     epochs: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -188,12 +185,14 @@ def fit_text(
         (n, 3): valence [-4, 4], arousal [0, 8], dominance [-4, 4], NaN where unknown.
     validation
         Texts and ratings on which each member's best epoch is chosen; the last one by default.
-    members
-        Networks to average; each adds about 1 MB.
+    recipes
+        Members to train and average. Each adds 1 MB (low-rank) or 2 MB (whole).
     epochs
-        Passes of each member over the texts; by default 4, or more so that there are 200 steps.
+        Passes of each member over the texts; by default the recipe's, or more so that there are
+        200 steps.
     seed
-        Decides initial weights, order and dropped tokens.
+        Of each recipe's first member, and the next numbers of the others: decides initial weights,
+        order and what is dropped.
     progress
         Called with the steps done and the steps in all.
 
@@ -202,51 +201,57 @@ def fit_text(
     DataError
         Ratings of another shape, or fewer than two readable rated texts.
     """
-    minilm = _MiniLM(FROZEN_LAYERS)
+    weights: dict[str, torch.Tensor] = {}
     with ExitStack() as files:
-        known = _Examples(minilm, texts, ratings, files)
-        held_out = _Examples(minilm, *validation, files) if validation else None
-        if len(known) < 2:
-            raise DataError("fewer than two rated texts that can be read: nothing to learn from.")
-        mean, spread = known.moments()
-        steps = math.ceil(len(known) / BATCH_SIZE)
-        epochs = epochs or max(EPOCHS, math.ceil(MIN_STEPS / steps))
-        plan = _Plan(epochs, steps, members, progress)
-        weights: dict[str, torch.Tensor] = {}
-        for index in range(members):
-            with torch.random.fork_rng():
-                torch.manual_seed(seed + index)
-                member = _Member(minilm.upper, RANK).to(inference_device())
-                trained = _train(member, known, held_out, mean, spread, plan)
-            weights |= {f"{index}.{name}": tensor.cpu() for name, tensor in trained.items()}
+        fits = [_Fit(each, texts, ratings, validation, epochs, files) for each in recipes]
+        steps, done = sum(fit.all_steps for fit in fits), count(1)
+
+        def advance() -> None:
+            if progress is not None:
+                progress(next(done), steps)
+
+        for index, fit in enumerate(fits):
+            for name, tensor in fit.group(seed, advance).items():
+                weights[f"{index}.{name}"] = tensor
     settings = {
         "format_version": FORMAT_VERSION,
         "base": "all-MiniLM-L6-v2",
         "base_sha256": MINILM_SHA256,
         "dimensions": list(EMOTIONS),
-        "members": members,
-        "rank": RANK,
-        "frozen_layers": FROZEN_LAYERS,
-        "epochs": epochs,
-        "seed": seed,
-        "texts": len(known),
-        "mean": _json_numbers(mean),
-        "spread": _json_numbers(spread),
+        "groups": [fit.settings | {"seed": seed} for fit in fits],
+        "texts": len(fits[0].known),
+        "mean": _json_numbers(fits[0].mean),
+        "spread": _json_numbers(fits[0].spread),
     }
     return TextEmotionReader(weights, settings)
 
 
 class _MiniLM:
-    """The sentence model, cut in two: frozen lower layers, and upper ones for members to adapt."""
+    """The sentence model, in parts: embeddings, which stay, and layers, which members change.
 
-    def __init__(self, frozen_layers: int) -> None:
-        self._tokenizer, model = load_pretrained(minilm_folder())
-        model.pooler = None
-        self.upper = copy.deepcopy(model)
-        self.upper.embeddings = _GivenEmbeddings()
-        self.upper.encoder.layer = self.upper.encoder.layer[frozen_layers:]
-        self._lower = model
-        self._lower.encoder.layer = model.encoder.layer[:frozen_layers]
+    Attributes
+    ----------
+    channels, layers
+        Size of the states, 384, and number of the layers, 6.
+    """
+
+    def __init__(self) -> None:
+        self._tokenizer, self._model = load_pretrained(minilm_folder())
+        self._embeddings = self._model.embeddings
+        self._model.embeddings, self._model.pooler = _GivenEmbeddings(), None
+        self.channels: int = self._model.config.hidden_size
+        self.layers: int = self._model.config.num_hidden_layers
+
+    def part(self, first: int, end: int) -> Any:
+        """A copy of the layers from ``first`` to before ``end``, under their own numbers.
+
+        It takes states in place of token ids.
+        """
+        part = copy.deepcopy(self._model)
+        for index in range(self.layers):
+            if not first <= index < end:
+                part.encoder.layer[index] = _NoLayer()
+        return part
 
     def readable(self, texts: Sequence[str | None]) -> tuple[NDArray[np.int64], list[list[int]]]:
         """Rows of the texts that can be read, and the token ids of each of them."""
@@ -261,12 +266,12 @@ class _MiniLM:
         ]
         return np.array(rows, dtype=np.int64), [encodings[row] for row in rows]
 
-    def lower_states(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Output of the frozen layers, (n, longest, 384), and the mask of tokens."""
+    def embed(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings (n, longest, 384) and the mask of tokens."""
         tokens, mask = padded_ids(ids, self._tokenizer.pad_token_id)
         tokens, mask = tokens.to(inference_device()), mask.to(inference_device())
         with fast_inference():
-            return self._lower(input_ids=tokens, attention_mask=mask).last_hidden_state, mask
+            return self._embeddings(input_ids=tokens), mask
 
     def _knows(self, ids: list[int]) -> bool:
         tokens = len(ids) - 2  # without [CLS] and [SEP]
@@ -280,39 +285,103 @@ class _GivenEmbeddings(nn.Module):
         return inputs_embeds
 
 
-class _Member(nn.Module):
-    """Upper layers with a low-rank difference, a mix of their outputs, and a head.
+class _NoLayer(nn.Module):
+    """Takes the place of a layer in a part that has it not."""
 
-    The text's vector is the mean over its tokens beside their weighted mean by learned attention.
+    def forward(self, states: torch.Tensor, *_unused: Any, **_also_unused: Any) -> torch.Tensor:
+        return states
+
+
+class _Attention(nn.Linear):
+    """Scores of tokens. There may be none, of which the initial weights of ``nn.Linear`` warn."""
+
+    def reset_parameters(self) -> None:
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -(self.in_features**-0.5), self.in_features**-0.5)
+
+
+class _Member(nn.Module):
+    """Some of MiniLM's layers, a mix of their last outputs, and a head.
+
+    The head reads the mean over the text's tokens, and beside it as many weighted means as there
+    are attentions.
+
+    Parameters
+    ----------
+    layers
+        The last layers of MiniLM.
+    mixed
+        How many outputs are mixed, what goes into the first layer being one.
+    attentions
+        Learned weightings of the tokens.
+    last_layer
+        Initial weight of the last layer in the mix, before the softmax; 0 for the others.
+    dropout
+        Share of the head's inputs that is dropped in training.
     """
 
-    def __init__(self, upper: Any, rank: int) -> None:
+    def __init__(
+        self,
+        layers: Any,
+        mixed: int,
+        attentions: int,
+        last_layer: float = 1.0,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.upper = copy.deepcopy(upper)
-        add_low_rank(self.upper, rank, RANK_DROPOUT)
-        channels = upper.config.hidden_size
-        mix = torch.zeros(len(upper.encoder.layer) + 1)
-        mix[-1] = 1
+        channels = layers.config.hidden_size
+        mix = torch.zeros(mixed)
+        mix[-1] = last_layer
         self.mix = nn.Parameter(mix)
-        self.attention = nn.Linear(channels, 1)
-        self.dropout = nn.Dropout(HEAD_DROPOUT)
-        self.head = nn.Linear(2 * channels, len(EMOTIONS))
+        self.layers = layers
+        self.attention = _Attention(channels, attentions)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear((1 + attentions) * channels, len(EMOTIONS))
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Lower states (n, longest, 384) and mask to standardised readings (n, 3)."""
-        layers = self.upper(
+        """States before the layers, (n, longest, 384), and mask to standardised readings (n, 3)."""
+        outputs = self.layers(
             inputs_embeds=states, attention_mask=mask, output_hidden_states=True
         ).hidden_states
-        mixed = torch.einsum("l,lntc->ntc", self.mix.softmax(0), torch.stack(layers))
-        scores = self.attention(mixed).squeeze(-1).masked_fill(~mask, -torch.inf)
-        attended = (scores.softmax(1).unsqueeze(1) @ mixed).squeeze(1)
-        pooled = torch.cat([mean_over_tokens(mixed, mask), attended], dim=1)
+        last = torch.stack(outputs[-len(self.mix) :])
+        mixed = torch.einsum("l,lntc->ntc", self.mix.softmax(0), last)
+        scores = self.attention(mixed).masked_fill(~mask.unsqueeze(-1), -torch.inf)
+        attended = scores.softmax(1).transpose(1, 2) @ mixed
+        pooled = torch.cat([mean_over_tokens(mixed, mask), attended.flatten(1)], dim=1)
         output: torch.Tensor = self.head(self.dropout(pooled))
         return output
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """What training changes, and what a reader keeps."""
+        """What training changes."""
         return {name: each for name, each in self.named_parameters() if each.requires_grad}
+
+
+class _Group(nn.Module):
+    """Members and the first layers that they share."""
+
+    def __init__(self, minilm: _MiniLM, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        first = settings["shared_layers"]
+        self.shared = minilm.part(0, first)
+        mixed = minilm.layers - first + 1
+        self.members = nn.ModuleList(
+            _Member(minilm.part(first, minilm.layers), mixed, settings["attentions"])
+            for _ in range(settings["members"])
+        )
+
+    def forward(self, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Embeddings (n, longest, 384) and mask to standardised readings (members, n, 3)."""
+        states = self.shared(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state
+        return torch.stack([member(states, mask) for member in self.members])
+
+
+def _layers_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of those weights that are MiniLM's."""
+    return {
+        name: each.cpu().clone()
+        for name, each in module.state_dict().items()
+        if ".encoder.layer." in name
+    }
 
 
 class _Examples:
@@ -321,7 +390,9 @@ class _Examples:
     Parameters
     ----------
     minilm
-        Whose lower layers.
+        Whose layers.
+    frozen_layers
+        How many.
     texts, ratings
         n texts and their ratings, (n, 3).
     files
@@ -329,7 +400,12 @@ class _Examples:
     """
 
     def __init__(
-        self, minilm: _MiniLM, texts: Sequence[str | None], ratings: ArrayLike, files: ExitStack
+        self,
+        minilm: _MiniLM,
+        frozen_layers: int,
+        texts: Sequence[str | None],
+        ratings: ArrayLike,
+        files: ExitStack,
     ) -> None:
         targets = np.asarray(ratings, dtype=np.float32)
         if targets.shape != (len(texts), len(EMOTIONS)):
@@ -344,10 +420,13 @@ class _Examples:
         ends = np.cumsum(self.lengths)
         self._starts = ends - self.lengths
         file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (closed by the stack)
-        shape = (max(int(self.lengths.sum()), 1), minilm.upper.config.hidden_size)
+        shape = (max(int(self.lengths.sum()), 1), minilm.channels)
         states = np.memmap(file, np.float16, "w+", shape=shape)
+        frozen = minilm.part(0, frozen_layers)
         for batch in batches_by_length(self.lengths):
-            values, mask = minilm.lower_states([ids[i] for i in batch])
+            embeddings, mask = minilm.embed([ids[i] for i in batch])
+            with fast_inference():
+                values = frozen(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state
             for row, value, present in zip(batch, values, mask, strict=True):
                 states[self._starts[row] : ends[row]] = value[present].cpu().numpy()
         self._column = RaggedColumn(states, self._starts, self.lengths)
@@ -356,7 +435,7 @@ class _Examples:
         return len(self.targets)
 
     def take(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Lower states, mask and targets of a batch, on the device."""
+        """States, mask and targets of a batch, on the device."""
         batch = self._column.take(rows)
         parts = (batch[""], batch["mask"], self.targets[torch.from_numpy(rows)])
         states, mask, targets = (part.to(inference_device()) for part in parts)
@@ -369,80 +448,143 @@ class _Examples:
         return mean, torch.where(spread == 0, 1.0, spread)
 
 
-class _Plan:
-    """How long to train, at which rate, and how much of it is done."""
+class _Fit:
+    """One recipe on one set of texts.
+
+    Attributes
+    ----------
+    settings
+        Of its group, as they are kept beside the weights.
+    all_steps
+        Of all its members.
+    mean, spread
+        Of the ratings, (3,).
+    """
 
     def __init__(
-        self, epochs: int, steps_per_epoch: int, members: int, progress: Progress | None
+        self,
+        recipe: Recipe,
+        texts: Sequence[str | None],
+        ratings: ArrayLike,
+        validation: tuple[Sequence[str | None], ArrayLike] | None,
+        epochs: int | None,
+        files: ExitStack,
     ) -> None:
-        self.epochs = epochs
-        self._steps = epochs * steps_per_epoch
-        self._all_steps = members * self._steps
-        self._done = 0
-        self._progress = progress
+        self.recipe = recipe
+        self._minilm = _MiniLM()
+        frozen = recipe.frozen_layers
+        self.known = _Examples(self._minilm, frozen, texts, ratings, files)
+        self._held_out = _Examples(self._minilm, frozen, *validation, files) if validation else None
+        if len(self.known) < 2:
+            raise DataError("fewer than two rated texts that can be read: nothing to learn from.")
+        self.mean, self.spread = self.known.moments()
+        steps = math.ceil(len(self.known) / recipe.batch_size)
+        self._epochs = epochs or max(recipe.epochs, math.ceil(MIN_STEPS / steps))
+        self._steps = self._epochs * steps
+        self.all_steps = recipe.members * self._steps
+        self.settings = {
+            "recipe": recipe.name,
+            "members": recipe.members,
+            "shared_layers": recipe.shared_layers,
+            "attentions": recipe.attentions,
+            "rank": recipe.rank,
+            "epochs": self._epochs,
+        }
 
-    def rate(self, step: int) -> float:
-        """Factor of the learning rate: a short rise, then half a cosine down to zero."""
+    def group(self, seed: int, advance: Callable[[], None]) -> dict[str, torch.Tensor]:
+        """Weights of a group, as they are kept; ``advance`` is called after every step."""
+        members = [self._member(seed + index, advance) for index in range(self.recipe.members)]
+        kept = averaged([{k: v for k, v in each.items() if self._shares(k)} for each in members])
+        weights = {name.replace("layers.", "shared.", 1): each for name, each in kept.items()}
+        for index, member in enumerate(members):
+            own = {name: each for name, each in member.items() if not self._shares(name)}
+            weights |= {f"members.{index}.{name}": each for name, each in own.items()}
+        return weights
+
+    def _shares(self, name: str) -> bool:
+        layer = _LAYER.match(name)
+        return layer is not None and int(layer[1]) < self.recipe.shared_layers
+
+    def _member(self, seed: int, advance: Callable[[], None]) -> dict[str, torch.Tensor]:
+        """Train a member: its differences, those of shared layers included, and its head."""
+        recipe, minilm = self.recipe, self._minilm
+        layers = minilm.part(recipe.frozen_layers, minilm.layers)
+        mixed = minilm.layers - recipe.shared_layers + 1
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            if recipe.whole:
+                layers.requires_grad_(True)
+            else:
+                add_low_rank(layers, recipe.rank, recipe.rank_dropout)
+            shape = (mixed, recipe.attentions, recipe.last_layer, recipe.head_dropout)
+            member = _Member(layers, *shape).to(inference_device())
+            member.load_state_dict(self._train(member, advance), strict=False)
+        merge_low_rank(member)
+        weights = {name: each.detach().cpu() for name, each in member.state_dict().items()}
+        whole = minilm.part(recipe.frozen_layers, minilm.layers)
+        base = {f"layers.{name}": each.cpu() for name, each in whole.state_dict().items()}
+        return compressed(weights, base, recipe.rank)
+
+    def _train(self, member: _Member, advance: Callable[[], None]) -> dict[str, torch.Tensor]:
+        """Running mean of the trained weights after the last epoch, or the best one if known."""
+        recipe, trained = self.recipe, member.trained()
+        parameters: list[torch.Tensor] = list(trained.values())
+        averages = [parameter.detach().clone() for parameter in parameters]
+        optimizer = torch.optim.AdamW(self._groups(trained), weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        step, best, kept = 0, -math.inf, averages
+        for _ in range(self._epochs):
+            member.train()
+            for rows in _shuffled_batches(self.known.lengths, recipe.batch_size):
+                states, mask, targets = self.known.take(rows)
+                outputs = member(states, _without_some_tokens(mask, recipe.token_dropout))
+                loss = _loss(outputs, (targets - self.mean) / self.spread, recipe.concordance)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(parameters, 1.0)
+                optimizer.step()
+                schedule.step()
+                step += 1
+                # Follows closely at first, so that the initial weights are soon forgotten.
+                decay = min(recipe.averaging, step / (step + 10))
+                with torch.no_grad():
+                    torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
+                advance()
+            if self._held_out is not None:
+                score = _score_with(member, averages, self._held_out)
+                if score > best:
+                    best, kept = score, [average.clone() for average in averages]
+        return dict(zip(trained, kept, strict=True))
+
+    def _groups(self, trained: Mapping[str, nn.Parameter]) -> list[dict[str, Any]]:
+        """Parameters of the layers, and of what reads them, with their rates."""
+        of_layers = [each for name, each in trained.items() if name.startswith("layers.")]
+        of_head = [each for name, each in trained.items() if not name.startswith("layers.")]
+        return [
+            {"params": of_layers, "lr": self.recipe.learning_rate},
+            {"params": of_head, "lr": self.recipe.head_learning_rate},
+        ]
+
+    def _rate(self, step: int) -> float:
+        """Factor of the learning rates: a short rise, then down to zero."""
         rise = min(1.0, (step + 1) / (WARM_UP * self._steps))
-        return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self._steps)))
-
-    def advance(self) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._all_steps)
+        done = min(1.0, step / self._steps)
+        left = 1 - done if self.recipe.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+        return rise * left
 
 
-def _train(
-    member: _Member,
-    known: _Examples,
-    held_out: _Examples | None,
-    mean: torch.Tensor,
-    spread: torch.Tensor,
-    plan: _Plan,
-) -> dict[str, torch.Tensor]:
-    """Train in place; the running mean of the trained weights, from the best epoch if known."""
-    trained = member.trained()
-    parameters: list[torch.Tensor] = list(trained.values())
-    averages = [parameter.detach().clone() for parameter in parameters]
-    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.rate)
-    step, best, kept = 0, -math.inf, averages
-    for _ in range(plan.epochs):
-        member.train()
-        for rows in _shuffled_batches(known.lengths):
-            states, mask, targets = known.take(rows)
-            outputs = member(states, _without_some_tokens(mask))
-            loss = _loss(outputs, (targets - mean) / spread)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            # Follows closely at first, so that the initial weights are soon forgotten.
-            decay = min(AVERAGING, step / (step + 10))
-            with torch.no_grad():
-                torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
-            plan.advance()
-        if held_out is not None:
-            score = _score_with(member, averages, held_out)
-            if score > best:
-                best, kept = score, [average.clone() for average in averages]
-    return dict(zip(trained, kept, strict=True))
-
-
-def _loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _loss(outputs: torch.Tensor, targets: torch.Tensor, concordance: float) -> torch.Tensor:
     """Squared error and 1 - CCC over the known ratings; both (b, 3), targets NaN where unknown."""
     known = targets.isfinite().float()
     targets = targets.nan_to_num()
     squared = masked_mean((outputs - targets) ** 2, known)
-    concordance = torch.stack(
+    discordance = torch.stack(
         [
             concordance_loss(outputs[:, i], targets[:, i], known[:, i])
             for i in range(targets.shape[1])
         ]
     ).mean()
-    return (1 - CONCORDANCE_WEIGHT) * squared + CONCORDANCE_WEIGHT * concordance
+    return (1 - concordance) * squared + concordance * discordance
 
 
 @torch.no_grad()
@@ -463,18 +605,20 @@ def _score_with(member: _Member, weights: list[torch.Tensor], examples: _Example
     return float(np.nanmean(scores)) if np.isfinite(scores).any() else -math.inf
 
 
-def _shuffled_batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+def _shuffled_batches(lengths: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     """Batches in random order, each of texts of similar length."""
     noise = torch.rand(len(lengths)).numpy() * 0.2 + 0.9
     order = np.argsort(lengths * noise)
-    starts = np.arange(0, len(order), BATCH_SIZE)
+    starts = np.arange(0, len(order), size)
     for index in torch.randperm(len(starts)).tolist():
-        yield order[starts[index] : starts[index] + BATCH_SIZE]
+        yield order[starts[index] : starts[index] + size]
 
 
-def _without_some_tokens(mask: torch.Tensor) -> torch.Tensor:
+def _without_some_tokens(mask: torch.Tensor, share: float) -> torch.Tensor:
     """Leave out tokens at random; never the first, which is [CLS]."""
-    kept = torch.rand(mask.shape, device=mask.device) >= TOKEN_DROPOUT
+    if not share:
+        return mask
+    kept = torch.rand(mask.shape, device=mask.device) >= share
     kept[:, 0] = True
     return mask & kept
 

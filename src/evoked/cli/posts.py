@@ -321,7 +321,7 @@ def train(
     if model == "auto":
         if folds is not None:
             shared["folds"] = folds
-        run = train_auto(
+        run: Run | NetworkRun = train_auto(
             PostDataset(dataset),
             out_folder,
             short_list=short_list,
