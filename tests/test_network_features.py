@@ -142,8 +142,11 @@ def test_examples_show_the_shown_viewings_alone(network: Network) -> None:
     assert examples.graph.viewings.shape == (2, 300)
     assert examples.posts["viewing"].tolist() == [5, 299, -1, -1]
     inside = examples.posts["viewing"].to_numpy()[:2]
-    assert (examples.posts[["user", "image"]][:2] == examples.graph.viewings[:, inside].T).all(None)
-    assert examples.features.columns["image.vector"].data is network.graph.image_vectors.data
+    nodes = examples.posts[["user", "image"]].to_numpy()[:2]
+    assert (nodes == examples.graph.viewings[:, inside].T).all()
+    shared = examples.features.columns["image.vector"]
+    assert isinstance(shared, Column)
+    assert shared.data is network.graph.image_vectors.data
     assert examples.targets is not None
     assert examples.targets.values.shape == (4, 8)
 
@@ -174,7 +177,8 @@ def test_kept_viewings_are_those_of_the_graph(dataset: PostDataset, network: Net
 def test_of_several_viewings_of_a_pair_the_latest_known_one_is_kept(
     tmp_path: Path, cache: FeatureCache
 ) -> None:
-    times = pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-05", None], utc=True)
+    days = pd.Series(["2024-01-01", "2024-01-03", "2024-01-05", None], dtype=object)
+    times = pd.to_datetime(days, utc=True)
     viewings = pd.DataFrame(
         {
             "user_id": "u1",

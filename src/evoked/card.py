@@ -18,6 +18,8 @@ def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
     """
     data, split = description["data"], description["split"]
     task = task_class(description["task"])
+    of_viewings = "viewings" in data
+    noun = "viewings" if of_viewings else "posts"
     return f"""---
 library_name: evoked
 tags: [emotion, engagement, social-media, {description["model"]["name"]}]
@@ -29,17 +31,14 @@ Predicts what a social-media post evokes: {task.description}.
 
 {_caution(description)}## Learned from
 
-{data["posts"]} posts by {data["authors"]} authors, {data["first"] or "undated"} to
-{data["last"] or "undated"}; {data["with image"]} with an image, {data["with caption"]} with a
-caption.
-{split["train"]} posts to train, {split["validation"]} to validate, {split.get("calibration", 0)} to
-calibrate intervals, {split["test"]} to test.
+{_learned_from(data)}
+{split["train"]} {noun} to train, {split["validation"]} to validate,
+{split.get("calibration", 0)} to calibrate intervals, {split["test"]} to test.
 {split["reason"]}
 
-{_emotions(description)}What an author's earlier posts achieved is a feature: strictly earlier
-posts, whichever part they are in.
+{_emotions(description)}{_GRAPH_SHOWS if of_viewings else _HISTORY_SHOWS}
 
-## Scores on the test posts
+## Scores on the test {noun}
 
 {_warnings(metrics)}{_score_table(task, metrics)}
 The other rows are trivial baselines, on the same posts: a model is worth what it adds to them.
@@ -49,19 +48,50 @@ The other rows are trivial baselines, on the same posts: a model is worth what i
 {_interval_table(metrics)}
 ## Use and care
 
-It tells what posts like these tended to evoke among the people who saw them; it does not tell
-what one person will feel, and not what causes engagement. Scores hold for posts like the training
-posts; for other authors, languages or years, evaluate anew. It inherits the biases of its posts,
-its raters and its encoders. Do not use it to exploit people's emotional state.
-
-The folder holds ids and predictions of the test posts and, with authors as hashes, what each
-author's posts achieved: treat it as confidential if the posts are.
+{_CARE_OF_VIEWINGS if of_viewings else _CARE_OF_POSTS}
 
 ## Repeat it
 
 The settings, seed and versions stand in run.json; the same command on the same posts
 (SHA-256 {data["sha256"][:16]}…) makes the same run.
 """
+
+
+_HISTORY_SHOWS = """What an author's earlier posts achieved is a feature: strictly earlier
+posts, whichever part they are in."""
+_GRAPH_SHOWS = """Predictions look at the graph of all users, images and connections and of the
+training viewings alone, with their comments and emotions; of a test viewing neither its comment nor
+its emotion is seen, unless a caution above or a row "own comment hidden" below says otherwise."""
+_CARE_OF_POSTS = """It tells what posts like these tended to evoke among the people who saw them; it
+does not tell what one person will feel, and not what causes engagement. Scores hold for posts like
+the training posts; for other authors, languages or years, evaluate anew. It inherits the biases of
+its posts, its raters and its encoders. Do not use it to exploit people's emotional state.
+
+The folder holds ids and predictions of the test posts and, with authors as hashes, what each
+author's posts achieved: treat it as confidential if the posts are."""
+_CARE_OF_VIEWINGS = """It tells what users like these tended to feel, or to write that they felt, at
+images like these; of one person it may well be wrong. Scores hold for viewings like the training
+viewings; for new users, new images or later times, evaluate anew (--split user, image, time). Where
+emotions were read from comments, it predicts what the words say. It inherits the biases of its
+network and its encoders. Do not use it to exploit people's emotional state, and not to judge a
+person.
+
+The folder holds who is connected with whom, who is in which group and who felt what at which image,
+users as hashes, which who knows an id can recompute: treat it as confidential."""
+
+
+def _learned_from(data: dict[str, Any]) -> str:
+    if "viewings" in data:
+        return (
+            f"{data['viewings']} viewings of {data['images']} images by {data['users']} users: "
+            f"{data['with emotion']} with a\nknown emotion, {data['with comment']} with a comment; "
+            f"{data['connections']} connections, {data['memberships']} memberships of\ngroups."
+        )
+    return (
+        f"{data['posts']} posts by {data['authors']} authors, {data['first'] or 'undated'} to\n"
+        f"{data['last'] or 'undated'}; {data['with image']} with an image, "
+        f"{data['with caption']} with a\ncaption."
+    )
 
 
 def _caution(description: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from evoked.files import atomic_path, plain, records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evoked.run import Run
+    from evoked.run import TrainedRun
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def _score_text(row: dict[str, Any], with_interval: bool) -> str:
     return f"{row['value']:.3f} ({row['low']:.2f}…{row['high']:.2f})"
 
 
-def print_predictions(table: pd.DataFrame, run: Run, level: float) -> None:
+def print_predictions(table: pd.DataFrame, run: TrainedRun, level: float) -> None:
     learned = " (valence and arousal learned from estimates)" if run.estimated else ""
     rows = table.head(50)
     if len(table) == 1:
@@ -194,7 +194,7 @@ def print_predictions(table: pd.DataFrame, run: Run, level: float) -> None:
     _note_intervals(table, run, level)
 
 
-def _note_intervals(table: pd.DataFrame, run: Run, level: float) -> None:
+def _note_intervals(table: pd.DataFrame, run: TrainedRun, level: float) -> None:
     """Say which intervals say nothing."""
     if run.intervals is None:
         note = "The run has no prediction intervals: it was made before there were any."

@@ -226,20 +226,30 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
     if len(found.neighbours):
         print_table(
             "Single neighbours (users as hashes)",
-            ["kind", "name", "felt", f"{found.emotion} without it", "what it adds"],
+            ["what", "user", "image", "felt", "attention", "what it adds"],
             [
                 [
-                    row["kind"],
-                    row["name"],
+                    "connection" if row["image"] is None else "viewing",
+                    row["user"],
+                    row["image"] or "–",
                     row["emotion"] or "–",
-                    f"{row['without']:.1%}",
+                    "–" if row["attention"] is None else f"{row['attention']:.3f}",
                     f"{row['effect']:+.1%}",
                 ]
                 for row in shown["neighbours"]
             ],
-            whole=(0, 1),
+            whole=(0, 1, 2),
         )
-    for name, value in found.inside.items():
-        out.print(f"{name}: {value}", highlight=False, soft_wrap=True)
+    if found.inside:
+        print_table(
+            "The whole neighbourhood without",
+            ["hidden", "what it adds"],
+            [[name, f"{effect:+.1%}"] for name, effect in found.inside.items()],
+        )
+    if found.beta is not None:
+        out.print(
+            f"β = {found.beta:.3f}: the user's weight; the image's is 1 - β (Eq. 5).",
+            highlight=False,
+        )
     if told["problem"]:
         out.print(told["problem"], style="bold", soft_wrap=True)

@@ -34,7 +34,7 @@ _PARTS = {
 
 
 @dataclass(frozen=True)
-class ViewingExplanation:
+class NetworkExplanation:
     """What a prediction rests on.
 
     Attributes
@@ -47,11 +47,14 @@ class ViewingExplanation:
         ``hidden``, ``count`` (of viewings or connections), ``without`` (probability of the emotion
         without it) and ``effect`` (how much it adds), most important first.
     neighbours
-        The same for single ones: ``kind``, ``name`` (of users a hash), ``emotion`` (felt there, if
-        known), ``without`` and ``effect``.
+        The same for single ones: ``user`` (a hash) and ``image`` of a viewing, or the ``user``
+        alone of a connection; ``emotion`` felt there, if known; ``attention`` that the model pays
+        it, of models with such weights, and then of those that are paid most; ``effect``.
+    beta
+        Weight of the user against the image's 1 - β (HMG-Emo, Eq. 5); None for other models.
     inside
-        What the model itself tells of this row (its weights), by name; empty where it tells
-        nothing.
+        What else the model takes from the whole neighbourhood, by name: what the probability loses
+        when it does without; empty for models that don't tell.
     """
 
     prediction: dict[str, Any]
@@ -59,7 +62,8 @@ class ViewingExplanation:
     probability: float
     parts: pd.DataFrame
     neighbours: pd.DataFrame
-    inside: dict[str, Any]
+    beta: float | None
+    inside: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -69,7 +73,7 @@ class ViewingExplanation:
         return found
 
 
-def explain_viewing(run: NetworkRun, viewing: Viewing) -> ViewingExplanation:
+def explain_viewing(run: NetworkRun, viewing: Viewing) -> NetworkExplanation:
     """Explain what a run predicts of one viewing.
 
     Raises
@@ -90,17 +94,25 @@ def explain_viewing(run: NetworkRun, viewing: Viewing) -> ViewingExplanation:
         {"hidden": name, "count": count, **told(changed)}
         for name, count, changed in _without_parts(examples)
     ]
-    neighbours = [
-        {"kind": kind, "name": name, "emotion": emotion, **told(changed)}
-        for kind, name, emotion, changed in _without_neighbours(examples)
-    ]
-    return ViewingExplanation(
+    tells = getattr(run.model, "explain_rows", None)
+    if tells is None:
+        beta, inside = None, {}
+        neighbours = [
+            {**names, "attention": None, "effect": told(changed)["effect"]}
+            for names, changed in _without_neighbours(examples)
+        ]
+    else:
+        (own_words,) = tells(examples)
+        beta, inside = own_words.beta, own_words.parts
+        neighbours = [vars(each) for each in own_words.neighbours]
+    return NetworkExplanation(
         prediction,
         MIKELS[chosen],
         own,
         _strongest_first(parts, ["hidden", "count", "without", "effect"]),
-        _strongest_first(neighbours, ["kind", "name", "emotion", "without", "effect"]),
-        _inside(run, examples),
+        _strongest_first(neighbours, ["user", "image", "emotion", "attention", "effect"]),
+        beta,
+        inside,
     )
 
 
@@ -124,24 +136,22 @@ def _without_parts(examples: Examples) -> Iterator[tuple[str, int | None, Exampl
         yield "others' viewings of the image", len(seen), _without_viewings(examples, seen)
 
 
-def _without_neighbours(examples: Examples) -> Iterator[tuple[str, str, str | None, Examples]]:
-    """Kind, name and emotion of a neighbour, and the examples without it; the latest of many."""
+def _without_neighbours(examples: Examples) -> Iterator[tuple[dict[str, Any], Examples]]:
+    """User, image and emotion of a neighbour, and the examples without it; the latest of many."""
     graph = examples.graph
     assert graph is not None
     contacts, felt, seen = _neighbourhood(examples)
     for user in contacts[:MOST_NEIGHBOURS]:
-        changed = _without_contacts(examples, np.array([user]))
-        yield "connection", str(graph.users[user]), None, changed
-    for kind, rows, end in (("viewing by the user", felt, 1), ("viewing of the image", seen, 0)):
-        for row in rows[:MOST_NEIGHBOURS]:
-            names = graph.images if end else graph.users
-            emotion = graph.emotions[row]
-            yield (
-                kind,
-                str(names[graph.viewings[end, row]]),
-                None if emotion < 0 else MIKELS[emotion],
-                _without_viewings(examples, np.array([row])),
-            )
+        names = {"user": graph.users[user], "image": None, "emotion": None}
+        yield names, _without_contacts(examples, np.array([user]))
+    for row in [*felt[:MOST_NEIGHBOURS], *seen[:MOST_NEIGHBOURS]]:
+        viewer, image = graph.viewings[:, row]
+        names = {
+            "user": graph.users[viewer],
+            "image": graph.images[image],
+            "emotion": [*MIKELS, None][graph.emotions[row]],
+        }
+        yield names, _without_viewings(examples, np.array([row]))
 
 
 def _neighbourhood(examples: Examples) -> tuple[Integers, Integers, Integers]:
@@ -198,9 +208,3 @@ def _without_viewings(examples: Examples, rows: Integers) -> Examples:
 def _strongest_first(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values("effect", key=abs, ascending=False, ignore_index=True, kind="stable")
-
-
-def _inside(run: NetworkRun, examples: Examples) -> dict[str, Any]:
-    """What the model tells of the row by itself, if it does."""
-    tells = getattr(run.model, "explain_rows", None)
-    return {} if tells is None else dict(tells(examples))
