@@ -649,7 +649,15 @@ def affect_fit(
     from evoked.posts.dataset import PostDataset
 
     recipes = recipes_by_name(recipe or [])
-    fit_reader(PostDataset(dataset), out_folder, split=split, recipes=recipes, seed=seed)
+    with progress_bar("Fitting") as report:
+        fit_reader(
+            PostDataset(dataset),
+            out_folder,
+            split=split,
+            recipes=recipes,
+            seed=seed,
+            progress=report,
+        )
     out.print(f"The reader is in {out_folder}")
 
 
