@@ -395,6 +395,11 @@ def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> 
     )
     assert json.loads(drawn.stdout)["n"]["share"] > 0
     assert (folder / "audience.png").read_bytes().startswith(b"\x89PNG")
+    reported = invoke("report", out, *cache)
+    assert reported.exit_code == 0, reported.output
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for part in ("400 viewings of 30 images by 40 users", "What members of", "class by class"):
+        assert part in page
     told = invoke("models", "--json")
     rows = {entry["name"]: entry["rows"] for entry in json.loads(told.stdout)}
     assert rows["hmg_emo"] == "viewings"
@@ -405,11 +410,15 @@ def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> 
     [
         (["predict", "--image", "p2", "--caption", "text"], "--caption goes with drafts"),
         (["predict", "--user", "u1"], "needs --image"),
+        (["report", "--data", "{data}"], "needs no dataset"),
         (["predict", "--user", "u1", "--image", "gone.jpg"], "no picture gone.jpg"),
         (["audience", "--image", "p2", "--community", "dogs", "--plot", "a.svg"], "ending in .png"),
     ],
 )
-def test_wrong_options_are_refused(run: NetworkRun, arguments: list[str], message: str) -> None:
-    result = invoke(arguments[0], run.folder, *arguments[1:])
+def test_wrong_options_are_refused(
+    run: NetworkRun, dataset: PostDataset, arguments: list[str], message: str
+) -> None:
+    further = [each.format(data=dataset.folder) for each in arguments[1:]]
+    result = invoke(arguments[0], run.folder, *further)
     assert result.exit_code != 0
     assert message in str(result.exception)

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from evoked.cli.application import CacheOption, JsonFlag, affect, app, notes, out
 from evoked.cli.automatic import check_auto, train_auto
-from evoked.cli.options import load_any_run, load_run, pair, scale, setting, validated
+from evoked.cli.options import load_any_run, pair, scale, setting, validated
 from evoked.cli.printing import (
     check_suffix,
     print_coverage,
@@ -499,7 +499,8 @@ def explain(
 def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN")],
     data: Annotated[
-        Path | None, typer.Option(help="The run's dataset, for pictures and explanations.")
+        Path | None,
+        typer.Option(help="The run's dataset, for pictures and explanations of posts."),
     ] = None,
     out_file: Annotated[
         Path | None, typer.Option("--out", help="HTML file; RUN/report.html by default.")
@@ -512,7 +513,7 @@ def report(
 
     dataset: PostDataset | None = None if data is None else PostDataset(data)
     path = write_report(
-        load_run(run_folder, cache), dataset, out_file or run_folder / "report.html"
+        load_any_run(run_folder, cache), dataset, out_file or run_folder / "report.html"
     )
     out.print(f"Report: {path}")
 

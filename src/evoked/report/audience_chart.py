@@ -5,18 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from evoked.analysis.audience import Audience
-from evoked.explain.figures import BLUE, GREY, INK, ORANGE, figure, look, to_png
+from evoked.explain.figures import BLUE, GREY, INK, ORANGE, figure, look, to_png, to_svg
 from evoked.files import atomic_path
+from evoked.report.charts import Chart, data_uri
 
 _WIDTH, _HEIGHT = 6.4, 3.8
 _BAR = 0.62
 
 
 def draw_audience(found: Audience, path: Path) -> Path:
+    """Write the picture as PNG to ``path``."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(to_png(_drawn(found)))
+    return path
+
+
+def audience_chart(found: Audience) -> Chart:
+    """The picture for the report."""
+    first = found.table.sort_values("share", ascending=False).iloc[0]
+    return Chart(
+        data_uri(to_svg(_drawn(found)), "image/svg+xml"),
+        f"What {found.name} would feel at {found.image} (n = {found.n['share']} of "
+        f"{found.members} users). {found.note}",
+        f"Bars; the largest is {first['emotion']} with {first['share']:.0%}.",
+    )
+
+
+def _drawn(found: Audience) -> Figure:
     """Bars of the audience's shares with intervals; marks for all users, and for what viewers of
-    the image felt. Written as PNG to ``path``."""
+    the image felt."""
     table = found.table
     places = np.arange(len(table))[::-1]
     with look():
@@ -41,6 +61,4 @@ def draw_audience(found: Audience, path: Path) -> Path:
         axis.set_xlabel("share of the audience (mean predicted probability, 95 % interval)")
         axis.set_title(f"What {found.name} would feel at {found.image}")
         drawn.legend(loc="outside lower center", ncols=2)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(to_png(drawn))
-    return path
+    return drawn

@@ -16,7 +16,7 @@ from evoked.evaluation.reliability import reliability
 from evoked.explain.readings import columns_of
 from evoked.report import charts
 from evoked.report.charts import Chart
-from evoked.run import Run
+from evoked.run import TrainedRun
 from evoked.targets import EmotionEngagement, Outcome, Task
 
 Counts = NDArray[np.int64]
@@ -55,7 +55,7 @@ class OutcomeResults:
     warning: str | None = None
 
 
-def results_by_outcome(run: Run) -> list[OutcomeResults]:
+def results_by_outcome(run: TrainedRun) -> list[OutcomeResults]:
     """Results of a run's test posts by outcome.
 
     Returns

@@ -14,22 +14,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evoked.analysis.audience import audience
+from evoked.errors import SettingsError
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
 from evoked.explain.readings import columns_of, readings_of
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
 from evoked.models import model_class
+from evoked.network_run import NetworkRun
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import charts
+from evoked.report.audience_chart import audience_chart
 from evoked.report.charts import Chart
 from evoked.report.held_out import SMALL, HeldOutPosts
 from evoked.report.importance import ModalityShares, features_of_trees, modalities_of_posts
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
-from evoked.run import Run
+from evoked.run import Run, TrainedRun
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 from evoked.training.loop import TrainingSettings
 
@@ -57,6 +61,7 @@ _MEANING = {
     "accuracy": "share of the posts whose class is predicted",
     "macro F1": "harmonic mean of precision and recall, averaged over the classes: each counts "
     "alike, however rare",
+    "weighted F1": "the same, each class counting by how frequent it is",
     "quadratic kappa": "agreement of ordered classes beyond chance, a far miss weighing more than "
     "a near one, 1 at best",
     "F1": "harmonic mean of precision and recall of what is called true",
@@ -96,7 +101,24 @@ class Outcome:
     reason: str | None = None
 
 
-def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Path:
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What only a run of viewings tells.
+
+    Attributes
+    ----------
+    learned_from, holds
+        How much there is, as parts of sentences.
+    audience
+        An example of an audience; none where there is no community.
+    """
+
+    learned_from: str
+    holds: str
+    audience: list[Chart]
+
+
+def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path | str) -> Path:
     """Write everything there is to tell about a run into one HTML file.
 
     The file needs nothing but itself: no network, no script. Captions and names in it are text,
@@ -116,16 +138,31 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
     -------
     Path
         The file.
+
+    Raises
+    ------
+    SettingsError
+        A dataset for a run of viewings, whose report needs none.
     """
+    of_viewings = isinstance(run, NetworkRun)
+    if of_viewings and dataset is not None:
+        raise SettingsError(
+            "the report of a run of viewings needs no dataset: leave --data out; "
+            "'evoked explain' tells why single viewings are predicted as they are."
+        )
     description, scores, task = run.description, run.metrics["scores"], type(run.task)
     of_emotion = task is EmotionEngagement
     results = results_by_outcome(run)
     first = () if of_emotion else headlines(task)
     every = dict.fromkeys([*first, *((row["target"], row["metric"]) for row in scores)])
-    tested = None if dataset is None else HeldOutPosts.find(run, dataset)
+    tested = None
+    if isinstance(run, Run) and dataset is not None:
+        tested = HeldOutPosts.find(run, dataset)
     environment = templates(signed=_signed, fixed=_fixed, percent=_percent, figures=_figures)
     page = environment.get_template("template.html").render(
         name=description["model"]["name"],
+        noun=run.noun,
+        network=_network_facts(run) if isinstance(run, NetworkRun) else None,
         description=description,
         estimated=run.estimated,
         tests=int(run.metrics["posts"]),
@@ -134,7 +171,7 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         of_emotion=of_emotion,
         summary=_summary(run, scores),
         warnings=[each.warning for each in results if each.warning],
-        coverage=_coverage(description["data"]),
+        coverage=_coverage(description["data"], run.noun),
         parts={name: description["split"].get(name, 0) for name in PARTS},
         imported=None if dataset is None else _imported(dataset),
         models=list(dict.fromkeys(row["model"] for row in scores)),
@@ -149,8 +186,8 @@ def write_report(run: Run, dataset: PostDataset | None, path: Path | str) -> Pat
         score_charts=_score_charts(task, scores),
         results=results,
         curve=_curve(run),
-        outcome=_outcome(run, dataset, tested),
-        trees=features_of_trees(run),
+        outcome=_outcome(run, dataset, tested) if isinstance(run, Run) else Outcome(),
+        trees=features_of_trees(run) if isinstance(run, Run) else None,
         problems=_problems(run),
         settings=_settings(description),
         command=_command(description, run.folder),
@@ -189,7 +226,7 @@ def _score_rows(scores: Scores, wanted: Iterable[tuple[str, str]]) -> list[dict[
     return rows
 
 
-def _summary(run: Run, scores: Scores) -> list[str]:
+def _summary(run: TrainedRun, scores: Scores) -> list[str]:
     """The run's scores beside the best trivial baseline's, in plain words."""
     lines = []
     for target, metric in _headlines(type(run.task)):
@@ -237,12 +274,29 @@ def _compared(own: dict[str, Any], best: dict[str, Any]) -> str:
     return "no better than the best trivial baseline"
 
 
-def _coverage(data: dict[str, Any]) -> list[dict[str, Any]]:
+def _coverage(data: dict[str, Any], noun: str) -> list[dict[str, Any]]:
+    named = ("with emotion", "with comment") if noun == "viewings" else tuple(data)
     return [
-        {"what": key.removeprefix("with "), "n": count, "share": count / max(data["posts"], 1)}
-        for key, count in data.items()
+        {"what": key.removeprefix("with "), "n": data[key], "share": data[key] / max(data[noun], 1)}
+        for key in named
         if key.startswith("with ")
     ]
+
+
+def _network_facts(run: NetworkRun) -> NetworkFacts:
+    data = run.description["data"]
+    size = f"{data['viewings']} viewings of {data['images']} images by {data['users']} users"
+    _, group = run.graph.memberships
+    drawn = []
+    if len(group) and run.graph.viewings.shape[1]:
+        largest = str(run.groups["group_id"][np.bincount(group).argmax()])
+        image = str(run.graph.images[np.bincount(run.graph.viewings[1]).argmax()])
+        drawn.append(audience_chart(audience(run, image, community=largest)))
+    return NetworkFacts(
+        size,
+        f"{size}, {data['connections']} connections, {data['memberships']} memberships of groups.",
+        drawn,
+    )
 
 
 def _imported(dataset: PostDataset) -> dict[str, Any]:
@@ -272,7 +326,7 @@ def _intervals(rows: Scores) -> dict[str, list[dict[str, Any]]]:
     return grouped
 
 
-def _curve(run: Run) -> Chart | None:
+def _curve(run: TrainedRun) -> Chart | None:
     log = run.folder / "training" / "log.csv"
     return charts.learning_curve(pd.read_csv(log)) if log.is_file() else None
 
@@ -367,7 +421,7 @@ def _emotion(tested: HeldOutPosts) -> list[Chart]:
     return drawn
 
 
-def _problems(run: Run) -> dict[str, Any]:
+def _problems(run: TrainedRun) -> dict[str, Any]:
     """Test posts whose picture could not be read."""
     path = run.folder / "predictions.parquet"
     table = pd.read_parquet(path, columns=["post_id", "problem"]) if path.is_file() else None
@@ -438,7 +492,7 @@ def _command(description: dict[str, Any], out: Path) -> str | None:
             parts += [_OPTIONS[group, key], str(value)]
     for key, value in changed["model"].items():
         parts += ["--set", f"{key}={json.dumps(value)}"]
-    return shlex.join(parts if description["estimate"] else [*parts, "--no-estimate"])
+    return shlex.join(parts if description.get("estimate", True) else [*parts, "--no-estimate"])
 
 
 def _python(description: dict[str, Any], out: Path) -> str:
@@ -458,7 +512,7 @@ def _python(description: dict[str, Any], out: Path) -> str:
         if changed[group]:
             values = ", ".join(f"{key}={value!r}" for key, value in changed[group].items())
             arguments.append(f"{group}={kind}({values})")
-    if not description["estimate"]:
+    if not description.get("estimate", True):  # a run of viewings estimates nothing
         arguments.append("estimate=False")
     imports = [
         "import evoked",
@@ -468,7 +522,7 @@ def _python(description: dict[str, Any], out: Path) -> str:
     return "\n".join(imports) + "\n\nevoked.train(\n    " + ",\n    ".join(arguments) + ",\n)"
 
 
-def _cautions(run: Run) -> list[str]:
+def _cautions(run: TrainedRun) -> list[str]:
     """The paragraphs of the model card on use and care."""
     card = run.folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
