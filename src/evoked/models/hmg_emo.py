@@ -10,7 +10,8 @@ user wrote, from which the emotion was read, would reach the prediction of that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evoked.errors import DataError, SettingsError
+from evoked.features.graph import SocialGraph
 from evoked.features.table import Batch, FeatureTable
 from evoked.layers.graph import (
     NODES,
@@ -34,12 +36,12 @@ from evoked.layers.graph import (
 )
 from evoked.layers.heads import classifier
 from evoked.layers.losses import masked_log_loss
-from evoked.layers.tokens import VectorInput, project
+from evoked.layers.tokens import VectorInput
 from evoked.models.base import Examples, ModelSettings, NeuralModel
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
-from evoked.training.neighbours import UNKNOWN_EMOTION, ViewingBatches, WholeGraph
+from evoked.training.neighbours import ALL, UNKNOWN_EMOTION, ViewingBatches, WholeGraph
 
 PUBLISHED_TRAINING = TrainingSettings(
     max_epochs=20, batch_size=512, learning_rate=0.005, weight_decay=0.0, warmup=0.0
@@ -67,6 +69,11 @@ class HMGEmoSettings(ModelSettings):
     comment_width: int = Field(256, ge=4, description="channels of a comment")
     comments: bool = Field(True, description="look at comments of viewings (without: -{T})")
     adaptive: bool = Field(True, description="adaptive combination, Eq. 5 (without: -{AC})")
+    gate: Literal["channels", "scalar", "published"] = Field(
+        "channels",
+        description="β of the adaptive combination: one per channel in (0, 1) or one in (0, 1) "
+        "(ours), or as published, where β starts at 1, which mutes the image",
+    )
     combination: Literal["concatenation", "sum", "product"] = "concatenation"
     dropout: float = Field(0.3, ge=0, lt=1, description="in the classification module")
     own_comment: bool = Field(
@@ -121,14 +128,11 @@ class HMGEmoSettings(ModelSettings):
             )
         if self.own_comment and not self.comments:
             raise ValueError("own_comment shows a comment, so comments can't be false")
-        if (
-            self.combination != "concatenation"
-            and self.jump
-            and (self.user_width != self.image_width)
-        ):
+        compared = self.combination != "concatenation" or self.gate == "channels"
+        if compared and self.jump and self.user_width != self.image_width:
             raise ValueError(
-                f"the {self.combination} of users and images with jump needs equal user_width and "
-                "image_width"
+                "users and images need equal user_width and image_width, unless gate is 'scalar' "
+                "or 'published' and combination 'concatenation', or jump is false"
             )
         return self
 
@@ -139,13 +143,64 @@ class HMGEmoSettings(ModelSettings):
         ``own_comment=True`` adds its protocol.
         """
         ours = {name: False for name in ("known_emotions", "edge_messages", "residual", "jump")}
-        return cls(**{"layers": 5, "keep": "loss", **ours, **changes})
+        return cls(**{"layers": 5, "gate": "published", "keep": "loss", **ours, **changes})
 
     @property
     def sampled(self) -> tuple[int, ...]:
         """Neighbours per relation at each of the hops."""
         last = self.fan_out[-1:]
         return (self.fan_out + last * self.layers)[: self.layers]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A viewing or a connection beside the viewing that is predicted.
+
+    Attributes
+    ----------
+    user
+        Who, as in :attr:`evoked.features.graph.SocialGraph.users`: viewed the same image, or is
+        connected; the viewing's own user at another image.
+    image
+        Its post_id; None for a connection.
+    emotion
+        What was felt there; None where unknown and for a connection.
+    attention
+        Share of the attention that its end of the viewing pays it, the mean over layers; None for
+        backbones without attention.
+    effect
+        What it adds to the probability of the predicted emotion: the difference without it.
+    """
+
+    user: str
+    image: str | None
+    emotion: str | None
+    attention: float | None
+    effect: float
+
+
+@dataclass(frozen=True)
+class ViewingExplanation:
+    """Why an emotion is predicted.
+
+    Attributes
+    ----------
+    emotion, probability
+        The most probable one.
+    beta
+        Weight of the user against the image's 1 - β (Eq. 5); None without adaptive combination.
+    parts
+        What each of :data:`PARTS` that the model looks at adds to the probability: the difference
+        when all nodes and edges near do without it.
+    neighbours
+        Those that are paid most attention, by the size of their effect.
+    """
+
+    emotion: str
+    probability: float
+    beta: float | None
+    parts: dict[str, float]
+    neighbours: list[Neighbour]
 
 
 class HMGEmo(NeuralModel):
@@ -190,10 +245,8 @@ class HMGEmo(NeuralModel):
         self.network = self.build(self.widths)
         self.network.weigh_classes(values)
         assert train.targets is not None
-        learned = ViewingBatches(
-            _places(train),
-            train.features,
-            graph,
+        learned = self._batches(
+            train,
             None if self._sees_whole_graph(train, training) else self.settings.sampled,
             learning=True,
             keep_edges=self.settings.own_comment,
@@ -212,6 +265,69 @@ class HMGEmo(NeuralModel):
             estimated_weight=self.estimated_weight,
             progress=progress,
         )
+
+    @torch.inference_mode()
+    def explain_rows(self, examples: Examples, most: int = 8) -> list[ViewingExplanation]:
+        """Why each viewing is predicted as it is.
+
+        A viewing that the graph shows is taken out of it, so that it does not explain itself.
+
+        Parameters
+        ----------
+        examples
+            As for :meth:`predict`; every one takes some ten passes over its neighbourhood.
+        most
+            Neighbours to name for each.
+        """
+        self.check_features(examples.features)
+        self.network.cpu().eval()
+        near = self._batches(
+            examples,
+            (ALL,) * self.settings.layers,
+            learning=True,
+            keep_edges=self.settings.own_comment,
+        )
+        graph = self._graph(examples)
+        rows = np.arange(len(examples))
+        return [self._explain(near.take(rows[row : row + 1]), graph, most) for row in rows]
+
+    def _explain(self, batch: Batch, graph: SocialGraph, most: int) -> ViewingExplanation:
+        attention: list[dict[str, Tensor]] = []
+        predicted = self.network(batch, attention=attention)[0]
+        felt = int(predicted.argmax())
+
+        def lost(without: Batch, hidden: Collection[str] = ()) -> float:
+            return float(predicted[felt] - self.network(without, hidden)[0, felt])
+
+        neighbours = []
+        for alpha, relation, place in _strongest(batch, attention, most):
+            effect = lost(_left_out(batch, relation, place))
+            who = int(
+                batch[f"{relation}.source" if relation != "viewed_by" else "viewed_by.target"][
+                    place
+                ]
+            )
+            user, image, emotion = str(graph.users[int(batch["user.rows"][who])]), None, None
+            if relation != "connects":
+                viewing = int(batch["viewing.rows"][batch[f"{relation}.viewing"][place]])
+                image = str(graph.images[graph.viewings[1, viewing]])
+                emotion = [*MIKELS, None][graph.emotions[viewing]]
+            neighbours.append(Neighbour(user, image, emotion, alpha, effect))
+        return ViewingExplanation(
+            MIKELS[felt],
+            float(predicted[felt]),
+            float(self.network.beta(batch)[0]) if self.settings.adaptive else None,
+            {part: lost(batch, {part}) for part in self._parts},
+            sorted(neighbours, key=lambda each: -abs(each.effect)),
+        )
+
+    @property
+    def _parts(self) -> list[str]:
+        unread = {
+            "comment": not self.settings.comments,
+            "emotions": not self.settings.known_emotions,
+        }
+        return [part for part in PARTS if not unread.get(part)]
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         return HMGEmoNetwork(self.settings, widths)
@@ -232,7 +348,9 @@ class HMGEmo(NeuralModel):
             self.network, self._batches(examples), self.device, method, _ROWS_AT_A_TIME
         )
 
-    def _batches(self, examples: Examples) -> ViewingBatches:
+    def _batches(
+        self, examples: Examples, fan_out: Sequence[int] | None = None, **options: Any
+    ) -> ViewingBatches:
         graph = self._graph(examples)
         for name, width in graph.widths.items():
             if width != self.widths[name]:
@@ -240,9 +358,9 @@ class HMGEmo(NeuralModel):
                     f"{self.name} was trained on {name} of width {self.widths[name]}, and the "
                     f"graph holds {width}; use the encoders it was trained with."
                 )
-        return ViewingBatches(_places(examples), examples.features, graph)
+        return ViewingBatches(_places(examples), examples.features, graph, fan_out, **options)
 
-    def _graph(self, examples: Examples) -> Any:
+    def _graph(self, examples: Examples) -> SocialGraph:
         if examples.graph is None:
             raise DataError(
                 f"{self.name} looks at a graph of users and images, and these examples have none."
@@ -283,17 +401,19 @@ class HMGEmoNetwork(nn.Module):
         # Unimodal processing (Section III-B). A placeholder stands for users of no group, for
         # images that can't be seen and, the uniform tensor, for missing comments.
         def vectors(feature: str, kind: str, width: int) -> VectorInput:
-            return VectorInput(feature, kind, project(widths[feature], width), width)
+            # Encoders' vectors have much in common; what tells them apart is brought to one scale.
+            encoder = nn.Sequential(NodeNorm(widths[feature]), nn.Linear(widths[feature], width))
+            return VectorInput(feature, kind, encoder, width)
 
         sizes = {"user": settings.user_width, "image": settings.image_width}
         self.inputs = nn.ModuleDict(
             {kind: vectors(f"{kind}.vector", kind, size) for kind, size in sizes.items()}
         )
         edge_width = settings.comment_width
-        self.comment = (
+        self.comment: nn.Module | None = (
             vectors("viewing.comment", "comment", edge_width) if settings.comments else None
         )
-        self.emotion = (
+        self.emotion: nn.Module | None = (
             nn.Embedding(UNKNOWN_EMOTION + 1, edge_width) if settings.known_emotions else None
         )
         if self.comment is None and self.emotion is None:
@@ -313,8 +433,11 @@ class HMGEmoNetwork(nn.Module):
         final = incoming
         if settings.jump:
             final = {kind: size + settings.layers * settings.width for kind, size in sizes.items()}
-        weights = {kind: nn.Parameter(torch.randn(size) / size) for kind, size in final.items()}
-        self.weight = nn.ParameterDict(weights if settings.adaptive else {})
+        weights = {
+            kind: nn.Linear(size, final["user"] if settings.gate == "channels" else 1, bias=False)
+            for kind, size in final.items()
+        }
+        self.weight = nn.ModuleDict(weights if settings.adaptive else {})
         together = sum(final.values()) if settings.combination == "concatenation" else final["user"]
         # The class behind the emotions is that of pairs that never met.
         classes = len(MIKELS) + int(settings.negative_sampling)
@@ -353,7 +476,7 @@ class HMGEmoNetwork(nn.Module):
 
     def beta(self, batch: Batch) -> Tensor:
         """Weight of the user, (b,), that of the image being 1 - β (Eq. 5)."""
-        return self._beta(*self._ends(batch))
+        return self._beta(*self._ends(batch)).mean(dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Cross-entropy; in training with negative sampling, that of existence as well."""
@@ -384,7 +507,7 @@ class HMGEmoNetwork(nn.Module):
         """What the classification module sees, (b, channels)."""
         users, images = self._ends(batch, hidden, attention)
         if self.settings.adaptive:
-            beta = self._beta(users, images)[:, None]
+            beta = self._beta(users, images)
             users, images = beta * users, (1 - beta) * images  # Eq. 6
         if self.settings.combination == "sum":
             return users + images
@@ -393,11 +516,12 @@ class HMGEmoNetwork(nn.Module):
         return torch.cat([users, images], dim=-1)
 
     def _beta(self, users: Tensor, images: Tensor) -> Tensor:
-        exponent = functional.leaky_relu(  # Eq. 5
-            users @ self.weight["user"] + images @ self.weight["image"]
-        )
-        # β has no bound as published, and one user could make the whole loss infinite.
-        return exponent.clamp(max=_LARGEST_EXPONENT).exp()
+        """(b, 1), or (b, channels) where each has its own."""
+        balance = self.weight["user"](users) + self.weight["image"](images)
+        if self.settings.gate != "published":
+            return balance.sigmoid()
+        # Eq. 5. It has no bound as published, and one user could make the whole loss infinite.
+        return functional.leaky_relu(balance).clamp(max=_LARGEST_EXPONENT).exp()
 
     def _learn_existence(self, scores: Tensor) -> Tensor:
         """Note how well viewings, the first half, are told from pairs that never met, the second;
@@ -496,13 +620,8 @@ class HMGEmoNetwork(nn.Module):
         vectors = {name.removeprefix(prefix): batch[name] for name in batch if prefix in name}
         device = self.class_weights.device
         nothing = torch.zeros(0, dtype=torch.int64, device=device)
-        nodes = {
-            other: self.inputs[other].placeholder.new_zeros((0, size))
-            for other, size in (
-                ("user", self.settings.user_width),
-                ("image", self.settings.image_width),
-            )
-        }
+        inputs: Any = self.inputs
+        nodes = {other: inputs[other].placeholder[None][:0] for other in NODES}
         nodes[kind] = self.inputs[kind](vectors, hidden)
         counts = {other: [len(nodes[other])] * (len(self.layers) + 1) for other in NODES}
         counts |= {name: [0] * len(self.layers) for name in RELATIONS}
@@ -530,8 +649,9 @@ class HMGEmoNetwork(nn.Module):
         relation. A layer computes what the layers after it will look at, and no more.
         """
         kept = {kind: [nodes[kind][: counts[kind][0]]] for kind in NODES}
-        hops = reversed(range(len(self.layers)))
-        for hop, layer, norms, skips in zip(hops, self.layers, self.norms, self.skips, strict=True):
+        stages: Any = zip(self.layers, self.norms, self.skips, strict=True)
+        for done, (layer, norms, skips) in enumerate(stages, start=1):
+            hop = len(self.layers) - done
             targets = {kind: counts[kind][hop] for kind in NODES}
             near = {name: edges[name].select(slice(0, counts[name][hop])) for name in RELATIONS}
             weights: dict[str, Tensor] | None = None if attention is None else {}
@@ -563,6 +683,41 @@ def _layer(settings: HMGEmoSettings, widths: Mapping[str, int], edge_width: int)
     if settings.backbone == "gat":
         return AttentionLayer(widths, settings.width, edge_width, settings.edge_messages)
     return ConvolutionLayer(settings.backbone, widths, settings.width)
+
+
+def _strongest(
+    batch: Batch, attention: list[dict[str, Tensor]], most: int
+) -> list[tuple[float | None, str, int]]:
+    """Attention, relation and place of the edges that lead to the seeds and are heard most."""
+    found: list[tuple[float | None, str, int]] = []
+    for name in RELATIONS:
+        near = int(batch[f"{name}.hops"][0])
+        if name in attention[0]:
+            heard = torch.stack([layer[name][:near] for layer in attention]).mean(dim=0)
+            found += [(alpha, name, place) for place, alpha in enumerate(heard.tolist())]
+        else:
+            found += [(None, name, place) for place in range(near)]
+    return sorted(found, key=lambda each: -(each[0] or 0.0))[:most]
+
+
+def _left_out(batch: Batch, relation: str, place: int) -> Batch:
+    """The neighbourhood without one viewing or connection, in both directions and at all hops."""
+    result = dict(batch)
+    for name in ("connects",) if relation == "connects" else ("views", "viewed_by"):
+        source, target = batch[f"{name}.source"], batch[f"{name}.target"]
+        if name == "connects":
+            ends = (int(source[place]), int(target[place]))
+            gone = (source == ends[0]) & (target == ends[1])
+            gone |= (source == ends[1]) & (target == ends[0])
+        else:
+            gone = batch[f"{name}.viewing"] == batch[f"{relation}.viewing"][place]
+        for part in ("source", "target", "viewing"):
+            if f"{name}.{part}" in batch:
+                result[f"{name}.{part}"] = batch[f"{name}.{part}"][~gone]
+        until = batch[f"{name}.hops"]
+        before = torch.cat([torch.zeros(1, dtype=torch.int64), gone.cumsum(0)])
+        result[f"{name}.hops"] = until - before[until]
+    return result
 
 
 def _places(examples: Examples) -> NDArray[np.int64]:

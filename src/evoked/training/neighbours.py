@@ -197,10 +197,11 @@ def incoming_edges(graph: SocialGraph) -> dict[str, IncomingEdges]:
         "viewed_by": graph.viewings[::-1],
         "connects": graph.connections,
     }
-    return {name: _by_target(*ends[name], sizes[target]) for name, (_, target) in RELATIONS.items()}
+    return {name: _by_target(ends[name], sizes[target]) for name, (_, target) in RELATIONS.items()}
 
 
-def _by_target(source: Integers, target: Integers, n: int) -> IncomingEdges:
+def _by_target(ends: Integers, n: int) -> IncomingEdges:
+    source, target = ends
     order = np.argsort(target, kind="stable")
     starts = np.zeros(n + 1, dtype=np.int64)
     np.cumsum(np.bincount(target, minlength=n), out=starts[1:])
@@ -308,10 +309,11 @@ class ViewingBatches:
             ``user`` and ``image`` (b,): places among the seeds, which are all nodes where
             ``graph`` is given, and the ``stranger.…`` vectors behind them. ``own``: places of the
             batch's own viewings, where they are learned from. Of a sampled neighbourhood the
-            vectors of nodes and viewings, ``viewing.emotion``, and per relation ``….source``,
-            ``….target`` and ``….viewing``; ``….hops``: how many up to each hop.
+            vectors of nodes and viewings, their ``….rows`` in the graph, ``viewing.emotion``, and
+            per relation ``….source``, ``….target`` and ``….viewing``; ``….hops``: how many up to
+            each hop.
         """
-        random = np.random.default_rng([self.seed, zlib.crc32(np.ascontiguousarray(rows))])
+        random = np.random.default_rng([self.seed, zlib.crc32(rows.tobytes())])
         wanted = {"user": self.viewings[0, rows], "image": self.viewings[1, rows]}
         own = self.viewings[2, rows]
         own = own[own >= 0] if self.learning else own[:0]
@@ -359,8 +361,10 @@ class ViewingBatches:
             batch[f"{name}.hops"] = torch.tensor(found.edges_by_hop[name])
         for kind in NODES:
             batch |= self.whole.tables[kind].take(found.nodes[kind])
+            batch[f"{kind}.rows"] = torch.from_numpy(found.nodes[kind])
             batch[f"{kind}.hops"] = torch.tensor(found.nodes_by_hop[kind])
         batch |= self.whole.tables["viewing"].take(viewings)
+        batch["viewing.rows"] = torch.from_numpy(viewings)
         batch["viewing.emotion"] = self.whole.emotions[torch.from_numpy(viewings)]
         batch["own"] = torch.from_numpy(np.flatnonzero(np.isin(viewings, own)))
         return batch
