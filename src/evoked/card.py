@@ -19,6 +19,7 @@ def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
     data, split = description["data"], description["split"]
     task = task_class(description["task"])
     of_viewings = "viewings" in data
+    calibration = split.get("calibration", 0)  # absent from older runs
     noun = "viewings" if of_viewings else "posts"
     return f"""---
 library_name: evoked
@@ -32,8 +33,8 @@ Predicts what a social-media post evokes: {task.description}.
 {_caution(description)}## Learned from
 
 {_learned_from(data)}
-{split["train"]} {noun} to train, {split["validation"]} to validate,
-{split.get("calibration", 0)} to calibrate intervals, {split["test"]} to test.
+{split["train"]} {noun} to train, {split["validation"]} to validate, {calibration} to
+calibrate intervals, {split["test"]} to test.
 {split["reason"]}
 
 {_emotions(description)}{_GRAPH_SHOWS if of_viewings else _HISTORY_SHOWS}

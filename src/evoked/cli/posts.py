@@ -33,6 +33,7 @@ from evoked.cli.viewings import (
     check_only_posts,
     check_only_viewings,
     explain_viewing,
+    image_of,
     viewing_of,
 )
 from evoked.errors import SettingsError
@@ -415,7 +416,6 @@ def predict(
     if out_file is not None:
         check_suffix(out_file)
     check_level(level)
-    run = load_any_run(run_folder, cache)
     draft = {
         "caption": caption,
         "author": author,
@@ -424,15 +424,13 @@ def predict(
         "posted_at": posted_at,
     }
     viewing = {"user": user, "groups": groups, "comment": comment}
-    subject: Any
-    if posts is not None:
-        if any(fact is not None for fact in (image, *draft.values(), *viewing.values())):
-            raise SettingsError(
-                "--posts stands in place of a draft: leave the draft's options out."
-            )
-        subject = PostDataset(posts)
-    else:
-        subject = [_subject(run, image, draft, viewing)]
+    given = any(fact is not None for fact in (image, *draft.values(), *viewing.values()))
+    if posts is not None and given:
+        raise SettingsError("--posts stands in place of a draft: leave the draft's options out.")
+    if posts is None:
+        _check_subject(image, caption, user)
+    run = load_any_run(run_folder, cache)
+    subject: Any = PostDataset(posts) if posts else [_subject(run, image, draft, viewing)]
     with run_progress() as progress:
         table = run.predict(subject, progress, level)
     if out_file is not None:
@@ -473,6 +471,7 @@ def explain(
     from evoked.explain import print_explanation
     from evoked.run import Run
 
+    _check_subject(image, caption, user)
     run = load_any_run(run_folder, cache)
     facts = {
         "caption": caption,
@@ -694,6 +693,14 @@ def affect_evaluate(
         for dimension, entry in dimensions.items()
     ]
     print_table("Emotion reader", ["read from", "dimension", "r", "CCC", "MAE", "n"], rows)
+
+
+def _check_subject(image: str | None, caption: str | None, user: str | None) -> None:
+    """Raise SettingsError for what is neither a draft nor a viewing, before a run is loaded."""
+    if image is not None:
+        image_of(image)
+    elif caption is None and user is None:
+        raise SettingsError("a draft needs --image or --caption (or give --posts).")
 
 
 def _subject(

@@ -197,7 +197,7 @@ def confusion(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
             colour = "white" if shares[row, column] > 0.6 else INK
             axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
         places = range(len(labels))
-        turned = not many and max(map(len, labels)) > 2
+        turned = max(map(len, labels)) > 2
         axis.set_xticks(
             places, labels, rotation=45 if turned else 0, ha="right" if turned else "center"
         )
@@ -226,7 +226,7 @@ def class_shares(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
         axis = drawn.subplots()
         axis.bar(places - 0.2, true, 0.38, color=GREY, label="true")
         axis.bar(places + 0.2, predicted, 0.38, color=BLUE, label="predicted")
-        turned = len(labels) <= _MOST_WRITTEN and max(map(len, labels)) > 2
+        turned = max(map(len, labels)) > 2
         axis.set_xticks(
             places, labels, rotation=30 if turned else 0, ha="right" if turned else "center"
         )
