@@ -63,7 +63,7 @@ def collapse_warning(
         return None
     return (
         f"COLLAPSED: {outcome.name} is predicted as {largest} for {predicted.iloc[0]:.0%} of "
-        f"{int(known.sum())} posts, of which {true.get(largest, 0.0):.0%} are; {len(predicted)} of "
+        f"{int(known.sum())} rows, of which {true.get(largest, 0.0):.0%} are; {len(predicted)} of "
         f"{len(true)} classes are predicted at all. Accuracy then only says how frequent that "
         f"class is. {ADVICE}"
     )

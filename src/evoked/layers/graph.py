@@ -7,6 +7,7 @@ user k to image k; Equation 3 sums over all neighbours and the node itself, so t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -286,9 +287,12 @@ class _WeightedSum(torch.autograd.Function):
 
 
 def _sparse(starts: Tensor, source: Tensor, weights: Tensor, values: Tensor) -> Tensor:
-    return torch.sparse_csr_tensor(
-        starts, source, weights, size=(len(starts) - 1, len(values)), check_invariants=False
-    )
+    with warnings.catch_warnings():
+        # Of products of sparse matrices, all that is used of them, torch says they are in beta.
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+        return torch.sparse_csr_tensor(
+            starts, source, weights, size=(len(starts) - 1, len(values)), check_invariants=False
+        )
 
 
 def _vectors(names: Any, width: int) -> nn.ParameterDict:

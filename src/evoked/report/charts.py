@@ -82,7 +82,7 @@ def intervals(rows: Sequence[dict[str, Any]], title: str, better: str) -> Chart:
     told = "; ".join(f"{row['model']} {row['value']:.2f}" for row in rows)
     return _chart(
         drawn,
-        f"{title} with 95 % bootstrap intervals; {better} (n = {rows[0]['n']} posts).",
+        f"{title} with 95 % bootstrap intervals; {better} (n = {rows[0]['n']}).",
         f"Dots with intervals: {told}.",
     )
 
@@ -210,9 +210,8 @@ def confusion(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
     return _chart(
         drawn,
         f"{title}: true classes (rows) and what they were taken for; the darker, the larger the "
-        f"share of the row (n = {int(counts.sum())} posts).",
-        f"Matrix; {right} of {int(counts.sum())} posts lie on the diagonal; the table holds the "
-        "figures.",
+        f"share of the row (n = {int(counts.sum())}).",
+        f"Matrix; {right} of {int(counts.sum())} lie on the diagonal; the table holds the figures.",
     )
 
 
@@ -233,15 +232,15 @@ def class_shares(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
         axis.tick_params(axis="x", length=0)
         axis.set_ylim(0, 1.25 * max(true.max(), predicted.max(), 1.0))
         axis.set_title(title)
-        axis.set_ylabel("% of posts")
+        axis.set_ylabel("share (%)")
         axis.legend(ncols=2, loc="upper right")
     most = int(predicted.argmax())
     return _chart(
         drawn,
         f"{title}: share of each class; where blue gathers in one class, the model calls most "
-        f"posts the same (n = {int(counts.sum())} posts).",
-        f"Bars; the class predicted most often is {labels[most]}: {predicted[most]:.0f} % of the "
-        f"posts, of which {true[most]:.0f} % are.",
+        f"of them the same (n = {int(counts.sum())}).",
+        f"Bars; the class predicted most often is {labels[most]}: {predicted[most]:.0f} %, and "
+        f"{true[most]:.0f} % are.",
     )
 
 
@@ -260,12 +259,12 @@ def probabilities(found: Reliability, title: str, what: str) -> Chart:
         axis.set_ylim(-4, 104)
         axis.set_title(title)
         axis.set_xlabel("predicted probability (%)")
-        axis.set_ylabel("came true (% of posts)")
+        axis.set_ylabel("came true (%)")
     return _chart(
         drawn,
         f"{title}: how often {what} came true, in bins of 10 points with 95 % intervals; on the "
         f"line probabilities hold. Expected calibration error {100 * found.error:.1f} points "
-        f"(n = {int(found.posts.sum())} posts).",
+        f"(n = {int(found.posts.sum())}).",
         "Dots; "
         + "; ".join(
             f"{100 * p:.0f} % came true for {100 * o:.0f} % of {n}"
