@@ -36,7 +36,6 @@ from evoked.layers.graph import (
 )
 from evoked.layers.heads import classifier
 from evoked.layers.losses import masked_log_loss
-from evoked.layers.tokens import VectorInput
 from evoked.models.base import Examples, ModelSettings, NeuralModel
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
@@ -64,9 +63,9 @@ class HMGEmoSettings(ModelSettings):
     )
     layers: int = Field(3, ge=1, description="of message passing (paper: 5)")
     width: int = Field(64, ge=4, description="channels of nodes within the graph")
-    user_width: int = Field(128, ge=4, description="channels of a user's groups")
-    image_width: int = Field(128, ge=4, description="channels of a picture")
-    comment_width: int = Field(256, ge=4, description="channels of a comment")
+    user_width: int = Field(64, ge=4, description="channels of a user's groups (paper: 128)")
+    image_width: int = Field(64, ge=4, description="channels of a picture (paper: 128)")
+    comment_width: int = Field(64, ge=4, description="channels of a comment (paper: 256)")
     comments: bool = Field(True, description="look at comments of viewings (without: -{T})")
     adaptive: bool = Field(True, description="adaptive combination, Eq. 5 (without: -{AC})")
     gate: Literal["channels", "scalar", "published"] = Field(
@@ -76,6 +75,9 @@ class HMGEmoSettings(ModelSettings):
     )
     combination: Literal["concatenation", "sum", "product"] = "concatenation"
     dropout: float = Field(0.3, ge=0, lt=1, description="in the classification module")
+    graph_dropout: float = Field(
+        0.2, ge=0, lt=1, description="of vectors and after each layer (ours; paper: 0)"
+    )
     own_comment: bool = Field(
         False,
         description="the viewing under prediction stands in the graph with its comment "
@@ -142,8 +144,18 @@ class HMGEmoSettings(ModelSettings):
 
         ``own_comment=True`` adds its protocol.
         """
-        ours = {name: False for name in ("known_emotions", "edge_messages", "residual", "jump")}
-        return cls(**{"layers": 5, "gate": "published", "keep": "loss", **ours, **changes})
+        sizes = {
+            "layers": 5,
+            "width": 64,
+            "user_width": 128,
+            "image_width": 128,
+            "comment_width": 256,
+        }
+        switches = ("known_emotions", "edge_messages", "residual", "jump")
+        ours = {"graph_dropout": 0.0, "gate": "published", "keep": "loss"} | dict.fromkeys(
+            switches, False
+        )
+        return cls(**{**sizes, **ours, **changes})
 
     @property
     def sampled(self) -> tuple[int, ...]:
@@ -329,6 +341,24 @@ class HMGEmo(NeuralModel):
         }
         return [part for part in PARTS if not unread.get(part)]
 
+    def existence(self, examples: Examples) -> NDArray[np.float32]:
+        """Probability that a user views an image at all, (n,), whatever they feel.
+
+        Pairs never seen together count as not viewed, so it ranks images for a user, or users for
+        an image; it is no share of anything.
+
+        Raises
+        ------
+        SettingsError
+            The model was trained without ``negative_sampling``.
+        """
+        if not self.settings.negative_sampling:
+            raise SettingsError(
+                f"this {self.name} learned nothing of pairs that never met: train it with "
+                "negative_sampling=true."
+            )
+        return self._outputs(examples, "existence")[:, 0]
+
     def build(self, widths: dict[str, int]) -> nn.Module:
         return HMGEmoNetwork(self.settings, widths)
 
@@ -398,21 +428,20 @@ class HMGEmoNetwork(nn.Module):
         super().__init__()
         self.settings = settings
 
-        # Unimodal processing (Section III-B). A placeholder stands for users of no group, for
-        # images that can't be seen and, the uniform tensor, for missing comments.
-        def vectors(feature: str, kind: str, width: int) -> VectorInput:
-            # Encoders' vectors have much in common; what tells them apart is brought to one scale.
-            encoder = nn.Sequential(NodeNorm(widths[feature]), nn.Linear(widths[feature], width))
-            return VectorInput(feature, kind, encoder, width)
-
+        # Unimodal processing (Section III-B).
         sizes = {"user": settings.user_width, "image": settings.image_width}
         self.inputs = nn.ModuleDict(
-            {kind: vectors(f"{kind}.vector", kind, size) for kind, size in sizes.items()}
+            {
+                kind: PresentVectors(f"{kind}.vector", kind, widths, size, settings.graph_dropout)
+                for kind, size in sizes.items()
+            }
         )
         edge_width = settings.comment_width
-        self.comment: nn.Module | None = (
-            vectors("viewing.comment", "comment", edge_width) if settings.comments else None
-        )
+        self.comment: nn.Module | None = None
+        if settings.comments:
+            self.comment = PresentVectors(
+                "viewing.comment", "comment", widths, edge_width, settings.graph_dropout
+            )
         self.emotion: nn.Module | None = (
             nn.Embedding(UNKNOWN_EMOTION + 1, edge_width) if settings.known_emotions else None
         )
@@ -420,6 +449,7 @@ class HMGEmoNetwork(nn.Module):
             edge_width = 0
 
         # Graph learning (Section III-C1): batch normalisation and ReLU after each layer.
+        self.dropout = nn.Dropout(settings.graph_dropout)
         self.layers, self.norms, self.skips = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         incoming = sizes
         for _ in range(settings.layers):
@@ -477,6 +507,12 @@ class HMGEmoNetwork(nn.Module):
     def beta(self, batch: Batch) -> Tensor:
         """Weight of the user, (b,), that of the image being 1 - β (Eq. 5)."""
         return self._beta(*self._ends(batch)).mean(dim=1)
+
+    def existence(self, batch: Batch) -> Tensor:
+        """Probability that user and image met, (b, 1), as learned with negative sampling."""
+        scores: Tensor = self.classify(self._combined(batch, (), None))
+        emotions, nothing = scores[:, : len(MIKELS)], scores[:, len(MIKELS) :]
+        return (emotions.logsumexp(dim=-1, keepdim=True) - nothing).sigmoid()
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Cross-entropy; in training with negative sampling, that of existence as well."""
@@ -659,7 +695,7 @@ class HMGEmoNetwork(nn.Module):
             heard = {kind: functional.relu(norms[kind](said[kind])) for kind in NODES}
             for kind, skip in skips.items():
                 heard[kind] = heard[kind] + skip(nodes[kind][: targets[kind]])
-            nodes = heard
+            nodes = {kind: self.dropout(value) for kind, value in heard.items()}
             for kind in NODES:
                 kept[kind].append(nodes[kind][: counts[kind][0]])
             if attention is not None and weights is not None:
@@ -667,6 +703,47 @@ class HMGEmoNetwork(nn.Module):
         if not self.settings.jump:
             return nodes
         return {kind: torch.cat(kept[kind], dim=-1) for kind in NODES}
+
+
+class PresentVectors(nn.Module):
+    """Vectors of an encoder brought to some channels where they are present; elsewhere one
+    learned vector, the uniform feature tensor of the paper.
+
+    Parameters
+    ----------
+    feature
+        Its name in the catalog.
+    part
+        What ``hidden`` calls it, one of :data:`PARTS`.
+    widths
+        Length of the vectors by name.
+    width
+        Channels of the result.
+    dropout
+        Of the vectors' elements.
+    """
+
+    def __init__(
+        self, feature: str, part: str, widths: Mapping[str, int], width: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.feature, self.part = feature, part
+        # Vectors of an encoder have much in common; what tells them apart is brought to one scale.
+        self.encoder = nn.Sequential(
+            NodeNorm(widths[feature], affine=False),
+            nn.Dropout(dropout),
+            nn.Linear(widths[feature], width),
+        )
+        self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
+
+    def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
+        """(n, width)."""
+        vectors, present = batch[self.feature], batch[f"{self.feature}.present"]
+        absent = self.placeholder.expand(len(vectors), -1)
+        if self.part in hidden:
+            return absent
+        encoded: Tensor = self.encoder(vectors[present])
+        return absent.masked_scatter(present[:, None], encoded.to(absent.dtype))
 
 
 def macro_f1(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
