@@ -87,7 +87,7 @@ class HMGEmoSettings(ModelSettings):
         False, description="learn to tell viewings from pairs that never met, too (Table V)"
     )
     class_balance: float = Field(
-        0.0,
+        0.3,
         ge=0,
         le=1,
         description="weight of an emotion: its frequency to the power of minus "
@@ -152,9 +152,8 @@ class HMGEmoSettings(ModelSettings):
             "comment_width": 256,
         }
         switches = ("known_emotions", "edge_messages", "residual", "jump")
-        ours = {"graph_dropout": 0.0, "gate": "published", "keep": "loss"} | dict.fromkeys(
-            switches, False
-        )
+        ours = {"class_balance": 0.0, "graph_dropout": 0.0, "gate": "published", "keep": "loss"}
+        ours |= dict.fromkeys(switches, False)
         return cls(**{**sizes, **ours, **changes})
 
     @property
