@@ -215,7 +215,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="comments can't be false"):
         HMGEmoSettings(own_comment=True, comments=False)
     with pytest.raises(ValueError, match="equal user_width"):
-        HMGEmoSettings(combination="sum", user_width=64)
+        HMGEmoSettings(combination="sum", user_width=32)
 
 
 def test_an_interrupted_fit_ends_as_an_unbroken_one(tmp_path: Path) -> None:
