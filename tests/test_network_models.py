@@ -242,3 +242,9 @@ def test_unfitted_model_says_so(fresh: Model, test: Examples) -> None:
         pytest.skip(f"{fresh.name} reads no features")
     with pytest.raises(SettingsError, match="not been fitted"):
         fresh.predict(test)
+
+
+@pytest.mark.parametrize("name", ["hmg_emo", "comments_only", "abmf"])
+def test_training_is_the_models_own_where_nobody_says_otherwise(name: str) -> None:
+    kind = MODELS[name]
+    assert (kind.default_training == TrainingSettings()) == (kind.rows == "posts")

@@ -483,10 +483,10 @@ def train_network(
         An unknown model or setting, a model of posts, or ``out`` holds another run.
     """
     progress = progress or Progress()
-    training = training or TrainingSettings()
     features = features or FeatureSettings()
     out = Path(out)
     built = build_model(model, model_settings, features, task)
+    training = training or built.default_training
     if built.rows != "viewings":
         raise SettingsError(f"{built.name} learns from {built.rows}, not from viewings.")
     network = read_network(dataset, features, cache=cache, progress=progress.stage)

@@ -475,10 +475,10 @@ def train(
         An unknown model or setting, or ``out`` holds another run.
     """
     progress = progress or Progress()
-    training = training or TrainingSettings()
     features = features or FeatureSettings()
     out = Path(out)
     built = build_model(model, model_settings, features, task)
+    training = training or built.default_training
     posts = dataset.posts
     if built.rows != "posts":
         raise SettingsError(

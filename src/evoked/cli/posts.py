@@ -232,10 +232,16 @@ def train(
     seed: Annotated[
         int, typer.Option(help="Of the split, the weights and the batches.")
     ] = _TRAINING.seed,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = _TRAINING.max_epochs,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without gain.")] = _TRAINING.patience,
-    batch_size: Annotated[int, typer.Option(min=2)] = _TRAINING.batch_size,
-    learning_rate: Annotated[float, typer.Option(min=0)] = _TRAINING.learning_rate,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs at most; the model's own by default.")
+    ] = None,
+    patience: Annotated[int | None, typer.Option(min=1, help="Epochs without gain.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=2, help="The model's own by default.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="The model's own by default.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = _TRAINING.device,
     image_encoder: Annotated[
         str, typer.Option(help="builtin, timm:…, torchvision:… or transformers:…")
@@ -279,6 +285,7 @@ def train(
     from evoked.models import model_class
     from evoked.posts.dataset import PostDataset
 
+    usual = TrainingSettings() if model == "auto" else model_class(model).default_training
     named = {
         "max_epochs": epochs,
         "patience": patience,
@@ -287,8 +294,9 @@ def train(
         "device": device,
         "seed": seed,
     }
+    asked = {name: value for name, value in named.items() if value is not None}
     further = dict(setting(item, "--training") for item in training_settings or [])
-    training = validated(TrainingSettings, **{**named, **further})
+    training = validated(TrainingSettings, **{**usual.model_dump(), **asked, **further})
     features = validated(
         FeatureSettings,
         image_encoder=image_encoder,
@@ -328,13 +336,13 @@ def train(
             short_list=short_list,
             stack=stack,
             always_stack=always_stack,
-            epochs=epochs,
+            epochs=training.max_epochs,
             metric=metric,
             workers=workers,
             **shared,
         )
     else:
-        with run_progress(epochs) as progress:
+        with run_progress(training.max_epochs) as progress:
             run = train_any(
                 PostDataset(dataset),
                 model,

@@ -105,6 +105,8 @@ class Model(ABC):
     description: ClassVar[str]
     source: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = (EmotionEngagement.name,)
+    # How it is trained where nobody says otherwise.
+    default_training: ClassVar[TrainingSettings] = TrainingSettings()
     # What its examples are of.
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     Settings: ClassVar[type[ModelSettings]] = ModelSettings
@@ -163,7 +165,7 @@ class Model(ABC):
         folder
             For the log and the checkpoints from which an interrupted fit goes on.
         training
-            Used by models that are trained in epochs.
+            Used by models that are trained in epochs; ``default_training`` when omitted.
         progress
             Called after every epoch.
 
@@ -307,7 +309,7 @@ class NeuralModel(Model):
         training: TrainingSettings | None = None,
         progress: Callable[[EpochRecord], None] | None = None,
     ) -> list[EpochRecord]:
-        training = training or TrainingSettings()
+        training = training or self.default_training
         self._learn_targets(train)
         assert train.targets is not None
         self.widths = {name: train.features.widths[name] for name in self.features}

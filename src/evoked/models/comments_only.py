@@ -21,6 +21,7 @@ from evoked.layers.tokens import VectorInput, project
 from evoked.models.base import ModelSettings, NeuralModel
 from evoked.models.hmg_emo import macro_f1
 from evoked.targets import Emotion
+from evoked.training.settings import TrainingSettings
 
 LEAKAGE = (
     "LEAKAGE: it reads the viewing's own comment, which nobody knows before the user has commented "
@@ -90,6 +91,10 @@ class CommentsOnly(NeuralModel):
     tasks = (Emotion.name,)
     rows = "viewings"
     Settings = CommentsOnlySettings
+    # Bhattacharyya et al. 2024, Section IV-B.
+    default_training = TrainingSettings(
+        max_epochs=20, batch_size=512, learning_rate=0.005, weight_decay=0.0, warmup=0.0
+    )
 
     @property
     def features(self) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from evoked.errors import DataError
 from evoked.files import atomic_folder
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy import encrypted_fields
