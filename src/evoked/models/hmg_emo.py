@@ -223,7 +223,7 @@ class HMGEmo(NeuralModel):
     Settings = HMGEmoSettings
     # The paper: 20 epochs of 512 at 0.005, without warm-up.
     default_training = TrainingSettings(
-        max_epochs=10, batch_size=256, learning_rate=0.003, weight_decay=0.0
+        max_epochs=20, batch_size=256, learning_rate=0.003, weight_decay=0.0
     )
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from evoked.analysis.audience import audience
 from evoked.errors import SettingsError
@@ -459,16 +460,14 @@ def _changed(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
     given = {
         "model": (description["model"]["settings"], kind.Settings()),
         "features": (description["features"], FeatureSettings()),
-        "training": (description["training"], TrainingSettings()),
+        "training": (description["training"], kind.default_training),
     }
-    return {
-        group: {
-            key: value
-            for key, value in settings.items()
-            if defaults.model_dump(mode="json").get(key) != value
-        }
-        for group, (settings, defaults) in given.items()
-    }
+    return {group: _differing(*pair) for group, pair in given.items()}
+
+
+def _differing(settings: dict[str, Any], defaults: BaseModel) -> dict[str, Any]:
+    usual = defaults.model_dump(mode="json")
+    return {key: value for key, value in settings.items() if usual.get(key) != value}
 
 
 def _other_task(description: dict[str, Any]) -> str | None:
@@ -498,6 +497,8 @@ def _command(description: dict[str, Any], out: Path) -> str | None:
 def _python(description: dict[str, Any], out: Path) -> str:
     """The same in Python."""
     changed = _changed(description)
+    if changed["training"]:  # there they are written whole, not on top of the model's own
+        changed["training"] = _differing(description["training"], TrainingSettings())
     arguments = [
         f"evoked.open({description['data']['name']!r})",
         f"{description['model']['name']!r}",
