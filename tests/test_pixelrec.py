@@ -206,7 +206,7 @@ def test_true_and_false_collapse_too() -> None:
     truth = pd.DataFrame({"popular": pd.array([True, False] * 20, dtype="boolean")})
     message = collapse_warning(predicted, truth, Outcome("popular", "binary"))
     assert message is not None
-    assert "True for 100% of 40 posts, of which 50% are" in message
+    assert "True for 100% of 40 rows, of which 50% are" in message
 
 
 # CatBoost.
