@@ -41,7 +41,7 @@ from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
 from evoked.models.viewings import viewing_examples
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS
-from evoked.targets import Emotion
+from evoked.targets import Emotion, emotion_classes
 from evoked.training import TrainingSettings
 
 Integers = NDArray[np.int64]
@@ -62,7 +62,7 @@ def with_emotions(network: Network, posts: pd.DataFrame) -> Network:
     """The network whose viewings have the emotion of their post's caption."""
     emotions = read_emotions(posts["caption"])
     of_viewing = emotions.to_numpy()[network.graph.viewings[1]]
-    codes = pd.Categorical(of_viewing, categories=list(MIKELS)).codes.astype(np.int64)
+    codes = emotion_classes(pd.Series(of_viewing))
     return replace(
         network,
         graph=replace(network.graph, emotions=codes),

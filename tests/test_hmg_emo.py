@@ -14,8 +14,9 @@ from sklearn.metrics import f1_score
 
 from evoked.errors import DataError
 from evoked.features.table import Column
+from evoked.layers.losses import macro_f1
 from evoked.models import Examples
-from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings, macro_f1
+from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
 from evoked.training import TrainingSettings
 from evoked.training.neighbours import ALL
 from networks import small_network_examples

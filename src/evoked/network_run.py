@@ -583,14 +583,11 @@ def _sizes(network: Network) -> dict[str, int]:
 
 
 def _parts(viewings: pd.DataFrame, split: Split) -> pd.DataFrame:
-    part = np.full(len(viewings), "unused", dtype=object)
-    for name in PARTS:
-        part[getattr(split, name)] = name
     return pd.DataFrame(
         {
             "user": hashes(viewings["user_id"]),
             "post_id": viewings["post_id"],
             "viewed_at": viewings["viewed_at"],
-            "part": part,
+            "part": split.part_names(len(viewings)),
         }
     )

@@ -708,13 +708,10 @@ def estimate_emotions(
 
 
 def _parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
-    part = np.full(len(posts), "unused", dtype=object)
-    for name in PARTS:
-        part[getattr(split, name)] = name
     return pd.DataFrame(
         {
             "post_id": posts["post_id"],
-            "part": part,
+            "part": split.part_names(len(posts)),
             "posted_at": posts["posted_at"],
             "caption": _caption_hashes(posts),
         }

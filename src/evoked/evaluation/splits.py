@@ -66,6 +66,13 @@ class Split:
     reason: str
     calibration: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
+    def part_names(self, n: int) -> NDArray[np.object_]:
+        """The part of each of n rows by name, ``unused`` for those in none."""
+        names = np.full(n, "unused", dtype=object)
+        for name in PARTS:
+            names[getattr(self, name)] = name
+        return names
+
 
 def choose_split(
     posts: pd.DataFrame,

@@ -25,6 +25,7 @@ from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
 from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
 from evoked.models.viewings import viewing_examples
+from evoked.network_run import NETWORK_TABLES
 from evoked.posts.dataset import PostDataset
 from evoked.run import Progress as RunProgress
 from evoked.run import estimate_emotions
@@ -61,9 +62,12 @@ class Material(ABC):
     ----------
     baselines
         Trivial models that every study shows beside its rows.
+    tables
+        Tables of the dataset that decide what a study finds.
     """
 
     baselines: ClassVar[tuple[type[Model], ...]]
+    tables: ClassVar[tuple[str, ...]] = ("posts",)
 
     def __init__(self, place: Workplace) -> None:
         self.place = place
@@ -182,6 +186,7 @@ class Viewings(Material):
     """Viewings, and the graph around those that are learned from."""
 
     baselines = VIEWING_BASELINES
+    tables = ("posts", *NETWORK_TABLES)
 
     def __init__(self, place: Workplace) -> None:
         super().__init__(place)

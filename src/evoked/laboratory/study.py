@@ -300,7 +300,7 @@ class Study:
         return {
             "table": self.table.name,
             "task": self.place.task.name,
-            "data": data_description(self.place.dataset, self.place.splits),
+            "data": data_description(self.place.dataset, self.place.splits, self.material.tables),
             "split": split,
             "folds": len(self.place.splits),
             "seed": self.place.seed,

@@ -1,4 +1,4 @@
-"""Losses that ignore unknown targets."""
+"""Losses, and a score, that ignore unknown targets."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def masked_log_loss(probabilities: Tensor, truth: Tensor, weights: Tensor) -> Te
     """
     per_post = -(weights * truth * probabilities.clamp_min(1e-8).log()).sum(dim=-1)
     return masked_mean(per_post, (weights > 0).any(dim=-1).to(per_post.dtype))
+
+
+def macro_f1(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Mean F1 of the classes that occur or are predicted, to compare epochs by; all (n, c)."""
+    known = (weights > 0).any(dim=-1)
+    classes = predicted.shape[1]
+    chosen = functional.one_hot(predicted[known].argmax(dim=-1), classes).float()
+    truth = targets[known]
+    hits, total = (chosen * truth).sum(dim=0), chosen.sum(dim=0) + truth.sum(dim=0)
+    return (2 * hits / total.clamp_min(1))[total > 0].mean()
 
 
 class MultiTaskLoss(nn.Module):

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoked.errors import MissingExtraError
+from evoked.training.settings import TrainingSettings
 
 # Questions per feature. CatBoost's own 254 take four times as long over a thousand features.
-BORDERS = 32
+_BORDERS = 32
 
 _PARTS = ("columns", "borders", "leaves", "bias")
 
@@ -129,6 +130,24 @@ def catboost_library(model: str) -> Any:
     except ImportError as error:
         raise MissingExtraError("catboost", "boosting", f"the model {model!r}") from error
     return catboost
+
+
+def growing_options(settings: Any, training: TrainingSettings | None) -> dict[str, Any]:
+    """CatBoost's options, for a model whose settings name ``trees``, ``depth``, ``learning_rate``,
+    ``feature_share`` and ``patience``: one thread and a seed, so that the same examples give the
+    same trees, and no files beside."""
+    return {
+        "iterations": settings.trees,
+        "depth": settings.depth,
+        "learning_rate": settings.learning_rate,
+        "rsm": settings.feature_share,
+        "border_count": _BORDERS,
+        "early_stopping_rounds": settings.patience,
+        "random_seed": 0 if training is None else training.seed,
+        "thread_count": 1,
+        "allow_writing_files": False,
+        "logging_level": "Silent",
+    }
 
 
 def varies(matrix: NDArray[np.float32]) -> bool:

@@ -216,7 +216,10 @@ class Model(ABC):
         """
         if not self.known_targets:
             raise SettingsError(f"this {self.name} has not been fitted yet: call fit() or load().")
+        # Widths of what a graph holds are told there, not by the features of rows.
         for name, width in self.widths.items():
+            if name not in self.features:
+                continue
             found = features.widths.get(name)
             if found != width:
                 raise SettingsError(

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from evoked.features.network import OWN_COMMENT
 from evoked.features.table import Batch
 from evoked.layers.heads import classifier
-from evoked.layers.losses import masked_log_loss
+from evoked.layers.losses import macro_f1, masked_log_loss
 from evoked.layers.tokens import VectorInput, project
 from evoked.models.base import ModelSettings, NeuralModel
-from evoked.models.hmg_emo import macro_f1
 from evoked.targets import Emotion
 from evoked.training.settings import TrainingSettings
 

@@ -20,9 +20,9 @@ from safetensors.numpy import load_file, save_file
 from evoked.errors import DataError
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
-    BORDERS,
     SymmetricTrees,
     catboost_library,
+    growing_options,
     named_arrays,
     named_trees,
     varies,
@@ -96,18 +96,7 @@ class GradientBoosting(PooledModel):
             pool = learned(name)
             if pool is None:
                 continue
-            regressor = catboost.CatBoostRegressor(
-                iterations=self.settings.trees,
-                depth=self.settings.depth,
-                learning_rate=self.settings.learning_rate,
-                rsm=self.settings.feature_share,
-                border_count=BORDERS,
-                early_stopping_rounds=self.settings.patience,
-                random_seed=0 if training is None else training.seed,
-                thread_count=1,
-                allow_writing_files=False,
-                logging_level="Silent",
-            )
+            regressor = catboost.CatBoostRegressor(**growing_options(self.settings, training))
             regressor.fit(pool, eval_set=held_out(name))
             self.trees[name] = SymmetricTrees.of(regressor)
         return []

@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import SettingsError
 from evoked.features.graph import SocialGraph
 from evoked.features.table import Batch, FeatureTable
 from evoked.layers.graph import (
@@ -35,8 +35,9 @@ from evoked.layers.graph import (
     Nodes,
 )
 from evoked.layers.heads import classifier
-from evoked.layers.losses import masked_log_loss
+from evoked.layers.losses import macro_f1, masked_log_loss
 from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.viewings import graph_of
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
@@ -251,7 +252,7 @@ class HMGEmo(NeuralModel):
     ) -> list[EpochRecord]:
         training = training or self.default_training
         values = self._learn_targets(train)
-        graph = self._graph(train)
+        graph = graph_of(self, train)
         self.widths = graph.widths
         torch.manual_seed(training.seed)
         self.device = training.device
@@ -300,7 +301,7 @@ class HMGEmo(NeuralModel):
             learning=True,
             keep_edges=self.settings.own_comment,
         )
-        graph = self._graph(examples)
+        graph = graph_of(self, examples)
         rows = np.arange(len(examples))
         return [self._explain(near.take(rows[row : row + 1]), graph, most) for row in rows]
 
@@ -363,17 +364,6 @@ class HMGEmo(NeuralModel):
     def build(self, widths: dict[str, int]) -> nn.Module:
         return HMGEmoNetwork(self.settings, widths)
 
-    def check_features(self, features: FeatureTable) -> None:
-        # The widths of comments are the graph's.
-        of_graph, self.widths = (
-            self.widths,
-            {name: width for name, width in self.widths.items() if name in self.features},
-        )
-        try:
-            super().check_features(features)
-        finally:
-            self.widths = of_graph
-
     def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float32]:
         return predict_network(
             self.network, self._batches(examples), self.device, method, _ROWS_AT_A_TIME
@@ -382,7 +372,7 @@ class HMGEmo(NeuralModel):
     def _batches(
         self, examples: Examples, fan_out: Sequence[int] | None = None, **options: Any
     ) -> ViewingBatches:
-        graph = self._graph(examples)
+        graph = graph_of(self, examples)
         for name, width in graph.widths.items():
             if width != self.widths[name]:
                 raise SettingsError(
@@ -391,18 +381,11 @@ class HMGEmo(NeuralModel):
                 )
         return ViewingBatches(_places(examples), examples.features, graph, fan_out, **options)
 
-    def _graph(self, examples: Examples) -> SocialGraph:
-        if examples.graph is None:
-            raise DataError(
-                f"{self.name} looks at a graph of users and images, and these examples have none."
-            )
-        return examples.graph
-
     def _sees_whole_graph(self, train: Examples, training: TrainingSettings) -> bool:
         """Whether every step looks at the whole graph."""
         if self.settings.full_graph != "auto":
             return bool(self.settings.full_graph == "always")
-        graph = self._graph(train)
+        graph = graph_of(self, train)
         edges = 2 * graph.viewings.shape[1] + graph.connections.shape[1]
         nodes = len(graph.users) + len(graph.images)
         # A user has neighbours of two relations, an image of one.
@@ -745,16 +728,6 @@ class PresentVectors(nn.Module):
             return absent
         encoded: Tensor = self.encoder(vectors[present])
         return absent.masked_scatter(present[:, None], encoded.to(absent.dtype))
-
-
-def macro_f1(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Mean F1 of the emotions that were felt or predicted; all (n, 8)."""
-    known = (weights > 0).any(dim=-1)
-    classes = predicted.shape[1]
-    chosen = functional.one_hot(predicted[known].argmax(dim=-1), classes).float()
-    truth = targets[known]
-    hits, total = (chosen * truth).sum(dim=0), chosen.sum(dim=0) + truth.sum(dim=0)
-    return (2 * hits / total.clamp_min(1))[total > 0].mean()
 
 
 def _layer(settings: HMGEmoSettings, widths: Mapping[str, int], edge_width: int) -> nn.Module:

@@ -30,9 +30,9 @@ from evoked.errors import DataError
 from evoked.features.catalog import FeatureSettings
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
-    BORDERS,
     SymmetricTrees,
     catboost_library,
+    growing_options,
     named_arrays,
     named_trees,
     varies,
@@ -172,19 +172,10 @@ class PixelRecCatBoost(Model):
         kind = catboost.CatBoostClassifier if of_classes else catboost.CatBoostRegressor
         booster = kind(
             loss_function="MultiClass" if of_classes else "RMSE",
-            iterations=settings.trees,
-            depth=settings.depth,
-            learning_rate=settings.learning_rate,
             l2_leaf_reg=settings.l2,
             bootstrap_type="Bernoulli",
             subsample=settings.subsample,
-            rsm=settings.feature_share,
-            border_count=BORDERS,
-            early_stopping_rounds=settings.patience,
-            random_seed=0 if training is None else training.seed,
-            thread_count=1,
-            allow_writing_files=False,
-            logging_level="Silent",
+            **growing_options(settings, training),
         )
         held_out = self._held_out(validation, labels)
         evaluated = None if held_out is None else catboost.Pool(*held_out)

@@ -37,10 +37,11 @@ from evoked.features.graph import SocialGraph
 from evoked.features.network import seconds
 from evoked.features.table import Column
 from evoked.files import read_json, write_json
+from evoked.layers.losses import macro_f1
 from evoked.models._hypergraph import Hypergraph, Integers, Relation, Values
 from evoked.models._nearest import nearest
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
-from evoked.models.hmg_emo import macro_f1
+from evoked.models.viewings import graph_of
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
 from evoked.training.loop import EpochRecord
@@ -154,7 +155,7 @@ class RMTHG(Model):
 
     def predict(self, examples: Examples) -> pd.DataFrame:
         self.check_features(examples.features)
-        graph = _graph_of(examples)
+        graph = graph_of(self, examples)
         if self._solved is None or not _same(self._solved.vertices.graph, graph):
             vertices = _Vertices(graph, self.settings)
             self._solved = _Solution(
@@ -205,7 +206,7 @@ class RMTHG(Model):
         assert validation.targets is not None
         truth = validation.targets.values
         counts, known = truth @ self._class_weights(), np.ones_like(truth)
-        vertices = _Vertices(_graph_of(validation), self.settings)
+        vertices = _Vertices(graph_of(self, validation), self.settings)
         queries = vertices.queries(validation)
 
         def goodness(label_weight: float, weights: dict[str, float]) -> float:
@@ -461,15 +462,6 @@ class _Solution:
             name: weight[:, None] * mean
             for name, weight, mean in zip(self.weights, hypergraph.edge_weights, means, strict=True)
         }
-
-
-def _graph_of(examples: Examples) -> SocialGraph:
-    if examples.graph is None:
-        raise DataError(
-            f"{RMTHG.name} learns from the graph of users and images, which these examples lack.",
-            fix="Give it a network of viewings.",
-        )
-    return examples.graph
 
 
 def _same(one: SocialGraph, other: SocialGraph) -> bool:

@@ -23,9 +23,9 @@ from evoked.errors import DataError
 from evoked.features.network import OWN_COMMENT
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
-    BORDERS,
     SymmetricTrees,
     catboost_library,
+    growing_options,
     named_arrays,
     named_trees,
     varies,
@@ -116,17 +116,7 @@ class ViewingBoosting(Model):
         if len(learned) < 2 or not varies(matrix):
             return []
         booster = catboost.CatBoostClassifier(
-            loss_function="MultiClass",
-            iterations=self.settings.trees,
-            depth=self.settings.depth,
-            learning_rate=self.settings.learning_rate,
-            rsm=self.settings.feature_share,
-            border_count=BORDERS,
-            early_stopping_rounds=self.settings.patience,
-            random_seed=0 if training is None else training.seed,
-            thread_count=1,
-            allow_writing_files=False,
-            logging_level="Silent",
+            loss_function="MultiClass", **growing_options(self.settings, training)
         )
         held_out = None
         if validation is not None and validation.targets is not None:

@@ -7,9 +7,27 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoked.errors import DataError
+from evoked.features.graph import SocialGraph
 from evoked.features.network import OWN_COMMENT, Network
 from evoked.models.base import Examples, Model
 from evoked.targets import Task
+
+
+def graph_of(model: Model, examples: Examples) -> SocialGraph:
+    """The graph around examples of viewings.
+
+    Raises
+    ------
+    DataError
+        They have none, as posts don't.
+    """
+    if examples.graph is None:
+        raise DataError(
+            f"{model.name} looks at a graph of users and images, and these examples have none.",
+            fix="Give it a network of viewings.",
+        )
+    return examples.graph
 
 
 def viewing_examples(

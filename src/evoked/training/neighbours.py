@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -221,7 +222,12 @@ class WholeGraph:
             "viewing": FeatureTable({"viewing.comment": graph.comment_vectors}),
         }
         self.emotions = emotion_numbers(graph.emotions)
-        self.edges = {
+        self._graph = graph
+
+    @cached_property
+    def edges(self) -> dict[str, Edges]:
+        """By relation; made when they are first asked for, which samples never do."""
+        return {
             name: Edges(
                 torch.from_numpy(incoming.source),
                 torch.from_numpy(
@@ -229,7 +235,7 @@ class WholeGraph:
                 ),
                 None if name == "connects" else torch.from_numpy(incoming.edge),
             )
-            for name, incoming in incoming_edges(graph).items()
+            for name, incoming in incoming_edges(self._graph).items()
         }
 
     def to(self, device: torch.device, non_blocking: bool = False) -> WholeGraph:
