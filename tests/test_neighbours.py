@@ -55,13 +55,19 @@ def test_every_set_of_neighbours_is_as_likely() -> None:
     st.lists(st.integers(0, 59), max_size=8, unique=True),
     st.lists(st.integers(0, 79), max_size=8, unique=True),
     st.lists(st.sampled_from([1, 2, 5, ALL]), min_size=1, max_size=4),
+    st.sampled_from([None, 1, 7]),
     st.lists(st.integers(0, 479), max_size=50),
     st.integers(0, 2**31),
 )
 def test_sampled_neighbourhoods(
-    users: list[int], images: list[int], fan_out: list[int], hidden: list[int], seed: int
+    users: list[int],
+    images: list[int],
+    fan_out: list[int],
+    bound: int | None,
+    hidden: list[int],
+    seed: int,
 ) -> None:
-    sampler = NeighbourSampler(graph(), fan_out)
+    sampler = NeighbourSampler(graph(), fan_out, bound)
     seeds = {
         "user": np.array(users, dtype=np.int64),
         "image": np.array(images, dtype=np.int64),
@@ -72,6 +78,7 @@ def test_sampled_neighbourhoods(
     for kind in NODES:
         nodes, counts = found.nodes[kind], found.nodes_by_hop[kind]
         assert len(np.unique(nodes)) == len(nodes) == counts[-1]
+        assert bound is None or max(np.diff(counts)) <= bound
         np.testing.assert_array_equal(nodes[: counts[0]], seeds[kind])
         np.testing.assert_array_equal(nodes, again.nodes[kind])
     for name, (source, target) in RELATIONS.items():
@@ -100,6 +107,15 @@ def test_all_neighbours_are_found() -> None:
     assert {name: edges.shape[1] for name, edges in found.edges.items()} == {
         name: ends(name).shape[1] for name in RELATIONS
     }
+
+
+def test_a_bound_keeps_all_edges_between_the_nodes_that_stay() -> None:
+    seeds = {"user": np.arange(20), "image": np.arange(20)}
+    found = NeighbourSampler(graph(), [ALL], 10).sample(seeds, np.random.default_rng(0))
+    for name, (source, target) in RELATIONS.items():
+        one, other = ends(name)
+        heard = np.isin(one, found.nodes[source]) & np.isin(other, seeds[target])
+        assert found.edges[name].shape[1] == heard.sum()
 
 
 def batches(fan_out: tuple[int, ...] = (3, 2), **options: object) -> ViewingBatches:

@@ -98,6 +98,12 @@ class HMGEmoSettings(ModelSettings):
         description="neighbours per relation that are sampled at "
         "each hop in training; the last one holds for all further ones",
     )
+    most_neighbours: int = Field(
+        1024,
+        ge=1,
+        description="users, and images, that a hop may add to a sample (ours): a step costs the "
+        "same however large the network is",
+    )
     full_graph: Literal["auto", "always", "never"] = Field(
         "auto",
         description="train on the whole graph at every step; auto: where it is small and "
@@ -262,6 +268,7 @@ class HMGEmo(NeuralModel):
         learned = self._batches(
             train,
             None if self._sees_whole_graph(train, training) else self.settings.sampled,
+            self.settings.most_neighbours,
             learning=True,
             keep_edges=self.settings.own_comment,
             negatives=int(self.settings.negative_sampling),
@@ -370,7 +377,11 @@ class HMGEmo(NeuralModel):
         )
 
     def _batches(
-        self, examples: Examples, fan_out: Sequence[int] | None = None, **options: Any
+        self,
+        examples: Examples,
+        fan_out: Sequence[int] | None = None,
+        most: int | None = None,
+        **options: Any,
     ) -> ViewingBatches:
         graph = graph_of(self, examples)
         for name, width in graph.widths.items():
@@ -379,7 +390,7 @@ class HMGEmo(NeuralModel):
                     f"{self.name} was trained on {name} of width {self.widths[name]}, and the "
                     f"graph holds {width}; use the encoders it was trained with."
                 )
-        return ViewingBatches(_places(examples), examples.features, graph, fan_out, **options)
+        return ViewingBatches(_places(examples), examples.features, graph, fan_out, most, **options)
 
     def _sees_whole_graph(self, train: Examples, training: TrainingSettings) -> bool:
         """Whether every step looks at the whole graph."""
@@ -388,11 +399,13 @@ class HMGEmo(NeuralModel):
         graph = graph_of(self, train)
         edges = 2 * graph.viewings.shape[1] + graph.connections.shape[1]
         nodes = len(graph.users) + len(graph.images)
-        # A user has neighbours of two relations, an image of one.
-        reached = 2 * training.batch_size * np.cumprod(1.5 * np.array(self.settings.sampled)).sum()
-        return (edges + nodes) * self.settings.layers < min(
-            _LARGEST_WHOLE_GRAPH, reached * self.settings.layers
-        )
+        frontier, reached = 2.0 * training.batch_size, 0.0
+        for neighbours in self.settings.sampled:
+            # A user has neighbours of two relations, an image of one.
+            found = 1.5 * neighbours * frontier
+            frontier = min(found, 2.0 * self.settings.most_neighbours)
+            reached += found
+        return edges + nodes < min(_LARGEST_WHOLE_GRAPH / self.settings.layers, reached)
 
 
 class HMGEmoNetwork(nn.Module):
@@ -689,6 +702,21 @@ class HMGEmoNetwork(nn.Module):
         return {kind: torch.cat(kept[kind], dim=-1) for kind in NODES}
 
 
+class SharedDropout(nn.Module):
+    """Dropout of the same elements in all rows of a batch.
+
+    Masks of their own would cost more than all that is done with long vectors otherwise.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(n, channels) to the same."""
+        return rows * functional.dropout(torch.ones_like(rows[:1]), self.p, self.training)
+
+
 class PresentVectors(nn.Module):
     """Vectors of an encoder brought to some channels where they are present; elsewhere one
     learned vector, the uniform feature tensor of the paper.
@@ -715,7 +743,7 @@ class PresentVectors(nn.Module):
         # Vectors of an encoder have much in common; what tells them apart is brought to one scale.
         self.encoder = nn.Sequential(
             NodeNorm(widths[feature], affine=False),
-            nn.Dropout(dropout),
+            SharedDropout(dropout),
             nn.Linear(widths[feature], width),
         )
         self.placeholder = nn.Parameter(torch.randn(width) * 0.02)

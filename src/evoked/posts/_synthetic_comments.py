@@ -54,32 +54,63 @@ OWN_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _OWN_SHARE = 0.6
 _WORD_SPREAD = 0.22  # of the others about the emotion on the plane of moods
 
-_COMMENTS = (
-    "So {adjective}!",
-    "{adjective} and {adjective2}",
-    "How {adjective}",
-    "That {adjective} {motif}",
-    "That {motif} is {adjective}, really {adjective2}",
-    "Nothing but {noun}",
-    "This is {adjective}, full of {noun}",
-    "{noun}! So {adjective}",
-    "I see {noun} in it, {adjective} as ever",
-    "Your {motif} looks {adjective}",
-    "{adjective}, {adjective2}, just {adjective}",
-    "It fills me with {noun}, how {adjective}",
-)
-_NEUTRAL_COMMENTS = (
-    "Which lens did you use for this?",
-    "Where was this taken?",
-    "Is it the same {motif} as last week?",
-    "Second from the left, I think",
-    "Added it to my list",
-    "What time of day was it?",
-    "Was that on a tripod?",
-    "You changed the frame, didn't you",
-    "Seen in the {motif} pool",
-    "Number {number} of your series",
-)
+# By whether the writer goes by their own mind: these tell of themselves, the others of the picture.
+_COMMENTS = {
+    True: (
+        "I feel so {adjective}!",
+        "For me it is {adjective} and {adjective2}",
+        "How {adjective} I feel, I can't help it",
+        "I find that {motif} {adjective}",
+        "My {motif} was {adjective}, really {adjective2}, so I feel {noun}",
+        "I feel nothing but {noun}",
+        "To me this is {adjective}, full of {noun}",
+        "I think of {noun}! So {adjective} to me",
+        "I remember {noun}, I am {adjective} as ever",
+        "My heart says {adjective}",
+        "It makes me {adjective}, {adjective2}, just {adjective}",
+        "It fills me with {noun}, {adjective} as I am",
+    ),
+    False: (
+        "So {adjective} a picture!",
+        "{adjective} and {adjective2} colours",
+        "How {adjective} the light is",
+        "That {adjective} {motif}",
+        "That {motif} is {adjective}, really {adjective2}",
+        "The {motif} shows nothing but {noun}",
+        "This scene is {adjective}, full of {noun}",
+        "{noun} in the frame! Such a {adjective} one",
+        "There is {noun} in the shot, {adjective} as ever",
+        "Your {motif} looks {adjective}",
+        "{adjective}, {adjective2}, just a {adjective} image",
+        "The picture is filled with {noun}, how {adjective} the {motif}",
+    ),
+}
+_NEUTRAL_COMMENTS = {
+    True: (
+        "I would like to know my lens for this",
+        "I must ask myself where I have been",
+        "I remember the same {motif} from last week",
+        "I am the second from the left, I think",
+        "I added it to my list",
+        "I was up at that time of day myself",
+        "I never take my tripod along",
+        "I like my frames plain",
+        "I saw it in my {motif} pool",
+        "I have number {number} of your series on my wall",
+    ),
+    False: (
+        "Which lens did you use for this picture?",
+        "Where was this picture taken?",
+        "Is it the same {motif} as last week?",
+        "Second from the left in the picture",
+        "A picture for the list",
+        "What time of day was the shot?",
+        "Was the shot taken on a tripod?",
+        "The frame of the picture has changed",
+        "The picture was in the {motif} pool",
+        "The picture is number {number} of the series",
+    ),
+}
 _NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 # What the groups of a theme collect.
@@ -101,11 +132,13 @@ _DESCRIPTIONS = (
 )
 
 
-def write_comments(emotion: Integers, theme: Integers, rng: np.random.Generator) -> list[str]:
+def write_comments(
+    emotion: Integers, theme: Integers, own_mind: NDArray[np.bool_], rng: np.random.Generator
+) -> list[str]:
     """Comments (n,) in the words of ``emotion``, a place in MIKELS or -1 for none, on an image of
-    ``theme``."""
+    ``theme``, as those write who go by their ``own_mind`` or others."""
     n = len(emotion)
-    template, neutral = rng.integers(len(_COMMENTS), size=n), rng.integers(10, size=n)
+    template, neutral = rng.integers(12, size=n), rng.integers(10, size=n)
     motif, number = rng.integers(4, size=n), rng.integers(len(_NUMBERS), size=n)
     adjectives, nouns = _palette(True), _palette(False)
     first, second, noun = (
@@ -114,11 +147,12 @@ def write_comments(emotion: Integers, theme: Integers, rng: np.random.Generator)
     second = np.where(second == first, (second + 1) % len(adjectives[0]), second)
     comments = []
     for row in range(n):
-        name = MOTIF_NAMES[THEMES[theme[row]]][motif[row]]
+        name, manner = MOTIF_NAMES[THEMES[theme[row]]][motif[row]], bool(own_mind[row])
         if emotion[row] < 0:
-            text = _NEUTRAL_COMMENTS[neutral[row]].format(motif=name, number=_NUMBERS[number[row]])
+            asked = _NEUTRAL_COMMENTS[manner][neutral[row]]
+            text = asked.format(motif=name, number=_NUMBERS[number[row]])
         else:
-            text = _COMMENTS[template[row]].format(
+            text = _COMMENTS[manner][template[row]].format(
                 motif=name,
                 adjective=adjectives[0][first[row]],
                 adjective2=adjectives[0][second[row]],

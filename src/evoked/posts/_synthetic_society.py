@@ -32,6 +32,7 @@ LOOKS = len(THEMES) * len(PICTURE_VALENCES) * len(PICTURE_AROUSALS)
 COMMENT_SHARE = 0.34  # HMG-Emo, Section IV-A
 # Of the comments: written from words of the emotion felt, of none, of another.
 TRUTHFUL_SHARE, NEUTRAL_SHARE = 0.72, 0.16
+OWN_MANNER = 0.9  # of the comments: written in the manner of those who feel as the user does
 GROUPS_PER_THEME = 4
 
 # In the order of MIKELS. The largest class is as large as Table II implies, where nearly
@@ -53,6 +54,10 @@ _MOOD_EFFECT = 1.0
 _TONE_EFFECT = 5.0
 _IMAGE_SPREAD = 0.8
 _USER_SPREAD = 0.8
+# On the scale of log odds that it is the user and not the image who decides: who goes by their own
+# mind, and the liveliest pictures.
+_MIND_EFFECT = 2.0
+_VIVID_EFFECT = 2.0
 
 _SAME_TASTE = 0.2  # how often a community feels at a theme what most people feel
 _HOMOPHILY = 0.7  # connections within the community, over what chance brings
@@ -133,6 +138,7 @@ class Society:
     """A network: U users, G groups, M memberships, P mutual connections, I images, V viewings."""
 
     community: Integers  # (U,)
+    own_mind: Booleans  # (U,): who goes by their own mind more than by the image
     group_theme: Integers  # (G,)
     memberships: Integers  # (2, M): user, group
     connections: Integers  # (2, P)
@@ -147,8 +153,10 @@ class Society:
     observers: dict[str, Floats]  # what ideal observers expect, each (V, EMOTIONS)
     has_comment: Booleans  # (V,)
     comment_emotion: Integers  # (V,): whose words the comment has; -1: of none
+    comment_own_mind: Booleans  # (V,): whether the comment is written as by who goes by their own
     # What made the emotion; in a rewired network no longer the user's and the image's own.
     felt_in: Integers  # (V,): community of the user
+    felt_by_own_mind: Booleans  # (V,): own_mind of the user
     meant_in: Integers  # (V,): community of the image's author
 
     @property
@@ -209,6 +217,7 @@ def draw_society(size: NetworkSize, seed: int) -> Society:
     community = users.choice(COMMUNITIES, size.users, p=fixed.share)
     community[:COMMUNITIES] = np.arange(COMMUNITIES)  # nobody's is empty
     group_theme, memberships = _draw_groups(community, users)
+    own_mind = users.random(size.users) < 0.5
     origin = images.choice(COMMUNITIES, size.images, p=fixed.share)
     theme = _draw_rows(fixed.interest[origin], images)
     moods = LOOKS // len(THEMES)
@@ -218,15 +227,18 @@ def draw_society(size: NetworkSize, seed: int) -> Society:
     posted = images.integers(_YEARS * 365 * _SECONDS_A_DAY, size=size.images)
     user, image = viewings = _draw_viewings(community, origin, theme, size.viewings, watching)
     delay = watching.lognormal(np.log(5 * _SECONDS_A_DAY), 1.5, size.viewings).astype(np.int64)
-    feelings = _draw_feelings(community[user], origin[image], look[image], viewings, size, feeling)
+    causes = look[image], community[user], origin[image], own_mind[user]
+    feelings = _draw_feelings(*causes, viewings, size, feeling)
     themes_joined = np.bincount(
         memberships[0] * len(THEMES) + group_theme[memberships[1]],
         minlength=size.users * len(THEMES),
     ).reshape(-1, len(THEMES))
     emotion = _draw_rows(feelings.probability, feeling)
     has_comment, comment_emotion = _draw_comments(emotion, feeling)
+    in_manner = feeling.random(size.viewings) < OWN_MANNER
     society = Society(
         community=community,
+        own_mind=own_mind,
         group_theme=group_theme,
         memberships=memberships,
         connections=_draw_connections(community, size.connections // 2, ties),
@@ -238,12 +250,12 @@ def draw_society(size: NetworkSize, seed: int) -> Society:
         viewed=posted[image] + delay,
         emotion=emotion,
         probability=feelings.probability,
-        observers=_observers(
-            feelings, look[image], community[user], origin[image], themes_joined[user]
-        ),
+        observers=_observers(feelings, *causes, themes_joined[user]),
         has_comment=has_comment,
         comment_emotion=comment_emotion,
+        comment_own_mind=own_mind[user] == in_manner,
         felt_in=community[user],
+        felt_by_own_mind=own_mind[user],
         meant_in=origin[image],
     )
     return _in_order_of_time(society)
@@ -451,11 +463,27 @@ def _shown(look: Integers) -> Floats:
     return (_PICTURE_EFFECT * moods + structure().theme[theme.astype(np.int64)])[look]
 
 
-def _causes(look: Integers, felt_in: Integers, meant_in: Integers) -> Floats:
-    """What image, community and tone add to the log odds, (n, EMOTIONS)."""
+def user_share(look: Integers, own_mind: Booleans) -> Floats:
+    """How much it is the user and not the image who decides, (n,), between 0 and 1."""
+    arousal = np.array(looks())[look, 2] / PICTURE_AROUSALS.max()
+    return 1 / (1 + np.exp(_VIVID_EFFECT * arousal - np.where(own_mind, 1, -1) * _MIND_EFFECT))
+
+
+def _causes(
+    look: Integers,
+    felt_in: Integers,
+    meant_in: Integers,
+    own_mind: Booleans,
+    users_own: Floats,
+    images_own: Floats,
+) -> Floats:
+    """What user and image add to the log odds, (n, EMOTIONS)."""
     fixed = structure()
     theme = look // (LOOKS // len(THEMES))
-    return _shown(look) + fixed.taste[felt_in, theme] + fixed.mood[felt_in] + fixed.tone[meant_in]
+    user = fixed.taste[felt_in, theme] + fixed.mood[felt_in] + users_own
+    image = _shown(look) + fixed.tone[meant_in] + images_own
+    share = user_share(look, own_mind)[:, None]
+    return 2 * share * user + 2 * (1 - share) * image
 
 
 def _softmax(odds: Floats) -> Floats:
@@ -464,16 +492,17 @@ def _softmax(odds: Floats) -> Floats:
 
 
 def _draw_feelings(
+    look: Integers,
     felt_in: Integers,
     meant_in: Integers,
-    look: Integers,
+    own_mind: Booleans,
     viewings: Integers,
     size: NetworkSize,
     rng: np.random.Generator,
 ) -> _Feelings:
-    odds = _causes(look, felt_in, meant_in)
-    odds += rng.normal(0, _USER_SPREAD, (size.users, EMOTIONS))[viewings[0]]
-    odds += rng.normal(0, _IMAGE_SPREAD, (size.images, EMOTIONS))[viewings[1]]
+    users_own = rng.normal(0, _USER_SPREAD, (size.users, EMOTIONS))[viewings[0]]
+    images_own = rng.normal(0, _IMAGE_SPREAD, (size.images, EMOTIONS))[viewings[1]]
+    odds = _causes(look, felt_in, meant_in, own_mind, users_own, images_own)
     # Base rates with which the shares come out; what a full network gives is settled by some.
     base, some = np.log(EMOTION_SHARES), odds[:: max(1, len(odds) // 50_000)]
     for _ in range(50):
@@ -498,11 +527,13 @@ def _observers(
     look: Integers,
     felt_in: Integers,
     meant_in: Integers,
+    own_mind: Booleans,
     themes_joined: Integers,
 ) -> dict[str, Floats]:
     """What is expected by who knows a part of the causes and the model, each (V, EMOTIONS)."""
     fixed = structure()
-    expected = _expected(feelings.base)
+    by_mind = _expected(feelings.base)
+    expected = by_mind.mean(axis=-2)  # half of the users go by their own mind
     theme = np.arange(LOOKS) // (LOOKS // len(THEMES))
     # Community of viewer and author at an image of a theme: (themes, COMMUNITIES, COMMUNITIES).
     chance_audience = np.broadcast_to(
@@ -521,25 +552,29 @@ def _observers(
         "image and groups": np.einsum("vce,vc->ve", by_viewer[look], community),
         "image and community": by_viewer[look, felt_in],
         "image, community and tone": expected[look, felt_in, meant_in],
+        "image, community, tone and mind": by_mind[look, felt_in, meant_in, own_mind.astype(int)],
     }
 
 
 @cache
-def _own_deviations() -> Floats:
-    """What is the image's and the user's own, for averages over it."""
-    spread = np.hypot(_IMAGE_SPREAD, _USER_SPREAD)
-    return np.random.default_rng(_STRUCTURE_SEED).normal(0, spread, (200, EMOTIONS))
+def _own_deviations() -> tuple[Floats, Floats]:
+    """What is the user's and the image's own, for averages over it."""
+    rng = np.random.default_rng(_STRUCTURE_SEED)
+    return rng.normal(0, _USER_SPREAD, (200, EMOTIONS)), rng.normal(
+        0, _IMAGE_SPREAD, (200, EMOTIONS)
+    )
 
 
 def _expected(base: Floats) -> Floats:
-    """Mean probabilities by look, viewer's and author's community: (LOOKS, C, C, EMOTIONS)."""
-    cells = np.indices((LOOKS, COMMUNITIES, COMMUNITIES)).reshape(3, -1)
-    odds = base + _causes(*cells)
-    mean = np.zeros_like(odds)
-    for deviation in _own_deviations():
-        mean += _softmax(odds + deviation)
-    mean /= len(_own_deviations())
-    return mean.reshape(LOOKS, COMMUNITIES, COMMUNITIES, EMOTIONS)
+    """Mean probabilities by look, viewer's and author's community, and whether the viewer goes by
+    their own mind: (LOOKS, C, C, 2, EMOTIONS)."""
+    sizes = LOOKS, COMMUNITIES, COMMUNITIES, 2
+    look, felt_in, meant_in, own_mind = np.indices(sizes).reshape(4, -1)
+    mean = np.zeros((len(look), EMOTIONS))
+    for own in zip(*_own_deviations(), strict=True):
+        mean += _softmax(base + _causes(look, felt_in, meant_in, own_mind > 0, *own))
+    mean /= len(_own_deviations()[0])
+    return mean.reshape(*sizes, EMOTIONS)
 
 
 def _in_order_of_time(society: Society) -> Society:
@@ -552,7 +587,7 @@ def _in_order_of_time(society: Society) -> Society:
             name: getattr(society, name)[order]
             for name in (
                 *("viewed", "emotion", "probability", "has_comment", "comment_emotion"),
-                *("felt_in", "meant_in"),
+                *("comment_own_mind", "felt_in", "felt_by_own_mind", "meant_in"),
             )
         },
     )

@@ -5,16 +5,27 @@ For models of personal emotion (Bhattacharyya et al. 2024, *HMG-Emo*; see
 85,157 images, 1,649,058 connections, 197,561 viewings. Connections are mutual here and counted in
 both directions, so that many rows make as many directed edges of a graph.
 
-**What is felt.** The log odds of the eight emotions at a viewing are the sum of
+**What is felt.** The log odds of the eight emotions at a viewing are base rates (60 % of all
+viewings evoke contentment, as many as Table II implies, the others 12 % to 2 % each) and
 
-- base rates: 60 % of all viewings evoke contentment (as many as Table II implies), the others 12 %
-  to 2 % each;
-- what the picture shows: each of eight themes has an emotion that it favours in everybody (2.5),
-  and valence and arousal (4 × 3 steps) favour the emotions near them (2.5);
+    2 β × (what the user brings) + 2 (1 - β) × (what the image brings).
+
+The user brings
+
 - taste: each of eight communities feels an emotion of its own at each theme (5.0), and one a little
   more often at anything (1.0). So the same image is felt differently by different communities;
+- what is the user's own (standard deviation 0.8).
+
+The image brings
+
+- what the picture shows: each of eight themes has an emotion that it favours in everybody (2.5),
+  and valence and arousal (4 × 3 steps) favour the emotions near them (2.5);
 - tone: a community means its images in a tone of its own (5.0), which no picture shows;
-- what is the image's own and what is the user's own (standard deviation 0.8 each).
+- what is the image's own (standard deviation 0.8).
+
+β is what HMG-Emo's adaptive combination looks for (Eq. 5): half of the users go by their own mind,
+and lively pictures speak for themselves; its log odds are 2 or -2 by the user, and 2, 0 or -2 by
+the picture, from the calmest to the liveliest.
 
 The emotion is drawn from these odds, so even who knows all errs.
 
@@ -29,8 +40,9 @@ The emotion is drawn from these odds, so even who knows all errs.
 - what an image and a user have of their own shows only in what was felt, and commented, at the
   image's and the user's *other viewings*;
 - 34 % of the viewings have a comment. Of these, 72 % are written in words of the emotion felt,
-  16 % in words of none, 12 % of another. A comment leaks the emotion of its own viewing, and
-  tells of others legitimately.
+  16 % in words of none, 12 % of another. A comment leaks the emotion of its own viewing. It tells
+  legitimately of others: who goes by their own mind writes of themselves, the others of the picture
+  (90 % of the comments), and nothing else in the network says so.
 
 Contacts, viewings per user and per image, and images per author have heavy tails. Communities,
 effects, pictures and groups' themes are the same in every network; people, images and edges are
@@ -96,6 +108,7 @@ from evoked.posts._synthetic_society import (
     draw_society,
     looks,
     rewire,
+    user_share,
 )
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS, TIMESTAMP
@@ -103,7 +116,7 @@ from evoked.posts.schema import MIKELS, TIMESTAMP
 Progress = Callable[[int, int], None]
 
 # Raised by every change that changes a dataset.
-_GENERATOR_VERSION = 1
+_GENERATOR_VERSION = 2
 _START = pd.Timestamp("2010-01-01", tz="UTC")
 # Of its own, not the dataset's: the same pictures in every network.
 _PICTURE_SEED = 96
@@ -349,16 +362,19 @@ def _tables(
 def _truth_table(society: Society) -> pa.Table:
     """What made each emotion, in the order of ``viewings``."""
     user, image = society.viewings
-    theme, valence, arousal = np.array(looks())[society.look[image]].T
+    look = society.look[image]
+    theme, valence, arousal = np.array(looks())[look].T
     return pa.table(
         {
             "user_id": _named(user, _identifiers("user", len(society.community))),
             "post_id": _named(image, _identifiers("image", len(society.look))),
             "community": society.felt_in,
             "image_community": society.meant_in,
+            "own_mind": society.felt_by_own_mind,
             "theme": _named(theme.astype(np.int64), pa.array(THEMES)),
             "picture_valence": valence,
             "picture_arousal": arousal,
+            "user_share": user_share(look, society.felt_by_own_mind),
             "comment_emotion": pa.array(MIKELS).take(
                 pa.array(society.comment_emotion, mask=society.comment_emotion < 0)
             ),
@@ -375,7 +391,10 @@ def _comments(society: Society, seed: int) -> pa.Array:
     rows = np.flatnonzero(society.has_comment)
     theme = society.theme[society.viewings[1][rows]]
     texts = write_comments(
-        society.comment_emotion[rows], theme, np.random.default_rng([seed, _COMMENTS])
+        society.comment_emotion[rows],
+        theme,
+        society.comment_own_mind[rows],
+        np.random.default_rng([seed, _COMMENTS]),
     )
     place = society.has_comment.cumsum() - 1
     return pa.array(texts, pa.string()).take(pa.array(place, mask=~society.has_comment))

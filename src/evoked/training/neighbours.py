@@ -84,10 +84,13 @@ class NeighbourSampler:
         Any size: in memory it needs two numbers per direction of an edge.
     fan_out
         Neighbours per node and relation at each hop; :data:`ALL` takes all.
+    most
+        Nodes of a kind that a hop may add; of more, so many are kept at random, with their edges.
+        None sets no bound.
     """
 
-    def __init__(self, graph: SocialGraph, fan_out: Sequence[int]) -> None:
-        self.fan_out = tuple(fan_out)
+    def __init__(self, graph: SocialGraph, fan_out: Sequence[int], most: int | None = None) -> None:
+        self.fan_out, self.most = tuple(fan_out), most
         self.incoming = incoming_edges(graph)
         # Place of a node among those found; -1 between calls.
         self._places = {
@@ -128,9 +131,13 @@ class NeighbourSampler:
                 ]
                 new = np.unique(np.concatenate(sources))
                 new = new[self._places[kind][new] < 0]
+                if self.most is not None and len(new) > self.most:
+                    new = np.sort(random.choice(new, self.most, replace=False))
                 self._places[kind][new] = counts[kind][-1] + np.arange(len(new))
                 found[kind].append(new)
                 counts[kind].append(counts[kind][-1] + len(new))
+            for name in RELATIONS:
+                hops[name][-1] = self._within(name, hops[name][-1])
         edges = {name: self._joined(name, hops[name]) for name in RELATIONS}
         nodes = {kind: np.concatenate(found[kind]) for kind in NODES}
         for kind in NODES:
@@ -158,6 +165,13 @@ class NeighbourSampler:
             owner, place, edge = owner[shown], place[shown], edge[shown]
         target = self._places[RELATIONS[name][1]][targets[owner]]
         return Hop(incoming.source[place], target, edge)
+
+    def _within(self, name: str, hop: Hop) -> Hop:
+        """The edges whose source was kept."""
+        if self.most is None:
+            return hop
+        kept = self._places[RELATIONS[name][0]][hop.source] >= 0
+        return Hop(*(part[kept] for part in hop))
 
     def _joined(self, name: str, hops: list[Hop]) -> Integers:
         source, target, edge = (np.concatenate(part) for part in zip(*hops, strict=True))
@@ -270,8 +284,8 @@ class ViewingBatches:
         graph doesn't hold.
     graph
         What surrounds the viewings.
-    fan_out
-        Neighbours per node and relation at each hop; None gives every batch the whole graph.
+    fan_out, most
+        Of :class:`NeighbourSampler`; without ``fan_out`` every batch gets the whole graph.
     learning
         The viewings are learned from: a batch names its own, for the network to look away from.
     keep_edges
@@ -291,6 +305,7 @@ class ViewingBatches:
         features: FeatureTable,
         graph: SocialGraph,
         fan_out: Sequence[int] | None = None,
+        most: int | None = None,
         *,
         learning: bool = False,
         keep_edges: bool = False,
@@ -300,7 +315,7 @@ class ViewingBatches:
         self.viewings, self.features, self.graph = viewings, features, graph
         self.learning, self.keep_edges = learning, keep_edges
         self.negatives, self.seed = negatives, seed
-        self.sampler = None if fan_out is None else NeighbourSampler(graph, fan_out)
+        self.sampler = None if fan_out is None else NeighbourSampler(graph, fan_out, most)
         self.whole = WholeGraph(graph)
 
     def __len__(self) -> int:
