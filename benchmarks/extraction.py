@@ -38,11 +38,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from evoked.features._sources import _image_encoder
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders._inference import bfloat16_is_fast
 from evoked.features.encoders.network_image import NetworkImageEncoder
-from evoked.features.encoders.registry import image_encoder
 from evoked.features.extract import extract_posts, fingerprints
 from evoked.posts.dataset import PostDataset
 
@@ -178,7 +178,7 @@ def ours(feature: str, settings: FeatureSettings, cache: Path) -> Callable[[Sequ
 
 def export(threads: int) -> dict[str, float | None]:
     """Hand the network to ONNX Runtime, which extraction does by itself after 1,000 pictures."""
-    encoder = image_encoder(IMAGE_ENCODER)
+    encoder = _image_encoder(IMAGE_ENCODER)  # the very one that extraction uses
     assert isinstance(encoder, NetworkImageEncoder)
     torch.set_num_threads(threads)
     begun = time.perf_counter()
