@@ -6,12 +6,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 QUICK=(
-  tests/test_affect_image.py tests/test_builtin_image.py tests/test_builtin_text.py
-  tests/test_cache.py tests/test_cli.py tests/test_dataset.py tests/test_encoders.py
-  tests/test_explain.py tests/test_extract.py tests/test_hashtags.py tests/test_images.py
-  tests/test_importing.py tests/test_metadata.py tests/test_metrics.py tests/test_models.py
-  tests/test_readers_contract.py tests/test_report.py tests/test_splits.py tests/test_synthetic.py
-  tests/test_targets.py tests/test_text.py tests/test_training.py
+  tests/test_affect_image.py tests/test_analysis_page.py tests/test_builtin_image.py
+  tests/test_builtin_text.py tests/test_cache.py tests/test_cli.py tests/test_dataset.py
+  tests/test_encoders.py tests/test_explain.py tests/test_extract.py tests/test_graph_layers.py
+  tests/test_hashtags.py tests/test_hmg_emo.py tests/test_images.py tests/test_importing.py
+  tests/test_metadata.py tests/test_metrics.py tests/test_models.py tests/test_neighbours.py
+  tests/test_network_run.py tests/test_pixelrec.py tests/test_privacy.py
+  tests/test_readers_contract.py tests/test_report.py tests/test_rmthg.py tests/test_sentiment.py
+  tests/test_sharing.py tests/test_splits.py tests/test_synthetic.py tests/test_targets.py
+  tests/test_text.py tests/test_topics.py tests/test_training.py
 )
 
 place=$(mktemp -d "${TMPDIR:-/tmp}/evoked-floors.XXXXXX")

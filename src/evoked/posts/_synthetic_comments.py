@@ -138,7 +138,8 @@ def write_comments(
     """Comments (n,) in the words of ``emotion``, a place in MIKELS or -1 for none, on an image of
     ``theme``, as those write who go by their ``own_mind`` or others."""
     n = len(emotion)
-    template, neutral = rng.integers(12, size=n), rng.integers(10, size=n)
+    template = rng.integers(len(_COMMENTS[True]), size=n)
+    neutral = rng.integers(len(_NEUTRAL_COMMENTS[True]), size=n)
     motif, number = rng.integers(4, size=n), rng.integers(len(_NUMBERS), size=n)
     adjectives, nouns = _palette(True), _palette(False)
     first, second, noun = (
