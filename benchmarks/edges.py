@@ -1,8 +1,8 @@
 """What HMG-Emo knows without any edge: the same viewings in a graph that joins nobody to anything.
 
-Beside it, a table of the same runs on the network and on its rewired copy (``evoked reproduce
-hmg_emo/table2``) says what real and what random edges are worth. Splits, settings and seeds are
-those of the table's row ``hmg_emo``. The last line is JSON.
+Splits, settings and seeds are those of the row ``hmg_emo`` of ``evoked reproduce hmg_emo/table2``
+on the same network, real or rewired, so the two rows say what its edges are worth. The last line
+is JSON.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/edges.py NETWORK``.
 """

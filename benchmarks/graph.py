@@ -53,7 +53,7 @@ from evoked.training import TrainingSettings
 IMAGE_WIDTH, TEXT_WIDTH = 2048, 768
 BATCH_SIZE = 512
 PAPER_LAYERS = 5
-TIMED_STEPS = 20  # of an epoch, which would take up to an hour
+TIMED_STEPS = 20  # of an epoch, which would take minutes
 
 
 def vectors(n: int, width: int, present: NDArray[np.bool_] | None = None) -> Column:

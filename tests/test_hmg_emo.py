@@ -16,7 +16,7 @@ from evoked.errors import DataError
 from evoked.features.table import Column
 from evoked.layers.losses import macro_f1
 from evoked.models import Examples
-from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
+from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings, SharedDropout
 from evoked.training import TrainingSettings
 from evoked.training.neighbours import ALL
 from networks import small_network_examples
@@ -288,3 +288,12 @@ def test_explanations_are_what_happens_without(tmp_path: Path) -> None:
         left = model.predict(replace(examples, graph=without)).to_numpy()[2]
         effect = table[2].max() - left[table[2].argmax()]
         assert neighbour.effect == pytest.approx(effect, abs=1e-5)
+
+
+def test_dropout_of_vectors_is_the_same_for_all_rows() -> None:
+    torch.manual_seed(0)
+    dropout = SharedDropout(0.5)
+    dropped = dropout(torch.ones(4, 200))
+    assert (dropped == dropped[:1]).all()
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert (dropout.eval()(torch.ones(4, 200)) == 1).all()

@@ -312,3 +312,20 @@ def test_author_history_tells_of_real_likes(shared_data: Path) -> None:
     known = np.isfinite(past)
     assert known.mean() > 0.9
     assert np.corrcoef(past[known], np.log1p(posts["likes"])[known])[0, 1] > 0.75
+
+
+def test_carried_history_keeps_the_order_of_posts_of_one_instant() -> None:
+    """The trend runs along the last five, which a tie must not choose otherwise."""
+    posts = pd.DataFrame(
+        {
+            "author_id": "a",
+            "posted_at": START,
+            "likes": pd.Series([1, 1_000, 10, 5, 100, 7, 40, 2], dtype="Float64"),
+        }
+    )
+    draft = pd.DataFrame({"author_id": ["a"], "posted_at": START + pd.Timedelta(days=1)})
+    history = AuthorHistory.of(posts)
+    carried, all_of_it = history.compact().before(draft), history.before(draft)
+    assert np.isfinite(all_of_it["author's trend over the last 5 posts"]).all()
+    for name, values in all_of_it.items():
+        np.testing.assert_allclose(carried[name], values)

@@ -105,7 +105,10 @@ class AuthorHistory:
         return remaining.joined(carried.select(believed[theirs]))
 
     def compact(self) -> Self:
-        """The same history in at most six events per author, of the authors active last."""
+        """The same history in at most six events per author, of the authors active last.
+
+        Events of one instant stay in their order, on which the trend depends.
+        """
         if not len(self.author):
             return self
         events = self._sorted_from_latest()
@@ -115,8 +118,9 @@ class AuthorHistory:
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
         age = np.arange(len(codes)) - starts[codes]
         old = events.select(age >= _RECENT)
+        recent = events.select(np.flatnonzero(age < _RECENT)[::-1])
         if not len(old.author):
-            return events
+            return recent
         first = np.flatnonzero(np.diff(codes[age >= _RECENT], prepend=-1))
         summed = type(self)(
             author=old.author[first],
@@ -125,7 +129,7 @@ class AuthorHistory:
             known=np.add.reduceat(old.known, first),
             total=np.add.reduceat(old.total, first),
         )
-        return events.select(age < _RECENT).joined(summed)
+        return summed.joined(recent)
 
     def to_dict(self) -> dict[str, list[Any]]:
         """JSON-ready state."""
@@ -201,7 +205,8 @@ class AuthorHistory:
         codes, authors = pd.factorize(self.author)
         last = np.full(len(authors), np.iinfo(np.int64).min)
         np.maximum.at(last, codes, self.instant)
-        return self.select(np.lexsort((-self.instant, codes, -last[codes])))
+        backwards = -np.arange(len(codes))
+        return self.select(np.lexsort((backwards, -self.instant, codes, -last[codes])))
 
 
 def known_counts(posts: pd.DataFrame, name: str) -> Floats:

@@ -18,7 +18,7 @@ from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.tables import correlation_table, result_table
 from evoked.report.templates import templates
 from evoked.run import environment
-from evoked.targets import TASKS
+from evoked.targets import TASKS, EmotionEngagement
 
 # The scores that stand first; the others follow.
 _HEADLINES = tuple(score for task in TASKS.values() for score in headlines(task))
@@ -205,7 +205,8 @@ def footnotes(results: StudyResults) -> list[str]:
             "these very fits.",
         ]
     data = results.plan["data"]
-    if results.plan["estimate"] and data["with valence"] < data["posts"]:
+    estimated = results.plan["task"] == EmotionEngagement.name and results.plan["estimate"]
+    if estimated and data["with valence"] < data["posts"]:
         notes.append(
             f"{data['posts'] - data['with valence']} posts have no rated valence: the models learn "
             "from an emotion reader's estimates there. Only ratings are scored against."

@@ -55,6 +55,7 @@ _OWN_SHARE = 0.6
 _WORD_SPREAD = 0.22  # of the others about the emotion on the plane of moods
 
 # By whether the writer goes by their own mind: these tell of themselves, the others of the picture.
+# As many of one sort as of the other.
 _COMMENTS = {
     True: (
         "I feel so {adjective}!",
@@ -148,12 +149,13 @@ def write_comments(
     second = np.where(second == first, (second + 1) % len(adjectives[0]), second)
     comments = []
     for row in range(n):
-        name, manner = MOTIF_NAMES[THEMES[theme[row]]][motif[row]], bool(own_mind[row])
+        name, own = MOTIF_NAMES[THEMES[theme[row]]][motif[row]], bool(own_mind[row])
         if emotion[row] < 0:
-            asked = _NEUTRAL_COMMENTS[manner][neutral[row]]
-            text = asked.format(motif=name, number=_NUMBERS[number[row]])
+            text = _NEUTRAL_COMMENTS[own][neutral[row]].format(
+                motif=name, number=_NUMBERS[number[row]]
+            )
         else:
-            text = _COMMENTS[manner][template[row]].format(
+            text = _COMMENTS[own][template[row]].format(
                 motif=name,
                 adjective=adjectives[0][first[row]],
                 adjective2=adjectives[0][second[row]],

@@ -56,6 +56,7 @@ _IMAGE_SPREAD = 0.8
 _USER_SPREAD = 0.8
 # On the scale of log odds that it is the user and not the image who decides: who goes by their own
 # mind, and the liveliest pictures.
+_OWN_MIND_SHARE = 0.5
 _MIND_EFFECT = 2.0
 _VIVID_EFFECT = 2.0
 
@@ -217,7 +218,7 @@ def draw_society(size: NetworkSize, seed: int) -> Society:
     community = users.choice(COMMUNITIES, size.users, p=fixed.share)
     community[:COMMUNITIES] = np.arange(COMMUNITIES)  # nobody's is empty
     group_theme, memberships = _draw_groups(community, users)
-    own_mind = users.random(size.users) < 0.5
+    own_mind = users.random(size.users) < _OWN_MIND_SHARE
     origin = images.choice(COMMUNITIES, size.images, p=fixed.share)
     theme = _draw_rows(fixed.interest[origin], images)
     moods = LOOKS // len(THEMES)
@@ -483,6 +484,7 @@ def _causes(
     user = fixed.taste[felt_in, theme] + fixed.mood[felt_in] + users_own
     image = _shown(look) + fixed.tone[meant_in] + images_own
     share = user_share(look, own_mind)[:, None]
+    # Twice, so that where both decide alike each adds its own strength.
     return 2 * share * user + 2 * (1 - share) * image
 
 
@@ -533,7 +535,7 @@ def _observers(
     """What is expected by who knows a part of the causes and the model, each (V, EMOTIONS)."""
     fixed = structure()
     by_mind = _expected(feelings.base)
-    expected = by_mind.mean(axis=-2)  # half of the users go by their own mind
+    expected = np.average(by_mind, axis=-2, weights=[1 - _OWN_MIND_SHARE, _OWN_MIND_SHARE])
     theme = np.arange(LOOKS) // (LOOKS // len(THEMES))
     # Community of viewer and author at an image of a theme: (themes, COMMUNITIES, COMMUNITIES).
     chance_audience = np.broadcast_to(

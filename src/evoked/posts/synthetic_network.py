@@ -42,7 +42,8 @@ The emotion is drawn from these odds, so even who knows all errs.
 - 34 % of the viewings have a comment. Of these, 72 % are written in words of the emotion felt,
   16 % in words of none, 12 % of another. A comment leaks the emotion of its own viewing. It tells
   legitimately of others: who goes by their own mind writes of themselves, the others of the picture
-  (90 % of the comments), and nothing else in the network says so.
+  (90 % of the comments). Beside that it shows only in what they felt elsewhere, to who knows the
+  tastes and tones.
 
 Contacts, viewings per user and per image, and images per author have heavy tails. Communities,
 effects, pictures and groups' themes are the same in every network; people, images and edges are
@@ -64,7 +65,8 @@ ends, in pairs and many times:
   picture.
 
 A model that reads rows by themselves (own picture, own groups' descriptions, own comment) is given
-exactly what it was given before, and scores exactly the same. Nodes, vectors, memberships and all
+exactly what it was given before, and scores the same where the same rows are held out (splits draw
+by user and image, so they hold out others here). Nodes, vectors, memberships and all
 degrees stay too. Among users of the same groups and images of the same picture the emotions are
 dealt at random: who somebody's contacts are, what they felt elsewhere, and who else saw an image
 and how, tells nothing that the row's own groups and picture do not. (Where groups or a picture are
