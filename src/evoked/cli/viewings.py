@@ -242,13 +242,13 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
         )
     if found.inside:
         print_table(
-            "The whole neighbourhood without",
+            "Hidden from all nodes around, not from the two ends alone",
             ["hidden", "what it adds"],
             [[name, f"{effect:+.1%}"] for name, effect in found.inside.items()],
         )
     if found.beta is not None:
         out.print(
-            f"β = {found.beta:.3f}: the user's weight; the image's is 1 - β (Eq. 5).",
+            f"β = {found.beta:.3f}: the user's weight, the image's is 1 - β (Eq. 5; mean over channels).",
             highlight=False,
         )
     if told["problem"]:
