@@ -248,7 +248,7 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
         )
     if found.beta is not None:
         out.print(
-            f"β = {found.beta:.3f}: the user's weight, the image's is 1 - β (Eq. 5; mean over channels).",
+            f"β = {found.beta:.3f} on average: the user's weight; the image's is 1 - β (Eq. 5).",
             highlight=False,
         )
     if told["problem"]:
