@@ -28,7 +28,7 @@ from evoked.evaluation.splits import Split, choose_split, k_fold
 from evoked.features.cache import FeatureCache
 from evoked.files import write_text
 from evoked.laboratory.automatic import train_automatically
-from evoked.laboratory.leaderboard import Leaderboard
+from evoked.laboratory.leaderboard import Leaderboard, behind_best
 from evoked.posts.dataset import PostDataset
 from evoked.run import Run
 from evoked.training import TrainingSettings
@@ -103,11 +103,10 @@ def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     table = pd.DataFrame(found).T.dropna()
     singles = table.drop(index="auto").mean(axis=1)
     best = str(singles.idxmin() if lower else singles.idxmax())
+    behind, errors = behind_best(table, best, lower_is_better=lower)
+    error = float(np.std(table.loc[best], ddof=1) / np.sqrt(arguments.outer))
     # Cutting the same posts anew sharpens the means, but brings no more posts.
-    independent = np.sqrt(arguments.outer)
-    own, other = (table.loc[model].to_numpy(np.float64) for model in ("auto", best))
-    behind = float(np.mean(own - other if lower else other - own))
-    error = float(np.std(other, ddof=1) / independent)
+    repeats = table.shape[1] / arguments.outer
     return {
         "dataset": full.folder.name,
         "posts": len(dataset),
@@ -116,10 +115,10 @@ def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "auto": float(np.mean(table.loc["auto"])),
         "best single": best,
         "its score": float(singles[best]),
-        "behind": behind,
+        "behind": float(behind["auto"]),
         "standard error": error,
-        "of the difference": float(np.std(own - other, ddof=1) / independent),
-        "within one": bool(behind <= error),
+        "of the difference": float(errors["auto"] * np.sqrt(repeats)),
+        "within one": bool(behind["auto"] <= error),
         "choices": dict(Counter(choices)),
         "all": singles.to_dict(),
     }

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    [row] = [each for each in load_table("hmg_emo/table2").experiments if each.name == "hmg_emo"]
+    [row] = load_table("hmg_emo/table2").select(["hmg_emo"]).experiments
     dataset, cache = PostDataset(arguments.network), FeatureCache(arguments.cache)
     network = read_network(dataset, row.features, cache=cache)
     scores = []

@@ -100,10 +100,9 @@ def by_model(table: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(table: pd.DataFrame, means: pd.DataFrame, arguments: argparse.Namespace) -> str:
     """The results as a page."""
-    only = f" --rows {arguments.rows}" if arguments.rows else ""
     return f"""# Prediction intervals: {arguments.n} synthetic posts, {arguments.seeds} seeds
 
-`python benchmarks/intervals.py --n {arguments.n} --seeds {arguments.seeds}{only}`, split
+`python benchmarks/intervals.py --n {arguments.n} --seeds {arguments.seeds}`, split
 {arguments.split}; evoked {evoked.__version__}, Python {platform.python_version()}, one processor
 thread, builtin encoders, networks with 3 epochs.
 
@@ -132,17 +131,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--split", default="random", choices=["random", "author", "time"])
     parser.add_argument("--work", type=Path, default=Path(".cache/synthetic"))
-    parser.add_argument("--rows", help="such as mean/shares,linear/level; all by default")
     parser.add_argument("--only-seed", type=int, help="measure this seed alone and stop")
     parser.add_argument("--out", type=Path, default=Path("results/intervals.md"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(arguments.seeds) if arguments.only_seed is None else [arguments.only_seed]
-    wanted = arguments.rows and arguments.rows.split(",")
-    rows = [each for each in MODELS if not wanted or "/".join(each) in wanted]
     parts = []
     for seed in seeds:
-        for model, task in rows:
+        for model, task in MODELS:
             parts.append(coverage_of(arguments, seed, model, task))
             print(seed, model, task, parts[-1]["coverage"].round(3).tolist(), flush=True)
     table = summarise(pd.concat(parts, ignore_index=True))

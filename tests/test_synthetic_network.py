@@ -56,6 +56,12 @@ def society():
 
 
 @pytest.fixture(scope="module")
+def large_society():
+    """In which no popular image is most of what an observer is sure of."""
+    return draw_society(NetworkSize(*(number // 4 for number in PUBLISHED_SIZE)), seed=1)
+
+
+@pytest.fixture(scope="module")
 def rewired_society(society):
     return rewire(society, society.look, seed=1)
 
@@ -203,8 +209,9 @@ class TestPlanted:
             assert degrees.max() > 10 * degrees.mean()
             assert np.median(degrees) < degrees.mean()
 
-    def test_each_observer_sees_more_than_the_one_before(self, society):
+    def test_each_observer_sees_more_than_the_one_before(self, large_society):
         """An image shows something, groups add to it, contacts, other viewers and own history."""
+        society = large_society
         observers = [*society.observers.values(), society.probability]
         scores = [f1_score(society.emotion, each.argmax(1), average="macro") for each in observers]
         assert list(society.observers) == [
@@ -213,26 +220,22 @@ class TestPlanted:
             "image, community, tone and mind",
         ]
         majority = f1_score(society.emotion, np.full(len(society.emotion), 2), average="macro")
-        assert scores[0] > majority + 0.08
+        assert scores[0] > majority + 0.1
         assert (np.diff(scores) > 0.03).all(), scores
         assert scores[-1] < 0.87
 
-    def test_observers_are_calibrated(self, society):
+    def test_observers_are_calibrated(self, large_society):
         """What ideal observers expect is what happens: where they say p, p of the cases."""
-        checked = 0
+        society = large_society
         for expected in [*society.observers.values(), society.probability]:
             np.testing.assert_allclose(expected.sum(axis=1), 1)
             happened = np.eye(len(MIKELS))[society.emotion]
             for low in np.arange(0, 1, 0.1):
                 within = (expected >= low) & (expected < low + 0.1)
                 n = within.sum()
-                if n < 200:  # some popular image may be most of them
-                    continue
-                checked += 1
                 error = 3.5 * np.sqrt(expected[within].mean() * (1 - expected[within].mean()) / n)
                 off = expected[within].mean() - happened[within].mean()
                 assert abs(off) < error + 0.02, (low, off, n)
-        assert checked > 45
 
     def test_neither_community_nor_theme_tells_who_goes_by_their_own_mind(self, society):
         user = society.viewings[0]

@@ -483,9 +483,12 @@ def _causes(
     theme = look // (LOOKS // len(THEMES))
     user = fixed.taste[felt_in, theme] + fixed.mood[felt_in] + users_own
     image = _shown(look) + fixed.tone[meant_in] + images_own
-    share = user_share(look, own_mind)[:, None]
-    # Twice, so that where both decide alike each adds its own strength.
-    return 2 * share * user + 2 * (1 - share) * image
+    return _weighed(user_share(look, own_mind), user, image)
+
+
+def _weighed(share: Floats, user: Floats, image: Floats) -> Floats:
+    """What both bring, by the user's share (n,); each its own strength where both decide alike."""
+    return 2 * share[:, None] * user + 2 * (1 - share[:, None]) * image
 
 
 def _softmax(odds: Floats) -> Floats:
@@ -572,9 +575,11 @@ def _expected(base: Floats) -> Floats:
     their own mind: (LOOKS, C, C, 2, EMOTIONS)."""
     sizes = LOOKS, COMMUNITIES, COMMUNITIES, 2
     look, felt_in, meant_in, own_mind = np.indices(sizes).reshape(4, -1)
-    mean = np.zeros((len(look), EMOTIONS))
-    for own in zip(*_own_deviations(), strict=True):
-        mean += _softmax(base + _causes(look, felt_in, meant_in, own_mind > 0, *own))
+    share, nothing = user_share(look, own_mind > 0), np.zeros(EMOTIONS)
+    odds = base + _causes(look, felt_in, meant_in, own_mind > 0, nothing, nothing)
+    mean = np.zeros_like(odds)
+    for users_own, images_own in zip(*_own_deviations(), strict=True):
+        mean += _softmax(odds + _weighed(share, users_own, images_own))
     mean /= len(_own_deviations()[0])
     return mean.reshape(*sizes, EMOTIONS)
 
