@@ -15,7 +15,7 @@ from evoked.errors import DataError
 from evoked.features.encoders import builtin_image
 from evoked.features.encoders.base import ImageFeatures
 from evoked.features.encoders.builtin_image import COLOUR_NAMES, IMAGE_SIZE, BuiltinImageEncoder
-from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES, FaceDetector, facial_affect
+from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES, BuiltinFaces, FaceDetector
 from evoked.posts.images import load_image
 
 CELL = IMAGE_SIZE // 7
@@ -206,7 +206,7 @@ def test_faces_in_photographs(shared_data: Path) -> None:
     folder = shared_data / "oasis" / "images"
     faces = [load_image(folder / f"Neutral_face_{i}.jpg", IMAGE_SIZE) for i in range(1, 6)]
     lakes = [load_image(folder / f"Lake_{i}.jpg", IMAGE_SIZE) for i in range(1, 6)]
-    affect = facial_affect(np.stack(faces + lakes))
+    affect = BuiltinFaces().encode(np.stack(faces + lakes))
     assert affect.shape == (10, len(FACIAL_AFFECT_NAMES))
     assert affect.dtype == np.float32
     present = affect[:, FACIAL_AFFECT_NAMES.index("face_present")]
@@ -240,5 +240,5 @@ def test_face_cover_of_a_known_box() -> None:
 def test_no_faces_in_nothing() -> None:
     images = np.zeros((2, 64, 64, 3), np.uint8)
     assert [len(boxes) for boxes in FaceDetector().detect(images)] == [0, 0]
-    assert (facial_affect(images) == 0).all()
-    assert facial_affect(images[:0]).shape == (0, 4)
+    assert (BuiltinFaces().encode(images) == 0).all()
+    assert BuiltinFaces().encode(images[:0]).shape == (0, 4)

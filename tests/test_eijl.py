@@ -146,6 +146,10 @@ def test_emotions_are_zero_where_they_are_unknown_or_hidden() -> None:
     found = image_emotion(batch)
     assert found[:, 0].tolist() == [1, 1, 1, 0, 1, 0]
     torch.testing.assert_close(found[:, 1], 0.7 * found[:, 0])
+    expressed = np.concatenate([faces, np.eye(7)[:6]], axis=1).astype(np.float32)
+    more = FeatureTable({"affect.face": Column.dense(expressed)}).take(np.arange(6))
+    assert image_emotion(more).shape == (6, 9)
+    assert image_emotion(more)[1].tolist() == pytest.approx([1, 0.7, 0, 1, 0, 0, 0, 0, 0])
     assert not text_emotion(batch, {"caption"}).any()
     assert not image_emotion(batch, {"image"}).any()
 

@@ -193,7 +193,7 @@ def test_folds(kind: str) -> None:
     folds = list(k_fold(posts, 5, kind))
     assert len(folds) == 5
     tested = np.concatenate([fold.test for fold in folds])
-    assert len(tested) == len(np.unique(tested)) == (100 if kind == "time" else 120)
+    assert len(tested) == len(np.unique(tested)) == (60 if kind == "time" else 120)
     for fold in folds:
         assert_disjoint(fold, len(posts))
         assert all(parts(fold))
@@ -202,6 +202,7 @@ def test_folds(kind: str) -> None:
         if kind == "time":
             assert dates[0].max() < dates[1].min()
             assert dates[1].max() < dates[2].min()
+            assert len(fold.train) + len(fold.validation) >= 60
         if kind == "author":
             assert not (authors[0] | authors[1]) & authors[2]
 

