@@ -45,6 +45,8 @@ def run_progress(epochs: int = 1) -> Iterator[Any]:
         tasks: dict[str, Any] = {}
 
         def stage(name: str, done: int, total: int) -> None:
+            if not total:
+                return  # a bar of nothing
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=total)
             progress.update(tasks[name], completed=done, total=total)
@@ -175,7 +177,11 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, level: float) -> Non
         print_table(
             "Prediction" + learned,
             ["what", "predicted" + intervals],
-            [[name, _with_interval(rows.iloc[0], name)] for name in _without_intervals(table)],
+            [
+                [name, _with_interval(rows.iloc[0], name)]
+                for name in _without_intervals(table)
+                if name != "problem" or rows[name].notna().any()
+            ],
         )
         _note_intervals(table, run, level)
         uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]

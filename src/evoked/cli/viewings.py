@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from evoked.analysis.audience import Audience
     from evoked.network_run import Image, NetworkRun, Viewing
 
+# What HMG-Emo's parts are to people.
+_AROUND = {
+    "image": "pictures",
+    "user": "groups of users",
+    "comment": "comments",
+    "emotions": "known emotions",
+    "viewings": "viewings",
+    "connections": "connections",
+}
+
 
 UserOption = Annotated[
     str | None,
@@ -162,14 +172,18 @@ def _refuse(options: dict[str, Any], why: str) -> None:
 
 def _print_audience(found: Audience) -> None:
     table, n = found.table, found.n
+    compared = {
+        "everyone": "all users",
+        "viewers": "its viewers\nfelt",
+        "all_viewings": "felt at any\nimage",
+    }
+    compared = {name: heading for name, heading in compared.items() if n[name]}
     drawn = "" if n["share"] == found.members else f", {n['share']} of them drawn"
     print_table(
         f"What {found.name} feel at {found.image} ({found.members} users{drawn})",
         [
             *("emotion", "mean probability\n(95 %)", "most probable\n(95 %)"),
-            f"all users\n(n = {n['everyone']})",
-            f"viewers of it\n(n = {n['viewers']})",
-            f"all viewings\n(n = {n['all_viewings']})",
+            *(f"{heading}\n(n = {n[name]})" for name, heading in compared.items()),
         ],
         [
             [
@@ -178,7 +192,7 @@ def _print_audience(found: Audience) -> None:
                 _with_bounds(
                     row["most_probable"], row["most_probable_low"], row["most_probable_high"]
                 ),
-                *(_percent(row[name]) for name in ("everyone", "viewers", "all_viewings")),
+                *(_percent(row[name]) for name in compared),
             ]
             for _, row in table.iterrows()
         ],
@@ -242,9 +256,9 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
         )
     if found.inside:
         print_table(
-            "Hidden from all nodes around, not from the two ends alone",
+            "Hidden from every user and image around, too",
             ["hidden", "what it adds"],
-            [[name, f"{effect:+.1%}"] for name, effect in found.inside.items()],
+            [[_AROUND[name], f"{effect:+.1%}"] for name, effect in found.inside.items()],
         )
     if found.beta is not None:
         out.print(

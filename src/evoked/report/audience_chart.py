@@ -53,10 +53,10 @@ def _drawn(found: Audience) -> Figure:
             if found.n[column]:
                 told = f"{label} (n = {found.n[column]})"
                 axis.plot(table[column], places, marker, color=colour, markersize=5, label=told)
-        told = f"all viewings (n = {found.n['all_viewings']})"
+        told = f"felt at any image (n = {found.n['all_viewings']} viewings learned from)"
         axis.plot(table["all_viewings"], places, "|", color=GREY, markersize=14, label=told)
         axis.set_yticks(places, table["emotion"])
-        axis.set_xlim(left=0)
+        axis.set_xlim(left=-0.01)  # marks at zero are whole
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axis.set_xlabel("share of the audience (mean predicted probability, 95 % interval)")
         axis.set_title(f"What {found.name} would feel at {found.image}")
