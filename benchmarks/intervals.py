@@ -8,7 +8,8 @@ That of a mean over seeds is smaller by their root, or by less, since two seeds 
 last line is JSON.
 
 Run: ``python benchmarks/intervals.py`` (interrupted, it goes on; the posts and their features are
-those of ``benchmarks/synthetic.py``).
+those of ``benchmarks/synthetic.py``), or on imported posts, all of them:
+``python benchmarks/intervals.py --data DATASET --models linear=popularity,eijl=shares``.
 """
 
 from __future__ import annotations
@@ -42,23 +43,26 @@ MODELS: list[tuple[str, str]] = [
 TOLERANCE = 0.02
 
 
-def posts_of(folder: Path, size: int, n: int, seed: int) -> PostDataset:
-    """``n`` of ``size`` posts, which are made once."""
-    place = folder / f"posts-{size}-0"
+def posts_of(arguments: argparse.Namespace, seed: int) -> PostDataset:
+    """The imported posts, or ``n`` of ``size`` synthetic ones, which are made once."""
+    if arguments.data is not None:
+        return PostDataset(arguments.data)
+    place, size = arguments.work / f"posts-{arguments.size}-0", arguments.size
     dataset = PostDataset(place) if place.is_dir() else synthesise(place, n=size, seed=0)
-    rows = np.random.default_rng(seed).permutation(len(dataset))[:n]
+    rows = np.random.default_rng(seed).permutation(len(dataset))[: arguments.n]
     return dataset.select(np.sort(rows))
 
 
 def coverage_of(arguments: argparse.Namespace, seed: int, model: str, task: str) -> pd.DataFrame:
     """A run's coverage on its test posts; the run is made once."""
-    name = f"intervals-{arguments.n}-{arguments.split}-{seed}-{model}-{task}"
+    posts = arguments.n if arguments.data is None else arguments.data.name
+    name = f"intervals-{posts}-{arguments.split}-{seed}-{model}-{task}"
     place = arguments.work / name
     if (place / "run.json").is_file():
         run = Run.load(place)
     else:
         run = train(
-            posts_of(arguments.work, arguments.size, arguments.n, seed),
+            posts_of(arguments, seed),
             model,
             place,
             task=task,
@@ -100,9 +104,15 @@ def by_model(table: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(table: pd.DataFrame, means: pd.DataFrame, arguments: argparse.Namespace) -> str:
     """The results as a page."""
-    return f"""# Prediction intervals: {arguments.n} synthetic posts, {arguments.seeds} seeds
+    posts = f"{arguments.n} synthetic posts"
+    command = f"--n {arguments.n}"
+    if arguments.data is not None:
+        posts, command = f"posts of {arguments.data.name}", f"--data {arguments.data.name}"
+    if arguments.models is not None:
+        command += f" --models {arguments.models}"
+    return f"""# Prediction intervals: {posts}, {arguments.seeds} seeds
 
-`python benchmarks/intervals.py --n {arguments.n} --seeds {arguments.seeds}`, split
+`python benchmarks/intervals.py {command} --seeds {arguments.seeds}`, split
 {arguments.split}; evoked {evoked.__version__}, Python {platform.python_version()}, one processor
 thread, builtin encoders, networks with 3 epochs.
 
@@ -126,6 +136,8 @@ set holds.
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="imported posts in place of synthetic ones")
+    parser.add_argument("--models", help="MODEL=TASK, comma-separated; light ones by default")
     parser.add_argument("--size", type=int, default=4000, help="posts to draw from")
     parser.add_argument("--n", type=int, default=2000, help="posts per run")
     parser.add_argument("--seeds", type=int, default=5)
@@ -136,9 +148,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(arguments.seeds) if arguments.only_seed is None else [arguments.only_seed]
+    models = MODELS
+    if arguments.models is not None:
+        models = [(pair.split("=")[0], pair.split("=")[1]) for pair in arguments.models.split(",")]
     parts = []
     for seed in seeds:
-        for model, task in MODELS:
+        for model, task in models:
             parts.append(coverage_of(arguments, seed, model, task))
             print(seed, model, task, parts[-1]["coverage"].round(3).tolist(), flush=True)
     table = summarise(pd.concat(parts, ignore_index=True))

@@ -13,7 +13,8 @@ posts, devices or printing::
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -37,6 +38,19 @@ from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, pre
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
+
+
+@contextmanager
+def reading_weights(folder: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a model's weights are read into one clear DataError."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"the weights don't belong to this model or are damaged ({error}).",
+            file=folder / WEIGHTS_FILE,
+            fix="Train the model again.",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -356,13 +370,7 @@ class NeuralModel(Model):
         model = cls._from_description(description, folder / MODEL_FILE)
         model.widths = {str(name): int(width) for name, width in description["widths"].items()}
         model.network = model.build(model.widths)
-        try:
+        with reading_weights(folder):
             model.network.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise DataError(
-                f"the weights don't belong to this model or are damaged ({error}).",
-                file=folder / WEIGHTS_FILE,
-                fix="Train the model again.",
-            ) from error
         model.network.eval()
         return model

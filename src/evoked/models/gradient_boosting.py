@@ -14,10 +14,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from evoked.errors import DataError
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
     SymmetricTrees,
@@ -27,7 +25,7 @@ from evoked.models._symmetric_trees import (
     named_trees,
     varies,
 )
-from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples
+from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
 from evoked.models.pooled import PooledModel, PooledSettings, pooled_matrix, row_batches
 from evoked.training.loop import EpochRecord, TrainingSettings
 
@@ -132,18 +130,12 @@ class GradientBoosting(PooledModel):
         """
         description = read_json(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
-        try:
+        with reading_weights(folder):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}
             model.means = {name: float(description["means"][name]) for name in model.known_targets}
             arrays = load_file(folder / WEIGHTS_FILE)
             names = map(str, description["trees"])
             model.trees = named_trees(names, arrays, sum(model.widths.values()))
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"the trees don't belong to this model or are damaged ({error}).",
-                file=folder / WEIGHTS_FILE,
-                fix="Train the model again.",
-            ) from error
         return model
 
     def _pools(self, examples: Examples | None) -> Callable[[str], Any]:

@@ -19,14 +19,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit, softmax
 
-from evoked.errors import DataError
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
-from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples
+from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
 from evoked.models.pooled import PooledModel, PooledSettings, pooled_matrix, row_batches
 from evoked.targets import Task, outcome_columns
 from evoked.training.loop import EpochRecord
@@ -166,19 +164,13 @@ class Linear(PooledModel):
         """
         description = read_json(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
-        try:
+        with reading_weights(folder):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}
             model.penalties = {
                 str(name): float(value) for name, value in description["penalties"].items()
             }
             columns = sum(model.widths.values()) + len(model.widths)
             model.arrays = _checked(load_file(folder / WEIGHTS_FILE), len(model.targets), columns)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"the weights don't belong to this model or are damaged ({error}).",
-                file=folder / WEIGHTS_FILE,
-                fix="Train the model again.",
-            ) from error
         return model
 
     def _raw(self, features: FeatureTable, rows: NDArray[np.int64]) -> Matrix:

@@ -23,10 +23,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from evoked.errors import DataError
 from evoked.features.catalog import FeatureSettings
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
@@ -37,7 +36,14 @@ from evoked.models._symmetric_trees import (
     named_trees,
     varies,
 )
-from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
+from evoked.models.base import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    Examples,
+    Model,
+    ModelSettings,
+    reading_weights,
+)
 from evoked.posts.schema import ENGAGEMENT
 from evoked.targets.base import numeric
 from evoked.training.loop import EpochRecord
@@ -272,7 +278,7 @@ class PixelRecCatBoost(Model):
         """
         description = read_json(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
-        try:
+        with reading_weights(folder):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}
             model.means = {name: float(description["means"][name]) for name in model.targets}
             model.tags = [str(tag) for tag in description["tags"]]
@@ -284,12 +290,6 @@ class PixelRecCatBoost(Model):
                 raise ValueError(f"importance is {model.importance.shape}")
             names = [name for name in description["trees"] if name in model.targets]
             model.trees = named_trees(names, arrays, width)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"the trees don't belong to this model or are damaged ({error}).",
-                file=folder / WEIGHTS_FILE,
-                fix="Train the model again.",
-            ) from error
         return model
 
     @property

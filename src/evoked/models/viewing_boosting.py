@@ -15,11 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 
-from evoked.errors import DataError
 from evoked.features.network import OWN_COMMENT
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
@@ -30,7 +28,14 @@ from evoked.models._symmetric_trees import (
     named_trees,
     varies,
 )
-from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, Model, ModelSettings
+from evoked.models.base import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    Examples,
+    Model,
+    ModelSettings,
+    reading_weights,
+)
 from evoked.models.comments_only import LEAKAGE
 from evoked.models.pooled import pooled_matrix, row_batches
 from evoked.targets import Emotion
@@ -159,18 +164,12 @@ class ViewingBoosting(Model):
         """
         description = read_json(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
-        try:
+        with reading_weights(folder):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}
             model.shares = [float(share) for share in description["shares"]]
             arrays = load_file(folder / WEIGHTS_FILE)
             names = [name for name in description["trees"] if name in model.targets]
             model.trees = named_trees(names, arrays, sum(model.widths.values()))
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"the trees don't belong to this model or are damaged ({error}).",
-                file=folder / WEIGHTS_FILE,
-                fix="Train the model again.",
-            ) from error
         return model
 
     def _known(self, examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
