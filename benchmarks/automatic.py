@@ -100,7 +100,8 @@ def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             choices.append(board.chosen)
             print(f"{name}, seed {seed}, fold {fold}: {board.chosen}", flush=True)
     lower = board.lower_is_better
-    table = pd.DataFrame(found).T.dropna()
+    # As where no post of a fold is relevant; else a model without a score everywhere is left out.
+    table = pd.DataFrame(found).T.dropna(axis="columns", how="all").dropna()
     singles = table.drop(index="auto").mean(axis=1)
     best = str(singles.idxmin() if lower else singles.idxmax())
     behind, errors = behind_best(table, best, lower_is_better=lower)

@@ -19,11 +19,12 @@ from evoked.features.table import FeatureTable
 from evoked.layers.fusion import LowRankBilinear
 from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
 from evoked.models import MODELS, Examples, load_model
-from evoked.models._symmetric_trees import SymmetricTrees
+from evoked.models._symmetric_trees import SymmetricTrees, growing_options
 from evoked.models.content import ContentModel
 from evoked.models.fusion import BilinearPoolingSettings, LateFusion
 from evoked.models.gradient_boosting import GradientBoosting, GradientBoostingSettings
 from evoked.models.mmbt import MMBTSettings
+from evoked.models.pooled import fold_numbers
 from evoked.targets import TARGETS, TargetTable
 from evoked.training import TrainingSettings
 from helpers import random_examples
@@ -166,11 +167,36 @@ def test_trees_find_what_is_there(tmp_path: Path) -> None:
 
 
 def test_validation_posts_stop_the_growth(examples: Examples, tmp_path: Path) -> None:
-    model = GradientBoosting(GradientBoostingSettings(trees=60, patience=5))
+    model = GradientBoosting(GradientBoostingSettings(trees=60, patience=5, few=0))
     model.fit(examples, folder=tmp_path)
     assert {len(trees.leaves) for trees in model.trees.values()} == {60}
     model.fit(examples, random_examples(40, seed=2), folder=tmp_path)
     assert min(len(trees.leaves) for trees in model.trees.values()) < 60
+
+
+def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_path: Path) -> None:
+    catboost = pytest.importorskip("catboost")
+    train, validation = random_examples(60), random_examples(20, seed=2)
+    model = GradientBoosting(GradientBoostingSettings(trees=40, patience=40))
+    model.fit(train, validation, folder=tmp_path)
+    assert train.targets is not None
+    assert validation.targets is not None
+    place = model.targets.index("arousal")
+    values = np.concatenate([part.targets.values[:, place] for part in (train, validation)])
+    matrix = np.concatenate([model._matrix(part) for part in (train, validation)])
+    folds = np.concatenate(fold_numbers(train.posts, validation.posts))
+    options = growing_options(model.settings, None)
+    curves = []
+    for fold in range(5):
+        own, held = folds != fold, folds == fold
+        pools = [catboost.Pool(matrix[rows], values[rows]) for rows in (own, held)]
+        one = catboost.CatBoostRegressor(**options).fit(pools[0], eval_set=pools[1])
+        curves.append(one.get_evals_result()["validation"]["RMSE"])
+    best = int(np.argmin(np.mean(curves, axis=0))) + 1
+    assert len(model.trees["arousal"].leaves) == best < 40
+    whole = catboost.CatBoostRegressor(**{**options, "iterations": best}).fit(matrix, values)
+    expected = whole.predict(model._matrix(validation))
+    np.testing.assert_allclose(model.predict(validation)["arousal"], expected, atol=1e-5)
 
 
 def test_what_the_emotion_reader_says_can_be_left_out(examples: Examples, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
@@ -17,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from evoked.errors import DataError
 from evoked.models import Examples, load_model
 from evoked.models.linear import Linear, LinearSettings
+from evoked.models.pooled import fold_numbers
 from evoked.targets import TargetTable
 from helpers import random_examples
 
@@ -44,7 +46,7 @@ def columns_of(model: Linear, examples: Examples) -> np.ndarray:
 
 
 def test_values_are_those_of_scikit_learns_ridge(tmp_path: Path) -> None:
-    model, examples = fitted("emotion_engagement", tmp_path, penalty=0.2)
+    model, examples = fitted("emotion_engagement", tmp_path, penalty=0.2, few=0)
     assert examples.targets is not None
     columns = columns_of(model, examples)
     expected = Ridge(0.2 * len(examples)).fit(columns, examples.targets.values).predict(columns)
@@ -57,7 +59,7 @@ def test_values_are_those_of_scikit_learns_ridge(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["level", "author_popularity"])
 def test_classes_are_those_of_scikit_learns_logistic_regression(task: str, tmp_path: Path) -> None:
-    model, examples = fitted(task, tmp_path, penalty=0.05)
+    model, examples = fitted(task, tmp_path, penalty=0.05, few=0)
     assert examples.targets is not None
     values = examples.targets.values
     told = np.isfinite(values[:, 0])
@@ -87,6 +89,65 @@ def test_penalty_is_the_one_that_predicts_the_validation_posts_best(tmp_path: Pa
         errors[model.penalties["valence"]][:, 0],
         atol=1e-4,
     )
+
+
+def test_few_validation_posts_leave_the_choice_to_cross_validation(tmp_path: Path) -> None:
+    train, validation = random_examples(80), random_examples(30, seed=1)
+    assert train.targets is not None
+    assert validation.targets is not None
+    penalties = (3.0, 0.1, 0.001)
+    model = Linear(LinearSettings(penalties=penalties))
+    model.fit(train, validation, folder=tmp_path)
+    folds = np.concatenate(fold_numbers(train.posts, validation.posts))
+    assert set(folds) == set(range(5))
+    columns = scaled_by(model, [train, validation])
+    values = np.concatenate([train.targets.values, validation.targets.values])
+    errors = np.zeros((len(penalties), values.shape[1]))
+    for number, penalty in enumerate(penalties):
+        for fold in range(5):
+            own, held = folds != fold, folds == fold
+            line = Ridge(penalty * own.sum()).fit(columns[own], values[own])
+            errors[number] += ((line.predict(columns[held]) - values[held]) ** 2).sum(axis=0)
+    for place, name in enumerate(model.targets):
+        assert model.penalties[name] == penalties[errors[:, place].argmin()]
+    line = Ridge(model.penalties["valence"] * len(values)).fit(columns, values[:, 0])
+    known = train.targets.values[:, 0]
+    np.testing.assert_allclose(
+        np.concatenate([model.predict(part)["valence"] for part in (train, validation)]),
+        line.predict(columns).clip(known.min(), known.max()),
+        atol=1e-3,
+    )
+    judged = Linear(LinearSettings(penalties=penalties, few=30))
+    judged.fit(train, validation, folder=tmp_path)
+    assert not judged.predict(train).equals(model.predict(train))
+
+
+def scaled_by(model: Linear, parts: list[Examples]) -> np.ndarray:
+    """The columns that the model's lines see."""
+    return np.concatenate([model._scaled(model._raw(part)) for part in parts])
+
+
+def test_folds_keep_authors_together_where_validation_asks_for_strangers() -> None:
+    def posts(authors: list[str | None], first: int) -> pd.DataFrame:
+        ids = [f"post-{first + number}" for number in range(len(authors))]
+        return pd.DataFrame({"post_id": ids, "author_id": authors})
+
+    train = posts([f"author-{number % 8}" for number in range(40)], 0)
+    strangers = posts([f"author-{8 + number % 4}" for number in range(20)] + [None], 40)
+    folds = fold_numbers(train, strangers)
+    assert [len(part) for part in folds] == [40, 21]
+    both = pd.concat([train, strangers]).assign(fold=np.concatenate(folds))
+    assert (both.groupby("author_id")["fold"].nunique() == 1).all()
+    assert both["fold"].nunique() == 5
+    acquainted = posts([f"author-{number % 8}" for number in range(20)], 40)
+    both = pd.concat([train, acquainted]).assign(
+        fold=np.concatenate(fold_numbers(train, acquainted))
+    )
+    assert (both.groupby("author_id")["fold"].nunique() > 1).any()
+    # The same posts in another order keep their folds.
+    shuffled = train.sample(frac=1, random_state=1)
+    again = pd.Series(fold_numbers(shuffled, strangers)[0], index=shuffled.index).sort_index()
+    assert again.tolist() == folds[0].tolist()
 
 
 def test_signal_is_found_and_beats_the_mean(tmp_path: Path) -> None:
@@ -126,7 +187,7 @@ def test_estimated_targets_weigh_less(tmp_path: Path) -> None:
     estimated[50:, 0] = True
     values[:50, 0], values[50:, 0] = -1, 1
     told = replace(examples, targets=TargetTable(values, estimated))
-    model = Linear(LinearSettings(penalty=1e5, estimated_weight=0.25))
+    model = Linear(LinearSettings(penalty=1e5, estimated_weight=0.25, few=0))
     model.fit(told, folder=tmp_path)
     # So strong a penalty leaves the weighted mean: (50 · -1 + 12.5 · 1) / 62.5.
     np.testing.assert_allclose(model.predict(examples)["valence"], -0.6, atol=1e-2)

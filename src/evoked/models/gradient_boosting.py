@@ -26,7 +26,14 @@ from evoked.models._symmetric_trees import (
     varies,
 )
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
-from evoked.models.pooled import PooledModel, PooledSettings, pooled_matrix, row_batches
+from evoked.models.pooled import (
+    Matrix,
+    PooledModel,
+    PooledSettings,
+    Sample,
+    pooled_matrix,
+    row_batches,
+)
 from evoked.training.loop import EpochRecord, TrainingSettings
 
 
@@ -81,7 +88,6 @@ class GradientBoosting(PooledModel):
         MissingExtraError
             CatBoost is not installed.
         """
-        catboost = catboost_library(self.name)
         values = self._learn_targets(train)
         self.widths = {name: train.features.widths[name] for name in self.features}
         self.means = {
@@ -89,14 +95,11 @@ class GradientBoosting(PooledModel):
             for name in self.known_targets
         }
         self.trees = {}
-        learned, held_out = self._pools(train), self._pools(validation)
+        learned, held_out = self._samples(train, validation, self._matrix)
         for name in self.known_targets:
-            pool = learned(name)
-            if pool is None:
-                continue
-            regressor = catboost.CatBoostRegressor(**growing_options(self.settings, training))
-            regressor.fit(pool, eval_set=held_out(name))
-            self.trees[name] = SymmetricTrees.of(regressor)
+            trees = self._grown(self.targets.index(name), learned, held_out, training)
+            if trees is not None:
+                self.trees[name] = trees
         return []
 
     def predict(self, examples: Examples) -> pd.DataFrame:
@@ -138,20 +141,54 @@ class GradientBoosting(PooledModel):
             model.trees = named_trees(names, arrays, sum(model.widths.values()))
         return model
 
-    def _pools(self, examples: Examples | None) -> Callable[[str], Any]:
-        """By target, CatBoost's view of the posts that tell it; None where nothing can be learned
-        of them."""
-        if examples is None or examples.targets is None or not len(examples):
-            return lambda name: None
-        values, weights = examples.targets.values, self._weights(examples.targets)
-        matrix = pooled_matrix(examples.features, self.features, np.arange(len(examples)))
+    def _matrix(self, examples: Examples) -> Matrix:
+        return pooled_matrix(examples.features, self.features, np.arange(len(examples)))
 
-        def pool(name: str) -> Any:
-            column = self.targets.index(name)
-            known = weights[:, column] > 0
-            rows, truth = matrix[known], values[known, column]
-            if not varies(truth[:, None]) or not varies(rows):
-                return None
-            return catboost_library(self.name).Pool(rows, truth, weight=weights[known, column])
+    def _grown(
+        self, column: int, learned: Sample, held_out: Sample, training: TrainingSettings | None
+    ) -> SymmetricTrees | None:
+        """The trees of one target; None where nothing can be learned of the posts."""
+        catboost = catboost_library(self.name)
+        options = growing_options(self.settings, training)
+        own, judges = learned.telling(column), held_out.telling(column)
+        stops = _teaches(judges, column)
+        if len(judges) < self.settings.few:
+            posts = own.joined(judges)
+            number = _number_of_trees(catboost, posts, column, options)
+            if number is not None:
+                own, stops, options = posts, False, {**options, "iterations": number}
+        if not _teaches(own, column):
+            return None
+        regressor = catboost.CatBoostRegressor(**options)
+        regressor.fit(
+            _pool(catboost, own, column),
+            eval_set=_pool(catboost, judges, column) if stops else None,
+        )
+        return SymmetricTrees.of(regressor)
 
-        return pool
+
+def _number_of_trees(
+    catboost: Any, posts: Sample, column: int, options: dict[str, Any]
+) -> int | None:
+    """How many trees predict held-out folds best; None where a fold leaves nothing to learn."""
+    folds = [posts.folds == fold for fold in np.unique(posts.folds)]
+    if len(folds) < 2 or not all(_teaches(posts.select(~held), column) for held in folds):
+        return None
+    found = catboost.cv(
+        _pool(catboost, posts, column),
+        # Unlike a regressor, cv() would begin at zero.
+        {**options, "loss_function": "RMSE", "boost_from_average": True},
+        folds=[(np.flatnonzero(~held), np.flatnonzero(held)) for held in folds],
+        as_pandas=False,
+    )
+    return int(np.argmin(found["test-RMSE-mean"])) + 1
+
+
+def _teaches(posts: Sample, column: int) -> bool:
+    """Whether CatBoost can learn anything of the posts."""
+    return varies(posts.values[:, [column]]) and varies(posts.features)
+
+
+def _pool(catboost: Any, posts: Sample, column: int) -> Any:
+    truth, weights = posts.values[:, column], posts.weights[:, column]
+    return catboost.Pool(posts.features, truth, weight=weights)

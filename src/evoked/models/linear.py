@@ -22,15 +22,19 @@ from pydantic import Field, field_validator
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit, softmax
 
-from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
-from evoked.models.pooled import PooledModel, PooledSettings, pooled_matrix, row_batches
+from evoked.models.pooled import (
+    Matrix,
+    PooledModel,
+    PooledSettings,
+    Sample,
+    pooled_matrix,
+    row_batches,
+)
 from evoked.targets import Task, outcome_columns
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
-
-Matrix = NDArray[np.float32]
 
 _LEAST_PROBABILITY = 1e-12
 # Of the logistic regression's solver, which goes on from the solution of the stronger penalty.
@@ -55,14 +59,6 @@ class LinearSettings(PooledSettings):
         if not penalties or min(penalties) <= 0:
             raise ValueError("needs at least one, each above 0")
         return tuple(sorted(penalties, reverse=True))
-
-
-class _Posts(NamedTuple):
-    """Scaled features (n, columns), targets and their weights (n, targets)."""
-
-    features: Matrix
-    values: Matrix
-    weights: Matrix
 
 
 class Linear(PooledModel):
@@ -111,7 +107,7 @@ class Linear(PooledModel):
         values = self._learn_targets(train)
         known = [self.targets.index(name) for name in self.known_targets]
         self.widths = {name: train.features.widths[name] for name in self.features}
-        raw = self._raw(train.features, np.arange(len(train)))
+        raw = self._raw(train)
         centre, spread = _mean_and_spread(raw)
         sizes = [*self.widths.values(), *(1 for _ in self.widths)]
         scale = spread * np.sqrt(np.repeat(sizes, sizes)).astype(np.float32)
@@ -124,7 +120,12 @@ class Linear(PooledModel):
         self.arrays |= {"low": low, "high": high}
         self.penalties = {}
 
-        learned, held_out = self._posts(train, raw), self._posts(validation)
+        # The training posts' matrix is large, and at hand.
+        learned, held_out = self._samples(
+            train,
+            validation,
+            lambda posts: self._scaled(raw if posts is train else self._raw(posts)),
+        )
         classes, binary, numbers = _places(self.task)
         for places in _alike([place for place in numbers if place in known], learned, held_out):
             self._fit_values(places, learned, held_out)
@@ -136,7 +137,7 @@ class Linear(PooledModel):
         self.check_features(examples.features)
         predicted = np.empty((len(examples), len(self.targets)), dtype=np.float32)
         for rows in row_batches(len(examples)):
-            features = self._scaled(self._raw(examples.features, rows))
+            features = self._scaled(self._raw(examples, rows))
             predicted[rows] = features @ self.arrays["weights"].T + self.arrays["bias"]
         classes, binary, numbers = _places(self.task)
         for places in classes:
@@ -173,10 +174,13 @@ class Linear(PooledModel):
             model.arrays = _checked(load_file(folder / WEIGHTS_FILE), len(model.targets), columns)
         return model
 
-    def _raw(self, features: FeatureTable, rows: NDArray[np.int64]) -> Matrix:
-        """Features end to end, NaN where absent; then, for each, whether it is there."""
-        values = pooled_matrix(features, self.features, rows)
-        present = [features.columns[name].present[rows] for name in self.features]
+    def _raw(self, examples: Examples, rows: NDArray[np.int64] | None = None) -> Matrix:
+        """Features end to end, NaN where absent; then, for each, whether it is there. Of all posts
+        by default."""
+        rows = np.arange(len(examples)) if rows is None else rows
+        columns = examples.features.columns
+        values = pooled_matrix(examples.features, self.features, rows)
+        present = [columns[name].present[rows] for name in self.features]
         return np.concatenate([values, np.stack(present, axis=1).astype(np.float32)], axis=1)
 
     def _scaled(self, raw: Matrix) -> Matrix:
@@ -184,73 +188,67 @@ class Linear(PooledModel):
         columns: Matrix = (raw - self.arrays["centre"]) / self.arrays["scale"]
         return np.nan_to_num(columns, copy=False)
 
-    def _posts(self, examples: Examples | None, raw: Matrix | None = None) -> _Posts:
-        """Of no examples, or of those without targets, none."""
-        if examples is None or examples.targets is None or not len(examples):
-            blank = np.zeros((0, len(self.targets)), dtype=np.float32)
-            return _Posts(self.arrays["weights"][:0], blank, blank)
-        if raw is None:
-            raw = self._raw(examples.features, np.arange(len(examples)))
-        weights = self._weights(examples.targets).astype(np.float32)
-        return _Posts(self._scaled(raw), examples.targets.values, weights)
-
-    def _penalties(self, judged: bool) -> tuple[float, ...]:
-        chosen: tuple[float, ...] = self.settings.penalties
-        return chosen if judged else (self.settings.penalty,)
+    def _trials(self, learned: Sample, held_out: Sample, column: int) -> _Trials:
+        """Training and validation posts; where few of the latter tell the target, folds of both."""
+        own, judges = learned.telling(column), held_out.telling(column)
+        if len(judges) and len(judges) >= self.settings.few:
+            return _Trials([(own, judges)], own)
+        posts = own.joined(judges)
+        held = [posts.folds == fold for fold in np.unique(posts.folds)]
+        if not self.settings.few or len(held) < 2:
+            return _Trials([], own)
+        return _Trials([(posts.select(~fold), posts.select(fold)) for fold in held], posts)
 
     def _keep(self, place: int, penalty: float, weights: Matrix, bias: float) -> None:
         self.penalties[self.targets[place]] = penalty
         self.arrays["weights"][place], self.arrays["bias"][place] = weights, bias
 
-    def _fit_values(self, places: list[int], learned: _Posts, held_out: _Posts) -> None:
+    def _fit_values(self, places: list[int], learned: Sample, held_out: Sample) -> None:
         """Ridge regression of columns that the same posts tell, with the same weights."""
-        from sklearn.linear_model import Ridge
+        trials, posts = self._trials(learned, held_out, places[0])
+        penalties = self.settings.penalties if trials else (self.settings.penalty,)
+        errors = np.zeros((len(penalties), len(places)))
+        for own, judges in trials:
+            for number, penalty in enumerate(penalties):
+                lines, biases = _ridge(own, places, penalty)
+                missed = judges.features @ lines.T + biases - judges.values[:, places]
+                errors[number] += judges.weights[:, places[0]] @ missed.astype(np.float64) ** 2
+        chosen = errors.argmin(axis=0)
+        for number in np.unique(chosen):
+            lines, biases = _ridge(posts, places, penalties[number])
+            for position in np.flatnonzero(chosen == number):
+                place = places[position]
+                self._keep(place, penalties[number], lines[position], biases[position])
 
-        told, judged = learned.weights[:, places[0]] > 0, held_out.weights[:, places[0]] > 0
-        weights, judges = learned.weights[told, places[0]], held_out.weights[judged, places[0]]
-        features, judged_features = learned.features[told], held_out.features[judged]
-        least = np.full(len(places), np.inf)
-        for penalty in self._penalties(bool(judged.any())):
-            line = Ridge(alpha=penalty * float(weights.sum()))
-            line.fit(features, learned.values[told][:, places], sample_weight=weights)
-            lines = np.atleast_2d(line.coef_)
-            biases = np.atleast_1d(line.intercept_)
-            missed = judged_features @ lines.T + biases - held_out.values[judged][:, places]
-            errors = judges @ missed.astype(np.float64) ** 2
-            for position, place in enumerate(places):
-                if errors[position] < least[position]:
-                    least[position] = errors[position]
-                    self._keep(place, penalty, lines[position], biases[position])
-
-    def _fit_classes(self, places: list[int], learned: _Posts, held_out: _Posts) -> None:
+    def _fit_classes(self, places: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; of one column if it is true or
         false."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-
-        labels, judged = _labels(learned, places), _labels(held_out, places)
-        told, judges = labels >= 0, judged >= 0
-        if not told.any():
+        trials, posts = self._trials(learned, held_out, places[0])
+        labels = _labels(posts, places)
+        if not len(labels):
             return
-        if len(np.unique(labels[told])) < 2:
+        if len(np.unique(labels)) < 2:
             # Nothing to tell apart: the shares of the training posts, whatever the features.
-            shares = np.nanmean(learned.values[told][:, places], axis=0, dtype=np.float64)
+            shares = np.nanmean(posts.values[:, places], axis=0, dtype=np.float64)
             with np.errstate(divide="ignore"):
                 self.arrays["bias"][places] = logit(shares) if len(places) == 1 else np.log(shares)
             return
-        features, judged_features = learned.features[told], held_out.features[judges]
-        solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS, tol=_TOLERANCE)
-        least = np.inf
-        for penalty in self._penalties(bool(judges.any())):
-            solver.set_params(C=1 / (penalty * int(told.sum())))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                solver.fit(features, labels[told])
-            loss = _log_loss(solver, judged_features, judged[judges])
+        # A fold may leave one class only to learn from.
+        trials = [pair for pair in trials if len(np.unique(_labels(pair[0], places))) > 1]
+        solvers = [_logistic() for _ in trials]
+        least, chosen = np.inf, self.settings.penalty
+        for penalty in self.settings.penalties if trials else ():
+            loss = 0.0
+            for solver, (own, judges) in zip(solvers, trials, strict=True):
+                _solve(solver, own, places, penalty)
+                loss += _log_loss(solver, judges.features, _labels(judges, places))
             if loss >= least:
-                return  # still weaker penalties, which take longest, overfit more
-            least = loss
-            self._keep_classes(places, penalty, solver)
+                break  # still weaker penalties, which take longest, overfit more
+            least, chosen = loss, penalty
+        # What was learned of the same posts is where to go on from.
+        final = solvers[0] if len(trials) == 1 else _logistic()
+        _solve(final, posts, places, chosen)
+        self._keep_classes(places, chosen, final)
 
     def _keep_classes(self, places: list[int], penalty: float, solver: Any) -> None:
         lines, biases = solver.coef_, solver.intercept_
@@ -278,7 +276,7 @@ def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
     return classes, binary, [place for place in range(len(names)) if place not in taken]
 
 
-def _alike(places: Sequence[int], learned: _Posts, held_out: _Posts) -> list[list[int]]:
+def _alike(places: Sequence[int], learned: Sample, held_out: Sample) -> list[list[int]]:
     """Columns grouped by their weights, so that one solution serves all of a group."""
     groups: dict[bytes, list[int]] = {}
     for place in places:
@@ -287,7 +285,40 @@ def _alike(places: Sequence[int], learned: _Posts, held_out: _Posts) -> list[lis
     return list(groups.values())
 
 
-def _labels(posts: _Posts, places: list[int]) -> NDArray[np.int64]:
+class _Trials(NamedTuple):
+    """Pairs of posts to learn from and to judge by, on which a penalty is tried; empty where
+    nothing can judge. posts: those to learn from with the penalty that was chosen."""
+
+    pairs: list[tuple[Sample, Sample]]
+    posts: Sample
+
+
+def _ridge(posts: Sample, places: list[int], penalty: float) -> tuple[Matrix, Matrix]:
+    """Lines (places, columns) and biases (places,)."""
+    from sklearn.linear_model import Ridge
+
+    weights = posts.weights[:, places[0]]
+    line = Ridge(alpha=penalty * float(weights.sum()))
+    line.fit(posts.features, posts.values[:, places], sample_weight=weights)
+    return np.atleast_2d(line.coef_), np.atleast_1d(line.intercept_)
+
+
+def _logistic() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(warm_start=True, max_iter=_MOST_STEPS, tol=_TOLERANCE)
+
+
+def _solve(solver: Any, posts: Sample, places: list[int], penalty: float) -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
+    solver.set_params(C=1 / (penalty * len(posts)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        solver.fit(posts.features, _labels(posts, places))
+
+
+def _labels(posts: Sample, places: list[int]) -> NDArray[np.int64]:
     """Number of each post's class among ``places``, or 0 and 1 for a single column, (n,); -1 where
     unknown."""
     values = np.nan_to_num(posts.values[:, places])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
 from evoked.features.table import FeatureTable
-from evoked.models.base import Model, ModelSettings
+from evoked.models.base import Examples, Model, ModelSettings
 from evoked.targets import TASKS, TargetTable
+
+Matrix = NDArray[np.float32]
 
 FEATURES = (
     "image.vector",
@@ -21,6 +26,7 @@ FEATURES = (
     "affect.face",
 )
 _POSTS_PER_BATCH = 512  # each with a number per level of every tree
+_FOLDS = 5
 
 
 class PooledSettings(ModelSettings):
@@ -34,6 +40,12 @@ class PooledSettings(ModelSettings):
     estimated_weight: float = Field(
         0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
     )
+    few: int = Field(
+        100,
+        ge=0,
+        description="where fewer validation posts tell a target, what they would decide is decided "
+        "by cross-validation over them and the training posts, and all are learned from",
+    )
 
 
 class PooledModel(Model):
@@ -46,6 +58,26 @@ class PooledModel(Model):
         left_out = set() if self.settings.emotion_reader else {"affect.text"}
         return [name for name in FEATURES if name not in left_out]
 
+    def _samples(
+        self, train: Examples, validation: Examples | None, matrix: Callable[[Examples], Matrix]
+    ) -> tuple[Sample, Sample]:
+        """Training and validation posts, whose features ``matrix`` makes; of no validation posts,
+        or of those without targets, none."""
+        if validation is None or validation.targets is None:
+            validation = train.select([])
+        folds = fold_numbers(train.posts, validation.posts)
+        learned, held_out = (
+            Sample(
+                matrix(part),
+                part.targets.values,
+                self._weights(part.targets).astype(np.float32),
+                own,
+            )
+            for part, own in zip((train, validation), folds, strict=True)
+            if part.targets is not None
+        )
+        return learned, held_out
+
     def _weights(self, targets: TargetTable) -> NDArray[np.float64]:
         """How much each target of each post counts, (n, targets); 0 where it is unknown."""
         told = np.where(targets.estimated, self.settings.estimated_weight, 1.0)
@@ -53,9 +85,64 @@ class PooledModel(Model):
         return weights
 
 
-def pooled_matrix(
-    features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Sample:
+    """Posts to learn from or to judge by.
+
+    Attributes
+    ----------
+    features, values, weights
+        (n, columns), and (n, targets) each.
+    folds
+        The fold that holds each post out in cross-validation, (n,).
+    """
+
+    features: Matrix
+    values: Matrix
+    weights: Matrix
+    folds: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.folds)
+
+    def select(self, rows: NDArray[np.bool_]) -> Sample:
+        """Those of the posts."""
+        return Sample(*(part[rows] for part in self._parts()))
+
+    def telling(self, column: int) -> Sample:
+        """The posts that tell the target in ``column``."""
+        return self.select(self.weights[:, column] > 0)
+
+    def joined(self, other: Sample) -> Sample:
+        """The posts of both."""
+        pairs = zip(self._parts(), other._parts(), strict=True)
+        return Sample(*(np.concatenate(pair) for pair in pairs))
+
+    def _parts(self) -> tuple[NDArray[Any], ...]:
+        return self.features, self.values, self.weights, self.folds
+
+
+def fold_numbers(train: pd.DataFrame, validation: pd.DataFrame) -> list[NDArray[np.int64]]:
+    """The fold, from 0 on, of each training and of each validation post.
+
+    An author's posts stay together where no validation post is by an author of a training post:
+    then the split asks what a model knows of strangers, and so must the folds.
+    """
+    parts = [train, validation]
+    authors = [part["author_id"] for part in parts if "author_id" in part]
+    strangers = (
+        len(authors) == 2
+        and authors[1].notna().any()
+        and not authors[1].isin(authors[0].dropna()).any()
+    )
+    posts = pd.concat(parts, ignore_index=True)
+    units = posts["author_id"].fillna(posts["post_id"]) if strangers else posts["post_id"]
+    codes, names = pd.factorize(units, sort=True)
+    drawn = np.random.default_rng(0).permutation(len(names))
+    return np.split((drawn % _FOLDS)[codes], [len(train)])
+
+
+def pooled_matrix(features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]) -> Matrix:
     """Features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
     batch = features.take(rows)
     parts = []
