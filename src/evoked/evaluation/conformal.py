@@ -196,7 +196,8 @@ class Intervals:
         task
             Fitted on the training posts.
         units
-            Posts that the model was not trained on but that may have decided when to stop.
+            Posts that may have decided when to stop; where there are few, some models have learned
+            from them as well, which makes all units smaller and calibration larger.
         calibration
             Posts that the model has not learned from in any way, none of ``units``; may be none.
             What an emotion reader estimated of them does not count.

@@ -54,6 +54,9 @@ class GradientBoostingSettings(PooledSettings):
 class GradientBoosting(PooledModel):
     """Gradient-boosted trees on the pooled features of all modalities.
 
+    The validation posts decide how many; where they are few, cross-validation does, after which
+    training and validation posts are learned from together.
+
     Trees grow on one thread and with a seed, so that the same posts give the same trees. While
     they grow, the features of all training posts are in memory: about 4 kB per post with the
     builtin encoders.

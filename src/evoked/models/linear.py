@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -65,9 +66,10 @@ class Linear(PooledModel):
     """A line per target, on the pooled features of all modalities.
 
     The penalty is chosen per value, and per set of classes, by the validation posts' squared error
-    or log loss. Values beyond the training posts' range are not predicted: a line knows no bounds,
-    and a count is read off its logarithm. While it learns, the features of all training posts are
-    in memory: about 8 kB per post with the builtin encoders.
+    or log loss; where they are few, by that of cross-validation, after which training and
+    validation posts are learned from together. Values beyond the training posts' range are not
+    predicted: a line knows no bounds, and a count is read off its logarithm. While it learns, the
+    features of all training posts are in memory: about 8 kB per post with the builtin encoders.
 
     Attributes
     ----------
@@ -208,11 +210,10 @@ class Linear(PooledModel):
         trials, posts = self._trials(learned, held_out, places[0])
         penalties = self.settings.penalties if trials else (self.settings.penalty,)
         errors = np.zeros((len(penalties), len(places)))
-        for own, judges in trials:
-            for number, penalty in enumerate(penalties):
-                lines, biases = _ridge(own, places, penalty)
-                missed = judges.features @ lines.T + biases - judges.values[:, places]
-                errors[number] += judges.weights[:, places[0]] @ missed.astype(np.float64) ** 2
+        for (own, judges), (number, penalty) in product(trials, enumerate(penalties)):
+            lines, biases = _ridge(own, places, penalty)
+            missed = judges.features @ lines.T + biases - judges.values[:, places]
+            errors[number] += judges.weights[:, places[0]] @ missed.astype(np.float64) ** 2
         chosen = errors.argmin(axis=0)
         for number in np.unique(chosen):
             lines, biases = _ridge(posts, places, penalties[number])
@@ -286,8 +287,8 @@ def _alike(places: Sequence[int], learned: Sample, held_out: Sample) -> list[lis
 
 
 class _Trials(NamedTuple):
-    """Pairs of posts to learn from and to judge by, on which a penalty is tried; empty where
-    nothing can judge. posts: those to learn from with the penalty that was chosen."""
+    """pairs: posts to learn from and to judge by, on which penalties are tried; none where nothing
+    can judge. posts: those to learn from with the penalty that was chosen."""
 
     pairs: list[tuple[Sample, Sample]]
     posts: Sample
@@ -319,12 +320,9 @@ def _solve(solver: Any, posts: Sample, places: list[int], penalty: float) -> Non
 
 
 def _labels(posts: Sample, places: list[int]) -> NDArray[np.int64]:
-    """Number of each post's class among ``places``, or 0 and 1 for a single column, (n,); -1 where
-    unknown."""
-    values = np.nan_to_num(posts.values[:, places])
-    if len(places) == 1:
-        return np.where(posts.weights[:, places[0]] > 0, values[:, 0] > 0.5, -1).astype(np.int64)
-    return np.where(values.max(axis=1) > 0, values.argmax(axis=1), -1)
+    """Number of each post's class among ``places``, or 0 and 1 for a single column, (n,)."""
+    values = posts.values[:, places]
+    return values.argmax(axis=1) if len(places) > 1 else (values[:, 0] > 0.5).astype(np.int64)
 
 
 def _log_loss(solver: Any, features: Matrix, labels: NDArray[np.int64]) -> float:
