@@ -233,6 +233,12 @@ def test_model_that_fails_is_listed(
     assert board.chosen in ("linear", "mean", "category_mean", "author_mean")
 
 
+def test_what_is_true_or_false_is_decided_by_auc(workshop: Workshop, dataset: PostDataset) -> None:
+    task, models = "author_popularity", ("linear",)
+    run = auto(workshop, dataset, "popular", task=task, models=models, split="random", folds=2)
+    assert Leaderboard.load(run.folder).metric == "popular AUC"
+
+
 def test_unknown_metrics_models_and_folders_are_refused(
     chosen: Run, workshop: Workshop, dataset: PostDataset
 ) -> None:
