@@ -224,11 +224,13 @@ class Linear(PooledModel):
     def _fit_classes(self, places: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; of one column if it is true or
         false."""
+        learned, held_out = (
+            part.select(_labels(part, places) >= 0) for part in (learned, held_out)
+        )
         trials, posts = self._trials(learned, held_out, places[0])
-        labels = _labels(posts, places)
-        if not len(labels):
+        if not len(posts):
             return
-        if len(np.unique(labels)) < 2:
+        if len(np.unique(_labels(posts, places))) < 2:
             # Nothing to tell apart: the shares of the training posts, whatever the features.
             shares = np.nanmean(posts.values[:, places], axis=0, dtype=np.float64)
             with np.errstate(divide="ignore"):
@@ -320,9 +322,12 @@ def _solve(solver: Any, posts: Sample, places: list[int], penalty: float) -> Non
 
 
 def _labels(posts: Sample, places: list[int]) -> NDArray[np.int64]:
-    """Number of each post's class among ``places``, or 0 and 1 for a single column, (n,)."""
-    values = posts.values[:, places]
-    return values.argmax(axis=1) if len(places) > 1 else (values[:, 0] > 0.5).astype(np.int64)
+    """Number of each post's class among ``places``, or 0 and 1 for a single column, (n,); -1 where
+    unknown."""
+    values = np.nan_to_num(posts.values[:, places])
+    if len(places) == 1:
+        return np.where(posts.weights[:, places[0]] > 0, values[:, 0] > 0.5, -1).astype(np.int64)
+    return np.where(values.max(axis=1) > 0, values.argmax(axis=1), -1)
 
 
 def _log_loss(solver: Any, features: Matrix, labels: NDArray[np.int64]) -> float:
