@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 QUICK=(
-  tests/test_affect_image.py tests/test_analysis_page.py tests/test_builtin_image.py
+  tests/test_affect_image.py tests/test_analysis_page.py tests/test_baselines.py
+  tests/test_builtin_image.py tests/test_facial_expressions.py tests/test_linear.py
   tests/test_builtin_text.py tests/test_cache.py tests/test_cli.py tests/test_dataset.py
   tests/test_encoders.py tests/test_explain.py tests/test_extract.py tests/test_graph_layers.py
   tests/test_hashtags.py tests/test_hmg_emo.py tests/test_images.py tests/test_importing.py
