@@ -172,18 +172,18 @@ def _refuse(options: dict[str, Any], why: str) -> None:
 
 def _print_audience(found: Audience) -> None:
     table, n = found.table, found.n
-    compared = {
+    headings = {
         "everyone": "all users",
         "viewers": "its viewers\nfelt",
         "all_viewings": "felt at any\nimage",
     }
-    compared = {name: heading for name, heading in compared.items() if n[name]}
+    compared = [name for name in headings if n[name]]
     drawn = "" if n["share"] == found.members else f", {n['share']} of them drawn"
     print_table(
         f"What {found.name} feel at {found.image} ({found.members} users{drawn})",
         [
             *("emotion", "mean probability\n(95 %)", "most probable\n(95 %)"),
-            *(f"{heading}\n(n = {n[name]})" for name, heading in compared.items()),
+            *(f"{headings[name]}\n(n = {n[name]})" for name in compared),
         ],
         [
             [

@@ -174,7 +174,7 @@ def _number_of_trees(
     catboost: Any, posts: Sample, column: int, options: dict[str, Any]
 ) -> int | None:
     """How many trees predict held-out folds best; None where a fold leaves nothing to learn."""
-    folds = [posts.folds == fold for fold in np.unique(posts.folds)]
+    folds = posts.held_out()
     if len(folds) < 2 or not all(_teaches(posts.select(~held), column) for held in folds):
         return None
     found = catboost.cv(

@@ -190,16 +190,16 @@ class Linear(PooledModel):
         columns: Matrix = (raw - self.arrays["centre"]) / self.arrays["scale"]
         return np.nan_to_num(columns, copy=False)
 
-    def _trials(self, learned: Sample, held_out: Sample, column: int) -> _Trials:
-        """Training and validation posts; where few of the latter tell the target, folds of both."""
-        own, judges = learned.telling(column), held_out.telling(column)
+    def _trials(self, learned: Sample, judges: Sample) -> _Trials:
+        """Training and validation posts that tell the target; where the latter are few, folds of
+        both."""
         if len(judges) and len(judges) >= self.settings.few:
-            return _Trials([(own, judges)], own)
-        posts = own.joined(judges)
-        held = [posts.folds == fold for fold in np.unique(posts.folds)]
-        if not self.settings.few or len(held) < 2:
-            return _Trials([], own)
-        return _Trials([(posts.select(~fold), posts.select(fold)) for fold in held], posts)
+            return _Trials([(learned, judges)], learned)
+        posts = learned.joined(judges)
+        folds = posts.held_out()
+        if not self.settings.few or len(folds) < 2:
+            return _Trials([], learned)
+        return _Trials([(posts.select(~held), posts.select(held)) for held in folds], posts)
 
     def _keep(self, place: int, penalty: float, weights: Matrix, bias: float) -> None:
         self.penalties[self.targets[place]] = penalty
@@ -207,7 +207,7 @@ class Linear(PooledModel):
 
     def _fit_values(self, places: list[int], learned: Sample, held_out: Sample) -> None:
         """Ridge regression of columns that the same posts tell, with the same weights."""
-        trials, posts = self._trials(learned, held_out, places[0])
+        trials, posts = self._trials(learned.telling(places[0]), held_out.telling(places[0]))
         penalties = self.settings.penalties if trials else (self.settings.penalty,)
         errors = np.zeros((len(penalties), len(places)))
         for (own, judges), (number, penalty) in product(trials, enumerate(penalties)):
@@ -224,10 +224,8 @@ class Linear(PooledModel):
     def _fit_classes(self, places: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; of one column if it is true or
         false."""
-        learned, held_out = (
-            part.select(_labels(part, places) >= 0) for part in (learned, held_out)
-        )
-        trials, posts = self._trials(learned, held_out, places[0])
+        told = [part.select(_labels(part, places) >= 0) for part in (learned, held_out)]
+        trials, posts = self._trials(*told)
         if not len(posts):
             return
         if len(np.unique(_labels(posts, places))) < 2:

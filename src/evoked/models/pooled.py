@@ -118,6 +118,10 @@ class Sample:
         pairs = zip(self._parts(), other._parts(), strict=True)
         return Sample(*(np.concatenate(pair) for pair in pairs))
 
+    def held_out(self) -> list[NDArray[np.bool_]]:
+        """For each fold, which posts it holds out, (n,)."""
+        return [self.folds == fold for fold in np.unique(self.folds)]
+
     def _parts(self) -> tuple[NDArray[Any], ...]:
         return self.features, self.values, self.weights, self.folds
 
@@ -128,14 +132,9 @@ def fold_numbers(train: pd.DataFrame, validation: pd.DataFrame) -> list[NDArray[
     An author's posts stay together where no validation post is by an author of a training post:
     then the split asks what a model knows of strangers, and so must the folds.
     """
-    parts = [train, validation]
-    authors = [part["author_id"] for part in parts if "author_id" in part]
-    strangers = (
-        len(authors) == 2
-        and authors[1].notna().any()
-        and not authors[1].isin(authors[0].dropna()).any()
-    )
-    posts = pd.concat(parts, ignore_index=True)
+    authors = validation["author_id"].dropna()
+    strangers = len(authors) and not authors.isin(train["author_id"]).any()
+    posts = pd.concat([train, validation], ignore_index=True)
     units = posts["author_id"].fillna(posts["post_id"]) if strangers else posts["post_id"]
     codes, names = pd.factorize(units, sort=True)
     drawn = np.random.default_rng(0).permutation(len(names))
