@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evoked.errors import DataError, SettingsError
 from evoked.experiments import Experiment, PublishedTable, load_table, published_tables
+from evoked.models import model_class
 from evoked.models.gradient_boosting import GradientBoosting
 from evoked.training import TrainingSettings
 from helpers import random_examples
@@ -85,6 +87,26 @@ def test_rows_of_eijl_say_which_protocol_they_show() -> None:
         assert reads_likes == bool(experiment.build().caution)
     published = [each.published["shares MAE"] for each in table.experiments[:8]]
     assert published == [234, 233, 223, 226, 222, 219, 199, 187]
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "differing"),
+    [
+        ("hmg_emo/table2", "published", {"own_comment"}),
+        ("hmg_emo/table2", "published_without_combination", {"own_comment", "adaptive"}),
+        ("hmg_emo/table2", "published_comment_hidden", set()),
+        ("pixelrec/table1", "bert_vit", set()),
+        ("pixelrec/figures", "siglip_deberta", set()),
+        ("pixelrec/figures", "clip_deberta", set()),
+    ],
+)
+def test_rows_as_published_have_the_settings_that_the_model_calls_published(
+    table: str, row: str, differing: set[str]
+) -> None:
+    experiment = next(each for each in load_table(table).experiments if each.name == row)
+    kind: Any = model_class(experiment.model).Settings
+    changes = {name: experiment.settings[name] for name in differing}
+    assert kind(**experiment.settings) == kind.published(**changes)
 
 
 def test_rows_are_selected_in_the_tables_order() -> None:
