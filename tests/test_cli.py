@@ -159,7 +159,7 @@ def test_mistakes_are_answered_in_a_sentence(
 )
 def test_in_a_process_of_its_own(arguments: str, status: int, stdout: str, stderr: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "evoked.cli", *arguments.split()],
+        [sys.executable, "-m", "evoked", *arguments.split()],
         capture_output=True,
         text=True,
         check=False,

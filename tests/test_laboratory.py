@@ -349,7 +349,7 @@ def _reproduce(workshop: Workshop, dataset: PostDataset, name: str) -> list[str]
     options = ["--data", str(dataset.folder), "--cache", str(workshop.cache.folder)]
     options += ["--out", str(workshop.folder / name), "--folds", "3", "--epochs", "3"]
     options += ["--rows", "early_fusion,abmf", "--workers", "2"]
-    return [sys.executable, "-m", "evoked.cli", "reproduce", "abmf/table6", *options]
+    return [sys.executable, "-m", "evoked", "reproduce", "abmf/table6", *options]
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ LAYERS = (
     "evoked.report",
     "evoked.laboratory",
     "evoked.cli",
+    "evoked.__main__",
 )
 _PLACE = {name: place for place, name in enumerate(LAYERS)}
 

@@ -283,7 +283,7 @@ def test_views_are_augmented_pictures(
 @pytest.mark.slow
 def test_killed_training_resumes(dataset: PostDataset, tmp_path: Path) -> None:
     command = [
-        *(sys.executable, "-m", "evoked.cli", "train", str(dataset.folder)),
+        *(sys.executable, "-m", "evoked", "train", str(dataset.folder)),
         *("--out", str(tmp_path / "run"), "--epochs", "6", "--set", "width=16"),
         *("--cache", str(tmp_path / "cache"), "--device", "cpu"),
     ]

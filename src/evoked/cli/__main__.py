@@ -1,3 +1,0 @@
-from evoked.cli import main
-
-main()
