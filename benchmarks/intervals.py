@@ -110,6 +110,8 @@ def as_markdown(table: pd.DataFrame, means: pd.DataFrame, arguments: argparse.Na
         posts, command = f"posts of {arguments.data.name}", f"--data {arguments.data.name}"
     if arguments.models is not None:
         command += f" --models {arguments.models}"
+    if arguments.split != "random":
+        command += f" --split {arguments.split}"
     return f"""# Prediction intervals: {posts}, {arguments.seeds} seeds
 
 `python benchmarks/intervals.py {command} --seeds {arguments.seeds}`, split
