@@ -27,6 +27,7 @@ from evoked.posts._synthetic_population import (
     draw_population,
 )
 from evoked.posts.emotion_engagement import (
+    DIMENSIONS,
     correlate,
     emotion_dimensions,
     emotion_quadrant,
@@ -175,6 +176,17 @@ class TestCorrelations:
     def test_too_few_posts_give_nan(self, n):
         posts = _posts(5).iloc[:n]
         assert emotion_engagement_table(posts)["r"].isna().all()
+
+    def test_a_handful_of_posts_correlates_with_nothing(self):
+        posts = _posts(60)
+        posts["valence"] = posts["valence"].abs()
+        for few in (9, 10):
+            posts.loc[: few - 1, "valence"] = -posts.loc[: few - 1, "valence"].abs() - 0.1
+            table = emotion_engagement_table(posts)
+            negative = table[table["dimension"] == DIMENSIONS[1]]
+            assert (negative["n"] == few).all()
+            told = negative[["r", "low", "high", "p", "p_holm", "p_posts"]].notna()
+            assert (told == (few == 10)).all(axis=None)
         assert len(lifts(posts)) == 3
 
 

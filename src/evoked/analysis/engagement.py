@@ -48,6 +48,8 @@ _SMOOTHING = 0.35
 _CANDIDATES = 200
 _GRID_DECIMALS = 3
 _FEWEST_POINTS = 4
+# Of fewer posts a correlation is near -1 or 1 by chance alone.
+_FEWEST_POSTS = 10
 # Posts times permutations handled at once.
 _CHUNK = 2_000_000
 
@@ -70,25 +72,29 @@ def emotion_engagement_table(posts: pd.DataFrame, level: float = 0.95) -> pd.Dat
         :func:`evoked.evaluation.clusters.clustered_slope`; NaN with fewer than three authors),
         ``p_holm`` and ``p_bh`` (that one corrected over the table: Holm; Benjamini and Hochberg),
         ``p_posts`` (Student's t as if posts were independent; where no author has several posts,
-        ``p`` is the same), ``published``.
+        ``p`` is the same), ``published``. All but ``n`` and that are NaN with fewer than ten posts.
         ``table.pivot(index="dimension", columns="metric", values="r")`` looks like the paper's.
     """
     dimensions = emotion_dimensions(posts["valence"], posts["arousal"])
     rates = log_rates(*_counts(posts), posts["category"])
     found = correlate_posts(dimensions, rates, author_numbers(posts), level)
-    shape = found.r.shape
+    r, low, high, p, p_posts = (
+        np.where(found.n < _FEWEST_POSTS, np.nan, values)
+        for values in (found.r, found.low, found.high, found.p, found.p_posts)
+    )
+    shape = r.shape
     return pd.DataFrame(
         {
             "dimension": np.repeat(DIMENSIONS, shape[1]),
             "metric": np.tile(METRICS, shape[0]),
-            "r": found.r.ravel(),
-            "low": found.low.ravel(),
-            "high": found.high.ravel(),
+            "r": r.ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
             "n": found.n.ravel(),
-            "p": found.p.ravel(),
-            "p_holm": holm(found.p).ravel(),
-            "p_bh": benjamini_hochberg(found.p).ravel(),
-            "p_posts": found.p_posts.ravel(),
+            "p": p.ravel(),
+            "p_holm": holm(p).ravel(),
+            "p_bh": benjamini_hochberg(p).ravel(),
+            "p_posts": p_posts.ravel(),
             "published": PUBLISHED_CORRELATIONS.ravel(),
         }
     )

@@ -118,7 +118,8 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
         "Pearson's r within halves (Table 8), in brackets the published figure; * p < 0.05, "
         "** p < 0.01, *** p < 0.001 after Holm's correction over the table, the posts of one "
         "author counted as resembling each other "
-        f"(n = {int(table['n'].min())} to {int(table['n'].max())} posts per cell).{_noted(note)}",
+        f"(n = {int(table['n'].min())} to {int(table['n'].max())} posts per cell; – where these "
+        f"are too few to tell).{_noted(note)}",
         "Matrix; the table beside it holds the figures.",
         drawn,
     )
