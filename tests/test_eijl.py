@@ -64,6 +64,23 @@ def test_classes_part_the_training_range_in_13() -> None:
     ]
 
 
+@given(st.integers(0, 3000), st.integers(0, 3000))
+@settings(max_examples=100, deadline=None)
+def test_classes_say_which_counts_they_hold(first: int, second: int) -> None:
+    task = Shares.fit(posts_shared([first, second]))
+    meanings = task.meanings(task.outcomes[-1])
+    counts = np.arange(3 * max(first, second) + 20)
+    classes = task.truth(posts_shared(counts.tolist()))["share_class"]
+    for label, own in pd.Series(counts).groupby(classes):
+        low, high = own.min(), own.max()
+        span = "1 share" if low == high == 1 else f"{low}–{high} shares"
+        span = f"{low} shares" if low == high != 1 else span
+        assert meanings[label] == (f"{low} shares or more" if label == "13" else span)
+    empty = set(meanings) - set(classes)
+    assert {meanings[label] for label in empty} <= {"no whole number of shares"}
+    assert task.meanings(task.outcomes[0]) == {}
+
+
 def test_edges_come_from_the_training_posts_alone() -> None:
     train, test = posts_shared([1, 10, 100]), posts_shared([0, 50, 24547])
     task = Shares.fit(train)

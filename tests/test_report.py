@@ -301,6 +301,22 @@ class TestOtherTasks:
             np.testing.assert_allclose(found, expected, err_msg=name)
         assert result.n == known.sum()
 
+    def test_what_is_true_or_false_is_summed_up_by_auc_alone(
+        self, workshop: Workshop, task_runs: dict[str, Run]
+    ) -> None:
+        page = Page(write_report(task_runs["author_popularity"], None, workshop.folder / "a.html"))
+        assert "Popular: AUC" in page.text
+        assert "Popular: accuracy" not in page.text
+        assert "Popular: F1" not in page.text
+
+    def test_classes_of_shares_say_what_they_hold(
+        self, workshop: Workshop, task_runs: dict[str, Run]
+    ) -> None:
+        run = task_runs["shares"]
+        page = Page(write_report(run, None, workshop.folder / "s.html"))
+        for label, meaning in run.task.meanings(run.task.outcomes[-1]).items():
+            assert f"{label} ({meaning})" in page.text
+
     def test_without_the_dataset(self, workshop: Workshop, task_runs: dict[str, Run]) -> None:
         page = Page(write_report(task_runs["level"], None, workshop.folder / "alone-level.html"))
         assert_self_contained(page)

@@ -174,11 +174,12 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, level: float) -> Non
     rows = table.head(50)
     if len(table) == 1:
         intervals = "" if run.intervals is None else f" ({level:.0%} interval)"
+        meanings = {outcome.name: run.task.meanings(outcome) for outcome in run.task.outcomes}
         print_table(
             "Prediction" + learned,
             ["what", "predicted" + intervals],
             [
-                [name, _with_interval(rows.iloc[0], name)]
+                [name, _with_interval(rows.iloc[0], name, meanings.get(name, {}))]
                 for name in _without_intervals(table)
                 if name != "problem" or rows[name].notna().any()
             ],
@@ -224,9 +225,10 @@ def _without_intervals(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table if name not in added]
 
 
-def _with_interval(row: pd.Series, name: str) -> str:
-    """A value with its interval, a class with its set."""
+def _with_interval(row: pd.Series, name: str, meanings: dict[str, str]) -> str:
+    """A value with its interval, a class with what it means and its set."""
     cell = _cell(row[name])
+    cell = f"{cell} ({meanings[cell]})" if cell in meanings else cell
     if f"{name}_set" in row:
         return f"{cell} {{{row[f'{name}_set'].replace('|', ', ')}}}"
     if f"{name}_low" not in row or cell == "–":

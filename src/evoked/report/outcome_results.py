@@ -94,7 +94,7 @@ def _results(
     task: Task, outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame
 ) -> OutcomeResults | None:
     if outcome.kind != "value":
-        return _of_classes(outcome, predictions, truth)
+        return _of_classes(task, outcome, predictions, truth)
     # Another outcome on another scale shows the same.
     return _of_values(outcome, predictions, truth) if columns_of(type(task), outcome) else None
 
@@ -123,7 +123,9 @@ def _of_values(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame)
     )
 
 
-def _of_classes(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame) -> OutcomeResults:
+def _of_classes(
+    task: Task, outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame
+) -> OutcomeResults:
     title, labels = outcome.name.replace("_", " ").capitalize(), class_labels(outcome)
     guessed, known = (class_numbers(outcome, table[outcome.name]) for table in (predictions, truth))
     counts = confusion(known, guessed, classes=len(labels))[0].round().astype(np.int64)
@@ -134,6 +136,8 @@ def _of_classes(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame
         names = [f"{outcome.name}_probability_{label}" for label in outcome.labels]
         chance, came_true = predictions[names].max(axis=1), known == guessed
         what = "the probability of the predicted class"
+    meanings = task.meanings(outcome)
+    explained = [f"{label} ({meanings[label]})" if meanings else label for label in labels]
     held = reliability(chance.to_numpy(np.float64), came_true)
     return OutcomeResults(
         title,
@@ -142,7 +146,7 @@ def _of_classes(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame
         [charts.probabilities(held, title, what)],
         labels,
         counts,
-        _per_class(counts, labels),
+        _per_class(counts, explained),
         collapse_warning(predictions, truth, outcome),
     )
 

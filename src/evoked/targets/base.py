@@ -81,6 +81,10 @@ class Task(ABC):
         """Lowest and highest value of a column; probabilities lie in [0, 1]."""
         return (0.0, 1.0)
 
+    def meanings(self, outcome: Outcome) -> dict[str, str]:
+        """What the labels of an outcome stand for, where they don't say so themselves."""
+        return {}
+
     @classmethod
     @abstractmethod
     def fit(cls, posts: pd.DataFrame) -> Self:

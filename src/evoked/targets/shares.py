@@ -8,6 +8,7 @@ the logarithm is parted in 13 and not how: equal widths are our reading.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from evoked.targets.base import (
 
 SHARE_CLASSES = 13
 _LABELS = tuple(str(number) for number in range(1, SHARE_CLASSES + 1))
+_ROUNDING = 1e-9  # of expm1, which leads back to whole numbers
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,17 @@ class Shares(Task):
         highest = self.highest if self.highest > self.lowest else self.lowest + 1.0
         return np.linspace(self.lowest, highest, SHARE_CLASSES + 1)
 
+    def meanings(self, outcome: Outcome) -> dict[str, str]:
+        """How many shares the posts of a class have: "26–39 shares"; what lies beyond the training
+        posts' range belongs to the first and the last."""
+        if outcome.name != "share_class":
+            return {}
+        # A class holds the whole numbers from its lower edge on, below its upper one.
+        starts = np.ceil(np.expm1(self.edges) - _ROUNDING).astype(np.int64).tolist()
+        ranges = [_range(*ends) for ends in pairwise(starts)]
+        ranges[0], ranges[-1] = _range(0, starts[1]), f"{starts[-2]} shares or more"
+        return dict(zip(_LABELS, ranges, strict=True))
+
     def transform(
         self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
     ) -> TargetTable:
@@ -137,6 +150,15 @@ class Shares(Task):
         classes = np.searchsorted(self.edges[1:-1], logs, side="right").astype(np.float64)
         classes[np.isnan(logs)] = np.nan
         return classes
+
+
+def _range(start: int, end: int) -> str:
+    """The whole numbers from ``start`` on below ``end``, for people."""
+    if start >= end:
+        return "no whole number of shares"
+    if start == end - 1:
+        return "1 share" if start == 1 else f"{start} shares"
+    return f"{start}–{end - 1} shares"
 
 
 def _log_shares(posts: pd.DataFrame) -> NDArray[np.float64]:
