@@ -288,6 +288,8 @@ def test_evoked_train_and_the_command_know_auto(
     assert shown.exit_code == 0, shown.output
     assert "Leaderboard" in shown.stdout
     told = Leaderboard.load(tmp_path / "cli")
+    for standing in told.standings:
+        assert standing.mean is None or f"{standing.mean:.4f}" in shown.stdout
     assert told.chosen == Leaderboard.load(run.folder).chosen
     refused = CliRunner().invoke(app, [*place, "--metric", "likes MAP", "--stack"])
     assert isinstance(refused.exception, SettingsError)

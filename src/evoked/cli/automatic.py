@@ -59,10 +59,11 @@ def train_auto(
         )
     leaderboard = Leaderboard.load(folder)
     headings, rows = table_rows(leaderboard)
-    shown = [place for place, name in enumerate(headings) if name != "note"]
+    # What a terminal of 80 columns has room for; the model card holds all.
+    shown = [place for place, name in enumerate(headings) if name not in ("s.d.", "note")]
     print_table(
         "Leaderboard",
-        [headings[place].replace(" ", "\n") for place in shown],
+        [headings[place].replace(" ", "\n").replace("_", "\n") for place in shown],
         [[row[place] for place in shown] for row in rows],
         whole=range(len(shown)),
     )
