@@ -232,6 +232,61 @@ def test_an_open_quotation_mark_costs_no_other_post(
     assert sum(isinstance(record, PostRecord) for record in records) > 500
 
 
+@pytest.mark.parametrize(
+    "later",
+    [
+        {},
+        {5: '"Hello, you",5'},
+        {5: 'size 5"'},
+        {5: '"Hello, you",5', 7: '"two\nlines, ""one"" post\n",7'},
+    ],
+    ids=["nothing", "another quote", "a stray quote", "a quote, then whole captions"],
+)
+def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
+    later: dict[int, str], tmp_path: Path
+) -> None:
+    rows = {n: f"text {n},{n}" for n in range(1, 10)} | {3: '"open,3'} | later
+    reading = read_csv(tmp_path / "a.csv", "\n".join(["text,likes", *rows.values()]))
+    records = list(reading.records)
+    skipped = [record for record in records if isinstance(record, Skipped)]
+    assert [(each.row, each.why, each.value) for each in skipped] == [
+        (3, csv_file.NEVER_CLOSED, '"open,3')
+    ]
+    assert [record.row for record in records if isinstance(record, PostRecord)] == [
+        *(1, 2, 4, 5, 6, 7, 8, 9)
+    ]
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        'one\ntwo, ""three""\n\n""four"", five',
+        'one\n"",two"",three',
+        "one\r\n,",
+        'he said\n""',
+        "one\ntwo,three,four",
+    ],
+)
+def test_captions_of_several_lines_stay_whole(caption: str, tmp_path: Path) -> None:
+    content = f'text,likes,id\nfirst,1,a\n"{caption}",2,b\nlast,3,c\n'
+    posts = posts_of(read_csv(tmp_path / "a.csv", content))
+    assert [post["post_id"] for post in posts] == ["a", "b", "c"]
+    assert posts[1]["caption"] == caption.replace('""', '"')
+
+
+def test_a_stray_quote_in_a_caption_of_several_lines_costs_nothing(tmp_path: Path) -> None:
+    content = 'text,likes\n"one\nhe said "hi" there",1\nlast,2\n'
+    posts = posts_of(read_csv(tmp_path / "a.csv", content))
+    assert [post["likes"] for post in posts] == [1, 2]
+
+
+def test_a_quote_that_is_never_closed_in_the_header(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"a\.csv: the header can't be read.*never closed: close it"
+    ):
+        read_csv(tmp_path / "a.csv", 'id,"text,likes\n1,a,2\n')
+
+
 def test_weekdays_from_1_to_7_begin_with_sunday(tmp_path: Path) -> None:
     reading = read_csv(tmp_path / "a.csv", "id,weekday,hour\n1,1,3\n2,2,23\n3,7,24\n")
     assert any("Sunday" in note for note in reading.notes)

@@ -36,7 +36,7 @@ from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
 
-IMPORT_VERSION = 1
+IMPORT_VERSION = 2
 """Raised when the same source would give another dataset than before."""
 
 BATCH_POSTS = 512

@@ -5,7 +5,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,6 +28,11 @@ MAX_CELL_CHARACTERS = 1_000_000
 
 MORE_CELLS = "more cells than the header has columns"
 
+NEVER_CLOSED = (
+    'a quote that opens here is never closed: close it, or write "" for one within a text'
+)
+
+_SHOWN_CHARACTERS = 80
 _MAX_LINE_CHARACTERS = 16 * 2**20
 _BLOCK = 2**20
 _SAMPLE_CHARACTERS = 2**18
@@ -131,12 +139,97 @@ def _lines(stream: TextIO, source: Path) -> Iterator[str]:
         yield line
 
 
+class _Lines(Iterator[str]):
+    """Lines of a stream; those of the record that is being cut can be read again.
+
+    Attributes
+    ----------
+    record
+        The lines of the record so far.
+    ended
+        Whether a line was asked for that isn't there.
+    """
+
+    def __init__(self, stream: TextIO, source: Path) -> None:
+        self._fresh = _lines(stream, source)
+        self._again: deque[str] = deque()
+        self.record: list[str] = []
+        self.ended = False
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._fresh, None)
+        if line is None:
+            self.ended = True
+            raise StopIteration
+        self.record.append(line)
+        return line
+
+    def begin(self) -> None:
+        """Go on to the next record."""
+        self.record, self.ended = [], False
+
+    def put_back(self) -> None:
+        """Let all lines of the record but its first be read again."""
+        self._again.extendleft(reversed(self.record[1:]))
+
+
+def _records(
+    stream: TextIO, source: Path, delimiter: str, width: int
+) -> Iterator[list[str] | Skipped]:
+    """The cells of each record that has any, or why there are none, without its number.
+
+    A quote that is never closed costs the line that it stands in, and no other.
+    """
+    lines = _Lines(stream, source)
+    reader = csv.reader(lines, delimiter=delimiter)
+    runs_on = _running_on(delimiter, width)
+    while True:
+        lines.begin()
+        try:
+            cells, problem = next(reader), ""
+        except StopIteration:
+            return
+        except csv.Error as error:
+            cells, problem = [], f"can't be cut into cells ({error})"
+        if lines.ended or (len(lines.record) > 1 and (problem or runs_on(lines.record, cells))):
+            problem = NEVER_CLOSED
+        if problem:
+            yield Skipped(problem, source.name, value=lines.record[0].strip()[:_SHOWN_CHARACTERS])
+            lines.put_back()
+        elif cells:
+            yield cells
+
+
+def _running_on(delimiter: str, width: int) -> Callable[[list[str], list[str]], bool]:
+    """Tells of a record of several lines, from these and its cells, whether one of its quotes was
+    closed by what belongs to another record.
+
+    Either the closing quote was to open a cell: it stands where cells begin, and text follows. Or
+    cells are missing, and a line that was taken for text has as many as the header.
+    """
+    ends = re.escape(delimiter) + r"\r\n"
+    opened_anew = re.compile(
+        rf'(?:\A|{re.escape(delimiter)})"(?:[^"\r\n]|"")*+[\r\n](?:[^"]|"")*+'
+        rf'(?<=[{ends}])"(?=[^{ends}])'
+    )
+
+    def runs_on(record: list[str], cells: list[str]) -> bool:
+        if len(cells) < width:
+            return any(line.count(delimiter) == width - 1 for line in record[1:])
+        return opened_anew.search("".join(record)) is not None
+
+    return runs_on
+
+
 def _header(source: Path, encoding: str, delimiter: str) -> list[str]:
     with _open(source, encoding) as stream:
+        lines = _Lines(stream, source)
         try:
-            header = next(csv.reader(_lines(stream, source), delimiter=delimiter), [])
+            header = next(csv.reader(lines, delimiter=delimiter), [])
         except csv.Error as error:
             raise DataError(f"the header can't be read ({error}).", file=source) from error
+    if header and lines.ended:
+        raise DataError("the header can't be read.", file=source, fix=f"In it, {NEVER_CLOSED}.")
     names = [name.strip().strip("\ufeff") for name in header]
     if not any(names):
         raise DataError(
@@ -153,31 +246,15 @@ def _rows(
 ) -> Iterator[tuple[int, Row] | Skipped]:
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     with _open(source, encoding) as stream:
-        reader = csv.reader(_lines(stream, source), delimiter=delimiter)
-        if has_header:
-            next(reader)
-        number = 0
-        while True:
-            number += 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Skipped(f"can't be cut into cells ({error})", source.name, number)
-                continue
-            if not cells:
-                number -= 1
-                continue
-            if len(cells) > len(columns) and any(cells[len(columns) :]):
-                yield Skipped(
-                    MORE_CELLS,
-                    source.name,
-                    number,
-                    value=f"{len(cells)} instead of {len(columns)}",
-                )
-                continue
-            yield number, dict(zip(columns, cells, strict=False))
+        records = _records(stream, source, delimiter, len(columns))
+        for number, cells in enumerate(islice(records, int(has_header), None), start=1):
+            if isinstance(cells, Skipped):
+                yield replace(cells, row=number)
+            elif len(cells) > len(columns) and any(cells[len(columns) :]):
+                value = f"{len(cells)} instead of {len(columns)}"
+                yield Skipped(MORE_CELLS, source.name, number, value=value)
+            else:
+                yield number, dict(zip(columns, cells, strict=False))
 
 
 def _columns(
