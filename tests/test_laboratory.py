@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from evoked.cli import app
 from evoked.cli.laboratory import _command
 from evoked.errors import DataError, SettingsError
-from evoked.evaluation.splits import k_fold
+from evoked.evaluation.splits import Split, k_fold
 from evoked.experiments import Experiment, PublishedTable
 from evoked.laboratory import (
     FitsDone,
@@ -31,8 +31,10 @@ from evoked.laboratory import (
     result_table,
     write_results,
 )
+from evoked.laboratory.material import Posts, Workplace
 from evoked.posts.dataset import PostDataset
 from evoked.run import train
+from evoked.targets import AuthorPopularity
 from evoked.training import TrainingSettings
 from small_runs import Workshop
 
@@ -104,6 +106,25 @@ def test_fold_scores_as_a_run_on_the_same_split(
             known = expected.loc[model, line["target"], line["metric"]]
             np.testing.assert_allclose(line["value"], float(known["value"]), atol=1e-5)
             assert line["n"] == known["n"]
+
+
+def test_each_part_of_a_fold_is_labelled_on_its_own(
+    workshop: Workshop, dataset: PostDataset
+) -> None:
+    rows = np.arange(60)
+    split = Split(rows[:40], rows[40:50], rows[50:], "time", "By hand.")
+    authors = np.where(rows < 40, "known", "stranger")
+    posts = workshop.changed(dataset, "strangers", author_id=authors, likes=rows)
+    row = Experiment(name="row", label="Row", model="linear", task="author_popularity")
+    place = Workplace(
+        *(workshop.folder / "strangers-study", posts, (split,), (row,), AuthorPopularity, 0, False),
+        cache=workshop.cache.folder,
+    )
+    fold = Posts(place).fold(row, row.build(), 1)
+    # Together, the stranger's posts would have the quartiles 44.75 and 54.25.
+    for part in (fold.validation, fold.test):
+        assert part.targets is not None
+        np.testing.assert_array_equal(part.targets.values[:, 0], [0] * 3 + [np.nan] * 4 + [1] * 3)
 
 
 def test_every_post_is_predicted_once(

@@ -17,10 +17,12 @@ import pytest
 
 import evoked
 from evoked.errors import DataError, SettingsError
+from evoked.evaluation.splits import Split
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
+from evoked.models.linear import Linear
 from evoked.posts.dataset import PostDataset
-from evoked.run import Progress, Run, data_description, train
+from evoked.run import Progress, Run, data_description, part_examples, train
 from evoked.training import TrainingSettings
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
@@ -236,6 +238,41 @@ def test_poor_data_trains_all_the_same(
     table = run.predict(poor)
     assert len(table) == 80
     assert table["likes_quantile"].between(0, 1).all()
+
+
+def test_what_test_posts_got_teaches_nothing(
+    dataset: PostDataset, cache: FeatureCache, tmp_path: Path
+) -> None:
+    rows = np.arange(80)
+    split = Split(rows[:50], rows[50:60], rows[60:], "time", "By hand.")
+    told = {
+        "author_id": np.where(rows < 50, "known", "stranger"),
+        "posted_at": pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(rows, unit="D"),
+    }
+    runs = []
+    for name, likes in (("true", rows), ("poisoned", np.where(rows < 60, rows, 0))):
+        posts = without(dataset, tmp_path / name / "posts", **told, likes=likes)
+        run = train(
+            *(posts, "linear", tmp_path / name / "run"),
+            task="author_popularity",
+            model_settings={"few": 0},
+            split=split,
+            cache=cache,
+        )
+        runs.append(run)
+        part = part_examples(run.examples(posts.posts, [None] * 80)[0], split.validation, run.task)
+        assert part.targets is not None
+        # The stranger's validation posts have 50 to 59 likes, with quartiles 52.25 and 56.75.
+        expected = [0] * 3 + [np.nan] * 4 + [1] * 3
+        np.testing.assert_array_equal(part.targets.values[:, 0], expected)
+        popular = run.task.truth(part.posts)["popular"].astype("Float64")
+        np.testing.assert_array_equal(popular.to_numpy(float, na_value=np.nan), expected)
+    true, poisoned = (run.model for run in runs)
+    assert isinstance(true, Linear)
+    assert isinstance(poisoned, Linear)
+    assert true.penalties == poisoned.penalties
+    for name, values in true.arrays.items():
+        np.testing.assert_array_equal(values, poisoned.arrays[name], err_msg=name)
 
 
 def test_too_few_posts_is_said(dataset: PostDataset, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ import hashlib
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -44,6 +44,7 @@ from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals, Predicted, few
 from evoked.evaluation.metrics import modal_relevance_score
 from evoked.evaluation.splits import (
     PARTS,
+    Rows,
     Split,
     choose_split,
     held_together,
@@ -513,13 +514,15 @@ def train(
         )
     reads_emotion = estimate and built.task is EmotionEngagement
     estimates = estimate_emotions(dataset, features, cache, progress) if reads_emotion else None
-    examples = Examples(posts, table, fitted_task.transform(posts, estimates))
-    assert examples.targets is not None
-    guessed = bool(examples.targets.estimated[split.train].any())
+    parts = {
+        name: part_examples(Examples(posts, table), getattr(split, name), fitted_task, estimates)
+        for name in PARTS
+    }
+    assert parts["train"].targets is not None
+    guessed = bool(parts["train"].targets.estimated.any())
     if guessed:
         progress.note("Valence and arousal of unrated posts are estimated by the emotion reader.")
 
-    parts = {name: examples.select(getattr(split, name)) for name in PARTS}
     built.fit(
         parts["train"],
         parts["validation"],
@@ -590,6 +593,24 @@ def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Pro
             "of them: every interval is the whole range."
         )
     return split
+
+
+def part_examples(
+    examples: Examples, rows: Rows, task: Task, estimates: NDArray[np.float32] | None = None
+) -> Examples:
+    """The examples at ``rows`` with targets, as :meth:`evoked.targets.Task.truth` has them.
+
+    A task may hold posts against those that it is given together with them: given all parts at
+    once, it would let the test posts decide what validation posts are labelled as.
+
+    Parameters
+    ----------
+    estimates
+        Valence and arousal of all of ``examples``, (n, 2).
+    """
+    part = examples.select(rows)
+    own = None if estimates is None else estimates[rows]
+    return replace(part, targets=task.transform(part.posts, own))
 
 
 def fit_baselines(

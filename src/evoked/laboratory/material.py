@@ -28,7 +28,7 @@ from evoked.models.viewings import viewing_examples
 from evoked.network_run import NETWORK_TABLES
 from evoked.posts.dataset import PostDataset
 from evoked.run import Progress as RunProgress
-from evoked.run import estimate_emotions
+from evoked.run import estimate_emotions, part_examples
 from evoked.targets import EmotionEngagement, Task
 
 
@@ -140,13 +140,13 @@ class Posts(Material):
         task, split = self._task(self.posts, number), self._split(number)
         columns = self._columns(experiment.features, number)
         chosen = {name: columns[name] for name in model.features}
-        examples = Examples(
-            self.posts,
-            # A model that reads the posts' own table is shown any column.
-            FeatureTable(chosen or columns),
-            task.transform(self.posts, self._estimated(experiment.features)),
+        # A model that reads the posts' own table is shown any column.
+        examples = Examples(self.posts, FeatureTable(chosen or columns))
+        estimates = self._estimated(experiment.features)
+        parts = (
+            part_examples(examples, rows, task, estimates)
+            for rows in (split.train, split.validation, split.test)
         )
-        parts = (examples.select(rows) for rows in (split.train, split.validation, split.test))
         return Fold(task, *parts)
 
     def _names(self, features: FeatureSettings) -> list[str]:
