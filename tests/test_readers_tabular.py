@@ -219,6 +219,22 @@ def test_rows_of_another_width(tmp_path: Path) -> None:
     result = import_csv(tmp_path, "id,text,likes\n1,a,1\n2,b\n\n3,c,3,,\n4,d,4,more\n")
     assert result.dataset.posts["post_id"].tolist() == ["1", "2", "3"]
     assert dict(result.tally.skipped) == {"more cells than the header has columns": 1}
+    (note,) = (note for note in result.notes if "fewer cells" in note)
+    assert "columns: 1 (the first: 2)" in note
+
+
+def test_rows_that_are_too_short_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    rows = [f"{n},text,{n}" if n % 2 else f"{n},text" for n in range(1, 21)]
+    reading = read_csv(tmp_path / "a.csv", "\n".join(["id,text,likes", *rows]))
+    assert len(posts_of(reading)) == 20
+    (note,) = (note for note in reading.notes if "fewer cells" in note)
+    assert "columns: 10 (the first: 2, 4, 6, 8, 10)" in note
+
+
+def test_rows_of_json_lines_need_not_have_every_field(tmp_path: Path) -> None:
+    path = tmp_path / "posts.jsonl"
+    path.write_text('{"id": 1, "text": "a"}\n{"id": 2}\n')
+    assert not any("fewer" in note for note in READERS["jsonl"](path, ReadOptions()).notes)
 
 
 def test_an_open_quotation_mark_costs_no_other_post(

@@ -82,7 +82,9 @@ def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = Non
             f"{names[delimiter]}s, and its columns are called {', '.join(columns)}."
         ]
     form = (source, encoding, delimiter, columns, has_header)
-    return Table(source, columns, partial(_rows, *form), notes, partial(_columns, *form))
+    return Table(
+        source, columns, partial(_rows, *form), notes, partial(_columns, *form), has_width=True
+    )
 
 
 def _detect_encoding(source: Path) -> str:

@@ -28,6 +28,9 @@ from evoked.posts.readers.values import (
 )
 from evoked.posts.schema import EMOTIONS
 
+# Rows that a note names.
+_EXAMPLES = 5
+
 Row = Mapping[str, Any]
 _Raters = Mapping[str, Mapping[str, str]]
 
@@ -49,6 +52,8 @@ class Table:
     cut
         Reads the columns of some names at once, as :func:`read_columns` gives them, where the
         format has a faster way than row by row.
+    has_width
+        Whether each row should have a cell for every column, as in CSV.
     """
 
     path: Path
@@ -56,6 +61,7 @@ class Table:
     rows: Callable[[], Iterator[tuple[int, Row] | Skipped]]
     notes: list[str] = field(default_factory=list)
     cut: Callable[[Sequence[str]], tuple[pd.DataFrame, list[Skipped]]] | None = None
+    has_width: bool = False
 
 
 @dataclass
@@ -63,6 +69,8 @@ class _Survey:
     """What can only be told from all rows of a table."""
 
     rows: int = 0
+    short_rows: int = 0
+    first_short_rows: list[int] = field(default_factory=list)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     day_first: bool = False
     highest_weekday: float = 0.0
@@ -132,7 +140,10 @@ def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Surve
         survey.rows += 1
         if isinstance(item, Skipped):
             continue
-        row = item[1]
+        number, row = item
+        if table.has_width and len(row) < len(table.columns):
+            survey.short_rows += 1
+            survey.first_short_rows = [*survey.first_short_rows, number][:_EXAMPLES]
         for name, column in rated:
             rating = number_or_none(row.get(column))
             if rating is not None:
@@ -148,6 +159,12 @@ def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Surve
 
 def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _Survey) -> list[str]:
     notes = []
+    if survey.short_rows:
+        notes.append(
+            f"Rows with fewer cells than the header has columns: {survey.short_rows} (the first: "
+            f"{', '.join(map(str, survey.first_short_rows))}). What is missing at their end counts "
+            "as empty; if it is missing elsewhere, their cells stand in the wrong columns."
+        )
     if "post_id" not in mapping:
         notes.append("No column holds ids: they are made from each row's content.")
     if "posted_at" not in mapping:
