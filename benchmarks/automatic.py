@@ -4,7 +4,9 @@ Each dataset is cut into outer folds, made as ``evoked train`` would split it (b
 at random; ``--seeds`` cuts them anew). On each, ``auto`` chooses on inner folds of the posts that
 are learned from; then every model of its short list is trained on the same split, and all are
 scored on the same test posts. The standard error is that of the best single model's mean over the
-outer folds of one seed; beside it stands that of auto's difference from it, fold by fold. The best
+outer folds of one seed; beside it stands that of auto's difference from it, fold by fold. R² is
+that of the posts of all outer folds together, and its errors come of resampling them (authors where
+folds are by author): of a fold of a dozen posts it hangs on how far these few lie apart. The best
 single model is picked with the test scores in sight, which flatters it; auto's choices were not.
 
 The last line is JSON. Run: ``python benchmarks/automatic.py DATASET[=TASK[=METRIC]] …``, such as
@@ -17,13 +19,16 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 import evoked.run
+from evoked.evaluation.bootstrap import bootstrap_draws
+from evoked.evaluation.metrics import r2
 from evoked.evaluation.splits import Split, choose_split, k_fold
 from evoked.features.cache import FeatureCache
 from evoked.files import write_text
@@ -41,6 +46,14 @@ def score_of(run: Run, metric: str) -> float:
     return float("nan") if own[0] is None else float(own[0])  # the run's own row stands first
 
 
+def test_posts(run: Run, target: str) -> pd.DataFrame:
+    """The test posts that tell the target: post_id, author, truth, predicted."""
+    truth = pd.read_parquet(run.folder / "truth.parquet")
+    predicted = pd.read_parquet(run.folder / "predictions.parquet").set_index("post_id")[target]
+    told = truth[["post_id", "author"]].assign(truth=truth[target])
+    return told.assign(predicted=predicted.reindex(told["post_id"]).to_numpy()).dropna()
+
+
 def is_finished(folder: Path) -> bool:
     """Whether a run lies there; run.json is what it writes last."""
     return (folder / "run.json").is_file()
@@ -48,8 +61,8 @@ def is_finished(folder: Path) -> bool:
 
 def fold_scores(
     dataset: PostDataset, split: Split, place: Path, arguments: argparse.Namespace, **how: Any
-) -> tuple[Leaderboard, dict[str, float]]:
-    """Auto's leaderboard on one outer fold, and the test scores of its model and of every one."""
+) -> tuple[Leaderboard, dict[str, Run]]:
+    """Auto's leaderboard on one outer fold, its run, and the run of every single model."""
     shared: dict[str, Any] = {
         "task": how["task"],
         "training": TrainingSettings(max_epochs=arguments.epochs, device="cpu"),
@@ -68,16 +81,76 @@ def fold_scores(
         )
     auto = Run.load(place / "auto")
     board = Leaderboard.load(auto.folder)
-    scores = {"auto": score_of(auto, board.metric)}
+    runs = {"auto": auto}
     for model in [each.model for each in board.standings if each.mean is not None]:
         if model == board.chosen:
-            scores[model] = scores["auto"]
+            runs[model] = auto
         elif model != "stack":
             if not is_finished(place / model):
                 evoked.run.train(dataset, model, place / model, **shared)
-            scores[model] = score_of(Run.load(place / model), board.metric)
-    scores.pop("stack", None)
-    return board, scores
+            runs[model] = Run.load(place / model)
+    runs.pop("stack", None)
+    return board, runs
+
+
+class Compared(NamedTuple):
+    """The single models' scores, and auto beside the best of them."""
+
+    singles: dict[str, float]
+    best: str
+    auto: float
+    behind: float
+    standard_error: float
+    of_the_difference: float
+
+
+def by_fold(runs: list[dict[str, Run]], board: Leaderboard, outer: int) -> Compared:
+    """Scores as means over the outer folds."""
+    scores = [{name: score_of(run, board.metric) for name, run in fold.items()} for fold in runs]
+    # As where no post of a fold is relevant; else a model without a score everywhere is left out.
+    table = pd.DataFrame(scores).T.dropna(axis="columns", how="all").dropna()
+    singles = {str(name): float(row.mean()) for name, row in table.iterrows()}
+    mean = singles.pop("auto")
+    best = (min if board.lower_is_better else max)(singles, key=singles.__getitem__)
+    behind, errors = behind_best(table, best, lower_is_better=board.lower_is_better)
+    error = float(np.std(table.loc[best], ddof=1) / np.sqrt(outer))
+    # Cutting the same posts anew sharpens the means, but brings no more posts.
+    of_the_difference = float(errors["auto"] * np.sqrt(table.shape[1] / outer))
+    return Compared(singles, best, mean, float(behind["auto"]), error, of_the_difference)
+
+
+def of_all_posts(runs: list[dict[str, Run]], target: str, outer: int, by_author: bool) -> Compared:
+    """R² of the test posts of all outer folds together, the mean over the seeds."""
+    models = list(runs[0])
+    parts = [{name: test_posts(fold[name], target) for name in models} for fold in runs]
+    posts = pd.concat(
+        [
+            part["auto"].assign(
+                seed=fold // outer, **{name: table["predicted"] for name, table in part.items()}
+            )
+            for fold, part in enumerate(parts)
+        ],
+        ignore_index=True,
+    )
+    seeds = [rows.to_numpy() for rows in posts.groupby("seed").groups.values()]
+
+    def scores(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        by_seed = [
+            [r2(posts["truth"][rows], posts[name][rows], weights[:, rows]) for name in models]
+            for rows in seeds
+        ]
+        return np.mean(by_seed, axis=0).T
+
+    means = dict(zip(models, scores(np.ones((1, len(posts))))[0].tolist(), strict=True))
+    # A post stands in every seed, and is drawn with all of them.
+    groups = posts["author" if by_author else "post_id"]
+    draws = pd.DataFrame(bootstrap_draws(scores, len(posts), groups), columns=models)
+    auto = means.pop("auto")
+    best = max(means, key=means.__getitem__)
+    difference = draws[best] - draws["auto"]
+    return Compared(
+        means, best, auto, means[best] - auto, float(draws[best].std()), float(difference.std())
+    )
 
 
 def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -95,33 +168,29 @@ def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     for seed in range(1 if kind == "time" else arguments.seeds):
         for fold, split in enumerate(k_fold(dataset.posts, arguments.outer, kind, seed), start=1):
             at = place / f"seed-{seed}-fold-{fold}"
-            board, scores = fold_scores(dataset, split, at, arguments, task=task, metric=metric)
-            found.append(scores)
+            board, runs = fold_scores(dataset, split, at, arguments, task=task, metric=metric)
+            found.append(runs)
             choices.append(board.chosen)
             print(f"{name}, seed {seed}, fold {fold}: {board.chosen}", flush=True)
-    lower = board.lower_is_better
-    # As where no post of a fold is relevant; else a model without a score everywhere is left out.
-    table = pd.DataFrame(found).T.dropna(axis="columns", how="all").dropna()
-    singles = table.drop(index="auto").mean(axis=1)
-    best = str(singles.idxmin() if lower else singles.idxmax())
-    behind, errors = behind_best(table, best, lower_is_better=lower)
-    error = float(np.std(table.loc[best], ddof=1) / np.sqrt(arguments.outer))
-    # Cutting the same posts anew sharpens the means, but brings no more posts.
-    repeats = table.shape[1] / arguments.outer
+    if board.metric.endswith(" R2"):
+        target = board.metric.removesuffix(" R2")
+        compared = of_all_posts(found, target, arguments.outer, kind == "author")
+    else:
+        compared = by_fold(found, board, arguments.outer)
     return {
         "dataset": full.folder.name,
         "posts": len(dataset),
         "split": kind,
         "score": board.metric,
-        "auto": float(np.mean(table.loc["auto"])),
-        "best single": best,
-        "its score": float(singles[best]),
-        "behind": float(behind["auto"]),
-        "standard error": error,
-        "of the difference": float(errors["auto"] * np.sqrt(repeats)),
-        "within one": bool(behind["auto"] <= error),
+        "auto": compared.auto,
+        "best single": compared.best,
+        "its score": compared.singles[compared.best],
+        "behind": compared.behind,
+        "standard error": compared.standard_error,
+        "of the difference": compared.of_the_difference,
+        "within one": bool(compared.behind <= compared.standard_error),
         "choices": dict(Counter(choices)),
-        "all": singles.to_dict(),
+        "all": compared.singles,
     }
 
 
