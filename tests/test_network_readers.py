@@ -237,6 +237,14 @@ class TestEdges:
         assert result.dataset.table("viewings")["viewed_at"].notna().tolist()[:2] == [True, True]
         assert set(result.dataset.posts["post_id"]) == {post for _, post in pairs(result.dataset)}
 
+    def test_dates_that_nothing_decides_are_to_be_checked(self, folder: Path) -> None:
+        table(folder, "likes.csv", "post,user,date\np,a,03/04/2020\np,b,05/06/2020\n")
+        result = read("edges", folder)
+        assert any("03/04/2020 is read as month/day/year" in note for note in result.notes)
+        table(folder, "likes.csv", "post,user,date\np,a,03/04/2020\np,b,13/06/2020\n")
+        result = read("edges", folder)
+        assert "Dates with slashes are read as day/month/year." in result.notes
+
     def test_loops_repetitions_and_strangers(self, folder: Path) -> None:
         table(folder, "likes.csv", "post,user\np,a\np,b\ngone,a\nq,x\n")
         table(folder, "posts.csv", "id,caption\np,one\nq,two\n")

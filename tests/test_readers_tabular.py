@@ -321,6 +321,43 @@ def test_dates_with_slashes_follow_the_whole_column(tmp_path: Path) -> None:
     assert any("hour is not known" in note for note in reading.notes)
 
 
+def date_notes(path: Path, *dates: str) -> list[str]:
+    reading = read_csv(path / "a.csv", "\n".join(["id;date", *(f"1;{date}" for date in dates)]))
+    return [note for note in reading.notes if "ates with" in note]
+
+
+@pytest.mark.parametrize(
+    ("dates", "told"),
+    [
+        (["31/12/2020", "03/04/2020"], "slashes are read as day/month/year"),
+        (["12/31/2020", "03/04/2020 5:06 PM"], "slashes are read as month/day/year"),
+        (["13.05.2024", "03.04.2024"], "dots are read as day.month.year"),
+    ],
+)
+def test_how_dates_are_read_is_told(dates: list[str], told: str, tmp_path: Path) -> None:
+    assert date_notes(tmp_path, *dates) == [f"Dates with {told}."]
+
+
+def test_dates_that_nothing_decides_are_to_be_checked(tmp_path: Path) -> None:
+    (slashes,) = date_notes(tmp_path, "1/1/2024", "3/4/2024", "05/06/2024")
+    assert "Check the dates with slashes: 3/4/2024 is read as month/day/year, 2024-03-04" in slashes
+    assert "such as 2024-04-03" in slashes
+    (dots,) = date_notes(tmp_path, "3.4.2024")
+    assert "day.month.year, 2024-04-03" in dots
+    assert "such as 2024-03-04" in dots
+
+
+def test_dots_do_not_decide_how_slashes_are_read(tmp_path: Path) -> None:
+    slashes, dots = date_notes(tmp_path, "13.05.2024", "03/04/2024")
+    assert "Check the dates with slashes" in slashes
+    assert dots == "Dates with dots are read as day.month.year."
+
+
+@pytest.mark.parametrize("date", ["2024-03-04", "05/05/2024", "1709510400", "4 Mar 2024", ""])
+def test_dates_that_leave_no_doubt_need_no_note(date: str, tmp_path: Path) -> None:
+    assert date_notes(tmp_path, date) == []
+
+
 def test_pictures_lie_beside_the_table_and_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     folder = tmp_path / "source"

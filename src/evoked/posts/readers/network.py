@@ -34,9 +34,10 @@ from evoked.posts.readers.base import (
     file_image,
     walk_files,
 )
+from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.network_tables import find_tables, map_fields, open_file, part_overrides
 from evoked.posts.readers.tabular import read_columns, read_table
-from evoked.posts.readers.values import MISSING, is_day_first, is_missing, parse_date, plain_text
+from evoked.posts.readers.values import MISSING, is_missing, parse_date, plain_text
 from evoked.posts.schema import MAX_CAPTION_CHARACTERS, MIKELS, VIEWINGS
 
 _ID_FIELDS = ("user_id", "post_id", "author_id", "comment_id", "other_id", "group_id")
@@ -97,6 +98,7 @@ class NetworkSource:
         self.labelled = labelled
         self.split_ids = split_ids
         self.remarks: list[tuple[Remark, int]] = []
+        self.viewed = DateOrder()
         files = walk_files(source) if source.is_dir() else [source]
         self.pictures = _pictures(files, self.folder)
         chosen, overrides = part_overrides(options.mapping)
@@ -175,7 +177,7 @@ class NetworkSource:
             tables["groups"] = self._groups()
         if "memberships" in self.tables:
             tables["memberships"] = self._memberships(users)
-        notes = []
+        notes = self.viewed.notes()
         if "comment" in viewings:
             share = viewings["comment"].notna().mean()
             notes.append(f"{share:.0%} of {len(viewings)} viewings have the text of a comment.")
@@ -252,7 +254,7 @@ class NetworkSource:
             drop(_disagreeing(viewings), "other rows of its user and post tell another emotion")
         drop(viewings.duplicated(["user_id", "post_id"]), "its user and post stood before")
         if "viewed_at" in viewings:
-            times, wrong = _moments(viewings["viewed_at"])
+            times, wrong = _moments(viewings["viewed_at"], self.viewed)
             self._remark("viewings", viewings, wrong, "not a date, left empty", "viewed_at")
             viewings = viewings.assign(viewed_at=times)
         if "comments" in self.tables and "comment_id" in viewings:
@@ -433,9 +435,9 @@ def _disagreeing(viewings: pd.DataFrame) -> pd.Series:
     return viewings["emotion"].ne(first).groupby(pair, sort=False).transform("any")
 
 
-def _moments(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
+def _moments(texts: pd.Series, order: DateOrder) -> tuple[pd.Series, pd.Series]:
     """Moments in UTC, understood as :func:`~evoked.posts.readers.values.parse_date` does, and
-    which texts are none although they are not empty."""
+    which texts are none although they are not empty; ``order`` learns how they are written."""
     given = texts.notna() & ~texts.str.strip().str.lower().isin(MISSING)
     texts = texts.where(given).str.strip().str.removesuffix(" UTC")
     is_epoch = texts.str.fullmatch(r"\d{9,18}(?:\.\d*)?").fillna(False).astype(bool)
@@ -448,8 +450,9 @@ def _moments(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
     moments = moments.fillna(as_iso.dt.as_unit("us"))
     left = texts[given & moments.isna()]
     if len(left):
-        day_first = any(map(is_day_first, left.unique()))
-        read = {text: _read_moment(text, day_first) for text in left.unique()}
+        for text in left.unique():
+            order.add(text)
+        read = {text: _read_moment(text, order.day_first) for text in left.unique()}
         as_written = pd.to_datetime(left.map(read), utc=True).dt.as_unit("us")
         moments = moments.fillna(as_written.reindex(texts.index))
     possible = moments.between(_FIRST_MOMENT, pd.Timestamp.now("UTC") + pd.Timedelta(days=1))

@@ -18,9 +18,9 @@ from evoked.posts.readers.columns import (
     choose_rater_columns,
     choose_scales,
 )
+from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
-    is_day_first,
     parse_bool,
     parse_date,
     parse_names,
@@ -72,7 +72,7 @@ class _Survey:
     short_rows: int = 0
     first_short_rows: list[int] = field(default_factory=list)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    day_first: bool = False
+    dates: DateOrder = field(default_factory=DateOrder)
     highest_weekday: float = 0.0
     has_times: bool = False
 
@@ -149,7 +149,7 @@ def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Surve
             if rating is not None:
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
-        survey.day_first = survey.day_first or is_day_first(row.get(date))
+        survey.dates.add(row.get(date))
         survey.has_times = survey.has_times or tells_time(row.get(date))
         survey.highest_weekday = max(
             survey.highest_weekday, number_or_none(row.get(weekday)) or 0.0
@@ -171,8 +171,7 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         notes.append("No column holds a date.")
     elif not survey.has_times:
         notes.append("Dates tell the day only; the hour is not known and reads as midnight UTC.")
-    if survey.day_first:
-        notes.append("Dates with slashes are read as day/month/year.")
+    notes += survey.dates.notes()
     if survey.highest_weekday == 7:
         notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
     notes += [
@@ -197,7 +196,7 @@ def _records(
     survey: _Survey,
 ) -> Iterator[PostRecord | Remark]:
     convert: dict[str, Callable[[Any], Any]] = {
-        "posted_at": partial(_date, day_first=survey.day_first),
+        "posted_at": partial(_date, day_first=survey.dates.day_first),
         "posted_weekday": _sunday_first if survey.highest_weekday == 7 else _unchanged,
     }
     for item in table.rows():

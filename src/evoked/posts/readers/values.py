@@ -133,12 +133,6 @@ def parse_weekday(value: Any) -> float | None:
     return day
 
 
-def is_day_first(value: Any) -> bool:
-    """Whether a date with slashes can only be day/month/year."""
-    match = _SLASH_DATE.fullmatch(value.strip()) if isinstance(value, str) else None
-    return match is not None and int(match[1]) > 12
-
-
 def tells_time(value: Any) -> bool:
     """Whether a date has a time of day: a colon in it, or it counts the seconds since 1970."""
     text = str(value).strip()
