@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from evoked.errors import DataError, SettingsError
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import ImportResult, import_posts, summary_rows
+from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.network import _moments, _read_label
 from evoked.posts.readers.values import parse_date
 from evoked.posts.schema import MIKELS
@@ -356,7 +357,7 @@ DATES = [
 
 
 def test_moments_are_understood_as_single_dates_are() -> None:
-    moments, wrong = _moments(pd.Series(DATES, dtype="str"))
+    moments, wrong = _moments(pd.Series(DATES, dtype="str"), DateOrder())
     for text, moment, is_wrong in zip(DATES, moments, wrong, strict=True):
         try:
             expected, refused = parse_date(text, day_first=True), False
