@@ -14,6 +14,8 @@ from evoked.errors import DataError
 from evoked.posts.readers.values import hashtags_in, mentions_in
 from evoked.posts.schema import MAX_CAPTION_CHARACTERS, MAX_COUNT, POSTS
 
+_TEXTS = ("name", "author", "category", "title", "caption")
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -55,7 +57,8 @@ def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes |
     Raises
     ------
     DataError
-        A count that is negative or beyond any account, or a caption beyond any network's bound.
+        A count that is negative or beyond any account, a caption beyond any network's bound, or a
+        text that can't be stored as UTF-8.
     """
     rows = [_row(number, draft) for number, draft in enumerate(drafts, start=1)]
     frame = pa.Table.from_pylist(rows, schema=POSTS).to_pandas()
@@ -67,7 +70,7 @@ def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes |
     return frame, images
 
 
-def _row(number: int, draft: Draft) -> dict[str, object]:
+def _check_counts(number: int, draft: Draft) -> None:
     for name in ("followers", "following", "author_posts"):
         count = getattr(draft, name)
         if count is not None and not 0 <= count <= MAX_COUNT:
@@ -77,13 +80,38 @@ def _row(number: int, draft: Draft) -> dict[str, object]:
                 field=name,
                 fix=f"Give one from 0 to {MAX_COUNT}, or leave it out.",
             )
-    caption = draft.caption
-    if caption is not None and len(caption) > MAX_CAPTION_CHARACTERS:
+
+
+def _check_texts(number: int, draft: Draft) -> None:
+    named = [(name, getattr(draft, name)) for name in _TEXTS]
+    for name, text in [*named, *(("hashtags", tag) for tag in draft.hashtags or ())]:
+        if text is not None and not _is_utf8(text):
+            raise DataError(
+                f"not UTF-8 text: {ascii(text)[:80]}.",
+                row=number,
+                field=name,
+                fix="Give it as UTF-8, without halves of surrogate pairs.",
+            )
+    if draft.caption is not None and len(draft.caption) > MAX_CAPTION_CHARACTERS:
         raise DataError(
-            f"{len(caption)} characters; at most {MAX_CAPTION_CHARACTERS} are read.",
+            f"{len(draft.caption)} characters; at most {MAX_CAPTION_CHARACTERS} are read.",
             row=number,
             field="caption",
         )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _row(number: int, draft: Draft) -> dict[str, object]:
+    _check_counts(number, draft)
+    _check_texts(number, draft)
+    caption = draft.caption
     when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
