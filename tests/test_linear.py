@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from evoked.errors import DataError
+from evoked.features.table import Column, FeatureTable
 from evoked.models import Examples, load_model
 from evoked.models.linear import Linear, LinearSettings
 from evoked.models.pooled import fold_numbers
@@ -148,6 +149,43 @@ def test_folds_keep_authors_together_where_validation_asks_for_strangers() -> No
     shuffled = train.sample(frac=1, random_state=1)
     again = pd.Series(fold_numbers(shuffled, strangers)[0], index=shuffled.index).sort_index()
     assert again.tolist() == folds[0].tolist()
+
+
+def with_oddity(examples: Examples, oddity: str, odd: np.ndarray) -> Examples:
+    """Posts that nothing tells apart but what is odd about some, (n,)."""
+    n = len(examples)
+    alike, marked = np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
+    marked[odd, 0] = 10 if oddity == "number" else 1
+    told = oddity in ("flag", "number")
+    columns = {
+        "image.vector": Column.dense(alike, ~odd if oddity == "no picture" else None),
+        "caption.vector": Column.dense(alike),
+        "hashtags.vector": Column.dense(alike, odd if oddity == "tags" else None),
+        "metadata": Column.dense(marked if told else alike),
+        "affect.text": Column.dense(alike),
+        "affect.face": Column.dense(marked if oddity == "face" else alike),
+    }
+    return replace(examples, features=FeatureTable(columns))
+
+
+@pytest.mark.parametrize(("odd_posts", "effect"), [(1, 0), (4, 0), (5, 2), (20, 2)])
+@pytest.mark.parametrize("oddity", ["flag", "number", "no picture", "tags", "face"])
+def test_what_is_odd_about_few_posts_decides_no_other(
+    oddity: str, odd_posts: int, effect: float, tmp_path: Path
+) -> None:
+    examples = random_examples(200, signal=False)
+    odd = np.arange(200) < odd_posts
+    values = np.full((200, 6), np.nan, np.float32)
+    values[:, 0] = np.where(odd, 3, 0)
+    targets = TargetTable(values, np.zeros(values.shape, bool))
+    model = Linear(LinearSettings(penalty=0.001, few=0))
+    model.fit(replace(with_oddity(examples, oddity, odd), targets=targets), folder=tmp_path)
+    ordinary, strange = (
+        model.predict(with_oddity(examples, oddity, np.full(200, each)))["valence"].mean()
+        for each in (False, True)
+    )
+    assert strange - ordinary >= effect
+    assert (strange == ordinary) == (effect == 0)
 
 
 def test_signal_is_found_and_beats_the_mean(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ end to end (Hastie, Tibshirani and Friedman 2009, *The Elements of Statistical L
 3.4 and 4.4). Columns are standardised by the training posts and divided by the root of how many
 their feature has, so that a penalty bears on all features alike: seventy columns about author and
 time would be lost beside a thousand of image and text. What a post lacks counts as the training
-posts' mean, and a column per feature says whether it is there.
+posts' mean, and a column per feature says whether it is there. A column that tells fewer than five
+training posts from the others counts for nothing: standardised, it would make of one odd post what
+is predicted of every draft that shares its oddity, such as to have no picture.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ from evoked.training.settings import TrainingSettings
 _LEAST_PROBABILITY = 1e-12
 # Of the logistic regression's solver, which goes on from the solution of the stronger penalty.
 _MOST_STEPS, _TOLERANCE = 200, 1e-3
+# That a column has to tell from the others, so that no single post decides what it means.
+_FEWEST_POSTS = 5
 
 
 class LinearSettings(PooledSettings):
@@ -76,8 +80,9 @@ class Linear(PooledModel):
     penalties
         The chosen penalty by target.
     arrays
-        centre, scale (columns,): what brings the features' columns to one scale; weights (targets,
-        columns) and bias (targets,): the lines; low, high (targets,): the training posts' range.
+        centre, scale (columns,): what brings the features' columns to one scale, infinite for a
+        column that counts for nothing; weights (targets, columns) and bias (targets,): the lines;
+        low, high (targets,): the training posts' range.
     """
 
     name = "linear"
@@ -339,13 +344,24 @@ def _log_loss(solver: Any, features: Matrix, labels: NDArray[np.int64]) -> float
 
 
 def _mean_and_spread(raw: Matrix) -> tuple[Matrix, Matrix]:
-    """Mean and standard deviation of each column's known values; 0 and 1 where they don't vary."""
+    """Mean and standard deviation of each column's known values; 0 where none is known, and
+    infinite where too few posts differ from the others."""
     known = np.isfinite(raw)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, raw, 0).sum(axis=0, dtype=np.float64) / count
     variance = (np.where(known, raw - mean, 0) ** 2).sum(axis=0, dtype=np.float64) / count
-    spread = np.where(variance > 1e-12, np.sqrt(variance), 1.0)
+    varies = (variance > 1e-12) & (_differing(raw) >= _FEWEST_POSTS)
+    spread = np.where(varies, np.sqrt(variance), np.inf)
     return mean.astype(np.float32), spread.astype(np.float32)
+
+
+def _differing(raw: Matrix) -> NDArray[np.int64]:
+    """How many known values of each column differ from their median, which is the value that most
+    have if nearly all have one."""
+    known = np.isfinite(raw)
+    middle = known.sum(axis=0, keepdims=True) // 2
+    median = np.take_along_axis(np.sort(raw, axis=0), middle, axis=0)  # NaN is sorted to the end
+    return np.asarray((known & (raw != median)).sum(axis=0))
 
 
 def _checked(arrays: dict[str, Matrix], targets: int, columns: int) -> dict[str, Matrix]:
