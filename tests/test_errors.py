@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoked.errors import SettingsError, settings_problem
 from evoked.models import build_model
+from evoked.targets import task_class
 
 
 class Inner(BaseModel):
@@ -41,6 +42,27 @@ def test_the_first_problem_is_a_sentence(given: dict[str, Any], told: str) -> No
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate(given)
     assert settings_problem(caught.value, Settings.model_fields) == told
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "told"),
+    [
+        ("lineer", None, "no model is called 'lineer'. Did you mean 'linear'[?] There are: abmf, "),
+        ("weather", None, "no model is called 'weather'. There are: abmf, "),
+        ("linear", "share", "does not learn the task 'share'; .*[.] Did you mean 'shares'[?]$"),
+        ("eijl", "level", "does not learn the task 'level'; it learns [a-z_, ]+[.]$"),
+    ],
+)
+def test_models_and_tasks_are_asked_for_by_the_closest_name(
+    model: str, task: str | None, told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        build_model(model, task=task)
+
+
+def test_a_task_is_asked_for_by_the_closest_name() -> None:
+    with pytest.raises(SettingsError, match=r"no task is called 'share'. Did you mean 'shares'\?"):
+        task_class("share")
 
 
 def test_models_tell_their_settings() -> None:

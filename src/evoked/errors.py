@@ -63,6 +63,13 @@ class MissingExtraError(EvokedError):
         )
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The question whether the closest known name was meant, a space before it; empty where none
+    is close."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
 def settings_problem(error: ValidationError, known: Iterable[str]) -> str:
     """The first thing that is wrong with settings, as a sentence.
 
@@ -79,6 +86,5 @@ def settings_problem(error: ValidationError, known: Iterable[str]) -> str:
     if first["type"] != "extra_forbidden" or len(first["loc"]) > 1:
         return f"{where}: {first['msg']}." if where else f"{first['msg']}."
     names = list(known)
-    close = get_close_matches(where, names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(where, names)
     return f"there is no setting {where!r}.{hint} There are: {', '.join(names) or 'none'}."

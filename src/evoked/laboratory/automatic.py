@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 
 import evoked.run
 from evoked.card import model_card
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.evaluation.conformal import DEFAULT_LEVEL, fewest_posts
 from evoked.evaluation.splits import Split, choose_split, with_calibration
 from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, headlines
@@ -251,8 +250,7 @@ def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) 
         return next((each for each in _usual_metrics(task) if each in known), known[0])
     names = {f"{target} {name}": (target, name) for target, name in known}
     if metric not in names:
-        close = get_close_matches(metric, names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(metric, names)
         raise SettingsError(
             f"these posts have no score {metric!r} in the task {task.name}.{hint} There are: "
             f"{', '.join(names)}."

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoked.errors import DataError, SettingsError, settings_problem
+from evoked.errors import DataError, SettingsError, did_you_mean, settings_problem
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json
 from evoked.models.abmf import ABMF
@@ -88,7 +88,8 @@ def model_class(name: str) -> type[Model]:
         There is none; the message lists the names.
     """
     if name not in MODELS:
-        raise SettingsError(f"no model is called {name!r}; there are {', '.join(MODELS)}.")
+        hint = did_you_mean(name, MODELS)
+        raise SettingsError(f"no model is called {name!r}.{hint} There are: {', '.join(MODELS)}.")
     return MODELS[name]
 
 

@@ -28,12 +28,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.features.catalog import FeatureSettings
 from evoked.features.graph import SocialGraph
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
-from evoked.targets import EmotionEngagement, TargetTable, Task, task_class
+from evoked.targets import TASKS, EmotionEngagement, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
@@ -133,9 +133,10 @@ class Model(ABC):
     ) -> None:
         chosen = self.tasks[0] if task is None else task
         if chosen not in self.tasks:
+            hint = "" if chosen in TASKS else did_you_mean(chosen, TASKS)
             raise SettingsError(
                 f"{self.name} does not learn the task {chosen!r}; it learns "
-                f"{', '.join(self.tasks)}."
+                f"{', '.join(self.tasks)}.{hint}"
             )
         self.task: type[Task] = task_class(chosen)
         self.settings: Any = settings if settings is not None else self.Settings()

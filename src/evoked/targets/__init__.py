@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evoked.errors import SettingsError
+from evoked.errors import SettingsError, did_you_mean
 from evoked.targets.author_popularity import AuthorPopularity
 from evoked.targets.base import Outcome, TargetTable, Task, outcome_columns
 from evoked.targets.emotion import Emotion, emotion_classes
@@ -57,7 +57,8 @@ def task_class(name: str) -> type[Task]:
         There is none; the message lists the names.
     """
     if name not in TASKS:
-        raise SettingsError(f"no task is called {name!r}; there are {', '.join(TASKS)}.")
+        hint = did_you_mean(name, TASKS)
+        raise SettingsError(f"no task is called {name!r}.{hint} There are: {', '.join(TASKS)}.")
     return TASKS[name]
 
 
