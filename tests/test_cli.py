@@ -10,6 +10,8 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ from typer.testing import CliRunner
 
 from evoked.cli import app, main
 from evoked.posts.dataset import PostDataset
+from evoked.posts.drafts import Draft
+from evoked.run import Run
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -85,6 +89,37 @@ def test_evaluate_predict_and_explain_print_json(demo: Path) -> None:
     assert "valence" in shown
 
 
+WHOLE_DRAFT = (
+    *("--caption", "What a view! #travel", "--title", "Views", "--hashtags", "#sea, sun"),
+    *("--author", "someone", "--category", "travel", "--followers", "5000", "--following", "20"),
+    *("--author-posts", "300", "--paid", "--posted-at", "2024-05-13T18:30"),
+)
+
+
+def test_options_tell_a_whole_draft(demo: Path) -> None:
+    draft = Draft(
+        caption="What a view! #travel",
+        title="Views",
+        hashtags=["sea", "sun"],
+        author="someone",
+        category="travel",
+        followers=5000,
+        following=20,
+        author_posts=300,
+        paid=True,
+        posted_at=datetime(2024, 5, 13, 18, 30, tzinfo=UTC),
+    )
+    run = Run.load(demo / "run")
+    (row,) = json.loads(evoked("predict", demo / "run", *WHOLE_DRAFT, "--json").stdout)
+    assert row["likes"] == pytest.approx(run.predict([draft])["likes"][0])
+    assert row["likes"] != pytest.approx(run.predict([replace(draft, paid=False)])["likes"][0])
+    (told,) = json.loads(
+        evoked("predict", demo / "run", *WHOLE_DRAFT, "--not-paid", "--json").stdout
+    )
+    assert told["likes"] == pytest.approx(run.predict([replace(draft, paid=False)])["likes"][0])
+    assert json.loads(evoked("explain", demo / "run", *WHOLE_DRAFT, "--json").stdout)
+
+
 def test_scores_fit_a_narrow_terminal(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     arguments = ("evaluate", demo / "run", demo / "posts", "--cache", demo / "cache")
@@ -136,6 +171,8 @@ def test_help_of_every_command(words: tuple[str, ...]) -> None:
         ("predict nowhere --posts posts --caption x", "in place of a draft"),
         ("predict nowhere --caption x --out scores.xlsx", "ending in .csv"),
         ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
+        ("predict nowhere --image .", "is a folder: give one picture"),
+        ("predict nowhere --caption x --posted-at 13.05.2024", "such as 2024-05-13"),
         ("train nowhere --out run --set width", "NAME=VALUE"),
         ("import csv nowhere.csv out --scale valence=5", "DIMENSION=LOW:HIGH"),
         ("import csv nowhere.csv out", "nowhere.csv"),

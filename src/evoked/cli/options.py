@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,26 @@ def scale(text: str) -> tuple[str, tuple[float, float]]:
     except ValueError as error:
         raise SettingsError(f"--scale takes DIMENSION=LOW:HIGH, not {text!r}.") from error
     return name, (low, high)
+
+
+def moment(text: str) -> datetime:
+    """A date, with or without the time of day."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"{text!r} is not a date: write year-month-day, such as 2024-05-13 or, with the time "
+            "of day, 2024-05-13T18:30."
+        ) from error
+
+
+def check_picture(path: Path) -> Path:
+    """A path, if it is a file's."""
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder: give one picture.")
+    if not path.is_file():
+        raise SettingsError(f"there is no picture {path}.")
+    return path
 
 
 def validated(kind: Any, **values: Any) -> Any:

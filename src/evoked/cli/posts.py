@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -14,6 +13,19 @@ from rich.markup import escape
 
 from evoked.cli.application import CacheOption, JsonFlag, affect, app, notes, out
 from evoked.cli.automatic import check_auto, train_auto
+from evoked.cli.drafts import (
+    AuthorOption,
+    AuthorPostsOption,
+    CaptionOption,
+    CategoryOption,
+    FollowersOption,
+    FollowingOption,
+    HashtagsOption,
+    PaidOption,
+    PostedAtOption,
+    TitleOption,
+    draft_of,
+)
 from evoked.cli.options import load_any_run, pair, scale, setting, validated
 from evoked.cli.printing import (
     check_suffix,
@@ -404,13 +416,16 @@ def predict(
     user: UserOption = None,
     groups: GroupsOption = None,
     comment: CommentOption = None,
-    caption: Annotated[str | None, typer.Option(help="Caption of a draft.")] = None,
-    author: Annotated[str | None, typer.Option(help="Author id, if a known one.")] = None,
-    category: Annotated[str | None, typer.Option(help="One of the training posts'.")] = None,
-    followers: Annotated[int | None, typer.Option(min=0)] = None,
-    posted_at: Annotated[
-        datetime | None, typer.Option(help="When it is to appear, UTC; this hour if left out.")
-    ] = None,
+    caption: CaptionOption = None,
+    title: TitleOption = None,
+    hashtags: HashtagsOption = None,
+    author: AuthorOption = None,
+    category: CategoryOption = None,
+    followers: FollowersOption = None,
+    following: FollowingOption = None,
+    author_posts: AuthorPostsOption = None,
+    paid: PaidOption = None,
+    posted_at: PostedAtOption = None,
     posts: Annotated[Path | None, typer.Option(help="A dataset in place of a draft.")] = None,
     level: Annotated[
         float, typer.Option(help="How often the intervals are to hold what a post gets.")
@@ -430,9 +445,14 @@ def predict(
     check_level(level)
     draft = {
         "caption": caption,
+        "title": title,
+        "hashtags": hashtags,
         "author": author,
         "category": category,
         "followers": followers,
+        "following": following,
+        "author_posts": author_posts,
+        "paid": paid,
         "posted_at": posted_at,
     }
     viewing = {"user": user, "groups": groups, "comment": comment}
@@ -467,11 +487,16 @@ def explain(
     user: UserOption = None,
     groups: GroupsOption = None,
     comment: CommentOption = None,
-    caption: Annotated[str | None, typer.Option(help="Caption of the draft.")] = None,
-    author: Annotated[str | None, typer.Option(help="Author id, if a known one.")] = None,
-    category: Annotated[str | None, typer.Option(help="One of the training posts'.")] = None,
-    followers: Annotated[int | None, typer.Option(min=0)] = None,
-    posted_at: Annotated[datetime | None, typer.Option(help="UTC; this hour if left out.")] = None,
+    caption: CaptionOption = None,
+    title: TitleOption = None,
+    hashtags: HashtagsOption = None,
+    author: AuthorOption = None,
+    category: CategoryOption = None,
+    followers: FollowersOption = None,
+    following: FollowingOption = None,
+    author_posts: AuthorPostsOption = None,
+    paid: PaidOption = None,
+    posted_at: PostedAtOption = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the pictures.")
     ] = None,
@@ -487,9 +512,14 @@ def explain(
     run = load_any_run(run_folder, cache)
     facts = {
         "caption": caption,
+        "title": title,
+        "hashtags": hashtags,
         "author": author,
         "category": category,
         "followers": followers,
+        "following": following,
+        "author_posts": author_posts,
+        "paid": paid,
         "posted_at": posted_at,
     }
     viewing = {"user": user, "groups": groups, "comment": comment}
@@ -719,16 +749,10 @@ def _subject(
     run: Run | NetworkRun, image: str | None, draft: dict[str, Any], viewing: dict[str, Any]
 ) -> Any:
     """The draft, or for a run of viewings the viewing, that the options tell."""
-    from evoked.posts.drafts import Draft
     from evoked.run import Run
 
     if not isinstance(run, Run):
         check_only_viewings(**draft)
         return viewing_of(run, image, **viewing)
     check_only_posts(**viewing)
-    if image is None and draft["caption"] is None:
-        raise SettingsError("a draft needs --image or --caption (or give --posts).")
-    picture = None if image is None else Path(image)
-    if picture is not None and not picture.is_file():
-        raise SettingsError(f"there is no picture {picture}.")
-    return Draft(image=picture, **draft)
+    return draft_of(image, draft)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
-from evoked.cli.options import load_any_run
+from evoked.cli.options import check_picture, load_any_run
 from evoked.cli.printing import print_json, print_table
 from evoked.errors import SettingsError
 from evoked.files import write_json
@@ -115,11 +115,13 @@ def network_run(folder: Path, cache: Path | None) -> NetworkRun:
 
 def image_of(text: str) -> Image:
     """A picture where there is such a file, else the id of an image of the network."""
+    from evoked.posts.readers.base import PICTURE_SUFFIXES
+
     path = Path(text)
     if path.is_file():
         return path
-    if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"):
-        raise SettingsError(f"there is no picture {text}.")
+    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+        return check_picture(path)
     return text
 
 
