@@ -120,6 +120,23 @@ def test_options_tell_a_whole_draft(demo: Path) -> None:
     assert json.loads(evoked("explain", demo / "run", *WHOLE_DRAFT, "--json").stdout)
 
 
+def test_categories_and_authors_that_no_training_post_has_are_told(demo: Path) -> None:
+    run = Run.load(demo / "run")
+    category = run.training_categories[0]
+    answer = evoked("predict", demo / "run", "--caption", "x", "--category", category + "s")
+    assert f"No training post is of the category '{category}s'" in answer.stderr
+    assert f"Did you mean '{category}'? There are: {category}" in answer.stderr
+    assert "valence" in answer.stdout
+    answer = evoked("explain", demo / "run", "--caption", "x", "--author", "nobody", "--json")
+    assert "No training post is by the author 'nobody'" in answer.stderr
+    posts = PostDataset(demo / "posts").posts
+    author = posts["author_id"][(run.parts["part"] == "train").to_numpy()].iloc[0]
+    known = ("--category", category.upper(), "--author", author)
+    assert (
+        "No training post" not in evoked("predict", demo / "run", "--caption", "x", *known).stderr
+    )
+
+
 def test_scores_fit_a_narrow_terminal(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     arguments = ("evaluate", demo / "run", demo / "posts", "--cache", demo / "cache")

@@ -25,7 +25,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata as packages
 from pathlib import Path
@@ -66,6 +66,8 @@ from evoked.files import (
     write_text,
 )
 from evoked.models import TRIVIAL_BASELINES, Examples, Model, build_model, load_model
+from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
+from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task, load_task, task_state
@@ -340,6 +342,26 @@ class Run(TrainedRun):
 
     def facts(self, posts: pd.DataFrame) -> dict[str, Any]:
         return {"category": queries_of(posts), "author": author_hashes(posts)}
+
+    @property
+    def training_categories(self) -> list[str]:
+        """Categories of the training posts, sorted."""
+        return sorted(self._training_groups(CategoryMean))
+
+    def knows_category(self, category: str) -> bool:
+        """Whether a training post is of a category, however its letters are capitalised."""
+        known = {each.strip().casefold() for each in self.training_categories}
+        return category.strip().casefold() in known
+
+    def knows_author(self, author: str) -> bool:
+        """Whether a training post is by an author."""
+        return hashes(pd.Series([author]))[0] in self._training_groups(AuthorMean)
+
+    def _training_groups(self, kind: type[MeanOfTraining]) -> Collection[str]:
+        """What the training posts are grouped by in a trivial baseline."""
+        baseline = load_model(self.folder / "baselines" / kind.name)
+        assert isinstance(baseline, MeanOfTraining)
+        return baseline.group_means.keys()
 
     def part_of(self, posts: pd.DataFrame) -> pd.Series:
         """The part that each of n posts had when the run was made; missing for new posts.

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evoked.cli.application import notes
 from evoked.cli.options import check_picture, moment
-from evoked.errors import SettingsError
+from evoked.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
     from evoked.posts.drafts import Draft
+    from evoked.run import Run
+
+# Categories of the training posts that a note names.
+_SHOWN_CATEGORIES = 10
 
 CaptionOption = Annotated[str | None, typer.Option("--caption", help="Caption of the draft.")]
 TitleOption = Annotated[
@@ -49,8 +55,8 @@ PostedAtOption = Annotated[
 ]
 
 
-def draft_of(image: str | None, facts: dict[str, Any]) -> Draft:
-    """The draft that options tell.
+def draft_of(run: Run, image: str | None, facts: dict[str, Any]) -> Draft:
+    """The draft that options tell; a category or author that the run does not know is pointed out.
 
     Parameters
     ----------
@@ -70,4 +76,30 @@ def draft_of(image: str | None, facts: dict[str, Any]) -> Draft:
     if image is None and facts["caption"] is None:
         raise SettingsError("a draft needs --image or --caption (or give --posts).")
     picture = None if image is None else check_picture(Path(image))
-    return Draft(image=picture, **{**facts, "hashtags": parse_tags(facts["hashtags"])})
+    draft = Draft(image=picture, **{**facts, "hashtags": parse_tags(facts["hashtags"])})
+    for note in _unknown(run, draft):
+        notes.print(note, markup=False, highlight=False, soft_wrap=True)
+    return draft
+
+
+def _unknown(run: Run, draft: Draft) -> list[str]:
+    """What a draft says that no training post does, a note for each."""
+    found = []
+    if draft.category is not None and not run.knows_category(draft.category):
+        found.append(_unknown_category(draft.category, run.training_categories))
+    if draft.author is not None and not run.knows_author(draft.author):
+        found.append(
+            f"No training post is by the author {draft.author!r}: predicted as a new author's."
+        )
+    return found
+
+
+def _unknown_category(category: str, known: Sequence[str]) -> str:
+    note = f"No training post is of the category {category!r}: predicted as of an unknown one."
+    if not known:
+        return f"{note} None of them has a category."
+    more = len(known) - _SHOWN_CATEGORIES
+    return (
+        f"{note}{did_you_mean(category, known)} There are: {', '.join(known[:_SHOWN_CATEGORIES])}"
+        + (f" and {more} more." if more > 0 else ".")
+    )

@@ -755,4 +755,4 @@ def _subject(
         check_only_viewings(**draft)
         return viewing_of(run, image, **viewing)
     check_only_posts(**viewing)
-    return draft_of(image, draft)
+    return draft_of(run, image, draft)
