@@ -417,6 +417,19 @@ def test_parquet_types(tmp_path: Path) -> None:
     assert not result.tally.changed
 
 
+@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet", "label-studio"])
+def test_a_folder_in_place_of_a_file(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a folder, not a file\. Give the path of a file in it"):
+        READERS[name](tmp_path, ReadOptions())
+
+
+@pytest.mark.parametrize("name", ["instaloader", "iaed", "pixelrec", "iesn"])
+def test_a_file_in_place_of_a_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(DataError, match=r"a file, not a folder\. Give the path of its folder"):
+        READERS[name](tmp_path / "a.json", ReadOptions())
+
+
 def test_no_header_and_no_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no header"):
         read_csv(tmp_path / "a.csv", "")

@@ -172,12 +172,16 @@ def refuse_options(options: ReadOptions, format_name: str) -> None:
 
 def require_file(source: Path) -> None:
     """Raise DataError unless ``source`` is a file."""
+    if source.is_dir():
+        raise DataError("a folder, not a file.", file=source, fix="Give the path of a file in it.")
     if not source.is_file():
         raise DataError("there is no such file.", file=source, fix="Give the path of a file.")
 
 
 def require_folder(source: Path) -> None:
     """Raise DataError unless ``source`` is a folder."""
+    if source.is_file():
+        raise DataError("a file, not a folder.", file=source, fix="Give the path of its folder.")
     if not source.is_dir():
         raise DataError("there is no such folder.", file=source, fix="Give the path of a folder.")
 
