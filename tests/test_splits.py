@@ -187,6 +187,14 @@ def test_leave_one_author_out() -> None:
         list(leave_one_author_out(["a", "a", None]))
 
 
+def test_more_parts_than_posts_are_refused_with_the_way_out() -> None:
+    posts = make_posts([1, 2, 3], ["a", "b", "c"])
+    with pytest.raises(DataError, match=r"5 parts .* there are 3\. Add some, ask for fewer folds"):
+        next(k_fold(posts, 5))
+    with pytest.raises(DataError, match=r"3 parts .* there are 2\. Add some, hold out fewer parts"):
+        choose_split(posts[:2], "random", 0)
+
+
 @pytest.mark.parametrize("kind", ["random", "author", "time"])
 def test_folds(kind: str) -> None:
     posts = make_posts([i // 2 for i in range(120)], [f"author{i % 24}" for i in range(120)])

@@ -286,7 +286,7 @@ def k_fold(
     # what a model is worth on a few posts says little of what it is worth on all of them.
     spans = (0.5, *(0.5 / k,) * k) if kind == "time" else (1 / k,) * k
     units = _units(posts, kind, seed, 1 / k)
-    bounds = _cut(units.sizes, spans, units.many)
+    bounds = _cut(units.sizes, spans, units.many, "ask for fewer folds (--folds)")
     for fold, span in enumerate(bounds[-k:], start=1):
         yield _held_out(units, span, validation, kind, f"Fold {fold} of {k}, by {kind}.")
 
@@ -422,14 +422,16 @@ def _hashes(names: Iterable[object], seed: int) -> list[bytes]:
     ]
 
 
-def _cut(sizes: Rows, fractions: tuple[float, ...], what: str) -> list[tuple[int, int]]:
+def _cut(
+    sizes: Rows, fractions: tuple[float, ...], what: str, fix: str = "hold out fewer parts"
+) -> list[tuple[int, int]]:
     """First and last-but-one unit of each part: as near to the fractions as whole units allow, and
     no part empty that has a fraction."""
     needed = np.array([int(share > 0) for share in fractions])
     if len(sizes) < needed.sum():
         raise DataError(
             f"{needed.sum()} parts need at least as many {what}; there are {len(sizes)}.",
-            fix="Add some, or choose another kind of split.",
+            fix=f"Add some, {fix}, or choose another kind of split (--split).",
         )
     posts_before = np.concatenate([[0], np.cumsum(sizes)])
     wanted = np.cumsum(fractions)[:-1] * posts_before[-1]
