@@ -141,6 +141,7 @@ def test_scores_fit_a_narrow_terminal(demo: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "80")
     arguments = ("evaluate", demo / "run", demo / "posts", "--cache", demo / "cache")
     lines = evoked(*arguments).stdout.splitlines()
+    assert lines[0].startswith("Split by time: ")
     (row,) = (line for line in lines if re.match(r"valence +MAE", line))
     assert re.search(r"\d \(-?\d+\.\d\d…-?\d+\.\d\d\) ", row)
 
@@ -237,6 +238,17 @@ def test_import_shows_what_was_read_and_skipped(tmp_path: Path) -> None:
     assert told["read"] == 2
     posts = PostDataset(tmp_path / "posts").posts
     assert posts["likes"].isna().tolist() == [False, True]
+
+
+def test_import_tells_how_much_more_was_skipped(tmp_path: Path) -> None:
+    source = tmp_path / "posts.csv"
+    source.write_text("id,text\n" + "a,Hello\n" * 18, encoding="utf-8")
+    shown = evoked("import", "csv", source, tmp_path / "posts").stdout
+    assert shown.count("the id stood before (a)") == 10
+    assert "… and 7 more; --json tells up to twenty of each kind." in shown
+    source.write_text("id,text\n" + "a,Hello\n" * 11, encoding="utf-8")
+    shown = evoked("import", "csv", source, tmp_path / "posts", "--overwrite").stdout
+    assert "more;" not in shown
 
 
 def readme_commands() -> list[str]:

@@ -148,6 +148,9 @@ def import_command(
         [[what, str(count), why] for what, count, why in summary_rows(result)],
     )
     shown = list(islice(reasons(result), _EXAMPLES))
+    more = sum(result.tally.skipped.values()) + sum(result.tally.changed.values()) - len(shown)
+    if more:
+        shown.append(f"… and {more} more; --json tells up to twenty of each kind.")
     for line in [*shown, *result.notes]:
         out.print(escape(line), highlight=False, soft_wrap=True)
     if result.already_there:
@@ -392,7 +395,7 @@ def evaluate(
     if as_json:
         print_json(evaluation.to_dict())
         return
-    out.print(f"Split: {evaluation.split}", soft_wrap=True)
+    out.print(evaluation.split[:1].upper() + evaluation.split[1:], soft_wrap=True)
     if evaluation.excluded:
         out.print(f"{evaluation.excluded} {run.noun} left out: the run has learned from them.")
     for warning in evaluation.warnings:
