@@ -22,7 +22,7 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.models.linear import Linear
 from evoked.posts.dataset import PostDataset
-from evoked.run import Progress, Run, data_description, part_examples, train
+from evoked.run import Progress, Run, calibrated_split, data_description, part_examples, train
 from evoked.training import TrainingSettings
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
@@ -120,6 +120,13 @@ def test_scores_agree_with_predictions_by_hand(run: Run, dataset: PostDataset) -
     by_hand = np.abs(truth["valence"].to_numpy() - evaluation.predictions["valence"]).mean()
     rows = evaluation.table.set_index(["model", "target", "metric"])
     assert rows.loc[("abmf", "valence", "MAE"), "value"] == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_few_validation_posts_are_told_in_whatever_number(dataset: PostDataset) -> None:
+    rows, told = np.arange(80), list[str]()
+    split = Split(rows[2:], rows[:1], rows[1:2], "random", "By hand.")
+    calibrated_split(dataset.posts, split, 0, Progress(note=told.append))
+    assert told[1].startswith("Too few validation rows (1) to calibrate intervals on half of them")
 
 
 def test_draft_needs_nothing_but_something(run: Run) -> None:

@@ -611,8 +611,8 @@ def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Pro
     progress.note(split.reason)
     if not len(split.calibration):
         progress.note(
-            f"{len(split.validation)} validation rows are too few to calibrate intervals on half "
-            "of them: every interval is the whole range."
+            f"Too few validation rows ({len(split.validation)}) to calibrate intervals on half of "
+            "them: every interval is the whole range."
         )
     return split
 
