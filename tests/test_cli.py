@@ -190,7 +190,10 @@ def test_help_of_every_command(words: tuple[str, ...]) -> None:
         ("predict nowhere --caption x --out scores.xlsx", "ending in .csv"),
         ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
         ("predict nowhere --image .", "is a folder: give one picture"),
-        ("predict nowhere --caption x --posted-at 13.05.2024", "such as 2024-05-13"),
+        (
+            "predict nowhere --caption x --posted-at 13.05.2024",
+            "--posted-at: '13.05.2024' is not a date",
+        ),
         ("train nowhere --out run --set width", "NAME=VALUE"),
         ("import csv nowhere.csv out --scale valence=5", "DIMENSION=LOW:HIGH"),
         ("import csv nowhere.csv out", "nowhere.csv"),

@@ -56,13 +56,13 @@ def scale(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def moment(text: str) -> datetime:
-    """A date, with or without the time of day."""
+    """The date of ``--posted-at``, with or without the time of day."""
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise SettingsError(
-            f"{text!r} is not a date: write year-month-day, such as 2024-05-13 or, with the time "
-            "of day, 2024-05-13T18:30."
+            f"--posted-at: {text!r} is not a date; write year-month-day, such as 2024-05-13 or, with "
+            "the time of day, 2024-05-13T18:30."
         ) from error
 
 
