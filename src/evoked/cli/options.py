@@ -61,8 +61,8 @@ def moment(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise SettingsError(
-            f"--posted-at: {text!r} is not a date; write year-month-day, such as 2024-05-13 or, with "
-            "the time of day, 2024-05-13T18:30."
+            f"--posted-at: {text!r} is not a date; write year-month-day, such as 2024-05-13 or, "
+            "with the time of day, 2024-05-13T18:30."
         ) from error
 
 
