@@ -129,6 +129,20 @@ def test_few_validation_posts_are_told_in_whatever_number(dataset: PostDataset) 
     assert told[1].startswith("Too few validation rows (1) to calibrate intervals on half of them")
 
 
+@pytest.mark.parametrize(("calibrating", "note"), [(1, "by 1 author only"), (9, None)])
+def test_few_authors_that_calibrate_are_told(calibrating: int, note: str | None) -> None:
+    # Half of the authors that validate calibrate.
+    authors = np.repeat([f"a{number}" for number in range(2 * calibrating + 2)], 20)
+    posts = pd.DataFrame({"post_id": np.arange(len(authors)).astype(str), "author_id": authors})
+    rows, told = np.arange(len(posts)), list[str]()
+    for kind in ("author", "random"):
+        split = Split(rows[:20], rows[40:], rows[20:40], kind, "By hand.")
+        calibrated_split(posts, split, 0, Progress(note=told.append))
+    assert told[0] == told[-1] == "By hand."
+    assert len(told) == (2 if note is None else 3)
+    assert note is None or note in told[1]
+
+
 def test_draft_needs_nothing_but_something(run: Run) -> None:
     table = run.predict(
         [

@@ -40,7 +40,13 @@ import evoked
 from evoked.card import model_card
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.collapse import collapse_warnings
-from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals, Predicted, fewest_posts
+from evoked.evaluation.conformal import (
+    DEFAULT_LEVEL,
+    LEVELS,
+    Intervals,
+    Predicted,
+    fewest_posts,
+)
 from evoked.evaluation.metrics import modal_relevance_score
 from evoked.evaluation.splits import (
     PARTS,
@@ -614,6 +620,15 @@ def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Pro
             f"Too few validation rows ({len(split.validation)}) to calibrate intervals on half of "
             "them: every interval is the whole range."
         )
+    elif split.kind == "author":
+        authors = posts["author_id"].iloc[split.calibration].nunique()
+        # A new author is to those that calibrate what a new post is to posts.
+        if authors < fewest_posts(max(LEVELS)):
+            progress.note(
+                f"The posts that calibrate intervals are by {authors} "
+                f"{'author' if authors == 1 else 'authors'} only: for posts by others, intervals "
+                "may hold less often than they promise."
+            )
     return split
 
 
