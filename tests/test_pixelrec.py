@@ -19,7 +19,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
 from evoked.features.table import Column, FeatureTable
 from evoked.features.text_fields import texts_of
-from evoked.models import Examples, load_model
+from evoked.models import Examples, build_model, load_model
 from evoked.models._symmetric_trees import SymmetricTrees
 from evoked.models.pixelrec import (
     ClassifierSettings,
@@ -238,6 +238,17 @@ def test_levels_that_no_training_post_has(tmp_path: Path) -> None:
     predicted = model.predict(held_out)
     np.testing.assert_allclose(predicted.sum(axis=1), 1)
     assert (predicted[["level_1", "level_3", "level_5"]] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize("name", ["pixelrec_catboost", "gradient_boosting"])
+@pytest.mark.parametrize("task", ["level", "popularity"])
+def test_trees_grow_of_very_few_posts(name: str, task: str, tmp_path: Path) -> None:
+    for n in range(2, 6):
+        examples = random_examples(n + 1, seed=1, task=task)
+        model = build_model(name, {"trees": 20}, task=task)
+        folder = tmp_path / str(n)
+        model.fit(examples.select(range(n)), examples.select([n]), folder=folder)
+        assert np.isfinite(model.predict(examples)[model.known_targets]).all(axis=None)
 
 
 def test_importance_tells_modalities_apart(tmp_path: Path) -> None:

@@ -173,9 +173,12 @@ class GradientBoosting(PooledModel):
 def _number_of_trees(
     catboost: Any, posts: Sample, column: int, options: dict[str, Any]
 ) -> int | None:
-    """How many trees predict held-out folds best; None where a fold leaves nothing to learn."""
+    """How many trees predict held-out folds best; None where a fold leaves nothing to learn, and
+    where each holds out one post, which CatBoost refuses."""
     folds = posts.held_out()
-    if len(folds) < 2 or not all(_teaches(posts.select(~held), column) for held in folds):
+    if len(folds) in (0, 1, len(posts)) or not all(
+        _teaches(posts.select(~held), column) for held in folds
+    ):
         return None
     found = catboost.cv(
         _pool(catboost, posts, column),

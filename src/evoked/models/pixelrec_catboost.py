@@ -60,6 +60,8 @@ _BEFORE, _COUNTS = "author and time", "counts (leak)"
 _MODALITY_OF = {"image.vector": _IMAGE, "text.vector": _TEXT, "metadata": _BEFORE}
 _COUNT_NAMES = (*ENGAGEMENT, "views")
 _POSTS_PER_BATCH = 512
+# Drawn for a tree on average. CatBoost refuses a draw of none, which is as good as impossible then.
+_FEWEST_DRAWN = 20
 # SHAP values take as long per post as a hundred predictions.
 _EXPLAINED_POSTS = 500
 
@@ -71,7 +73,9 @@ class CatBoostSettings(ModelSettings):
     depth: int = Field(6, ge=1, le=10, description="of each tree")
     learning_rate: float = Field(0.03, gt=0, le=1)
     l2: float = Field(3.0, ge=0, description="penalty of the leaves (the report names no value)")
-    subsample: float = Field(0.8, gt=0, le=1, description="of the posts per tree (Bernoulli)")
+    subsample: float = Field(
+        0.8, gt=0, le=1, description="of the posts per tree (Bernoulli); all where that is under 20"
+    )
     feature_share: float = Field(
         0.2, gt=0, le=1, description="of the features, drawn anew for each split"
     )
@@ -179,8 +183,7 @@ class PixelRecCatBoost(Model):
         booster = kind(
             loss_function="MultiClass" if of_classes else "RMSE",
             l2_leaf_reg=settings.l2,
-            bootstrap_type="Bernoulli",
-            subsample=settings.subsample,
+            **_bootstrap(settings.subsample, len(labels)),
             **growing_options(settings, training),
         )
         held_out = self._held_out(validation, labels)
@@ -356,6 +359,14 @@ def clip_projections(settings: FeatureSettings) -> dict[str, NDArray[np.float32]
                     matrix = weights.get_tensor(f"{key}_projection.weight")
                     found[modality] = matrix.astype(np.float32)
     return {name: found[name] for name in ("image", "text")} if len(found) == 2 else {}
+
+
+def _bootstrap(share: float, posts: int) -> dict[str, Any]:
+    """CatBoost's options for drawing this share of the training posts for each tree; each tree
+    gets all of them where they are few."""
+    if share * posts < _FEWEST_DRAWN:
+        return {"bootstrap_type": "No"}
+    return {"bootstrap_type": "Bernoulli", "subsample": share}
 
 
 def _means(values: NDArray[np.float32]) -> list[float]:
