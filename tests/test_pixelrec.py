@@ -245,7 +245,7 @@ def test_levels_that_no_training_post_has(tmp_path: Path) -> None:
 def test_trees_grow_of_very_few_posts(name: str, task: str, tmp_path: Path) -> None:
     for n in range(2, 6):
         examples = random_examples(n + 1, seed=1, task=task)
-        model = build_model(name, {"trees": 20}, task=task)
+        model = build_model(name, {"trees": 200}, task=task)
         folder = tmp_path / str(n)
         model.fit(examples.select(range(n)), examples.select([n]), folder=folder)
         assert np.isfinite(model.predict(examples)[model.known_targets]).all(axis=None)
