@@ -296,6 +296,48 @@ def test_what_test_posts_got_teaches_nothing(
         np.testing.assert_array_equal(values, poisoned.arrays[name], err_msg=name)
 
 
+def test_what_no_training_post_had_is_told(
+    dataset: PostDataset, cache: FeatureCache, tmp_path: Path
+) -> None:
+    nothing = {"caption": None, "title": None, "hashtags": [[] for _ in range(80)]}
+    bare = without(dataset, tmp_path / "bare" / "posts", **nothing, images=[[] for _ in range(80)])
+    notes: list[str] = []
+    progress = Progress(note=notes.append)
+    run = train(
+        *(bare, "eijl", tmp_path / "bare" / "run"),
+        training=QUICK,
+        cache=cache,
+        progress=progress,
+    )
+    reason = (
+        "None of the posts learned from has a caption or a picture, which is all that eijl reads: "
+        "it can't tell posts apart."
+    )
+    assert reason in notes
+    # Another learning rate would not help.
+    assert run.metrics["warnings"] == [reason]
+    assert "COLLAPSED" not in "".join(notes)
+    notes.clear()
+    Run.load(run.folder, cache).predict([evoked.Draft(caption="A quiet morning")], progress)
+    assert notes == [reason]
+
+    untagged = without(dataset, tmp_path / "untagged" / "posts", **nothing)
+    notes.clear()
+    run = train(
+        *(untagged, "linear", tmp_path / "untagged" / "run"), cache=cache, progress=progress
+    )
+    reason = (
+        "None of the posts learned from has a caption or hashtags, so linear has not learned what "
+        "that tells of a post."
+    )
+    assert reason in notes
+    notes.clear()
+    run.predict(untagged, progress)
+    assert notes == []
+    run.predict([evoked.Draft(caption="A quiet morning")], progress)
+    assert notes == [reason]
+
+
 def test_too_few_posts_is_said(dataset: PostDataset, tmp_path: Path) -> None:
     for n in (0, 1):
         few = PostDataset.create(tmp_path / f"posts{n}", {"posts": dataset.posts.iloc[:n]})

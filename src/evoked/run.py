@@ -62,6 +62,7 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import ImageSource, Problem, picture_digest
 from evoked.features.pipeline import FeaturePipeline
+from evoked.features.table import FeatureTable
 from evoked.files import (
     atomic_path,
     check_free,
@@ -81,6 +82,14 @@ from evoked.training.loop import LAST_CHECKPOINT, EpochRecord, TrainingSettings
 
 RUN_FILE = "run.json"
 INTERVALS_FILE = "intervals.json"
+# What a post may lack, as notes name it, by the modality of the features that are made of it.
+_INPUTS = {
+    "image": "a picture",
+    "caption": "a caption",
+    "hashtags": "hashtags",
+    "metadata": "known likes",  # other facts are always there, if only as unknown ones
+    "environment": "an author with other posts",
+}
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
 
@@ -202,6 +211,12 @@ class TrainedRun(ABC):
         return bool(self.description.get("estimated_emotions"))
 
     @property
+    def unseen(self) -> list[str]:
+        """What the model reads and no training post had: see :func:`unseen_inputs`."""
+        # Absent from older runs and from those of viewings.
+        return list(self.description.get("unseen", []))
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The scores that were measured when the run was made."""
         scores: dict[str, Any] = read_json(self.folder / "metrics.json")
@@ -270,8 +285,15 @@ class TrainedRun(ABC):
             split,
             excluded,
             covered,
-            tuple(collapse_warnings(self.task, predictions, truth)),
+            self._warnings(predictions, truth),
         )
+
+    def _warnings(self, predictions: pd.DataFrame, truth: pd.DataFrame) -> tuple[str, ...]:
+        """What is wrong with predictions; where the model sees nothing of the posts, that alone,
+        since no other settings could help."""
+        if self.unseen and set(self.unseen) >= _modalities(self.model):
+            return (unseen_note(self.model, self.unseen),)
+        return tuple(collapse_warnings(self.task, predictions, truth))
 
     def restored(self, model: Model, examples: Examples) -> pd.DataFrame:
         """What a model of the task predicts, as people read it."""
@@ -426,7 +448,13 @@ class Run(TrainedRun):
             examples, problems = self.examples(posts.posts, posts.cover_paths(), progress)
         else:
             examples, problems = self.examples(*as_posts(posts), progress)
+        if progress is not None and self._shows_unseen(examples):
+            progress.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, level)
+
+    def _shows_unseen(self, examples: Examples) -> bool:
+        """Whether a post has what the model reads and no training post had."""
+        return not set(self.unseen) <= set(unseen_inputs(self.model, examples.features))
 
     def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
@@ -540,6 +568,9 @@ def train(
         progress.note(
             f"{len(problems)} pictures could not be read; their posts count as imageless."
         )
+    unseen = unseen_inputs(built, table.select(split.train))
+    if unseen:
+        progress.note(unseen_note(built, unseen))
     reads_emotion = estimate and built.task is EmotionEngagement
     estimates = estimate_emotions(dataset, features, cache, progress) if reads_emotion else None
     parts = {
@@ -567,6 +598,7 @@ def train(
         {
             **plan,
             "caution": built.caution,
+            "unseen": unseen,
             "estimated_emotions": guessed,
             "environment": environment(),
         },
@@ -630,6 +662,27 @@ def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Pro
                 "may hold less often than they promise."
             )
     return split
+
+
+def unseen_inputs(model: Model, features: FeatureTable) -> list[str]:
+    """Modalities that a model of posts reads and none of the posts has."""
+    columns = {name: features.columns[name] for name in model.features}
+    seen = {CATALOG[name].modality for name, column in columns.items() if column.present.any()}
+    return sorted(_modalities(model) - seen)
+
+
+def unseen_note(model: Model, unseen: Sequence[str]) -> str:
+    """What a person should know of a model whose training posts had none of ``unseen``."""
+    *others, last = (_INPUTS[modality] for modality in unseen)
+    lacking = f"{', '.join(others)} or {last}" if others else last
+    told = f"None of the posts learned from has {lacking}"
+    if set(unseen) >= _modalities(model):
+        return f"{told}, which is all that {model.name} reads: it can't tell posts apart."
+    return f"{told}, so {model.name} has not learned what that tells of a post."
+
+
+def _modalities(model: Model) -> set[str]:
+    return {CATALOG[name].modality for name in model.features}
 
 
 def part_examples(
