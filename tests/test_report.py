@@ -14,6 +14,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torchmetrics.functional.classification import binary_calibration_error
 
 from evoked.analysis.emotions import PostsWithEmotion
+from evoked.card import posts_of
 from evoked.errors import DataError
 from evoked.evaluation.reliability import reliability
 from evoked.evaluation.splits import Split
@@ -323,6 +324,12 @@ class TestOtherTasks:
         assert_accessible(page)
         assert "The dataset was not given" in page.text
         assert "Level, class by class" in page.text
+
+    def test_authors_are_counted_only_where_there_are_any(self) -> None:
+        data = {"posts": 500, "authors": 0}
+        assert posts_of(data) == "500 posts"
+        assert posts_of({**data, "authors": 1}) == "500 posts by 1 author"
+        assert posts_of({**data, "authors": 2}) == "500 posts by 2 authors"
 
     @pytest.mark.parametrize("tests", [0, 1])
     def test_few_or_no_test_posts(

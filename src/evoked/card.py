@@ -88,11 +88,19 @@ def _learned_from(data: dict[str, Any]) -> str:
             f"{data['with emotion']} with a\nknown emotion, {data['with comment']} with a comment; "
             f"{data['connections']} connections, {data['memberships']} memberships of\ngroups."
         )
+    dates = f"{data['first']} to\n{data['last']}" if data["first"] else "undated"
     return (
-        f"{data['posts']} posts by {data['authors']} authors, {data['first'] or 'undated'} to\n"
-        f"{data['last'] or 'undated'}; {data['with image']} with an image, "
+        f"{posts_of(data)}, {dates}; {data['with image']} with an image, "
         f"{data['with caption']} with a\ncaption."
     )
+
+
+def posts_of(data: dict[str, Any]) -> str:
+    """How many posts by how many authors, who may be unknown."""
+    authors = data["authors"]
+    if not authors:
+        return f"{data['posts']} posts"
+    return f"{data['posts']} posts by {authors} {'author' if authors == 1 else 'authors'}"
 
 
 def _caution(description: dict[str, Any]) -> str:

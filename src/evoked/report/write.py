@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from evoked.analysis.audience import audience
+from evoked.card import posts_of
 from evoked.errors import SettingsError
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
@@ -163,6 +164,7 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     page = environment.get_template("template.html").render(
         name=description["model"]["name"],
         noun=run.noun,
+        posts_of=posts_of,
         network=_network_facts(run) if isinstance(run, NetworkRun) else None,
         description=description,
         estimated=run.estimated,
