@@ -97,10 +97,13 @@ def _learned_from(data: dict[str, Any]) -> str:
 
 def posts_of(data: dict[str, Any]) -> str:
     """How many posts by how many authors, who may be unknown."""
-    authors = data["authors"]
-    if not authors:
-        return f"{data['posts']} posts"
-    return f"{data['posts']} posts by {authors} {'author' if authors == 1 else 'authors'}"
+    posts = f"{data['posts']} posts"
+    return f"{posts} by {authors_of(data['authors'])}" if data["authors"] else posts
+
+
+def authors_of(number: int) -> str:
+    """So many authors: "1 author", "2 authors"."""
+    return "1 author" if number == 1 else f"{number} authors"
 
 
 def _caution(description: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ import torch
 from numpy.typing import NDArray
 
 import evoked
-from evoked.card import model_card
+from evoked.card import authors_of, model_card
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.conformal import (
@@ -291,7 +291,7 @@ class TrainedRun(ABC):
     def _warnings(self, predictions: pd.DataFrame, truth: pd.DataFrame) -> tuple[str, ...]:
         """What is wrong with predictions; where the model sees nothing of the posts, that alone,
         since no other settings could help."""
-        if self.unseen and set(self.unseen) >= _modalities(self.model):
+        if _sees_nothing(self.model, self.unseen):
             return (unseen_note(self.model, self.unseen),)
         return tuple(collapse_warnings(self.task, predictions, truth))
 
@@ -657,9 +657,8 @@ def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Pro
         # A new author is to those that calibrate what a new post is to posts.
         if authors < fewest_posts(max(LEVELS)):
             progress.note(
-                f"The posts that calibrate intervals are by {authors} "
-                f"{'author' if authors == 1 else 'authors'} only: for posts by others, intervals "
-                "may hold less often than they promise."
+                f"The posts that calibrate intervals are by {authors_of(authors)} only: for posts "
+                "by others, intervals may hold less often than they promise."
             )
     return split
 
@@ -676,9 +675,14 @@ def unseen_note(model: Model, unseen: Sequence[str]) -> str:
     *others, last = (_INPUTS[modality] for modality in unseen)
     lacking = f"{', '.join(others)} or {last}" if others else last
     told = f"None of the posts learned from has {lacking}"
-    if set(unseen) >= _modalities(model):
+    if _sees_nothing(model, unseen):
         return f"{told}, which is all that {model.name} reads: it can't tell posts apart."
     return f"{told}, so {model.name} has not learned what that tells of a post."
+
+
+def _sees_nothing(model: Model, unseen: Sequence[str]) -> bool:
+    """Whether all that a model reads is ``unseen``; a model that reads no features needs none."""
+    return bool(unseen) and set(unseen) >= _modalities(model)
 
 
 def _modalities(model: Model) -> set[str]:

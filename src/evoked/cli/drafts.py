@@ -11,7 +11,7 @@ import typer
 
 from evoked.cli.application import notes
 from evoked.cli.options import check_picture, moment
-from evoked.errors import SettingsError, did_you_mean
+from evoked.errors import did_you_mean
 
 if TYPE_CHECKING:
     from evoked.posts.drafts import Draft
@@ -68,13 +68,11 @@ def draft_of(run: Run, image: str | None, facts: dict[str, Any]) -> Draft:
     Raises
     ------
     SettingsError
-        Neither picture nor caption, or no such picture.
+        No such picture.
     """
     from evoked.posts.drafts import Draft
     from evoked.posts.readers.values import parse_tags
 
-    if image is None and facts["caption"] is None:
-        raise SettingsError("a draft needs --image or --caption (or give --posts).")
     picture = None if image is None else check_picture(Path(image))
     draft = Draft(image=picture, **{**facts, "hashtags": parse_tags(facts["hashtags"])})
     for note in _unknown(run, draft):

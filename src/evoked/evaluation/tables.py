@@ -179,6 +179,13 @@ def headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
     )
 
 
+def hangs_on_frequency(task: type[Task], target: str, metric: str) -> bool:
+    """Whether a score of what is true or false depends on how frequent the true ones are, as all do
+    but AUC: always saying "true" is then right the more often, the more of them there are."""
+    binary = {outcome.name for outcome in task.outcomes if outcome.kind == "binary"}
+    return target in binary and metric != "AUC"
+
+
 def evaluate_task(
     task: Task,
     predictions: pd.DataFrame,

@@ -28,7 +28,7 @@ from evoked.card import model_card
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.evaluation.conformal import DEFAULT_LEVEL, fewest_posts
 from evoked.evaluation.splits import Split, choose_split, with_calibration
-from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, headlines
+from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, hangs_on_frequency, headlines
 from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
@@ -259,11 +259,10 @@ def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) 
 
 
 def _usual_metrics(task: type[Task]) -> list[tuple[str, str]]:
-    """What decides where nobody says, the best first: the task's headlines, but of what is true or
-    false AUC before accuracy, which hangs on how frequent the true ones are. By time that changes,
-    and a model that knows nothing would now and then be the best."""
-    binary = {outcome.name for outcome in task.outcomes if outcome.kind == "binary"}
-    return sorted(headlines(task), key=lambda each: each[0] in binary and each[1] != "AUC")
+    """What decides where nobody says, the best first: the task's headlines, but last those that
+    hang on how frequent the true ones are. By time that changes, and a model that knows nothing
+    would now and then be the best."""
+    return sorted(headlines(task), key=lambda each: hangs_on_frequency(task, *each))
 
 
 def _short_list(

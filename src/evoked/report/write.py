@@ -19,7 +19,7 @@ from evoked.analysis.audience import audience
 from evoked.card import posts_of
 from evoked.errors import SettingsError
 from evoked.evaluation.splits import PARTS
-from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
+from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, hangs_on_frequency, headlines
 from evoked.explain.readings import columns_of, readings_of
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
@@ -251,19 +251,20 @@ def _summary(run: TrainedRun, scores: Scores) -> list[str]:
 def _headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
     """The scores that are summed up and drawn: of those where more is better.
 
-    Of what is true or false AUC alone: on posts that are mostly popular, always saying so is right
-    more often than a baseline that goes by the training posts, and than many a model.
+    None that hangs on how frequent the true ones are: on posts that are mostly popular, always
+    saying so is right more often than a baseline that goes by the training posts, and than many a
+    model.
     """
     if task is EmotionEngagement:
         return _HEADLINES_OF_EMOTION
     # What follows from another outcome, on another scale, would tell the same twice.
-    own = {each.name: each.kind for each in task.outcomes if columns_of(task, each)}
+    own = [outcome.name for outcome in task.outcomes if columns_of(task, outcome)]
     return tuple(
         (target, metric)
         for target, metric in headlines(task)
         if target in own
         and not metric.startswith(LOWER_IS_BETTER)
-        and (own[target] != "binary" or metric == "AUC")
+        and not hangs_on_frequency(task, target, metric)
     )
 
 
