@@ -26,7 +26,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-import evoked.run
+import evoked.runs.posts
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.metrics import r2
 from evoked.evaluation.splits import Split, choose_split, k_fold
@@ -35,7 +35,7 @@ from evoked.files import write_text
 from evoked.laboratory.automatic import train_automatically
 from evoked.laboratory.leaderboard import Leaderboard, behind_best
 from evoked.posts.dataset import PostDataset
-from evoked.run import Run
+from evoked.runs.posts import Run
 from evoked.training import TrainingSettings
 
 
@@ -87,7 +87,7 @@ def fold_scores(
             runs[model] = auto
         elif model != "stack":
             if not is_finished(place / model):
-                evoked.run.train(dataset, model, place / model, **shared)
+                evoked.runs.posts.train(dataset, model, place / model, **shared)
             runs[model] = Run.load(place / model)
     runs.pop("stack", None)
     return board, runs

@@ -22,7 +22,7 @@ from sklearn.metrics import f1_score
 from evoked.evaluation.splits import repeated_runs
 from evoked.experiments import load_table
 from evoked.features.cache import FeatureCache
-from evoked.features.network import read_network
+from evoked.features.viewings import read_network
 from evoked.models.base import Examples
 from evoked.models.viewings import viewing_examples
 from evoked.posts.dataset import PostDataset

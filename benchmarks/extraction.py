@@ -42,7 +42,7 @@ from evoked.features._sources import _image_encoder
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders._inference import bfloat16_is_fast
-from evoked.features.encoders.network_image import NetworkImageEncoder
+from evoked.features.encoders.pretrained_image import NetworkImageEncoder
 from evoked.features.extract import extract_posts, fingerprints
 from evoked.posts.dataset import PostDataset
 
@@ -107,7 +107,7 @@ class PlainImageLoop:
     """What a user would write: Pillow, batches of 32, float32."""
 
     def __init__(self) -> None:
-        from evoked.features.encoders.network_image import timm_backbone
+        from evoked.features.encoders.pretrained_image import timm_backbone
 
         backbone = timm_backbone("resnet50", pretrained=False, image_size=None)
         self.model = backbone.build().eval()

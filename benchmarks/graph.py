@@ -39,14 +39,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evoked.features.graph import SocialGraph
+from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Column, FeatureTable
 from evoked.layers.heads import classifier
 from evoked.models.base import Examples
 from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
 from evoked.models.rmthg import RMTHG
-from evoked.posts._synthetic_society import PUBLISHED_SIZE, NetworkSize, Society, draw_society
 from evoked.posts.schema import MIKELS
+from evoked.posts.synthetic.society import PUBLISHED_SIZE, NetworkSize, Society, draw_society
 from evoked.targets import Emotion
 from evoked.training import TrainingSettings
 

@@ -27,8 +27,8 @@ import evoked
 from evoked.features.cache import FeatureCache
 from evoked.files import write_text
 from evoked.posts.dataset import PostDataset
-from evoked.posts.synthetic import synthesise
-from evoked.run import Run, train
+from evoked.posts.synthetic.posts import synthesise
+from evoked.runs.posts import Run, train
 from evoked.targets import TASKS, Emotion
 from evoked.training import TrainingSettings
 

@@ -35,7 +35,7 @@ from evoked.affect import text_reader
 from evoked.evaluation import classification, metrics
 from evoked.evaluation.splits import VIEWING_FRACTIONS, Split, choose_split
 from evoked.features.cache import FeatureCache
-from evoked.features.network import Network, read_network
+from evoked.features.viewings import Network, read_network
 from evoked.models import MODELS, VIEWING_BASELINES, Examples
 from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
 from evoked.models.viewings import viewing_examples

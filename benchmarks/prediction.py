@@ -36,7 +36,7 @@ from evoked.features.table import Column, FeatureTable, RaggedColumn
 from evoked.files import read_json, write_json
 from evoked.models import MODELS, Examples, build_model, load_model
 from evoked.posts.dataset import PostDataset
-from evoked.posts.synthetic import synthesise
+from evoked.posts.synthetic.posts import synthesise
 from evoked.targets import load_task, task_class, task_state
 from evoked.training import TrainingSettings
 

@@ -28,7 +28,7 @@ from evoked.files import write_text
 from evoked.models import load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
-from evoked.run import Run, train
+from evoked.runs.posts import Run, train
 from evoked.training import TrainingSettings
 
 

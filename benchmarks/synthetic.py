@@ -25,8 +25,8 @@ from evoked.analysis.engagement import planted_recovery
 from evoked.features.cache import FeatureCache
 from evoked.files import write_text
 from evoked.posts.dataset import PostDataset
-from evoked.posts.synthetic import synthesise
-from evoked.run import Run, train
+from evoked.posts.synthetic.posts import synthesise
+from evoked.runs.posts import Run, train
 from evoked.training import TrainingSettings
 
 VARIANTS: dict[str, dict[str, Any]] = {

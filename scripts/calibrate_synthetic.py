@@ -1,7 +1,7 @@
 """Fit the effects of emotion on engagement in synthetic posts to the published statistics.
 
 Prints the constants EFFECTS, _MEAN_DEVIATION and _DEVIATION_WIDTH of
-``evoked/posts/_synthetic_population.py`` and the correlations that they give beside ABMF's
+``evoked/posts/synthetic/population.py`` and the correlations that they give beside ABMF's
 Table 8. Not all of Table 8 can hold at once: shares would need r = 0.79 with arousal and 0.65 with
 the product among the same posts. Least squares finds the nearest that can.
 
@@ -15,8 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from evoked.posts import _synthetic_population as synthetic
-from evoked.posts.emotion_engagement import (
+from evoked.posts.emotion_and_rates import (
     PUBLISHED_CORRELATIONS,
     PUBLISHED_LIFTS,
     correlate,
@@ -25,6 +24,7 @@ from evoked.posts.emotion_engagement import (
     log_rates,
     mean_rate_lifts,
 )
+from evoked.posts.synthetic import population as synthetic
 
 POSTS = 20_000
 # Lifts (in log) weigh as much as correlations; effects are held down a little where they gain

@@ -6,16 +6,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 QUICK=(
-  tests/test_affect_image.py tests/test_analysis_page.py tests/test_baselines.py
-  tests/test_builtin_image.py tests/test_facial_expressions.py tests/test_linear.py
-  tests/test_builtin_text.py tests/test_cache.py tests/test_cli.py tests/test_dataset.py
-  tests/test_encoders.py tests/test_explain.py tests/test_extract.py tests/test_graph_layers.py
-  tests/test_hashtags.py tests/test_hmg_emo.py tests/test_images.py tests/test_importing.py
-  tests/test_metadata.py tests/test_metrics.py tests/test_models.py tests/test_neighbours.py
-  tests/test_network_run.py tests/test_pixelrec.py tests/test_privacy.py
-  tests/test_readers_contract.py tests/test_report.py tests/test_rmthg.py tests/test_sentiment.py
-  tests/test_sharing.py tests/test_splits.py tests/test_synthetic.py tests/test_targets.py
-  tests/test_text.py tests/test_topics.py tests/test_training.py
+  tests/affect/test_image.py tests/report/test_analysis_page.py tests/models/test_baselines.py
+  tests/features/encoders/test_builtin_image.py tests/features/encoders/test_facial_expressions.py tests/models/test_linear.py
+  tests/features/encoders/test_builtin_text.py tests/features/test_cache.py tests/cli/test_commands.py tests/posts/test_dataset.py
+  tests/features/encoders/test_encoders.py tests/explain/test_posts.py tests/features/test_extract.py tests/layers/test_message_passing.py
+  tests/features/test_hashtags.py tests/models/test_hmg_emo.py tests/posts/test_images.py tests/posts/test_importing.py
+  tests/features/test_metadata.py tests/evaluation/test_metrics.py tests/models/test_contract.py tests/training/test_neighbours.py
+  tests/runs/test_viewings.py tests/models/test_pixelrec.py tests/posts/privacy/test_privacy.py
+  tests/posts/readers/test_contract.py tests/report/test_write.py tests/models/test_rmthg.py tests/features/test_sentiment.py
+  tests/analysis/test_sharing.py tests/evaluation/test_splits.py tests/posts/synthetic/test_posts.py tests/targets/test_emotion_engagement.py
+  tests/features/test_captions.py tests/features/test_topics.py tests/training/test_loop.py
 )
 
 place=$(mktemp -d "${TMPDIR:-/tmp}/evoked-floors.XXXXXX")

@@ -12,8 +12,8 @@ import pytest
 
 if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset
-    from evoked.run import Run
-    from small_runs import Workshop
+    from evoked.runs.posts import Run
+    from tests.support.small_runs import Workshop
 
 # Two cores: more threads than that only wait for each other, and pytest-xdist uses both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -45,7 +45,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """Where tests of explanations and reports make datasets and runs; each under its own name."""
-    from small_runs import Workshop  # torch takes a while to import
+    from tests.support.small_runs import Workshop  # torch takes a while to import
 
     return Workshop(tmp_path_factory.mktemp("workshop"))
 
@@ -65,7 +65,7 @@ def run(workshop: Workshop, dataset: PostDataset) -> Run:
 @pytest.fixture(scope="session")
 def task_runs(workshop: Workshop, dataset: PostDataset) -> dict[str, Run]:
     """A run on the sixty posts for each task that is not emotion and engagement."""
-    from small_runs import OTHER_TASKS
+    from tests.support.small_runs import OTHER_TASKS
 
     return {
         task: workshop.run(dataset, f"task-{task}", model, task=task, **settings)

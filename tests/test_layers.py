@@ -16,7 +16,7 @@ LAYERS = (
     "evoked.files",
     "evoked.posts",
     "evoked.targets",
-    "evoked.features.text",
+    "evoked.features.captions",
     "evoked.features.table",
     "evoked.features.encoders",
     "evoked.layers",
@@ -27,9 +27,7 @@ LAYERS = (
     "evoked.evaluation",
     "evoked.affect.reader",  # fits and scores readers on datasets
     "evoked.experiments",
-    "evoked.card",
-    "evoked.run",
-    "evoked.network_run",
+    "evoked.runs",
     "evoked.analysis",
     "evoked.explain",
     "evoked.report",
@@ -94,7 +92,7 @@ def test_imports_point_one_way() -> None:
 def test_an_import_upward_is_found_wherever_it_stands() -> None:
     code = """
 if TYPE_CHECKING:
-    from evoked.run import Run
+    from evoked.runs.posts import Run
 from evoked.posts import dataset
 def read():
     import evoked.cli

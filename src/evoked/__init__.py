@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset as PostDataset
     from evoked.posts.drafts import Draft as Draft
     from evoked.posts.importing import import_posts as import_posts
-    from evoked.posts.synthetic import synthesise as synthesise
-    from evoked.run import Run as Run
+    from evoked.posts.synthetic.posts import synthesise as synthesise
+    from evoked.runs.posts import Run as Run
 
     open = PostDataset
 
@@ -30,9 +30,9 @@ __version__ = "0.1.0"
 _LAZY = {
     "Draft": "evoked.posts.drafts",
     "PostDataset": "evoked.posts.dataset",
-    "Run": "evoked.run",
+    "Run": "evoked.runs.posts",
     "import_posts": "evoked.posts.importing",
-    "synthesise": "evoked.posts.synthetic",
+    "synthesise": "evoked.posts.synthetic.posts",
     "train": "evoked.laboratory.automatic",
 }
 

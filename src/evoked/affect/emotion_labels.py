@@ -31,7 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError
-from evoked.features.text import prepare
+from evoked.features.captions import prepare
 from evoked.files import sha256_of_file
 from evoked.posts.dataset import PostDataset
 from evoked.posts.readers.columns import choose_mapping, normalise

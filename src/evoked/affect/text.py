@@ -28,6 +28,7 @@ from torch import nn
 from evoked.affect._low_rank import add_low_rank, averaged, compressed, expanded, merge_low_rank
 from evoked.affect._recipes import RECIPES, Recipe
 from evoked.errors import DataError
+from evoked.features.captions import prepare
 from evoked.features.encoders._inference import fast_inference, inference_device
 from evoked.features.encoders.builtin_text import MINILM_SHA256, minilm_folder
 from evoked.features.encoders.transformers_text import (
@@ -37,7 +38,6 @@ from evoked.features.encoders.transformers_text import (
     padded_ids,
 )
 from evoked.features.table import RaggedColumn
-from evoked.features.text import prepare
 from evoked.files import atomic_folder, read_json, write_json
 from evoked.layers.losses import concordance_loss, masked_mean
 from evoked.posts.schema import EMOTIONS, SCALES

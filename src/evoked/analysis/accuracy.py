@@ -17,7 +17,7 @@ from evoked.evaluation.metrics import (
     relevant,
 )
 from evoked.evaluation.tables import evaluate_predictions, side_by_side
-from evoked.posts.emotion_engagement import AROUSAL_MIDPOINT, METRICS
+from evoked.posts.emotion_and_rates import AROUSAL_MIDPOINT, METRICS
 from evoked.posts.schema import ENGAGEMENT
 
 Floats = NDArray[np.float64]

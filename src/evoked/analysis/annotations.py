@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from evoked.analysis.agreement import alphas_without_each, krippendorff_interval
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.metrics import pearson
-from evoked.posts._synthetic_population import PUBLISHED_ALPHA
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import EMOTIONS, SCALES, convert_scale
+from evoked.posts.synthetic.population import PUBLISHED_ALPHA
 
 Floats = NDArray[np.float64]
 Aggregation = Literal["mean", "reliability"]

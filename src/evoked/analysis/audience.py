@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from evoked.errors import DataError, SettingsError
-from evoked.features.graph import Integers
-from evoked.features.network import user_rows
+from evoked.features.social_graph import Integers
+from evoked.features.viewings import user_rows
 from evoked.files import plain, records
-from evoked.network_run import Image, NetworkRun
 from evoked.posts.schema import MIKELS
+from evoked.runs.viewings import Image, NetworkRun
 
 # Predictions for more people make the shares no better than the model is.
 MOST_USERS = 2000

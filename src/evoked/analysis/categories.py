@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pandas as pd
 
-from evoked.posts._synthetic_population import CATEGORIES
-from evoked.posts.emotion_engagement import METRICS, engagement_rates
+from evoked.posts.emotion_and_rates import METRICS, engagement_rates
 from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.synthetic.population import CATEGORIES
 
 _TAG = re.compile(r"#\w+")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from evoked.evaluation.clusters import clustered_slope
-from evoked.posts.emotion_engagement import correlate
+from evoked.posts.emotion_and_rates import correlate
 
 Floats = NDArray[np.float64]
 

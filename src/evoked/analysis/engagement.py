@@ -1,6 +1,6 @@
 """Emotion and engagement: ABMF's Table 8, the lifts of its Section 4.3, and Table 9.
 
-What each row means and what it is correlated with stands in :mod:`evoked.posts.emotion_engagement`.
+What each row means and what it is correlated with stands in :mod:`evoked.posts.emotion_and_rates`.
 Posts without the emotion, the count or the followers that a figure needs are left out of it.
 
 The paper gives neither intervals nor p-values and corrects for nothing. Here raw p-values stand
@@ -25,7 +25,7 @@ from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.evaluation.clusters import clustered_slope
 from evoked.evaluation.corrections import benjamini_hochberg, holm
 from evoked.posts.dataset import PostDataset
-from evoked.posts.emotion_engagement import (
+from evoked.posts.emotion_and_rates import (
     DIMENSIONS,
     METRICS,
     PUBLISHED_CORRELATIONS,

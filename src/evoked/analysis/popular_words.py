@@ -30,7 +30,7 @@ from evoked.evaluation.sign_flips import (
     least_p,
     unit_differences,
 )
-from evoked.features.text import part_emoji, prepare
+from evoked.features.captions import part_emoji, prepare
 
 MIN_COUNT = 10
 _SHUFFLES = 20

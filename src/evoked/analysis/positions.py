@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.corrections import holm
 from evoked.evaluation.significance import p_value
-from evoked.posts.emotion_engagement import AROUSAL_MIDPOINT, METRICS, log_rates
+from evoked.posts.emotion_and_rates import AROUSAL_MIDPOINT, METRICS, log_rates
 from evoked.posts.schema import ENGAGEMENT, SCALES
 
 Floats = NDArray[np.float64]
@@ -156,7 +156,7 @@ def best_positions(
     -------
     DataFrame
         Per category (the 15 largest, and all together with rates relative to the category) and
-        metric of :data:`evoked.posts.emotion_engagement.METRICS`: ``category``, ``metric``,
+        metric of :data:`evoked.posts.emotion_and_rates.METRICS`: ``category``, ``metric``,
         ``valence``, ``arousal`` (the best position) with ``valence_low`` … ``arousal_high`` (90 %
         of the resamples), ``gain`` (rate there over the category's typical rate, less one;
         corrected for the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (whether any

@@ -18,14 +18,14 @@ from evoked.analysis.engagement import (
     planted_recovery,
     time_to_peak,
 )
-from evoked.analysis.popularity import PopularityAnalysis, analyse_popularity
+from evoked.analysis.popular_posts import PopularityAnalysis, analyse_popularity
 from evoked.analysis.positions import best_positions
 from evoked.analysis.sharing import Progress, SharingAnalysis, analyse_sharing
 from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
-from evoked.posts.emotion_engagement import METRICS, engagement_rates
+from evoked.posts.emotion_and_rates import METRICS, engagement_rates
 from evoked.posts.schema import ENGAGEMENT
 from evoked.targets import choose_denominator
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from evoked.analysis.sharing import SharingAnalysis
     from evoked.analysis.study import PostAnalysis
-    from evoked.run import Run
+    from evoked.runs.posts import Run
 
 _SENTENCES = 10
 
@@ -122,7 +122,7 @@ def analyse(
 
 
 def _is_run(folder: Path) -> bool:
-    from evoked.run import RUN_FILE
+    from evoked.runs.posts import RUN_FILE
 
     return (folder / RUN_FILE).is_file()
 

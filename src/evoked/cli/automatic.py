@@ -13,7 +13,7 @@ from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset
-    from evoked.run import Run
+    from evoked.runs.posts import Run
 
 
 def check_auto(model: str, model_settings: dict[str, Any], **options: Any) -> None:
@@ -40,7 +40,7 @@ def train_auto(
     from evoked.cli.laboratory import study_progress  # which imports the commands of posts
     from evoked.laboratory.automatic import train_automatically
     from evoked.laboratory.leaderboard import Leaderboard, about, table_rows
-    from evoked.run import Progress
+    from evoked.runs.posts import Progress
 
     with study_progress() as told:
         progress = Progress(

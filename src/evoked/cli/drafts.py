@@ -15,7 +15,7 @@ from evoked.errors import did_you_mean
 
 if TYPE_CHECKING:
     from evoked.posts.drafts import Draft
-    from evoked.run import Run
+    from evoked.runs.posts import Run
 
 # Categories of the training posts that a note names.
 _SHOWN_CATEGORIES = 10

@@ -11,14 +11,14 @@ import yaml
 from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
-    from evoked.network_run import NetworkRun
-    from evoked.run import Run
+    from evoked.runs.posts import Run
+    from evoked.runs.viewings import NetworkRun
 
 
 def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
     """A run of posts or of viewings."""
     from evoked.features.cache import FeatureCache
-    from evoked.network_run import load_run
+    from evoked.runs.viewings import load_run
 
     return load_run(folder, FeatureCache(cache))
 
@@ -26,7 +26,7 @@ def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
 def load_run(folder: Path, cache: Path | None) -> Run:
     """A run of posts."""
     from evoked.features.cache import FeatureCache
-    from evoked.run import Run
+    from evoked.runs.posts import Run
 
     return Run.load(folder, FeatureCache(cache))
 

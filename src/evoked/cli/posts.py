@@ -54,9 +54,9 @@ from evoked.files import records
 from evoked.training import TrainingSettings
 
 if TYPE_CHECKING:
-    from evoked.network_run import NetworkRun
     from evoked.posts.dataset import PostDataset
-    from evoked.run import Evaluation, Run
+    from evoked.runs.posts import Evaluation, Run
+    from evoked.runs.viewings import NetworkRun
 
 # Examples of what an import skipped or put right; --json tells all that are kept.
 _EXAMPLES = 10
@@ -186,7 +186,7 @@ def synth(
 ) -> None:
     """Make posts, or a social network, whose truth is known, after the published statistics."""
     if network:
-        from evoked.posts.synthetic_network import synthesise_network
+        from evoked.posts.synthetic.network import synthesise_network
 
         with progress_bar("Drawing") as report:
             dataset = synthesise_network(
@@ -199,7 +199,7 @@ def synth(
             )
         out.print(f"{len(dataset)} images and {len(dataset.table('viewings'))} viewings in {dest}")
         return
-    from evoked.posts.synthetic import synthesise
+    from evoked.posts.synthetic.posts import synthesise
 
     with progress_bar("Drawing") as report:
         dataset = synthesise(dest, n=n, seed=seed, progress=report)
@@ -509,7 +509,7 @@ def explain(
     """Show what a prediction rests on: regions, words, both, and each modality's share."""
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
-    from evoked.run import Run
+    from evoked.runs.posts import Run
 
     _check_subject(image, caption, user)
     run = load_any_run(run_folder, cache)
@@ -625,19 +625,19 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1)] = 10,
 ) -> None:
     """Make posts, train ABMF on them, score and explain a draft, write the report."""
-    import evoked.run
+    import evoked.runs.posts
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
     from evoked.features.cache import FeatureCache
     from evoked.posts.drafts import Draft
-    from evoked.posts.synthetic import synthesise
+    from evoked.posts.synthetic.posts import synthesise
     from evoked.report import write_report
 
     with progress_bar("Drawing") as progress:
         dataset = synthesise(dest / "posts", n=n, seed=0, progress=progress)
     cache = FeatureCache(dest / "cache")
     with run_progress(epochs) as told:
-        run = evoked.run.train(
+        run = evoked.runs.posts.train(
             dataset,
             "abmf",
             dest / "run",
@@ -752,7 +752,7 @@ def _subject(
     run: Run | NetworkRun, image: str | None, draft: dict[str, Any], viewing: dict[str, Any]
 ) -> Any:
     """The draft, or for a run of viewings the viewing, that the options tell."""
-    from evoked.run import Run
+    from evoked.runs.posts import Run
 
     if not isinstance(run, Run):
         check_only_viewings(**draft)

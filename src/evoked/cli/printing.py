@@ -21,7 +21,7 @@ from evoked.files import atomic_path, plain, records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evoked.run import TrainedRun
+    from evoked.runs.posts import TrainedRun
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def progress_bar(label: str) -> Iterator[Any]:
 @contextmanager
 def run_progress(epochs: int = 1) -> Iterator[Any]:
     """Bars for the stages and the epochs of a run."""
-    from evoked.run import Progress as RunProgress
+    from evoked.runs.posts import Progress as RunProgress
 
     with _progress() as progress:
         tasks: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from evoked.files import write_json
 
 if TYPE_CHECKING:
     from evoked.analysis.audience import Audience
-    from evoked.network_run import Image, NetworkRun, Viewing
+    from evoked.runs.viewings import Image, NetworkRun, Viewing
 
 # What HMG-Emo's parts are to people.
 _AROUND = {
@@ -102,7 +102,7 @@ def network_run(folder: Path, cache: Path | None) -> NetworkRun:
     SettingsError
         The run is of posts.
     """
-    from evoked.network_run import NetworkRun
+    from evoked.runs.viewings import NetworkRun
 
     run = load_any_run(folder, cache)
     if not isinstance(run, NetworkRun):
@@ -139,7 +139,7 @@ def viewing_of(
     SettingsError
         No image.
     """
-    from evoked.network_run import Viewing
+    from evoked.runs.viewings import Viewing
 
     if image is None:
         raise SettingsError("a viewing needs --image: a picture, or a post_id of the network.")

@@ -36,7 +36,7 @@ class Explanation:
     post_id, model
         Whose prediction, by which model.
     prediction
-        The row of :meth:`evoked.run.Run.predict`.
+        The row of :meth:`evoked.runs.posts.Run.predict`.
     estimated
         Whether the model learned valence and arousal from an emotion reader's estimates.
     contributions

@@ -23,16 +23,16 @@ from evoked.explain.modalities import modalities_of, shapley_values
 from evoked.explain.occlusion import metadata_effects, region_effects, word_effects
 from evoked.explain.readings import Reading, readings_of
 from evoked.explain.words import Words, words_of
+from evoked.features.captions import prepare
 from evoked.features.catalog import CATALOG
 from evoked.features.encoders import object_encoder, text_encoder
 from evoked.features.extract import ImageSource, Problem
 from evoked.features.table import Column, FeatureTable
-from evoked.features.text import prepare
 from evoked.models.base import Examples, Model
 from evoked.models.dual_attention import DualAttention
 from evoked.posts.drafts import Draft, as_posts
 from evoked.posts.images import load_image
-from evoked.run import Run
+from evoked.runs.posts import Run
 
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evoked.features.graph import Integers
-from evoked.features.network import OWN_COMMENT
+from evoked.features.social_graph import Integers
 from evoked.features.table import Column, FeatureTable
+from evoked.features.viewings import OWN_COMMENT
 from evoked.files import plain, records
 from evoked.models import Examples
-from evoked.network_run import NetworkRun, Viewing
 from evoked.posts.schema import MIKELS
+from evoked.runs.viewings import NetworkRun, Viewing
 
 # Neighbours of each kind that are hidden one by one.
 MOST_NEIGHBOURS = 8
@@ -40,7 +40,7 @@ class NetworkExplanation:
     Attributes
     ----------
     prediction
-        A row of :meth:`evoked.network_run.NetworkRun.predict`.
+        A row of :meth:`evoked.runs.viewings.NetworkRun.predict`.
     emotion, probability
         The most probable one.
     parts

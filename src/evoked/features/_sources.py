@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from evoked.features.cache import FeatureCache, Store
+from evoked.features.captions import TEXT_STEPS, TextStep
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders import face_encoder, image_encoder, object_encoder, text_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
-from evoked.features.text import TEXT_STEPS, TextStep
 from evoked.features.text_fields import TEXT_FIELDS, TextField
 
 # Raised when pictures are decoded, scaled or augmented in another way: caches are keyed by it.
@@ -58,7 +58,7 @@ class Source:
     views
         Views of each picture.
     text_steps
-        How texts are prepared; see :func:`evoked.features.text.prepare`.
+        How texts are prepared; see :func:`evoked.features.captions.prepare`.
     text_field
         Which text of a post is read.
     """

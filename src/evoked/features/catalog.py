@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evoked.errors import SettingsError
-from evoked.features.text import TEXT_STEPS, TextStep
+from evoked.features.captions import TEXT_STEPS, TextStep
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from evoked.errors import DataError
-from evoked.features.text import stems
+from evoked.features.captions import stems
 from evoked.files import atomic_folder, read_json, write_json
 
 _VERSION = 1

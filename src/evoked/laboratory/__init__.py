@@ -2,7 +2,7 @@
 
 from evoked.laboratory.comparison import RunComparison, compare_runs, table_of_runs
 from evoked.laboratory.study import FitsDone, Study, StudyProgress, StudyResults
-from evoked.laboratory.tables import correlation_table, result_table
+from evoked.laboratory.study_tables import correlation_table, result_table
 from evoked.laboratory.writing import write_comparison, write_results
 
 __all__ = [

@@ -23,8 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-import evoked.run
-from evoked.card import model_card
+import evoked.runs.posts
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.evaluation.conformal import DEFAULT_LEVEL, fewest_posts
 from evoked.evaluation.splits import Split, choose_split, with_calibration
@@ -47,9 +46,10 @@ from evoked.laboratory.study import PLAN_FILE, Study, StudyProgress
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
 from evoked.models import MODELS, TRIVIAL_BASELINES, model_class
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
-from evoked.network_run import NetworkRun, train_network
 from evoked.posts.dataset import PostDataset
-from evoked.run import Progress, Run, queries_of
+from evoked.runs.card import model_card
+from evoked.runs.posts import Progress, Run, queries_of
+from evoked.runs.viewings import NetworkRun, train_network
 from evoked.targets import EmotionEngagement, Task, task_class
 from evoked.training.settings import TrainingSettings
 
@@ -113,7 +113,7 @@ def train_automatically(
     Parameters
     ----------
     dataset, out, features, training, split, estimate, cache, progress
-        As in :func:`evoked.run.train`.
+        As in :func:`evoked.runs.posts.train`.
     task
         What to predict; emotion and engagement by default.
     metric
@@ -168,7 +168,7 @@ def train_automatically(
     mark = out / "training" / "plan.json"
     if not mark.is_file():
         write_json(mark, {})  # tells run.train() that the folder is a run's
-    run = evoked.run.train(
+    run = evoked.runs.posts.train(
         dataset,
         leaderboard.chosen,
         out,
@@ -190,8 +190,8 @@ def train_automatically(
 def train(
     dataset: PostDataset, model: str = "abmf", out: Path | str = "run", **arguments: Any
 ) -> Run | NetworkRun:
-    """What ``evoked.train`` is: :func:`evoked.run.train`, for models of viewings
-    :func:`evoked.network_run.train_network`, and for the model ``auto``
+    """What ``evoked.train`` is: :func:`evoked.runs.posts.train`, for models of viewings
+    :func:`evoked.runs.viewings.train_network`, and for the model ``auto``
     :func:`train_automatically`. The further arguments are theirs.
 
     It stands here because a run knows nothing of studies, which are made of runs' parts.
@@ -200,7 +200,7 @@ def train(
         return train_automatically(dataset, out, **arguments)
     if model_class(model).rows == "viewings":
         return train_network(dataset, model, out, **arguments)
-    return evoked.run.train(dataset, model, out, **arguments)
+    return evoked.runs.posts.train(dataset, model, out, **arguments)
 
 
 def measurable(task: type[Task], posts: pd.DataFrame) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment, PublishedTable
 from evoked.files import read_json
 from evoked.models import TRIVIAL_BASELINES
-from evoked.run import RUN_FILE
+from evoked.runs.posts import RUN_FILE
 from evoked.targets import Task, load_task
 
 DRAWS = 2000

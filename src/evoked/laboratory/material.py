@@ -20,15 +20,15 @@ from evoked.experiments import Experiment
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import Problem, Progress, extract
-from evoked.features.network import Network, kept_viewings, read_network
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
+from evoked.features.viewings import Network, kept_viewings, read_network
 from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
 from evoked.models.viewings import viewing_examples
-from evoked.network_run import NETWORK_TABLES
 from evoked.posts.dataset import PostDataset
-from evoked.run import Progress as RunProgress
-from evoked.run import estimate_emotions, part_examples
+from evoked.runs.posts import Progress as RunProgress
+from evoked.runs.posts import estimate_emotions, part_examples
+from evoked.runs.viewings import NETWORK_TABLES
 from evoked.targets import EmotionEngagement, Task
 
 

@@ -52,7 +52,7 @@ from evoked.laboratory.worker import (
 )
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
-from evoked.run import data_description, environment
+from evoked.runs.posts import data_description, environment
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 
 PLAN_FILE = "study.json"

@@ -24,7 +24,7 @@ from evoked.evaluation.tables import Scorer
 from evoked.files import atomic_path, plain, write_json
 from evoked.laboratory.material import Workplace, kind_of
 from evoked.models import Model, NeuralModel
-from evoked.run import modal_relevance, queries_of
+from evoked.runs.posts import modal_relevance, queries_of
 from evoked.targets import Task
 
 SCORES_FILE = "scores.json"

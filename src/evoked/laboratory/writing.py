@@ -15,9 +15,9 @@ from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
 from evoked.files import atomic_path, check_free, read_json, write_text
 from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
-from evoked.laboratory.tables import correlation_table, result_table
+from evoked.laboratory.study_tables import correlation_table, result_table
 from evoked.report.templates import templates
-from evoked.run import environment
+from evoked.runs.posts import environment
 from evoked.targets import TASKS, EmotionEngagement
 
 # The scores that stand first; the others follow.

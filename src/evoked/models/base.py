@@ -30,7 +30,7 @@ from torch import nn
 
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.features.catalog import FeatureSettings
-from evoked.features.graph import SocialGraph
+from evoked.features.social_graph import SocialGraph
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
 from evoked.targets import TASKS, EmotionEngagement, TargetTable, Task, task_class

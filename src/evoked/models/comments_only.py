@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from evoked.features.network import OWN_COMMENT
 from evoked.features.table import Batch
+from evoked.features.viewings import OWN_COMMENT
 from evoked.layers.heads import classifier
 from evoked.layers.losses import macro_f1, masked_log_loss
 from evoked.layers.tokens import VectorInput, project

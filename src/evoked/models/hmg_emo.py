@@ -24,9 +24,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evoked.errors import SettingsError
-from evoked.features.graph import SocialGraph
+from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Batch, FeatureTable
-from evoked.layers.graph import (
+from evoked.layers.heads import classifier
+from evoked.layers.losses import macro_f1, masked_log_loss
+from evoked.layers.message_passing import (
     NODES,
     RELATIONS,
     AttentionLayer,
@@ -35,8 +37,6 @@ from evoked.layers.graph import (
     NodeNorm,
     Nodes,
 )
-from evoked.layers.heads import classifier
-from evoked.layers.losses import macro_f1, masked_log_loss
 from evoked.models.base import Examples, ModelSettings, NeuralModel
 from evoked.models.viewings import graph_of
 from evoked.posts.schema import MIKELS
@@ -177,8 +177,8 @@ class Neighbour:
     Attributes
     ----------
     user
-        Who, as in :attr:`evoked.features.graph.SocialGraph.users`: viewed the same image, or is
-        connected; the viewing's own user at another image.
+        Who, as in :attr:`evoked.features.social_graph.SocialGraph.users`: viewed the same image, or
+        is connected; the viewing's own user at another image.
     image
         Its post_id; None for a connection.
     emotion
@@ -495,7 +495,7 @@ class HMGEmoNetwork(nn.Module):
             Names of :data:`PARTS` to do without, where a neighbourhood was sampled.
         attention
             A list to fill with the attention of each layer, see
-            :class:`evoked.layers.graph.AttentionLayer`.
+            :class:`evoked.layers.message_passing.AttentionLayer`.
         """
         scores: Tensor = self.classify(self._combined(batch, hidden, attention))
         emotions = scores[:, : len(MIKELS)]

@@ -33,9 +33,9 @@ from pydantic import Field
 from scipy.sparse import csr_array, eye_array
 
 from evoked.errors import DataError
-from evoked.features.graph import SocialGraph
-from evoked.features.network import seconds
+from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Column
+from evoked.features.viewings import seconds
 from evoked.files import read_json, write_json
 from evoked.layers.losses import macro_f1
 from evoked.models._hypergraph import Hypergraph, Integers, Relation, Values

@@ -18,7 +18,7 @@ from pydantic import Field
 from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 
-from evoked.features.network import OWN_COMMENT
+from evoked.features.viewings import OWN_COMMENT
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models._symmetric_trees import (
     SymmetricTrees,

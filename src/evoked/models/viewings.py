@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoked.errors import DataError
-from evoked.features.graph import SocialGraph
-from evoked.features.network import OWN_COMMENT, Network
+from evoked.features.social_graph import SocialGraph
+from evoked.features.viewings import OWN_COMMENT, Network
 from evoked.models.base import Examples, Model
 from evoked.targets import Task
 

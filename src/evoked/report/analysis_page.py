@@ -18,7 +18,7 @@ from evoked.analysis.study import PostAnalysis
 from evoked.explain.drawing import Picture
 from evoked.explain.figures import to_png, to_svg
 from evoked.files import atomic_folder, check_free, plain, records, write_json, write_text
-from evoked.posts.emotion_engagement import METRICS
+from evoked.posts.emotion_and_rates import METRICS
 from evoked.report import emotion_figures, interactive, popularity_figures, sharing_figures
 from evoked.report.charts import Chart, data_uri
 from evoked.report.interactive import Spec

@@ -16,7 +16,7 @@ from evoked.evaluation.significance import significance_marks
 from evoked.explain.drawing import Picture
 from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, VERMILLION, figure, look
 from evoked.files import records
-from evoked.posts.emotion_engagement import (
+from evoked.posts.emotion_and_rates import (
     AROUSAL_MIDPOINT,
     DIMENSIONS,
     METRICS,

@@ -15,7 +15,7 @@ from evoked.explain.readings import read_restored, read_truth, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
-from evoked.run import Run
+from evoked.runs.posts import Run
 from evoked.targets import EMOTION_TARGETS, TARGETS, EmotionEngagement, Task
 from evoked.targets.base import numeric
 

@@ -16,7 +16,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.report import charts
 from evoked.report.charts import Chart
 from evoked.report.held_out import HeldOutPosts
-from evoked.run import Run
+from evoked.runs.posts import Run
 
 _POSTS = 64
 _FEATURES = 12

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters
+from evoked.analysis.popular_posts import PopularityAnalysis
 from evoked.analysis.popular_words import TextStatistics
-from evoked.analysis.popularity import PopularityAnalysis
 from evoked.errors import ImageError
 from evoked.explain.drawing import Picture
 from evoked.explain.figures import (

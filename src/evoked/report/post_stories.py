@@ -27,7 +27,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.report.charts import data_uri
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import class_labels, class_numbers
-from evoked.run import Run
+from evoked.runs.posts import Run
 from evoked.targets import EmotionEngagement
 
 _POSTS_PER_LIST = 3

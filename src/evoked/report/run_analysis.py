@@ -32,11 +32,11 @@ from evoked.explain.word_matrix import word_matrix
 from evoked.features.table import FeatureTable
 from evoked.models import TRIVIAL_BASELINES, Examples, load_model
 from evoked.posts.dataset import PostDataset
-from evoked.posts.emotion_engagement import emotion_quadrant
+from evoked.posts.emotion_and_rates import emotion_quadrant
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import run_figures
 from evoked.report.held_out import HeldOutPosts
-from evoked.run import Run, queries_of
+from evoked.runs.posts import Run, queries_of
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement
 
 _EXAMPLE_POSTS = 2

@@ -31,7 +31,7 @@ from evoked.explain.figures import (
     figure,
     look,
 )
-from evoked.posts.emotion_engagement import QUADRANTS
+from evoked.posts.emotion_and_rates import QUADRANTS
 from evoked.report.emotion_figures import cells_of, heat, matrix, plane_axes
 
 Floats = NDArray[np.float64]

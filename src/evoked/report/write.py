@@ -16,7 +16,6 @@ import pandas as pd
 from pydantic import BaseModel
 
 from evoked.analysis.audience import audience
-from evoked.card import posts_of
 from evoked.errors import SettingsError
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, hangs_on_frequency, headlines
@@ -24,7 +23,6 @@ from evoked.explain.readings import columns_of, readings_of
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
 from evoked.models import model_class
-from evoked.network_run import NetworkRun
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import charts
@@ -35,7 +33,9 @@ from evoked.report.importance import ModalityShares, features_of_trees, modaliti
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
-from evoked.run import Run, TrainedRun
+from evoked.runs.card import posts_of
+from evoked.runs.posts import Run, TrainedRun
+from evoked.runs.viewings import NetworkRun
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 from evoked.training.loop import TrainingSettings
 

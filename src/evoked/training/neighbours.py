@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoked.features.graph import SocialGraph
+from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Batch, FeatureTable
-from evoked.layers.graph import NODES, RELATIONS, Edges
+from evoked.layers.message_passing import NODES, RELATIONS, Edges
 from evoked.posts.schema import MIKELS
 
 Integers = NDArray[np.int64]

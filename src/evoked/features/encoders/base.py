@@ -117,7 +117,7 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def encode(self, texts: list[str]) -> TextFeatures:
-        """Encode prepared texts (see :mod:`evoked.features.text`)."""
+        """Encode prepared texts (see :mod:`evoked.features.captions`)."""
 
     @abstractmethod
     def tokenize(self, texts: list[str]) -> list[list[tuple[int, int]]]:

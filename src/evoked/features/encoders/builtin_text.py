@@ -21,7 +21,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 class BuiltinTextEncoder(TransformersTextEncoder):
     """MiniLM: 384 channels, English, lower-cased; emoji and other scripts are unknown to it.
 
-    Turn emoji into words first (:func:`evoked.features.text.prepare`).
+    Turn emoji into words first (:func:`evoked.features.captions.prepare`).
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from evoked.errors import SettingsError
 from evoked.features.encoders._checkpoints import loading
 from evoked.features.encoders._inference import fast_inference, inference_device
 from evoked.features.encoders.builtin_image import BuiltinImageEncoder
-from evoked.features.encoders.network_image import torchvision_weights
+from evoked.features.encoders.pretrained_image import torchvision_weights
 
 SALIENT_REGIONS = 5
 DETECTIONS = 16
@@ -93,7 +93,7 @@ class FasterRCNN(ObjectEncoder):
     ----------
     name
         ``fasterrcnn_resnet50_fpn`` or another of its kind, or a file with such weights; see
-        :func:`evoked.features.encoders.network_image.torchvision_backbone`.
+        :func:`evoked.features.encoders.pretrained_image.torchvision_backbone`.
     pretrained
         False for random weights: benchmarks and tests.
     image_size

@@ -58,7 +58,7 @@ def image_encoder(name: str) -> ImageEncoder:
         from evoked.features.encoders.builtin_image import BuiltinImageEncoder
 
         return BuiltinImageEncoder()
-    from evoked.features.encoders import network_image as networks
+    from evoked.features.encoders import pretrained_image as networks
 
     parts = _parsed(name, ("timm", "torchvision", "transformers"))
     if parts.kind == "transformers":

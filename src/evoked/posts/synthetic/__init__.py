@@ -1,0 +1,1 @@
+"""Posts and networks whose truth is known, made for demonstrations and tests."""

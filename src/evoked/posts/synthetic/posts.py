@@ -1,0 +1,382 @@
+"""Synthetic posts whose truth is known, after the published statistics of ABMF's dataset.
+
+Pictures are drawn and captions written from latent moods; what a post evokes, how people rate it
+and how they engage follow from them (see :mod:`evoked.posts.synthetic.population`). The latent
+truth is kept in the table ``truth``, which no model reads, and what the posts were made to show in
+the entry ``planted`` of ``dataset.json``, with the published figure beside it.
+
+Planted figures are those of a large population of the same generator, measured by the definitions
+of :mod:`evoked.posts.emotion_and_rates` on what an analyst sees: mean ratings and counts.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from evoked.errors import SettingsError
+from evoked.posts.dataset import PostDataset
+from evoked.posts.emotion_and_rates import (
+    DIMENSIONS,
+    METRICS,
+    PUBLISHED_CORRELATIONS,
+    PUBLISHED_LIFTS,
+    PUBLISHED_PEAK_HOURS,
+    QUADRANTS,
+    correlate,
+    emotion_dimensions,
+    engagement_rates,
+    log_rates,
+    mean_rate_lifts,
+)
+from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.synthetic.captions import Caption, Mood, choose_hashtags, write_caption
+from evoked.posts.synthetic.images import (
+    MOTIFS,
+    PLACES,
+    Motif,
+    draw_picture,
+    encode_jpeg,
+    motif_box,
+)
+from evoked.posts.synthetic.population import (
+    ACTIVITY_HOURS,
+    ANNOTATORS,
+    CATEGORIES,
+    CATEGORY_NAMES,
+    PUBLISHED_ALPHA,
+    Floats,
+    Integers,
+    Population,
+    draw_activity,
+    draw_population,
+)
+
+Progress = Callable[[int, int], None]
+
+RATING_SCALE = (1, 9)
+MAX_POSTS = 1_000_000
+
+# Raised by every change that changes a dataset.
+_GENERATOR_VERSION = 1
+_YEAR = pd.Timestamp("2024-01-01", tz="UTC")
+_CAROUSEL_SHARE = 0.1
+_PLANTED_POPULATION = 200_000
+# Seeds of independent streams of chance.
+_POSTS, _ACTIVITY, _PICTURES, _PLANTED = range(4)
+
+
+def synthesise(
+    folder: Path | str, n: int = 10_000, seed: int = 0, progress: Progress | None = None
+) -> PostDataset:
+    """Make a dataset of synthetic posts.
+
+    Parameters
+    ----------
+    folder
+        Where; an existing dataset there is replaced.
+    n
+        Number of posts, 1 … 1,000,000.
+    seed
+        The same ``n`` and ``seed`` give the same dataset, byte by byte (with the same versions
+        of the libraries that write JPEG and Parquet).
+    progress
+        Called with the number of posts drawn and ``n``.
+
+    Returns
+    -------
+    PostDataset
+        Tables ``posts``, ``annotations`` (ratings 1 … 9 of three annotators), ``activity`` (counts
+        over 72 hours) and ``truth``; 2 % of the posts lack a picture, 2 % a caption.
+
+    Raises
+    ------
+    SettingsError
+        ``n`` or ``seed`` out of range.
+
+    References
+    ----------
+    ABMF: categories, caption lengths, hashtags and rates of Table 2; Tables 8 and 9; Section 4.3.
+    """
+    if not 1 <= n <= MAX_POSTS:
+        raise SettingsError(f"n is the number of posts, 1 to {MAX_POSTS:,}, not {n}.")
+    if seed < 0:
+        raise SettingsError(f"a seed is a whole number from 0, not {seed}.")
+    folder = Path(folder)
+    population = draw_population(n, np.random.default_rng([seed, _POSTS]))
+    identifiers = [f"synthetic-{number:07d}" for number in range(n)]
+
+    pictures = folder.parent / f".{folder.name}.pictures.tmp"
+    shutil.rmtree(pictures, ignore_errors=True)  # of a run that was killed
+    pictures.mkdir(parents=True)
+    try:
+        images, boxes = _draw_pictures(population, pictures, seed, progress)
+        activity = draw_activity(population, np.random.default_rng([seed, _ACTIVITY]))
+        return PostDataset.create(
+            folder,
+            {
+                "posts": _posts_table(population, identifiers, images, seed),
+                "annotations": _annotations_table(population, identifiers),
+                "activity": _activity_table(activity, identifiers),
+                "truth": _truth_table(population, identifiers, boxes),
+            },
+            images=pictures,
+            provenance={
+                "source": "synthetic posts made by evoked",
+                "format": "synthetic",
+                "command": f"evoked synth DEST --n {n} --seed {seed}",
+                "generator_version": _GENERATOR_VERSION,
+                "licence": "CC0-1.0",
+            },
+            scales={"valence": RATING_SCALE, "arousal": RATING_SCALE},
+            extra={"planted": planted_record()},
+        )
+    finally:
+        shutil.rmtree(pictures, ignore_errors=True)
+
+
+@cache
+def planted_record(n: int = _PLANTED_POPULATION) -> dict[str, Any]:
+    """What synthetic posts are made to show, taken from a population of ``n``, beside the paper.
+
+    Returns
+    -------
+    dict
+        ``correlations`` {dimension: {metric: {planted, published}}} (Table 8), ``lifts`` (Section
+        4.3), ``peak_hours`` {quadrant: {metric: …}} (Table 9) and ``alpha`` (Section 3.2).
+    """
+    # A seed of its own: what is planted does not depend on the dataset's.
+    population = draw_population(n, np.random.default_rng([0, _PLANTED]))
+    valence, arousal = population.annotated()
+    categories = np.array(CATEGORY_NAMES, dtype=object)[population.category]
+    r, _ = correlate(
+        emotion_dimensions(valence, arousal),
+        log_rates(population.counts, population.followers, categories),
+    )
+    lifts = mean_rate_lifts(
+        valence, arousal, engagement_rates(population.counts, population.followers)
+    )
+    return {
+        "definitions": "evoked.posts.emotion_and_rates",
+        "population": n,
+        "correlations": _beside(DIMENSIONS, METRICS, r, PUBLISHED_CORRELATIONS),
+        "lifts": {
+            name: {"planted": _rounded(lifts[name]), "published": published}
+            for name, published in PUBLISHED_LIFTS.items()
+        },
+        "peak_hours": _beside(QUADRANTS, ENGAGEMENT, PUBLISHED_PEAK_HOURS, PUBLISHED_PEAK_HOURS),
+        "alpha": {
+            name: {"planted": _rounded(_alpha(population.ratings[name])), "published": published}
+            for name, published in PUBLISHED_ALPHA.items()
+        },
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)
+
+
+def _beside(
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    planted: Floats,
+    published: Floats,
+) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        row: {
+            column: {
+                "planted": _rounded(planted[i, j]),
+                "published": _rounded(published[i, j]),
+            }
+            for j, column in enumerate(columns)
+        }
+        for i, row in enumerate(rows)
+    }
+
+
+def _alpha(ratings: Floats) -> float:
+    """Krippendorff's alpha where every post has all ratings: one less within over total variance.
+
+    The general form is in :mod:`evoked.analysis.agreement`.
+    """
+    return 1 - float(ratings.var(axis=1, ddof=1).mean() / ratings.var(ddof=1))
+
+
+def _draw_pictures(
+    population: Population, folder: Path, seed: int, progress: Progress | None
+) -> tuple[list[list[str]], list[list[list[float]]]]:
+    """Draw all pictures; the names of each post's, and the boxes of its motifs on the cover."""
+    n = len(population.category)
+    images: list[list[str]] = []
+    boxes: list[list[list[float]]] = []
+    for row in range(n):
+        # Every post has chance of its own, so a picture doesn't depend on those before it.
+        rng = np.random.default_rng([seed, _PICTURES, row])
+        names, found = _draw_post(population, row, folder, rng)
+        images.append(names)
+        boxes.append(found)
+        if progress is not None and ((row + 1) % 100 == 0 or row + 1 == n):
+            progress(row + 1, n)
+    return images, boxes
+
+
+def _draw_post(
+    population: Population, row: int, folder: Path, rng: np.random.Generator
+) -> tuple[list[str], list[list[float]]]:
+    if not population.has_image[row]:
+        return [], []
+    count = population.motif_count[row]
+    places = population.motif_place[row, :count]
+    pages = 1 + (rng.integers(1, 3) if rng.random() < _CAROUSEL_SHARE else 0)
+    names, boxes = [], []
+    for page in range(pages):
+        motifs = [
+            Motif(MOTIFS[kind], int(place), float(valence), float(arousal))
+            for kind, place, valence, arousal in zip(
+                population.motif_kind[row],
+                places,
+                population.motif_valence[row],
+                population.motif_arousal[row],
+                strict=False,
+            )
+        ]
+        jitter = rng.uniform(-9, 9, (count, 2))
+        scene = float(population.scene_valence[row])
+        category = CATEGORY_NAMES[population.category[row]]
+        picture = draw_picture(motifs, jitter, scene, category, rng)
+        names.append(f"{row:07d}-{page}.jpg")
+        (folder / names[-1]).write_bytes(encode_jpeg(picture))
+        if page == 0:
+            boxes = [
+                [round(edge, 1) for edge in motif_box(motif, (x, y))]
+                for motif, (x, y) in zip(motifs, jitter.tolist(), strict=True)
+            ]
+        # Further pages show the same motifs elsewhere.
+        places = rng.permutation(PLACES)[:count]
+    return names, boxes
+
+
+def _posts_table(
+    population: Population, identifiers: list[str], images: list[list[str]], seed: int
+) -> pd.DataFrame:
+    n = len(identifiers)
+    captions, hashtags = _write_texts(population, seed)
+    authors, author = population.authors, population.author
+    valence, arousal = population.annotated()
+    order = pd.Series(population.posted).groupby(author).rank(method="first").astype(np.int64)
+    chance = np.random.default_rng([seed, _POSTS, 1])
+    media = {0: "text", 1: "image"}
+    return pd.DataFrame(
+        {
+            "post_id": identifiers,
+            "author_id": [f"author-{number:05d}" for number in author],
+            "posted_at": _YEAR + pd.to_timedelta(population.posted, unit="s"),
+            "caption": [caption.text for caption in captions],
+            "hashtags": hashtags,
+            "mentions": [caption.mentions for caption in captions],
+            "images": images,
+            "media_type": [media.get(len(names), "carousel") for names in images],
+            "category": np.array(CATEGORY_NAMES, dtype=object)[population.category],
+            "language": "en",
+            "paid": chance.random(n) < 0.8,
+            "has_location": chance.random(n) < 0.4,
+            "followers": population.followers,
+            "following": authors.following[author],
+            "author_posts": authors.earlier_posts[author] + order.to_numpy() - 1,
+            **{name: population.counts[:, i] for i, name in enumerate(ENGAGEMENT)},
+            "valence": valence,
+            "arousal": arousal,
+        }
+    )
+
+
+def _write_texts(population: Population, seed: int) -> tuple[list[Caption], list[list[str]]]:
+    captions, hashtags = [], []
+    for row, number in enumerate(population.category):
+        rng = random.Random(f"{seed}-{row}")  # from a text: mixed well, the same everywhere
+        category = CATEGORY_NAMES[number]
+        statistics = CATEGORIES[category]
+        mood = Mood(float(population.caption_valence[row]), float(population.caption_arousal[row]))
+        words = max(16.0, rng.gauss(statistics.caption_words, 0.28 * statistics.caption_words))
+        motif = MOTIFS[population.motif_kind[row, 0]]
+        caption = write_caption(rng, category, motif, mood, words)
+        captions.append(caption if population.has_caption[row] else Caption("", []))
+        hashtags.append(choose_hashtags(rng, category, mood, _poisson(rng, statistics.hashtags)))
+    return captions, hashtags
+
+
+def _poisson(rng: random.Random, mean: float) -> int:
+    """Arrivals within ``mean`` units of time at one per unit."""
+    count, time = 0, rng.expovariate(1)
+    while time < mean:
+        count, time = count + 1, time + rng.expovariate(1)
+    return count
+
+
+def _annotations_table(population: Population, identifiers: list[str]) -> pd.DataFrame:
+    raters = len(ANNOTATORS)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "post_id": np.repeat(np.array(identifiers, dtype=object), raters),
+                    "annotator_id": np.tile(ANNOTATORS, len(identifiers)),
+                    "dimension": dimension,
+                    "rating": ratings.ravel(),
+                }
+            )
+            for dimension, ratings in population.ratings.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def _activity_table(activity: Integers, identifiers: list[str]) -> pa.Table:
+    posts, hours, _ = activity.shape
+    return pa.table(
+        {
+            # A dictionary while in memory: as plain text the ids would take the most of it.
+            "post_id": pa.DictionaryArray.from_arrays(
+                np.repeat(np.arange(posts, dtype=np.int32), hours), pa.array(identifiers)
+            ).cast(pa.string()),
+            "hours": np.tile(ACTIVITY_HOURS.round(2), posts),
+            **{name: activity[:, :, i].ravel() for i, name in enumerate(ENGAGEMENT)},
+        }
+    )
+
+
+def _truth_table(
+    population: Population, identifiers: list[str], boxes: list[list[list[float]]]
+) -> pd.DataFrame:
+    kinds = np.array(MOTIFS, dtype=object)[population.motif_kind]
+    return pd.DataFrame(
+        {
+            "post_id": identifiers,
+            "valence": population.valence,
+            "arousal": population.arousal,
+            "congruent": population.congruent,
+            "caption_valence": population.caption_valence,
+            "caption_arousal": population.caption_arousal,
+            "scene_valence": population.scene_valence,
+            "named_motif": kinds[:, 0],
+            # Lists over the picture's motifs, the named one first; boxes in pixels.
+            "motifs": _ragged(kinds, population),
+            "motif_valence": _ragged(population.motif_valence, population),
+            "motif_arousal": _ragged(population.motif_arousal, population),
+            "motif_boxes": boxes,
+            "author_effect": population.authors.effect[population.author],
+            **{f"log_{name}_rate": population.log_rates[:, i] for i, name in enumerate(ENGAGEMENT)},
+        }
+    )
+
+
+def _ragged(values: np.ndarray[Any, Any], population: Population) -> list[list[Any]]:
+    return [row[:count] for row, count in zip(values.tolist(), population.motif_count, strict=True)]

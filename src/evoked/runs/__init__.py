@@ -1,0 +1,1 @@
+"""Runs: what training leaves behind, as a folder that predicts."""

@@ -1,0 +1,293 @@
+"""What is the baselines' own, beyond the contract of models."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
+
+from evoked.errors import DataError, MissingExtraError, SettingsError
+from evoked.explain.modalities import hide
+from evoked.features.table import FeatureTable
+from evoked.layers.fusion import LowRankBilinear
+from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
+from evoked.models import MODELS, Examples, load_model
+from evoked.models._symmetric_trees import SymmetricTrees, growing_options
+from evoked.models.content import ContentModel
+from evoked.models.fusion import BilinearPoolingSettings, LateFusion
+from evoked.models.gradient_boosting import GradientBoosting, GradientBoostingSettings
+from evoked.models.mmbt import MMBTSettings
+from evoked.models.pooled import fold_numbers
+from evoked.targets import TARGETS, TargetTable
+from evoked.training import TrainingSettings
+from tests.support.examples import random_examples
+
+QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
+FUSING = ("early_fusion", "late_fusion", "bilinear_pooling", "mmbt")
+FEW_TREES = GradientBoostingSettings(trees=20)
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    return random_examples(48)
+
+
+def trained(name: str, examples: Examples, folder: Path) -> ContentModel:
+    model = MODELS[name]()
+    assert isinstance(model, ContentModel)
+    model.fit(examples, folder=folder, training=QUICK)
+    return model
+
+
+def without(examples: Examples, modality: str) -> Examples:
+    return hide(examples, pd.DataFrame({modality: np.ones(len(examples), dtype=bool)}))
+
+
+# networks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "modality"), [("visual_cnn", "image"), ("text_bert", "caption")])
+def test_one_modality_alone_is_read(
+    name: str, modality: str, examples: Examples, tmp_path: Path
+) -> None:
+    model = trained(name, examples, tmp_path)
+    predicted = model.predict(examples)
+    for other in {"image", "caption", "hashtags", "metadata"} - {modality}:
+        pd.testing.assert_frame_equal(model.predict(without(examples, other)), predicted)
+    blind = model.predict(without(examples, modality))
+    assert (blind.std() < 1e-5).all()
+    assert (predicted.std() > 1e-3).all()
+
+
+@pytest.mark.parametrize("name", FUSING)
+def test_what_fuses_reads_all_that_abmf_reads(
+    name: str, examples: Examples, tmp_path: Path
+) -> None:
+    model = trained(name, examples, tmp_path)
+    assert set(model.features) == set(MODELS["abmf"]().features)
+    batch = examples.features.take(np.arange(8))
+    network = model.network.eval()
+    with torch.inference_mode():
+        predicted = network(batch)
+        for modality in ("image", "caption", "hashtags", "metadata"):
+            hidden = network(batch, hidden={modality})
+            assert not torch.allclose(hidden, predicted)
+            absent = without(examples, modality).features.take(np.arange(8))
+            torch.testing.assert_close(network(absent), hidden)
+
+
+@pytest.mark.parametrize("name", FUSING)
+def test_modalities_can_be_left_out(name: str, examples: Examples, tmp_path: Path) -> None:
+    kind = MODELS[name]
+    model = kind(kind.Settings.model_validate({"modalities": ("image", "caption")}))
+    model.fit(examples, folder=tmp_path, training=QUICK)
+    assert model.features == ["image.map", "caption.tokens"]
+    assert np.isfinite(model.predict(examples).to_numpy()).all()
+
+
+@pytest.mark.parametrize("settings", [BilinearPoolingSettings, MMBTSettings])
+def test_pairs_need_both(settings: type[MMBTSettings]) -> None:
+    with pytest.raises(ValidationError, match="both 'image' and 'caption'"):
+        settings.model_validate({"modalities": ("caption", "metadata")})
+
+
+def test_low_rank_bilinear_is_its_formula() -> None:
+    torch.manual_seed(0)
+    pooling = LowRankBilinear(3, 4, rank=5, outputs=2)
+    x, y = torch.randn(6, 3), torch.randn(6, 4)
+    left, right, out = (
+        (layer.weight.detach().numpy(), layer.bias.detach().numpy())
+        for layer in (pooling.left, pooling.right, pooling.output)
+    )
+    product = np.tanh(x.numpy() @ left[0].T + left[1]) * np.tanh(y.numpy() @ right[0].T + right[1])
+    expected = product @ out[0].T + out[1]
+    np.testing.assert_allclose(pooling(x, y).detach().numpy(), expected, atol=1e-6)
+
+
+def test_late_fusion_is_a_weighted_mean_of_its_modalities(
+    examples: Examples, tmp_path: Path
+) -> None:
+    model = trained(LateFusion.name, examples, tmp_path)
+    network = model.network.eval()
+    batch = examples.features.take(np.arange(8))
+    with torch.inference_mode():
+        votes = torch.zeros_like(network.votes)
+        votes[0] = 1e4  # the image decides alone
+        network.votes.copy_(votes)
+        image = network.outputs["image"](network.pooled(batch, ())["image"])
+        torch.testing.assert_close(network(batch), image)
+
+
+def test_heads_keep_to_the_scales_and_the_loss_ignores_what_is_unknown() -> None:
+    torch.manual_seed(0)
+    predicted = EmotionEngagementHeads(4, 8, 0.0)(100 * torch.randn(50, 4))
+    low = torch.tensor([-4.0, 0, 0, 0, 0, 0])
+    high = torch.tensor([4.0, 8, 1, 1, 1, 1])
+    assert bool(((predicted >= low) & (predicted <= high)).all())
+    loss = EmotionEngagementLoss()
+    truth, weights = low + (high - low) * torch.rand(50, 6), torch.ones(50, 6)
+    weights[25:, 0] = 0
+    other = truth.clone()
+    other[25:, 0] = 3
+    assert loss(predicted, truth, weights) == loss(predicted, other, weights)
+    assert loss(truth, truth, weights) < 1e-3 < loss(predicted, truth, weights)
+
+
+# gradient boosting --------------------------------------------------------------------------------
+
+
+def boosted(examples: Examples, folder: Path, validation: Examples | None = None) -> pd.DataFrame:
+    model = GradientBoosting(FEW_TREES)
+    model.fit(examples, validation, folder=folder)
+    return model.predict(random_examples(30, seed=1))
+
+
+def test_same_posts_same_trees(examples: Examples, tmp_path: Path) -> None:
+    first = boosted(examples, tmp_path)
+    pd.testing.assert_frame_equal(boosted(examples, tmp_path), first)
+    assert not list(tmp_path.iterdir())
+
+
+def test_trees_find_what_is_there(tmp_path: Path) -> None:
+    model = GradientBoosting(GradientBoostingSettings(trees=40, learning_rate=0.2))
+    model.fit(random_examples(300), folder=tmp_path)
+    held_out = random_examples(200, seed=1)
+    assert held_out.targets is not None
+    seen = held_out.features.columns["image.vector"].present
+    predicted = model.predict(held_out)["valence"]
+    assert np.corrcoef(predicted[seen], held_out.targets.values[seen, 0])[0, 1] > 0.7
+    assert predicted[~seen].std() < predicted[seen].std() / 2
+
+
+def test_validation_posts_stop_the_growth(examples: Examples, tmp_path: Path) -> None:
+    model = GradientBoosting(GradientBoostingSettings(trees=60, patience=5, few=0))
+    model.fit(examples, folder=tmp_path)
+    assert {len(trees.leaves) for trees in model.trees.values()} == {60}
+    model.fit(examples, random_examples(40, seed=2), folder=tmp_path)
+    assert min(len(trees.leaves) for trees in model.trees.values()) < 60
+
+
+def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_path: Path) -> None:
+    catboost = pytest.importorskip("catboost")
+    train, validation = random_examples(60), random_examples(20, seed=2)
+    model = GradientBoosting(GradientBoostingSettings(trees=40, patience=40))
+    model.fit(train, validation, folder=tmp_path)
+    assert train.targets is not None
+    assert validation.targets is not None
+    place = model.targets.index("arousal")
+    values = np.concatenate([part.targets.values[:, place] for part in (train, validation)])
+    matrix = np.concatenate([model._matrix(part) for part in (train, validation)])
+    folds = np.concatenate(fold_numbers(train.posts, validation.posts))
+    options = growing_options(model.settings, None)
+    curves = []
+    for fold in range(5):
+        own, held = folds != fold, folds == fold
+        pools = [catboost.Pool(matrix[rows], values[rows]) for rows in (own, held)]
+        one = catboost.CatBoostRegressor(**options).fit(pools[0], eval_set=pools[1])
+        curves.append(one.get_evals_result()["validation"]["RMSE"])
+    best = int(np.argmin(np.mean(curves, axis=0))) + 1
+    assert len(model.trees["arousal"].leaves) == best < 40
+    whole = catboost.CatBoostRegressor(**{**options, "iterations": best}).fit(matrix, values)
+    expected = whole.predict(model._matrix(validation))
+    np.testing.assert_allclose(model.predict(validation)["arousal"], expected, atol=1e-5)
+
+
+def test_what_the_emotion_reader_says_can_be_left_out(examples: Examples, tmp_path: Path) -> None:
+    columns = dict(examples.features.columns)
+    del columns["affect.text"]
+    unread = replace(examples, features=FeatureTable(columns))
+    model = GradientBoosting(FEW_TREES.model_copy(update={"emotion_reader": False}))
+    model.fit(unread, folder=tmp_path)
+    model.save(tmp_path / "saved")
+    again = load_model(tmp_path / "saved").predict(unread)
+    pd.testing.assert_frame_equal(again, model.predict(unread))
+    reading = GradientBoosting(FEW_TREES)
+    reading.fit(examples, folder=tmp_path)
+    with pytest.raises(SettingsError, match=r"affect\.text"):
+        reading.predict(unread)
+
+
+def test_estimates_weigh_what_the_setting_says(examples: Examples, tmp_path: Path) -> None:
+    assert examples.targets is not None
+    values, half = examples.targets.values.copy(), np.arange(48) < 24
+    values[half, 0] += 3  # estimates are off
+    guessed = np.zeros_like(examples.targets.estimated)
+    guessed[half, 0] = True
+    noisy = replace(examples, targets=TargetTable(values, guessed))
+    known = values.copy()
+    known[half, 0] = np.nan
+    certain = replace(examples, targets=TargetTable(known, np.zeros_like(guessed)))
+    means = {}
+    for weight in (0.0, 0.5, 1.0):
+        model = GradientBoosting(FEW_TREES.model_copy(update={"estimated_weight": weight}))
+        model.fit(noisy, folder=tmp_path)
+        means[weight] = model.predict(examples)["valence"]
+    expected = boosted(certain, tmp_path)["valence"]
+    without_estimates = GradientBoosting(FEW_TREES.model_copy(update={"estimated_weight": 0.0}))
+    without_estimates.fit(noisy, folder=tmp_path)
+    found = without_estimates.predict(random_examples(30, seed=1))["valence"]
+    pd.testing.assert_series_equal(found, expected)
+    assert means[0.0].mean() < means[0.5].mean() < means[1.0].mean()
+
+
+def test_arrays_predict_as_catboost_does() -> None:
+    catboost = pytest.importorskip("catboost")
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(300, 6)).astype(np.float32)
+    matrix[random.random(matrix.shape) < 0.2] = np.nan
+    truth = np.nan_to_num(matrix[:, 0]) * 2 + np.isnan(matrix[:, 1]) + 5
+    regressor = catboost.CatBoostRegressor(
+        iterations=40, depth=5, logging_level="Silent", allow_writing_files=False, thread_count=1
+    ).fit(matrix, truth)
+    trees = SymmetricTrees.of(regressor)
+    new = random.normal(size=(500, 6)).astype(np.float32)
+    new[random.random(new.shape) < 0.3] = np.nan
+    np.testing.assert_allclose(trees.predict(new), regressor.predict(new), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("columns", lambda values: values + 10_000),
+        ("columns", lambda values: values - 10_000),
+        ("columns", lambda values: values.astype(np.float32)),
+        ("borders", lambda values: values[:, :1]),
+        ("leaves", lambda values: values[:-1]),
+        ("bias", lambda values: values[:0]),
+        ("leaves", None),
+    ],
+)
+def test_damaged_trees_are_named(
+    part: str, change: object, examples: Examples, tmp_path: Path
+) -> None:
+    model = GradientBoosting(FEW_TREES)
+    model.fit(examples, folder=tmp_path / "training")
+    model.save(tmp_path / "model")
+    file = tmp_path / "model" / "weights.safetensors"
+    arrays = load_file(file)
+    values = arrays.pop(f"likes.{part}")
+    if callable(change):
+        arrays[f"likes.{part}"] = np.ascontiguousarray(change(values))
+    save_file(arrays, file)
+    with pytest.raises(DataError, match=r"weights\.safetensors.*damaged"):
+        load_model(tmp_path / "model")
+
+
+def test_a_saved_model_needs_no_catboost(
+    examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = GradientBoosting(FEW_TREES)
+    model.fit(examples, folder=tmp_path)
+    model.save(tmp_path / "model")
+    monkeypatch.setitem(sys.modules, "catboost", None)
+    loaded = load_model(tmp_path / "model")
+    assert list(loaded.predict(examples).columns) == list(TARGETS)
+    with pytest.raises(MissingExtraError, match=r"evoked\[boosting\]"):
+        GradientBoosting(FEW_TREES).fit(examples, folder=tmp_path)

@@ -1,0 +1,247 @@
+"""What is the linear models' own, beyond the contract of models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from evoked.errors import DataError
+from evoked.features.table import Column, FeatureTable
+from evoked.models import Examples, load_model
+from evoked.models.linear import Linear, LinearSettings
+from evoked.models.pooled import fold_numbers
+from evoked.targets import TargetTable
+from tests.support.examples import random_examples
+
+
+def fitted(task: str, folder: Path, n: int = 150, **settings: float) -> tuple[Linear, Examples]:
+    examples = random_examples(n, task=task)
+    model = Linear(LinearSettings.model_validate(settings), task=task)
+    model.fit(examples, folder=folder)
+    return model, examples
+
+
+def columns_of(model: Linear, examples: Examples) -> np.ndarray:
+    """What scikit-learn is given: features end to end, then what is there, each standardised by
+    scikit-learn and weighed by the width of its feature."""
+    batch = examples.features.take(np.arange(len(examples)))
+    present = [batch[f"{name}.present"].numpy() for name in model.features]
+    values = [
+        np.where(there[:, None], batch[name].numpy(), np.nan)
+        for name, there in zip(model.features, present, strict=True)
+    ]
+    widths = [part.shape[1] for part in values] + [1] * len(present)
+    scaled = make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0))
+    columns = scaled.fit_transform(np.column_stack([*values, *present]))
+    return columns / np.sqrt(np.repeat(widths, widths))
+
+
+def test_values_are_those_of_scikit_learns_ridge(tmp_path: Path) -> None:
+    model, examples = fitted("emotion_engagement", tmp_path, penalty=0.2, few=0)
+    assert examples.targets is not None
+    columns = columns_of(model, examples)
+    expected = Ridge(0.2 * len(examples)).fit(columns, examples.targets.values).predict(columns)
+    known = examples.targets.values
+    np.testing.assert_allclose(
+        model.predict(examples), expected.clip(known.min(0), known.max(0)), atol=1e-3
+    )
+    assert model.penalties == dict.fromkeys(model.targets, 0.2)
+
+
+@pytest.mark.parametrize("task", ["level", "author_popularity"])
+def test_classes_are_those_of_scikit_learns_logistic_regression(task: str, tmp_path: Path) -> None:
+    model, examples = fitted(task, tmp_path, penalty=0.05, few=0)
+    assert examples.targets is not None
+    values = examples.targets.values
+    told = np.isfinite(values[:, 0])
+    labels = values[told].argmax(axis=1) if values.shape[1] > 1 else values[told, 0]
+    columns = columns_of(model, examples)
+    solver = LogisticRegression(C=20 / told.sum(), max_iter=1000).fit(columns[told], labels)
+    expected = solver.predict_proba(columns)
+    expected = expected if task == "level" else expected[:, 1:]
+    np.testing.assert_allclose(model.predict(examples), expected, atol=1e-2)
+
+
+def test_penalty_is_the_one_that_predicts_the_validation_posts_best(tmp_path: Path) -> None:
+    train, validation = random_examples(150), random_examples(100, seed=1)
+    assert validation.targets is not None
+    errors = {}
+    for penalty in (10.0, 0.1, 0.0001):
+        one = Linear(LinearSettings(penalties=(penalty,)))
+        one.fit(train, validation, folder=tmp_path)
+        errors[penalty] = (one.predict(validation).to_numpy() - validation.targets.values) ** 2
+    model = Linear(LinearSettings(penalties=tuple(errors)))
+    model.fit(train, validation, folder=tmp_path)
+    for place, name in enumerate(model.targets[:2]):
+        best = min(errors, key=lambda penalty: errors[penalty][:, place].mean())
+        assert model.penalties[name] == best
+    np.testing.assert_allclose(
+        (model.predict(validation)["valence"] - validation.targets.values[:, 0]) ** 2,
+        errors[model.penalties["valence"]][:, 0],
+        atol=1e-4,
+    )
+
+
+def test_few_validation_posts_leave_the_choice_to_cross_validation(tmp_path: Path) -> None:
+    train, validation = random_examples(80), random_examples(30, seed=1)
+    assert train.targets is not None
+    assert validation.targets is not None
+    penalties = (3.0, 0.1, 0.001)
+    model = Linear(LinearSettings(penalties=penalties))
+    model.fit(train, validation, folder=tmp_path)
+    folds = np.concatenate(fold_numbers(train.posts, validation.posts))
+    assert set(folds) == set(range(5))
+    columns = scaled_by(model, [train, validation])
+    values = np.concatenate([train.targets.values, validation.targets.values])
+    errors = np.zeros((len(penalties), values.shape[1]))
+    for number, penalty in enumerate(penalties):
+        for fold in range(5):
+            own, held = folds != fold, folds == fold
+            line = Ridge(penalty * own.sum()).fit(columns[own], values[own])
+            errors[number] += ((line.predict(columns[held]) - values[held]) ** 2).sum(axis=0)
+    for place, name in enumerate(model.targets):
+        assert model.penalties[name] == penalties[errors[:, place].argmin()]
+    line = Ridge(model.penalties["valence"] * len(values)).fit(columns, values[:, 0])
+    known = train.targets.values[:, 0]
+    np.testing.assert_allclose(
+        np.concatenate([model.predict(part)["valence"] for part in (train, validation)]),
+        line.predict(columns).clip(known.min(), known.max()),
+        atol=1e-3,
+    )
+    judged = Linear(LinearSettings(penalties=penalties, few=30))
+    judged.fit(train, validation, folder=tmp_path)
+    assert not judged.predict(train).equals(model.predict(train))
+
+
+def scaled_by(model: Linear, parts: list[Examples]) -> np.ndarray:
+    """The columns that the model's lines see."""
+    return np.concatenate([model._scaled(model._raw(part)) for part in parts])
+
+
+def test_folds_keep_authors_together_where_validation_asks_for_strangers() -> None:
+    def posts(authors: list[str | None], first: int) -> pd.DataFrame:
+        ids = [f"post-{first + number}" for number in range(len(authors))]
+        return pd.DataFrame({"post_id": ids, "author_id": authors})
+
+    train = posts([f"author-{number % 8}" for number in range(40)], 0)
+    strangers = posts([f"author-{8 + number % 4}" for number in range(20)] + [None], 40)
+    folds = fold_numbers(train, strangers)
+    assert [len(part) for part in folds] == [40, 21]
+    both = pd.concat([train, strangers]).assign(fold=np.concatenate(folds))
+    assert (both.groupby("author_id")["fold"].nunique() == 1).all()
+    assert both["fold"].nunique() == 5
+    acquainted = posts([f"author-{number % 8}" for number in range(20)], 40)
+    both = pd.concat([train, acquainted]).assign(
+        fold=np.concatenate(fold_numbers(train, acquainted))
+    )
+    assert (both.groupby("author_id")["fold"].nunique() > 1).any()
+    # The same posts in another order keep their folds.
+    shuffled = train.sample(frac=1, random_state=1)
+    again = pd.Series(fold_numbers(shuffled, strangers)[0], index=shuffled.index).sort_index()
+    assert again.tolist() == folds[0].tolist()
+
+
+def with_oddity(examples: Examples, oddity: str, odd: np.ndarray) -> Examples:
+    """Posts that nothing tells apart but what is odd about some, (n,)."""
+    n = len(examples)
+    alike, marked = np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
+    marked[odd, 0] = 10 if oddity == "number" else 1
+    told = oddity in ("flag", "number")
+    columns = {
+        "image.vector": Column.dense(alike, ~odd if oddity == "no picture" else None),
+        "caption.vector": Column.dense(alike),
+        "hashtags.vector": Column.dense(alike, odd if oddity == "tags" else None),
+        "metadata": Column.dense(marked if told else alike),
+        "affect.text": Column.dense(alike),
+        "affect.face": Column.dense(marked if oddity == "face" else alike),
+    }
+    return replace(examples, features=FeatureTable(columns))
+
+
+@pytest.mark.parametrize(("odd_posts", "effect"), [(1, 0), (4, 0), (5, 2), (20, 2)])
+@pytest.mark.parametrize("oddity", ["flag", "number", "no picture", "tags", "face"])
+def test_what_is_odd_about_few_posts_decides_no_other(
+    oddity: str, odd_posts: int, effect: float, tmp_path: Path
+) -> None:
+    examples = random_examples(200, signal=False)
+    odd = np.arange(200) < odd_posts
+    values = np.full((200, 6), np.nan, np.float32)
+    values[:, 0] = np.where(odd, 3, 0)
+    targets = TargetTable(values, np.zeros(values.shape, bool))
+    model = Linear(LinearSettings(penalty=0.001, few=0))
+    model.fit(replace(with_oddity(examples, oddity, odd), targets=targets), folder=tmp_path)
+    ordinary, strange = (
+        model.predict(with_oddity(examples, oddity, np.full(200, each)))["valence"].mean()
+        for each in (False, True)
+    )
+    assert strange - ordinary >= effect
+    assert (strange == ordinary) == (effect == 0)
+
+
+def test_signal_is_found_and_beats_the_mean(tmp_path: Path) -> None:
+    model, _ = fitted("emotion_engagement", tmp_path, n=300)
+    others = random_examples(200, seed=5)
+    assert others.targets is not None
+    truth = others.targets.values[:, 0]
+    error = np.abs(model.predict(others)["valence"] - truth).mean()
+    assert error < 0.9 * np.abs(truth - truth.mean()).mean()
+
+
+def test_classes_that_no_training_post_has_are_never_predicted(tmp_path: Path) -> None:
+    examples = random_examples(60, task="level")
+    assert examples.targets is not None
+    of_two = examples.select(np.flatnonzero(examples.targets.values[:, :2].any(axis=1)))
+    model = Linear(task="level")
+    model.fit(of_two, folder=tmp_path)
+    predicted = model.predict(examples).to_numpy()
+    np.testing.assert_allclose(predicted[:, :2].sum(axis=1), 1, atol=1e-6)
+    assert (predicted[:, 2:] == 0).all()
+
+
+def test_one_class_alone_is_certain(tmp_path: Path) -> None:
+    examples = random_examples(60, task="author_popularity")
+    assert examples.targets is not None
+    always = TargetTable(np.ones_like(examples.targets.values), examples.targets.estimated)
+    model = Linear(task="author_popularity")
+    model.fit(replace(examples, targets=always), folder=tmp_path)
+    assert (model.predict(examples) == 1).all(axis=None)
+
+
+def test_estimated_targets_weigh_less(tmp_path: Path) -> None:
+    examples = random_examples(100)
+    assert examples.targets is not None
+    values = examples.targets.values.copy()
+    estimated = np.zeros_like(values, dtype=bool)
+    estimated[50:, 0] = True
+    values[:50, 0], values[50:, 0] = -1, 1
+    told = replace(examples, targets=TargetTable(values, estimated))
+    model = Linear(LinearSettings(penalty=1e5, estimated_weight=0.25, few=0))
+    model.fit(told, folder=tmp_path)
+    # So strong a penalty leaves the weighted mean: (50 · -1 + 12.5 · 1) / 62.5.
+    np.testing.assert_allclose(model.predict(examples)["valence"], -0.6, atol=1e-2)
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValidationError, match="above 0"):
+        LinearSettings(penalties=(1.0, 0.0))
+    assert LinearSettings(penalties=(1.0, 10.0)).penalties == (10.0, 1.0)
+
+
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    model, _ = fitted("level", tmp_path / "training", n=50)
+    model.save(tmp_path / "model")
+    weights = tmp_path / "model" / "weights.safetensors"
+    arrays = load_file(weights)
+    save_file({**arrays, "bias": arrays["bias"][:2]}, weights)
+    with pytest.raises(DataError, match=r"weights\.safetensors.*bias is \(2,\), not \(5,\)"):
+        load_model(tmp_path / "model")

@@ -1,0 +1,276 @@
+"""Importing: whole or not at all, restartable, the same every time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evoked.errors import DataError, SettingsError
+from evoked.posts import importing
+from evoked.posts.dataset import PostDataset
+from evoked.posts.importing import import_posts, reasons, summary_rows
+from evoked.posts.staging import Staging
+from tests.support.reader_sources import (
+    csv_source,
+    instaloader_source,
+    table_rows,
+    write_csv,
+    write_picture,
+)
+
+# Imports again and again, killed (as by kill -9) just before or after the n-th step that changes
+# the disk's names, then once more undisturbed. Prints, for each n, what it found.
+KILLED_SCRIPT = """
+import itertools, json, os, signal, sys
+from pathlib import Path
+from evoked.posts import importing
+from evoked.posts.importing import import_posts
+
+source, folder, after, overwrite = sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:5])
+importing.BATCH_POSTS = 2
+
+def import_killed(dest, last):
+    steps = itertools.count(1)  # atomic: several threads write pictures
+    def counted(function):
+        def step(*arguments, **settings):
+            is_last = next(steps) == last
+            if is_last and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return function(*arguments, **settings)
+            finally:
+                if is_last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return step
+    for name in ("replace", "rename", "link", "unlink"):
+        setattr(os, name, counted(getattr(os, name)))
+    import_posts("csv", source, dest, overwrite=bool(overwrite))
+
+def content(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes().hex()
+        for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+whole = content(import_posts("csv", source, folder / "whole").dataset.folder)
+for last in range(1, 200):
+    place = folder / f"{after}-{overwrite}-{last}"
+    place.mkdir()
+    dest = place / "posts"
+    if overwrite:
+        (place / "old.csv").write_text("id,caption\\n1,old\\n")
+        import_posts("csv", place / "old.csv", dest)
+        old = content(dest)
+        (place / "old.csv").unlink()
+    child = os.fork()
+    if child == 0:
+        import_killed(dest, last)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status):
+        assert status == 0
+        break
+    found = content(dest) if dest.exists() else None
+    allowed = found in (None, whole) or (overwrite and found == old)
+    result = import_posts("csv", source, dest, overwrite=bool(overwrite))
+    print(json.dumps({
+        "step": last,
+        "never half-written": bool(allowed),
+        "same in the end": content(result.dataset.folder) == whole,
+        "left over": sorted(path.name for path in place.iterdir() if path.name != "posts"),
+    }))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork and kill -9")
+@pytest.mark.parametrize(
+    ("after", "overwrite"), [(0, 0), pytest.param(1, 1, marks=pytest.mark.slow)]
+)
+def test_killed_at_every_step_it_finishes_the_same(
+    after: int, overwrite: int, tmp_path: Path
+) -> None:
+    (tmp_path / "source").mkdir()
+    rows = [*table_rows(5), table_rows(1)[0]]
+    write_csv(tmp_path / "source/posts.csv", rows)
+    for number in range(4):  # one is missing, one is not a picture
+        write_picture(tmp_path / f"source/pictures/{number}.jpg", number)
+    (tmp_path / "source/pictures/2.jpg").write_text("not a picture")
+    (tmp_path / "work").mkdir()
+    arguments = [tmp_path / "source/posts.csv", tmp_path / "work", after, overwrite]
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED_SCRIPT, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    outcomes = [json.loads(line) for line in process.stdout.splitlines()]
+    assert len(outcomes) > 10
+    for outcome in outcomes:
+        assert outcome["never half-written"], outcome
+        assert outcome["same in the end"], outcome
+        assert outcome["left over"] == [], outcome
+
+
+def test_goes_on_after_the_last_finished_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", 2)
+    source = write_csv(tmp_path / "posts.csv", table_rows(7))
+    for number in range(7):
+        write_picture(tmp_path / f"pictures/{number}.jpg", number)
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_posts("csv", source, tmp_path / "dataset", progress=stop)
+    assert not (tmp_path / "dataset").exists()
+    for number in range(4):  # what is done isn't needed any more
+        (tmp_path / f"pictures/{number}.jpg").unlink()
+    seen: list[tuple[int, int | None]] = []
+    result = import_posts(
+        "csv", source, tmp_path / "dataset", progress=lambda *state: seen.append(state)
+    )
+    assert seen == [(4, 7), (6, 7), (7, 7)]
+    assert result.tally.read == result.tally.images == 7
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_batches_of_another_source_are_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", 2)
+    source = write_csv(tmp_path / "posts.csv", table_rows(5))
+
+    def stop(done: int, total: int | None) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_posts("csv", source, tmp_path / "dataset", progress=stop)
+    write_csv(source, [{"id": n, "caption": "new"} for n in range(3)])
+    dataset = import_posts("csv", source, tmp_path / "dataset").dataset
+    assert dataset.posts["caption"].tolist() == ["new"] * 3
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_the_size_of_batches_changes_nothing_but_the_layout(
+    batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", batch)
+    result = import_posts("instaloader", instaloader_source(tmp_path / "in"), tmp_path / "out")
+    assert result.dataset.posts["post_id"].tolist() == ["C0", "C1", "C2"]
+    assert result.tally.consumed == 3
+
+
+def test_the_same_import_again_does_nothing(tmp_path: Path) -> None:
+    source = csv_source(tmp_path / "in")
+    first = import_posts("csv", source, tmp_path / "out")
+    modified = (tmp_path / "out/posts.parquet").stat().st_mtime_ns
+    second = import_posts("csv", source, tmp_path / "out")
+    assert (first.already_there, second.already_there) == (False, True)
+    assert (tmp_path / "out/posts.parquet").stat().st_mtime_ns == modified
+    assert summary_rows(first) == summary_rows(second)
+
+
+def test_another_source_needs_overwrite(tmp_path: Path) -> None:
+    source = csv_source(tmp_path / "in")
+    import_posts("csv", source, tmp_path / "out")
+    with pytest.raises(DataError, match="--overwrite"):
+        import_posts("csv", source, tmp_path / "out", mapping={"likes": ""})
+    result = import_posts("csv", source, tmp_path / "out", mapping={"likes": ""}, overwrite=True)
+    assert result.dataset.posts["likes"].isna().all()
+    assert len(result.dataset) == 3
+
+
+def test_what_is_no_dataset_is_never_replaced(tmp_path: Path) -> None:
+    source = csv_source(tmp_path / "in")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/precious.txt").write_text("keep me")
+    with pytest.raises(DataError, match="not a dataset"):
+        import_posts("csv", source, tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out/precious.txt").exists()
+
+
+def test_an_empty_folder_may_be_the_destination(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert len(import_posts("csv", csv_source(tmp_path / "in"), tmp_path / "out").dataset) == 3
+
+
+def test_destination_and_source_stay_apart(tmp_path: Path) -> None:
+    source = instaloader_source(tmp_path / "in")
+    for dest in (source, source / "out", tmp_path):
+        with pytest.raises(DataError, match="within each other"):
+            import_posts("instaloader", source, dest, overwrite=True)
+
+
+def test_settings_that_do_not_exist(tmp_path: Path) -> None:
+    source = csv_source(tmp_path / "in")
+    with pytest.raises(SettingsError, match="no format 'xml'; there are csv"):
+        import_posts("xml", source, tmp_path / "out")
+    with pytest.raises(SettingsError, match="no dimension 'joy'"):
+        import_posts("csv", source, tmp_path / "out", scales={"joy": (1, 5)})
+    with pytest.raises(SettingsError, match="lower to a higher"):
+        import_posts("csv", source, tmp_path / "out", scales={"valence": (5, 1)})
+
+
+def test_images_are_named_after_their_content(tmp_path: Path) -> None:
+    rows = table_rows(3)
+    for row in rows:
+        write_picture(tmp_path / row["Image"], 1)
+    result = import_posts("csv", write_csv(tmp_path / "posts.csv", rows), tmp_path / "out")
+    assert len(list(result.dataset.image_folder.iterdir())) == 1
+    assert result.tally.images == 3
+
+
+def test_the_result_tells_programs_and_people(tmp_path: Path) -> None:
+    source = write_csv(
+        tmp_path / "posts.csv",
+        [{"id": 1, "text": "a", "likes": -1}, {"id": 1, "text": "b", "likes": 2}],
+    )
+    result = import_posts("csv", source, tmp_path / "out")
+    assert summary_rows(result) == [
+        ("read", 1, "posts"),
+        ("read", 0, "pictures"),
+        ("skipped", 1, "the id stood before"),
+        ("put right", 1, "likes: negative count, left empty"),
+    ]
+    assert list(reasons(result)) == [
+        "posts.csv, row 1: likes: negative count, left empty (-1)",
+        "posts.csv, row 2: the id stood before (1)",
+    ]
+    told = json.loads(json.dumps(result.as_dict()))
+    assert told["mapping"] == {"post_id": "id", "caption": "text", "likes": "likes"}
+    assert told["read"] == 1
+    assert PostDataset(told["dataset"]).description["provenance"]["source"] == "posts.csv"
+
+
+def test_examples_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", 7)
+    rows = [{"id": number, "likes": -1} for number in range(100)]
+    result = import_posts("csv", write_csv(tmp_path / "posts.csv", rows), tmp_path / "out")
+    assert result.tally.changed == {"likes: negative count, left empty": 100}
+    assert [example["row"] for example in result.tally.examples] == list(range(1, 21))
+
+
+def test_a_full_disk_leaves_no_dataset_and_a_later_try_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = csv_source(tmp_path / "in")
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr(Staging, "add_part", fail)
+        with pytest.raises(OSError, match="No space"):
+            import_posts("csv", source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert len(import_posts("csv", source, tmp_path / "out").dataset) == 3
