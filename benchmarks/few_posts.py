@@ -2,9 +2,10 @@
 
 From each synthetic dataset ``--n`` posts are drawn, and split into training and validation posts by
 time or by author, as the posts that they are scored on are. Both models learn from them twice: with
-``few=0``, where the validation posts alone decide on penalties and the number of trees, and as they
-are by default, where cross-validation over both decides. A row of the table is the mean over the
-draws, with the mean and the standard error of the paired difference. The last line is JSON.
+``min_validation_posts=0``, where the validation posts alone decide on penalties and the number of
+trees, and as they are by default, where cross-validation over both decides. A row of the table is
+the mean over the draws, with the mean and the standard error of the paired difference. The last
+line is JSON.
 
 Run: ``python benchmarks/few_posts.py`` (the posts are those of ``benchmarks/synthetic.py``).
 """
@@ -61,7 +62,7 @@ def scores_of(
     arguments: argparse.Namespace,
     model: str,
     task: str,
-    few: int,
+    min_validation_posts: int,
 ) -> dict[str, float]:
     """Test scores of one run, by name."""
     place = arguments.work / f"few-posts-{arguments.split}-{arguments.n}"
@@ -71,7 +72,7 @@ def scores_of(
         model,
         place,
         task=task,
-        model_settings={"few": few},
+        model_settings={"min_validation_posts": min_validation_posts},
         training=TrainingSettings(device="cpu"),
         split=split,
         cache=FeatureCache(arguments.work / "cache"),

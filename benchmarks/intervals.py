@@ -79,8 +79,8 @@ def coverage_of(arguments: argparse.Namespace, seed: int, model: str, task: str)
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean coverage and width over the seeds, and what chance alone does to such a mean."""
     spread = 1 / rows["calibration"] + 1 / rows["n"]
-    rows = rows.assign(chance=rows["level"] * (1 - rows["level"]) * spread)
-    table = rows.groupby(["model", "task", "outcome", "level"], sort=False).agg(
+    rows = rows.assign(chance=rows["nominal"] * (1 - rows["nominal"]) * spread)
+    table = rows.groupby(["model", "task", "outcome", "nominal"], sort=False).agg(
         coverage=("coverage", "mean"),
         lowest=("coverage", "min"),
         highest=("coverage", "max"),
@@ -98,8 +98,8 @@ def by_model(table: pd.DataFrame) -> pd.DataFrame:
     their rates are, left out."""
     counts = table["outcome"].isin(["likes", "comments", "shares", "saves"])
     kept = table[~(counts & (table["task"] == "emotion_engagement"))]
-    means = kept.groupby(["model", "task", "level"], sort=False)["coverage"].mean().reset_index()
-    return means.assign(inside=(means["coverage"] - means["level"]).abs() <= TOLERANCE)
+    means = kept.groupby(["model", "task", "nominal"], sort=False)["coverage"].mean().reset_index()
+    return means.assign(inside=(means["coverage"] - means["nominal"]).abs() <= TOLERANCE)
 
 
 def as_markdown(table: pd.DataFrame, means: pd.DataFrame, arguments: argparse.Namespace) -> str:

@@ -35,7 +35,7 @@ from evoked.affect import text_reader
 from evoked.evaluation import classification, metrics
 from evoked.evaluation.splits import VIEWING_FRACTIONS, Split, choose_split
 from evoked.features.cache import FeatureCache
-from evoked.features.viewings import Network, read_network
+from evoked.features.viewings import ViewingData, read_network
 from evoked.models import MODELS, VIEWING_BASELINES, Examples
 from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
 from evoked.models.viewings import viewing_examples
@@ -58,7 +58,7 @@ def read_emotions(captions: pd.Series) -> pd.Series:
     return pd.Series(nearest).where(known)
 
 
-def with_emotions(network: Network, posts: pd.DataFrame) -> Network:
+def with_emotions(network: ViewingData, posts: pd.DataFrame) -> ViewingData:
     """The network whose viewings have the emotion of their post's caption."""
     emotions = read_emotions(posts["caption"])
     of_viewing = emotions.to_numpy()[network.graph.viewings[1]]
@@ -70,13 +70,13 @@ def with_emotions(network: Network, posts: pd.DataFrame) -> Network:
     )
 
 
-def others_of_users(network: Network, rows: Integers, learned: Integers) -> Integers:
+def others_of_users(network: ViewingData, rows: Integers, learned: Integers) -> Integers:
     """The rows whose user has a training like."""
     users = network.graph.viewings[0]
     return rows[np.isin(users[rows], users[learned])]
 
 
-def pairs_never_met(network: Network, rows: Integers, seed: int) -> Integers:
+def pairs_never_met(network: ViewingData, rows: Integers, seed: int) -> Integers:
     """For each viewing a liked post that its user does not like: (n,) rows of images."""
     graph, random = network.graph, np.random.default_rng(seed)
     met = set(map(tuple, graph.viewings.T.tolist()))
@@ -91,7 +91,7 @@ def pairs_never_met(network: Network, rows: Integers, seed: int) -> Integers:
 
 
 def link_scores(
-    network: Network, split: Split, training: TrainingSettings, folder: Path
+    network: ViewingData, split: Split, training: TrainingSettings, folder: Path
 ) -> dict[str, Any]:
     """AUC of likes against pairs that never met."""
     model = HMGEmo(HMGEmoSettings(negative_sampling=True))
@@ -126,7 +126,7 @@ def link_scores(
 
 
 def emotion_scores(
-    network: Network, split: Split, training: TrainingSettings, folder: Path
+    network: ViewingData, split: Split, training: TrainingSettings, folder: Path
 ) -> dict[str, Any]:
     """Macro F1 of HMG-Emo and of the trivial baselines."""
     task = Emotion.fit(network.viewings)

@@ -4,8 +4,9 @@ Each model learns its first task from 300 synthetic posts (one epoch, or 200 tre
 is saved, and is loaded in a process of its own, on one thread. Timed there:
 
 - *posts/s*: 10,000 posts whose features lie computed in memory-mapped files: taking batches, the
-  network or trees, and leading the columns back to what people read (``Task.restore``). Encoders
-  are not timed: what they take stands in ``benchmarks/extraction.py``;
+  network or trees, and leading the columns back to what people read
+  (``Task.inverse_transform``). Encoders are not timed: what they take stands in
+  ``benchmarks/extraction.py``;
 - *one post*, and *bare post* without image, caption and hashtags: median of 20 single rows;
 - *growth*: how far the peak of the process's memory for 10,000 posts lies above that for 2,000.
   500 posts are repeated, so that pages of the files count in both. Linux only.
@@ -139,7 +140,7 @@ def measure(folder: Path, name: str) -> dict[str, Any]:
 
     def seconds(examples: Examples) -> float:
         started = time.perf_counter()
-        task.restore(model.predict(examples), examples.posts)
+        task.inverse_transform(model.predict(examples), examples.posts)
         return time.perf_counter() - started
 
     def peak() -> float:

@@ -55,7 +55,7 @@ def predictions(
         name: load_model(place / "baselines" / name) for name in ("mean", "author_mean")
     }
     for name, model in models.items():
-        likes = run.task.restore(model.predict(test), test.posts)["likes"]
+        likes = run.task.inverse_transform(model.predict(test), test.posts)["likes"]
         table[name] = np.log1p(likes.to_numpy(dtype=float))
     # The strongest simple rival: the mean of log likes itself, by author where one is known.
     train_posts = dataset.posts.iloc[split.train]

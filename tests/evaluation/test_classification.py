@@ -15,7 +15,7 @@ from evoked.evaluation import classification
 from evoked.evaluation.reliability import reliability
 from evoked.evaluation.tables import evaluate_task, headlines
 from evoked.targets import Outcome, Task
-from evoked.targets.base import one_hot, restored_classes
+from evoked.targets.base import inverse_transformed_classes, one_hot
 
 PAIRS = [
     (classification.accuracy, reference.accuracy_score, {}),
@@ -103,7 +103,7 @@ _Weather.__abstractmethods__ = frozenset()  # only what scoring asks of it
 def test_table_of_classes_and_of_true_or_false() -> None:
     task = _Weather()  # type: ignore[abstract]
     predicted = np.array([[0.7, 0.2, 0.1], [0, 0, 0], [0.1, 0.2, 0.9], [0.2, 0.5, 0.3]])
-    restored = restored_classes(task.outcomes[0], predicted)
+    restored = inverse_transformed_classes(task.outcomes[0], predicted)
     assert restored["warmth"].tolist() == ["cold", "cold", "hot", "mild"]
     assert restored.filter(like="probability").sum(axis=1).to_numpy() == pytest.approx(1)
     restored["rain_probability"] = [0.9, 0.2, 0.6, 0.1]

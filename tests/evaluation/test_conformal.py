@@ -236,7 +236,7 @@ def test_every_task_is_covered(task: Task, level: float) -> None:
     shares: dict[str, list[float]] = {}
     for seed in range(12):
         found = Intervals.fit(task, predicted(task, 60, seed), predicted(task, 150, 100 + seed))
-        coverage = found.coverage(task, predicted(task, 300, 200 + seed), levels=[level])
+        coverage = found.coverage(task, predicted(task, 300, 200 + seed), nominal=[level])
         assert set(coverage["outcome"]) >= {outcome.name for outcome in task.outcomes}
         for _, row in coverage.iterrows():
             assert row["low"] <= row["coverage"] <= row["high"]
@@ -251,7 +251,7 @@ def test_intervals_enclose_what_is_predicted(task: Task) -> None:
     found = Intervals.fit(task, predicted(task, 60, 0), predicted(task, 150, 1))
     new = predicted(task, 40, 2)
     narrow, wide = found.table(task, new, 0.8), found.table(task, new, 0.9)
-    plain = task.restore(new.columns, new.posts)
+    plain = task.inverse_transform(new.columns, new.posts)
     pd.testing.assert_frame_equal(narrow[list(plain)], plain)
     for name in plain:
         if f"{name}_low" in narrow:
@@ -271,7 +271,7 @@ def test_few_calibration_posts_give_the_whole_range(task: Task, n: int) -> None:
     few = Predicted(few.posts.iloc[:n], few.columns.iloc[:n])
     found = Intervals.fit(task, predicted(task, 60, 0), few)
     new = predicted(task, 40, 2)
-    rows = found.coverage(task, new, levels=[0.9])
+    rows = found.coverage(task, new, nominal=[0.9])
     assert not rows["enough"].any()
     assert (rows["calibration"] <= n).all()
     if isinstance(task, EmotionEngagement):
@@ -310,8 +310,8 @@ def test_authors_are_resampled_where_they_were_held_out() -> None:
     task = EmotionEngagement.fit(drawn_posts(400, 99))
     found = Intervals.fit(task, predicted(task, 60, 0), predicted(task, 150, 1))
     new = predicted(task, 100, 2)
-    same = found.coverage(task, new, authors=np.repeat(["one", "other"], 50), levels=[0.8])
-    free = found.coverage(task, new, levels=[0.8])
+    same = found.coverage(task, new, authors=np.repeat(["one", "other"], 50), nominal=[0.8])
+    free = found.coverage(task, new, nominal=[0.8])
     assert same["coverage"].equals(free["coverage"])
     assert not same["low"].equals(free["low"])
 
@@ -373,7 +373,7 @@ def made(workshop: Workshop, dataset: PostDataset) -> Run:
 def test_a_run_predicts_with_intervals_and_keeps_them(made: Run, dataset: PostDataset) -> None:
     assert (made.parts["part"] == "calibration").sum() == 5
     table = made.predict([Draft(caption="Golden hour", followers=1000)])
-    wide = made.predict([Draft(caption="Golden hour", followers=1000)], level=0.9)
+    wide = made.predict([Draft(caption="Golden hour", followers=1000)], coverage=0.9)
     assert table["likes_low"].item() < table["likes"].item() < table["likes_high"].item()
     assert wide["valence_high"].item() == 4  # five posts don't bound 90 %
     again = Run.load(made.folder)
@@ -382,9 +382,9 @@ def test_a_run_predicts_with_intervals_and_keeps_them(made: Run, dataset: PostDa
     assert len(found.predictions) == 10  # neither what it learned from nor what calibrated it
     rows = found.to_dict()["intervals"]
     assert rows == made.metrics["intervals"]
-    assert {row["level"] for row in rows} == {0.8, 0.9}
+    assert {row["nominal"] for row in rows} == {0.8, 0.9}
     assert {row["outcome"] for row in rows} >= {"valence", "likes_rate", "likes"}
-    assert [row["enough"] for row in rows] == [row["level"] == 0.8 for row in rows]
+    assert [row["enough"] for row in rows] == [row["nominal"] == 0.8 for row in rows]
 
 
 def test_card_and_report_show_coverage(made: Run, tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_the_console_shows_intervals(made: Run, dataset: PostDataset) -> None:
     assert shown.exit_code == 0, shown.output
     assert "80% interval" in shown.output
     assert re.search(r"likes +[\d.,]+ \([\d.,]+–[\d.,]+\)", shown.output)
-    wide = ["predict", str(made.folder), "--caption", "x", "--level", "0.9"]
+    wide = ["predict", str(made.folder), "--caption", "x", "--coverage", "0.9"]
     assert "Too few calibration posts for 90%" in CliRunner().invoke(app, wide).output
     told = CliRunner().invoke(app, ["evaluate", str(made.folder), str(dataset.folder)])
     assert re.search(r"likes_rate +80% +[\d.]+% \(\d+%…\d+%\)", told.output)

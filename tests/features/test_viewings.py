@@ -14,7 +14,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
 from evoked.features.table import Column
 from evoked.features.viewings import (
-    Network,
+    ViewingData,
     kept_viewings,
     mean_vectors,
     read_network,
@@ -50,7 +50,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> PostDataset:
 
 
 @pytest.fixture(scope="module")
-def network(dataset: PostDataset, cache: FeatureCache) -> Network:
+def network(dataset: PostDataset, cache: FeatureCache) -> ViewingData:
     return read_network(dataset, cache=cache)
 
 
@@ -58,7 +58,7 @@ def changed(folder: Path, **tables: pd.DataFrame) -> PostDataset:
     return create_network(folder / "data", network_tables() | tables)
 
 
-def test_the_graph_holds_what_the_tables_tell(dataset: PostDataset, network: Network) -> None:
+def test_the_graph_holds_what_the_tables_tell(dataset: PostDataset, network: ViewingData) -> None:
     graph, viewings = network.graph, network.viewings
     table = dataset.table("viewings")
     assert len(graph.images) == 30
@@ -75,7 +75,7 @@ def test_the_graph_holds_what_the_tables_tell(dataset: PostDataset, network: Net
 
 
 def test_connections_go_both_ways_once_and_to_nobody_themselves(
-    dataset: PostDataset, network: Network
+    dataset: PostDataset, network: ViewingData
 ) -> None:
     table = dataset.table("connections")
     wanted = {
@@ -92,7 +92,7 @@ def test_connections_go_both_ways_once_and_to_nobody_themselves(
 
 
 def test_vectors_are_those_of_the_posts_features(
-    dataset: PostDataset, network: Network, cache: FeatureCache
+    dataset: PostDataset, network: ViewingData, cache: FeatureCache
 ) -> None:
     viewings = network.viewings
     posts = pd.DataFrame({"post_id": viewings["post_id"], "caption": viewings["comment"]})
@@ -135,7 +135,7 @@ def test_no_texts_at_all(cache: FeatureCache) -> None:
     assert not column.present.any()
 
 
-def test_examples_show_the_shown_viewings_alone(network: Network) -> None:
+def test_examples_show_the_shown_viewings_alone(network: ViewingData) -> None:
     shown, rows = np.arange(300), np.array([5, 299, 300, 399])
     examples = viewing_examples(network, Reader(), Emotion(), shown, rows)
     assert examples.graph is not None
@@ -152,7 +152,7 @@ def test_examples_show_the_shown_viewings_alone(network: Network) -> None:
 
 
 def test_own_comments_are_shown_to_models_that_read_them_without_emotions(
-    network: Network,
+    network: ViewingData,
 ) -> None:
     model = Reader()
     model.read = ("viewing.comment",)
@@ -167,7 +167,7 @@ def test_own_comments_are_shown_to_models_that_read_them_without_emotions(
     assert (own == network.graph.comment_vectors.present[[310, 7]]).all()
 
 
-def test_kept_viewings_are_those_of_the_graph(dataset: PostDataset, network: Network) -> None:
+def test_kept_viewings_are_those_of_the_graph(dataset: PostDataset, network: ViewingData) -> None:
     kept, dropped = kept_viewings(dataset)
     columns = ["user_id", "post_id", "viewed_at", "comment", "emotion"]
     pd.testing.assert_frame_equal(kept[columns], network.viewings[columns])

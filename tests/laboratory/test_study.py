@@ -31,7 +31,7 @@ from evoked.laboratory import (
     result_table,
     write_results,
 )
-from evoked.laboratory.material import Posts, Workplace
+from evoked.laboratory.study_data import Posts, StudyContext
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import train
 from evoked.targets import AuthorPopularity
@@ -116,11 +116,11 @@ def test_each_part_of_a_fold_is_labelled_on_its_own(
     authors = np.where(rows < 40, "known", "stranger")
     posts = workshop.changed(dataset, "strangers", author_id=authors, likes=rows)
     row = Experiment(name="row", label="Row", model="linear", task="author_popularity")
-    place = Workplace(
+    context = StudyContext(
         *(workshop.folder / "strangers-study", posts, (split,), (row,), AuthorPopularity, 0, False),
         cache=workshop.cache.folder,
     )
-    fold = Posts(place).fold(row, row.build(), 1)
+    fold = Posts(context).fold(row, row.build(), 1)
     # Together, the stranger's posts would have the quartiles 44.75 and 54.25.
     for part in (fold.validation, fold.test):
         assert part.targets is not None

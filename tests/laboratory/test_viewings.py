@@ -34,11 +34,11 @@ def test_runs_hold_out_tenths_that_share_nothing(
 ) -> None:
     table = load_table("hmg_emo/table5").select(["without_negatives"])
     study = Study(dataset, table, tmp_path / "study", folds=3, split=split, cache=cache)
-    tests = [set(fold.test.tolist()) for fold in study.place.splits]
+    tests = [set(fold.test.tolist()) for fold in study.context.splits]
     assert len(set.union(*tests)) == sum(map(len, tests))
     viewings, _ = kept_viewings(dataset)
     column = {"user": "user_id", "image": "post_id"}.get(split)
-    for fold in study.place.splits:
+    for fold in study.context.splits:
         assert 0.02 < len(fold.test) / len(viewings) < 0.2
         if column is not None:
             held_out = set(viewings[column].iloc[fold.test])
@@ -62,7 +62,7 @@ def test_a_study_of_viewings_ends_in_tables_with_what_the_published_figures_impl
     assert 0 <= published["mean"] <= 1
     assert {"mean", "user_mean", "image_mean", *ROWS} == set(found.index.get_level_values("row"))
     kept = study.predictions("hmg_emo")
-    assert len(kept) == sum(len(fold.test) for fold in study.place.splits)
+    assert len(kept) == sum(len(fold.test) for fold in study.context.splits)
     page = (tmp_path / "study" / "table.md").read_text(encoding="utf-8")
     assert "truth and prediction exchanged" in page
     assert "HMG-Emo, as published: It is shown the comment" in page

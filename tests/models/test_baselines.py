@@ -167,7 +167,7 @@ def test_trees_find_what_is_there(tmp_path: Path) -> None:
 
 
 def test_validation_posts_stop_the_growth(examples: Examples, tmp_path: Path) -> None:
-    model = GradientBoosting(GradientBoostingSettings(trees=60, patience=5, few=0))
+    model = GradientBoosting(GradientBoostingSettings(trees=60, patience=5, min_validation_posts=0))
     model.fit(examples, folder=tmp_path)
     assert {len(trees.leaves) for trees in model.trees.values()} == {60}
     model.fit(examples, random_examples(40, seed=2), folder=tmp_path)

@@ -76,7 +76,7 @@ def test_predictions_lead_to_every_outcome(
 ) -> None:
     task = model.task.fit(examples.posts)
     predicted = fitted(model, examples, tmp_path).predict(examples)
-    restored, truth = task.restore(predicted, examples.posts), task.truth(examples.posts)
+    restored, truth = task.inverse_transform(predicted, examples.posts), task.truth(examples.posts)
     scores = evaluate_task(task, restored, truth, draws=0)
     assert {outcome.name.removesuffix("_rate") for outcome in task.outcomes} <= set(
         scores["target"]

@@ -124,7 +124,7 @@ def test_what_people_read() -> None:
     task = AuthorPopularity.fit(posts)
     truth = task.truth(posts)
     assert truth["popular"].tolist() == [False, pd.NA, pd.NA, True]
-    read = task.restore(pd.DataFrame({"popular": [0.2, 0.5, 0.6, 1.2]}), posts)
+    read = task.inverse_transform(pd.DataFrame({"popular": [0.2, 0.5, 0.6, 1.2]}), posts)
     assert read["popular"].tolist() == [False, False, True, True]
     assert read["popular_probability"].tolist() == [0.2, 0.5, 0.6, 1.0]
 

@@ -108,7 +108,7 @@ def test_truth_restores_to_itself(shares: list[int]) -> None:
     posts = posts_shared([float(count) for count in shares])
     task = Shares.fit(posts)
     learned = pd.DataFrame(task.transform(posts).values, columns=list(task.columns))
-    restored, truth = task.restore(learned, posts), task.truth(posts)
+    restored, truth = task.inverse_transform(learned, posts), task.truth(posts)
     np.testing.assert_allclose(restored["shares"], shares, rtol=1e-5, atol=1e-4)
     assert restored["share_class"].tolist() == truth["share_class"].tolist()
     assert truth["shares"].tolist() == shares
@@ -121,7 +121,7 @@ def test_shares_are_never_negative_and_unknown_ones_are_missing() -> None:
     task = Shares.fit(posts_shared([0, 3]))
     predicted = pd.DataFrame(np.zeros((1, 14)), columns=list(task.columns))
     predicted["log_shares"] = -2.0
-    restored = task.restore(predicted, posts_shared([None]))
+    restored = task.inverse_transform(predicted, posts_shared([None]))
     assert restored.loc[0, "shares"] == restored.loc[0, "log_shares"] == 0
     truth = task.truth(posts_shared([None, -4]))
     assert truth[["log_shares", "shares", "share_class"]].isna().all(axis=None)
@@ -321,7 +321,7 @@ def test_learns_shares_that_stand_in_the_vectors(tmp_path: Path) -> None:
     model = EIJL()
     training = QUICK.model_copy(update={"max_epochs": 12})
     model.fit(train, folder=tmp_path, training=training)
-    restored = task.restore(model.predict(test), test.posts)
+    restored = task.inverse_transform(model.predict(test), test.posts)
     error = (restored["shares"] - test.posts["shares"]).abs().mean()
     median = (test.posts["shares"] - train.posts["shares"].median()).abs().mean()
     assert error < 0.7 * median

@@ -47,7 +47,7 @@ def columns_of(model: Linear, examples: Examples) -> np.ndarray:
 
 
 def test_values_are_those_of_scikit_learns_ridge(tmp_path: Path) -> None:
-    model, examples = fitted("emotion_engagement", tmp_path, penalty=0.2, few=0)
+    model, examples = fitted("emotion_engagement", tmp_path, penalty=0.2, min_validation_posts=0)
     assert examples.targets is not None
     columns = columns_of(model, examples)
     expected = Ridge(0.2 * len(examples)).fit(columns, examples.targets.values).predict(columns)
@@ -60,7 +60,7 @@ def test_values_are_those_of_scikit_learns_ridge(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["level", "author_popularity"])
 def test_classes_are_those_of_scikit_learns_logistic_regression(task: str, tmp_path: Path) -> None:
-    model, examples = fitted(task, tmp_path, penalty=0.05, few=0)
+    model, examples = fitted(task, tmp_path, penalty=0.05, min_validation_posts=0)
     assert examples.targets is not None
     values = examples.targets.values
     told = np.isfinite(values[:, 0])
@@ -118,7 +118,7 @@ def test_few_validation_posts_leave_the_choice_to_cross_validation(tmp_path: Pat
         line.predict(columns).clip(known.min(), known.max()),
         atol=1e-3,
     )
-    judged = Linear(LinearSettings(penalties=penalties, few=30))
+    judged = Linear(LinearSettings(penalties=penalties, min_validation_posts=30))
     judged.fit(train, validation, folder=tmp_path)
     assert not judged.predict(train).equals(model.predict(train))
 
@@ -178,7 +178,7 @@ def test_what_is_odd_about_few_posts_decides_no_other(
     values = np.full((200, 6), np.nan, np.float32)
     values[:, 0] = np.where(odd, 3, 0)
     targets = TargetTable(values, np.zeros(values.shape, bool))
-    model = Linear(LinearSettings(penalty=0.001, few=0))
+    model = Linear(LinearSettings(penalty=0.001, min_validation_posts=0))
     model.fit(replace(with_oddity(examples, oddity, odd), targets=targets), folder=tmp_path)
     ordinary, strange = (
         model.predict(with_oddity(examples, oddity, np.full(200, each)))["valence"].mean()
@@ -225,7 +225,7 @@ def test_estimated_targets_weigh_less(tmp_path: Path) -> None:
     estimated[50:, 0] = True
     values[:50, 0], values[50:, 0] = -1, 1
     told = replace(examples, targets=TargetTable(values, estimated))
-    model = Linear(LinearSettings(penalty=1e5, estimated_weight=0.25, few=0))
+    model = Linear(LinearSettings(penalty=1e5, estimated_weight=0.25, min_validation_posts=0))
     model.fit(told, folder=tmp_path)
     # So strong a penalty leaves the weighted mean: (50 · -1 + 12.5 · 1) / 62.5.
     np.testing.assert_allclose(model.predict(examples)["valence"], -0.6, atol=1e-2)

@@ -187,7 +187,7 @@ def warning(predicted: pd.DataFrame, examples: Examples) -> str | None:
     names = np.array(LEVEL.labels, dtype=object)
     truth = pd.DataFrame({"level": names[examples.targets.values.argmax(axis=1)]})
     task = Level("none", ("likes",), (1.0, 2.0, 3.0, 4.0))
-    return collapse_warning(task.restore(predicted, examples.posts), truth, LEVEL)
+    return collapse_warning(task.inverse_transform(predicted, examples.posts), truth, LEVEL)
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_what_test_posts_got_teaches_nothing(
         run = train(
             *(posts, "linear", tmp_path / name / "run"),
             task="author_popularity",
-            model_settings={"few": 0},
+            model_settings={"min_validation_posts": 0},
             split=split,
             cache=cache,
         )

@@ -33,7 +33,7 @@ def test_the_most_probable_emotion_is_read_out() -> None:
     shares = np.full((1, 8), 0.05)
     shares[0, 2] = 0.65
     predicted = pd.DataFrame(shares, columns=list(Emotion.columns))
-    read = Emotion().restore(predicted, viewings([None]))
+    read = Emotion().inverse_transform(predicted, viewings([None]))
     assert read["emotion"].tolist() == [MIKELS[2]]
     assert read["emotion_probability_contentment"].tolist() == pytest.approx([0.65])
 

@@ -61,7 +61,7 @@ def test_restoring_leads_back_to_the_counts(likes: list[int]) -> None:
     posts = posts_with_likes(likes)
     targets = EmotionEngagement.fit(posts)
     values = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))
-    restored = targets.restore(values, posts)
+    restored = targets.inverse_transform(values, posts)
     # Ties share the middle of their ranks, which lies among equal rates.
     scale = max(likes) + 1
     assert restored["likes"].to_numpy() / scale == pytest.approx(np.array(likes) / scale, abs=1e-4)
@@ -91,7 +91,7 @@ def test_untold_targets_are_left_out_of_the_way_back() -> None:
     targets = EmotionEngagement.fit(posts)
     values = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))
     assert values["saves"].isna().all()
-    restored = targets.restore(values, posts)
+    restored = targets.inverse_transform(values, posts)
     assert "saves" not in restored
     assert {"likes", "likes_rate", "likes_quantile"} <= set(restored.columns)
     assert targets.engagement == [name for name in ENGAGEMENT_TARGETS if name != "saves"]

@@ -43,7 +43,7 @@ def test_score_is_equation_1(five: pd.DataFrame) -> None:
     expected = np.log1p(comments * five["comments"] + 2 * five["shares"] + five["saves"])
     np.testing.assert_allclose(task.transform(five).values[:, 0], expected, rtol=1e-6)
     np.testing.assert_allclose(task.truth(five)["log_popularity"], expected, rtol=1e-6)
-    restored = task.restore(pd.DataFrame({"log_popularity": expected}), five)
+    restored = task.inverse_transform(pd.DataFrame({"log_popularity": expected}), five)
     np.testing.assert_allclose(restored["popularity"], np.exp(expected) - 1)
 
 

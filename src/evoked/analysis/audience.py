@@ -185,7 +185,7 @@ def _drawn(rows: Integers, most: int, random: np.random.Generator) -> Integers:
 def _probabilities(run: NetworkRun, rows: Integers, image: Image) -> NDArray[np.float64]:
     """Of every emotion at the image, for users of the graph: (n, 8)."""
     examples = run.of_users(rows, image)
-    told = run.task.restore(run.model.predict(examples), examples.posts)
+    told = run.task.inverse_transform(run.model.predict(examples), examples.posts)
     names = [f"emotion_probability_{label}" for label in MIKELS]
     return told[names].to_numpy(dtype=np.float64)
 

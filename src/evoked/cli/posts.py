@@ -407,7 +407,7 @@ def evaluate(
 
 @app.command(
     epilog="Examples: [dim]evoked predict my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
-    "[dim]evoked predict my_run --posts new_posts --level 0.9 --out scores.csv[/]  ·  "
+    "[dim]evoked predict my_run --posts new_posts --coverage 0.9 --out scores.csv[/]  ·  "
     "[dim]evoked predict my_network_run --user user-17 --image draft.jpg[/]"
 )
 def predict(
@@ -430,7 +430,7 @@ def predict(
     paid: PaidOption = None,
     posted_at: PostedAtOption = None,
     posts: Annotated[Path | None, typer.Option(help="A dataset in place of a draft.")] = None,
-    level: Annotated[
+    coverage: Annotated[
         float, typer.Option(help="How often the intervals are to hold what a post gets.")
     ] = 0.8,
     out_file: Annotated[
@@ -440,12 +440,12 @@ def predict(
     cache: CacheOption = None,
 ) -> None:
     """Predict what a draft, or every post of a dataset, evokes."""
-    from evoked.evaluation.conformal import check_level
+    from evoked.evaluation.conformal import check_coverage
     from evoked.posts.dataset import PostDataset
 
     if out_file is not None:
         check_suffix(out_file)
-    check_level(level)
+    check_coverage(coverage)
     draft = {
         "caption": caption,
         "title": title,
@@ -467,14 +467,14 @@ def predict(
     run = load_any_run(run_folder, cache)
     subject: Any = PostDataset(posts) if posts else [_subject(run, image, draft, viewing)]
     with run_progress() as progress:
-        table = run.predict(subject, progress, level)
+        table = run.predict(subject, progress, coverage)
     if out_file is not None:
         write_table(table, out_file)
         notes.print(f"{len(table)} predictions in {out_file}")
     if as_json:
         print_json(records(table))
     elif out_file is None:
-        print_predictions(table, run, level)
+        print_predictions(table, run, coverage)
 
 
 @app.command(

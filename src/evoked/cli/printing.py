@@ -150,7 +150,7 @@ def print_coverage(rows: list[dict[str, Any]]) -> None:
         [
             [
                 row["outcome"],
-                f"{row['level']:.0%}",
+                f"{row['nominal']:.0%}",
                 f"{row['coverage']:.1%} ({row['low']:.0%}…{row['high']:.0%})",
                 ("∞" if row["width"] is None else _cell(row["width"]))
                 + ("" if row["enough"] else " (whole range)"),
@@ -169,11 +169,11 @@ def _score_text(row: dict[str, Any], with_interval: bool) -> str:
     return f"{row['value']:.3f} ({row['low']:.2f}…{row['high']:.2f})"
 
 
-def print_predictions(table: pd.DataFrame, run: TrainedRun, level: float) -> None:
+def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     learned = " (valence and arousal learned from estimates)" if run.estimated else ""
     rows = table.head(50)
     if len(table) == 1:
-        intervals = "" if run.intervals is None else f" ({level:.0%} interval)"
+        intervals = "" if run.intervals is None else f" ({coverage:.0%} interval)"
         meanings = {outcome.name: run.task.meanings(outcome) for outcome in run.task.outcomes}
         print_table(
             "Prediction" + learned,
@@ -184,7 +184,7 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, level: float) -> Non
                 if name != "problem" or rows[name].notna().any()
             ],
         )
-        _note_intervals(table, run, level)
+        _note_intervals(table, run, coverage)
         uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]
         if uncounted and getattr(run.task, "denominator", None) == "followers":
             out.print("Counts need the number of followers: --followers.", highlight=False)
@@ -197,20 +197,22 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, level: float) -> Non
         whole=range(len(shown) - ("problem" in shown)),
     )
     if run.intervals is not None:
-        out.print(f"--out and --json tell the {level:.0%} intervals too.", highlight=False)
-    _note_intervals(table, run, level)
+        out.print(f"--out and --json tell the {coverage:.0%} intervals too.", highlight=False)
+    _note_intervals(table, run, coverage)
 
 
-def _note_intervals(table: pd.DataFrame, run: TrainedRun, level: float) -> None:
+def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     """Say which intervals say nothing."""
     if run.intervals is None:
         note = "The run has no prediction intervals: it was made before there were any."
     else:
-        names = [name for name in run.intervals.uncalibrated(level) if name in table]
+        names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
         names = [name for name in names if table[name].notna().any()]
         if not names:
             return
-        note = f"Too few calibration posts for {level:.0%}, so the whole range: {', '.join(names)}."
+        note = (
+            f"Too few calibration posts for {coverage:.0%}, so the whole range: {', '.join(names)}."
+        )
     out.print(note, highlight=False, soft_wrap=True)
 
 

@@ -36,7 +36,8 @@ def collapse_warning(
     Parameters
     ----------
     predictions, truth
-        n rows of :meth:`evoked.targets.Task.restore` and :meth:`evoked.targets.Task.truth`.
+        n rows of :meth:`evoked.targets.Task.inverse_transform` and of
+        :meth:`evoked.targets.Task.truth`.
     outcome
         Which of the task's outcomes.
 

@@ -3,10 +3,10 @@ they promise, whatever the model.
 
 Split conformal prediction (Vovk, Gammerman and Shafer 2005; Lei et al. 2018). Posts that a model
 has not learned from, the *calibration* posts, tell how far its predictions miss. Of n such misses
-the ceil((n + 1) · level)-th smallest is not exceeded by the next post's with at least the
-probability ``level``, if that post comes as the calibration posts did (is exchangeable with them).
-With too few calibration posts for a level (:func:`fewest_posts`) there is no such miss, and
-intervals are the whole range.
+the ceil((n + 1) · coverage)-th smallest is not exceeded by the next post's with at least the
+probability ``coverage``, if that post comes as the calibration posts did (is exchangeable with
+them). With too few calibration posts for a coverage (:func:`fewest_posts`) there is no such miss,
+and intervals are the whole range.
 
 **Numbers.** A miss is measured in units of what is usual for a prediction of its size and for its
 direction: the square root of the mean distance, above or below, of posts predicted near it
@@ -18,8 +18,9 @@ calibration and coverage; 3 seeds of 3 partitions), mean width at 80 %: valence 
 3.07 with one unit for all, 3.13 by conformalised quantile regression (Romano, Patterson and Candès
 2019); arousal 3.16, 3.33, 3.25; quantile of likes 0.417, 0.412, 0.472, of comments 0.571, 0.562,
 0.648. Intervals are cut off at the ends of the scale and pass through the task's increasing
-``restore`` to rates and counts. That keeps their coverage except, where restoring goes by quantiles
-of the training posts, for posts that outdo or fall below all n of these (a chance of 2 / (n + 1)).
+``inverse_transform`` to rates and counts. That keeps their coverage except, where it goes by
+quantiles of the training posts, for posts that outdo or fall below all n of these (a chance of
+2 / (n + 1)).
 
 **Classes.** A set holds every class whose probability is high enough (least ambiguous sets,
 Sadinle, Lei and Wasserman 2019: the smallest on average), and always the most probable one, so that
@@ -45,8 +46,8 @@ from evoked.errors import DataError, SettingsError
 from evoked.evaluation.bootstrap import bootstrap_interval
 from evoked.targets import Outcome, Task
 
-DEFAULT_LEVEL = 0.8
-LEVELS = (0.8, 0.9)
+DEFAULT_COVERAGE = 0.8
+NOMINAL_COVERAGES = (0.8, 0.9)
 
 # More scores than this make no interval better; a random choice of them is as good a calibration.
 _MOST_SCORES = 2000
@@ -57,7 +58,7 @@ _SMALLEST_UNIT = 0.1
 _BETWEEN_LABELS = "|"
 
 COVERAGE_COLUMNS = (
-    *("outcome", "kind", "level", "coverage", "low", "high", "width", "n"),
+    *("outcome", "kind", "nominal", "coverage", "low", "high", "width", "n"),
     *("calibration", "enough"),
 )
 
@@ -71,28 +72,28 @@ class Predicted(NamedTuple):
     columns: pd.DataFrame
 
 
-def check_level(level: float) -> None:
-    """Raise SettingsError if no interval can have the level: it has to lie between 0 and 1."""
-    if not 0 < level < 1:
-        raise SettingsError(f"the level of an interval lies between 0 and 1, not at {level}.")
+def check_coverage(coverage: float) -> None:
+    """Raise SettingsError if no interval can have the coverage: it has to lie between 0 and 1."""
+    if not 0 < coverage < 1:
+        raise SettingsError(f"the coverage of an interval lies between 0 and 1, not at {coverage}.")
 
 
-def fewest_posts(level: float) -> int:
-    """Calibration posts that a level needs; with fewer, an interval is the whole range."""
-    return math.ceil(level / (1 - level) - 1e-9)
+def fewest_posts(coverage: float) -> int:
+    """Calibration posts that a coverage needs; with fewer, an interval is the whole range."""
+    return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
-def conformal_quantile(scores: ArrayLike, level: float) -> float:
-    """The ceil((n + 1) · level)-th smallest of n scores; infinite where n is too small for that.
+def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
+    """The ceil((n + 1) · coverage)-th smallest of n scores; infinite where n is too small for that.
 
     Raises
     ------
     SettingsError
-        ``level`` is not between 0 and 1.
+        ``coverage`` is not between 0 and 1.
     """
-    check_level(level)
+    check_coverage(coverage)
     values = np.sort(np.asarray(scores, dtype=np.float64))
-    rank = math.ceil((len(values) + 1) * level - 1e-9)
+    rank = math.ceil((len(values) + 1) * coverage - 1e-9)
     return float(values[rank - 1]) if rank <= len(values) else math.inf
 
 
@@ -115,27 +116,27 @@ class ResidualIntervals:
 
     @classmethod
     def fit(
-        cls, units: tuple[ArrayLike, ArrayLike], calibration: tuple[ArrayLike, ArrayLike]
+        cls, difficulty: tuple[ArrayLike, ArrayLike], calibration: tuple[ArrayLike, ArrayLike]
     ) -> Self:
         """Learn from predictions and truths, each (n,); posts with a NaN in either don't count.
 
         Parameters
         ----------
-        units
+        difficulty
             From which the units of misses come.
         calibration
             Other posts, which the model has not learned from in any way.
         """
-        at, below, above = _units(*_known(*units))
+        at, below, above = _difficulty(*_known(*difficulty))
         predicted, truth = _known(*calibration)
         miss = truth - predicted
         unit = np.where(miss < 0, np.interp(predicted, at, below), np.interp(predicted, at, above))
         return cls(at.tolist(), below.tolist(), above.tolist(), _kept(np.abs(miss) / unit))
 
-    def bounds(self, predicted: ArrayLike, level: float) -> tuple[Floats, Floats]:
-        """Lower and upper ends for predictions (n,); infinite where the level needs more posts."""
+    def bounds(self, predicted: ArrayLike, coverage: float) -> tuple[Floats, Floats]:
+        """Lower and upper ends for predictions (n,); infinite where there are too few posts."""
         values = np.asarray(predicted, dtype=np.float64)
-        reach = conformal_quantile(self.scores, level)
+        reach = conformal_quantile(self.scores, coverage)
         low = values - reach * np.interp(values, self.at, self.below)
         return low, values + reach * np.interp(values, self.at, self.above)
 
@@ -162,10 +163,10 @@ class LabelSets:
         known = (numbers >= 0) & np.isfinite(shares).all(axis=1)
         return cls(_kept(1 - shares[known, numbers[known]]))
 
-    def members(self, probabilities: ArrayLike, level: float) -> NDArray[np.bool_]:
+    def members(self, probabilities: ArrayLike, coverage: float) -> NDArray[np.bool_]:
         """Which classes each post's set holds, (n, classes)."""
         shares = np.asarray(probabilities, dtype=np.float64)
-        chosen = 1 - shares <= conformal_quantile(self.scores, level)
+        chosen = 1 - shares <= conformal_quantile(self.scores, coverage)
         return chosen | (shares == shares.max(axis=1, keepdims=True, initial=-np.inf))
 
 
@@ -188,32 +189,34 @@ class Intervals:
     posts: dict[str, int]
 
     @classmethod
-    def fit(cls, task: Task, units: Predicted, calibration: Predicted) -> Self:
+    def fit(cls, task: Task, difficulty: Predicted, calibration: Predicted) -> Self:
         """Calibrate a model's predictions.
 
         Parameters
         ----------
         task
             Fitted on the training posts.
-        units
+        difficulty
             Posts that may have decided when to stop; where there are few, some models have learned
             from them as well, which makes all units smaller and calibration larger.
         calibration
-            Posts that the model has not learned from in any way, none of ``units``; may be none.
+            Posts that the model has not learned from in any way, none of ``difficulty``; may be
+            none.
             What an emotion reader estimated of them does not count.
         """
         known = [
-            task.transform(part.posts).values.astype(np.float64) for part in (units, calibration)
+            task.transform(part.posts).values.astype(np.float64)
+            for part in (difficulty, calibration)
         ]
         values = {}
         for name in _value_columns(task):
             position = task.columns.index(name)
             pairs = [
                 (part.columns[name], truth[:, position])
-                for part, truth in zip((units, calibration), known, strict=True)
+                for part, truth in zip((difficulty, calibration), known, strict=True)
             ]
             values[name] = ResidualIntervals.fit(*pairs)
-        restored = task.restore(calibration.columns, calibration.posts)
+        restored = task.inverse_transform(calibration.columns, calibration.posts)
         truth = task.truth(calibration.posts)
         sets = {
             outcome.name: LabelSets.fit(
@@ -224,8 +227,10 @@ class Intervals:
         posts = {str(name): int(truth[name].notna().sum()) for name in truth if name != "post_id"}
         return cls(values, sets, posts)
 
-    def table(self, task: Task, predicted: Predicted, level: float = DEFAULT_LEVEL) -> pd.DataFrame:
-        """What :meth:`evoked.targets.Task.restore` gives, with intervals.
+    def table(
+        self, task: Task, predicted: Predicted, coverage: float = DEFAULT_COVERAGE
+    ) -> pd.DataFrame:
+        """What :meth:`evoked.targets.Task.inverse_transform` gives, with intervals.
 
         Returns
         -------
@@ -237,27 +242,29 @@ class Intervals:
         Raises
         ------
         SettingsError
-            ``level`` is not between 0 and 1.
+            ``coverage`` is not between 0 and 1.
         """
         posts, columns = predicted
-        restored = task.restore(columns, posts)
+        restored = task.inverse_transform(columns, posts)
         low, high = columns.astype(np.float64), columns.astype(np.float64)
         for name, interval in self.values.items():
-            ends = interval.bounds(columns[name], level)
+            ends = interval.bounds(columns[name], coverage)
             low[name], high[name] = (np.clip(end, *task.bounds(name)) for end in ends)
-        lows, highs = task.restore(low, posts), task.restore(high, posts)
+        lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
         outcomes = {outcome.name: outcome for outcome in _label_outcomes(task)}
         parts: dict[str, Any] = {}
         for name in map(str, restored):
             parts[name] = restored[name]
             if name in outcomes:
-                parts[f"{name}_set"] = self._sets(restored, outcomes[name], level)
+                parts[f"{name}_set"] = self._sets(restored, outcomes[name], coverage)
             elif not any(name.startswith(f"{label}_probability") for label in outcomes):
                 parts |= {f"{name}_low": lows[name], f"{name}_high": highs[name]}
         return pd.DataFrame(parts, index=restored.index)
 
-    def _sets(self, restored: pd.DataFrame, outcome: Outcome, level: float) -> NDArray[np.object_]:
-        members = self.sets[outcome.name].members(_probabilities(restored, outcome), level)
+    def _sets(
+        self, restored: pd.DataFrame, outcome: Outcome, coverage: float
+    ) -> NDArray[np.object_]:
+        members = self.sets[outcome.name].members(_probabilities(restored, outcome), coverage)
         # Far fewer different sets than posts.
         different, which = np.unique(members, axis=0, return_inverse=True)
         labels = np.array(_labels(outcome), dtype=object)
@@ -265,7 +272,7 @@ class Intervals:
         return np.array(texts, dtype=object)[which.ravel()]
 
     def _covered(
-        self, table: pd.DataFrame, truth: pd.DataFrame, outcome: Outcome, level: float
+        self, table: pd.DataFrame, truth: pd.DataFrame, outcome: Outcome, coverage: float
     ) -> tuple[NDArray[np.bool_], Floats]:
         """Whether each truth lies within, and the width there."""
         name = outcome.name
@@ -273,20 +280,20 @@ class Intervals:
             low, high = (table[f"{name}_{end}"].to_numpy(np.float64) for end in ("low", "high"))
             true = truth[name].to_numpy(np.float64)
             return (low <= true) & (true <= high), high - low
-        members = self.sets[name].members(_probabilities(table, outcome), level)
+        members = self.sets[name].members(_probabilities(table, outcome), coverage)
         inside = members[np.arange(len(members)), _class_numbers(truth, outcome)]
         return inside, members.sum(axis=1).astype(np.float64)
 
-    def uncalibrated(self, level: float) -> list[str]:
-        """What too few calibration posts tell for a level, so that it gets its whole range."""
-        return [name for name, count in self.posts.items() if count < fewest_posts(level)]
+    def uncalibrated(self, coverage: float) -> list[str]:
+        """What has too few calibration posts for a coverage, so that it gets its whole range."""
+        return [name for name, count in self.posts.items() if count < fewest_posts(coverage)]
 
     def coverage(
         self,
         task: Task,
         predicted: Predicted,
         *,
-        levels: Sequence[float] = LEVELS,
+        nominal: Sequence[float] = NOMINAL_COVERAGES,
         authors: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """How often the truth of posts lies within, and how wide that is.
@@ -295,7 +302,7 @@ class Intervals:
         ----------
         task, predicted
             Posts whose truth is known, none of those that the intervals were made from.
-        levels
+        nominal
             What the intervals promise.
         authors
             Author of each post, to resample authors instead of posts where authors were held out.
@@ -303,36 +310,36 @@ class Intervals:
         Returns
         -------
         DataFrame
-            A row per outcome and level: outcome, kind, level, coverage, low, high (95 % interval
-            of the coverage: Wilson's, or by bootstrap of ``authors``), width (mean; of sets the
-            mean number of classes; infinite where an end is), n, calibration (posts that
-            calibrated it) and enough (whether these are enough for the level).
+            A row per outcome and nominal coverage: outcome, kind, nominal, coverage, low, high
+            (95 % interval of the coverage: Wilson's, or by bootstrap of ``authors``), width (mean;
+            of sets the mean number of classes; infinite where an end is), n, calibration (posts
+            that calibrated it) and enough (whether these are enough for the nominal coverage).
         """
         truth = task.truth(predicted.posts)
         kinds = {outcome.name: outcome for outcome in task.outcomes}
         rows = []
-        for level in levels:
-            table = self.table(task, predicted, level)
+        for promised in nominal:
+            table = self.table(task, predicted, promised)
             for name in truth.columns.drop("post_id").intersection(table.columns, sort=False):
                 known = (truth[name].notna() & table[name].notna()).to_numpy()
                 if not known.any():
                     continue
                 outcome = kinds.get(name, Outcome(name, "value"))
-                inside, width = self._covered(table[known], truth[known], outcome, level)
+                inside, width = self._covered(table[known], truth[known], outcome, promised)
                 groups = None if authors is None else np.asarray(authors, object)[known]
                 low, high = _share_interval(inside, groups)
                 rows.append(
                     {
                         "outcome": name,
                         "kind": outcome.kind,
-                        "level": level,
+                        "nominal": promised,
                         "coverage": float(inside.mean()),
                         "low": low,
                         "high": high,
                         "width": float(width.mean()),
                         "n": int(known.sum()),
                         "calibration": self.posts[name],
-                        "enough": self.posts[name] >= fewest_posts(level),
+                        "enough": self.posts[name] >= fewest_posts(promised),
                     }
                 )
         return pd.DataFrame(rows, columns=list(COVERAGE_COLUMNS))
@@ -368,7 +375,7 @@ def _known(predicted: ArrayLike, truth: ArrayLike) -> tuple[Floats, Floats]:
     return guessed[known], true[known]
 
 
-def _units(predicted: Floats, truth: Floats) -> tuple[Floats, Floats, Floats]:
+def _difficulty(predicted: Floats, truth: Floats) -> tuple[Floats, Floats, Floats]:
     """Predictions, ascending, and the units of misses downward and upward there."""
     miss = truth - predicted
     usual = float(np.abs(miss).mean()) if len(miss) else 0.0

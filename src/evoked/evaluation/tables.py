@@ -145,7 +145,8 @@ class Scorer:
         task
             Fitted on the training posts.
         predictions, truth
-            n rows of :meth:`evoked.targets.Task.restore` and of :meth:`evoked.targets.Task.truth`.
+            n rows of :meth:`evoked.targets.Task.inverse_transform` and of
+            :meth:`evoked.targets.Task.truth`.
         categories
             Query of each post for MAP and NDCG, (n,); None for one query of all posts.
         """
@@ -179,7 +180,7 @@ def headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
     )
 
 
-def hangs_on_frequency(task: type[Task], target: str, metric: str) -> bool:
+def depends_on_prevalence(task: type[Task], target: str, metric: str) -> bool:
     """Whether a score of what is true or false depends on how frequent the true ones are, as all do
     but AUC: always saying "true" is then right the more often, the more of them there are."""
     binary = {outcome.name for outcome in task.outcomes if outcome.kind == "binary"}

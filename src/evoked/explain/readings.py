@@ -15,7 +15,7 @@ import pandas as pd
 
 from evoked.models.base import Examples, Model
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Outcome, Task
-from evoked.targets.base import restored_classes
+from evoked.targets.base import inverse_transformed_classes
 
 
 class Reading(NamedTuple):
@@ -112,7 +112,7 @@ def read(task: type[Task], predicted: pd.DataFrame) -> pd.DataFrame:
     for outcome in task.outcomes:
         columns = columns_of(task, outcome)
         if outcome.kind == "classes":
-            restored = restored_classes(outcome, predicted[columns].to_numpy(np.float64))
+            restored = inverse_transformed_classes(outcome, predicted[columns].to_numpy(np.float64))
             table |= expected_class(outcome, restored.set_index(predicted.index))
         elif columns:
             table[outcome.name] = predicted[outcome.name].astype(float)
@@ -121,7 +121,7 @@ def read(task: type[Task], predicted: pd.DataFrame) -> pd.DataFrame:
 
 def expected_class(outcome: Outcome, restored: pd.DataFrame) -> dict[str, pd.Series]:
     """By reading of an outcome of classes, its numbers, from a table of
-    :meth:`evoked.targets.Task.restore`."""
+    :meth:`evoked.targets.Task.inverse_transform`."""
     names = [f"{outcome.name}_probability_{label}" for label in outcome.labels]
     shares = restored[names].astype(float)
     if outcome.ordered:
@@ -133,8 +133,8 @@ def expected_class(outcome: Outcome, restored: pd.DataFrame) -> dict[str, pd.Ser
     }
 
 
-def read_restored(task: type[Task], restored: pd.DataFrame) -> pd.DataFrame:
-    """(n, readings) of a table of :meth:`evoked.targets.Task.restore`; not of emotion and
+def read_predictions(task: type[Task], restored: pd.DataFrame) -> pd.DataFrame:
+    """(n, readings) of a table of :meth:`evoked.targets.Task.inverse_transform`; not of emotion and
     engagement."""
     table: dict[str, pd.Series] = {}
     for outcome in task.outcomes:

@@ -117,7 +117,7 @@ def explain_viewing(run: NetworkRun, viewing: Viewing) -> NetworkExplanation:
 
 
 def _probability(run: NetworkRun, examples: Examples, emotion: int) -> float:
-    told = run.task.restore(run.model.predict(examples), examples.posts)
+    told = run.task.inverse_transform(run.model.predict(examples), examples.posts)
     return float(told[f"emotion_probability_{MIKELS[emotion]}"].iloc[0])
 
 

@@ -37,7 +37,7 @@ _DROPPED_COLUMNS = ["user_id", "post_id", "reason"]
 
 
 @dataclass(frozen=True)
-class Network:
+class ViewingData:
     """A dataset as a graph of U users, I images and V viewings.
 
     Attributes
@@ -104,7 +104,7 @@ def read_network(
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
-) -> Network:
+) -> ViewingData:
     """Read a dataset's viewings, connections, groups and memberships as a graph.
 
     Of several viewings of one image by one user the latest with a known emotion is kept: a pair
@@ -169,7 +169,7 @@ def read_network(
         viewing=np.arange(len(table)),
     )
     named = groups.set_index("group_id")["name"].reindex(group_ids).to_numpy()
-    return Network(
+    return ViewingData(
         graph,
         viewings[list(VIEWING_COLUMNS)],
         pd.DataFrame({"group_id": group_ids, "name": named}),

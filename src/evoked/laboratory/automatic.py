@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 import evoked.runs.posts
 from evoked.errors import DataError, SettingsError, did_you_mean
-from evoked.evaluation.conformal import DEFAULT_LEVEL, fewest_posts
+from evoked.evaluation.conformal import DEFAULT_COVERAGE, fewest_posts
 from evoked.evaluation.splits import Split, choose_split, with_calibration
-from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, hangs_on_frequency, headlines
+from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, depends_on_prevalence, headlines
 from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
@@ -214,7 +214,7 @@ def measurable(task: type[Task], posts: pd.DataFrame) -> list[tuple[str, str]]:
     fitted = task.fit(posts)
     truth = fitted.truth(posts)
     columns = pd.DataFrame(fitted.transform(posts).values, columns=list(task.columns))
-    told = fitted.restore(columns, posts).assign(post_id=posts["post_id"].to_numpy())
+    told = fitted.inverse_transform(columns, posts).assign(post_id=posts["post_id"].to_numpy())
     scorer = Scorer.of_task(fitted, told, truth, queries_of(posts))
     return [(target, name) for target, name, _ in scorer.labels]
 
@@ -222,7 +222,7 @@ def measurable(task: type[Task], posts: pd.DataFrame) -> list[tuple[str, str]]:
 def _rows_to_choose_on(posts: pd.DataFrame, split: Split, seed: int) -> NDArray[np.int64]:
     """The training and validation posts of the run that is to come, without those that it sets
     aside to calibrate intervals."""
-    parts = with_calibration(posts, split, seed, fewest_posts(DEFAULT_LEVEL))
+    parts = with_calibration(posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
     return np.sort(np.concatenate([parts.train, parts.validation]))
 
 
@@ -262,7 +262,7 @@ def _usual_metrics(task: type[Task]) -> list[tuple[str, str]]:
     """What decides where nobody says, the best first: the task's headlines, but last those that
     hang on how frequent the true ones are. By time that changes, and a model that knows nothing
     would now and then be the best."""
-    return sorted(headlines(task), key=lambda each: hangs_on_frequency(task, *each))
+    return sorted(headlines(task), key=lambda each: depends_on_prevalence(task, *each))
 
 
 def _short_list(
@@ -340,12 +340,12 @@ def _choose(
     standings = standings_of(scores, costs, best, chosen, lower_is_better=lower)
     standings += [Standing(row, note=reason) for row, reason in results.skipped.items()]
     return Leaderboard(
-        task=study.place.task.name,
+        task=study.context.task.name,
         metric=f"{target} {metric}",
         lower_is_better=lower,
-        split=study.place.splits[0].kind,
-        folds=len(study.place.splits),
-        posts=len(study.place.dataset),
+        split=study.context.splits[0].kind,
+        folds=len(study.context.splits),
+        posts=len(study.context.dataset),
         chosen=chosen,
         why=why,
         settings=settings,
@@ -381,8 +381,8 @@ class _Stacked:
 
     @classmethod
     def of(cls, study: Study, members: list[str]) -> Self:
-        posts, splits = study.place.dataset.posts, study.place.splits
-        tasks = [study.place.task.fit(posts.iloc[split.train]) for split in splits]
+        posts, splits = study.context.dataset.posts, study.context.splits
+        tasks = [study.context.task.fit(posts.iloc[split.train]) for split in splits]
         predicted = []
         for fold in range(1, len(splits) + 1):
             folders = [study.folder / "fits" / name / f"fold-{fold}" for name in members]
@@ -397,14 +397,14 @@ class _Stacked:
     def scores(self, decisive: tuple[str, str]) -> list[float]:
         """By fold, with lines that were learned on the other folds."""
         found = []
-        for fold, split in enumerate(self.study.place.splits):
+        for fold, split in enumerate(self.study.context.splits):
             others = [each for each in range(len(self.tasks)) if each != fold]
             lines = self._lines(others)
-            posts = self.study.place.dataset.posts.iloc[split.test].reset_index(drop=True)
-            columns = list(self.study.place.task.columns)
+            posts = self.study.context.dataset.posts.iloc[split.test].reset_index(drop=True)
+            columns = list(self.study.context.task.columns)
             tables = [pd.DataFrame(each, columns=columns) for each in self.predicted[fold]]
-            stacked = combined(self.study.place.task, lines, tables)
-            told = self.tasks[fold].restore(pd.DataFrame(stacked, columns=columns), posts)
+            stacked = combined(self.study.context.task, lines, tables)
+            told = self.tasks[fold].inverse_transform(pd.DataFrame(stacked, columns=columns), posts)
             told["post_id"] = posts["post_id"]
             truth = self.tasks[fold].truth(posts)
             scorer = Scorer.of_task(self.tasks[fold], told, truth, queries_of(posts))
@@ -434,7 +434,7 @@ class _Stacked:
     def _lines(self, folds: Sequence[int]) -> dict[str, Any]:
         predicted = np.concatenate([self.predicted[fold] for fold in folds], axis=1)
         truth = np.concatenate([self.truth[fold] for fold in folds])
-        task = self.study.place.task
+        task = self.study.context.task
         told = np.isfinite(predicted).any(axis=(0, 1))
         names = [name for name, there in zip(task.columns, told, strict=True) if there]
         return learn_lines(task, predicted, truth, names)

@@ -41,13 +41,13 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
 from evoked.features.extract import fingerprints
 from evoked.files import check_free, read_json, write_json
-from evoked.laboratory.material import KINDS, Material, Workplace, kind_of
+from evoked.laboratory.study_data import KINDS, StudyContext, StudyData, kind_of
 from evoked.laboratory.worker import (
     DRAWS_FILE,
     PREDICTIONS_FILE,
     SCORES_FILE,
-    Bench,
     Job,
+    Worker,
     one_thread,
 )
 from evoked.posts.dataset import PostDataset
@@ -179,7 +179,7 @@ class Study:
         trivial = trivial_rows(task.name, kind)
         added = tuple(row for row in trivial if row.name not in {each.name for each in rows})
         self.table = table.model_copy(update={"experiments": rows + added})
-        self.place = Workplace(
+        self.context = StudyContext(
             self.folder,
             dataset,
             tuple(kind.splits(kind.rows(dataset), folds, split, seed)),
@@ -189,7 +189,7 @@ class Study:
             estimate,
             None if cache is None else cache.folder,
         )
-        self.material = kind(self.place)
+        self.data = kind(self.context)
         self.notes: tuple[str, ...] = ()
         self.plan = self._plan(split)
         _claim(self.folder, self.plan)
@@ -199,7 +199,7 @@ class Study:
         """All fits, fold by fold."""
         return [
             Job(experiment.name, fold)
-            for fold in range(1, len(self.place.splits) + 1)
+            for fold in range(1, len(self.context.splits) + 1)
             for experiment in self.table.experiments
         ]
 
@@ -236,7 +236,7 @@ class Study:
         problems: dict[str, str] = {}
         clock = _Clock(self.jobs, self.folder, workers, progress.fits)
         clock.tell()
-        for job, problem in results(self.place, waiting, workers):
+        for job, problem in results(self.context, waiting, workers):
             if problem is not None:
                 problems[job.row] = f"fold {job.fold}: {problem}"
             clock.tell(job)
@@ -279,7 +279,7 @@ class Study:
 
     def predictions(self, row: str) -> pd.DataFrame:
         """A row's predictions of every held-out post: ``fold``, then as
-        :meth:`evoked.targets.Task.restore` gives them."""
+        :meth:`evoked.targets.Task.inverse_transform` gives them."""
         parts = self._tables(row, PREDICTIONS_FILE)
         return pd.concat(
             [part.assign(fold=fold) for fold, part in enumerate(parts, start=1)], ignore_index=True
@@ -299,12 +299,12 @@ class Study:
         """Everything that decides what the study finds."""
         return {
             "table": self.table.name,
-            "task": self.place.task.name,
-            "data": data_description(self.place.dataset, self.place.splits, self.material.tables),
+            "task": self.context.task.name,
+            "data": data_description(self.context.dataset, self.context.splits, self.data.tables),
             "split": split,
-            "folds": len(self.place.splits),
-            "seed": self.place.seed,
-            "estimate": self.place.estimate,
+            "folds": len(self.context.splits),
+            "seed": self.context.seed,
+            "estimate": self.context.estimate,
             "evoked": evoked.__version__,
             "encoders": self._encoders(),
             "rows": {each.name: _decided(each) for each in self.table.experiments},
@@ -313,13 +313,13 @@ class Study:
     def _encoders(self) -> list[dict[str, str]]:
         """Fingerprints of what computes the features, for each of the rows' feature settings."""
         chosen = dict.fromkeys(each.features for each in self.table.experiments)
-        return [fingerprints(self.material.encoded(each), each) for each in chosen]
+        return [fingerprints(self.data.encoded(each), each) for each in chosen]
 
     def _extract(self, progress: StudyProgress) -> None:
         """Compute every feature of every post before the folds start."""
         unreadable: dict[str, str] = {}
         for features in dict.fromkeys(each.features for each in self.table.experiments):
-            problems = self.material.extract(features, progress.stage)
+            problems = self.data.extract(features, progress.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
         self.notes = _told_unreadable(unreadable) + _cautions(self.table.experiments)
         for note in self.notes:
@@ -433,20 +433,20 @@ class _Clock:
 
 
 def _in_this_process(
-    place: Workplace, jobs: Sequence[Job], workers: int
+    context: StudyContext, jobs: Sequence[Job], workers: int
 ) -> Iterator[tuple[Job, str | None]]:
     with one_thread():
-        bench = Bench(place)
+        worker = Worker(context)
         for job in jobs:
-            yield job, bench.run(job)
+            yield job, worker.run(job)
 
 
 def _in_processes(
-    place: Workplace, jobs: Sequence[Job], workers: int
+    context: StudyContext, jobs: Sequence[Job], workers: int
 ) -> Iterator[tuple[Job, str | None]]:
     # Fresh processes: a forked one would inherit torch's threads in the middle of their work.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(place,))
+    spawning = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, spawning, initializer=_begin, initargs=(context,))
     try:
         futures: dict[Future[str | None], Job] = {pool.submit(_work, job): job for job in jobs}
         for future in as_completed(futures):
@@ -460,19 +460,19 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-_bench: Bench | None = None
+_worker: Worker | None = None
 
 
-def _begin(place: Workplace) -> None:
-    global _bench  # noqa: PLW0603 - what one process keeps from job to job
+def _begin(context: StudyContext) -> None:
+    global _worker  # noqa: PLW0603 - what one process keeps from job to job
     threading.Thread(target=_end_with_parent, daemon=True).start()
     one_thread().__enter__()
-    _bench = Bench(place)
+    _worker = Worker(context)
 
 
 def _work(job: Job) -> str | None:
-    assert _bench is not None
-    return _bench.run(job)
+    assert _worker is not None
+    return _worker.run(job)
 
 
 def _end_with_parent() -> None:
@@ -489,7 +489,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def trivial_rows(task: str, kind: type[Material]) -> tuple[Experiment, ...]:
+def trivial_rows(task: str, kind: type[StudyData]) -> tuple[Experiment, ...]:
     """Rows that are shown in every study, whatever its others."""
     return tuple(
         Experiment(name=each.name, label=each.name.replace("_", " "), model=each.name, task=task)

@@ -22,7 +22,7 @@ from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.splits import held_together
 from evoked.evaluation.tables import Scorer
 from evoked.files import atomic_path, plain, write_json
-from evoked.laboratory.material import Workplace, kind_of
+from evoked.laboratory.study_data import StudyContext, kind_of
 from evoked.models import Model, NeuralModel
 from evoked.runs.posts import modal_relevance, queries_of
 from evoked.targets import Task
@@ -57,39 +57,39 @@ class Job:
         return (self.folder(study) / SCORES_FILE).is_file()
 
 
-class Bench:
-    """Fits rows one after the other; what they share, their material keeps."""
+class Worker:
+    """Fits rows one after the other; what they share, their data keeps."""
 
-    def __init__(self, place: Workplace) -> None:
-        self.place = place
-        self.experiments = {experiment.name: experiment for experiment in place.experiments}
-        self.material = kind_of(place.experiments)(place)
+    def __init__(self, context: StudyContext) -> None:
+        self.context = context
+        self.experiments = {experiment.name: experiment for experiment in context.experiments}
+        self.data = kind_of(context.experiments)(context)
 
     def run(self, job: Job) -> str | None:
         """Do a job unless it is done; returns what kept it from being done, for a person."""
-        if not job.is_finished(self.place.folder):
+        if not job.is_finished(self.context.folder):
             try:
                 self._run(job)
             except EvokedError as error:
                 return str(error)
         # Left over if the process was killed right after the scores were written.
-        shutil.rmtree(job.folder(self.place.folder) / "training", ignore_errors=True)
+        shutil.rmtree(job.folder(self.context.folder) / "training", ignore_errors=True)
         return None
 
     def _run(self, job: Job) -> None:
         started = time.perf_counter()
-        folder = job.folder(self.place.folder)
-        experiment, split = self.experiments[job.row], self.place.splits[job.fold - 1]
+        folder = job.folder(self.context.folder)
+        experiment, split = self.experiments[job.row], self.context.splits[job.fold - 1]
         model = experiment.build()
-        fold = self.material.fold(experiment, model, job.fold)
+        fold = self.data.fold(experiment, model, job.fold)
         model.fit(
             fold.train,
             fold.validation,
             folder=folder / "training",
-            training=experiment.training.model_copy(update={"seed": self.place.seed}),
+            training=experiment.training.model_copy(update={"seed": self.context.seed}),
         )
         predicted = model.predict(fold.test)
-        predictions = fold.task.restore(predicted, fold.test.posts)
+        predictions = fold.task.inverse_transform(predicted, fold.test.posts)
         predictions.insert(0, "post_id", fold.test.posts["post_id"].to_numpy())
         scored = self._scores(fold.task, predictions, fold.test.posts, split.kind, job.fold)
         relevance = modal_relevance(model, fold.test)
@@ -112,7 +112,7 @@ class Bench:
         scorer = Scorer.of_task(task, predictions, truth, queries)
         groups = held_together(posts, kind)
         # The same resamples for every row, so that rows can be compared post by post.
-        seed = self.place.seed * 1_000_003 + fold
+        seed = self.context.seed * 1_000_003 + fold
         resampled = scorer.only(_RESAMPLED)
         draws = bootstrap_draws(resampled, scorer.size, groups, DRAWS, seed)
         names = [f"{target} {metric}" for target, metric, _ in resampled.labels]

@@ -155,7 +155,7 @@ class GradientBoosting(PooledModel):
         options = growing_options(self.settings, training)
         own, judges = learned.telling(column), held_out.telling(column)
         stops = _teaches(judges, column)
-        if len(judges) < self.settings.few:
+        if len(judges) < self.settings.min_validation_posts:
             posts = own.joined(judges)
             number = _number_of_trees(catboost, posts, column, options)
             if number is not None:

@@ -134,10 +134,10 @@ class Linear(PooledModel):
             lambda posts: self._scaled(raw if posts is train else self._raw(posts)),
         )
         classes, binary, numbers = _places(self.task)
-        for places in _alike([place for place in numbers if place in known], learned, held_out):
-            self._fit_values(places, learned, held_out)
-        for places in [*classes, *([place] for place in binary)]:
-            self._fit_classes(places, learned, held_out)
+        for columns in _alike([column for column in numbers if column in known], learned, held_out):
+            self._fit_values(columns, learned, held_out)
+        for columns in [*classes, *([column] for column in binary)]:
+            self._fit_classes(columns, learned, held_out)
         return []
 
     def predict(self, examples: Examples) -> pd.DataFrame:
@@ -147,8 +147,8 @@ class Linear(PooledModel):
             features = self._scaled(self._raw(examples, rows))
             predicted[rows] = features @ self.arrays["weights"].T + self.arrays["bias"]
         classes, binary, numbers = _places(self.task)
-        for places in classes:
-            predicted[:, places] = softmax(predicted[:, places], axis=1)
+        for columns in classes:
+            predicted[:, columns] = softmax(predicted[:, columns], axis=1)
         predicted[:, binary] = expit(predicted[:, binary])
         low, high = self.arrays["low"], self.arrays["high"]
         predicted[:, numbers] = predicted[:, numbers].clip(low[numbers], high[numbers])
@@ -198,96 +198,98 @@ class Linear(PooledModel):
     def _trials(self, learned: Sample, judges: Sample) -> _Trials:
         """Training and validation posts that tell the target; where the latter are few, folds of
         both."""
-        if len(judges) and len(judges) >= self.settings.few:
+        if len(judges) and len(judges) >= self.settings.min_validation_posts:
             return _Trials([(learned, judges)], learned)
         posts = learned.joined(judges)
         folds = posts.held_out()
-        if not self.settings.few or len(folds) < 2:
+        if not self.settings.min_validation_posts or len(folds) < 2:
             return _Trials([], learned)
         return _Trials([(posts.select(~held), posts.select(held)) for held in folds], posts)
 
-    def _keep(self, place: int, penalty: float, weights: Matrix, bias: float) -> None:
-        self.penalties[self.targets[place]] = penalty
-        self.arrays["weights"][place], self.arrays["bias"][place] = weights, bias
+    def _keep(self, column: int, penalty: float, weights: Matrix, bias: float) -> None:
+        self.penalties[self.targets[column]] = penalty
+        self.arrays["weights"][column], self.arrays["bias"][column] = weights, bias
 
-    def _fit_values(self, places: list[int], learned: Sample, held_out: Sample) -> None:
+    def _fit_values(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
         """Ridge regression of columns that the same posts tell, with the same weights."""
-        trials, posts = self._trials(learned.telling(places[0]), held_out.telling(places[0]))
+        trials, posts = self._trials(learned.telling(columns[0]), held_out.telling(columns[0]))
         penalties = self.settings.penalties if trials else (self.settings.penalty,)
-        errors = np.zeros((len(penalties), len(places)))
+        errors = np.zeros((len(penalties), len(columns)))
         for (own, judges), (number, penalty) in product(trials, enumerate(penalties)):
-            lines, biases = _ridge(own, places, penalty)
-            missed = judges.features @ lines.T + biases - judges.values[:, places]
-            errors[number] += judges.weights[:, places[0]] @ missed.astype(np.float64) ** 2
+            lines, biases = _ridge(own, columns, penalty)
+            missed = judges.features @ lines.T + biases - judges.values[:, columns]
+            errors[number] += judges.weights[:, columns[0]] @ missed.astype(np.float64) ** 2
         chosen = errors.argmin(axis=0)
         for number in np.unique(chosen):
-            lines, biases = _ridge(posts, places, penalties[number])
+            lines, biases = _ridge(posts, columns, penalties[number])
             for position in np.flatnonzero(chosen == number):
-                place = places[position]
-                self._keep(place, penalties[number], lines[position], biases[position])
+                column = columns[position]
+                self._keep(column, penalties[number], lines[position], biases[position])
 
-    def _fit_classes(self, places: list[int], learned: Sample, held_out: Sample) -> None:
+    def _fit_classes(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; of one column if it is true or
         false."""
-        told = [part.select(_labels(part, places) >= 0) for part in (learned, held_out)]
+        told = [part.select(_labels(part, columns) >= 0) for part in (learned, held_out)]
         trials, posts = self._trials(*told)
         if not len(posts):
             return
-        if len(np.unique(_labels(posts, places))) < 2:
+        if len(np.unique(_labels(posts, columns))) < 2:
             # Nothing to tell apart: the shares of the training posts, whatever the features.
-            shares = np.nanmean(posts.values[:, places], axis=0, dtype=np.float64)
+            shares = np.nanmean(posts.values[:, columns], axis=0, dtype=np.float64)
             with np.errstate(divide="ignore"):
-                self.arrays["bias"][places] = logit(shares) if len(places) == 1 else np.log(shares)
+                self.arrays["bias"][columns] = (
+                    logit(shares) if len(columns) == 1 else np.log(shares)
+                )
             return
         # A fold may leave one class only to learn from.
-        trials = [pair for pair in trials if len(np.unique(_labels(pair[0], places))) > 1]
+        trials = [pair for pair in trials if len(np.unique(_labels(pair[0], columns))) > 1]
         solvers = [_logistic() for _ in trials]
         least, chosen = np.inf, self.settings.penalty
         for penalty in self.settings.penalties if trials else ():
             loss = 0.0
             for solver, (own, judges) in zip(solvers, trials, strict=True):
-                _solve(solver, own, places, penalty)
-                loss += _log_loss(solver, judges.features, _labels(judges, places))
+                _solve(solver, own, columns, penalty)
+                loss += _log_loss(solver, judges.features, _labels(judges, columns))
             if loss >= least:
                 break  # still weaker penalties, which take longest, overfit more
             least, chosen = loss, penalty
         # What was learned of the same posts is where to go on from.
         final = solvers[0] if len(trials) == 1 else _logistic()
-        _solve(final, posts, places, chosen)
-        self._keep_classes(places, chosen, final)
+        _solve(final, posts, columns, chosen)
+        self._keep_classes(columns, chosen, final)
 
-    def _keep_classes(self, places: list[int], penalty: float, solver: Any) -> None:
+    def _keep_classes(self, columns: list[int], penalty: float, solver: Any) -> None:
         lines, biases = solver.coef_, solver.intercept_
-        if len(places) == 1:
-            self._keep(places[0], penalty, lines[0], biases[0])
+        if len(columns) == 1:
+            self._keep(columns[0], penalty, lines[0], biases[0])
             return
         if len(lines) == 1:  # of two classes only the second has a line: the first's is 0
             lines, biases = np.stack([0 * lines[0], lines[0]]), np.append(0, biases)
-        for place in places:
-            self._keep(place, penalty, 0 * lines[0], -np.inf)  # never, unless it was met
+        for column in columns:
+            self._keep(column, penalty, 0 * lines[0], -np.inf)  # never, unless it was met
         for position, number in enumerate(solver.classes_):
-            self._keep(places[number], penalty, lines[position], biases[position])
+            self._keep(columns[number], penalty, lines[position], biases[position])
 
 
 def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
     """Numbers of a task's columns: per set of classes, those that are true or false, values."""
     names = list(task.columns)
 
-    def places(kind: str) -> list[list[int]]:
+    def columns(kind: str) -> list[list[int]]:
         chosen = [outcome for outcome in task.outcomes if outcome.kind == kind]
         return [[names.index(name) for name in outcome_columns(task, each)] for each in chosen]
 
-    classes, binary = places("classes"), [place for (place,) in places("binary")]
-    taken = {place for group in classes for place in group} | set(binary)
-    return classes, binary, [place for place in range(len(names)) if place not in taken]
+    classes, binary = columns("classes"), [column for (column,) in columns("binary")]
+    taken = {column for group in classes for column in group} | set(binary)
+    return classes, binary, [column for column in range(len(names)) if column not in taken]
 
 
-def _alike(places: Sequence[int], learned: Sample, held_out: Sample) -> list[list[int]]:
+def _alike(columns: Sequence[int], learned: Sample, held_out: Sample) -> list[list[int]]:
     """Columns grouped by their weights, so that one solution serves all of a group."""
     groups: dict[bytes, list[int]] = {}
-    for place in places:
-        key = learned.weights[:, place].tobytes() + held_out.weights[:, place].tobytes()
-        groups.setdefault(key, []).append(place)
+    for column in columns:
+        key = learned.weights[:, column].tobytes() + held_out.weights[:, column].tobytes()
+        groups.setdefault(key, []).append(column)
     return list(groups.values())
 
 
@@ -299,13 +301,13 @@ class _Trials(NamedTuple):
     posts: Sample
 
 
-def _ridge(posts: Sample, places: list[int], penalty: float) -> tuple[Matrix, Matrix]:
-    """Lines (places, columns) and biases (places,)."""
+def _ridge(posts: Sample, columns: list[int], penalty: float) -> tuple[Matrix, Matrix]:
+    """Weights (columns, features) and biases (columns,)."""
     from sklearn.linear_model import Ridge
 
-    weights = posts.weights[:, places[0]]
+    weights = posts.weights[:, columns[0]]
     line = Ridge(alpha=penalty * float(weights.sum()))
-    line.fit(posts.features, posts.values[:, places], sample_weight=weights)
+    line.fit(posts.features, posts.values[:, columns], sample_weight=weights)
     return np.atleast_2d(line.coef_), np.atleast_1d(line.intercept_)
 
 
@@ -315,21 +317,21 @@ def _logistic() -> Any:
     return LogisticRegression(warm_start=True, max_iter=_MOST_STEPS, tol=_TOLERANCE)
 
 
-def _solve(solver: Any, posts: Sample, places: list[int], penalty: float) -> None:
+def _solve(solver: Any, posts: Sample, columns: list[int], penalty: float) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
     solver.set_params(C=1 / (penalty * len(posts)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        solver.fit(posts.features, _labels(posts, places))
+        solver.fit(posts.features, _labels(posts, columns))
 
 
-def _labels(posts: Sample, places: list[int]) -> NDArray[np.int64]:
-    """Number of each post's class among ``places``, or 0 and 1 for a single column, (n,); -1 where
+def _labels(posts: Sample, columns: list[int]) -> NDArray[np.int64]:
+    """Number of each post's class among ``columns``, or 0 and 1 for a single column, (n,); -1 where
     unknown."""
-    values = np.nan_to_num(posts.values[:, places])
-    if len(places) == 1:
-        return np.where(posts.weights[:, places[0]] > 0, values[:, 0] > 0.5, -1).astype(np.int64)
+    values = np.nan_to_num(posts.values[:, columns])
+    if len(columns) == 1:
+        return np.where(posts.weights[:, columns[0]] > 0, values[:, 0] > 0.5, -1).astype(np.int64)
     return np.where(values.max(axis=1) > 0, values.argmax(axis=1), -1)
 
 

@@ -40,7 +40,7 @@ class PooledSettings(ModelSettings):
     estimated_weight: float = Field(
         0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
     )
-    few: int = Field(
+    min_validation_posts: int = Field(
         100,
         ge=0,
         description="where fewer validation posts tell a target, what they would decide is decided "

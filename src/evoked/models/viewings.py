@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from evoked.errors import DataError
 from evoked.features.social_graph import SocialGraph
-from evoked.features.viewings import OWN_COMMENT, Network
+from evoked.features.viewings import OWN_COMMENT, ViewingData
 from evoked.models.base import Examples, Model
 from evoked.targets import Task
 
@@ -31,7 +31,7 @@ def graph_of(model: Model, examples: Examples) -> SocialGraph:
 
 
 def viewing_examples(
-    network: Network, model: Model, task: Task | None, learned: ArrayLike, rows: ArrayLike
+    network: ViewingData, model: Model, task: Task | None, learned: ArrayLike, rows: ArrayLike
 ) -> Examples:
     """Viewings as a model sees them, in the graph of those that it learned from.
 

@@ -25,10 +25,10 @@ from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     ImageFile,
     PostRecord,
-    Reading,
     ReadOptions,
     Remark,
     Skipped,
+    Source,
     walk_files,
 )
 from evoked.posts.readers.columns import check_scales
@@ -227,7 +227,7 @@ def _check_free(dest: Path, overwrite: bool) -> None:
 
 
 def _read_batches(
-    reading: Reading,
+    reading: Source,
     staging: Staging,
     find_faces: FaceFinder | None,
     progress: Progress | None,
@@ -249,7 +249,7 @@ def _read_batches(
 
 def _read_batch(
     batch: list[PostRecord | Remark],
-    reading: Reading,
+    reading: Source,
     staging: Staging,
     seen: set[str],
     find_faces: FaceFinder | None,
@@ -327,7 +327,7 @@ def _tables(kept: list[tuple[PostRecord, dict[str, Any]]]) -> dict[str, list[dic
     return tables
 
 
-def _write(reading: Reading, staging: Staging, source: Path, job: Mapping[str, Any]) -> None:
+def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, Any]) -> None:
     tally = staging.tally()
     if tally.read == 0:
         reasons = "; ".join(f"{count} × {why}" for why, count in tally.skipped.most_common(5))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.evaluation.tables import evaluate_predictions, evaluate_task
-from evoked.explain.readings import read_restored, read_truth, readings_of
+from evoked.explain.readings import read_predictions, read_truth, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
@@ -91,7 +91,7 @@ class HeldOutPosts:
     def predicted(self) -> pd.DataFrame:
         """(n, readings) in the units of :attr:`true`."""
         if not isinstance(self.task, EmotionEngagement):
-            return read_restored(type(self.task), self.predictions)
+            return read_predictions(type(self.task), self.predictions)
         columns = {
             name: name if name in EMOTION_TARGETS else f"{name}_quantile" for name in TARGETS
         }

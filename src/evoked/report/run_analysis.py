@@ -174,7 +174,7 @@ def _predictions(
     examples = Examples(tested.posts, FeatureTable({}))
     for kind in TRIVIAL_BASELINES:
         baseline = load_model(run.folder / "baselines" / kind.name)
-        found[kind.name] = run.task.restore(baseline.predict(examples), tested.posts)
+        found[kind.name] = run.task.inverse_transform(baseline.predict(examples), tested.posts)
     return found
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from evoked.analysis.audience import audience
 from evoked.errors import SettingsError
 from evoked.evaluation.splits import PARTS
-from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, hangs_on_frequency, headlines
+from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, depends_on_prevalence, headlines
 from evoked.explain.readings import columns_of, readings_of
 from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
@@ -88,7 +88,7 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TestSection:
     """Everything about the test posts that needs the dataset."""
 
     headlines: list[str] = field(default_factory=list)
@@ -189,7 +189,7 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         score_charts=_score_charts(task, scores),
         results=results,
         curve=_curve(run),
-        outcome=_outcome(run, dataset, tested) if isinstance(run, Run) else Outcome(),
+        outcome=_outcome(run, dataset, tested) if isinstance(run, Run) else TestSection(),
         trees=features_of_trees(run) if isinstance(run, Run) else None,
         problems=_problems(run),
         settings=_settings(description),
@@ -264,7 +264,7 @@ def _headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
         for target, metric in headlines(task)
         if target in own
         and not metric.startswith(LOWER_IS_BETTER)
-        and not hangs_on_frequency(task, target, metric)
+        and not depends_on_prevalence(task, target, metric)
     )
 
 
@@ -341,16 +341,16 @@ def _curve(run: TrainedRun) -> Chart | None:
     return charts.learning_curve(pd.read_csv(log)) if log.is_file() else None
 
 
-def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None) -> Outcome:
+def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None) -> TestSection:
     if dataset is None:
-        return Outcome(
+        return TestSection(
             reason="The dataset was not given, so pictures, explanations, calibration and results "
             "by category are left out; 'evoked report RUN --data DATASET' shows them."
         )
     if not run.metrics["posts"]:
-        return Outcome(reason="No posts were held out for testing, so nothing can be judged.")
+        return TestSection(reason="No posts were held out for testing, so nothing can be judged.")
     if tested is None:
-        return Outcome(
+        return TestSection(
             reason="The dataset holds none of the run's test posts, so pictures, explanations, "
             "calibration and results by category are left out."
         )
@@ -358,7 +358,7 @@ def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None)
     categories = tested.scores_by_category()
     sizes = {} if of_emotion else tested.scores_by_author_size()
     headlines = _group_headlines(type(run.task), [*categories.values(), *sizes.values()])
-    return Outcome(
+    return TestSection(
         [_titled(*key) for key in headlines],
         _category_rows(categories, headlines),
         _category_charts(categories, headlines, "category"),

@@ -163,7 +163,7 @@ def _interval_table(metrics: dict[str, Any]) -> str:
         width = _width(row["width"])
         few = "" if row["enough"] else " (too few: the whole range)"
         lines.append(
-            f"| {row['outcome']} | {row['level']:.0%} | {covered} | {width} | {row['n']} | "
+            f"| {row['outcome']} | {row['nominal']:.0%} | {covered} | {width} | {row['n']} | "
             f"{row['calibration']}{few} |\n"
         )
     return "".join(lines)

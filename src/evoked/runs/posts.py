@@ -40,8 +40,8 @@ import evoked
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.conformal import (
-    DEFAULT_LEVEL,
-    LEVELS,
+    DEFAULT_COVERAGE,
+    NOMINAL_COVERAGES,
     Intervals,
     Predicted,
     fewest_posts,
@@ -120,8 +120,9 @@ class Evaluation:
     excluded
         Posts left out because the run had learned from them.
     intervals
-        How often the run's prediction intervals held, and how wide they were, by outcome and level
-        (see :meth:`evoked.evaluation.conformal.Intervals.coverage`); empty for a run without.
+        How often the run's prediction intervals held, and how wide they were, by outcome and
+        nominal coverage (see :meth:`evoked.evaluation.conformal.Intervals.coverage`); empty for a
+        run without.
     warnings
         What is wrong with the predictions, such as that nearly all are of one class.
     """
@@ -201,7 +202,7 @@ class TrainedRun(ABC):
     def facts(self, posts: pd.DataFrame) -> dict[str, Any]:
         """Columns that stand beside the truth of test posts in the folder; they name nobody."""
 
-    def nameless(self, table: pd.DataFrame) -> pd.DataFrame:
+    def anonymised(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of predictions as it may stand in the folder, which names nobody."""
         return table
 
@@ -226,21 +227,21 @@ class TrainedRun(ABC):
         self,
         examples: Examples,
         problems: Sequence[Problem],
-        level: float = DEFAULT_LEVEL,
+        coverage: float = DEFAULT_COVERAGE,
     ) -> pd.DataFrame:
         """Predictions of examples as :meth:`predict` returns them."""
         return self._described(
-            Predicted(examples.posts, self.model.predict(examples)), problems, level
+            Predicted(examples.posts, self.model.predict(examples)), problems, coverage
         )
 
     def _described(
-        self, predicted: Predicted, problems: Sequence[Problem], level: float
+        self, predicted: Predicted, problems: Sequence[Problem], coverage: float
     ) -> pd.DataFrame:
         """What the model predicts as people read it, with intervals and problems."""
         if self.intervals is None:
-            table = self.task.restore(predicted.columns, predicted.posts)
+            table = self.task.inverse_transform(predicted.columns, predicted.posts)
         else:
-            table = self.intervals.table(self.task, predicted, level)
+            table = self.intervals.table(self.task, predicted, coverage)
         table = pd.concat([self.identify(predicted.posts), table], axis=1)
         if isinstance(self.task, EmotionEngagement):
             table["emotion_estimated"] = self.estimated
@@ -260,7 +261,7 @@ class TrainedRun(ABC):
         ``split`` and ``excluded`` as in :class:`Evaluation`."""
         posts = examples.posts
         predicted = Predicted(posts, self.model.predict(examples))
-        predictions = self._described(predicted, problems, DEFAULT_LEVEL)
+        predictions = self._described(predicted, problems, DEFAULT_COVERAGE)
         truth = self.task.truth(posts)
         # Posts of one author resemble each other: where authors were held out, authors are drawn.
         groups = held_together(posts, self.description["split"]["kind"])
@@ -297,10 +298,10 @@ class TrainedRun(ABC):
 
     def restored(self, model: Model, examples: Examples) -> pd.DataFrame:
         """What a model of the task predicts, as people read it."""
-        restored = self.task.restore(model.predict(examples), examples.posts)
+        restored = self.task.inverse_transform(model.predict(examples), examples.posts)
         return pd.concat([self.identify(examples.posts), restored], axis=1)
 
-    def beside(self, examples: Examples) -> dict[str, pd.DataFrame]:
+    def baseline_predictions(self, examples: Examples) -> dict[str, pd.DataFrame]:
         """Predictions that are scored beside the model's, by name: the trivial baselines'."""
         return {
             kind.name: self.restored(load_model(self.folder / "baselines" / kind.name), examples)
@@ -421,7 +422,7 @@ class Run(TrainedRun):
         self,
         posts: PostDataset | Sequence[Draft],
         progress: Progress | None = None,
-        level: float = DEFAULT_LEVEL,
+        coverage: float = DEFAULT_COVERAGE,
     ) -> pd.DataFrame:
         """Predict what posts evoke.
 
@@ -431,14 +432,14 @@ class Run(TrainedRun):
             A dataset, or drafts.
         progress
             Whom to tell how far it is.
-        level
+        coverage
             How often the intervals are to hold the truth, between 0 and 1.
 
         Returns
         -------
         DataFrame
-            A row per post: post_id, what the task predicts (see its ``restore``: valence, arousal,
-            rates and counts with :class:`evoked.targets.EmotionEngagement`) with its intervals
+            A row per post: post_id, what the task predicts (see its ``inverse_transform``: valence,
+            arousal, rates and counts with :class:`evoked.targets.EmotionEngagement`) with intervals
             (``likes_low``, ``likes_high``; of classes ``level_set``: see
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates, and
@@ -450,7 +451,7 @@ class Run(TrainedRun):
             examples, problems = self.examples(*as_posts(posts), progress)
         if progress is not None and self._shows_unseen(examples):
             progress.note(unseen_note(self.model, self.unseen))
-        return self.table(examples, problems, level)
+        return self.table(examples, problems, coverage)
 
     def _shows_unseen(self, examples: Examples) -> bool:
         """Whether a post has what the model reads and no training post had."""
@@ -477,7 +478,7 @@ class Run(TrainedRun):
         examples = everything.select(np.flatnonzero(fresh))
         own = part[fresh].notna().all()
         split = self.description["split"]["reason"] if own else "posts new to the run"
-        baselines = self.beside(examples)
+        baselines = self.baseline_predictions(examples)
         return self.score(examples, problems, baselines, split, int((~fresh).sum()))
 
 
@@ -645,7 +646,7 @@ def load_parts(folder: Path) -> StoredRun:
 
 def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Progress) -> Split:
     """A split with a calibration part, where there are enough posts or viewings for one."""
-    split = with_calibration(posts, split, seed, fewest_posts(DEFAULT_LEVEL))
+    split = with_calibration(posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
     progress.note(split.reason)
     if not len(split.calibration):
         progress.note(
@@ -655,7 +656,7 @@ def calibrated_split(posts: pd.DataFrame, split: Split, seed: int, progress: Pro
     elif split.kind == "author":
         authors = posts["author_id"].iloc[split.calibration].nunique()
         # A new author is to those that calibrate what a new post is to posts.
-        if authors < fewest_posts(max(LEVELS)):
+        if authors < fewest_posts(max(NOMINAL_COVERAGES)):
             progress.note(
                 f"The posts that calibrate intervals are by {authors_of(authors)} only: for posts "
                 "by others, intervals may hold less often than they promise."
@@ -719,11 +720,11 @@ def fit_baselines(
 
 def fit_intervals(task: Task, model: Model, parts: dict[str, Examples]) -> Intervals:
     """Learn from the validation and calibration parts how far a fitted model misses."""
-    units, calibration = (
+    difficulty, calibration = (
         Predicted(parts[name].posts, model.predict(parts[name]))
         for name in ("validation", "calibration")
     )
-    return Intervals.fit(task, units, calibration)
+    return Intervals.fit(task, difficulty, calibration)
 
 
 def queries_of(posts: pd.DataFrame) -> pd.Series | None:
@@ -868,18 +869,18 @@ def finish(
     write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     _write_parquet(out / "split.parquet", run.parts)
     if len(test):
-        baselines = run.beside(test)
+        baselines = run.baseline_predictions(test)
         reason = run.description["split"]["reason"]
         evaluation = run.score(test, problems, baselines, reason, excluded=0)
         if len(test) < _SMALL_TEST:
             progress.note(f"Only {len(test)} {run.noun} were held out: their scores say little.")
         for warning in evaluation.warnings:
             progress.note(warning)
-        _write_parquet(out / "predictions.parquet", run.nameless(evaluation.predictions))
+        _write_parquet(out / "predictions.parquet", run.anonymised(evaluation.predictions))
         _write_parquet(out / "truth.parquet", evaluation.truth.assign(**run.facts(test.posts)))
         for name, predicted in baselines.items():
             path = out / "baselines" / name / "predictions.parquet"
-            _write_parquet(path, run.nameless(predicted))
+            _write_parquet(path, run.anonymised(predicted))
         write_json(out / "metrics.json", evaluation.to_dict())
     else:
         write_json(out / "metrics.json", {"posts": 0, "scores": [], "intervals": []})

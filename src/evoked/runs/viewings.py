@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError
-from evoked.evaluation.conformal import DEFAULT_LEVEL, Intervals
+from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals
 from evoked.evaluation.splits import PARTS, VIEWING_FRACTIONS, Split, choose_split
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
@@ -36,7 +36,7 @@ from evoked.features.social_graph import Integers, SocialGraph
 from evoked.features.table import Column, FeatureTable
 from evoked.features.viewings import (
     OWN_COMMENT,
-    Network,
+    ViewingData,
     image_rows,
     mean_vectors,
     read_network,
@@ -166,7 +166,7 @@ class NetworkRun(TrainedRun):
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["user_id", "post_id"]].reset_index(drop=True)
 
-    def nameless(self, table: pd.DataFrame) -> pd.DataFrame:
+    def anonymised(self, table: pd.DataFrame) -> pd.DataFrame:
         return table.assign(user_id=hashes(table["user_id"])).rename(columns={"user_id": "user"})
 
     def facts(self, posts: pd.DataFrame) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class NetworkRun(TrainedRun):
         self,
         viewings: PostDataset | Sequence[Viewing],
         progress: Progress | None = None,
-        level: float = DEFAULT_LEVEL,
+        coverage: float = DEFAULT_COVERAGE,
     ) -> pd.DataFrame:
         """Predict what users feel at images.
 
@@ -207,7 +207,7 @@ class NetworkRun(TrainedRun):
             A dataset, whose viewings without an emotion are predicted, or single ones.
         progress
             Whom to tell how far it is.
-        level
+        coverage
             How often the sets of emotions are to hold the true one, between 0 and 1.
 
         Returns
@@ -232,9 +232,9 @@ class NetworkRun(TrainedRun):
                     file=viewings.folder,
                     fix="'evoked evaluate' compares predictions with known emotions.",
                 )
-            return self.table(self.rows_of(network, rows), network.problems, level)
+            return self.table(self.rows_of(network, rows), network.problems, coverage)
         examples, problems = self.examples(viewings, progress)
-        table = self.table(examples, problems, level)
+        table = self.table(examples, problems, coverage)
         learned = (examples.posts["viewing"] >= 0) & table["problem"].isna()
         table["problem"] = table["problem"].astype(object).mask(learned.to_numpy(), _LEARNED)
         return table
@@ -263,12 +263,14 @@ class NetworkRun(TrainedRun):
         own = part.iloc[rows].notna().all()
         split = self.description["split"]["reason"] if own else "viewings new to the run"
         excluded = int((~fresh & network.known).sum())
-        return self.score(examples, network.problems, self.beside(examples), split, excluded)
+        return self.score(
+            examples, network.problems, self.baseline_predictions(examples), split, excluded
+        )
 
-    def beside(self, examples: Examples) -> dict[str, pd.DataFrame]:
+    def baseline_predictions(self, examples: Examples) -> dict[str, pd.DataFrame]:
         """Predictions of the trivial baselines; of a model that reads the comment under prediction
         also those that it makes without."""
-        found = super().beside(examples)
+        found = super().baseline_predictions(examples)
         if OWN_COMMENT in self.model.features:
             found[COMMENT_HIDDEN] = self.restored(self.model, self._without_comment(examples))
         return found
@@ -346,7 +348,7 @@ class NetworkRun(TrainedRun):
         }
         return self._in_graph(posts, FeatureTable(features))
 
-    def rows_of(self, network: Network, rows: Integers) -> Examples:
+    def rows_of(self, network: ViewingData, rows: Integers) -> Examples:
         """Viewings of a network (n,) as the model reads them, in the run's own graph.
 
         An image is the graph's if its id is and its picture has the same vector: ids alone don't
@@ -363,7 +365,7 @@ class NetworkRun(TrainedRun):
         frame["image"] = images[frame["image"]]
         return self._in_graph(frame, network.features(self.model.features, rows))
 
-    def _read(self, dataset: PostDataset, progress: Progress | None) -> Network:
+    def _read(self, dataset: PostDataset, progress: Progress | None) -> ViewingData:
         self.pipeline.check_encoders()
         stage = None if progress is None else progress.stage
         return read_network(dataset, self.pipeline.settings, cache=self.cache, progress=stage)
@@ -564,12 +566,12 @@ def _name(image: Image) -> str:
     return image.name if isinstance(image, Path) else image
 
 
-def _told(network: Network, rows: Integers) -> Integers:
+def _told(network: ViewingData, rows: Integers) -> Integers:
     """Those of the viewings that tell an emotion: the others teach nothing and are not scored."""
     return rows[network.known[rows]]
 
 
-def _sizes(network: Network) -> dict[str, int]:
+def _sizes(network: ViewingData) -> dict[str, int]:
     graph = network.graph
     return {
         "users": len(graph.users),

@@ -92,7 +92,7 @@ class AuthorPopularity(Task):
         labels[np.where(same, likes > high, likes >= high)] = 1
         return TargetTable(labels[:, None], np.zeros((len(posts), 1), dtype=bool))
 
-    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """``popular``: whether that is more probable than not; ``popular_probability``."""
         probability = predicted["popular"].astype(float).clip(0, 1)
         return pd.DataFrame({"popular": probability > 0.5, "popular_probability": probability})

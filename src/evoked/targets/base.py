@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     Attributes
     ----------
     name
-        Column of :meth:`Task.restore` and :meth:`Task.truth`.
+        Column of :meth:`Task.inverse_transform` and :meth:`Task.truth`.
     kind
         ``value`` (a number), ``classes`` (one of ``labels``) or ``binary`` (true or false).
     labels
@@ -111,7 +111,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """Lead predicted columns of n posts back to what people read.
 
         Returns
@@ -151,8 +151,8 @@ def one_hot(classes: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return columns
 
 
-def restored_classes(outcome: Outcome, predicted: NDArray[np.float64]) -> pd.DataFrame:
-    """What :meth:`Task.restore` gives for an outcome of the kind ``classes``.
+def inverse_transformed_classes(outcome: Outcome, predicted: NDArray[np.float64]) -> pd.DataFrame:
+    """What :meth:`Task.inverse_transform` gives for an outcome of the kind ``classes``.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.posts.schema import MIKELS
-from evoked.targets.base import Outcome, TargetTable, Task, one_hot, restored_classes
+from evoked.targets.base import Outcome, TargetTable, Task, inverse_transformed_classes, one_hot
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,11 @@ class Emotion(Task):
         columns = one_hot(_classes(posts), len(MIKELS)).astype(np.float32)
         return TargetTable(columns, np.zeros(columns.shape, dtype=bool))
 
-    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """``emotion``, the most probable one, and ``emotion_probability_<emotion>`` of each."""
-        return restored_classes(self.outcomes[0], predicted[list(self.columns)].to_numpy(float))
+        return inverse_transformed_classes(
+            self.outcomes[0], predicted[list(self.columns)].to_numpy(float)
+        )
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id and ``emotion``, missing where unknown."""

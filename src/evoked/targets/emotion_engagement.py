@@ -3,7 +3,8 @@
 Emotion targets are valence and arousal on the project's scales. Engagement targets follow ABMF
 (Section 3.2 and Table 5): the rate of each kind of engagement is its count per follower, and a
 model learns the *quantile* of the rate among the training posts, in [0, 1], since rates spread
-over orders of magnitude. :meth:`EmotionEngagement.restore` leads back to rates and counts.
+over orders of magnitude. :meth:`EmotionEngagement.inverse_transform` leads back to rates and
+counts.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class EmotionEngagement(Task):
         columns += [self._quantile(name, rates[name].to_numpy()) for name in ENGAGEMENT]
         return TargetTable(np.stack(columns, axis=1).astype(np.float32), estimated)
 
-    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """Lead predicted target values back to what people read.
 
         Parameters

@@ -25,9 +25,9 @@ from evoked.targets.base import (
     Outcome,
     TargetTable,
     Task,
+    inverse_transformed_classes,
     numeric,
     one_hot,
-    restored_classes,
 )
 from evoked.targets.emotion_engagement import choose_denominator
 
@@ -90,7 +90,7 @@ class Popularity(Task):
         values = np.log1p(_weighted_sum(posts, self.weights))
         return TargetTable(values[:, None].astype(np.float32), np.zeros((len(posts), 1), bool))
 
-    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """``log_popularity`` and the score itself, ``popularity``."""
         values = predicted["log_popularity"].astype(float)
         return pd.DataFrame({"log_popularity": values, "popularity": np.expm1(values)})
@@ -176,9 +176,11 @@ class Level(Task):
         values = one_hot(self._levels(posts), len(self.columns)).astype(np.float32)
         return TargetTable(values, np.zeros(values.shape, dtype=bool))
 
-    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """``level`` and the probability of each."""
-        return restored_classes(self.outcomes[0], predicted[list(self.columns)].to_numpy(float))
+        return inverse_transformed_classes(
+            self.outcomes[0], predicted[list(self.columns)].to_numpy(float)
+        )
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id and ``level``."""

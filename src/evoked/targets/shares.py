@@ -20,9 +20,9 @@ from evoked.targets.base import (
     Outcome,
     TargetTable,
     Task,
+    inverse_transformed_classes,
     numeric,
     one_hot,
-    restored_classes,
 )
 
 SHARE_CLASSES = 13
@@ -109,10 +109,10 @@ class Shares(Task):
         ).astype(np.float32)
         return TargetTable(values, np.zeros(values.shape, dtype=bool))
 
-    def restore(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """``log_shares``, ``shares``, ``share_class`` (from 1) and the probability of each."""
         logs = predicted["log_shares"].to_numpy(float).clip(min=0.0)
-        classes = restored_classes(
+        classes = inverse_transformed_classes(
             self.outcomes[-1], predicted[list(self.columns[1:])].to_numpy(float)
         )
         classes.insert(0, "log_shares", logs)

@@ -19,17 +19,17 @@ from evoked.errors import DataError, SettingsError
 from evoked.posts.cleaning import clean
 from evoked.posts.importing import ImportResult, import_posts
 from evoked.posts.readers import READERS, csv_file
-from evoked.posts.readers.base import PostRecord, Reading, ReadOptions, Skipped
+from evoked.posts.readers.base import PostRecord, ReadOptions, Skipped, Source
 from evoked.posts.readers.columns import choose_mapping, choose_scales
 from tests.support.reader_sources import write_csv
 
 
-def read_csv(path: Path, content: str | bytes, **options: Any) -> Reading:
+def read_csv(path: Path, content: str | bytes, **options: Any) -> Source:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return READERS["csv"](path, ReadOptions(**options))
 
 
-def posts_of(reading: Reading) -> list[dict[str, Any]]:
+def posts_of(reading: Source) -> list[dict[str, Any]]:
     return [clean(record)[0] for record in reading.records if isinstance(record, PostRecord)]
 
 

@@ -26,4 +26,4 @@ READERS: dict[str, Reader] = {
     "edges": edges.read,
     "iesn": iesn.read,
 }
-"""Each is ``read(source, options) -> Reading``; see :mod:`evoked.posts.readers.base`."""
+"""Each is ``read(source, options) -> Source``; see :mod:`evoked.posts.readers.base`."""

@@ -1,4 +1,4 @@
-"""What every reader takes and gives: options in, a :class:`Reading` of posts out.
+"""What every reader takes and gives: options in, a :class:`Source` of posts out.
 
 A reader only says what the source says. Counts, dates and texts become what the schema holds in
 :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and copied in
@@ -94,7 +94,7 @@ class PostRecord:
 
 
 @dataclass
-class Network:
+class NetworkTables:
     """What a source says of users, once it is settled which of its posts there are.
 
     Attributes
@@ -114,7 +114,7 @@ class Network:
 
 
 @dataclass
-class Reading:
+class Source:
     """A source that was opened, its posts not yet read.
 
     Attributes
@@ -140,7 +140,7 @@ class Reading:
     mapping: dict[str, str] = field(default_factory=dict)
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    network: Callable[[pd.Series], Network] | None = None
+    network: Callable[[pd.Series], NetworkTables] | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class ReadOptions:
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-Reader = Callable[[Path, ReadOptions], Reading]
+Reader = Callable[[Path, ReadOptions], Source]
 
 
 def refuse_options(options: ReadOptions, format_name: str) -> None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from evoked.errors import DataError
-from evoked.posts.readers.base import Reading, ReadOptions, Skipped, require_file
+from evoked.posts.readers.base import ReadOptions, Skipped, Source, require_file
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 MAX_CELL_CHARACTERS = 1_000_000
@@ -40,7 +40,7 @@ _WIDTH_LINES = 1000
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a CSV file with a header, one per row.
 
     The encoding is UTF-8 (or UTF-16 with its mark) where the bytes allow it, else Windows-1252,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evoked.posts.readers.base import Reading, ReadOptions
+from evoked.posts.readers.base import ReadOptions, Source
 from evoked.posts.readers.network import NetworkSource
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts and who viewed them, from a file with one viewing per row, or from a folder.
 
     A folder may hold posts, connections, groups, memberships, users and comments beside the

@@ -19,10 +19,10 @@ from typing import Any
 from evoked.errors import DataError
 from evoked.posts.readers.base import (
     PostRecord,
-    Reading,
     ReadOptions,
     Remark,
     Skipped,
+    Source,
     require_folder,
 )
 from evoked.posts.readers.columns import check_scales, choose_mapping, normalise
@@ -38,7 +38,7 @@ _ANNOTATOR_NAMES = ("annotator", "annotatorid", "rater", "raterid", "worker", "u
 _Ratings = dict[str, list[dict[str, Any]]]
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts with the ratings of each annotator; a post's own are their means.
 
     All of them count as paid unless a column says otherwise.

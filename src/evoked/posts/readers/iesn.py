@@ -26,11 +26,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evoked.posts.readers.base import Reading, ReadOptions, require_folder
+from evoked.posts.readers.base import ReadOptions, Source, require_folder
 from evoked.posts.readers.network import NetworkSource
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Images as posts, and the emotions that users felt at them as viewings.
 
     An image is gone if the table of images lacks it or, where there are pictures, if it has none; a

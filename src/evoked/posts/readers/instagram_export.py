@@ -16,10 +16,10 @@ from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     ImageFile,
     PostRecord,
-    Reading,
     ReadOptions,
     Remark,
     Skipped,
+    Source,
     dig,
     file_image,
     parse_json,
@@ -157,7 +157,7 @@ class _Export:
         return ImageFile(uri, self.archive.image(uri if "://" in uri else self.root + uri).read)
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts and reels from an account's export, a folder or the zip archive itself.
 
     Read are ``posts_1.json`` … and ``reels.json`` (below ``content/`` or ``media/``) and, for
@@ -197,7 +197,7 @@ def read(source: Path, options: ReadOptions) -> Reading:
         repair_text(_first_value(archive, _ACCOUNT, "username")),
         _first_value(archive, _AUDIENCE, "followers"),
     )
-    return Reading(records=_records(export, posts, figures, damaged), notes=notes)
+    return Source(records=_records(export, posts, figures, damaged), notes=notes)
 
 
 def _open(source: Path) -> _Archive:

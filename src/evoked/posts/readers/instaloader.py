@@ -14,10 +14,10 @@ from evoked.errors import DataError
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     PostRecord,
-    Reading,
     ReadOptions,
     Remark,
     Skipped,
+    Source,
     dig,
     file_image,
     parse_json,
@@ -56,7 +56,7 @@ class _Files:
         return [self.picture, *children] if self.picture else children
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts from one Instaloader folder, or from a folder with one per account.
 
     A post is a ``.json.xz`` or ``.json`` file with the pictures and the ``.txt`` caption of the
@@ -89,7 +89,7 @@ def read(source: Path, options: ReadOptions) -> Reading:
     accounts = {key: node for node in profiles.values() for key in _account_keys(node)}
     records = _records(source, posts, accounts)
     notes = [f"Metadata of {len(profiles)} accounts found."] if profiles else []
-    return Reading(records=records, total=len(posts), notes=notes)
+    return Source(records=records, total=len(posts), notes=notes)
 
 
 def _group(source: Path) -> dict[str, _Files]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
-from evoked.posts.readers.base import Reading, ReadOptions, Skipped, parse_json, require_file
+from evoked.posts.readers.base import ReadOptions, Skipped, Source, parse_json, require_file
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -19,7 +19,7 @@ _SAMPLE_ROWS = 1000
 _MAX_DEPTH = 3
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a file of JSON objects, one per line.
 
     Nested objects become columns with dots in their names, such as ``owner.followers``. Columns are

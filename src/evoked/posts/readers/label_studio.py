@@ -13,10 +13,10 @@ from evoked.errors import DataError
 from evoked.posts.readers.base import (
     ImageFile,
     PostRecord,
-    Reading,
     ReadOptions,
     Remark,
     Skipped,
+    Source,
     dig,
     file_image,
     parse_json,
@@ -33,7 +33,7 @@ _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)")
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before an upload's name
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a JSON export, one per task, with the ratings of each annotator.
 
     Answers count that were given by a Rating, Number or Choices control named ``valence``,
@@ -69,7 +69,7 @@ def read(source: Path, options: ReadOptions) -> Reading:
         )
     answers = [_answers(task) for task in tasks]
     scales, notes = choose_scales(_ranges(answers), options.scales)
-    return Reading(
+    return Source(
         records=_records(source, tasks, answers, mapping, scales),
         total=len(tasks),
         mapping=mapping,

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from evoked.errors import DataError
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
-    Network,
+    NetworkTables,
     PostRecord,
-    Reading,
     ReadOptions,
     Remark,
     Skipped,
+    Source,
     file_image,
     walk_files,
 )
@@ -129,14 +129,14 @@ class NetworkSource:
                 fix=f"Say which does: --map {missing[0]}=COLUMN.",
             )
 
-    def reading(self) -> Reading:
+    def reading(self) -> Source:
         """The posts, and the network to be read after them."""
         if "posts" in self.tables:
             mapping = self.mapping["posts"]
             posts = read_table(self.tables["posts"], ReadOptions(mapping, self.options.scales))
             self.mapping["posts"] = posts.mapping
         else:
-            posts = Reading(self._viewed_posts())
+            posts = Source(self._viewed_posts())
             self.notes.append("No table holds posts: they are those that were viewed.")
         shown = {}
         for name, fields in self.mapping.items():
@@ -144,7 +144,7 @@ class NetworkSource:
             shown |= {f"{name}.{field}": column for field, column in fields.items()}
         tables = [table for name, table in self.tables.items() if name != "posts"]
         read_as = [note for table in tables for note in table.notes]
-        return Reading(
+        return Source(
             records=self._completed(posts.records),
             total=posts.total,
             mapping=shown,
@@ -153,7 +153,7 @@ class NetworkSource:
             network=self.network,
         )
 
-    def network(self, post_ids: pd.Series) -> Network:
+    def network(self, post_ids: pd.Series) -> NetworkTables:
         """The users' tables, of the posts with these ids.
 
         Raises
@@ -181,7 +181,7 @@ class NetworkSource:
         if "comment" in viewings:
             share = viewings["comment"].notna().mean()
             notes.append(f"{share:.0%} of {len(viewings)} viewings have the text of a comment.")
-        return Network(tables, self.remarks, notes)
+        return NetworkTables(tables, self.remarks, notes)
 
     # Posts
 

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evoked.errors import DataError
-from evoked.posts.readers.base import Reading, ReadOptions, require_file
+from evoked.posts.readers.base import ReadOptions, Source, require_file
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 _BATCH_ROWS = 1024
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a Parquet file, one per row.
 
     Pictures are named relative to the file's folder.

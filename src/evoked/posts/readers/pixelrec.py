@@ -25,10 +25,10 @@ from evoked.errors import DataError
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     PostRecord,
-    Reading,
     ReadOptions,
     Remark,
     Skipped,
+    Source,
     file_image,
     refuse_options,
     require_folder,
@@ -54,7 +54,7 @@ _INTERACTION_COLUMNS = {"item_id", "user_id"}
 _TAG_SEPARATORS = re.compile(r"[,;|，、]")
 
 
-def read(source: Path, options: ReadOptions) -> Reading:
+def read(source: Path, options: ReadOptions) -> Source:
     """Items of a folder that holds PixelRec's files, under whatever names.
 
     The item table is the CSV file with the columns ``item_id`` and ``view_number``. Where it has no
@@ -89,7 +89,7 @@ def read(source: Path, options: ReadOptions) -> Reading:
     mapping = {name: column for name, column in _FIELDS.items() if column in items.columns}
     if "tag" in items.columns:
         mapping |= {"hashtags": "tag", "category": "tag"}
-    return Reading(
+    return Source(
         records=_records(source, items, pictures, mapping, comments), mapping=mapping, notes=notes
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from evoked.errors import DataError
-from evoked.posts.readers.base import PostRecord, Reading, ReadOptions, Remark, Skipped, file_image
+from evoked.posts.readers.base import PostRecord, ReadOptions, Remark, Skipped, Source, file_image
 from evoked.posts.readers.columns import (
     CAROUSEL,
     choose_mapping,
@@ -97,7 +97,7 @@ def read_columns(table: Table, columns: Sequence[str]) -> tuple[pd.DataFrame, li
     return pd.DataFrame(cells, index=pd.Index(numbers, dtype="int64"), dtype=object), skipped
 
 
-def read_table(table: Table, options: ReadOptions) -> Reading:
+def read_table(table: Table, options: ReadOptions) -> Source:
     """Posts of a table, one per row.
 
     The table is read twice: first for its number of rows, its ratings' range and the way in which
@@ -122,7 +122,7 @@ def read_table(table: Table, options: ReadOptions) -> Reading:
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
     used = {name: column for name, column in mapping.items() if name not in unscaled}
-    return Reading(
+    return Source(
         records=_records(table, used, raters, scales, survey),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},

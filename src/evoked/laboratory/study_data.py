@@ -22,7 +22,7 @@ from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import Problem, Progress, extract
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
-from evoked.features.viewings import Network, kept_viewings, read_network
+from evoked.features.viewings import ViewingData, kept_viewings, read_network
 from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.dataset import PostDataset
@@ -33,7 +33,7 @@ from evoked.targets import EmotionEngagement, Task
 
 
 @dataclass(frozen=True)
-class Workplace:
+class StudyContext:
     """Everything that a process needs to know of a study."""
 
     folder: Path
@@ -55,7 +55,7 @@ class Fold(NamedTuple):
     test: Examples
 
 
-class Material(ABC):
+class StudyData(ABC):
     """Examples of a study's folds; keeps what rows share from fit to fit.
 
     Attributes
@@ -69,9 +69,9 @@ class Material(ABC):
     baselines: ClassVar[tuple[type[Model], ...]]
     tables: ClassVar[tuple[str, ...]] = ("posts",)
 
-    def __init__(self, place: Workplace) -> None:
-        self.place = place
-        self.cache = FeatureCache(place.cache)
+    def __init__(self, context: StudyContext) -> None:
+        self.context = context
+        self.cache = FeatureCache(context.cache)
 
     @staticmethod
     @abstractmethod
@@ -96,22 +96,22 @@ class Material(ABC):
         """Examples of a fold, counted from 1, with what the model reads."""
 
     def _split(self, number: int) -> Split:
-        return self.place.splits[number - 1]
+        return self.context.splits[number - 1]
 
     def _task(self, rows: pd.DataFrame, number: int) -> Task:
         """The task, fitted on what the fold learns from."""
-        return self.place.task.fit(rows.iloc[self._split(number).train])
+        return self.context.task.fit(rows.iloc[self._split(number).train])
 
 
-class Posts(Material):
+class Posts(StudyData):
     """Posts: extracted features are read from the cache once, those that are fitted on the training
     posts are computed once per fold."""
 
     baselines = TRIVIAL_BASELINES
 
-    def __init__(self, place: Workplace) -> None:
-        super().__init__(place)
-        self.posts = place.dataset.posts
+    def __init__(self, context: StudyContext) -> None:
+        super().__init__(context)
+        self.posts = context.dataset.posts
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
         # Of the last fold; what was fitted on the one before is forgotten.
@@ -131,7 +131,7 @@ class Posts(Material):
         return FeaturePipeline(self._names(features), features).extracted
 
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
-        dataset, names = self.place.dataset, self.encoded(features)
+        dataset, names = self.context.dataset, self.encoded(features)
         table, problems = extract(dataset, names, features, cache=self.cache, progress=progress)
         self._extracted[features] = table.columns
         return problems
@@ -150,7 +150,7 @@ class Posts(Material):
         return Fold(task, *parts)
 
     def _names(self, features: FeatureSettings) -> list[str]:
-        models = [each.build() for each in self.place.experiments if each.features == features]
+        models = [each.build() for each in self.context.experiments if each.features == features]
         return list(dict.fromkeys(name for model in models for name in model.features))
 
     def _columns(self, features: FeatureSettings, number: int) -> dict[str, FeatureColumn]:
@@ -161,10 +161,10 @@ class Posts(Material):
         if features not in self._fitted:
             fitted = [name for name in self._names(features) if CATALOG[name].fitted]
             pipeline = FeaturePipeline(fitted, features)
-            covers, train = self.place.dataset.cover_paths(), self._split(number).train
+            covers, train = self.context.dataset.cover_paths(), self._split(number).train
             pipeline.fit(
                 self.posts.iloc[train],
-                self.place.seed,
+                self.context.seed,
                 images=[covers[row] for row in train],
                 cache=self.cache,
             )
@@ -173,24 +173,24 @@ class Posts(Material):
         return {**self._extracted[features], **self._fitted[features]}
 
     def _estimated(self, features: FeatureSettings) -> NDArray[np.float32] | None:
-        if not self.place.estimate or self.place.task is not EmotionEngagement:
+        if not self.context.estimate or self.context.task is not EmotionEngagement:
             return None
         if features not in self._estimates:
             self._estimates[features] = estimate_emotions(
-                self.place.dataset, features, self.cache, RunProgress()
+                self.context.dataset, features, self.cache, RunProgress()
             )
         return self._estimates[features]
 
 
-class Viewings(Material):
+class Viewings(StudyData):
     """Viewings, and the graph around those that are learned from."""
 
     baselines = VIEWING_BASELINES
     tables = ("posts", *NETWORK_TABLES)
 
-    def __init__(self, place: Workplace) -> None:
-        super().__init__(place)
-        self._networks: dict[FeatureSettings, Network] = {}
+    def __init__(self, context: StudyContext) -> None:
+        super().__init__(context)
+        self._networks: dict[FeatureSettings, ViewingData] = {}
 
     @staticmethod
     def rows(dataset: PostDataset) -> pd.DataFrame:
@@ -206,7 +206,7 @@ class Viewings(Material):
 
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
         self._networks[features] = read_network(
-            self.place.dataset, features, cache=self.cache, progress=progress
+            self.context.dataset, features, cache=self.cache, progress=progress
         )
         return self._networks[features].problems
 
@@ -222,10 +222,10 @@ class Viewings(Material):
         return Fold(task, *parts)
 
 
-KINDS: dict[str, type[Material]] = {"posts": Posts, "viewings": Viewings}
+KINDS: dict[str, type[StudyData]] = {"posts": Posts, "viewings": Viewings}
 
 
-def kind_of(experiments: Sequence[Experiment]) -> type[Material]:
+def kind_of(experiments: Sequence[Experiment]) -> type[StudyData]:
     """What the rows of a table learn from: viewings if any model does."""
     kinds = {each.build().rows for each in experiments}
     return KINDS["viewings" if "viewings" in kinds else "posts"]
