@@ -325,9 +325,9 @@ def test_a_second_import_to_the_same_place_is_refused(overwrite: bool, tmp_path:
     source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
     with waiting_import(source, dest) as process:
         before = sorted(tmp_path.rglob("*"))
-        with pytest.raises(DataError, match=r"posts: another import .* choose another destination"):
+        with pytest.raises(DataError, match=r"posts: another run .* choose another destination"):
             import_posts("csv", source, dest, overwrite=overwrite)
-        with pytest.raises(DataError, match="another import"):
+        with pytest.raises(DataError, match="another run"):
             import_posts("instaloader", instaloader_source(tmp_path / "i"), dest)
         assert not [path for path in before if not path.exists()]
         assert import_posts("csv", source, tmp_path / "others").tally.read == 7
