@@ -165,6 +165,11 @@ def _is_at(stream: IO[str], path: Path) -> bool:
         return False
 
 
+def lock_file(folder: Path) -> Path:
+    """The file beside ``folder`` that :func:`only_writer` locks."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Keep other processes that use this function from writing ``folder`` while the block runs.
@@ -180,7 +185,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         Another process is writing the folder.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = folder.with_name(f".{folder.name}.lock")
+    lock = lock_file(folder)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(lock, wait=False))
