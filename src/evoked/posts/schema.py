@@ -104,15 +104,19 @@ TABLES: dict[str, pa.Schema | None] = {
 ENGAGEMENT = ("likes", "comments", "shares", "saves")
 EMOTIONS = ("valence", "arousal", "dominance")
 COUNTS = (
-    *("followers", "following", "author_posts"),
+    "followers",
+    "following",
+    "author_posts",
     *ENGAGEMENT,
-    *("views", "reach", "impressions"),
+    "views",
+    "reach",
+    "impressions",
 )
 SPLITS = ("train", "validation", "test")
 MIKELS = (
-    *("amusement", "awe", "contentment", "excitement"),
-    *("anger", "disgust", "fear", "sadness"),
-)
+    "amusement", "awe", "contentment", "excitement",
+    "anger", "disgust", "fear", "sadness",
+)  # fmt: skip
 SCALES: dict[str, tuple[float, float]] = {
     "valence": (-4.0, 4.0),
     "arousal": (0.0, 8.0),

@@ -178,10 +178,8 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
         for name, columns in raters.items()
     ]
-    used = {
-        *mapping.values(),
-        *(column for columns in raters.values() for column in columns.values()),
-    }
+    used = set(mapping.values())
+    used |= {column for columns in raters.values() for column in columns.values()}
     unused = [column for column in table.columns if column not in used]
     if unused:
         notes.append(f"Columns that are not used: {', '.join(unused[:30])}.")

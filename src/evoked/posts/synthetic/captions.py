@@ -149,38 +149,38 @@ _FEELINGS = (
 
 _ITEMS: dict[str, tuple[str, ...]] = {
     "fashion": (
-        *("linen jacket", "denim skirt", "wool coat", "leather belt", "silk scarf"),
-        *("pleated dress", "canvas tote", "cotton shirt", "wide trousers", "knitted vest"),
+        "linen jacket", "denim skirt", "wool coat", "leather belt", "silk scarf",
+        "pleated dress", "canvas tote", "cotton shirt", "wide trousers", "knitted vest",
     ),
     "beauty": (
-        *("face serum", "lip tint", "hand cream", "clay mask", "brow pencil"),
-        *("hair oil", "day cream", "eye palette", "cleansing foam", "nail lacquer"),
+        "face serum", "lip tint", "hand cream", "clay mask", "brow pencil",
+        "hair oil", "day cream", "eye palette", "cleansing foam", "nail lacquer",
     ),
     "food": (
-        *("sourdough loaf", "noodle bowl", "tomato soup", "oat cookie", "lunch box"),
-        *("pasta sauce", "granola", "rice salad", "cheese board", "filter coffee"),
+        "sourdough loaf", "noodle bowl", "tomato soup", "oat cookie", "lunch box",
+        "pasta sauce", "granola", "rice salad", "cheese board", "filter coffee",
     ),
     "technology": (
-        *("laptop stand", "phone case", "desk speaker", "tablet pen", "smart watch"),
-        *("wireless keyboard", "travel charger", "home camera", "reading lamp", "headset"),
+        "laptop stand", "phone case", "desk speaker", "tablet pen", "smart watch",
+        "wireless keyboard", "travel charger", "home camera", "reading lamp", "headset",
     ),
     "travel": (
-        *("weekend bag", "train pass", "mountain cabin", "city guide", "cabin suitcase"),
-        *("harbour tour", "night bus", "hiking map", "beach house", "island ferry"),
+        "weekend bag", "train pass", "mountain cabin", "city guide", "cabin suitcase",
+        "harbour tour", "night bus", "hiking map", "beach house", "island ferry",
     ),
     "fitness": (
-        *("yoga mat", "rowing plan", "running shoe", "kettlebell set", "training band"),
-        *("climbing course", "bike session", "stretching class", "water bottle", "gym pass"),
+        "yoga mat", "rowing plan", "running shoe", "kettlebell set", "training band",
+        "climbing course", "bike session", "stretching class", "water bottle", "gym pass",
     ),
     "entertainment": (
-        *("concert ticket", "film festival", "board game", "podcast", "comedy show"),
-        *("record sleeve", "quiz night", "theatre pass", "series finale", "book club"),
+        "concert ticket", "film festival", "board game", "podcast", "comedy show",
+        "record sleeve", "quiz night", "theatre pass", "series finale", "book club",
     ),
     "automotive": (
-        *("estate car", "roof rack", "floor mat set", "electric van", "winter tyre"),
-        *("city hatchback", "dash camera", "engine oil", "child seat", "charging cable"),
+        "estate car", "roof rack", "floor mat set", "electric van", "winter tyre",
+        "city hatchback", "dash camera", "engine oil", "child seat", "charging cable",
     ),
-}
+}  # fmt: skip
 _FACTS: dict[str, tuple[str, ...]] = {
     "fashion": (
         "The {item} comes in {number} colours and sizes from small to extra large",
@@ -260,13 +260,13 @@ _ENDINGS = (
     "Tag someone who should see this",
 )
 _TOWNS = (
-    *("Lisbon", "Bergen", "Porto", "Leeds", "Ghent", "Turin", "Austin", "Osaka", "Quito"),
-    *("Graz", "Malmö", "Cork", "Lyon", "Tampere", "Seville", "Kraków", "Denver", "Hobart"),
-)
+    "Lisbon", "Bergen", "Porto", "Leeds", "Ghent", "Turin", "Austin", "Osaka", "Quito",
+    "Graz", "Malmö", "Cork", "Lyon", "Tampere", "Seville", "Kraków", "Denver", "Hobart",
+)  # fmt: skip
 _MENTIONS = (
-    *("studio.lina", "north_atelier", "cafe.miro", "tomas.w", "the_daily_frame", "ines.makes"),
-    *("hello.harbour", "oakandco", "two_wheels", "mira.films", "little.press", "juno_lab"),
-)
+    "studio.lina", "north_atelier", "cafe.miro", "tomas.w", "the_daily_frame", "ines.makes",
+    "hello.harbour", "oakandco", "two_wheels", "mira.films", "little.press", "juno_lab",
+)  # fmt: skip
 _NUMBERS = ("two", "three", "four", "five", "six", "eight", "nine", "ten", "twelve", "twenty")
 
 _EMOJI = {
@@ -277,38 +277,38 @@ _EMOJI = {
 }
 _CATEGORY_TAGS: dict[str, tuple[str, ...]] = {
     "fashion": (
-        *("fashion", "ootd", "streetstyle", "slowfashion", "lookbook", "wardrobe"),
-        *("madetowear", "denimlove", "capsulewardrobe", "styleinspo", "tailored", "outfit"),
+        "fashion", "ootd", "streetstyle", "slowfashion", "lookbook", "wardrobe",
+        "madetowear", "denimlove", "capsulewardrobe", "styleinspo", "tailored", "outfit",
     ),
     "beauty": (
-        *("beauty", "skincare", "makeup", "selfcare", "cleanbeauty", "haircare"),
-        *("beautyroutine", "lipstick", "nailart", "skintips", "facecare", "mua"),
+        "beauty", "skincare", "makeup", "selfcare", "cleanbeauty", "haircare",
+        "beautyroutine", "lipstick", "nailart", "skintips", "facecare", "mua",
     ),
     "food": (
-        *("food", "foodie", "homemade", "recipe", "bakery", "lunch", "dinnerideas"),
-        *("eatlocal", "coffeetime", "foodphotography", "kitchen", "seasonal"),
+        "food", "foodie", "homemade", "recipe", "bakery", "lunch", "dinnerideas",
+        "eatlocal", "coffeetime", "foodphotography", "kitchen", "seasonal",
     ),
     "technology": (
-        *("tech", "gadgets", "innovation", "workspace", "setup", "smarthome", "design"),
-        *("electronics", "desksetup", "productivity", "newrelease", "hardware"),
+        "tech", "gadgets", "innovation", "workspace", "setup", "smarthome", "design",
+        "electronics", "desksetup", "productivity", "newrelease", "hardware",
     ),
     "travel": (
-        *("travel", "wanderlust", "roadtrip", "weekendaway", "explore", "citybreak"),
-        *("travelgram", "hiking", "bytrain", "coast", "mountains", "travelguide"),
+        "travel", "wanderlust", "roadtrip", "weekendaway", "explore", "citybreak",
+        "travelgram", "hiking", "bytrain", "coast", "mountains", "travelguide",
     ),
     "fitness": (
-        *("fitness", "workout", "training", "gym", "running", "yoga", "strength"),
-        *("fitfam", "homeworkout", "mobility", "cardio", "coach"),
+        "fitness", "workout", "training", "gym", "running", "yoga", "strength",
+        "fitfam", "homeworkout", "mobility", "cardio", "coach",
     ),
     "entertainment": (
-        *("entertainment", "movies", "livemusic", "theatre", "boardgames", "series"),
-        *("podcast", "comedy", "festival", "nightout", "newmusic", "onstage"),
+        "entertainment", "movies", "livemusic", "theatre", "boardgames", "series",
+        "podcast", "comedy", "festival", "nightout", "newmusic", "onstage",
     ),
     "automotive": (
-        *("cars", "automotive", "roadready", "electriccar", "garage", "drive"),
-        *("carcare", "testdrive", "ontheroad", "engine", "ev", "familycar"),
+        "cars", "automotive", "roadready", "electriccar", "garage", "drive",
+        "carcare", "testdrive", "ontheroad", "engine", "ev", "familycar",
     ),
-}
+}  # fmt: skip
 _MOOD_TAGS = {
     (True, True): ("goodvibes", "letsgo", "celebrate", "hyped", "party", "energy"),
     (True, False): ("slowliving", "calm", "cosy", "mindful", "peaceful", "gratitude"),

@@ -41,8 +41,14 @@ EMOTION_SHARES = np.array([0.12, 0.07, 0.60, 0.08, 0.02, 0.025, 0.03, 0.055])
 # Where each lies on the plane of moods: valence and arousal in [-1, 1].
 EMOTION_MOODS = np.array(
     [
-        *((0.75, 0.35), (0.45, 0.2), (0.7, -0.65), (0.7, 0.85)),
-        *((-0.7, 0.75), (-0.75, 0.25), (-0.65, 0.6), (-0.75, -0.5)),
+        (0.75, 0.35),
+        (0.45, 0.2),
+        (0.7, -0.65),
+        (0.7, 0.85),
+        (-0.7, 0.75),
+        (-0.75, 0.25),
+        (-0.65, 0.6),
+        (-0.75, -0.5),
     ]
 )
 
@@ -589,12 +595,14 @@ def _in_order_of_time(society: Society) -> Society:
     return replace(
         society,
         viewings=society.viewings[:, order],
+        viewed=society.viewed[order],
+        emotion=society.emotion[order],
+        probability=society.probability[order],
         observers={name: known[order] for name, known in society.observers.items()},
-        **{
-            name: getattr(society, name)[order]
-            for name in (
-                *("viewed", "emotion", "probability", "has_comment", "comment_emotion"),
-                *("comment_own_mind", "felt_in", "felt_by_own_mind", "meant_in"),
-            )
-        },
+        has_comment=society.has_comment[order],
+        comment_emotion=society.comment_emotion[order],
+        comment_own_mind=society.comment_own_mind[order],
+        felt_in=society.felt_in[order],
+        felt_by_own_mind=society.felt_by_own_mind[order],
+        meant_in=society.meant_in[order],
     )
