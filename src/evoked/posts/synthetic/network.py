@@ -183,14 +183,7 @@ def synthesise_network(
         raise SettingsError(f"a seed is a whole number from 0, not {seed}.")
     if pictures < LOOKS:
         raise SettingsError(f"{LOOKS} pictures or more are needed, not {pictures}.")
-    users = users or round(scale * PUBLISHED_SIZE.users)
-    images = images or round(scale * PUBLISHED_SIZE.images)
-    size = NetworkSize(
-        users=users,
-        images=images,
-        connections=connections or round(users * PUBLISHED_SIZE.connections / PUBLISHED_SIZE.users),
-        viewings=viewings or round(images * PUBLISHED_SIZE.viewings / PUBLISHED_SIZE.images),
-    )
+    size = _size(scale, users, images, connections, viewings)
     check_size(size)
     folder = Path(folder)
     society = draw_society(size, seed)
@@ -223,6 +216,24 @@ def synthesise_network(
             )
         finally:
             shutil.rmtree(drawn, ignore_errors=True)
+
+
+def _size(
+    scale: float,
+    users: int | None,
+    images: int | None,
+    connections: int | None,
+    viewings: int | None,
+) -> NetworkSize:
+    """The given numbers; in place of those left out, the paper's in proportion."""
+    users = users or round(scale * PUBLISHED_SIZE.users)
+    images = images or round(scale * PUBLISHED_SIZE.images)
+    return NetworkSize(
+        users=users,
+        images=images,
+        connections=connections or round(users * PUBLISHED_SIZE.connections / PUBLISHED_SIZE.users),
+        viewings=viewings or round(images * PUBLISHED_SIZE.viewings / PUBLISHED_SIZE.images),
+    )
 
 
 # What can be known --------------------------------------------------------------------------------

@@ -165,33 +165,12 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
     authors = _draw_authors(category, rng)
     author = _choose_authors(category, authors, rng)
     posted = _draw_times(authors.usual_hour[author], rng)
-
-    has_image = rng.random(n) >= MISSING_SHARE
-    has_caption = (rng.random(n) >= MISSING_SHARE) | ~has_image
-    count = rng.integers(2, MAX_MOTIFS + 1, n)
-    kind = rng.random((n, len(MOTIFS))).argsort(axis=1)[:, :MAX_MOTIFS]
-    place = rng.random((n, PLACES)).argsort(axis=1)[:, :MAX_MOTIFS]
-    motif_valence = rng.uniform(-1, 1, (n, MAX_MOTIFS))
-    motif_valence[:, 0] = 2 * _stratified(n, rng) - 1
-    scene = 0.5 * _mean_of(motif_valence, count) + 0.5 * rng.uniform(-1, 1, n)
-    congruent = _stratified(n, rng) < CONGRUENT_SHARE
-    side = np.where(congruent, 1, -1) * np.sign(motif_valence[:, 0])
-    caption_valence = side * (0.2 + 0.8 * _stratified(n, rng))
-    moods = _Moods(has_image, has_caption, count, motif_valence, scene, caption_valence)
-    valence = _evoke_valence(category, moods, rng)
-
-    motif_arousal = rng.uniform(-1, 1, (n, MAX_MOTIFS))
-    motif_arousal[:, 0] = 2 * _stratified(n, rng) - 1
-    caption_arousal = 0.3 * motif_arousal[:, 0] + 0.7 * (2 * _stratified(n, rng) - 1)
-    own = _OWN_SPREAD * rng.standard_normal(n)
-    arousal = _evoke_arousal(category, moods, motif_arousal, caption_arousal, own)
-    partner = _pair_evenly(2 * category + congruent, valence, arousal, rng)
-    motif_arousal, caption_arousal = motif_arousal[partner], caption_arousal[partner]
-    arousal = _evoke_arousal(category, moods, motif_arousal, caption_arousal, own[partner])
-
-    followers = np.round(authors.followers[author] * (1 + 0.2 * posted / _SECONDS_A_YEAR)).astype(
-        np.int64
-    )
+    content = _draw_content(n, rng)
+    valence = _evoke_valence(category, content, rng)
+    stir = _draw_arousal(category, content, valence, rng)
+    arousal = stir.evoked
+    growth = 1 + 0.2 * posted / _SECONDS_A_YEAR
+    followers = np.round(authors.followers[author] * growth).astype(np.int64)
     terms = emotion_terms(valence, arousal)
     disturbance = draw_disturbance(terms, authors.effect[author], posted, rng)
     deviation = terms @ EFFECTS + disturbance - _MEAN_DEVIATION[category]
@@ -201,17 +180,17 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
         authors=authors,
         author=author,
         posted=posted,
-        has_image=has_image,
-        has_caption=has_caption,
-        motif_count=count,
-        motif_kind=kind,
-        motif_place=place,
-        motif_valence=motif_valence,
-        motif_arousal=motif_arousal,
-        scene_valence=scene,
-        congruent=congruent,
-        caption_valence=caption_valence,
-        caption_arousal=caption_arousal,
+        has_image=content.has_image,
+        has_caption=content.has_caption,
+        motif_count=content.motif_count,
+        motif_kind=content.motif_kind,
+        motif_place=content.motif_place,
+        motif_valence=content.motif_valence,
+        motif_arousal=stir.motif,
+        scene_valence=content.scene_valence,
+        congruent=content.congruent,
+        caption_valence=content.caption_valence,
+        caption_arousal=stir.caption,
         valence=valence,
         arousal=arousal,
         ratings={
@@ -340,27 +319,78 @@ def _normal_cdf(x: Floats) -> Floats:
     return np.asarray(ndtr(x))
 
 
-class _Moods(NamedTuple):
-    """What valence comes from; see :class:`Population`."""
+class _Content(NamedTuple):
+    """What posts show and say, but for its arousal; see :class:`Population`."""
 
     has_image: Booleans
     has_caption: Booleans
     motif_count: Integers
+    motif_kind: Integers
+    motif_place: Integers
     motif_valence: Floats
     scene_valence: Floats
+    congruent: Booleans
     caption_valence: Floats
 
 
-def _evoke_valence(category: Integers, moods: _Moods, rng: np.random.Generator) -> Floats:
+class _Arousal(NamedTuple):
+    """Arousal of the motifs (n, MAX_MOTIFS), of the caption (n,) and as evoked, in [0, 8], (n,)."""
+
+    motif: Floats
+    caption: Floats
+    evoked: Floats
+
+
+def _draw_content(n: int, rng: np.random.Generator) -> _Content:
+    has_image = rng.random(n) >= MISSING_SHARE
+    has_caption = (rng.random(n) >= MISSING_SHARE) | ~has_image
+    count = rng.integers(2, MAX_MOTIFS + 1, n)
+    kind = rng.random((n, len(MOTIFS))).argsort(axis=1)[:, :MAX_MOTIFS]
+    place = rng.random((n, PLACES)).argsort(axis=1)[:, :MAX_MOTIFS]
+    valence = rng.uniform(-1, 1, (n, MAX_MOTIFS))
+    valence[:, 0] = 2 * _stratified(n, rng) - 1
+    scene = 0.5 * _mean_of(valence, count) + 0.5 * rng.uniform(-1, 1, n)
+    congruent = _stratified(n, rng) < CONGRUENT_SHARE
+    side = np.where(congruent, 1, -1) * np.sign(valence[:, 0])
+    return _Content(
+        has_image=has_image,
+        has_caption=has_caption,
+        motif_count=count,
+        motif_kind=kind,
+        motif_place=place,
+        motif_valence=valence,
+        scene_valence=scene,
+        congruent=congruent,
+        caption_valence=side * (0.2 + 0.8 * _stratified(n, rng)),
+    )
+
+
+def _draw_arousal(
+    category: Integers, content: _Content, valence: Floats, rng: np.random.Generator
+) -> _Arousal:
+    """Draw arousal so that it fills the plane evenly with ``valence``, as evoked, (n,)."""
+    n = len(category)
+    motif = rng.uniform(-1, 1, (n, MAX_MOTIFS))
+    motif[:, 0] = 2 * _stratified(n, rng) - 1
+    caption = 0.3 * motif[:, 0] + 0.7 * (2 * _stratified(n, rng) - 1)
+    own = _OWN_SPREAD * rng.standard_normal(n)
+    evoked = _evoke_arousal(category, content, motif, caption, own)
+    partner = _pair_evenly(2 * category + content.congruent, valence, evoked, rng)
+    motif, caption = motif[partner], caption[partner]
+    evoked = _evoke_arousal(category, content, motif, caption, own[partner])
+    return _Arousal(motif, caption, evoked)
+
+
+def _evoke_valence(category: Integers, content: _Content, rng: np.random.Generator) -> Floats:
     """Evoked valence in [-4, 4], (n,)."""
-    named, scene = moods.motif_valence[:, 0], moods.scene_valence
-    others = _mean_of(moods.motif_valence, moods.motif_count, first=1)
+    named, scene = content.motif_valence[:, 0], content.scene_valence
+    others = _mean_of(content.motif_valence, content.motif_count, first=1)
     # Without a caption no motif is named, and all count alike.
-    every = _mean_of(moods.motif_valence, moods.motif_count)
-    looked_at = np.where(moods.has_caption, 0.8 * named + 0.1 * others, 0.9 * every)
-    image = moods.has_image * (looked_at + 0.1 * scene)
-    words = moods.has_caption * moods.caption_valence
-    irony = moods.has_image * _sigmoid(-8 * named) * _sigmoid(8 * words)
+    every = _mean_of(content.motif_valence, content.motif_count)
+    looked_at = np.where(content.has_caption, 0.8 * named + 0.1 * others, 0.9 * every)
+    image = content.has_image * (looked_at + 0.1 * scene)
+    words = content.has_caption * content.caption_valence
+    irony = content.has_image * _sigmoid(-8 * named) * _sigmoid(8 * words)
     pleasure = 0.62 * image + 0.38 * words * (1 - 2 * irony)
     shift = np.array([row.valence_shift for row in _TABLE])[category]
     own = _OWN_SPREAD * rng.standard_normal(len(category))
@@ -369,18 +399,18 @@ def _evoke_valence(category: Integers, moods: _Moods, rng: np.random.Generator) 
 
 def _evoke_arousal(
     category: Integers,
-    moods: _Moods,
+    content: _Content,
     motif_arousal: Floats,
     caption_arousal: Floats,
     own: Floats,
 ) -> Floats:
     """Evoked arousal in [0, 8], (n,)."""
-    others = _mean_of(motif_arousal, moods.motif_count, first=1)
-    every = _mean_of(motif_arousal, moods.motif_count)
-    looked_at = np.where(moods.has_caption, 0.85 * motif_arousal[:, 0] + 0.15 * others, every)
-    tension = _sigmoid(-10 * moods.motif_valence[:, 0] * moods.caption_valence)
-    both = moods.has_image & moods.has_caption
-    stir = 0.62 * moods.has_image * looked_at + 0.3 * moods.has_caption * caption_arousal
+    others = _mean_of(motif_arousal, content.motif_count, first=1)
+    every = _mean_of(motif_arousal, content.motif_count)
+    looked_at = np.where(content.has_caption, 0.85 * motif_arousal[:, 0] + 0.15 * others, every)
+    tension = _sigmoid(-10 * content.motif_valence[:, 0] * content.caption_valence)
+    both = content.has_image & content.has_caption
+    stir = 0.62 * content.has_image * looked_at + 0.3 * content.has_caption * caption_arousal
     stir += 0.5 * both * (tension - 0.35)  # 0.35 is what tension is on average
     shift = np.array([row.arousal_shift for row in _TABLE])[category]
     return np.clip(AROUSAL_MIDPOINT + shift + _EMOTION_GAIN * stir + own, *SCALES["arousal"])
