@@ -62,7 +62,7 @@ def test_selection_takes_further_tables_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("posts", "message"),
     [
-        (SMALL.drop(columns="post_id").assign(post_id=["a", "a", "b"]), "row 2.*stands twice"),
+        (SMALL.drop(columns="post_id").assign(post_id=["a", "a", "b"]), "row 2.*occurs twice"),
         (SMALL.assign(post_id=["a", None, "b"]), "row 2, field post_id.*needs an id"),
         (SMALL.assign(lieks=[1, 2, 3]), "unknown columns.*lieks"),
         (SMALL.assign(likes=["many", "few", "none"]), "field likes"),

@@ -235,7 +235,7 @@ def test_what_is_protected_can_be_chosen(
     assert copy.cover_paths()[0].read_bytes() == picture(0)  # type: ignore[union-attr]
     with pytest.raises(DataError, match="no encrypted fields"):
         aggregate(tmp_path / "posts", tmp_path / "figures.zip")
-    with pytest.raises(DataError, match="there already"):
+    with pytest.raises(DataError, match="exists already"):
         protect(dataset, tmp_path / "posts", keys)
     with pytest.raises(DataError, match="lies in the dataset"):
         protect(dataset, dataset.folder / "copy", keys)
@@ -419,7 +419,7 @@ def test_a_protected_copy_has_one_writer(
         return []
 
     monkeypatch.setattr(encrypted_fields, "check_columns", protected_by_another_process)
-    with pytest.raises(DataError, match="shared: is there already"):
+    with pytest.raises(DataError, match="shared: exists already"):
         protect(dataset, dest, keys, encrypt=[])
     assert PostDataset(dest).description["protected"]["encrypted"] == ["likes"]
 
