@@ -307,7 +307,7 @@ def test_small_groups_are_left_out(protected: Path, tmp_path: Path) -> None:
         aggregate(protected, tmp_path / "out.zip", by="hashtags")
     with pytest.raises(SettingsError, match="can't be grouped"):
         aggregate(protected, tmp_path / "out.zip", by="nothing")
-    with pytest.raises(SettingsError, match="no group"):
+    with pytest.raises(SettingsError, match="two posts or more"):
         aggregate(protected, tmp_path / "out.zip", minimum_group=1)
     done = aggregate(protected, tmp_path / "out.zip", by="language")
     assert (done.groups, done.too_small) == ({"en": 56}, {"de": 4})

@@ -1,7 +1,7 @@
-"""Captions and hashtags of synthetic posts, written from a mood and a motif.
+"""Write the captions and hashtags of synthetic posts from a mood and a motif.
 
-A caption opens by naming one motif of the picture, says in graded words how it feels, and fills
-the rest with what such a post would say of its product. Mood words lie on a plane of valence and
+A caption begins with one motif of the picture, describes the feeling in graded words, and adds what
+posts usually say about their products. The graded words have places on a plane of valence and
 arousal; those near the wanted mood are chosen.
 """
 
@@ -23,13 +23,13 @@ class Mood:
 
 @dataclass(frozen=True)
 class Caption:
-    """A written caption and the accounts that it mentions."""
+    """A caption and the accounts that it mentions."""
 
     text: str
     mentions: list[str]
 
 
-# What people call each motif of the pictures.
+# Names for each motif of the pictures.
 MOTIF_NAMES: dict[str, tuple[str, ...]] = {
     "sun": ("sun", "midday sun", "sun in the sky", "sun up there"),
     "flame": ("flame", "fire", "flame over there", "single flame"),
@@ -317,7 +317,7 @@ _MOOD_TAGS = {
 }
 _COMMON_TAGS = ("instagood", "photooftheday", "new", "inspiration", "ad", "sponsored", "daily")
 
-# How closely mood words follow the mood: standard deviation on the plane of moods.
+# Standard deviation of graded words around the mood, on the plane of moods.
 _WORD_SPREAD = 0.16
 
 
@@ -329,15 +329,15 @@ def write_caption(
     Parameters
     ----------
     rng
-        Source of chance; the same state writes the same caption.
+        Random generator; the same state writes the same caption.
     category
         One of the eight product categories.
     motif
-        The motif that it names, a key of :data:`MOTIF_NAMES`.
+        The motif that the caption names, a key of :data:`MOTIF_NAMES`.
     mood
-        How it sounds.
+        The mood of the caption.
     words
-        Wanted number of words; met to within half a sentence, and never below the opening and
+        Wanted number of words, met to within half a sentence. A caption always has an opening and
         one more sentence of feeling.
     """
     palette = _Palette(rng, mood)
@@ -349,7 +349,7 @@ def write_caption(
     sentences.append(palette.sentence(feelings.pop(), name))
     length = _count_words(sentences)
     while words - length > 4:
-        # Facts and feelings take turns; an ending closes the caption.
+        # Facts and feelings alternate; an ending closes the caption.
         if words - length < 8:
             ending = rng.choice(_ENDINGS)
             mention = rng.choice(_MENTIONS)
@@ -370,7 +370,7 @@ def write_caption(
 
 
 def choose_hashtags(rng: random.Random, category: str, mood: Mood, count: int) -> list[str]:
-    """``count`` different tags: most of the category, some of the mood, some that anybody uses."""
+    """``count`` different tags: most of the category, some of the mood, some common ones."""
     pools = [
         (0.6, _CATEGORY_TAGS[category]),
         (0.25, _MOOD_TAGS[_quadrant(mood)]),
@@ -380,7 +380,7 @@ def choose_hashtags(rng: random.Random, category: str, mood: Mood, count: int) -
 
 
 def _draw(rng: random.Random, rates: list[tuple[float, str]], count: int) -> list[str]:
-    """``count`` different words by weight: the earliest of exponential arrivals at these rates."""
+    """``count`` different words by weight: the first of exponential arrivals at these rates."""
     arrivals = [(rng.expovariate(rate), word) for rate, word in rates]
     return [word for _, word in nsmallest(count, arrivals)]
 
@@ -398,7 +398,7 @@ def _emoji(rng: random.Random, mood: Mood) -> list[str]:
 
 
 class _Palette:
-    """Words near a mood: a Gaussian kernel around it weighs the graded words."""
+    """Graded words near a mood, weighted by a Gaussian kernel around it."""
 
     def __init__(self, rng: random.Random, mood: Mood) -> None:
         self.rng = rng
@@ -421,7 +421,7 @@ class _Palette:
         ]
 
     def sentence(self, template: str, motif: str) -> str:
-        """Fill a template and close it as the mood asks."""
+        """Fill a template and add punctuation that suits the mood."""
         adjectives = _draw(self.rng, self.adjectives, 2) if "{adjective" in template else ("", "")
         nouns = _draw(self.rng, self.nouns, 2) if "{noun" in template else ("", "")
         action = _draw(self.rng, self.actions, 1)[0] if "{action" in template else ""
@@ -443,7 +443,7 @@ class _Palette:
 
 
 def _with_article(sentence: str) -> str:
-    """'a' becomes 'an' before a vowel."""
+    """Replace 'a' with 'an' before a vowel."""
     words = sentence.split(" ")
     for position, following in enumerate(words[1:]):
         if words[position] == "a" and following[0] in "aeiou":
