@@ -19,7 +19,7 @@ from evoked.models.abmf import ABMF, ABMFSettings
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run, train
 from evoked.training import TrainingSettings
-from tests.features.encoders.test_encoders import TEXT_MODELS, seeded, vit
+from tests.support.checkpoints import TEXT_MODELS, seeded, vit
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=8, device="cpu")
 FINETUNED = {"width": 16, "finetune": True}

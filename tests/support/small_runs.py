@@ -1,4 +1,4 @@
-"""Small runs, all stages real, that tests of explanations and reports share."""
+"""Small runs through all real stages, shared by tests of explanations and reports."""
 
 from __future__ import annotations
 
