@@ -1,4 +1,4 @@
-"""Importing: whole or not at all, restartable, the same every time."""
+"""Importing: whole or not at all, resumable, with the same result every time."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.support.reader_sources import (
     write_picture,
 )
 
-# Imports again and again, killed (as by kill -9) just before or after the n-th step that changes
-# the disk's names, then once more undisturbed. Prints, for each n, what it found.
+# Imports again and again, each time killed (as by kill -9) just before or after the n-th step that
+# changes file names, and then once undisturbed. Prints for each n what was found.
 KILLED_SCRIPT = """
 import itertools, json, os, signal, sys
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_killed_at_every_step_it_finishes_the_same(
         assert outcome["left over"] == [], outcome
 
 
-def test_goes_on_after_the_last_finished_batch(
+def test_continues_after_the_last_finished_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
@@ -237,7 +237,7 @@ def test_images_are_named_after_their_content(tmp_path: Path) -> None:
     assert result.tally.images == 3
 
 
-def test_the_result_tells_programs_and_people(tmp_path: Path) -> None:
+def test_the_result_is_readable_for_programs_and_people(tmp_path: Path) -> None:
     source = write_csv(
         tmp_path / "posts.csv",
         [{"id": 1, "text": "a", "likes": -1}, {"id": 1, "text": "b", "likes": 2}],
@@ -253,10 +253,10 @@ def test_the_result_tells_programs_and_people(tmp_path: Path) -> None:
         "posts.csv, row 1: likes: negative count, left empty (-1)",
         "posts.csv, row 2: the id is repeated (1)",
     ]
-    told = json.loads(json.dumps(result.as_dict()))
-    assert told["mapping"] == {"post_id": "id", "caption": "text", "likes": "likes"}
-    assert told["read"] == 1
-    assert PostDataset(told["dataset"]).description["provenance"]["source"] == "posts.csv"
+    described = json.loads(json.dumps(result.as_dict()))
+    assert described["mapping"] == {"post_id": "id", "caption": "text", "likes": "likes"}
+    assert described["read"] == 1
+    assert PostDataset(described["dataset"]).description["provenance"]["source"] == "posts.csv"
 
 
 def test_examples_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_no_dataset_and_a_later_try_succeeds(
     assert len(import_posts("csv", source, tmp_path / "out").dataset) == 3
 
 
-# Imports in batches of two, and waits after the second until it is killed or gets a line.
+# Imports in batches of two, and after the second waits until it is killed or gets a line.
 WAITING_SCRIPT = """
 import sys
 from evoked.posts import importing
@@ -302,7 +302,7 @@ print(import_posts("csv", sys.argv[1], sys.argv[2], progress=wait).tally.read)
 
 @contextmanager
 def waiting_import(source: Path, dest: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process, halfway through an import."""
+    """Another process that has stopped halfway through an import."""
     command = [sys.executable, "-c", WAITING_SCRIPT, str(source), str(dest)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -346,13 +346,13 @@ def test_an_import_that_was_killed_locks_nobody_out(tmp_path: Path) -> None:
         process.wait()
     seen: list[int] = []
     result = import_posts("csv", source, dest, progress=lambda done, _: seen.append(done))
-    assert seen == [4, 7]  # it goes on behind the batches that are kept
+    assert seen == [4, 7]  # it continues after the stored batches
     assert result.tally.read == result.tally.images == len(result.dataset) == 7
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 @pytest.mark.parametrize("change", ["lost", "doubled"])
-def test_batches_that_change_meanwhile_are_no_import(
+def test_batches_that_another_program_changes_are_refused(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
@@ -371,7 +371,7 @@ def test_batches_that_change_meanwhile_are_no_import(
     assert import_posts("csv", source, dest).tally.read == 7
 
 
-def test_a_source_that_ends_before_the_batches_that_are_kept(
+def test_a_source_with_fewer_records_than_were_stored_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
@@ -394,7 +394,7 @@ def test_a_source_that_ends_before_the_batches_that_are_kept(
     assert not dest.exists()
 
 
-def test_an_import_that_is_there_already_takes_no_rights_to_write(
+def test_repeating_an_import_needs_no_writable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, dest = csv_source(tmp_path / "in"), tmp_path / "posts"
@@ -413,7 +413,7 @@ def test_an_import_that_is_there_already_takes_no_rights_to_write(
 def test_a_working_folder_with_links_is_neither_written_nor_read(
     planted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever gives the source away can put a working folder beside it."""
+    """Whoever provides the source can put a working folder beside it."""
     source, dest, working = tmp_path / "in", tmp_path / "posts", tmp_path / ".posts.import"
 
     def stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every reader, whatever the format."""
+"""Tests that every reader passes, whatever the format."""
 
 from __future__ import annotations
 

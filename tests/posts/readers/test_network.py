@@ -1,4 +1,4 @@
-"""Readers of networks: edge lists and IESN, whole and broken."""
+"""Readers of networks: intact and damaged edge lists and IESN."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class TestIesn:
         assert pairs(result.dataset) == [("u1", "7"), ("u2", "8")]
         assert pairs(result.dataset, "connections") == [("u1", "u2")]
 
-    def test_comments_that_tell_users_and_images_stay_comments(self, folder: Path) -> None:
+    def test_comments_with_users_and_images_stay_comments(self, folder: Path) -> None:
         table(folder, "actual.csv", "user,image,emotion,comment\na,1,awe,c1\nb,1,fear,c2\n")
         table(folder, "comments.csv", "comment_id,user,image,text\nc1,a,1,Wow\nc1,a,1,Later\n")
         comments = read("iesn", folder).dataset.table("viewings")["comment"]
@@ -157,7 +157,7 @@ class TestIesn:
             ),
         ],
     )
-    def test_what_can_not_be_read_is_told(
+    def test_a_note_says_which_files_cannot_be_read(
         self, folder: Path, files: dict[str, str], problem: str
     ) -> None:
         for name, text in files.items():
@@ -245,7 +245,7 @@ class TestEdges:
         assert result.dataset.table("viewings")["viewed_at"].notna().tolist()[:2] == [True, True]
         assert set(result.dataset.posts["post_id"]) == {post for _, post in pairs(result.dataset)}
 
-    def test_dates_that_nothing_decides_are_to_be_checked(self, folder: Path) -> None:
+    def test_ambiguous_dates_are_to_be_checked(self, folder: Path) -> None:
         table(folder, "likes.csv", "post,user,date\np,a,03/04/2020\np,b,05/06/2020\n")
         result = read("edges", folder)
         assert any("03/04/2020 is read as month/day/year" in note for note in result.notes)
@@ -302,7 +302,7 @@ class TestEdges:
         ]
         assert len(posts["images"][0]) == 1
 
-    def test_empty_and_foreign_files_are_told(self, folder: Path) -> None:
+    def test_empty_and_foreign_files_are_reported(self, folder: Path) -> None:
         table(folder, "likes.csv", "post,user\np,a\n")
         table(folder, "groups.csv", "")
         table(folder, "notes.json", "{")
@@ -336,7 +336,7 @@ IDS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=8)
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(IDS, IDS), min_size=1, max_size=30))
-def test_any_edge_list_gives_each_pair_once_and_only_posts_that_there_are(
+def test_any_edge_list_gives_each_pair_once_and_only_posts_of_the_dataset(
     tmp_path_factory: pytest.TempPathFactory, edges: list[tuple[str, str]]
 ) -> None:
     folder = tmp_path_factory.mktemp("edges")
@@ -363,7 +363,7 @@ DATES = [
 ]  # fmt: skip
 
 
-def test_moments_are_understood_as_single_dates_are() -> None:
+def test_columns_of_dates_are_read_like_single_dates() -> None:
     moments, wrong = _moments(pd.Series(DATES, dtype="str"), DateOrder())
     for text, moment, is_wrong in zip(DATES, moments, wrong, strict=True):
         try:

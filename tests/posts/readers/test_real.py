@@ -42,7 +42,7 @@ def _csv(path: Path, dest: Path) -> ImportResult:
 
 def test_instagram_insights(shared_data: Path, dest: Path) -> None:
     result = _csv(shared_data / "instagram_insights" / "Instagram data.csv", dest)
-    # The file repeats 17 of its 99 rows, figures and all.
+    # The file has exact copies of 17 of its 99 rows.
     assert (result.tally.read, sum(result.tally.skipped.values())) == (82, 17)
     first = result.dataset.posts.iloc[0]
     assert first["hashtags"][:3] == ["finance", "money", "business"]

@@ -263,16 +263,16 @@ class TestPlantedRecord:
 
 class TestTruth:
     def test_needs_both_modalities(self, population):
-        """The interaction of caption and named motif says what neither says alone."""
+        """The interaction of caption and named motif explains what neither explains alone."""
         shown = population.has_image & population.has_caption
         named, words = population.motif_valence[shown, 0], population.caption_valence[shown]
         valence = population.valence[shown]
         ironic = (named < -0.3) & (words > 0.3)
         grim = (named < -0.3) & (words < -0.3)
-        # Cheerful words about a gloomy motif are no better than gloomy ones.
+        # Cheerful words about a gloomy motif raise the valence no more than gloomy ones.
         assert valence[ironic].mean() < -1
         assert abs(valence[ironic].mean() - valence[grim].mean()) < 0.4
-        # Of the other motifs little is seen.
+        # The other motifs have little effect.
         other = population.motif_valence[shown, 1]
         assert np.corrcoef(valence, named)[0, 1] > 0.75
         assert np.corrcoef(valence, other)[0, 1] < 0.2
