@@ -16,9 +16,8 @@ from evoked.analysis.agreement import alphas_without_each, krippendorff_alpha
 from evoked.analysis.engagement import (
     emotion_engagement_table,
     lifts,
-    peak_differences,
-    time_to_peak,
 )
+from evoked.analysis.peaks import peak_differences, time_to_peak
 from evoked.errors import SettingsError
 from evoked.posts.emotion_and_rates import (
     DIMENSIONS,

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 from typer.testing import CliRunner
 
+from evoked.analysis.analyses import analyse_posts
+from evoked.analysis.count_classes import popularity_by_class
 from evoked.analysis.distribution import (
     LogNormalLaw,
     compare_laws,
@@ -32,10 +34,8 @@ from evoked.analysis.sharing import (
     FACES,
     analyse_sharing,
     counts_together,
-    popularity_by_class,
     sharing_of,
 )
-from evoked.analysis.study import analyse_posts
 from evoked.cli.application import app
 from evoked.errors import DataError, SettingsError
 from evoked.posts.dataset import LOCK_FILE, PostDataset

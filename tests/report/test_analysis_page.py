@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from evoked.analysis.analyses import analyse_posts
+from evoked.analysis.base import PostFindings
 from evoked.analysis.projection import pooled_features, project
-from evoked.analysis.study import PostAnalysis, analyse_posts
 from evoked.cli.application import app
 from evoked.errors import DataError, SettingsError
 from evoked.explain import explain_posts
@@ -95,12 +96,12 @@ def _assert_stands_alone(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(dataset: PostDataset) -> PostAnalysis:
+def found(dataset: PostDataset) -> PostFindings:
     return analyse_posts(dataset, draws=100)
 
 
 class TestOfPosts:
-    def test_makes_every_table(self, found: PostAnalysis) -> None:
+    def test_makes_every_table(self, found: PostFindings) -> None:
         assert not _without_parts(found.skipped)
         assert _without_parts(found.tables) == {
             *("categories", "correlations", "lifts", "positions", "time_to_peak"),
@@ -108,7 +109,7 @@ class TestOfPosts:
         }
         assert found.note == ""
 
-    def test_writes_tables_figures_and_a_page(self, found: PostAnalysis, tmp_path: Path) -> None:
+    def test_writes_tables_figures_and_a_page(self, found: PostFindings, tmp_path: Path) -> None:
         path = write_analysis(found, tmp_path / "out")
         table = pd.read_csv(path.parent / "tables" / "correlations.csv")
         np.testing.assert_allclose(table["r"], found.tables["correlations"]["r"])
@@ -128,7 +129,7 @@ class TestOfPosts:
         again = write_analysis(found, tmp_path / "out")
         assert again.read_bytes() == path.read_bytes()
 
-    def test_refuses_a_folder_of_something_else(self, found: PostAnalysis, tmp_path: Path) -> None:
+    def test_refuses_a_folder_of_something_else(self, found: PostFindings, tmp_path: Path) -> None:
         (tmp_path / "letter.txt").write_text("dear")
         with pytest.raises(SettingsError, match="something else"):
             write_analysis(found, tmp_path)
@@ -195,13 +196,13 @@ class TestOfPoorPosts:
             write_analysis(analyse_posts(dataset, draws=100), tmp_path / f"out{n}")
 
 
-def _figures(found: PostAnalysis, out: Path) -> list[str]:
+def _figures(found: PostFindings, out: Path) -> list[str]:
     return [path.name for path in (write_analysis(found, out).parent / "figures").iterdir()]
 
 
 class TestOfARun:
     @pytest.fixture(scope="class")
-    def page(self, workshop: Workshop, dataset: PostDataset, found: PostAnalysis) -> Page:
+    def page(self, workshop: Workshop, dataset: PostDataset, found: PostFindings) -> Page:
         run = workshop.run(dataset, "run", split=by_hand(90, tests=66))
         of_run = analyse_run(run, dataset, found.emotions, draws=100)
         accuracy = of_run.tables["accuracy"]
@@ -236,7 +237,7 @@ class TestOfARun:
         assert np.corrcoef(given, explanation.words["attention"])[0, 1] > 0.98
 
     def test_runs_beside_each_other(
-        self, workshop: Workshop, dataset: PostDataset, found: PostAnalysis, page: Page
+        self, workshop: Workshop, dataset: PostDataset, found: PostFindings, page: Page
     ) -> None:
         trivial = workshop.run(dataset, "trivial", "category_mean", split=by_hand(90, tests=70))
         other = Run.load(workshop.folder / "run", workshop.cache)

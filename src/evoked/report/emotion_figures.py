@@ -125,17 +125,18 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
     )
 
 
-def engagement_plane(posts: pd.DataFrame, note: str = "") -> Picture:
+def engagement_plane(posts: pd.DataFrame, surfaces: dict[str, Surface], note: str = "") -> Picture:
     """Engagement over the plane, with the direction in which it grows (Figure 6).
 
     Parameters
     ----------
     posts
-        Posts with emotions, counts and followers.
+        Posts with emotions.
+    surfaces
+        Of :func:`engagement_surfaces`.
     note
         As in :func:`emotion_density`.
     """
-    surfaces = engagement_surfaces(posts)
     overall = surfaces["overall"]
     metrics = [name for name in ENGAGEMENT if surfaces[name].n]
     with look():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters
-from evoked.analysis.popular_posts import PopularityAnalysis
 from evoked.analysis.popular_words import TextStatistics
 from evoked.errors import ImageError
 from evoked.explain.drawing import Picture
@@ -40,16 +39,6 @@ _SHOWN = 6
 _WORDS_PER_BAND = 12
 _EMOJI_PER_BAND = 13
 _NAME_CHARACTERS = 24
-
-
-def figures(found: PopularityAnalysis) -> Iterator[Picture]:
-    """Every picture that an analysis has something for."""
-    if found.clusters is not None:
-        yield cluster_figure(found.clusters, found.covers)
-    if found.texts is not None and len(found.texts.words):
-        yield word_figure(found.texts)
-    if found.texts is not None and len(found.texts.emoji):
-        yield emoji_figure(found.texts)
 
 
 def cluster_figure(clusters: ImageClusters, covers: Sequence[Sequence[Path]]) -> Picture:
