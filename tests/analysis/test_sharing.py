@@ -315,7 +315,7 @@ class TestInteractions:
         for y, separated in ((high, True), (high & even, True), (overlapping, False)):
             models = interaction_models(values[[TEXT, LIKES]], y)
             note, coefficients = models.fits["note"][1], _of(models, "logistic")["coefficient"]
-            assert (f"{LIKES} tells" in note) == separated
+            assert (f"{LIKES} separates" in note) == separated
             assert coefficients.isna().all() == separated
             assert _of(models, "linear")["coefficient"].notna().all()
 
@@ -323,7 +323,7 @@ class TestInteractions:
         faces = np.repeat([0.0, 1.0], [40, 10])
         y = (np.arange(50) % 3 == 0) & (faces == 0)
         fits = interaction_models(pd.DataFrame({IMAGE: faces}), y).fits
-        assert f"{IMAGE} tells some of the posts apart" in fits["note"][1]
+        assert f"{IMAGE} separates some of the posts" in fits["note"][1]
 
     def test_what_tells_nothing_is_left_out_and_named(self) -> None:
         values = _variables(200).assign(**{IMAGE: 0.0})
@@ -338,7 +338,7 @@ class TestInteractions:
         assert f"{TEXT} (unknown); {IMAGE} (unknown)" in fits["left_out"][0]
 
     def test_too_little(self) -> None:
-        with pytest.raises(DataError, match="5 posts know the count"):
+        with pytest.raises(DataError, match="known for 5 posts"):
             interaction_models(_variables(5), [True, False, True, False, False])
         with pytest.raises(DataError, match="nothing differs"):
             interaction_models(_variables(50), np.zeros(50))

@@ -48,31 +48,36 @@ def analyse(
     target: Annotated[Path, typer.Argument(metavar="DATASET|RUN", help="Posts, or a run.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of tables, figures and page.")],
     data: Annotated[
-        Path | None, typer.Option(help="A run's dataset; by default looked for beside the run.")
+        Path | None,
+        typer.Option(help="A run's dataset; by default the folder of that name next to the run."),
     ] = None,
     compare: Annotated[
         list[Path] | None,
-        typer.Option(help="A further run to show beside the first; repeatable."),
+        typer.Option(help="A further run to compare the first with; repeatable."),
     ] = None,
     ratings: Annotated[
         Ratings | None,
-        typer.Option(help="Take emotions anew from the annotators' ratings, weighed like this."),
+        typer.Option(help="Take emotions anew from the annotators' ratings, combined like this."),
     ] = None,
     estimate: Annotated[
         bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
     ] = True,
     popularity: Annotated[
-        Popularity, typer.Option(help="The count that the part on sharing is about.")
+        Popularity, typer.Option(help="The count that popularity is in the part on sharing.")
     ] = Popularity.shares,
     image_encoder: Annotated[
-        str, typer.Option(help="Tells covers apart: builtin, or KIND:WHERE (torchvision:resnet50).")
+        str,
+        typer.Option(
+            help="Encoder that covers are clustered by: builtin, or KIND:WHERE "
+            "(torchvision:resnet50)."
+        ),
     ] = "builtin",
     draws: Annotated[int, typer.Option(min=100, help="Resamples for each interval.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the resamples.")] = 0,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
 ) -> None:
-    """Analyse emotion, engagement and sharing: tables, figures, best positions; of a run errors."""
+    """Analyse emotion, engagement and sharing, or a run's errors: tables, figures, a page."""
     from evoked.analysis.analyses import ANALYSES, analyse_posts
     from evoked.features.cache import FeatureCache
     from evoked.features.catalog import FeatureSettings
@@ -84,7 +89,7 @@ def analyse(
     check_free(out_folder, RECORD_FILE, "an analysis")  # before minutes of work
     run = load_run(target, cache) if _is_run(target) else None
     if run is None and (data is not None or compare):
-        raise SettingsError("--data and --compare go with a run: give a run's folder first.")
+        raise SettingsError("--data and --compare need a run: give a run's folder first.")
     dataset = PostDataset(target if run is None else data or _data_of(run))
     others = [load_run(folder, cache) for folder in compare or []]
     notes.print(f"Analysing {len(dataset)} posts")
@@ -128,12 +133,12 @@ def _is_run(folder: Path) -> bool:
 
 
 def _data_of(run: Run) -> Path:
-    """The dataset of a run's name beside the run."""
+    """The folder next to the run that has the name of its dataset."""
     from evoked.posts.dataset import DESCRIPTION_FILE
 
     beside = run.folder.resolve().parent / Path(run.description["data"]["name"]).name
     if not (beside / DESCRIPTION_FILE).is_file():
-        raise SettingsError(f"the run's dataset is not at {beside}: say where it is with --data.")
+        raise SettingsError(f"the run's dataset is not at {beside}: give its folder with --data.")
     return beside
 
 

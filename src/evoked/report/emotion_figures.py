@@ -1,4 +1,4 @@
-"""Pictures of posts on the plane of emotions: ABMF's Figures 2, 4 (Table 8) and 6."""
+"""Figures of posts on the plane of emotions: ABMF's Figures 2, 4 (Table 8) and 6."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
     posts
         With ``category``, ``valence`` and ``arousal``; at least one post has both.
     note
-        What has to be said of the emotions, after the caption.
+        What has to be said about the emotions, after the caption.
     """
     known = posts.dropna(subset=["valence", "arousal"])
     groups = _panels(known)
@@ -64,7 +64,9 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
             if len(groups) > 1 and len(known) >= _FEWEST_CONTOURED:
                 levels = _mass_levels(every.support, (0.6,))
                 axis.contour(
-                    *(every.valence, every.arousal, every.support.T),
+                    every.valence,
+                    every.arousal,
+                    every.support.T,
                     levels=levels,
                     colors=[INK],
                     linewidths=0.8,
@@ -81,7 +83,7 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
     return Picture(
         "figure2_emotion_density",
         f"Emotions by category: contours hold 30, 60 and 90 % of the posts, the cross is their "
-        f"mean{reference} (n = {len(known)} posts).{left_out}{_noted(note)}",
+        f"mean{reference} (n = {len(known)} posts).{left_out}{noted(note)}",
         "Density maps; the means are "
         + "; ".join(f"{name}: valence {v:+.1f}, arousal {a:.1f}" for name, (v, a) in means.items())
         + ".",
@@ -95,7 +97,7 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
     Parameters
     ----------
     table
-        Of :func:`evoked.analysis.engagement.emotion_engagement_table`.
+        From :func:`evoked.analysis.engagement.emotion_engagement_table`.
     note
         As in :func:`emotion_density`.
     """
@@ -119,7 +121,7 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
         "** p < 0.01, *** p < 0.001 after Holm's correction over the table, the posts of one "
         "author counted as resembling each other "
         f"(n = {int(table['n'].min())} to {int(table['n'].max())} posts per cell; – where these "
-        f"are too few to tell).{_noted(note)}",
+        f"are too few for a correlation).{noted(note)}",
         "Matrix; the table beside it holds the figures.",
         drawn,
     )
@@ -133,7 +135,7 @@ def engagement_plane(posts: pd.DataFrame, surfaces: dict[str, Surface], note: st
     posts
         Posts with emotions.
     surfaces
-        Of :func:`engagement_surfaces`.
+        From :func:`engagement_surfaces`.
     note
         As in :func:`emotion_density`.
     """
@@ -162,7 +164,7 @@ def engagement_plane(posts: pd.DataFrame, surfaces: dict[str, Surface], note: st
         "Rates relative to what is typical of the category, smoothed over the plane (Gaussian "
         f"kernel, {overall.bandwidth:.1f} points); white where fewer than 5 posts are near. "
         "Contours at −50, −25, 0, +50 and +100 %; arrows point to where engagement grows, the "
-        f"longer the faster; dots are posts (n = {overall.n} posts).{_noted(note)}",
+        f"longer the faster; dots are posts (n = {overall.n} posts).{noted(note)}",
         f"Heat maps; all engagement is highest near valence {overall.valence[best[0]]:+.1f}, "
         f"arousal {overall.arousal[best[1]]:.1f}.",
         drawn,
@@ -175,7 +177,7 @@ def peak_hours(table: pd.DataFrame, note: str = "") -> Picture:
     Parameters
     ----------
     table
-        Of :func:`evoked.analysis.engagement.time_to_peak`.
+        From :func:`evoked.analysis.engagement.time_to_peak`.
     note
         As in :func:`emotion_density`.
     """
@@ -198,7 +200,7 @@ def peak_hours(table: pd.DataFrame, note: str = "") -> Picture:
         "table9_time_to_peak",
         "Mean hours until engagement peaks, with 95 % bootstrap intervals (dots, often wider than "
         f"their interval), beside the published means (bars) (n = {int(used.min())} to "
-        f"{int(used.max())} posts per metric).{_noted(note)}",
+        f"{int(used.max())} posts per metric).{noted(note)}",
         "Dots; the table beside it holds the figures.",
         drawn,
     )
@@ -219,7 +221,7 @@ def engagement_surfaces(posts: pd.DataFrame, step: float = 0.25) -> dict[str, Su
 def matrix(
     axis: Axes, values: Floats, texts: list[list[str]], rows: Any, columns: Any, reach: float = 1.0
 ) -> None:
-    """A matrix of numbers around zero, each written in its cell."""
+    """Draw a matrix of numbers around zero, each written in its cell."""
     axis.imshow(values, cmap=DIVERGING, vmin=-reach, vmax=reach, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         # White on the darkest cells only.
@@ -249,7 +251,7 @@ def cells_of(
 
 
 def plane_axes(axes: NDArray[Any]) -> None:
-    """Limits and labels of panels that show the plane of emotions."""
+    """Set limits and labels of panels that show the plane of emotions."""
     for axis in axes.flat:
         axis.set_xlim(-4.2, 4.2)
         axis.set_ylim(-0.2, 8.2)
@@ -281,23 +283,27 @@ def _density(axis: Axes, part: pd.DataFrame) -> None:
     surface = smooth(part["valence"], part["arousal"], np.zeros(len(part)))
     levels = [*_mass_levels(surface.support, _SHARES), surface.support.max() * 1.001]
     axis.contourf(
-        *(surface.valence, surface.arousal, surface.support.T),
+        surface.valence,
+        surface.arousal,
+        surface.support.T,
         levels=levels,
         colors=["#C6DBEF", "#6BAED6", "#2171B5"],
     )
 
 
 def _mass_levels(density: Floats, shares: tuple[float, ...]) -> list[float]:
-    """Heights above which the densest places hold these shares of everything, rising."""
+    """Densities above which the densest places hold these shares of all posts, ascending."""
     ordered = np.sort(density.ravel())[::-1]
     held = np.cumsum(ordered) / ordered.sum()
     return [float(ordered[min(int((held < share).sum()), len(held) - 1)]) for share in shares]
 
 
 def heat(axis: Axes, surface: Surface, reach: float) -> None:
-    """A surface over the plane in colours; the darkest stand for ``reach`` and beyond."""
+    """Draw a surface over the plane in colours; the darkest stand for ``reach`` and beyond."""
     axis.pcolormesh(
-        *(surface.valence, surface.arousal, surface.values.T),
+        surface.valence,
+        surface.arousal,
+        surface.values.T,
         cmap=DIVERGING,
         vmin=-reach,
         vmax=reach,
@@ -310,7 +316,9 @@ def _surface(axis: Axes, surface: Surface, labelled: bool) -> None:
     heat(axis, surface, _LARGEST_CHANGE)
     levels = np.log1p(_CHANGES)
     lines = axis.contour(
-        *(surface.valence, surface.arousal, surface.values.T),
+        surface.valence,
+        surface.arousal,
+        surface.values.T,
         levels=levels,
         colors=[INK],
         linewidths=[0.6, 0.6, 1.2, 0.6, 0.6],
@@ -338,14 +346,17 @@ def _points(axis: Axes, posts: pd.DataFrame) -> None:
 
 
 def _arrows(axis: Axes, surface: Surface) -> None:
-    """The gradient of the surface, where it is known."""
+    """Draw the gradient of the surface where it is known."""
     step = float(surface.valence[1] - surface.valence[0])
     places = slice(None, None, _ARROW_STEP)
     u, v = (np.gradient(surface.values, step, axis=side)[places, places] for side in (0, 1))
     grid = np.meshgrid(surface.valence[places], surface.arousal[places], indexing="ij")
     known = np.isfinite(u) & np.isfinite(v)
     axis.quiver(
-        *(part[known] for part in (*grid, u, v)),
+        grid[0][known],
+        grid[1][known],
+        u[known],
+        v[known],
         angles="xy",
         scale_units="xy",
         scale=0.6,
@@ -377,7 +388,8 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
 
 
-def _noted(note: str) -> str:
+def noted(note: str) -> str:
+    """A note as the sentence that follows a caption; nothing where there is none."""
     return f" {note[0].upper()}{note[1:]}." if note else ""
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what popular posts have: Dual-Attention's Figures 6 to 8 and Table III."""
+"""Figures of what popular posts have: Dual-Attention's Figures 6 to 8 and Table III."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def cluster_figure(clusters: ImageClusters, covers: Sequence[Sequence[Path]]) ->
     Parameters
     ----------
     clusters
-        Of :func:`evoked.analysis.popular_images.popular_clusters`.
+        From :func:`evoked.analysis.popular_images.popular_clusters`.
     covers
         Per row of its table, up to six pictures; those that can't be read are left out.
     """
@@ -80,11 +80,11 @@ def cluster_figure(clusters: ImageClusters, covers: Sequence[Sequence[Path]]) ->
     held_out = int((~clusters.found_on).sum())
     return Picture(
         "popular_images",
-        "Clusters of covers by R. Circles: R where clusters were found (n first), which those "
-        "picked out (*) owe to having been chosen by it; dots: R on "
-        f"{clusters.split} that had no say (n second), with 95 % intervals. Of {picked} picked, "
-        f"{confirmed} hold there (Holm p < 0.05). Ticks: R of the paper's clusters, of other posts "
-        f"(n = {len(clusters.members)} posts, {held_out} of them held out).",
+        "Clusters of covers by R. Circles: R where clusters were found (n first), which is biased "
+        "for those picked out (*), as they were chosen by it; dots: R on "
+        f"{clusters.split} that were held out (n second), with 95 % intervals. Of {picked} picked, "
+        f"{confirmed} hold there (Holm p < 0.05). Ticks: R of the paper's clusters, of "
+        f"other posts (n = {len(clusters.members)} posts, {held_out} of them held out).",
         "Dots; held out, R goes from "
         f"{clusters.table['ratio_held_out'].min():.2f} to "
         f"{clusters.table['ratio_held_out'].max():.2f}.",
@@ -115,7 +115,7 @@ def word_figure(texts: TextStatistics) -> Picture:
 def emoji_figure(texts: TextStatistics) -> Picture:
     """How often emoji occur in popular and in unpopular captions, by band (Figure 8 b).
 
-    Emoji that no installed font can draw go by their names.
+    Emoji that no installed font can draw are shown by their names.
     """
     table = texts.emoji
     top, bottom = (table[table["band"] == band] for band in ("top 50 %", "bottom 50 %"))
@@ -179,7 +179,7 @@ def _ratios(axis: Axes, rows: list[dict[str, Any]], base: float) -> None:
 
 
 def _bands(panels: Sequence[tuple[str, pd.DataFrame, list[str]]]) -> Figure:
-    """A panel per band, a row per text."""
+    """A figure with a panel per band and a row per text."""
     panels = [panel for panel in panels if len(panel[1])]
     longest = max(len(part) for _, part, _ in panels)
     reach = max(part[["popular", "unpopular"]].to_numpy().max() for _, part, _ in panels)
