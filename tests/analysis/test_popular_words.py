@@ -23,7 +23,7 @@ from evoked.analysis.popular_words import (
 )
 from evoked.errors import DataError
 from evoked.evaluation.sign_flips import sign_flip_p
-from evoked.explain.drawing import Picture
+from evoked.explain.figures import Picture
 from evoked.posts.dataset import PostDataset
 from evoked.report.analysis_figures import FIGURES
 from evoked.report.popularity_figures import can_draw, emoji_figure, word_figure

@@ -26,6 +26,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
 from evoked.features.table import FeatureTable
 from evoked.posts.dataset import PostDataset
+from evoked.posts.privacy.image_locking import is_locked
 from evoked.targets import AuthorPopularity
 
 _SIGNIFICANT = 0.05
@@ -179,10 +180,7 @@ def author_popularity(context: PostContext) -> PopularityAnalysis:
 
 def _covers(dataset: PostDataset) -> list[Path | None]:
     """The posts' cover pictures; none where they are locked, which the table on faces reports."""
-    try:
-        return dataset.cover_paths()
-    except DataError:
-        return [None] * len(dataset)
+    return [None] * len(dataset) if is_locked(dataset) else dataset.cover_paths()
 
 
 def _table(name: str, part: str = "") -> Callable[[PostContext], pd.DataFrame]:

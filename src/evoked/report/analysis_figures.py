@@ -14,7 +14,7 @@ from evoked.analysis.base import PostContext, Tables
 from evoked.analysis.popular_posts import author_popularity
 from evoked.analysis.positions import Surface
 from evoked.analysis.sharing_tables import sharing
-from evoked.explain.drawing import Picture
+from evoked.explain.figures import Picture
 from evoked.report import (
     emotion_figures,
     interactive,

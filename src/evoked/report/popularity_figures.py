@@ -20,13 +20,13 @@ from PIL import Image
 from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters
 from evoked.analysis.popular_words import TextStatistics
 from evoked.errors import ImageError
-from evoked.explain.drawing import Picture
 from evoked.explain.figures import (
     BLUE,
     GREY,
     INK,
     PALE,
     VERMILLION,
+    Picture,
     figure,
     installed_fonts,
     look,

@@ -12,13 +12,9 @@ from evoked.analysis.base import Findings, carry_out
 from evoked.analysis.emotions import PostsWithEmotion
 from evoked.errors import DataError
 from evoked.explain import Explanation, explain_posts
-from evoked.explain.drawing import (
-    Picture,
-    draw_regions,
-    draw_word_regions,
-    draw_words,
-    shown_picture,
-)
+from evoked.explain.drawing import draw_words, shown_picture
+from evoked.explain.figures import Picture
+from evoked.explain.heat_maps import draw_regions, draw_word_regions
 from evoked.explain.word_matrix import word_matrix
 from evoked.posts.dataset import PostDataset
 from evoked.report import run_figures
