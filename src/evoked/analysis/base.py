@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 
@@ -205,6 +205,53 @@ class PostFindings(Findings[PostContext]):
     def note(self) -> str:
         """What has to be said wherever emotions are shown; empty where people rated them all."""
         return self.emotions.note or ""
+
+
+class Part(Protocol):
+    """Several tables that are computed together.
+
+    Attributes
+    ----------
+    tables
+        By name, those that could be made.
+    skipped
+        Why the others are missing, by what they are called where they are left out.
+    """
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]: ...
+
+    @property
+    def skipped(self) -> dict[str, str]: ...
+
+
+def table_of(
+    part: Callable[[Given], Part], name: str, left_out_as: str = ""
+) -> Callable[[Given], pd.DataFrame]:
+    """What an analysis computes whose table is one of several that are computed together.
+
+    Parameters
+    ----------
+    part
+        Computes them together, once for each context.
+    name
+        Name of the table in the part.
+    left_out_as
+        What the part calls it where it is left out; ``name`` by default.
+
+    Returns
+    -------
+    Callable
+        Takes the table from the part; raises DataError with the part's reason where it is missing.
+    """
+
+    def compute(context: Given) -> pd.DataFrame:
+        found = context.once(part)
+        if name not in found.tables:
+            raise DataError(found.skipped[left_out_as or name])
+        return found.tables[name]
+
+    return compute
 
 
 def carry_out(analyses: Iterable[Analysis[Given]], findings: Findings[Given]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.analysis.base import Analysis, PostContext, Progress, Tables
+from evoked.analysis.base import Analysis, PostContext, Progress, Tables, table_of
 from evoked.analysis.excerpts import Excerpt, excerpt, one_decimal, two_decimals, whole, yes_or_no
 from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters, popular_clusters
 from evoked.analysis.popular_words import TextStatistics, text_statistics
@@ -183,21 +183,6 @@ def _covers(dataset: PostDataset) -> list[Path | None]:
     return [None] * len(dataset) if is_locked(dataset) else dataset.cover_paths()
 
 
-def _table(name: str, part: str = "") -> Callable[[PostContext], pd.DataFrame]:
-    """A function that takes a table from all that sets popular posts apart.
-
-    ``part`` is the name under which the table is left out, where that is another.
-    """
-
-    def compute(context: PostContext) -> pd.DataFrame:
-        found = context.once(author_popularity)
-        if name not in found.tables:
-            raise DataError(found.skipped[part or name])
-        return found.tables[name]
-
-    return compute
-
-
 def _clearest(name: str, column: str) -> Callable[[PostContext, Tables], Iterator[Excerpt]]:
     """A function that shows the texts that differ most clearly, named by ``column``."""
 
@@ -234,7 +219,7 @@ COVER_ANALYSIS = Analysis(
         + ", ".join(f"{name} {ratio:.3f}" for name, ratio in PUBLISHED_RATIOS.items())
         + "."
     ),
-    compute=_table("popular_images"),
+    compute=table_of(author_popularity, "popular_images"),
     columns={
         "cluster": whole,
         "picked": yes_or_no,
@@ -260,7 +245,7 @@ TEXT_ANALYSIS = Analysis(
         "below 0.05; significant_shuffled: how many are when a coin per author decides what was "
         "popular; nominal: share with p below 0.05."
     ),
-    compute=_table("popular_texts", "popular_words"),
+    compute=table_of(author_popularity, "popular_texts", "popular_words"),
     columns={
         "text": str,
         "kept": whole,
@@ -282,7 +267,7 @@ WORD_ANALYSIS = Analysis(
         "the tested words (Benjamini and Hochberg); p_posts: as if every occurrence were "
         "independent, which one author's habits make too small."
     ),
-    compute=_table("popular_words"),
+    compute=table_of(author_popularity, "popular_words"),
     summary=_clearest("popular_words", "word"),
     folded=True,
     rests_on_emotion=False,
@@ -292,7 +277,7 @@ EMOJI_ANALYSIS = Analysis(
     name="popular_emoji",
     title="Emoji of popular and unpopular posts (Dual-Attention, Figure 8)",
     explanation="The columns are those of the words; emoji of all skin tones count as one.",
-    compute=_table("popular_emoji"),
+    compute=table_of(author_popularity, "popular_emoji"),
     summary=_clearest("popular_emoji", "name"),
     folded=True,
     rests_on_emotion=False,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from evoked.analysis.base import Analysis, PostContext, Tables
+from evoked.analysis.base import Analysis, PostContext, Tables, table_of
 from evoked.analysis.excerpts import (
     Excerpt,
     count_or_number,
@@ -17,7 +17,6 @@ from evoked.analysis.excerpts import (
     whole,
 )
 from evoked.analysis.sharing import SharingAnalysis, analyse_sharing
-from evoked.errors import DataError
 from evoked.evaluation.significance import p_value
 from evoked.files import records
 
@@ -32,21 +31,6 @@ def sharing(context: PostContext) -> SharingAnalysis:
         draws=context.draws,
         seed=context.seed,
     )
-
-
-def _table(name: str, part: str = "") -> Callable[[PostContext], pd.DataFrame]:
-    """A function that takes a table from all that was found about sharing.
-
-    ``part`` is the name under which the table is left out, where that is another.
-    """
-
-    def compute(context: PostContext) -> pd.DataFrame:
-        found = context.once(sharing)
-        if name not in found.tables:
-            raise DataError(found.skipped[part or name])
-        return found.tables[name]
-
-    return compute
 
 
 def _counts_summary(context: PostContext, tables: Tables) -> Iterator[Excerpt]:
@@ -150,7 +134,7 @@ COUNT_ANALYSIS = Analysis(
         "a small gap is enough for a small p. Posts count as independent. Popular posts are the "
         "fifth with most. published: Leng and Yan (2025), on posts of their own."
     ),
-    compute=_table("counts"),
+    compute=table_of(sharing, "counts"),
     summary=_counts_summary,
     rests_on_emotion=False,
 )
@@ -162,7 +146,7 @@ LAW_ANALYSIS = Analysis(
         "The same counts under other laws, the best by Akaike's criterion first. A difference "
         "below 2 says nothing, one above 10 much."
     ),
-    compute=_table("laws"),
+    compute=table_of(sharing, "laws"),
     rests_on_emotion=False,
 )
 
@@ -175,7 +159,7 @@ CAPTION_EMOTION_ANALYSIS = Analysis(
         "differ from the others', the posts of one author counted as resembling each other? all: "
         "does any? p_posts: as if posts were independent."
     ),
-    compute=_table("text_emotion"),
+    compute=table_of(sharing, "text_emotion"),
     summary=_class_summary("sharing_text_emotion", "Emotion of captions"),
     rests_on_emotion=False,
 )
@@ -187,7 +171,7 @@ FACE_ANALYSIS = Analysis(
         "Faces are found by a detector of frontal faces (Haar cascades), which misses many; the "
         "paper uses DeepFace. p as above."
     ),
-    compute=_table("faces"),
+    compute=table_of(sharing, "faces"),
     summary=_class_summary("sharing_faces", "Covers with faces"),
     rests_on_emotion=False,
 )
@@ -201,7 +185,7 @@ COUNT_CORRELATION_ANALYSIS = Analysis(
         "shows its figures as colours alone; it says that likes go with shares more closely than "
         "comments do."
     ),
-    compute=_table("together"),
+    compute=table_of(sharing, "together"),
     columns={
         "first": str,
         "second": str,
@@ -229,7 +213,7 @@ INTERACTION_FIT_ANALYSIS = Analysis(
         "emotion; 'all products' has. Large accounts have more of everything: nothing here is "
         "cause and effect."
     ),
-    compute=_table("interaction_fits", "interactions"),
+    compute=table_of(sharing, "interaction_fits", "interactions"),
     left_out_as="sharing_interactions",
     rests_on_emotion=False,
 )
@@ -244,7 +228,7 @@ INTERACTION_TERM_ANALYSIS = Analysis(
         "the terms of a model. published_p of 0.001: below it. For text emotion × image emotion "
         "the paper's table has 0.049, its text −0.049."
     ),
-    compute=_table("interaction_terms", "interactions"),
+    compute=table_of(sharing, "interaction_terms", "interactions"),
     summary=_interaction_summary,
     left_out_as="sharing_interactions",
     folded=True,

@@ -23,8 +23,8 @@ from evoked.explain.figures import (
     Picture,
     figure,
     look,
+    shortened,
 )
-from evoked.files import records
 from evoked.posts.emotion_and_rates import (
     AROUSAL_MIDPOINT,
     DIMENSIONS,
@@ -33,6 +33,7 @@ from evoked.posts.emotion_and_rates import (
     log_rates,
 )
 from evoked.posts.schema import ENGAGEMENT
+from evoked.report.figure_parts import cells_of, heat, matrix, noted, plane_axes
 
 Floats = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
                     linestyles=":",
                 )
             axis.plot(*means[name], "+", color=VERMILLION, markersize=9, markeredgewidth=2)
-            axis.set_title(f"{_short(name)} (n = {len(part)})", fontsize=8)
+            axis.set_title(f"{shortened(name, _NAME_CHARACTERS)} (n = {len(part)})", fontsize=8)
         for axis in axes.flat[len(groups) :]:
             axis.set_visible(False)
         plane_axes(axes)
@@ -227,57 +228,6 @@ def engagement_surfaces(posts: pd.DataFrame, step: float = 0.25) -> dict[str, Su
     }
 
 
-def matrix(
-    axis: Axes, values: Floats, texts: list[list[str]], rows: Any, columns: Any, reach: float = 1.0
-) -> None:
-    """Draw a matrix of numbers around zero, each written in its cell."""
-    axis.imshow(values, cmap=DIVERGING, vmin=-reach, vmax=reach, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        # White on the darkest cells only.
-        dark = np.isfinite(value) and abs(value) > 0.65 * reach
-        axis.text(
-            column,
-            row,
-            texts[row][column],
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="white" if dark else INK,
-        )
-    axis.set_xticks(range(len(columns)), columns)
-    axis.set_yticks(range(len(rows)), rows)
-    axis.tick_params(length=0)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-
-
-def cells_of(
-    table: pd.DataFrame, row: str, rows: Any, column: str, columns: Any
-) -> list[list[dict[str, Any]]]:
-    """The records of a long table as a matrix, by the values of two of its columns."""
-    found = {(record[row], record[column]): record for record in records(table)}
-    return [[found[first, second] for second in columns] for first in rows]
-
-
-def plane_axes(axes: NDArray[Any]) -> None:
-    """Set limits and labels of panels that show the plane of emotions."""
-    for axis in axes.flat:
-        axis.set_xlim(-4.2, 4.2)
-        axis.set_ylim(-0.2, 8.2)
-        axis.set_xticks([-4, -2, 0, 2, 4])
-        axis.set_yticks([0, 2, 4, 6, 8])
-        axis.set_aspect("equal")
-    shown = [[axis for axis in row if axis.get_visible()] for row in axes]
-    for row in shown:
-        if row:
-            row[0].set_ylabel("arousal (points)")
-    for column in axes.T:
-        visible = [axis for axis in column if axis.get_visible()]
-        if visible:
-            visible[-1].set_xlabel("valence (points)")
-            visible[-1].tick_params(labelbottom=True)
-
-
 def _panels(known: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     counts = known["category"].value_counts()
     if len(counts) < 2:
@@ -305,20 +255,6 @@ def _mass_levels(density: Floats, shares: tuple[float, ...]) -> list[float]:
     ordered = np.sort(density.ravel())[::-1]
     held = np.cumsum(ordered) / ordered.sum()
     return [float(ordered[min(int((held < share).sum()), len(held) - 1)]) for share in shares]
-
-
-def heat(axis: Axes, surface: Surface, reach: float) -> None:
-    """Draw a surface over the plane in colours; the darkest stand for ``reach`` and beyond."""
-    axis.pcolormesh(
-        surface.valence,
-        surface.arousal,
-        surface.values.T,
-        cmap=DIVERGING,
-        vmin=-reach,
-        vmax=reach,
-        shading="nearest",
-        rasterized=True,
-    )
 
 
 def _surface(axis: Axes, surface: Surface, labelled: bool) -> None:
@@ -391,15 +327,6 @@ def _midlines(axis: Axes) -> None:
     axis.axhline(AROUSAL_MIDPOINT, color=PALE, linewidth=0.8, zorder=0)
     axis.axvline(0, color=PALE, linewidth=0.8, zorder=0)
     axis.tick_params(colors=GREY, labelcolor=INK)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
-
-
-def noted(note: str) -> str:
-    """A note as the sentence that follows a caption; nothing where there is none."""
-    return f" {note[0].upper()}{note[1:]}." if note else ""
 
 
 def _number(value: float) -> str:

@@ -15,7 +15,7 @@ from evoked.analysis.positions import Surface
 from evoked.analysis.projection import Projection
 from evoked.explain.figures import GREY, INK
 from evoked.posts.emotion_and_rates import DIMENSIONS, METRICS, QUADRANTS, emotion_quadrant
-from evoked.report.emotion_figures import cells_of
+from evoked.report.figure_parts import cells_of
 from evoked.report.run_figures import QUADRANT_COLOURS
 
 Spec = dict[str, Any]

@@ -30,6 +30,7 @@ from evoked.explain.figures import (
     figure,
     installed_fonts,
     look,
+    shortened,
 )
 from evoked.files import records
 from evoked.posts.images import load_image
@@ -101,7 +102,10 @@ def word_figure(texts: TextStatistics) -> Picture:
         "bottom 25 %": lambda part: part.tail(_WORDS_PER_BAND),
     }
     panels = [(band, choose(table[table["band"] == band])) for band, choose in strongest.items()]
-    shown = [(band, part, [_short(word) for word in part["word"]]) for band, part in panels]
+    shown = [
+        (band, part, [shortened(word, _NAME_CHARACTERS) for word in part["word"]])
+        for band, part in panels
+    ]
     return Picture(
         "popular_words",
         f"Occurrences of words in popular (right) and unpopular captions (left), by the rank of "
@@ -225,8 +229,8 @@ def _ends(table: pd.DataFrame, column: str) -> str:
 
 
 def _emoji_label(symbol: str, name: str) -> str:
-    return f"{_short(name)} {symbol}" if can_draw(symbol) else _short(name)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
+    return (
+        f"{shortened(name, _NAME_CHARACTERS)} {symbol}"
+        if can_draw(symbol)
+        else shortened(name, _NAME_CHARACTERS)
+    )

@@ -30,9 +30,10 @@ from evoked.explain.figures import (
     Picture,
     figure,
     look,
+    shortened,
 )
 from evoked.posts.emotion_and_rates import QUADRANTS
-from evoked.report.emotion_figures import cells_of, heat, matrix, noted, plane_axes
+from evoked.report.figure_parts import cells_of, heat, matrix, noted, plane_axes
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +43,7 @@ _QUADRANT_MARKERS = ("^", "v", "s", "o", ".")
 _MODEL_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _MODEL_LINES = ("-", "--", "-.", ":")
 _MOST_WORDS = 12
+_NAME_CHARACTERS = 16
 _LINKED_WORDS = 6
 _REGIONS_PER_WORD = 2
 _NORMAL_95 = 1.96
@@ -108,7 +110,7 @@ def word_to_word(explanation: Explanation, weights: Floats, number: int) -> Pict
     chosen = explanation.strongest_words(_MOST_WORDS)
     rows = np.flatnonzero(explanation.words.index.isin(chosen.index))
     shown = 100 * weights[np.ix_(rows, rows)]
-    names = [_short(word) for word in chosen["word"]]
+    names = [shortened(word, _NAME_CHARACTERS) for word in chosen["word"]]
     with look():
         drawn = figure(1.9 + 0.33 * len(names), 1.5 + 0.3 * len(names))
         axis = drawn.subplots()
@@ -149,7 +151,14 @@ def word_region_links(explanation: Explanation, picture: NDArray[np.uint8], numb
         right.set_xlim(0, 1)
         right.set_ylim(len(words) - 0.5, -0.5)
         for place, (word, each) in enumerate(zip(words["word"], weights, strict=True)):
-            right.text(0.12, place, f"“{_short(word)}”", va="center", color=INK, fontsize=9)
+            right.text(
+                0.12,
+                place,
+                f"“{shortened(word, _NAME_CHARACTERS)}”",
+                va="center",
+                color=INK,
+                fontsize=9,
+            )
             for region in np.argsort(each.grid.ravel())[::-1][:_REGIONS_PER_WORD]:
                 strength = float(each.relative.ravel()[region]) / widest
                 x, y = _centre(int(region), each.grid.shape, picture.shape)
@@ -313,7 +322,7 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
 def _radar_axis(axis: Any, angles: Floats, categories: list[str], title: str) -> None:
     axis.set_theta_offset(np.pi / 2)
     axis.set_theta_direction(-1)
-    axis.set_xticks(angles, [_short(name) for name in categories], fontsize=8)
+    axis.set_xticks(angles, [shortened(name, _NAME_CHARACTERS) for name in categories], fontsize=8)
     axis.set_ylim(0, max(axis.get_ylim()[1], 0.1))
     axis.set_yticks(np.arange(0.2, axis.get_ylim()[1], 0.2))
     axis.tick_params(axis="y", labelsize=7, labelcolor=GREY)
@@ -327,10 +336,6 @@ def _centre(region: int, grid: tuple[int, ...], picture: tuple[int, ...]) -> tup
     """Middle of a grid's cell in pixels, (x, y)."""
     row, column = divmod(region, grid[1])
     return (column + 0.5) * picture[1] / grid[1], (row + 0.5) * picture[0] / grid[0]
-
-
-def _short(word: str, characters: int = 16) -> str:
-    return word if len(word) <= characters else word[: characters - 1] + "…"
 
 
 def _signed(value: float) -> str:

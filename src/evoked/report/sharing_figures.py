@@ -14,7 +14,7 @@ from evoked.analysis.sharing import TOGETHER
 from evoked.evaluation.significance import p_value, significance_marks
 from evoked.explain.figures import BLUE, GREY, INK, PALE, VERMILLION, Picture, figure, look
 from evoked.files import records
-from evoked.report.emotion_figures import matrix
+from evoked.report.figure_parts import matrix
 
 Floats = NDArray[np.float64]
 
