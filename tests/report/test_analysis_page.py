@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -308,3 +310,25 @@ def test_real_posts(shared_data: Path, tmp_path: Path) -> None:
     assert found.tables["categories"]["posts"].max() == 200
     assert "valence" in found.skipped["correlations"]
     write_analysis(found, tmp_path / "out")
+
+
+def test_mistakes_are_found_before_slow_imports(tmp_path: Path) -> None:
+    dataset = _posts(tmp_path / "posts")
+    code = f"""
+import sys
+from typer.testing import CliRunner
+import evoked.cli
+from evoked.cli.application import app
+from evoked.errors import DataError, SettingsError
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["analyse", *arguments, "--out", {str(tmp_path / "out")!r}])
+
+assert run("--help").exit_code == 0
+assert run({str(dataset.folder)!r}, "--popularity", "reach").exit_code == 2
+assert isinstance(run({str(tmp_path / "nowhere")!r}).exception, DataError)
+assert isinstance(run({str(dataset.folder)!r}, "--compare", "run").exception, SettingsError)
+slow = ("torch", "scipy", "matplotlib", "plotly", "statsmodels", "sklearn")
+assert not [name for name in slow if name in sys.modules]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

@@ -17,7 +17,8 @@ from evoked.errors import SettingsError
 from evoked.files import check_free
 
 if TYPE_CHECKING:
-    from evoked.analysis.base import Analysis, Findings, Given
+    from evoked.analysis.base import Analysis, Findings, Given, PostFindings
+    from evoked.report.run_analysis import RunFindings
     from evoked.runs.posts import Run
 
 
@@ -78,18 +79,22 @@ def analyse(
     cache: CacheOption = None,
 ) -> None:
     """Analyse emotion, engagement and sharing, or a run's errors: tables, figures, a page."""
-    from evoked.analysis.analyses import ANALYSES, analyse_posts
+    from evoked.posts.dataset import PostDataset
+
+    of_run = _is_run(target)
+    if not of_run and (data is not None or compare):
+        raise SettingsError("--data and --compare need a run: give a run's folder first.")
+    if not of_run:
+        PostDataset(target)  # refuses a mistyped folder before the slow imports
+
+    from evoked.analysis.analyses import analyse_posts
     from evoked.features.cache import FeatureCache
     from evoked.features.catalog import FeatureSettings
-    from evoked.posts.dataset import PostDataset
     from evoked.report.analysis_page import RECORD_FILE, to_record, write_analysis
     from evoked.report.run_analysis import analyse_run
-    from evoked.report.run_tables import RUN_ANALYSES
 
     check_free(out_folder, RECORD_FILE, "an analysis")  # before minutes of work
-    run = load_run(target, cache) if _is_run(target) else None
-    if run is None and (data is not None or compare):
-        raise SettingsError("--data and --compare need a run: give a run's folder first.")
+    run = load_run(target, cache) if of_run else None
     dataset = PostDataset(target if run is None else data or _data_of(run))
     others = [load_run(folder, cache) for folder in compare or []]
     notes.print(f"Analysing {len(dataset)} posts")
@@ -105,28 +110,23 @@ def analyse(
             draws=draws,
             seed=seed,
         )
-    of_run = None
+    tested = None
     if run is not None:
         notes.print("Analysing the run's test posts")
-        of_run = analyse_run(run, dataset, found.emotions, others, draws, seed)
-    page = write_analysis(found, out_folder, of_run)
+        tested = analyse_run(run, dataset, found.emotions, others, draws, seed)
+    page = write_analysis(found, out_folder, tested)
     if as_json:
-        print_json(to_record(found, of_run))
+        print_json(to_record(found, tested))
         return
-    if found.note:
-        notice = f"Estimated emotion: {found.note}."
-        out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)
-    _print_findings(ANALYSES, found)
-    skipped = found.skipped
-    if of_run is not None:
-        _print_findings(RUN_ANALYSES, of_run)
-        skipped = skipped | of_run.skipped
-    for name, why in skipped.items():
-        out.print(f"Left out: {escape(name.replace('_', ' '))}: {escape(why)}.", soft_wrap=True)
+    _print_all(found, tested)
     out.print(f"Page: {page}", soft_wrap=True, highlight=False)
 
 
 def _is_run(folder: Path) -> bool:
+    from evoked.posts.dataset import DESCRIPTION_FILE
+
+    if not folder.is_dir() or (folder / DESCRIPTION_FILE).is_file():
+        return False  # the import below takes seconds
     from evoked.runs.posts import RUN_FILE
 
     return (folder / RUN_FILE).is_file()
@@ -140,6 +140,23 @@ def _data_of(run: Run) -> Path:
     if not (beside / DESCRIPTION_FILE).is_file():
         raise SettingsError(f"the run's dataset is not at {beside}: give its folder with --data.")
     return beside
+
+
+def _print_all(found: PostFindings, tested: RunFindings | None) -> None:
+    """Print what the posts and the run show, then what is left out and why."""
+    from evoked.analysis.analyses import ANALYSES
+    from evoked.report.run_tables import RUN_ANALYSES
+
+    if found.note:
+        notice = f"Estimated emotion: {found.note}."
+        out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)
+    _print_findings(ANALYSES, found)
+    skipped = found.skipped
+    if tested is not None:
+        _print_findings(RUN_ANALYSES, tested)
+        skipped = skipped | tested.skipped
+    for name, why in skipped.items():
+        out.print(f"Left out: {escape(name.replace('_', ' '))}: {escape(why)}.", soft_wrap=True)
 
 
 def _print_findings(analyses: Mapping[str, Analysis[Given]], findings: Findings[Given]) -> None:

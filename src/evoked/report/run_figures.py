@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import ConnectionPatch
@@ -151,30 +152,15 @@ def word_region_links(explanation: Explanation, picture: NDArray[np.uint8], numb
         right.set_xlim(0, 1)
         right.set_ylim(len(words) - 0.5, -0.5)
         for place, (word, each) in enumerate(zip(words["word"], weights, strict=True)):
-            right.text(
-                0.12,
-                place,
-                f"“{shortened(word, _NAME_CHARACTERS)}”",
-                va="center",
-                color=INK,
-                fontsize=9,
-            )
+            label = f"“{shortened(word, _NAME_CHARACTERS)}”"
+            right.text(0.12, place, label, va="center", color=INK, fontsize=9)
             for region in np.argsort(each.grid.ravel())[::-1][:_REGIONS_PER_WORD]:
                 strength = float(each.relative.ravel()[region]) / widest
                 x, y = _centre(int(region), each.grid.shape, picture.shape)
                 # Lines to the same region end next to each other.
                 x += (place - (len(words) - 1) / 2) * 0.012 * picture.shape[1]
-                drawn.add_artist(
-                    ConnectionPatch(
-                        (0.1, place),
-                        (x, y),
-                        coordsA=right.transData,
-                        coordsB=left.transData,
-                        color=colours[place],
-                        linewidth=0.4 + 2.2 * strength**2,
-                        alpha=0.9,
-                    )
-                )
+                line = _link(right, left, place, (x, y), colours[place], strength)
+                drawn.add_artist(line)
                 left.plot(x, y, "o", color=colours[place], markersize=6, markeredgecolor="white")
     return Picture(
         f"figure3c_links_{number}",
@@ -316,6 +302,21 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
         )
         + ".",
         drawn,
+    )
+
+
+def _link(
+    words: Axes, regions: Axes, row: int, end: tuple[float, float], colour: str, strength: float
+) -> ConnectionPatch:
+    """A line from a word to a region; the stronger, the thicker."""
+    return ConnectionPatch(
+        (0.1, row),
+        end,
+        coordsA=words.transData,
+        coordsB=regions.transData,
+        color=colour,
+        linewidth=0.4 + 2.2 * strength**2,
+        alpha=0.9,
     )
 
 
