@@ -184,8 +184,8 @@ class TestCorrelations:
             table = emotion_engagement_table(posts)
             negative = table[table["dimension"] == DIMENSIONS[1]]
             assert (negative["n"] == few).all()
-            told = negative[["r", "low", "high", "p", "p_holm", "p_posts"]].notna()
-            assert (told == (few == 10)).all(axis=None)
+            known = negative[["r", "low", "high", "p", "p_holm", "p_posts"]].notna()
+            assert (known == (few == 10)).all(axis=None)
         assert len(lifts(posts)) == 3
 
 
@@ -305,7 +305,7 @@ class TestSignificance:
         assert table["p"].equals(table["p_posts"])  # nobody says who the authors are
 
     def test_posts_of_an_author_count_as_alike(self):
-        """Twenty posts of an author that are copies of each other tell what one post tells."""
+        """Twenty posts of an author that are copies of each other show what one post shows."""
         few = _posts(60).assign(author_id=[str(i) for i in range(60)])
         alone, twice, often = (
             emotion_engagement_table(pd.concat([few] * copies, ignore_index=True))

@@ -260,7 +260,7 @@ class TestAnalysis:
         ("likes", "why"),
         [([1, 2, 3], "four posts"), ([5] * 8, "differ"), ([None] * 8, "four posts")],
     )
-    def test_what_cannot_be_told(self, likes: list[int | None], why: str) -> None:
+    def test_posts_without_labels(self, likes: list[int | None], why: str) -> None:
         posts = _posts(likes, ["a"] * len(likes))
         found = analyse_popularity(posts, [None] * len(likes))
         assert set(found.skipped) == {"popular_images", "popular_words", "popular_emoji"}
@@ -293,7 +293,8 @@ class TestFigures:
         (top, bottom) = picture.figure.axes
         names = [label.get_text() for label in top.get_yticklabels()]
         assert [name.split("*")[0].rstrip(" 🎉☕") for name in names] == [
-            *("party popper", "hot beverage")
+            "party popper",
+            "hot beverage",
         ]
         assert "sleeping face" in bottom.get_yticklabels()[0].get_text()
 

@@ -325,7 +325,7 @@ class TestInteractions:
         fits = interaction_models(pd.DataFrame({IMAGE: faces}), y).fits
         assert f"{IMAGE} separates some of the posts" in fits["note"][1]
 
-    def test_what_tells_nothing_is_left_out_and_named(self) -> None:
+    def test_terms_without_information_are_left_out_and_named(self) -> None:
         values = _variables(200).assign(**{IMAGE: 0.0})
         y = np.random.default_rng(7).random(200) < 0.3
         fits = interaction_models(values, y).fits
@@ -422,8 +422,13 @@ class TestSharing:
         found = sharing_of(posts, self._emotion(300), faces.astype(float), draws=50)
         assert not found.skipped
         assert list(found.tables) == [
-            *("counts", "laws", "text_emotion", "faces", "together"),
-            *("interaction_terms", "interaction_fits"),
+            "counts",
+            "laws",
+            "text_emotion",
+            "faces",
+            "together",
+            "interaction_terms",
+            "interaction_fits",
         ]
         assert found.tables["faces"]["share"].tolist() == pytest.approx([0.8, 0.2, 1])
         assert "CR3, 30 authors" in set(found.tables["interaction_fits"]["errors"])
@@ -525,7 +530,9 @@ def test_command(tmp_path: Path) -> None:
     page = (out / "index.html").read_text()
     assert 'id="sharing_counts"' in page
     assert {path.stem for path in (out / "figures").glob("eijl*.png")} == {
-        *("eijl_figure2a_distribution", "eijl_figure3_counts", "eijl_table1_interactions")
+        "eijl_figure2a_distribution",
+        "eijl_figure3_counts",
+        "eijl_table1_interactions",
     }
 
 

@@ -106,8 +106,14 @@ class TestOfPosts:
     def test_makes_every_table(self, found: PostFindings) -> None:
         assert not _without_parts(found.skipped)
         assert _without_parts(found.tables) == {
-            *("categories", "correlations", "lifts", "positions", "time_to_peak"),
-            *("peak_differences", "agreement", "annotators"),
+            "categories",
+            "correlations",
+            "lifts",
+            "positions",
+            "time_to_peak",
+            "peak_differences",
+            "agreement",
+            "annotators",
         }
         assert found.note == ""
 
@@ -155,7 +161,10 @@ class TestOfPoorPosts:
         assert len(captions) > 5
         assert all("are estimated" in text for text in captions if "Best position" not in text)
         assert _without_parts(found.skipped) == {
-            *("time_to_peak", "peak_differences", "agreement", "annotators")
+            "time_to_peak",
+            "peak_differences",
+            "agreement",
+            "annotators",
         }
 
     def test_without_emotion(self, tmp_path: Path) -> None:
@@ -209,10 +218,16 @@ class TestOfARun:
         of_run = analyse_run(run, dataset, found.emotions, draws=100)
         accuracy = of_run.tables["accuracy"]
         assert accuracy["model"].unique().tolist() == [
-            *("abmf", "mean", "author_mean", "category_mean")
+            "abmf",
+            "mean",
+            "author_mean",
+            "category_mean",
         ]
         assert set(of_run.tables) == {
-            *("accuracy", "by_category", "accuracy_correlations", "separability")
+            "accuracy",
+            "by_category",
+            "accuracy_correlations",
+            "separability",
         }
         assert not of_run.skipped
         return Page(write_analysis(found, workshop.folder / "page", of_run))

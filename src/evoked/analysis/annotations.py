@@ -173,8 +173,9 @@ AGREEMENT_ANALYSIS = Analysis(
     name="agreement",
     title="Agreement of annotators",
     explanation=(
-        "Krippendorff's alpha (interval level) with 95 % bootstrap intervals over posts. Within a "
-        "category ratings vary less, which lowers alpha without anybody agreeing less."
+        "alpha: Krippendorff's, at the interval level; low, high: its 95 % bootstrap interval over "
+        "posts. Within a category ratings vary less, which lowers alpha even where annotators "
+        "agree as well."
     ),
     compute=_agreement,
     needs=(_needs_annotations,),
@@ -186,8 +187,9 @@ ANNOTATOR_ANALYSIS = Analysis(
     title="Annotators",
     explanation=(
         "bias: the annotator's ratings less the others' mean, in points; r: correlation with the "
-        "others' mean; alpha_without: agreement of the others. outlier: a bias of at least 1 point "
-        "and 3 standard errors, or r more than 0.2 below the median annotator's."
+        "others' mean; alpha_without: alpha of the others alone; outlier: why the annotator is "
+        "one, that is, has a bias of at least 1 point and 3 standard errors, or an r more than 0.2 "
+        "below the median annotator's."
     ),
     compute=_annotators,
     needs=(_needs_annotations,),

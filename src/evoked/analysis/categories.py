@@ -93,9 +93,9 @@ CATEGORY_ANALYSIS = Analysis(
     name="categories",
     title="Categories (Table 2)",
     explanation=(
-        "Caption length in words, hashtags not counted; rates of all engagement in per cent, 10th, "
-        "50th and 90th percentile. published: the paper's figure, where it has a category of this "
-        "name."
+        "caption_words: mean length of captions in words, without hashtags; rate_low, rate_median, "
+        "rate_high: the 10th, 50th and 90th percentile of all engagement, in per cent; published: "
+        "the paper's figure, where it has a category of this name."
     ),
     compute=_compute,
     columns={

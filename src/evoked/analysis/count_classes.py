@@ -73,6 +73,7 @@ def popularity_by_class(
     varied = len(usable) > 1 and np.ptp(value) > 0
     overall = float(stats.kruskal(*usable).pvalue) if varied else float("nan")
     robust = min(1.0, float(finite.min()) * len(finite)) if len(finite) else float("nan")
+    medians = [np.median(value[each]) if each.any() else np.nan for each in inside.T]
     everything = value if len(value) else np.array([np.nan])
     return pd.DataFrame(
         {
@@ -83,10 +84,7 @@ def popularity_by_class(
             "mean": np.append(found[0], everything.mean()),
             "low": np.append(found[1], np.nan),
             "high": np.append(found[2], np.nan),
-            "median": [
-                *(float(np.median(value[each])) if each.any() else np.nan for each in inside.T),
-                float(np.median(everything)),
-            ],
+            "median": np.append(medians, np.median(everything)),
             "p": np.append(p, overall if groups is None else robust),
             "p_holm": np.append(np.broadcast_to(holm(tested), len(names)), np.nan),
             "p_posts": np.append(p_posts, overall),

@@ -224,12 +224,12 @@ CORRELATION_ANALYSIS = Analysis(
     name="correlations",
     title="Emotion and engagement (Table 8)",
     explanation=(
-        "Pearson's r with the log rate, the category's mean taken out. Valence (Positive): posts "
-        "above 0; Valence (Negative): −valence of posts below 0; Arousal (High): posts above 4; "
-        "Arousal (Low): 4 − arousal of posts below 4; Valence × Arousal: |valence| × arousal of "
-        "all. p and intervals (Fisher): each cell alone, the posts of one author counted as "
-        "resembling each other; p_holm and p_bh: p corrected over the table; p_posts: each alone, "
-        "as if posts were independent, which finds too much where authors have several."
+        "r: Pearson's correlation with the log rate, less the category's mean. Valence (Positive) "
+        "takes posts above 0, Valence (Negative) −valence of posts below 0, Arousal (High) posts "
+        "above 4, Arousal (Low) 4 − arousal of posts below 4, and Valence × Arousal |valence| × "
+        "arousal of all posts. p and the intervals (Fisher's) are of each cell alone and allow for "
+        "the posts of one author resembling each other; p_holm, p_bh: p corrected over the table; "
+        "p_posts: p as if posts were independent, which finds too much where authors have several."
     ),
     compute=_correlations,
     needs=(needs_emotion, needs_engagement),
@@ -241,9 +241,10 @@ LIFT_ANALYSIS = Analysis(
     name="lifts",
     title="Lifts (Section 4.3)",
     explanation=(
-        "How much higher the mean rate is in one half (0.5 is 50 % more). Intervals resample "
-        "authors with all their posts; p counts the posts of one author as resembling each other, "
-        "p_holm is corrected over the table; p_posts permutes posts as if they were independent."
+        "value: how much higher the mean rate is in one half than in the other (0.5 is 50 % more). "
+        "Intervals resample authors with all their posts. p allows for the posts of one author "
+        "resembling each other, p_holm is corrected over the table, and p_posts permutes posts as "
+        "if they were independent."
     ),
     compute=_lifts,
     needs=(needs_emotion, needs_engagement),

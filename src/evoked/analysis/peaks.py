@@ -313,7 +313,7 @@ TIME_TO_PEAK_ANALYSIS = Analysis(
         "A post's peak is the maximum of its smoothed rate of new events. Posts with fewer than 30 "
         "events of a metric (too_few_events), or followed at fewer than 4 points in time "
         "(too_few_points), or whose rate still rises at the last of them (still_rising), are left "
-        "out of that mean and counted here. 95 % bootstrap intervals over authors."
+        "out of that mean and counted here. Intervals are 95 % bootstrap intervals over authors."
     ),
     compute=_time_to_peak,
     needs=(needs_activity, needs_emotion),
@@ -324,10 +324,10 @@ PEAK_DIFFERENCE_ANALYSIS = Analysis(
     name="peak_differences",
     title="Differences between quadrants",
     explanation=(
-        "Do quadrants peak at different times? p: of ranks, the posts of one author counted as "
-        "resembling each other, over all quadrants (each against the others, Bonferroni) and of "
-        "pairs; p_holm over all pairs; p_posts: Kruskal and Wallis, Mann and Whitney, as if posts "
-        "were independent."
+        "Do quadrants peak at different times? p: test of ranks that allows for the posts of one "
+        "author resembling each other, for all quadrants (each against the others, Bonferroni) and "
+        "for pairs; p_holm: corrected over all pairs; p_posts: tests of Kruskal and Wallis, and of "
+        "Mann and Whitney, as if posts were independent."
     ),
     compute=_peak_differences,
     needs=(needs_activity, needs_emotion),

@@ -211,11 +211,11 @@ COVER_ANALYSIS = Analysis(
         "Posts in the top and the bottom quarter of their author's likes, clustered by their "
         "covers on half of the authors (or posts); clusters whose share of unpopular posts (ratio, "
         "R) lies more than 0.1 from that of all, with p_corrected below 0.05, are picked out and "
-        "the others clustered again. ratio_held_out, low, high: R on the other half, which had no "
-        "say, with its 95 % interval; believe this one. p: exact test of authors (signs of each "
-        "author's difference); p_corrected: over clusters and rounds; p_posts: as if posts were "
-        "independent; p_held_out_holm: over the picked clusters. Published R, of other posts and "
-        "named by people: "
+        "the others clustered again. ratio_held_out, low, high: R on the other half, which played "
+        "no part in the choice, with its 95 % interval; rely on this one. p: exact test of authors "
+        "(signs of each author's difference); p_corrected: corrected over clusters and rounds; "
+        "p_posts: p as if posts were independent; p_held_out_holm: corrected over the picked "
+        "clusters. Published R, for other posts and clusters named by people: "
         + ", ".join(f"{name} {ratio:.3f}" for name, ratio in PUBLISHED_RATIOS.items())
         + "."
     ),
@@ -239,11 +239,12 @@ TEXT_ANALYSIS = Analysis(
     name="popular_texts",
     title="Popular words and emoji: what was counted",
     explanation=(
-        "Left out: function words (of nine languages), numbers, single letters; rare ones (fewer "
-        "than 10 times); those of fewer than 6 authors, or more than half by one. tested: kept and "
-        "used by enough authors that a difference could pass the correction; significant: p_bh "
-        "below 0.05; significant_shuffled: how many are when a coin per author decides what was "
-        "popular; nominal: share with p below 0.05."
+        "Function words (of nine languages), numbers and single letters are left out, and so are "
+        "rare words (used fewer than 10 times) and those of fewer than 6 authors, or used by one "
+        "author more than half of the time. tested: words that are kept and used by enough authors "
+        "that a difference could pass the correction; significant: words with p_bh below 0.05; "
+        "significant_shuffled: how many of these there are when a coin per author decides what was "
+        "popular; nominal: share of words with p below 0.05."
     ),
     compute=table_of(author_popularity, "popular_texts", "popular_words"),
     columns={
@@ -262,9 +263,9 @@ WORD_ANALYSIS = Analysis(
     name="popular_words",
     title="Words of popular and unpopular posts (Dual-Attention, Figure 8)",
     explanation=(
-        "popular, unpopular: occurrences in captions of either kind (m_p, m_n); ranked by their "
-        "difference. p: exact test of authors, each compared with themselves; p_bh: corrected over "
-        "the tested words (Benjamini and Hochberg); p_posts: as if every occurrence were "
+        "popular, unpopular: occurrences in captions of either kind (m_p, m_n), whose difference "
+        "ranks the words. p: exact test of authors, each compared with themselves; p_bh: corrected "
+        "over the tested words (Benjamini and Hochberg); p_posts: p as if every occurrence were "
         "independent, which one author's habits make too small."
     ),
     compute=table_of(author_popularity, "popular_words"),

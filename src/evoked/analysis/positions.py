@@ -423,10 +423,11 @@ POSITION_ANALYSIS = Analysis(
     name="positions",
     title="Best positions",
     explanation=(
-        "Where on the plane the smoothed rate is surely highest; *_low and *_high of valence and "
-        "arousal hold 90 % of resamples (of authors); gain: over the category's typical rate, "
-        "corrected for having chosen the best; p: would it look as good if authors, with all their "
-        "posts, changed sides of the typical rate? p_posts: would shuffled posts look as good?"
+        "valence, arousal: where on the plane the smoothed rate is most surely high; *_low and "
+        "*_high of these hold 90 % of resamples (of authors); gain: how much higher the rate is "
+        "there than is typical of the category, corrected for having chosen the best; p: would it "
+        "look as good if authors, with all their posts, changed sides of the typical rate? "
+        "p_posts: would it look as good if posts were shuffled?"
     ),
     compute=_compute,
     needs=(needs_emotion, needs_engagement),

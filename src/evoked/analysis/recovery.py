@@ -36,19 +36,17 @@ def planted_recovery(dataset: PostDataset) -> pd.DataFrame:
     correlations = emotion_engagement_table(posts)
     peaks = time_to_peak(posts, dataset.table("activity"), draws=0)
     found = lifts(posts, draws=0)
-    records = [
-        *_recovered("correlation", planted["correlations"], correlations, "dimension", "r"),
-        *_recovered("peak hours", planted["peak_hours"], peaks, "quadrant", "hours"),
-        *(
-            {
-                "analysis": "lift",
-                "row": row.lift,
-                "metric": str(row.lift).split(",")[0],
-                **planted["lifts"][row.lift],
-                "measured": row.value,
-            }
-            for row in found.itertuples()
-        ),
+    records = _recovered("correlation", planted["correlations"], correlations, "dimension", "r")
+    records += _recovered("peak hours", planted["peak_hours"], peaks, "quadrant", "hours")
+    records += [
+        {
+            "analysis": "lift",
+            "row": row.lift,
+            "metric": str(row.lift).split(",")[0],
+            **planted["lifts"][row.lift],
+            "measured": row.value,
+        }
+        for row in found.itertuples()
     ]
     table = pd.DataFrame.from_records(records)
     columns = ["analysis", "row", "metric", "published", "planted", "measured"]
@@ -87,7 +85,8 @@ RECOVERY_ANALYSIS = Analysis(
     name="recovery",
     title="Recovery of what was planted",
     explanation=(
-        "This is a synthetic dataset: what it was made to show, and what the analyses find."
+        "This is a synthetic dataset. planted: what it was made to show; measured: what the "
+        "analyses find."
     ),
     compute=_compute,
     concerns=_is_planted,

@@ -127,12 +127,13 @@ COUNT_ANALYSIS = Analysis(
     name="sharing_counts",
     title="Sharing: the distribution (EIJL, Figure 2a)",
     explanation=(
-        "How the count that stands for popularity is distributed. A count k is taken as everything "
-        "from k − ½ to k + ½ of a log-normal variable, zeros left out and allowed for. p: share of "
-        "samples of the fitted law, each fitted anew, whose largest gap is as large as the one "
-        "here; a large p is no proof of the law, least of all with few posts, and with thousands "
-        "a small gap is enough for a small p. Posts count as independent. Popular posts are the "
-        "fifth with most. published: Leng and Yan (2025), on posts of their own."
+        "How the count that stands for popularity is distributed. A count k stands for everything "
+        "from k − ½ to k + ½ of a log-normal variable; zeros are left out, and the fit allows for "
+        "that. p: share of samples of the fitted law, each fitted anew, whose largest gap is as "
+        "large as the one here. A large p is no proof of the law, least of all with few posts, and "
+        "with thousands a small gap is enough for a small p. Posts are taken as independent. "
+        "Popular posts are the fifth with most. published: Leng and Yan (2025), on posts of their "
+        "own."
     ),
     compute=table_of(sharing, "counts"),
     summary=_counts_summary,
@@ -144,7 +145,7 @@ LAW_ANALYSIS = Analysis(
     title="Sharing: other laws",
     explanation=(
         "The same counts under other laws, the best by Akaike's criterion first. A difference "
-        "below 2 says nothing, one above 10 much."
+        "below 2 means little, one above 10 much."
     ),
     compute=table_of(sharing, "laws"),
     rests_on_emotion=False,
@@ -154,10 +155,10 @@ CAPTION_EMOTION_ANALYSIS = Analysis(
     name="sharing_text_emotion",
     title="Sharing: emotion of captions (EIJL, Figure 2b)",
     explanation=(
-        "Read by SnowNLP (Chinese) or VADER (English, and emoji of other captions), rated by "
-        "nobody; classes are the fifths of polarity from −1 to 1. p: do the ranks of a class "
-        "differ from the others', the posts of one author counted as resembling each other? all: "
-        "does any? p_posts: as if posts were independent."
+        "Emotion is read by SnowNLP (Chinese) or VADER (English, and emoji of other captions), not "
+        "rated by people; classes are the fifths of polarity from −1 to 1. p: do the ranks of a "
+        "class differ from the others' (for all: do those of any class)? It allows for the posts "
+        "of one author resembling each other; p_posts takes posts as independent."
     ),
     compute=table_of(sharing, "text_emotion"),
     summary=_class_summary("sharing_text_emotion", "Emotion of captions"),
@@ -169,7 +170,7 @@ FACE_ANALYSIS = Analysis(
     title="Sharing: covers with faces (EIJL, Section 3)",
     explanation=(
         "Faces are found by a detector of frontal faces (Haar cascades), which misses many; the "
-        "paper uses DeepFace. p as above."
+        "paper uses DeepFace. p is as for the emotion of captions."
     ),
     compute=table_of(sharing, "faces"),
     summary=_class_summary("sharing_faces", "Covers with faces"),
@@ -180,10 +181,10 @@ COUNT_CORRELATION_ANALYSIS = Analysis(
     name="sharing_together",
     title="Sharing: counts together (EIJL, Figure 3)",
     explanation=(
-        "Pearson's r of log(1 + count) with Fisher's interval, and Spearman's of ranks. p: robust "
-        "against the posts of one author resembling each other; p_holm over the pairs. The paper "
-        "shows its figures as colours alone; it says that likes go with shares more closely than "
-        "comments do."
+        "r: Pearson's correlation of log(1 + count) with Fisher's interval; spearman: Spearman's "
+        "correlation of ranks. p allows for the posts of one author resembling each other; p_holm "
+        "is corrected over the pairs. The paper shows its figures as colours alone; it says that "
+        "likes go with shares more closely than comments do."
     ),
     compute=table_of(sharing, "together"),
     columns={
@@ -223,10 +224,10 @@ INTERACTION_TERM_ANALYSIS = Analysis(
     title="Sharing: coefficients (EIJL, Table 1)",
     explanation=(
         "marginal_effect: mean change in probability with one more of a variable (a face, a "
-        "level), all its products included; products have none of their own. vif: variance "
-        "inflation; above 10 a coefficient can hardly be separated from the others. p_holm over "
-        "the terms of a model. published_p of 0.001: below it. For text emotion × image emotion "
-        "the paper's table has 0.049, its text −0.049."
+        "level), all its products included; products have none of their own; vif: variance "
+        "inflation, above 10 a coefficient can hardly be separated from the others; p_holm: "
+        "corrected over the terms of a model. A published_p of 0.001 means below 0.001. For text "
+        "emotion × image emotion the paper's table has 0.049, its text −0.049."
     ),
     compute=table_of(sharing, "interaction_terms", "interactions"),
     summary=_interaction_summary,

@@ -299,9 +299,10 @@ RUN_ANALYSES: dict[str, Analysis[RunContext]] = {
             name="accuracy",
             title="Accuracy by half of arousal",
             explanation=(
-                "MAP on the test posts with 95 % bootstrap intervals (over authors where the run "
-                "was split by author); chance: the share of relevant posts, which is higher among "
-                "aroused posts. high over low: ratio less one (0.237 is 23.7 %)."
+                "value: MAP on the test posts; low, high: its 95 % bootstrap interval (over "
+                "authors where the run was split by author); chance: the share of relevant posts, "
+                "which is higher among aroused posts. The rows high over low hold ratios less one "
+                "(0.237 is 23.7 %)."
             ),
             compute=_accuracy,
             needs=(_needs_emotion_task,),
@@ -312,7 +313,7 @@ RUN_ANALYSES: dict[str, Analysis[RunContext]] = {
         Analysis(
             name="by_category",
             title="Scores by category",
-            explanation="Categories with at least 20 test posts.",
+            explanation="Scores of each model in categories with at least 20 test posts.",
             compute=_by_category,
             concerns=_predicts_emotion,
             left_out_as="categories of the run",
@@ -331,8 +332,9 @@ RUN_ANALYSES: dict[str, Analysis[RunContext]] = {
             name="separability",
             title="Separability of emotions before and after fusion",
             explanation=(
-                "How well a post's quadrant follows from its 15 nearest posts (balanced accuracy), "
-                "beside chance; silhouette: 0 where quadrants don't separate."
+                "neighbour_accuracy: how well a post's quadrant follows from its 15 nearest posts "
+                "(balanced accuracy), to be compared with chance; silhouette: 0 where quadrants "
+                "don't separate."
             ),
             compute=_separability,
             left_out_as="fusion",
