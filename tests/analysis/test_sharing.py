@@ -457,7 +457,7 @@ class TestSharing:
         found = sharing_of(posts, self._emotion(300), np.zeros(300), draws=50)
         fits = found.tables["interaction_fits"]
         assert set(fits["errors"]) == {"HC3"}
-        assert "nothing is said of other authors" in fits["note"][0]
+        assert "don't extend to other authors" in fits["note"][0]
         emotion = found.tables["text_emotion"]
         assert emotion["p"].isna().all()
         assert emotion["p_posts"].notna().all()
