@@ -26,8 +26,8 @@ from evoked.models.gradient_boosting import GradientBoosting, GradientBoostingSe
 from evoked.models.mmbt import MMBTSettings
 from evoked.models.pooled import fold_numbers
 from evoked.targets import TARGETS, TargetTable
+from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
-from tests.support.examples import random_examples
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 FUSING = ("early_fusion", "late_fusion", "bilinear_pooling", "mmbt")

@@ -19,7 +19,7 @@ from evoked.models import Examples, load_model
 from evoked.models._hypergraph import Hypergraph, Relation, conjugate_gradients
 from evoked.models._nearest import nearest
 from evoked.models.rmthg import _FOLDS, RMTHG, RMTHGSettings, _Solution, _Vertices
-from tests.support.networks import small_network_examples
+from evoked.testing.networks import small_network_examples
 
 
 @st.composite
