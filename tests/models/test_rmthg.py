@@ -179,7 +179,7 @@ def test_a_viewing_outside_is_the_mean_over_its_hyperedges(
     model = RMTHG(RMTHGSettings(label_weight=0.5))
     vertices = _Vertices(test.graph, model.settings)
     solution = _Solution(vertices, model.relation_weights, 0.5, np.ones(8))
-    told = solution.told(vertices.queries(test), -1)
+    told = solution.scores(vertices.queries(test), -1)
 
     names, made = list(vertices.relations), list(vertices.relations.values())
     weights = list(model.relation_weights.values())
