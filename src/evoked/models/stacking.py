@@ -244,10 +244,10 @@ def learn_lines(
     Returns
     -------
     dict
-        Lines by target. A value's weights minimise the mean squared error, and a probability's the mean
-        log loss, plus :data:`PENALTY` times the sum of the squared weights (times the truth's
-        variance for a value), none below 0. Weights are equal if fewer than two posts have a
-        known value.
+        Lines by target. A value's weights minimise the mean squared error, and a probability's the
+        mean log loss, plus :data:`PENALTY` times the sum of the squared weights (times the truth's
+        variance for a value), none below 0. Weights are equal if fewer than two posts have a known
+        value.
     """
     lines = {}
     for place, name in enumerate(task.columns):
