@@ -183,7 +183,7 @@ def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_
     assert validation.targets is not None
     place = model.targets.index("arousal")
     values = np.concatenate([part.targets.values[:, place] for part in (train, validation)])
-    matrix = np.concatenate([model._matrix(part) for part in (train, validation)])
+    matrix = np.concatenate([model.matrix(part) for part in (train, validation)])
     folds = np.concatenate(fold_numbers(train.posts, validation.posts))
     options = growing_options(model.settings, None)
     curves = []

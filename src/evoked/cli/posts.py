@@ -280,6 +280,14 @@ def train(
         Path | None,
         typer.Option(help="word2vec text file in place of vectors trained on the posts' tags."),
     ] = None,
+    feature_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--features",
+            help="NAME=VALUE of any other feature setting, such as max_tokens=64, topics=100; "
+            "repeatable.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of a model's setting; repeatable."),
@@ -315,16 +323,18 @@ def train(
     asked = {name: value for name, value in named.items() if value is not None}
     further = dict(setting(item, "--training") for item in training_settings or [])
     training = validated(TrainingSettings, **{**usual.model_dump(), **asked, **further})
-    features = validated(
-        FeatureSettings,
-        image_encoder=image_encoder,
-        text_encoder=text_encoder,
-        object_encoder=object_encoder,
-        face_encoder=face_encoder,
-        views=views,
-        text_steps=[] if text_steps == "none" else [name.strip() for name in text_steps.split(",")],
-        hashtag_vectors=None if hashtag_vectors is None else str(hashtag_vectors),
-    )
+    steps = [] if text_steps == "none" else [name.strip() for name in text_steps.split(",")]
+    encoders = {
+        "image_encoder": image_encoder,
+        "text_encoder": text_encoder,
+        "object_encoder": object_encoder,
+        "face_encoder": face_encoder,
+        "views": views,
+        "text_steps": steps,
+        "hashtag_vectors": None if hashtag_vectors is None else str(hashtag_vectors),
+    }
+    other_features = dict(setting(item, "--features") for item in feature_settings or [])
+    features = validated(FeatureSettings, **{**encoders, **other_features})
     model_settings = dict(setting(item) for item in settings or [])
     check_auto(
         model,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError, ImageError, SettingsError
-from evoked.files import only_writer, read_json
+from evoked.files import lock_file, only_writer, read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
 from evoked.posts.face_blurring import FaceFinder, blur_faces
@@ -25,6 +25,7 @@ from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     ImageFile,
     PostRecord,
+    Reader,
     ReadOptions,
     Remark,
     Skipped,
@@ -87,7 +88,7 @@ class ImportResult:
 
 
 def import_posts(
-    format: str,
+    format: str | Reader,
     source: Path | str,
     dest: Path | str,
     *,
@@ -102,7 +103,7 @@ def import_posts(
     Parameters
     ----------
     format
-        A name in :data:`evoked.posts.readers.READERS`.
+        A name in :data:`evoked.posts.readers.READERS`, or a reader of your own.
     source
         The file or folder to read.
     dest
@@ -139,29 +140,33 @@ def import_posts(
     >>> result = import_posts("csv", "posts.csv", "my_posts")  # doctest: +SKIP
     >>> summary_rows(result)                                   # doctest: +SKIP
     """
-    if format not in READERS:
+    if isinstance(format, str) and format not in READERS:
         raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.")
     source, dest = Path(source), Path(dest)
     options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}))
     check_scales(options.scales)
     _check_apart(source, dest)
+    name = format if isinstance(format, str) else _name_of(format)
+    job = _describe(name, source, options, find_faces)
+    left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
+    if not overwrite and _holds(dest, job) and not left_by_a_crash:
+        return _result(dest, already_there=True)  # the lock would need a folder that is writable
     with only_writer(dest):
-        return _import(format, source, dest, options, find_faces, overwrite, progress)
+        read = READERS[format] if isinstance(format, str) else format
+        return _import(read, source, dest, options, job, find_faces, overwrite, progress)
 
 
 def _import(
-    format_name: str,
+    read: Reader,
     source: Path,
     dest: Path,
     options: ReadOptions,
+    job: dict[str, Any],
     find_faces: FaceFinder | None,
     overwrite: bool,
     progress: Progress | None,
 ) -> ImportResult:
-    job = _describe(format_name, source, options)
-    if find_faces is not None:
-        job["faces"] = "blurred"
-    working = dest.with_name(f".{dest.name}.import")
+    working = _working_folder(dest)
     if not overwrite and _holds(dest, job):
         remove_staging(working)  # left by a crash while clearing up
         return _result(dest, already_there=True)
@@ -169,9 +174,9 @@ def _import(
     staging = Staging(working, job)
     if not staging.has_dataset:
         try:
-            reading = READERS[format_name](source, options)
-            read = _read_batches(reading, staging, find_faces, progress)
-            _check_kept(staging, read, source)
+            reading = read(source, options)
+            count = _read_batches(reading, staging, find_faces, progress)
+            _check_kept(staging, count, source)
             _write(reading, staging, source, job)
         except DataError:
             remove_staging(working)  # nothing to go on with: the source itself is at fault
@@ -192,6 +197,12 @@ def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
     return rows
 
 
+def _name_of(read: Reader) -> str:
+    """What the dataset's provenance calls a reader that has no name."""
+    module, name = (getattr(read, each, "") for each in ("__module__", "__qualname__"))
+    return f"{module}.{name}" if name else type(read).__name__
+
+
 def _as_floats(scales: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
     return {name: (float(low), float(high)) for name, (low, high) in scales.items()}
 
@@ -208,16 +219,23 @@ def _check_apart(source: Path, dest: Path) -> None:
         )
 
 
-def _describe(format_name: str, source: Path, options: ReadOptions) -> dict[str, Any]:
-    """What makes an import what it is, ready for JSON."""
+def _describe(
+    format_name: str, source: Path, options: ReadOptions, find_faces: FaceFinder | None
+) -> dict[str, Any]:
+    """What the resulting dataset depends on, ready for JSON."""
     files = walk_files(source) if source.is_dir() else [source]
-    return {
+    job = {
         "import_version": IMPORT_VERSION,
         "format": format_name,
         "source_sha256": fingerprint(source, files, _MEDIA_SUFFIXES),
         "mapping": dict(options.mapping),
         "scales": {name: list(scale) for name, scale in options.scales.items()},
     }
+    return job if find_faces is None else job | {"faces": "blurred"}
+
+
+def _working_folder(dest: Path) -> Path:
+    return dest.with_name(f".{dest.name}.import")
 
 
 def _holds(dest: Path, job: Mapping[str, Any]) -> bool:

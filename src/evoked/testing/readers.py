@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -12,7 +11,6 @@ from tempfile import mkdtemp
 from evoked.errors import EvokedError
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts, summary_rows
-from evoked.posts.readers import READERS
 from evoked.posts.readers.base import PostRecord, Reader, ReadOptions, Remark
 from evoked.posts.schema import ANNOTATIONS, POSTS, SCALES
 from evoked.testing.failures import refuses, require
@@ -76,8 +74,7 @@ def check_reads_nothing_before_it_is_asked(case: ReaderCase) -> None:
 
 def check_imports_posts_with_their_pictures(case: ReaderCase) -> None:
     """Every post is imported once, with its pictures, and with ratings on the project's scales."""
-    with _registered(case.read) as name:
-        result = import_posts(name, case.source, case.new_folder() / "posts")
+    result = import_posts(case.read, case.source, case.new_folder() / "posts")
     posts = result.dataset.posts
     require(result.tally.read == len(posts), f"{result.tally.read} read, {len(posts)} kept")
     require(len(posts) >= _FEWEST, f"only {len(posts)} posts")
@@ -100,9 +97,8 @@ def check_same_source_gives_the_same_bytes(case: ReaderCase) -> None:
         shutil.copytree(case.source, copy)
     else:
         shutil.copytree(case.source.parent, copy.parent)
-    with _registered(case.read) as name:
-        first = import_posts(name, case.source, folder / "first").dataset
-        second = import_posts(name, copy, folder / "second").dataset
+    first = import_posts(case.read, case.source, folder / "first").dataset
+    second = import_posts(case.read, copy, folder / "second").dataset
     require(_file_bytes(first) == _file_bytes(second), "the datasets differ")
 
 
@@ -122,11 +118,8 @@ def check_meaningless_bytes_are_an_error(case: ReaderCase) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         source = damaged if case.source.is_dir() else damaged / "posts"
-        with (
-            _registered(case.read) as name,
-            refuses(EvokedError, damaged.name, f"a source of {content!r}"),
-        ):
-            import_posts(name, source, folder / "posts")
+        with refuses(EvokedError, damaged.name, f"a source of {content!r}"):
+            import_posts(case.read, source, folder / "posts")
         left = sorted(path.name for path in folder.iterdir() if path != damaged)
         require(not left, f"left behind by a source of {content!r}: {left}")
 
@@ -140,21 +133,6 @@ CHECKS: tuple[Check, ...] = (
     check_meaningless_bytes_are_an_error,
 )
 """Checks of every reader."""
-
-
-@contextmanager
-def _registered(read: Reader) -> Iterator[str]:
-    """The name that importing finds the reader by, within the block."""
-    for name, known in READERS.items():
-        if known is read:
-            yield name
-            return
-    name = "reader-under-test"
-    READERS[name] = read
-    try:
-        yield name
-    finally:
-        del READERS[name]
 
 
 def _file_bytes(dataset: PostDataset) -> dict[str, bytes]:
