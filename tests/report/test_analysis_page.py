@@ -31,8 +31,8 @@ from evoked.posts.schema import ENGAGEMENT
 from evoked.report.analysis_page import write_analysis
 from evoked.report.run_analysis import analyse_run
 from evoked.runs.posts import Run
+from evoked.testing.examples import random_examples
 from tests.report.test_write import Page
-from tests.support.examples import random_examples
 from tests.support.small_runs import HOSTILE, Workshop, by_hand
 
 NAN = np.nan
