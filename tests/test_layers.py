@@ -25,6 +25,7 @@ LAYERS = (
     "evoked.training",
     "evoked.models",
     "evoked.evaluation",
+    "evoked.testing",
     "evoked.affect.reader",  # fits and scores readers on datasets
     "evoked.experiments",
     "evoked.runs",

@@ -25,6 +25,7 @@ from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     ImageFile,
     PostRecord,
+    Reader,
     ReadOptions,
     Remark,
     Skipped,
@@ -87,7 +88,7 @@ class ImportResult:
 
 
 def import_posts(
-    format: str,
+    format: str | Reader,
     source: Path | str,
     dest: Path | str,
     *,
@@ -102,7 +103,7 @@ def import_posts(
     Parameters
     ----------
     format
-        A name in :data:`evoked.posts.readers.READERS`.
+        A name in :data:`evoked.posts.readers.READERS`, or a reader of your own.
     source
         The file or folder to read.
     dest
@@ -139,21 +140,24 @@ def import_posts(
     >>> result = import_posts("csv", "posts.csv", "my_posts")  # doctest: +SKIP
     >>> summary_rows(result)                                   # doctest: +SKIP
     """
-    if format not in READERS:
+    if isinstance(format, str) and format not in READERS:
         raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.")
     source, dest = Path(source), Path(dest)
     options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}))
     check_scales(options.scales)
     _check_apart(source, dest)
-    job = _describe(format, source, options, find_faces)
+    name = format if isinstance(format, str) else _name_of(format)
+    job = _describe(name, source, options, find_faces)
     left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
     if not overwrite and _holds(dest, job) and not left_by_a_crash:
         return _result(dest, already_there=True)  # the lock would need a folder that is writable
     with only_writer(dest):
-        return _import(source, dest, options, job, find_faces, overwrite, progress)
+        read = READERS[format] if isinstance(format, str) else format
+        return _import(read, source, dest, options, job, find_faces, overwrite, progress)
 
 
 def _import(
+    read: Reader,
     source: Path,
     dest: Path,
     options: ReadOptions,
@@ -170,9 +174,9 @@ def _import(
     staging = Staging(working, job)
     if not staging.has_dataset:
         try:
-            reading = READERS[job["format"]](source, options)
-            read = _read_batches(reading, staging, find_faces, progress)
-            _check_kept(staging, read, source)
+            reading = read(source, options)
+            count = _read_batches(reading, staging, find_faces, progress)
+            _check_kept(staging, count, source)
             _write(reading, staging, source, job)
         except DataError:
             remove_staging(working)  # nothing to go on with: the source itself is at fault
@@ -191,6 +195,12 @@ def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
     rows += [("skipped", count, why) for why, count in tally.skipped.most_common()]
     rows += [("put right", count, why) for why, count in tally.changed.most_common()]
     return rows
+
+
+def _name_of(read: Reader) -> str:
+    """What the dataset's provenance calls a reader that has no name."""
+    module, name = (getattr(read, each, "") for each in ("__module__", "__qualname__"))
+    return f"{module}.{name}" if name else type(read).__name__
 
 
 def _as_floats(scales: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
