@@ -102,7 +102,7 @@ def test_tells_everything_about_a_run(report: Page, run: Run) -> None:
     for told in (
         *("Summary", "Loss per epoch", "author_mean", "Best predicted", "Worst predicted"),
         *("Most promising", "Results by category", "Valence: observed and predicted means"),
-        *("does not tell what one person will feel", run.description["data"]["sha256"]),
+        *("does not predict what one person will feel", run.description["data"]["sha256"]),
         *(run.description["split"]["reason"], "Every picture of the test posts could be read"),
         run.description["environment"]["torch"],
     ):

@@ -40,10 +40,10 @@ def train_auto(
     from evoked.cli.laboratory import study_progress  # which imports the commands of posts
     from evoked.laboratory.automatic import train_automatically
     from evoked.laboratory.leaderboard import Leaderboard, about, table_rows
-    from evoked.runs.posts import Progress
+    from evoked.runs.base import Callbacks
 
     with study_progress() as told:
-        progress = Progress(
+        callbacks = Callbacks(
             told.stage,
             lambda record: told.stage("Training", int(record["epoch"]), epochs),
             told.note,
@@ -53,8 +53,8 @@ def train_auto(
             folder,
             models=short_list and [name.strip() for name in short_list.split(",")],
             stack="always" if always_stack else "if_better" if stack else "no",
-            progress=progress,
-            study_progress=told,
+            callbacks=callbacks,
+            study_callbacks=told,
             **arguments,
         )
     leaderboard = Leaderboard.load(folder)

@@ -137,7 +137,7 @@ def compare(
 @contextmanager
 def study_progress() -> Iterator[Any]:
     """Bars for the stages and for the fits, with folds done and time left."""
-    from evoked.laboratory import StudyProgress
+    from evoked.laboratory import StudyCallbacks
 
     with Progress(TextColumn("{task.description}"), BarColumn(), console=notes) as progress:
         tasks: dict[str, Any] = {}
@@ -152,7 +152,7 @@ def study_progress() -> Iterator[Any]:
             if not notes.is_terminal:
                 notes.print(_progress_text(done), highlight=False)
 
-        yield StudyProgress(
+        yield StudyCallbacks(
             lambda name, done, total: show(name, done, total, f"{name} {done}/{total}"),
             fits,
             lambda text: notes.print(escape(text), highlight=False, soft_wrap=True),

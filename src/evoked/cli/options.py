@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
     """A run of posts or of viewings."""
     from evoked.features.cache import FeatureCache
-    from evoked.runs.viewings import load_run
+    from evoked.runs.loading import load
 
-    return load_run(folder, FeatureCache(cache))
+    return load(folder, FeatureCache(cache))
 
 
 def load_run(folder: Path, cache: Path | None) -> Run:

@@ -55,7 +55,8 @@ from evoked.training import TrainingSettings
 
 if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset
-    from evoked.runs.posts import Evaluation, Run
+    from evoked.runs.base import Evaluation
+    from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun
 
 # Examples of what an import skipped or put right; --json tells all that are kept.
@@ -299,9 +300,9 @@ def train(
 ) -> None:
     """Train a model; start the same command again to resume it."""
     from evoked.features.cache import FeatureCache
-    from evoked.laboratory.automatic import train as train_any
     from evoked.models import model_class
     from evoked.posts.dataset import PostDataset
+    from evoked.runs.training import train as train_any
 
     usual = TrainingSettings() if model == "auto" else model_class(model).default_training
     named = {
@@ -367,7 +368,7 @@ def train(
                 model,
                 out_folder,
                 model_settings=model_settings,
-                progress=progress,
+                callbacks=progress,
                 **shared,
             )
     print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
@@ -625,25 +626,25 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1)] = 10,
 ) -> None:
     """Make posts, train ABMF on them, score and explain a draft, write the report."""
-    import evoked.runs.posts
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
     from evoked.features.cache import FeatureCache
     from evoked.posts.drafts import Draft
     from evoked.posts.synthetic.posts import synthesise
     from evoked.report import write_report
+    from evoked.runs.training import train_posts
 
     with progress_bar("Drawing") as progress:
         dataset = synthesise(dest / "posts", n=n, seed=0, progress=progress)
     cache = FeatureCache(dest / "cache")
     with run_progress(epochs) as told:
-        run = evoked.runs.posts.train(
+        run = train_posts(
             dataset,
             "abmf",
             dest / "run",
             training=TrainingSettings(max_epochs=epochs),
             cache=cache,
-            progress=told,
+            callbacks=told,
         )
     print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
     # Any post that the run has not learned from will do as a draft, if it has all its parts.

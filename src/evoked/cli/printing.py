@@ -21,7 +21,7 @@ from evoked.files import atomic_path, plain, records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evoked.runs.posts import TrainedRun
+    from evoked.runs.base import TrainedRun
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def progress_bar(label: str) -> Iterator[Any]:
 @contextmanager
 def run_progress(epochs: int = 1) -> Iterator[Any]:
     """Bars for the stages and the epochs of a run."""
-    from evoked.runs.posts import Progress as RunProgress
+    from evoked.runs.base import Callbacks
 
     with _progress() as progress:
         tasks: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def run_progress(epochs: int = 1) -> Iterator[Any]:
                 f"held out {record['validation_loss']:.3f})",
             )
 
-        yield RunProgress(
+        yield Callbacks(
             stage, epoch, lambda text: notes.print(escape(text), highlight=False, soft_wrap=True)
         )
 
@@ -173,11 +173,10 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
     learned = " (valence and arousal learned from estimates)" if run.estimated else ""
     rows = table.head(50)
     if len(table) == 1:
-        intervals = "" if run.intervals is None else f" ({coverage:.0%} interval)"
         meanings = {outcome.name: run.task.meanings(outcome) for outcome in run.task.outcomes}
         print_table(
             "Prediction" + learned,
-            ["what", "predicted" + intervals],
+            ["what", f"predicted ({coverage:.0%} interval)"],
             [
                 [name, _with_interval(rows.iloc[0], name, meanings.get(name, {}))]
                 for name in _without_intervals(table)
@@ -196,24 +195,21 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
         [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
         whole=range(len(shown) - ("problem" in shown)),
     )
-    if run.intervals is not None:
-        out.print(f"--out and --json tell the {coverage:.0%} intervals too.", highlight=False)
+    out.print(f"--out and --json give the {coverage:.0%} intervals too.", highlight=False)
     _note_intervals(table, run, coverage)
 
 
 def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     """Say which intervals say nothing."""
-    if run.intervals is None:
-        note = "The run has no prediction intervals: it was made before there were any."
-    else:
-        names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
-        names = [name for name in names if table[name].notna().any()]
-        if not names:
-            return
-        note = (
-            f"Too few calibration posts for {coverage:.0%}, so the whole range: {', '.join(names)}."
+    names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
+    names = [name for name in names if table[name].notna().any()]
+    if names:
+        out.print(
+            f"Too few calibration posts for {coverage:.0%}, so the whole range: "
+            f"{', '.join(names)}.",
+            highlight=False,
+            soft_wrap=True,
         )
-    out.print(note, highlight=False, soft_wrap=True)
 
 
 def _without_intervals(table: pd.DataFrame) -> list[str]:

@@ -20,7 +20,7 @@ from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment, PublishedTable
 from evoked.files import read_json
 from evoked.models import TRIVIAL_BASELINES
-from evoked.runs.posts import RUN_FILE
+from evoked.runs.folder import RUN_FILE
 from evoked.targets import Task, load_task
 
 DRAWS = 2000
@@ -121,7 +121,7 @@ def table_of_runs(folders: Sequence[Path | str]) -> PublishedTable:
                 name=re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_") or "run",
                 label=label,
                 model=description["model"]["name"],
-                task=description.get("task"),
+                task=description["task"],
                 settings=description["model"]["settings"],
                 features=description["features"],
                 training=description["training"],

@@ -26,9 +26,9 @@ from evoked.features.viewings import ViewingData, kept_viewings, read_network
 from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import Progress as RunProgress
-from evoked.runs.posts import estimate_emotions, part_examples
-from evoked.runs.viewings import NETWORK_TABLES
+from evoked.runs.base import Callbacks
+from evoked.runs.training import estimate_emotions, part_examples
+from evoked.runs.viewings import ENCODED_FEATURES, NETWORK_TABLES
 from evoked.targets import EmotionEngagement, Task
 
 
@@ -177,7 +177,7 @@ class Posts(StudyData):
             return None
         if features not in self._estimates:
             self._estimates[features] = estimate_emotions(
-                self.context.dataset, features, self.cache, RunProgress()
+                self.context.dataset, features, self.cache, Callbacks()
             )
         return self._estimates[features]
 
@@ -202,7 +202,7 @@ class Viewings(StudyData):
         return repeated_runs(rows, folds, kind, seed)
 
     def encoded(self, features: FeatureSettings) -> list[str]:
-        return ["image.vector", "caption.vector"]  # comments and groups are read as captions are
+        return list(ENCODED_FEATURES)
 
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
         self._networks[features] = read_network(

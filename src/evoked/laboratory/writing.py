@@ -17,7 +17,7 @@ from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.study_tables import correlation_table, result_table
 from evoked.report.templates import templates
-from evoked.runs.posts import environment
+from evoked.runs.folder import environment
 from evoked.targets import TASKS, EmotionEngagement
 
 # The scores that stand first; the others follow.

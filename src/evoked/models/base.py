@@ -280,8 +280,7 @@ class Model(ABC):
             model = cls(
                 cls.Settings.model_validate(description["settings"]),
                 FeatureSettings.model_validate(description["features"]),
-                # Absent from models of before there were several tasks.
-                description.get("task"),
+                description["task"],
             )
             model.known_targets = [str(name) for name in description["known_targets"]]
         except (KeyError, TypeError, ValidationError, SettingsError) as error:

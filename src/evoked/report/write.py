@@ -33,8 +33,9 @@ from evoked.report.importance import ModalityShares, features_of_trees, modaliti
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
+from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
-from evoked.runs.posts import Run, TrainedRun
+from evoked.runs.posts import Run
 from evoked.runs.viewings import NetworkRun
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 from evoked.training.loop import TrainingSettings
@@ -481,7 +482,7 @@ def _differing(settings: dict[str, Any], defaults: BaseModel) -> dict[str, Any]:
 
 def _other_task(description: dict[str, Any]) -> str | None:
     """The task, unless it is the one that the model learns anyway."""
-    task: str | None = description.get("task")  # absent from older runs
+    task: str = description["task"]
     default = model_class(description["model"]["name"]).tasks[0]
     return None if task == default else task
 
