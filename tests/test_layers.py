@@ -14,6 +14,7 @@ LAYERS = (
     "evoked",  # the package's own file, which imports the others only when they are asked for
     "evoked.errors",
     "evoked.files",
+    "evoked.progress",
     "evoked.posts",
     "evoked.targets",
     "evoked.features.captions",
