@@ -52,6 +52,7 @@ from evoked.laboratory.worker import (
 )
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
+from evoked.progress import Progress
 from evoked.runs.folder import data_description, environment
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 
@@ -90,14 +91,14 @@ class StudyCallbacks:
     Attributes
     ----------
     stage
-        Called with a stage's name, how many posts are done, and how many there are.
+        Called with what is being done, how much of it is done, and how much there is.
     fits
         Called after every fit.
     note
         Called with a sentence that a person should read.
     """
 
-    stage: Callable[[str, int, int], None] | None = None
+    stage: Progress | None = None
     fits: Callable[[FitsDone], None] = field(default=lambda done: None)
     note: Callable[[str], None] = field(default=lambda text: None)
 

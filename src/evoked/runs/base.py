@@ -22,6 +22,7 @@ from evoked.features.extract import Problem
 from evoked.features.pipeline import FeaturePipeline
 from evoked.files import plain, read_json, records
 from evoked.models import Examples, Model, load_model
+from evoked.progress import Progress
 from evoked.runs.notes import sees_nothing, unseen_note
 from evoked.targets import EmotionEngagement, Task
 from evoked.training.loop import EpochRecord
@@ -37,14 +38,14 @@ class Callbacks:
     Attributes
     ----------
     stage
-        Called with a stage's name, how many posts are done, and how many there are.
+        Called with what is being done, how much of it is done, and how much there is.
     epoch
         Called after every epoch of a network's training.
     note
         Called with a sentence that a person should read.
     """
 
-    stage: Callable[[str, int, int], None] | None = None
+    stage: Progress | None = None
     epoch: Callable[[EpochRecord], None] | None = None
     note: Callable[[str], None] = field(default=lambda text: None)
 
