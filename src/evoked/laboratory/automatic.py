@@ -345,7 +345,7 @@ def _complexity(name: str, weights: int) -> tuple[int, int, str]:
 
 
 def _costs(study: Study, rows: Sequence[str]) -> pd.DataFrame:
-    """By row: seconds per fold, and weights of a network."""
+    """Seconds per fold and weights of a network, a row per model."""
     jobs = [job for job in study.jobs if job.row in rows]
     found = pd.DataFrame([read_json(job.folder(study.folder) / SCORES_FILE) for job in jobs])
     by_row = found.groupby([job.row for job in jobs])
@@ -381,7 +381,7 @@ class _Stacked:
         return cls(study, members, tasks, predicted, truth)
 
     def scores(self, decisive: tuple[str, str]) -> list[float]:
-        """By fold, with lines that were learned on the other folds."""
+        """The score of each fold, with lines that were learned on the other folds."""
         found = []
         for fold, split in enumerate(self.study.context.splits):
             others = [each for each in range(len(self.tasks)) if each != fold]

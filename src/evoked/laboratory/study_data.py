@@ -105,8 +105,8 @@ class StudyData(ABC):
 
 
 class Posts(StudyData):
-    """Posts: extracted features are read from the cache once, those that are fitted on the training
-    posts are computed once per fold."""
+    """Posts: features without training are read from the cache once, and those that are fitted on
+    the training posts are computed once per fold."""
 
     baselines = TRIVIAL_BASELINES
 
@@ -115,7 +115,7 @@ class Posts(StudyData):
         self.posts = context.dataset.posts
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
-        # Of the last fold; what was fitted on the one before is forgotten.
+        # Fitted on the last fold; what was fitted on the one before is forgotten.
         self._fitted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._fold = 0
 
@@ -128,7 +128,7 @@ class Posts(StudyData):
         return k_fold(rows, folds, kind, seed)
 
     def encoded(self, features: FeatureSettings) -> list[str]:
-        """Those from which others are made included."""
+        """Includes those from which other features are made."""
         return FeaturePipeline(self._names(features), features).extracted
 
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:

@@ -36,8 +36,18 @@ DRAWS = 1000
 _LEAST_POSTS = 10
 # Scores whose resamples are kept: those that tables show.
 _RESAMPLED = (
-    *("MAE", "CCC", "MAP", "AUC", "NDCG@5", "NDCG@10"),
-    *("R2", "accuracy", "macro F1", "weighted F1", "quadratic kappa", "F1"),
+    "MAE",
+    "CCC",
+    "MAP",
+    "AUC",
+    "NDCG@5",
+    "NDCG@10",
+    "R2",
+    "accuracy",
+    "macro F1",
+    "weighted F1",
+    "quadratic kappa",
+    "F1",
 )
 
 
@@ -58,7 +68,7 @@ class Job:
 
 
 class Worker:
-    """Fits rows one after the other; what they share, their data keeps."""
+    """Fits rows one after the other; ``data`` keeps what they share."""
 
     def __init__(self, context: StudyContext) -> None:
         self.context = context
@@ -66,7 +76,7 @@ class Worker:
         self.data = kind_of(context.experiments)(context)
 
     def run(self, job: Job) -> str | None:
-        """Do a job unless it is done; returns what kept it from being done, for a person."""
+        """Do a job unless it is done; returns why it could not be done, for a person."""
         if not job.is_finished(self.context.folder):
             try:
                 self._run(job)

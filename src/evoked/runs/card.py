@@ -19,8 +19,8 @@ def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
     """
     data, split = description["data"], description["split"]
     task = task_class(description["task"])
-    of_viewings = "viewings" in data
-    noun = "viewings" if of_viewings else "posts"
+    noun = description["rows"]
+    of_viewings = noun == "viewings"
     return f"""---
 library_name: evoked
 tags: [emotion, engagement, social-media, {description["model"]["name"]}]

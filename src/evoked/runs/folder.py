@@ -145,6 +145,7 @@ def plan_of(
     return {
         "format_version": FORMAT_VERSION,
         "data": data,
+        "rows": model.rows,
         "model": {"name": model.name, "settings": model.settings.model_dump(mode="json")},
         "task": model.task.name,
         "features": features.model_dump(mode="json"),
