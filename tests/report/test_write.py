@@ -26,7 +26,8 @@ from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.run_analysis import analyse_run
 from evoked.runs.card import posts_of
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train
 from tests.support.examples import tamper_with_names
 from tests.support.small_runs import HOSTILE, OTHER_TASKS, Workshop, by_hand, hostile_posts
 

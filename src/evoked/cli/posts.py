@@ -281,6 +281,14 @@ def train(
         Path | None,
         typer.Option(help="word2vec text file in place of vectors trained on the posts' tags."),
     ] = None,
+    feature_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--features",
+            help="NAME=VALUE of any other feature setting, such as max_tokens=64, topics=100; "
+            "repeatable.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of a model's setting; repeatable."),
@@ -316,16 +324,18 @@ def train(
     asked = {name: value for name, value in named.items() if value is not None}
     further = dict(setting(item, "--training") for item in training_settings or [])
     training = validated(TrainingSettings, **{**usual.model_dump(), **asked, **further})
-    features = validated(
-        FeatureSettings,
-        image_encoder=image_encoder,
-        text_encoder=text_encoder,
-        object_encoder=object_encoder,
-        face_encoder=face_encoder,
-        views=views,
-        text_steps=[] if text_steps == "none" else [name.strip() for name in text_steps.split(",")],
-        hashtag_vectors=None if hashtag_vectors is None else str(hashtag_vectors),
-    )
+    steps = [] if text_steps == "none" else [name.strip() for name in text_steps.split(",")]
+    encoders = {
+        "image_encoder": image_encoder,
+        "text_encoder": text_encoder,
+        "object_encoder": object_encoder,
+        "face_encoder": face_encoder,
+        "views": views,
+        "text_steps": steps,
+        "hashtag_vectors": None if hashtag_vectors is None else str(hashtag_vectors),
+    }
+    other_features = dict(setting(item, "--features") for item in feature_settings or [])
+    features = validated(FeatureSettings, **{**encoders, **other_features})
     model_settings = dict(setting(item) for item in settings or [])
     check_auto(
         model,
@@ -532,7 +542,9 @@ def explain(
         return
     explanation = explain_draft(run, _subject(run, image, facts, viewing))
     if out_folder is not None:
-        for path in explanation.draw(out_folder):
+        from evoked.explain.drawing import draw_explanation  # matplotlib takes a while to import
+
+        for path in draw_explanation(explanation, out_folder):
             notes.print(f"Drawn: {path}")
     if as_json:
         print_json(explanation.to_dict())
@@ -620,6 +632,7 @@ def demo(
     """Make posts, train ABMF on them, score and explain a draft, write the report."""
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
+    from evoked.explain.drawing import draw_explanation
     from evoked.features.cache import FeatureCache
     from evoked.posts.drafts import Draft
     from evoked.posts.synthetic.posts import synthesise
@@ -656,7 +669,7 @@ def demo(
         followers=int(post["followers"]),
     )
     explanation = explain_draft(run, draft)
-    explanation.draw(dest / "explanation")
+    draw_explanation(explanation, dest / "explanation")
     print_explanation(explanation, out)
     path = write_report(run, dataset, dest / "report.html")
     out.print(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")
