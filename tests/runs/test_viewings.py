@@ -182,7 +182,7 @@ def test_a_model_that_reads_the_comment_is_scored_without_it_too(comment_run: Ne
     hidden = pd.read_parquet(
         comment_run.folder / "baselines" / COMMENT_HIDDEN / "predictions.parquet"
     )
-    assert hidden[PROBABILITIES].nunique().max() == 1  # nothing else tells its rows apart
+    assert hidden[PROBABILITIES].nunique().max() == 1  # nothing else differs between its rows
 
 
 def test_own_comments_reach_the_model_that_reads_them(comment_run: NetworkRun) -> None:
@@ -273,7 +273,7 @@ def test_an_explanation_tells_what_a_prediction_rests_on(
     assert neighbourly.beta is not None
     assert (neighbourly.neighbours["effect"].abs() > 0).any()
     json.dumps(neighbourly.to_dict(), allow_nan=False)
-    # Any model is asked what single neighbours add, if it does not tell by itself.
+    # Any model is asked what single neighbours add, unless it shows that by itself.
     single = explain_viewing(run, Viewing("u1", "p2")).neighbours
     assert (single["effect"] == 0).all()
     assert single["image"].isna().any()
@@ -376,10 +376,8 @@ def invoke(*arguments: object) -> Result:
 def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> None:
     cache = ["--cache", folder / "cache"]
     out = folder / "cli-run"
-    trained = invoke(
-        *("train", dataset.folder, "--model", "hmg_emo", "--out", out, "--epochs", 1),
-        *("--split", "random", *cache),
-    )
+    options = ["--model", "hmg_emo", "--out", out, "--epochs", 1, "--split", "random"]
+    trained = invoke("train", dataset.folder, *options, *cache)
     assert trained.exit_code == 0, trained.output
     assert "Test viewings" in trained.output
     evaluated = invoke("evaluate", out, dataset.folder, "--json", *cache)
@@ -391,10 +389,8 @@ def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> 
     assert len(pd.read_csv(folder / "p.csv")) > 0
     explained = invoke("explain", out, "--user", "u1", "--image", "p2", *cache)
     assert "others' viewings of the image" in explained.stdout
-    drawn = invoke(
-        *("audience", out, "--image", "p2", "--community", "dogs", "--json", *cache),
-        *("--plot", folder / "audience.png"),
-    )
+    asked = ["--image", "p2", "--community", "dogs", "--json", "--plot", folder / "audience.png"]
+    drawn = invoke("audience", out, *asked, *cache)
     assert json.loads(drawn.stdout)["n"]["share"] > 0
     assert (folder / "audience.png").read_bytes().startswith(b"\x89PNG")
     reported = invoke("report", out, *cache)
@@ -402,8 +398,8 @@ def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> 
     page = (out / "report.html").read_text(encoding="utf-8")
     for part in ("400 viewings of 30 images by 40 users", "What members of", "class by class"):
         assert part in page
-    told = invoke("models", "--json")
-    rows = {entry["name"]: entry["rows"] for entry in json.loads(told.stdout)}
+    listed = invoke("models", "--json")
+    rows = {entry["name"]: entry["rows"] for entry in json.loads(listed.stdout)}
     assert rows["hmg_emo"] == "viewings"
 
 

@@ -42,7 +42,7 @@ _COLUMN_VALUES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """Row numbers of parts that share no post.
 
@@ -65,6 +65,10 @@ class Split:
     kind: str
     reason: str
     calibration: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={len(getattr(self, name))}" for name in PARTS)
+        return f"Split({self.kind!r}, {sizes})"
 
     def part_names(self, n: int) -> NDArray[np.object_]:
         """The part of each of n rows by name, ``unused`` for those in none."""

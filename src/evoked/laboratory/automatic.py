@@ -44,6 +44,7 @@ from evoked.laboratory.leaderboard import (
 from evoked.laboratory.study import PLAN_FILE, Study, StudyCallbacks
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
 from evoked.models import MODELS, TRIVIAL_BASELINES
+from evoked.models.catalogue import catalogue
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks, queries_of
@@ -237,8 +238,11 @@ def _short_list(
     training: TrainingSettings,
 ) -> PublishedTable:
     if models is None:
-        every = [name for name, kind in MODELS.items() if task.name in kind.tasks]
-        models = task.short_list or tuple(name for name in every if name != Stack.name)
+        models = task.short_list or tuple(
+            name
+            for name, entry in catalogue().items()
+            if task.name in entry.tasks and name != Stack.name
+        )
     trivial = [kind.name for kind in TRIVIAL_BASELINES]
     names = list(dict.fromkeys([*models, *trivial]))
     rows = tuple(

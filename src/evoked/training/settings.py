@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from evoked.settings import Settings
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(Settings):
     """How a network is trained; the defaults are for heads on frozen encoders."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_epochs: int = Field(40, ge=1, description="epochs at most")
     batch_size: int = Field(32, ge=2, description="posts per step")
