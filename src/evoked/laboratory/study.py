@@ -75,7 +75,17 @@ _LACKS: dict[Need, str] = {
 
 @dataclass(frozen=True)
 class FitsDone:
-    """How far a study has come; ``seconds_left`` is None until the first fit is done."""
+    """How far a study has come.
+
+    Attributes
+    ----------
+    fits, of
+        Fits that are done, and all fits.
+    folds, of_folds
+        Folds of which every fit is done, and all folds.
+    seconds_left
+        A guess of the time left; None until the first fit is done.
+    """
 
     fits: int
     of: int
@@ -110,16 +120,16 @@ class StudyResults:
     Attributes
     ----------
     table
-        The rows that were run, the trivial ones last, and what was published of them.
+        The rows that were run, the trivial ones last, and what was published about them.
     plan
         See :attr:`Study.plan`.
     scores
         Tidy: row, fold, target, metric, value, n.
     categories
-        The same per category of a fold, with a column ``category``.
+        The same for each category of a fold, with a column ``category``.
     draws
-        Per row the scores of resampled posts, (draws, scores), averaged over the folds. Every row
-        sees the same resamples.
+        For each row the scores of resampled posts, (draws, scores), averaged over the folds. Every
+        row sees the same resamples.
     skipped
         Rows that were not run, and why.
     test_to_train
@@ -150,8 +160,9 @@ class Study:
     folder
         The study's folder; an interrupted study goes on.
     folds, split, seed
-        See :func:`evoked.evaluation.splits.k_fold`, of viewings
-        :func:`evoked.evaluation.splits.repeated_runs`; ``seed`` is that of the training as well.
+        Number and kind of the folds, and the random seed for them and for the training: see
+        :func:`evoked.evaluation.splits.k_fold`, and for viewings
+        :func:`evoked.evaluation.splits.repeated_runs`.
     estimate
         Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
         are never scored against.
@@ -476,8 +487,8 @@ def _in_processes(
             yield futures[future], future.result()
     except BrokenProcessPool as error:
         raise EvokedError(
-            "a process of the study was ended from outside, most often for want of memory. Start "
-            "the same command again to go on, with fewer --workers."
+            "a process of the study was ended from outside, most often because memory ran out. "
+            "Start the same command again to go on, with fewer --workers."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
