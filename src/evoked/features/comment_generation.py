@@ -19,13 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from evoked.errors import DataError, ImageError, SettingsError
-from evoked.features.encoders._inference import bfloat16_is_fast, inference_device
-from evoked.features.encoders.transformers_text import quietly
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import load_image
 from evoked.progress import Progress
@@ -124,6 +121,10 @@ class CommentWriter:
     def write(self, pictures: Sequence[Image.Image], feelings: Sequence[str]) -> list[str]:
         """A comment on each of n pictures by somebody who feels so, '' where the model had nothing
         to say. Sampled: depends on torch's random state."""
+        import torch
+
+        from evoked.features.encoders._inference import inference_device
+
         inputs = self._processor(
             images=list(pictures),
             text=[self._turns(_PROMPT.format(feeling=feeling)) for feeling in feelings],
@@ -181,6 +182,8 @@ def generate_comments(
         Every viewing has a comment or no known emotion or picture, or ``dest`` exists or lies
         in the dataset.
     """
+    import torch
+
     dataset.check_apart(dest)
     viewings = dataset.table("viewings")
     pictures = dict(zip(dataset.posts["post_id"], dataset.cover_paths(), strict=True))
@@ -265,8 +268,11 @@ def _answers(
 
 def _load(source: Path | str) -> tuple[Any, Any]:
     """Processor and frozen network; safetensors only, no foreign code."""
-    # Seconds to import: only where a network is used.
+    import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from evoked.features.encoders._inference import bfloat16_is_fast, inference_device
+    from evoked.features.encoders.transformers_text import quietly
 
     options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
     try:

@@ -20,11 +20,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, ImageError, SettingsError
+from evoked.features._memory import return_free_memory
 from evoked.features._sources import Source, image_sources, text_sources
 from evoked.features.cache import KEY_BYTES, FeatureCache, Keys, content_key
 from evoked.features.captions import prepare
 from evoked.features.catalog import FeatureSettings, feature
-from evoked.features.encoders._inference import return_free_memory
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.features.text_fields import texts_of
 from evoked.posts.dataset import PostDataset

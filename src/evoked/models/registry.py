@@ -128,7 +128,7 @@ def load_model(folder: Path | str) -> Model:
     folder = Path(folder)
     description = read_json(folder / MODEL_FILE)
     name = description.get("model") if isinstance(description, dict) else None
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise DataError(
             f"a model of the unknown kind {name!r}; this release knows {', '.join(MODELS)}.",
             file=folder / MODEL_FILE,
