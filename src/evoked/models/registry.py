@@ -142,7 +142,7 @@ def load_model(folder: Path | str, kind: type[Model] | None = None) -> Model:
             file=folder / MODEL_FILE,
             fix="Give the class that it was trained with, or none if it is one of evoked's own.",
         )
-    if kind is None and name not in MODELS:
+    if kind is None and (not isinstance(name, str) or name not in MODELS):
         raise DataError(
             f"a model of the unknown kind {name!r}; this release knows {', '.join(MODELS)}.",
             file=folder / MODEL_FILE,
