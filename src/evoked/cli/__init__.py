@@ -11,8 +11,8 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     comment_generation,
     labels,
     laboratory,
-    posts,
     privacy,
+    training,
     viewings,
 )
 from evoked.cli.application import app, notes

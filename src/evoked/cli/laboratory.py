@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
 from evoked.cli.options import setting
-from evoked.cli.posts import SplitKind
 from evoked.cli.printing import print_json, print_table
+from evoked.cli.training import SplitKind
 from evoked.errors import SettingsError
 from evoked.files import records
 
