@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
@@ -9,10 +10,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from evoked.errors import DataError, SettingsError
 
@@ -72,13 +73,96 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
 
 def link(source: Path, target: Path) -> None:
-    """Have ``source`` at ``target`` as well, without using space where the file system can."""
+    """Have ``source`` at ``target`` as well, without using space where the file system can.
+
+    Raises
+    ------
+    FileExistsError
+        Something is at ``target``, be it a broken link; it stays as it is.
+    FileNotFoundError
+        There is no ``source``.
+    """
     try:
         os.link(source, target)
-    except FileNotFoundError:
+    except (FileExistsError, FileNotFoundError):
         raise
     except OSError:  # another disk, or a file system without hard links
-        shutil.copyfile(source, target)
+        _copy_to_free(source, target)
+
+
+def _copy_to_free(source: Path, target: Path) -> None:
+    """Copy a file to a path that is free: all of it, or nothing."""
+    temporary = _temporary_beside(target)
+    try:
+        shutil.copyfile(source, temporary)
+        target.touch(exist_ok=False)  # takes the name, which a rename alone would not check
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock on a file, which is made if need be, while the block runs.
+
+    The system frees the lock when the process ends, however it ends. Whoever holds it may delete
+    the file.
+
+    Parameters
+    ----------
+    path
+        A file of no other use.
+    wait
+        Wait until the lock is free.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process, or another block of this one, holds the lock, and ``wait`` is False.
+    """
+    while True:
+        with open(path, "a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_at(stream, path):
+                yield
+                return
+
+
+def _is_at(stream: IO[str], path: Path) -> bool:
+    """Whether an open file is still the one at ``path``."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other imports and syntheses from writing ``folder`` while the block runs.
+
+    Parameters
+    ----------
+    folder
+        The destination, there or not. The lock lies beside it meanwhile.
+
+    Raises
+    ------
+    DataError
+        Another process is writing the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f".{folder.name}.lock")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, wait=False))
+        except BlockingIOError as error:
+            raise DataError(
+                "another import or synthesis is at work there.",
+                file=folder,
+                fix="Wait for it to end, or choose another destination.",
+            ) from error
+        stack.callback(lock.unlink, missing_ok=True)  # while the lock is still held
+        yield
 
 
 def write_text(path: Path | str, text: str) -> None:

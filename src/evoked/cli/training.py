@@ -651,8 +651,9 @@ def demo(
     whole &= dataset.posts["images"].str.len() > 0
     shown = int(whole.to_numpy().argmax())
     post = dataset.posts.iloc[shown]
-    picture = dest / "draft.jpg"
-    shutil.copyfile(dataset.image_folder / post["images"][0], picture)
+    picture, cover = dest / "draft.jpg", dataset.cover_paths()[shown]
+    assert cover is not None
+    shutil.copyfile(cover, picture)
     draft = Draft(
         image=picture,
         caption=post["caption"],

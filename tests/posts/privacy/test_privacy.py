@@ -36,6 +36,7 @@ from evoked.posts.privacy.protecting import protect
 from evoked.posts.privacy.pseudonyms import Pseudonyms
 from evoked.posts.privacy.sealing import Sealer
 from evoked.posts.readers.values import mentions_in
+from tests.support.examples import tamper_with_names
 from tests.support.reader_sources import csv_source, picture
 
 pytest.importorskip("tenseal", reason="the extra 'privacy' is not installed")
@@ -375,6 +376,33 @@ def test_slots_hold_every_number_once(n: int) -> None:
     assert not joined[n:].any()
 
 
+def test_a_protected_copy_takes_no_files_from_elsewhere(
+    dataset: PostDataset, keys: KeyFolder, tmp_path: Path
+) -> None:
+    """Downloaded posts, and beside the destination a file that has the name of one of theirs."""
+    posts = tmp_path / "downloads/posts"
+    shutil.copytree(dataset.folder, posts)
+    (tmp_path / "downloads/profile").write_text("theirs")
+    mine = tmp_path / "home/profile"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    tamper_with_names(posts, ["../../profile"])
+    command = ["privacy", "protect", str(posts), str(tmp_path / "home/shared")]
+    for more in (["--pictures"], []):
+        shown = CliRunner().invoke(app, [*command, "--key", str(keys.folder), *more])
+        assert isinstance(shown.exception, DataError)
+        assert "posts.parquet" in str(shown.exception)
+    assert mine.read_text() == "mine"
+    assert [path.name for path in mine.parent.iterdir()] == ["profile"]
+
+    tamper_with_names(posts, ["0.jpg"])
+    (posts / "images/0.jpg").unlink()
+    (posts / "images/0.jpg").symlink_to(mine)
+    with pytest.raises(DataError, match=r"0\.jpg: is a link that leads out"):
+        protect(PostDataset(posts), tmp_path / "home/shared", keys, pictures=True)
+    assert [path.name for path in mine.parent.iterdir()] == ["profile"]
+
+
 # Locked pictures
 
 
@@ -428,6 +456,42 @@ def test_nothing_is_locked_without_the_extra(
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
     with pytest.raises(MissingExtraError, match=r"evoked\[privacy\]"):
         lock_images(pictures, keys)
+    assert not is_locked(pictures)
+
+
+@pytest.mark.parametrize("what", ["picture", "folder of pictures", "folder among them"])
+def test_what_links_lead_to_is_never_locked(
+    what: str, pictures: PostDataset, keys: KeyFolder, tmp_path: Path
+) -> None:
+    album = tmp_path / "album"
+    shutil.copytree(pictures.image_folder, album)
+    (album / ".half.tmp").write_bytes(b"somebody else's")
+    if what == "picture":
+        (pictures.image_folder / "0.jpg").unlink()
+        (pictures.image_folder / "0.jpg").symlink_to(album / "0.jpg")
+    elif what == "folder among them":
+        (pictures.image_folder / "album").symlink_to(album)
+    else:
+        shutil.rmtree(pictures.image_folder)
+        (pictures.folder / "images").symlink_to(album)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(DataError, match="is a link"):
+        lock_images(pictures, keys)
+    (pictures.folder / "images.lock.json").write_text(json.dumps({"collection": "c", "key": "k"}))
+    with pytest.raises(DataError, match="is a link"):
+        unlock_images(pictures, keys)
+    (pictures.folder / "images.lock.json").unlink()
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_pictures_of_posts_that_name_other_files_are_not_locked(
+    pictures: PostDataset, keys: KeyFolder
+) -> None:
+    before = files(pictures)
+    tamper_with_names(pictures.folder, ["/etc/passwd"])
+    with pytest.raises(DataError, match="field images"):
+        lock_images(pictures, keys)
+    assert files(pictures) == before
     assert not is_locked(pictures)
 
 
