@@ -7,11 +7,16 @@ import sys
 from rich.markup import escape
 
 from evoked.cli import (  # noqa: F401 (register their commands)
+    affect,
     analyse,
+    catalogue,
     comment_generation,
+    demo,
+    importing,
     labels,
     laboratory,
     privacy,
+    scoring,
     training,
     viewings,
 )

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from evoked.cli.application import JsonFlag, app, out
-from evoked.cli.printing import print_json, progress_bar
+from evoked.cli.application import app, out
+from evoked.cli.options import JsonFlag
+from evoked.cli.printing import print_json
+from evoked.cli.progress import progress_display
 
 
 @app.command(
@@ -46,7 +48,7 @@ def generate_comments(
     network = PostDataset(dataset)
     network.check_apart(dest)  # before minutes of loading
     writer = CommentWriter(model, longest)
-    with progress_bar("Comments") as progress:
+    with progress_display() as progress:
         made = generate_comments(
             network, writer, dest, seed=seed, batch=batch, limit=limit, progress=progress
         )

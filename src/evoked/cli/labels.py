@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from evoked.cli.application import JsonFlag, app
+from evoked.cli.application import app
+from evoked.cli.options import JsonFlag
 from evoked.cli.printing import print_json, print_table
 
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 
-from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
-from evoked.cli.options import setting
+from evoked.cli.application import app, notes, out
+from evoked.cli.options import (
+    CacheOption,
+    JsonFlag,
+    SplitKind,
+    WorkersOption,
+    names_in,
+    setting,
+)
 from evoked.cli.printing import print_json, print_table
-from evoked.cli.training import SplitKind
+from evoked.cli.progress import progress_display, study_callbacks
 from evoked.errors import SettingsError
 from evoked.files import records
 
 if TYPE_CHECKING:
     from evoked.experiments import PublishedTable
-    from evoked.laboratory import FitsDone, RunComparison, StudyResults
+    from evoked.laboratory import RunComparison, StudyResults
+    from evoked.posts.dataset import PostDataset
 
 # Options that change where and how fast, but not what is found, and whether they take a value.
 _INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": False}
@@ -57,9 +62,7 @@ def reproduce(
         list[str] | None,
         typer.Option("--set", help="ROW.NAME=VALUE, a setting of a row's model; repeatable."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
-    ] = None,
+    workers: WorkersOption = None,
     list_tables: Annotated[bool, typer.Option("--list", help="List the tables and rows.")] = False,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
@@ -108,9 +111,7 @@ def compare(
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for CSV, Markdown and HTML.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
-    ] = None,
+    workers: WorkersOption = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
 ) -> None:
@@ -132,31 +133,6 @@ def compare(
     if out_folder is not None:
         paths = write_comparison(comparison, out_folder, _command(sys.argv[1:]))
         notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
-
-
-@contextmanager
-def study_progress() -> Iterator[Any]:
-    """Bars for the stages and for the fits, with folds done and time left."""
-    from evoked.laboratory import StudyProgress
-
-    with Progress(TextColumn("{task.description}"), BarColumn(), console=notes) as progress:
-        tasks: dict[str, Any] = {}
-
-        def show(name: str, done: int, total: int, text: str) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(text, total=total)
-            progress.update(tasks[name], completed=done, total=total, description=text)
-
-        def fits(done: FitsDone) -> None:
-            show("fits", done.fits, done.of, _progress_text(done))
-            if not notes.is_terminal:
-                notes.print(_progress_text(done), highlight=False)
-
-        yield StudyProgress(
-            lambda name, done, total: show(name, done, total, f"{name} {done}/{total}"),
-            fits,
-            lambda text: notes.print(escape(text), highlight=False, soft_wrap=True),
-        )
 
 
 def _run_study(
@@ -184,8 +160,8 @@ def _run_study(
         cache=FeatureCache(cache),
     )
     command = _command(sys.argv[1:])
-    with study_progress() as progress:
-        results = study.run(workers, progress, command)
+    with progress_display() as display:
+        results = study.run(workers, study_callbacks(display), command)
     paths = write_results(study, results, command)
     _print_results(results, as_json)
     notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
@@ -205,14 +181,6 @@ def _print_comparison(comparison: RunComparison, as_json: bool) -> None:
             print_table(title, writing.COMPARISON_COLUMNS, cells, whole=range(1, 8))
     for note in writing.comparison_footnotes(comparison):
         out.print(escape(note), highlight=False, soft_wrap=True, style="dim")
-
-
-def _progress_text(done: FitsDone) -> str:
-    text = f"folds {done.folds}/{done.of_folds} · fits {done.fits}/{done.of}"
-    if done.seconds_left is None or done.fits == done.of:
-        return text
-    minutes, seconds = divmod(round(done.seconds_left), 60)
-    return f"{text} · about {minutes} min {seconds:02d} s left"
 
 
 def _list_tables(as_json: bool) -> None:

@@ -1,20 +1,18 @@
-"""What commands print: tables, JSON, progress."""
+"""What commands print: tables and JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from evoked.cli.application import notes, out
+from evoked.cli.application import out
 from evoked.errors import SettingsError
 from evoked.files import atomic_path, plain, records
 
@@ -22,56 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evoked.runs.posts import TrainedRun
-
-
-@contextmanager
-def progress_bar(label: str) -> Iterator[Any]:
-    """A progress bar; yields a function of (done, total), total 0 or None while unknown."""
-    with _progress() as progress:
-        task = progress.add_task(label, total=None)
-
-        def report(done: int, total: int | None = None) -> None:
-            progress.update(task, completed=done, total=total or None)
-
-        yield report
-
-
-@contextmanager
-def run_progress(epochs: int = 1) -> Iterator[Any]:
-    """Bars for the stages and the epochs of a run."""
-    from evoked.runs.posts import Progress as RunProgress
-
-    with _progress() as progress:
-        tasks: dict[str, Any] = {}
-
-        def stage(name: str, done: int, total: int) -> None:
-            if not total:
-                return  # a bar of nothing
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done, total=total)
-
-        def epoch(record: dict[str, float]) -> None:
-            stage("Training", int(record["epoch"]), epochs)
-            progress.update(
-                tasks["Training"],
-                description=f"Training (loss {record['train_loss']:.3f}, "
-                f"held out {record['validation_loss']:.3f})",
-            )
-
-        yield RunProgress(
-            stage, epoch, lambda text: notes.print(escape(text), highlight=False, soft_wrap=True)
-        )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=notes,
-    )
 
 
 def print_json(value: Any) -> None:

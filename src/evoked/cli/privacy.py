@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evoked.cli.application import JsonFlag, app, notes, out
-from evoked.cli.printing import (
-    check_suffix,
-    print_json,
-    print_table,
-    progress_bar,
-    write_table,
-)
+from evoked.cli.application import app, notes, out
+from evoked.cli.options import JsonFlag
+from evoked.cli.printing import check_suffix, print_json, print_table, write_table
+from evoked.cli.progress import progress_display
 from evoked.errors import MissingExtraError
 from evoked.files import records
 
@@ -129,7 +125,7 @@ def privacy_aggregate(
     """Compute sums, means and variances of encrypted counts and rates, without the key."""
     from evoked.posts.privacy.aggregates import aggregate
 
-    with progress_bar("Computing on ciphertext") as report:
+    with progress_display() as report:
         done = aggregate(protected, out_file, by=by, minimum_group=minimum_group, progress=report)
     if as_json:
         print_json(vars(done))
@@ -153,7 +149,7 @@ def privacy_rates(
     """Compute every post's engagement rates, without the key."""
     from evoked.posts.privacy.aggregates import compute_rates
 
-    with progress_bar("Computing on ciphertext") as report:
+    with progress_display() as report:
         rates = compute_rates(protected, out_file, report)
     out.print(f"{', '.join(rates)}: encrypted in {out_file}.", highlight=False, soft_wrap=True)
 
@@ -202,7 +198,7 @@ def privacy_lock(
     from evoked.posts.privacy.image_locking import lock_images
     from evoked.posts.privacy.keys import KeyFolder
 
-    with progress_bar("Locking") as report:
+    with progress_display() as report:
         done = lock_images(PostDataset(dataset), KeyFolder(key), report)
     out.print(f"{done.pictures} pictures locked ({done.bytes / 2**20:.1f} MiB).")
 
@@ -219,7 +215,7 @@ def privacy_unlock(
     from evoked.posts.privacy.image_locking import unlock_images
     from evoked.posts.privacy.keys import KeyFolder
 
-    with progress_bar("Unlocking") as report:
+    with progress_display() as report:
         done = unlock_images(PostDataset(dataset), KeyFolder(key), report)
     out.print(f"{done.pictures} pictures unlocked ({done.bytes / 2**20:.1f} MiB).")
 
