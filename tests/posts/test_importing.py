@@ -131,7 +131,7 @@ def test_goes_on_after_the_last_finished_batch(
     for number in range(7):
         write_picture(tmp_path / f"pictures/{number}.jpg", number)
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
@@ -140,11 +140,11 @@ def test_goes_on_after_the_last_finished_batch(
     assert not (tmp_path / "dataset").exists()
     for number in range(4):  # what is done isn't needed any more
         (tmp_path / f"pictures/{number}.jpg").unlink()
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[str, int, int | None]] = []
     result = import_posts(
         "csv", source, tmp_path / "dataset", progress=lambda *state: seen.append(state)
     )
-    assert seen == [(4, 7), (6, 7), (7, 7)]
+    assert seen == [("reading", done, 7) for done in (4, 6, 7)]
     assert result.tally.read == result.tally.images == 7
     assert [path.name for path in tmp_path.glob(".*")] == []
 
@@ -155,7 +155,7 @@ def test_batches_of_another_source_are_thrown_away(
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
     source = write_csv(tmp_path / "posts.csv", table_rows(5))
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done:
             raise KeyboardInterrupt
 

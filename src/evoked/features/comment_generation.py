@@ -12,7 +12,7 @@ Table III alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from evoked.features.encoders._inference import bfloat16_is_fast, inference_devi
 from evoked.features.encoders.transformers_text import quietly
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import load_image
+from evoked.progress import Progress
 from evoked.targets.emotion import emotion_classes
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -76,8 +77,6 @@ _TURNS = "USER: <image>\n{prompt} ASSISTANT:"
 
 # Models see less; a batch of photographs as they come from a camera would fill the memory.
 _LARGEST_PICTURE = (1024, 1024)
-
-_Report = Callable[[int, int], None]
 
 
 class Generated(NamedTuple):
@@ -155,7 +154,7 @@ def generate_comments(
     seed: int = 0,
     batch: int = 8,
     limit: int | None = None,
-    progress: _Report | None = None,
+    progress: Progress | None = None,
 ) -> Generated:
     """Copy a network with a comment for every viewing that has none but a known emotion.
 
@@ -174,7 +173,7 @@ def generate_comments(
     limit
         Comments to write at most. A copy can be the dataset of the next call, which goes on.
     progress
-        Called with done and total.
+        Called with ``writing``, the number of viewings done and of all.
 
     Raises
     ------
@@ -208,7 +207,7 @@ def generate_comments(
                 elif answer:
                     comments[row], why[row] = answer, _WRITTEN
             if progress is not None:
-                progress(min(start + batch, len(asked)), len(asked))
+                progress("writing", min(start + batch, len(asked)), len(asked))
     written = why == _WRITTEN
     marked = viewings["generated"].eq(True).to_numpy() | written
     made = dataset.copy(

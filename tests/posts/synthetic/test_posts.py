@@ -173,7 +173,7 @@ class TestDataset:
         heard = []
         made = synthesise(tmp_path / "few", n=n, progress=lambda *state: heard.append(state))
         assert len(made) == n
-        assert heard[-1] == (n, n)
+        assert heard[-1] == ("drawing", n, n)
 
     def test_refuses_what_it_cannot_make(self, tmp_path):
         with pytest.raises(SettingsError, match="number of posts"):
