@@ -62,9 +62,7 @@ AUTOMATIC_OPTIONS = (
     option(
         "always_stack",
         bool | None,
-        typer.Option(
-            "--always-stack", help="Take the stack in any case.", rich_help_panel=_PANEL
-        ),
+        typer.Option("--always-stack", help="Take the stack in any case.", rich_help_panel=_PANEL),
     ),
     option(
         "workers",

@@ -28,9 +28,7 @@ def models(as_json: JsonFlag = False) -> None:
             f"reads {', '.join(entry.features) or 'nothing'}"
         )
 
-    print_table(
-        "Models", ["name", "what it is"], [[entry.name, about(entry)] for entry in entries]
-    )
+    print_table("Models", ["name", "what it is"], [[entry.name, about(entry)] for entry in entries])
     print_table(
         "Tasks",
         ["name", "what is predicted"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Categories of the training posts that a note names.
 _SHOWN_CATEGORIES = 10
 _PANEL = "The draft"
-_TYPES = get_type_hints(Draft)
+_TYPES = get_type_hints(Draft, include_extras=True)
 # What an option adds to the text of its field, about how its value is typed.
 _TYPED = {
     "image": "Of a viewing also the post_id of one of the network's images.",
@@ -31,30 +31,25 @@ _TYPED = {
 }
 
 
-def _option(field: Field[Any]) -> inspect.Parameter:
+def _option(name: str) -> inspect.Parameter:
     """The option for a field of a draft; texts, pictures and lists are typed as text."""
-    kinds = get_args(_TYPES[field.name])
-    flag = "--" + field.name.replace("_", "-")
+    union, description = get_args(_TYPES[name])
+    kinds, flag = get_args(union), "--" + name.replace("_", "-")
     words: dict[str, Any] = {
-        "help": " ".join([field.metadata["help"], _TYPED.get(field.name, "")]).strip(),
+        "help": f"{description} {_TYPED.get(name, '')}".strip(),
         "rich_help_panel": _PANEL,
     }
     if bool in kinds:
-        return option(
-            field.name, bool | None, typer.Option(f"{flag}/--not-{field.name}", **words)
-        )
+        return option(name, bool | None, typer.Option(f"{flag}/--not-{name}", **words))
     if int in kinds:
-        return option(field.name, int | None, typer.Option(flag, min=0, **words))
+        return option(name, int | None, typer.Option(flag, min=0, **words))
     if datetime in kinds:
-        return option(
-            field.name,
-            datetime | None,
-            typer.Option(flag, parser=moment, metavar="DATE", **words),
-        )
-    return option(field.name, str | None, typer.Option(flag, **words))
+        info = typer.Option(flag, parser=moment, metavar="DATE", **words)
+        return option(name, datetime | None, info)
+    return option(name, str | None, typer.Option(flag, **words))
 
 
-DRAFT_OPTIONS = tuple(_option(field) for field in fields(Draft))
+DRAFT_OPTIONS = tuple(_option(field.name) for field in fields(Draft))
 
 
 def draft_of(run: Run, facts: dict[str, Any]) -> Draft:

@@ -107,9 +107,7 @@ def _print_import(result: ImportResult, dest: Path) -> None:
     for line in [*shown, *result.notes]:
         out.print(escape(line), highlight=False, soft_wrap=True)
     if result.already_there:
-        out.print(
-            "The same source was imported there before, so nothing was done.", soft_wrap=True
-        )
+        out.print("The same source was imported there before, so nothing was done.", soft_wrap=True)
 
 
 @app.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -16,7 +16,6 @@ from evoked.cli.options import (
     JsonFlag,
     SplitKind,
     WorkersOption,
-    names_in,
     setting,
 )
 from evoked.cli.printing import print_json, print_table
@@ -27,7 +26,6 @@ from evoked.files import records
 if TYPE_CHECKING:
     from evoked.experiments import PublishedTable
     from evoked.laboratory import RunComparison, StudyResults
-    from evoked.posts.dataset import PostDataset
 
 # Options that change where and how fast, but not what is found, and whether they take a value.
 _INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": False}

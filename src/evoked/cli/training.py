@@ -35,6 +35,8 @@ _MODEL, _TRAINING, _ENCODERS = "Model", "Training", "Encoders"
 _KINDS: dict[str, type[BaseModel]] = {"features": FeatureSettings, "training": TrainingSettings}
 # Types of the options; what is not a number is typed as text.
 _NUMBERS = (int, float)
+# Settings of training for which no model has a default of its own.
+_ALIKE_FOR_ALL = ("seed", "device")
 
 
 def _settings_options(group: Group, panel: str, examples: str) -> tuple[inspect.Parameter, ...]:
@@ -50,14 +52,13 @@ def _settings_options(group: Group, panel: str, examples: str) -> tuple[inspect.
 
 def _own_option(flag: str, name: str, field: Any, panel: str) -> inspect.Parameter:
     kind = field.annotation if field.annotation in _NUMBERS else str
-    # The model's own settings of its training come before the general defaults.
-    default = "the model's own" if panel == _TRAINING and name != "seed" else _typed(field.default)
-    words = field.description[:1].upper() + field.description[1:] + "."
-    return option(
-        name,
-        kind | None,
-        typer.Option(flag, help=words, show_default=default, rich_help_panel=panel),
-    )
+    words, default = field.description[:1].upper() + field.description[1:], field.default
+    if panel == _TRAINING and name not in _ALIKE_FOR_ALL:
+        words, default = f"{words}; the model's own if left out", None
+    elif isinstance(default, tuple):
+        default = ",".join(default)
+    words = words if words.endswith("…") else f"{words}."
+    return option(name, kind | None, typer.Option(flag, help=words, rich_help_panel=panel), default)
 
 
 def _general_option(group: Group, panel: str, what: str) -> inspect.Parameter:
@@ -71,13 +72,6 @@ def _general_option(group: Group, panel: str, what: str) -> inspect.Parameter:
             rich_help_panel=panel,
         ),
     )
-
-
-def _typed(value: Any) -> str:
-    """A setting's value as it is typed after its option."""
-    if isinstance(value, tuple):
-        return ",".join(value) or NO_STEPS
-    return "none" if value is None else str(value)
 
 
 _TRAINING_OPTIONS = _settings_options(
@@ -98,9 +92,7 @@ _FEATURE_OPTIONS = _settings_options(
 def train(
     dataset: Annotated[Path, typer.Argument(help="Dataset to learn from.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
-    training: dict[str, Any],
-    features: dict[str, Any],
-    automatic: dict[str, Any],
+    *,
     split: Annotated[
         SplitKind | None,
         typer.Option(
@@ -132,6 +124,9 @@ def train(
             rich_help_panel=_MODEL,
         ),
     ] = None,
+    training: dict[str, Any],
+    features: dict[str, Any],
+    automatic: dict[str, Any],
 ) -> None:
     """Train a model; start the same command again to resume it."""
     # What can be refused is refused here, before libraries of networks are imported.
@@ -184,9 +179,7 @@ def train(
 def _given(group: Group, values: dict[str, Any]) -> dict[str, Any]:
     """The settings that options of a group were given for, by field."""
     general = f"other_{group}"
-    given = {
-        name: value for name, value in values.items() if value is not None and name != general
-    }
+    given = {name: value for name, value in values.items() if value is not None and name != general}
     if "text_steps" in given:
         steps = given["text_steps"]
         given["text_steps"] = [] if steps == NO_STEPS else names_in(steps)

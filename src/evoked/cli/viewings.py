@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -62,12 +62,8 @@ VIEWING_OPTIONS = (
     "[dim]evoked audience my_run --image post-3 --community 'street dogs' --json[/]"
 )
 def audience(
-    run_folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run of viewings.")
-    ],
-    image: Annotated[
-        str, typer.Option(help="Picture, or post_id of one of the network's images.")
-    ],
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of viewings.")],
+    image: Annotated[str, typer.Option(help="Picture, or post_id of one of the network's images.")],
     followers_of: Annotated[
         str | None, typer.Option(help="User whose contacts are the audience.")
     ] = None,

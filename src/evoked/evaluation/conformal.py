@@ -42,7 +42,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError
 from evoked.evaluation.bootstrap import bootstrap_interval
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.targets import Outcome, Task

@@ -177,22 +177,32 @@ class FeatureSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    image_encoder: str = Field("builtin", description="image.map and image.vector")
-    text_encoder: str = Field("builtin", description="caption.tokens and caption.vector")
-    object_encoder: str = Field("builtin", description="image.objects")
-    face_encoder: str = Field("builtin", description="affect.face: 'builtin', 'fer' or 'fer:FILE'")
+    image_encoder: str = Field(
+        "builtin",
+        description="encoder of pictures: builtin, timm:…, torchvision:… or transformers:…",
+    )
+    text_encoder: str = Field("builtin", description="encoder of texts: builtin or transformers:…")
+    object_encoder: str = Field(
+        "builtin", description="encoder of objects in pictures: builtin or torchvision:…"
+    )
+    face_encoder: str = Field(
+        "builtin",
+        description="encoder of faces: builtin, or fer or fer:FILE, which reads what they express",
+    )
     views: int = Field(
         1,
         ge=1,
         le=16,
-        description="views of each picture: the first as it is, the others augmented (Table 3)",
+        description="views of each picture: the first as it is, the others augmented",
     )
     max_tokens: int = Field(128, ge=4, le=512, description="longest caption in tokens (Table 3)")
     text_steps: tuple[TextStep, ...] = Field(
-        TEXT_STEPS, description="what is done to a caption before an encoder reads it (Table 3)"
+        TEXT_STEPS,
+        description="what is done to a caption before an encoder reads it: some of "
+        f"{', '.join(TEXT_STEPS)}, or none",
     )
     hashtag_vectors: str | None = Field(
-        None, description="word2vec text file to use in place of vectors trained on the tags"
+        None, description="word2vec text file to use in place of vectors trained on the hashtags"
     )
     topics: int = Field(
         400, ge=2, le=2000, description="topics of the captions, at most one per ten of them"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 from evoked.errors import DataError
 
@@ -19,36 +19,34 @@ if TYPE_CHECKING:
 _TEXTS = ("name", "author", "category", "title", "caption")
 
 
-def _fact(description: str) -> Any:
-    """A field of a draft that may be left out, with the text that describes it to people."""
-    return field(default=None, metadata={"help": description})
-
-
 @dataclass(frozen=True)
 class Draft:
     """A post to be scored before it is published; anything may be left out.
 
-    The text beside each field describes it, here and in the help of ``evoked predict``.
+    Each field's annotation ends in the text that describes it, which is also the help of its option
+    of ``evoked predict``.
     """
 
-    image: Path | str | bytes | None = _fact("Cover picture.")
-    caption: str | None = _fact("Text of the post, hashtags included.")
-    hashtags: Sequence[str] | None = _fact("Hashtags; those in the caption if left out.")
-    author: str | None = _fact(
+    image: Annotated[Path | str | bytes | None, "Cover picture."] = None
+    caption: Annotated[str | None, "Text of the post, hashtags included."] = None
+    hashtags: Annotated[Sequence[str] | None, "Hashtags; those in the caption if left out."] = None
+    author: Annotated[
+        str | None,
         "Id of an author of the training posts, whose earlier posts then count; a new author if "
-        "left out."
-    )
-    category: str | None = _fact("One of the training posts' categories.")
-    followers: int | None = _fact("Number of accounts that follow the author.")
-    following: int | None = _fact("Number of accounts that the author follows.")
-    author_posts: int | None = _fact("Number of posts that the author has published.")
-    paid: bool | None = _fact("Whether the post is advertising.")
-    posted_at: datetime | None = _fact(
-        "When it will appear, in UTC unless a time zone is given; this hour if left out."
-    )
+        "left out.",
+    ] = None
+    category: Annotated[str | None, "One of the training posts' categories."] = None
+    followers: Annotated[int | None, "Number of accounts that follow the author."] = None
+    following: Annotated[int | None, "Number of accounts that the author follows."] = None
+    author_posts: Annotated[int | None, "Number of posts that the author has published."] = None
+    paid: Annotated[bool | None, "Whether the post is advertising."] = None
+    posted_at: Annotated[
+        datetime | None,
+        "When it will appear, in UTC unless a time zone is given; this hour if left out.",
+    ] = None
     _: KW_ONLY
-    name: str | None = _fact("Id of the draft in what is printed or written.")
-    title: str | None = _fact("Heading, on networks whose posts have one.")
+    name: Annotated[str | None, "Id of the draft in what is printed or written."] = None
+    title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
 
 
 def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
