@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evoked.cli.application import app, out
-from evoked.cli.options import JsonFlag
+from evoked.cli.options import JsonFlag, open_dataset
 from evoked.cli.printing import print_json, print_table
 from evoked.cli.progress import progress_display
 
@@ -42,10 +42,9 @@ def affect_fit(
 ) -> None:
     """Train an emotion reader on rated texts, or rated pictures, or both."""
     import evoked.affect
-    from evoked.posts.dataset import PostDataset
 
     recipes = evoked.affect.recipes_by_name(recipe or [])
-    posts = PostDataset(dataset)
+    posts = open_dataset(dataset)
     with progress_display() as progress:
         evoked.affect.fit_reader(
             posts,
@@ -77,9 +76,8 @@ def affect_evaluate(
 ) -> None:
     """Score an emotion reader: Pearson r, CCC, MAE and n per dimension."""
     import evoked.affect
-    from evoked.posts.dataset import PostDataset
 
-    posts = PostDataset(dataset)  # what is wrong with the dataset is reported before slow imports
+    posts = open_dataset(dataset)
     scores = evoked.affect.evaluate_reader(posts, split=split, reader=reader)
     if as_json:
         print_json(scores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -68,13 +68,8 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
     from evoked.posts.readers.values import parse_tags
 
     image, hashtags = facts["image"], facts["hashtags"]
-    draft = Draft(
-        **{
-            **facts,
-            "image": None if image is None else check_picture(Path(image)),
-            "hashtags": parse_tags(hashtags),
-        }
-    )
+    picture = None if image is None else check_picture(Path(image))
+    draft = replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags))
     for note in _unknown(run, draft):
         notes.print(note, markup=False, highlight=False, soft_wrap=True)
     return draft

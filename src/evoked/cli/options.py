@@ -16,6 +16,7 @@ import yaml
 from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
+    from evoked.posts.dataset import PostDataset
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun
 
@@ -102,6 +103,13 @@ def option(name: str, kind: Any, info: Any, default: Any = None) -> inspect.Para
         default=default,
         annotation=Annotated[kind, info],
     )
+
+
+def open_dataset(folder: Path) -> PostDataset:
+    """A dataset, opened before anything that takes long to import."""
+    from evoked.posts.dataset import PostDataset
+
+    return PostDataset(folder)
 
 
 def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """JSON without NaN and infinity, which no other program reads."""
+    """Print JSON without NaN and infinity, which other programs can't read."""
     print(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False))
 
 
@@ -37,11 +37,13 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
 
 
 def check_suffix(path: Path) -> None:
+    """Raise SettingsError if no table can be written to such a file."""
     if path.suffix not in _WRITERS:
         raise SettingsError(f"--out: a file ending in {', '.join(_WRITERS)}, not {path.name!r}.")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table in the format that the file's name ends in."""
     with atomic_path(path) as temporary:
         _WRITERS[path.suffix](table, temporary)
 
@@ -51,8 +53,18 @@ def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     whole: Sequence[int] = (0,),
+    *,
+    spaced: bool = False,
 ) -> None:
-    """A table; the columns at ``whole`` are never broken over lines."""
+    """Print a table.
+
+    Parameters
+    ----------
+    whole
+        Indices of the columns whose cells are never broken over lines.
+    spaced
+        Leave a line empty between rows, where their cells have several.
+    """
     table = Table(
         title=escape(title),
         title_justify="left",
@@ -60,6 +72,7 @@ def print_table(
         show_edge=False,
         pad_edge=False,
         padding=(0, 1, 0, 0),
+        leading=int(spaced),
     )
     for position, name in enumerate(columns):
         table.add_column(name, overflow="fold", no_wrap=position in whole)
@@ -69,7 +82,7 @@ def print_table(
 
 
 def print_scores(scores: list[dict[str, Any]], title: str) -> None:
-    """Rows are scores, columns are models: the first with its interval, then the baselines."""
+    """Print a row per score, a column per model: the first with its interval, then baselines."""
     names = list(dict.fromkeys(row["model"] for row in scores))
     cells: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in scores:
@@ -89,7 +102,7 @@ def print_scores(scores: list[dict[str, Any]], title: str) -> None:
 
 
 def print_coverage(rows: list[dict[str, Any]]) -> None:
-    """How often a run's intervals held; nothing for a run without."""
+    """Print how often a run's intervals held; nothing for a run without any."""
     if not rows:
         return
     print_table(
@@ -145,12 +158,12 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
         whole=range(len(shown) - ("problem" in shown)),
     )
     if run.intervals is not None:
-        out.print(f"--out and --json tell the {coverage:.0%} intervals too.", highlight=False)
+        out.print(f"--out and --json include the {coverage:.0%} intervals.", highlight=False)
     _note_intervals(table, run, coverage)
 
 
 def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
-    """Say which intervals say nothing."""
+    """Print which intervals are the whole range, or that there are none."""
     if run.intervals is None:
         note = "The run has no prediction intervals: it was made before there were any."
     else:
@@ -165,7 +178,7 @@ def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> No
 
 
 def _without_intervals(table: pd.DataFrame) -> list[str]:
-    """The columns that are not the interval or set of another."""
+    """The columns that are not the interval or set of another column."""
     added = {
         f"{name}_{part}"
         for name in table
@@ -189,8 +202,8 @@ def _with_interval(row: pd.Series, name: str, meanings: dict[str, str]) -> str:
 
 
 def _shown_columns(table: pd.DataFrame) -> list[str]:
-    """What a row has room for: of each engagement the count, or the rate if no count is known; of
-    classes the most probable one."""
+    """The columns that a row has room for: each engagement's count, or its rate if no count is
+    known, and the most probable class."""
     shown = [
         name
         for name in table.columns

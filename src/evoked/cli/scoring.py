@@ -9,7 +9,14 @@ import typer
 
 from evoked.cli.application import app, notes, out
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
-from evoked.cli.options import CacheOption, JsonFlag, load_any_run, refuse, with_options
+from evoked.cli.options import (
+    CacheOption,
+    JsonFlag,
+    load_any_run,
+    open_dataset,
+    refuse,
+    with_options,
+)
 from evoked.cli.printing import (
     check_suffix,
     print_coverage,
@@ -25,7 +32,6 @@ from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.files import records
 
 if TYPE_CHECKING:
-    from evoked.posts.dataset import PostDataset
     from evoked.posts.drafts import Draft
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun, Viewing
@@ -48,7 +54,7 @@ def evaluate(
     cache: CacheOption = None,
 ) -> None:
     """Score a run on posts, beside the trivial baselines."""
-    posts = _dataset(dataset)
+    posts = open_dataset(dataset)
     run = load_any_run(run_folder, cache)
     with progress_display() as display:
         evaluation = run.evaluate(posts, run_callbacks(display))
@@ -97,7 +103,7 @@ def predict(
         dataset = None
     else:
         refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
-        dataset = _dataset(posts)
+        dataset = open_dataset(posts)
     run = load_any_run(run_folder, cache)
     subject: Any = [_subject(run, draft, viewing)] if dataset is None else dataset
     with progress_display() as display:
@@ -161,19 +167,13 @@ def report(
     cache: CacheOption = None,
 ) -> None:
     """Write one HTML file that shows how good a run is, and where."""
-    dataset = None if data is None else _dataset(data)
+    dataset = None if data is None else open_dataset(data)
     run = load_any_run(run_folder, cache)
 
     from evoked.report import write_report
 
     path = write_report(run, dataset, out_file or run_folder / "report.html")
     out.print(f"Report: {path}")
-
-
-def _dataset(folder: Path) -> PostDataset:
-    from evoked.posts.dataset import PostDataset
-
-    return PostDataset(folder)
 
 
 def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:

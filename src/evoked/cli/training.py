@@ -16,6 +16,7 @@ from evoked.cli.options import (
     EstimateOption,
     SplitKind,
     names_in,
+    open_dataset,
     option,
     setting,
     with_options,
@@ -136,9 +137,7 @@ def train(
     model_settings = dict(setting(item, GENERAL_OPTIONS["model"]) for item in settings or [])
     rows = _check_model(model, task, model_settings, automatic)
 
-    from evoked.posts.dataset import PostDataset
-
-    posts = PostDataset(dataset)
+    posts = open_dataset(dataset)
 
     from evoked.features.cache import FeatureCache
     from evoked.laboratory.automatic import train as train_any
