@@ -14,7 +14,6 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from evoked.features.catalog import FeatureSettings
-from evoked.models import model_class
 from evoked.training.settings import TrainingSettings
 
 Group = Literal["model", "features", "training"]
@@ -107,12 +106,16 @@ def training_call(description: dict[str, Any], folder: Path | str) -> str:
 
 def _chosen_task(description: dict[str, Any]) -> str | None:
     """The task, unless it is the one that the model learns anyway."""
+    from evoked.models import model_class
+
     task: str = description["task"]
     return None if task == model_class(description["model"]["name"]).tasks[0] else task
 
 
 def _changed_settings(description: dict[str, Any]) -> dict[Group, dict[str, Any]]:
     """The settings that differ from those of ``evoked train`` without options, by group."""
+    from evoked.models import model_class  # here, since the command line's help needs the tables
+
     kind = model_class(description["model"]["name"])
     return {
         "model": _differing(description["model"]["settings"], kind.Settings()),
