@@ -1,4 +1,4 @@
-"""Files: values on their way into JSON, links, locks."""
+"""Files: values as JSON, links, locks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
 
 @given(st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_whatever_is_nested_becomes_strict_json(value: Any) -> None:
+def test_nested_values_become_strict_json(value: Any) -> None:
     json.dumps(plain(value), allow_nan=False)
 
 
@@ -58,18 +58,30 @@ def test_fractions_are_rounded_on_demand() -> None:
 # Links
 
 
-@pytest.fixture(params=["links", "copies"])
-def _kind_of_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk with hard links, and one without."""
+def put_source_on_another_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let hard links be made, but none of a file named ``source``."""
+    link_on_one_disk = os.link
 
+    def refuse_source(source: Path, target: Path) -> None:
+        if source.name == "source":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link_on_one_disk(source, target)
+
+    monkeypatch.setattr(os, "link", refuse_source)
+
+
+@pytest.fixture(params=["the same disk", "another disk", "a disk without hard links"])
+def _where_the_source_lies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(source: Path, target: Path) -> None:
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
+        raise OSError(errno.EPERM, "Operation not permitted")
 
-    if request.param == "copies":
+    if request.param == "another disk":
+        put_source_on_another_disk(monkeypatch)
+    elif request.param == "a disk without hard links":
         monkeypatch.setattr(os, "link", refuse)
 
 
-@pytest.mark.usefixtures("_kind_of_disk")
+@pytest.mark.usefixtures("_where_the_source_lies")
 class TestLink:
     def test_has_the_file_at_both_places(self, tmp_path: Path) -> None:
         (tmp_path / "source").write_text("new")
@@ -118,7 +130,27 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
+def test_a_copy_from_another_disk_takes_its_name_only_once_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    (tmp_path / "source").write_text("whole")
+    put_source_on_another_disk(monkeypatch)
+    monkeypatch.setattr(os, "replace", crash)  # an empty file at the target would stay
+    link(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_text() == "whole"
+
+
 # Locks
+
+
+def test_locks_need_no_module_of_unix_until_they_are_used() -> None:
+    """Windows has no fcntl, and evoked can be imported there all the same."""
+    program = "import sys; sys.modules['fcntl'] = None; import evoked.files"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
 
 HOLDING = """
 import sys
@@ -158,14 +190,14 @@ def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path: Path) -> None:
         assert path.exists()
 
 
-def test_whoever_waited_for_a_file_that_is_gone_takes_the_lock_anew(
+def test_a_process_that_waited_for_a_deleted_lock_file_locks_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, calls = tmp_path / "lock", []
 
     def delete_first(descriptor: Any, operation: int) -> None:
         if not calls:
-            path.unlink()  # as the one before did, just before it let go
+            path.unlink()  # as the previous holder did just before it let go
         calls.append(operation)
         flock(descriptor, operation)
 
@@ -182,7 +214,7 @@ def test_a_destination_has_one_writer(tmp_path: Path) -> None:
     with (
         only_writer(folder),
         only_writer(folder.with_name("others")),
-        pytest.raises(DataError, match=r"posts: another import .* Wait"),
+        pytest.raises(DataError, match=r"posts: another run .* Wait"),
         only_writer(folder),
     ):
         pass

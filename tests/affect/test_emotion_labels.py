@@ -22,6 +22,7 @@ from evoked.affect.emotion_labels import (
 )
 from evoked.cli.application import app
 from evoked.errors import DataError
+from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS
 from tests.support.examples import tamper_with_names
@@ -258,6 +259,12 @@ class TestDataset:
         assert found.dataset.table("viewings").equals(network.table("viewings"))
         with pytest.raises(DataError, match="is there already"):
             label_dataset(network, norms, tmp_path / "out")
+
+    def test_a_destination_has_one_writer(self, network: PostDataset, tmp_path: Path) -> None:
+        norms = read_norms(norms_file(tmp_path))
+        with only_writer(tmp_path / "out"), pytest.raises(DataError, match="out: another run"):
+            label_dataset(network, norms, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
     def test_nothing_to_read(self, network: PostDataset, tmp_path: Path) -> None:
         silent = network.table("viewings").assign(comment=None)

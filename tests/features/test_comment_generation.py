@@ -152,6 +152,19 @@ def test_names_of_pictures_reach_no_files_elsewhere(
     assert not (tmp_path / "made").exists()
 
 
+def test_a_destination_has_one_writer(
+    network: PostDataset, writer: CommentWriter, tmp_path: Path
+) -> None:
+    def write_there_too(*_: object) -> None:
+        with pytest.raises(DataError, match=r"made: another run .* another destination"):
+            generate_comments(network, writer, tmp_path / "made")
+        refused.append("the second")
+
+    refused: list[str] = []
+    generate_comments(network, writer, tmp_path / "made", progress=write_there_too)
+    assert set(refused) == {"the second"}
+
+
 def test_the_same_seed_writes_the_same_and_another_call_goes_on(
     network: PostDataset, writer: CommentWriter, tmp_path: Path
 ) -> None:

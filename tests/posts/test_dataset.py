@@ -272,6 +272,30 @@ def test_a_linked_picture_that_leads_out_is_neither_read_nor_copied(
     assert not (tmp_path / "linked").exists()
 
 
+@pytest.mark.parametrize("name", ["dataset.json", "posts.parquet", "annotations.parquet"])
+def test_a_file_of_a_dataset_that_leads_out_is_not_read(name: str, tmp_path: Path) -> None:
+    """A copy of the dataset would otherwise carry another dataset's table along."""
+    annotations = pd.DataFrame({"post_id": ["a"], "rating": [1.0]})
+    tables = {"posts": SMALL, "annotations": annotations}
+    PostDataset.create(tmp_path / "other", tables)
+    PostDataset.create(tmp_path / "d", tables)
+    (tmp_path / "d" / name).unlink()
+    (tmp_path / "d" / name).symlink_to(tmp_path / "other" / name)
+    with pytest.raises(DataError, match=f"{name}: is a link that leads out of the folder"):
+        PostDataset(tmp_path / "d").copy(tmp_path / "copy", {})
+    if name == "posts.parquet":
+        with pytest.raises(DataError, match="leads out"):
+            len(PostDataset(tmp_path / "d"))
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_table_may_be_a_link_within_the_dataset(tmp_path: Path) -> None:
+    dataset = PostDataset.create(tmp_path / "d", {"posts": SMALL})
+    (dataset.folder / "posts.parquet").rename(dataset.folder / "posts-1.parquet")
+    (dataset.folder / "posts.parquet").symlink_to("posts-1.parquet")
+    assert len(dataset) == len(dataset.posts) == len(SMALL)
+
+
 def test_links_through_other_links_are_followed_to_their_end(tmp_path: Path) -> None:
     dataset = with_pictures(tmp_path, "x.jpg")
     (tmp_path / "secret").write_text("secret")

@@ -19,6 +19,7 @@ from evoked.errors import DataError, SettingsError
 from evoked.posts import importing
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts, reasons, summary_rows
+from evoked.posts.readers import csv_file
 from evoked.posts.readers.base import Source
 from evoked.posts.staging import Staging
 from tests.support.reader_sources import (
@@ -325,9 +326,9 @@ def test_a_second_import_to_the_same_place_is_refused(overwrite: bool, tmp_path:
     source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
     with waiting_import(source, dest) as process:
         before = sorted(tmp_path.rglob("*"))
-        with pytest.raises(DataError, match=r"posts: another import .* choose another destination"):
+        with pytest.raises(DataError, match=r"posts: another run .* choose another destination"):
             import_posts("csv", source, dest, overwrite=overwrite)
-        with pytest.raises(DataError, match="another import"):
+        with pytest.raises(DataError, match="another run"):
             import_posts("instaloader", instaloader_source(tmp_path / "i"), dest)
         assert not [path for path in before if not path.exists()]
         assert import_posts("csv", source, tmp_path / "others").tally.read == 7
@@ -375,7 +376,7 @@ def test_a_source_that_ends_before_the_batches_that_are_kept(
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
     source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
-    read = importing.READERS["csv"]
+    read = csv_file.read
 
     def stop(done: int, total: int | None) -> None:
         if done == 4:
@@ -387,7 +388,47 @@ def test_a_source_that_ends_before_the_batches_that_are_kept(
 
     with pytest.raises(KeyboardInterrupt):
         import_posts("csv", source, dest, progress=stop)
-    monkeypatch.setitem(importing.READERS, "csv", shortened)
+    monkeypatch.setattr(csv_file, "read", shortened)
     with pytest.raises(DataError, match="3 records were read, and 4 "):
         import_posts("csv", source, dest)
     assert not dest.exists()
+
+
+def test_an_import_that_is_there_already_takes_no_rights_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, dest = csv_source(tmp_path / "in"), tmp_path / "posts"
+    import_posts("csv", source, dest)
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(f"{folder.parent} is read-only")
+
+    monkeypatch.setattr(importing, "only_writer", refuse)
+    assert import_posts("csv", source, dest).already_there
+    with pytest.raises(PermissionError, match="read-only"):
+        import_posts("csv", source, dest, overwrite=True)
+
+
+@pytest.mark.parametrize("planted", [".", "images", "parts"])
+def test_a_working_folder_with_links_is_neither_written_nor_read(
+    planted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives the source away can put a working folder beside it."""
+    source, dest, working = tmp_path / "in", tmp_path / "posts", tmp_path / ".posts.import"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    source = source_of_seven(source)
+    with pytest.raises(KeyboardInterrupt):
+        import_posts("csv", source, dest, progress=stop)
+    private = tmp_path / "private"
+    (working / planted).rename(private)
+    (working / planted).symlink_to(private, target_is_directory=True)
+    (private / "private.jpg").write_text("not of this dataset")
+    before = sorted(private.rglob("*"))
+    result = import_posts("csv", source, dest)
+    assert sorted(private.rglob("*")) == before
+    assert result.tally.images == len(list(result.dataset.image_folder.iterdir())) == 7
+    assert not working.is_symlink()
+    assert not working.exists()

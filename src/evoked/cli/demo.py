@@ -32,6 +32,7 @@ def demo(
 
     import evoked.runs.posts
     from evoked.explain import explain, print_explanation
+    from evoked.explain.drawing import draw_explanation
     from evoked.features.cache import FeatureCache
     from evoked.report import write_report
     from evoked.training import TrainingSettings
@@ -47,7 +48,7 @@ def demo(
         )
     print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
     explanation = explain(run, _draft_from(dataset, run, dest / "draft.jpg"))
-    explanation.draw(dest / "explanation")
+    draw_explanation(explanation, dest / "explanation")
     print_explanation(explanation, out)
     path = write_report(run, dataset, dest / "report.html")
     out.print(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")

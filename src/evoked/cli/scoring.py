@@ -146,7 +146,9 @@ def explain(
         return
     explanation = explain_draft(run, _subject(run, draft, viewing))
     if out_folder is not None:
-        for path in explanation.draw(out_folder):
+        from evoked.explain.drawing import draw_explanation  # which imports matplotlib
+
+        for path in draw_explanation(explanation, out_folder):
             notes.print(f"Drawn: {path}")
     if as_json:
         print_json(explanation.to_dict())

@@ -54,7 +54,8 @@ class PostDataset:
     Raises
     ------
     DataError
-        The folder is not a dataset, or is of a newer format.
+        The folder is not a dataset, or is of a newer format; a file of it is a link that leads out
+        of the folder (raised where the file is read).
 
     Examples
     --------
@@ -64,6 +65,7 @@ class PostDataset:
 
     def __init__(self, folder: Path | str, rows: ArrayLike | None = None) -> None:
         self.folder = Path(folder)
+        _check_link(self.folder / DESCRIPTION_FILE, self.folder)
         if not (self.folder / DESCRIPTION_FILE).is_file():
             raise DataError(
                 "not a dataset: there is no dataset.json in it.",
@@ -162,6 +164,11 @@ class PostDataset:
         """Names of the tables that this dataset has."""
         return [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
 
+    def _table_file(self, name: str) -> Path:
+        path = self.folder / f"{name}.parquet"
+        _check_link(path, self.folder)
+        return path
+
     @cached_property
     def posts(self) -> pd.DataFrame:
         """The posts, one row each, with every column of the schema; index 0 … n - 1.
@@ -189,7 +196,7 @@ class PostDataset:
         if name == "posts":
             return self.posts
         schema = TABLES[name]
-        path = self.folder / f"{name}.parquet"
+        path = self._table_file(name)
         if not path.is_file():
             return _as_pandas((schema or pa.schema([])).empty_table())
         table = _read(path)
@@ -203,7 +210,7 @@ class PostDataset:
     def __len__(self) -> int:
         if self._rows is not None:
             return len(self._rows)
-        return int(pq.read_metadata(self.folder / "posts.parquet").num_rows)
+        return int(pq.read_metadata(self._table_file("posts")).num_rows)
 
     def select(self, rows: ArrayLike) -> PostDataset:
         """The posts at ``rows``: positions (n,) or a mask (len(self),) of booleans."""
@@ -214,7 +221,7 @@ class PostDataset:
         return PostDataset(self.folder, own[chosen.astype(np.int64)])
 
     def _read_posts(self) -> pa.Table:
-        path = self.folder / "posts.parquet"
+        path = self._table_file("posts")
         table = conform(_read(path), POSTS, "posts")
         _check_image_names(table, path)
         return table
@@ -400,20 +407,25 @@ def _short(value: pa.Scalar) -> str:
 
 
 def _check_links(folder: Path, names: Iterable[str]) -> None:
-    """Raise DataError if a picture is a link that leads out of the folder, there or not."""
+    """Raise DataError if a picture is a link that leads out of the folder, even to nothing."""
     # One look at the folder is far cheaper than one at each of a million pictures.
     if not folder.is_dir() or not any(entry.is_symlink() for entry in os.scandir(folder)):
         return
-    inside = os.path.realpath(folder)
     for name in names:
-        path = folder / name
-        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
-            raise DataError(
-                "is a link that leads out of the folder of pictures.",
-                file=path,
-                fix="Don't use the dataset if somebody else made it: it may be after other files. "
-                "If it is yours, put the picture in the link's place.",
-            )
+        _check_link(folder / name, folder)
+
+
+def _check_link(path: Path, folder: Path) -> None:
+    """Raise DataError if ``path`` is a link that leads out of ``folder``, even to nothing."""
+    if not path.is_symlink():
+        return
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise DataError(
+            f"is a link that leads out of the folder {folder}.",
+            file=path,
+            fix="Don't use the dataset if somebody else made it: it may be after other files. If "
+            "it is yours, put the file in the link's place.",
+        )
 
 
 def _read(path: Path) -> pa.Table:

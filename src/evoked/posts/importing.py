@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError, ImageError, SettingsError
-from evoked.files import only_writer, read_json
+from evoked.files import lock_file, only_writer, read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
 from evoked.posts.face_blurring import FaceFinder, blur_faces
@@ -144,23 +144,24 @@ def import_posts(
     options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}))
     check_scales(options.scales)
     _check_apart(source, dest)
+    job = _describe(format, source, options, find_faces)
+    left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
+    if not overwrite and _holds(dest, job) and not left_by_a_crash:
+        return _result(dest, already_there=True)  # the lock would need a folder that is writable
     with only_writer(dest):
-        return _import(format, source, dest, options, find_faces, overwrite, progress)
+        return _import(source, dest, options, job, find_faces, overwrite, progress)
 
 
 def _import(
-    format_name: str,
     source: Path,
     dest: Path,
     options: ReadOptions,
+    job: dict[str, Any],
     find_faces: FaceFinder | None,
     overwrite: bool,
     progress: Progress | None,
 ) -> ImportResult:
-    job = _describe(format_name, source, options)
-    if find_faces is not None:
-        job["faces"] = "blurred"
-    working = dest.with_name(f".{dest.name}.import")
+    working = _working_folder(dest)
     if not overwrite and _holds(dest, job):
         remove_staging(working)  # left by a crash while clearing up
         return _result(dest, already_there=True)
@@ -168,7 +169,7 @@ def _import(
     staging = Staging(working, job)
     if not staging.has_dataset:
         try:
-            reading = READERS[format_name](source, options)
+            reading = READERS[job["format"]](source, options)
             read = _read_batches(reading, staging, find_faces, progress)
             _check_kept(staging, read, source)
             _write(reading, staging, source, job)
@@ -207,16 +208,23 @@ def _check_apart(source: Path, dest: Path) -> None:
         )
 
 
-def _describe(format_name: str, source: Path, options: ReadOptions) -> dict[str, Any]:
-    """What makes an import what it is, ready for JSON."""
+def _describe(
+    format_name: str, source: Path, options: ReadOptions, find_faces: FaceFinder | None
+) -> dict[str, Any]:
+    """What the resulting dataset depends on, ready for JSON."""
     files = walk_files(source) if source.is_dir() else [source]
-    return {
+    job = {
         "import_version": IMPORT_VERSION,
         "format": format_name,
         "source_sha256": fingerprint(source, files, _MEDIA_SUFFIXES),
         "mapping": dict(options.mapping),
         "scales": {name: list(scale) for name, scale in options.scales.items()},
     }
+    return job if find_faces is None else job | {"faces": "blurred"}
+
+
+def _working_folder(dest: Path) -> Path:
+    return dest.with_name(f".{dest.name}.import")
 
 
 def _holds(dest: Path, job: Mapping[str, Any]) -> bool:

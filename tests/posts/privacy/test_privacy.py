@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,11 @@ from typer.testing import CliRunner
 
 from evoked.cli import app
 from evoked.errors import DataError, MissingExtraError, SettingsError
+from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.face_blurring import blur_faces, count_faces
 from evoked.posts.importing import import_posts, summary_rows
-from evoked.posts.privacy import page
+from evoked.posts.privacy import encrypted_fields, page
 from evoked.posts.privacy.aggregates import aggregate, compute_rates, reveal, round_figures
 from evoked.posts.privacy.ckks import DEGREE, PRIME_BITS, SECURITY_BITS, SLOTS, Party, in_slots
 from evoked.posts.privacy.image_locking import is_locked, lock_images, unlock_images
@@ -401,6 +403,40 @@ def test_a_protected_copy_takes_no_files_from_elsewhere(
     with pytest.raises(DataError, match=r"0\.jpg: is a link that leads out"):
         protect(PostDataset(posts), tmp_path / "home/shared", keys, pictures=True)
     assert [path.name for path in mine.parent.iterdir()] == ["profile"]
+
+
+def test_a_protected_copy_has_one_writer(
+    dataset: PostDataset, keys: KeyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dest = tmp_path / "shared"
+    with only_writer(dest), pytest.raises(DataError, match="shared: another run"):
+        protect(dataset, dest, keys, encrypt=[])
+    assert not any(tmp_path.iterdir())
+
+    def protected_by_another_process(*arguments: Any) -> list[str]:
+        monkeypatch.undo()
+        protect(dataset, dest, keys, encrypt=["likes"])
+        return []
+
+    monkeypatch.setattr(encrypted_fields, "check_columns", protected_by_another_process)
+    with pytest.raises(DataError, match="shared: is there already"):
+        protect(dataset, dest, keys, encrypt=[])
+    assert PostDataset(dest).description["protected"]["encrypted"] == ["likes"]
+
+
+@pytest.mark.parametrize("name", ["scales.sealed", "known.parquet", "description.json", "."])
+def test_links_among_encrypted_fields_hand_out_nothing(
+    name: str, protected: Path, tmp_path: Path
+) -> None:
+    """The owner gets a copy of what is computed, and must not get the computing party's files."""
+    shutil.copytree(protected, tmp_path / "posts")
+    private = tmp_path / "private"
+    (tmp_path / "posts/encrypted" / name).rename(private)
+    (tmp_path / "posts/encrypted" / name).symlink_to(private)
+    for compute in (aggregate, compute_rates):
+        with pytest.raises(DataError, match="is a link"):
+            compute(tmp_path / "posts", tmp_path / "figures.zip")
+    assert not (tmp_path / "figures.zip").exists()
 
 
 # Locked pictures

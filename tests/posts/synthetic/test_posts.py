@@ -71,7 +71,7 @@ class TestDestination:
                 lambda: synthesise_network(folder, scale=0.01),
                 lambda: import_posts("csv", source, folder, overwrite=True),
             ):
-                with pytest.raises(DataError, match=r"posts: another import or synthesis"):
+                with pytest.raises(DataError, match=r"posts: another run of evoked"):
                     another()
                 tried.append(done)
 
@@ -86,7 +86,7 @@ class TestDestination:
 
         def try_another(done: int, total: int) -> None:
             if not tried:
-                with pytest.raises(DataError, match=r"posts: another import or synthesis"):
+                with pytest.raises(DataError, match=r"posts: another run of evoked"):
                     synthesise(folder, n=5)
                 tried.append(done)
 

@@ -1,4 +1,8 @@
-"""Readers of the formats in which posts come, by the name that ``evoked import`` takes."""
+"""Readers of the formats in which posts come, by the name that ``evoked import`` takes.
+
+A new format: a file here with a function ``read(source, options) -> Source`` (see
+:mod:`evoked.posts.readers.base`), and a line in ``_MODULES``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evoked.posts.readers.base import Reader
 
-MODULES = {
+_MODULES = {
     "csv": "csv_file",
     "jsonl": "jsonl_file",
     "parquet": "parquet_file",
@@ -21,25 +25,24 @@ MODULES = {
     "edges": "edges",
     "iesn": "iesn",
 }
-"""Each format's module in this package; its function ``read`` is the reader."""
 
 
 class _Readers(Mapping[str, "Reader"]):
-    """Readers by name, each imported when it is asked for."""
+    """Readers by name. Each is imported when it is asked for: the names alone need no pandas."""
 
     def __getitem__(self, name: str) -> Reader:
-        reader: Reader = import_module(f"{__name__}.{MODULES[name]}").read
+        reader: Reader = import_module(f"{__name__}.{_MODULES[name]}").read
         return reader
 
     def __contains__(self, name: object) -> bool:
-        return name in MODULES  # without the import that Mapping would make
+        return name in _MODULES  # without the import that Mapping would make
 
     def __iter__(self) -> Iterator[str]:
-        return iter(MODULES)
+        return iter(_MODULES)
 
     def __len__(self) -> int:
-        return len(MODULES)
+        return len(_MODULES)
 
 
 READERS: Mapping[str, Reader] = _Readers()
-"""Each is ``read(source, options) -> Source``; see :mod:`evoked.posts.readers.base`."""
+"""The function ``read`` of every format, by the format's name."""
