@@ -116,7 +116,9 @@ def reproduce(
 def compare(
     run_folders: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN RUN…", help="Runs; the first is set against each of the others."),
+        typer.Argument(
+            metavar="RUN RUN…", help="Runs; the first is set against each of the others."
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option(help="Posts to fit the runs' models to again, with --folds.")

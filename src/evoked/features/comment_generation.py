@@ -194,7 +194,7 @@ def _generate(
     seed: int,
     batch: int,
     limit: int | None,
-    progress: _Report | None,
+    progress: Progress | None,
 ) -> Generated:
     viewings = dataset.table("viewings")
     pictures = dict(zip(dataset.posts["post_id"], dataset.cover_paths(), strict=True))

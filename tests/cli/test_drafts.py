@@ -1,0 +1,62 @@
+"""Options that describe a draft."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from evoked.posts.dataset import PostDataset
+from evoked.posts.drafts import Draft
+from evoked.runs.posts import Run
+from tests.support.command_line import evoked
+
+WHOLE_DRAFT = (
+    *("--caption", "What a view! #travel", "--title", "Views", "--hashtags", "#sea, sun"),
+    *("--author", "someone", "--category", "travel", "--followers", "5000", "--following", "20"),
+    *("--author-posts", "300", "--paid", "--posted-at", "2024-05-13T18:30"),
+)
+
+
+def test_options_describe_a_whole_draft(demo: Path) -> None:
+    draft = Draft(
+        caption="What a view! #travel",
+        title="Views",
+        hashtags=["sea", "sun"],
+        author="someone",
+        category="travel",
+        followers=5000,
+        following=20,
+        author_posts=300,
+        paid=True,
+        posted_at=datetime(2024, 5, 13, 18, 30, tzinfo=UTC),
+    )
+    run = Run.load(demo / "run")
+    (row,) = json.loads(evoked("predict", demo / "run", *WHOLE_DRAFT, "--json").stdout)
+    assert row["likes"] == pytest.approx(run.predict([draft])["likes"][0])
+    assert row["likes"] != pytest.approx(run.predict([replace(draft, paid=False)])["likes"][0])
+    (unpaid,) = json.loads(
+        evoked("predict", demo / "run", *WHOLE_DRAFT, "--not-paid", "--json").stdout
+    )
+    assert unpaid["likes"] == pytest.approx(run.predict([replace(draft, paid=False)])["likes"][0])
+    assert json.loads(evoked("explain", demo / "run", *WHOLE_DRAFT, "--json").stdout)
+
+
+def test_categories_and_authors_that_no_training_post_has_are_pointed_out(demo: Path) -> None:
+    run = Run.load(demo / "run")
+    category = run.training_categories[0]
+    answer = evoked("predict", demo / "run", "--caption", "x", "--category", category + "s")
+    assert f"No training post is of the category '{category}s'" in answer.stderr
+    assert f"Did you mean '{category}'? There are: {category}" in answer.stderr
+    assert "valence" in answer.stdout
+    answer = evoked("explain", demo / "run", "--caption", "x", "--author", "nobody", "--json")
+    assert "No training post is by the author 'nobody'" in answer.stderr
+    posts = PostDataset(demo / "posts").posts
+    author = posts["author_id"][(run.parts["part"] == "train").to_numpy()].iloc[0]
+    known = ("--category", category.upper(), "--author", author)
+    assert (
+        "No training post" not in evoked("predict", demo / "run", "--caption", "x", *known).stderr
+    )
