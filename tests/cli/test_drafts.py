@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shlex
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
+import typer
 
+from evoked.cli import app
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.runs.posts import Run
 from tests.support.command_line import evoked
 
-WHOLE_DRAFT = (
-    *("--caption", "What a view! #travel", "--title", "Views", "--hashtags", "#sea, sun"),
-    *("--author", "someone", "--category", "travel", "--followers", "5000", "--following", "20"),
-    *("--author-posts", "300", "--paid", "--posted-at", "2024-05-13T18:30"),
+WHOLE_DRAFT = shlex.split(
+    "--name evening --caption 'What a view! #travel' --title Views --hashtags '#sea, sun' "
+    "--author someone --category travel --followers 5000 --following 20 --author-posts 300 "
+    "--paid --posted-at 2024-05-13T18:30"
 )
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+@pytest.mark.parametrize("field", [field.name for field in fields(Draft)])
+def test_every_field_has_an_option_with_its_description(command: str, field: str) -> None:
+    group: Any = typer.main.get_command(app)
+    (option,) = (each for each in group.commands[command].params if each.name == field)
+    _, description = get_args(get_type_hints(Draft, include_extras=True)[field])
+    assert option.opts == ["--" + field.replace("_", "-")]
+    assert option.help.startswith(description)
+    assert option.default is None
 
 
 def test_options_describe_a_whole_draft(demo: Path) -> None:
@@ -36,6 +51,7 @@ def test_options_describe_a_whole_draft(demo: Path) -> None:
     )
     run = Run.load(demo / "run")
     (row,) = json.loads(evoked("predict", demo / "run", *WHOLE_DRAFT, "--json").stdout)
+    assert row["post_id"] == "evening"
     assert row["likes"] == pytest.approx(run.predict([draft])["likes"][0])
     assert row["likes"] != pytest.approx(run.predict([replace(draft, paid=False)])["likes"][0])
     (unpaid,) = json.loads(

@@ -236,11 +236,16 @@ def _list_tables(as_json: bool) -> None:
         return
     print_table(
         "Tables",
-        ["name", "title", "source", "rows"],
+        ["name", "what it compares"],
         [
-            [table.name, table.title, table.source, ", ".join(e.name for e in table.experiments)]
+            [
+                table.name,
+                f"{table.title} ({table.source})\n"
+                f"rows {', '.join(experiment.name for experiment in table.experiments)}",
+            ]
             for table in tables
         ],
+        spaced=True,
     )
 
 
