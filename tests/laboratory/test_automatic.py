@@ -278,12 +278,14 @@ def test_stack_is_chosen_when_asked_for(workshop: Workshop, dataset: PostDataset
     assert not list(run.folder.rglob("*.pkl"))
 
 
-def test_evoked_train_and_the_command_know_auto(
+def test_python_and_the_command_line_choose_a_model(
     workshop: Workshop, dataset: PostDataset, tmp_path: Path
 ) -> None:
     split = choose_split(dataset.posts, "random", 0)
-    run = evoked.train(
-        dataset, "auto", tmp_path / "run", split=split, models=("linear",), folds=2,
+    with pytest.raises(SettingsError, match=r"evoked\.train_automatically"):
+        evoked.train(dataset, "auto", tmp_path / "run")
+    run = evoked.train_automatically(
+        dataset, tmp_path / "run", split=split, models=("linear",), folds=2,
         estimate=False, cache=workshop.cache,
     )  # fmt: skip
     assert Leaderboard.load(run.folder).metric == "valence MAE"

@@ -25,7 +25,7 @@ from evoked.experiments import Experiment, PublishedTable
 from evoked.laboratory import (
     FitsDone,
     Study,
-    StudyProgress,
+    StudyCallbacks,
     StudyResults,
     correlation_table,
     result_table,
@@ -33,7 +33,7 @@ from evoked.laboratory import (
 )
 from evoked.laboratory.study_data import Posts, StudyContext
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import train
+from evoked.runs.training import train_posts
 from evoked.targets import AuthorPopularity
 from evoked.training import TrainingSettings
 from tests.support.small_runs import Workshop
@@ -88,7 +88,7 @@ def test_fold_scores_as_a_run_on_the_same_split(
     unbroken: tuple[Study, StudyResults], workshop: Workshop, dataset: PostDataset
 ) -> None:
     split = list(k_fold(dataset.posts, 3, "random", 0))[1]
-    run = train(
+    run = train_posts(
         dataset,
         "abmf",
         workshop.folder / "fold",
@@ -229,7 +229,7 @@ def test_finished_study_fits_nothing_again(
     told: list[FitsDone] = []
     before = (unbroken[0].folder / "record.json").read_bytes()
     again = study_of(workshop, dataset, "unbroken", "image_only", "full")
-    again.run(workers=1, progress=StudyProgress(fits=told.append))
+    again.run(workers=1, callbacks=StudyCallbacks(fits=told.append))
     assert [(done.fits, done.of, done.folds) for done in told] == [(15, 15, 3)]
     assert (again.folder / "record.json").read_bytes() == before
 
@@ -237,7 +237,7 @@ def test_finished_study_fits_nothing_again(
 def test_progress_counts_fits_and_folds(workshop: Workshop, dataset: PostDataset) -> None:
     told: list[FitsDone] = []
     study = study_of(workshop, dataset, "told", table=table_of())
-    study.run(workers=1, progress=StudyProgress(fits=told.append))
+    study.run(workers=1, callbacks=StudyCallbacks(fits=told.append))
     assert [done.fits for done in told] == list(range(10))
     assert [done.folds for done in told] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
     assert told[0].seconds_left is None
@@ -313,7 +313,7 @@ def test_unreadable_pictures_are_told(workshop: Workshop, dataset: PostDataset) 
     picture.write_bytes(b"no picture")
     told: list[str] = []
     study = study_of(workshop, damaged, "damaged-study", "image_only", folds=2)
-    results = study.run(workers=1, progress=StudyProgress(note=told.append), command="evoked x")
+    results = study.run(workers=1, callbacks=StudyCallbacks(note=told.append), command="evoked x")
     assert told == list(results.notes)
     assert told == [
         "1 pictures could not be read; their posts count as imageless: "

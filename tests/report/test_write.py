@@ -26,7 +26,8 @@ from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.run_analysis import analyse_run
 from evoked.runs.card import posts_of
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train
 from tests.support.examples import tamper_with_names
 from tests.support.small_runs import HOSTILE, OTHER_TASKS, Workshop, by_hand, hostile_posts
 
@@ -106,7 +107,7 @@ def test_tells_everything_about_a_run(report: Page, run: Run) -> None:
     for told in (
         *("Summary", "Loss per epoch", "author_mean", "Best predicted", "Worst predicted"),
         *("Most promising", "Results by category", "Valence: observed and predicted means"),
-        *("does not tell what one person will feel", run.description["data"]["sha256"]),
+        *("does not predict what one person will feel", run.description["data"]["sha256"]),
         *(run.description["split"]["reason"], "Every picture of the test posts could be read"),
         run.description["environment"]["torch"],
     ):

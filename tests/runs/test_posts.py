@@ -22,14 +22,10 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.models.linear import Linear
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import (
-    Progress,
-    Run,
-    calibrated_split,
-    data_description,
-    part_examples,
-    train,
-)
+from evoked.runs.base import Callbacks
+from evoked.runs.folder import data_description
+from evoked.runs.posts import Run
+from evoked.runs.training import calibrated_split, part_examples, train
 from evoked.training import TrainingSettings
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
@@ -132,7 +128,7 @@ def test_scores_agree_with_predictions_by_hand(run: Run, dataset: PostDataset) -
 def test_few_validation_posts_are_told_in_whatever_number(dataset: PostDataset) -> None:
     rows, told = np.arange(80), list[str]()
     split = Split(rows[2:], rows[:1], rows[1:2], "random", "By hand.")
-    calibrated_split(dataset.posts, split, 0, Progress(note=told.append))
+    calibrated_split(dataset.posts, split, 0, Callbacks(note=told.append))
     assert told[1].startswith("Too few validation rows (1) to calibrate intervals on half of them")
 
 
@@ -144,7 +140,7 @@ def test_few_authors_that_calibrate_are_told(calibrating: int, note: str | None)
     rows, told = np.arange(len(posts)), list[str]()
     for kind in ("author", "random"):
         split = Split(rows[:20], rows[40:], rows[20:40], kind, "By hand.")
-        calibrated_split(posts, split, 0, Progress(note=told.append))
+        calibrated_split(posts, split, 0, Callbacks(note=told.append))
     assert told[0] == told[-1] == "By hand."
     assert len(told) == (2 if note is None else 3)
     assert note is None or note in told[1]
@@ -225,7 +221,7 @@ def test_posts_that_nobody_rated_are_estimated_and_marked(
         model_settings=SMALL_NETWORK,
         training=QUICK,
         cache=cache,
-        progress=Progress(note=notes.append),
+        callbacks=Callbacks(note=notes.append),
     )
     assert estimated.estimated
     assert any("estimated" in note for note in notes)
@@ -309,39 +305,39 @@ def test_what_no_training_post_had_is_told(
     nothing = {"caption": None, "title": None, "hashtags": [[] for _ in range(80)]}
     bare = without(dataset, tmp_path / "bare" / "posts", **nothing, images=[[] for _ in range(80)])
     notes: list[str] = []
-    progress = Progress(note=notes.append)
+    callbacks = Callbacks(note=notes.append)
     run = train(
         *(bare, "eijl", tmp_path / "bare" / "run"),
         training=QUICK,
         cache=cache,
-        progress=progress,
+        callbacks=callbacks,
     )
     reason = (
         "None of the posts learned from has a caption or a picture, which is all that eijl reads: "
-        "it can't tell posts apart."
+        "to it, all posts are alike."
     )
     assert reason in notes
     # Another learning rate would not help.
     assert run.metrics["warnings"] == [reason]
     assert "COLLAPSED" not in "".join(notes)
     notes.clear()
-    Run.load(run.folder, cache).predict([evoked.Draft(caption="A quiet morning")], progress)
+    Run.load(run.folder, cache).predict([evoked.Draft(caption="A quiet morning")], callbacks)
     assert notes == [reason]
 
     untagged = without(dataset, tmp_path / "untagged" / "posts", **nothing)
     notes.clear()
     run = train(
-        *(untagged, "linear", tmp_path / "untagged" / "run"), cache=cache, progress=progress
+        *(untagged, "linear", tmp_path / "untagged" / "run"), cache=cache, callbacks=callbacks
     )
     reason = (
         "None of the posts learned from has a caption or hashtags, so linear has not learned what "
-        "that tells of a post."
+        "that says about a post."
     )
     assert reason in notes
     notes.clear()
-    run.predict(untagged, progress)
+    run.predict(untagged, callbacks)
     assert notes == []
-    run.predict([evoked.Draft(caption="A quiet morning")], progress)
+    run.predict([evoked.Draft(caption="A quiet morning")], callbacks)
     assert notes == [reason]
 
 

@@ -23,8 +23,10 @@ from evoked.features.viewings import read_network, user_rows
 from evoked.models import VIEWING_BASELINES
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS
+from evoked.runs.loading import load
 from evoked.runs.posts import Run
-from evoked.runs.viewings import COMMENT_HIDDEN, NetworkRun, Viewing, load_run, train_network
+from evoked.runs.training import train_viewings
+from evoked.runs.viewings import COMMENT_HIDDEN, NetworkRun, Viewing
 from evoked.training import TrainingSettings
 from tests.support.small_networks import create_network, draw_picture, network_tables
 
@@ -33,7 +35,7 @@ PROBABILITIES = [f"emotion_probability_{label}" for label in MIKELS]
 
 
 def train_trees(dataset: PostDataset, folder: Path, cache: FeatureCache) -> NetworkRun:
-    return train_network(
+    return train_viewings(
         dataset,
         "viewing_boosting",
         folder,
@@ -74,14 +76,14 @@ def run(folder: Path, dataset: PostDataset, cache: FeatureCache) -> NetworkRun:
 @pytest.fixture(scope="module")
 def graph_run(folder: Path, dataset: PostDataset, cache: FeatureCache) -> NetworkRun:
     """HMG-Emo, saved and loaded."""
-    train_network(dataset, "hmg_emo", folder / "graph-run", training=QUICK, cache=cache)
+    train_viewings(dataset, "hmg_emo", folder / "graph-run", training=QUICK, cache=cache)
     return NetworkRun.load(folder / "graph-run", cache)
 
 
 @pytest.fixture(scope="module")
 def comment_run(folder: Path, dataset: PostDataset, cache: FeatureCache) -> NetworkRun:
     """A model that reads the own comment."""
-    return train_network(
+    return train_viewings(
         dataset, "comments_only", folder / "comment-run", training=QUICK, cache=cache
     )
 
@@ -205,14 +207,14 @@ def test_training_again_gives_the_same_and_refuses_another_run(
 ) -> None:
     assert train_trees(dataset, run.folder, cache).metrics == run.metrics
     with pytest.raises(SettingsError, match="holds another run"):
-        train_network(dataset, "viewing_boosting", run.folder, training=QUICK, split="user")
+        train_viewings(dataset, "viewing_boosting", run.folder, training=QUICK, split="user")
 
 
 @pytest.mark.parametrize("kind", ["user", "image"])
 def test_strangers_are_held_out(
     kind: str, folder: Path, dataset: PostDataset, cache: FeatureCache
 ) -> None:
-    run = train_network(
+    run = train_viewings(
         dataset, "user_mean", folder / f"by-{kind}", split=kind, training=QUICK, cache=cache
     )
     column = {"user": "user", "image": "post_id"}[kind]
@@ -224,7 +226,7 @@ def test_strangers_are_held_out(
 def test_a_split_by_hand(folder: Path, dataset: PostDataset, cache: FeatureCache) -> None:
     rows = np.arange(400)
     split = Split(rows[100:], rows[50:100], rows[:50], "random", "By hand.")
-    run = train_network(dataset, "user_mean", folder / "by-hand", split=split, cache=cache)
+    run = train_viewings(dataset, "user_mean", folder / "by-hand", split=split, cache=cache)
     assert (run.parts["part"][:50] == "test").all()
 
 
@@ -358,13 +360,13 @@ def test_posts_without_viewings_are_told_what_is_missing(folder: Path, tmp_path:
 
 
 def test_runs_of_posts_and_of_viewings_are_told_apart(run: NetworkRun, tmp_path: Path) -> None:
-    assert isinstance(load_run(run.folder), NetworkRun)
+    assert isinstance(load(run.folder), NetworkRun)
     with pytest.raises(DataError, match="a run of viewings"):
         Run.load(run.folder)
     with pytest.raises(DataError, match="not a finished run"):
-        load_run(tmp_path)
+        load(tmp_path)
     with pytest.raises(SettingsError, match="learns from posts"):
-        train_network(PostDataset(run.folder.parent / "data"), "linear", tmp_path / "run")
+        train_viewings(PostDataset(run.folder.parent / "data"), "linear", tmp_path / "run")
 
 
 def invoke(*arguments: object) -> Result:

@@ -123,7 +123,7 @@ def analyse(
 
 
 def _is_run(folder: Path) -> bool:
-    from evoked.runs.posts import RUN_FILE
+    from evoked.runs.description import RUN_FILE
 
     return (folder / RUN_FILE).is_file()
 

@@ -144,8 +144,8 @@ def train_automatic(
             ),
             workers=automatic["workers"],
             training=training,
-            progress=run_callbacks(display, training.max_epochs),
-            study_progress=study_callbacks(display),
+            callbacks=run_callbacks(display, training.max_epochs),
+            study_callbacks=study_callbacks(display),
             **arguments,
         )
     _print_leaderboard(folder)

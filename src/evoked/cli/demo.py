@@ -30,21 +30,21 @@ def demo(
     with progress_display() as progress:
         dataset = synthesise(dest / "posts", n=n, seed=0, progress=progress)
 
-    import evoked.runs.posts
     from evoked.explain import explain, print_explanation
     from evoked.explain.drawing import draw_explanation
     from evoked.features.cache import FeatureCache
     from evoked.report import write_report
+    from evoked.runs.training import train_posts
     from evoked.training import TrainingSettings
 
     with progress_display() as display:
-        run = evoked.runs.posts.train(
+        run = train_posts(
             dataset,
             "abmf",
             dest / "run",
             training=TrainingSettings(max_epochs=epochs),
             cache=FeatureCache(dest / "cache"),
-            progress=run_callbacks(display, epochs),
+            callbacks=run_callbacks(display, epochs),
         )
     print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
     explanation = explain(run, _draft_from(dataset, run, dest / "draft.jpg"))

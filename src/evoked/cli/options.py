@@ -113,15 +113,23 @@ def open_dataset(folder: Path) -> PostDataset:
 
 
 def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
-    """A run of posts or of viewings."""
-    from evoked.features.cache import FeatureCache
-    from evoked.runs.viewings import load_run
+    """A run of posts or of viewings; a folder without one is refused before slow imports."""
+    from evoked.runs.description import read_description
 
-    return load_run(folder, FeatureCache(cache))
+    read_description(folder)
+
+    from evoked.features.cache import FeatureCache
+    from evoked.runs.loading import load
+
+    return load(folder, FeatureCache(cache))
 
 
 def load_run(folder: Path, cache: Path | None) -> Run:
-    """A run of posts."""
+    """A run of posts; a folder without one is refused before slow imports."""
+    from evoked.runs.description import read_description
+
+    read_description(folder)
+
     from evoked.features.cache import FeatureCache
     from evoked.runs.posts import Run
 

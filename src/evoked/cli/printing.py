@@ -19,7 +19,7 @@ from evoked.files import atomic_path, plain, records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evoked.runs.posts import TrainedRun
+    from evoked.runs.base import TrainedRun
 
 
 def print_json(value: Any) -> None:
@@ -102,7 +102,7 @@ def print_scores(scores: list[dict[str, Any]], title: str) -> None:
 
 
 def print_coverage(rows: list[dict[str, Any]]) -> None:
-    """Print how often a run's intervals held; nothing for a run without any."""
+    """Print how often a run's intervals held; nothing if none were measured."""
     if not rows:
         return
     print_table(
@@ -134,11 +134,10 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
     learned = " (valence and arousal learned from estimates)" if run.estimated else ""
     rows = table.head(50)
     if len(table) == 1:
-        intervals = "" if run.intervals is None else f" ({coverage:.0%} interval)"
         meanings = {outcome.name: run.task.meanings(outcome) for outcome in run.task.outcomes}
         print_table(
             "Prediction" + learned,
-            ["what", "predicted" + intervals],
+            ["what", f"predicted ({coverage:.0%} interval)"],
             [
                 [name, _with_interval(rows.iloc[0], name, meanings.get(name, {}))]
                 for name in _without_intervals(table)
@@ -157,24 +156,21 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
         [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
         whole=range(len(shown) - ("problem" in shown)),
     )
-    if run.intervals is not None:
-        out.print(f"--out and --json include the {coverage:.0%} intervals.", highlight=False)
+    out.print(f"--out and --json include the {coverage:.0%} intervals.", highlight=False)
     _note_intervals(table, run, coverage)
 
 
 def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
-    """Print which intervals are the whole range, or that there are none."""
-    if run.intervals is None:
-        note = "The run has no prediction intervals: it was made before there were any."
-    else:
-        names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
-        names = [name for name in names if table[name].notna().any()]
-        if not names:
-            return
-        note = (
-            f"Too few calibration posts for {coverage:.0%}, so the whole range: {', '.join(names)}."
+    """Print which intervals are the whole range."""
+    names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
+    names = [name for name in names if table[name].notna().any()]
+    if names:
+        out.print(
+            f"Too few calibration posts for {coverage:.0%}, so the whole range: "
+            f"{', '.join(names)}.",
+            highlight=False,
+            soft_wrap=True,
         )
-    out.print(note, highlight=False, soft_wrap=True)
 
 
 def _without_intervals(table: pd.DataFrame) -> list[str]:

@@ -14,8 +14,8 @@ from rich.text import Text
 from evoked.cli.application import notes
 
 if TYPE_CHECKING:
-    from evoked.laboratory import FitsDone, StudyProgress
-    from evoked.runs.posts import Progress as Callbacks
+    from evoked.laboratory import FitsDone, StudyCallbacks
+    from evoked.runs.base import Callbacks
 
 # Outside a terminal a stage prints a line at its end, before that whenever it has come this much
 # further, but not within seconds of the line before, and at least twice a minute.
@@ -199,16 +199,16 @@ def run_callbacks(display: ProgressDisplay, epochs: int = 1) -> Callbacks:
     epochs
         Epochs of its training at most.
     """
-    from evoked.runs.posts import Progress as Callbacks
+    from evoked.runs.base import Callbacks
 
     return Callbacks(display, lambda record: _show_epoch(display, record, epochs), print_note)
 
 
-def study_callbacks(display: ProgressDisplay) -> StudyProgress:
+def study_callbacks(display: ProgressDisplay) -> StudyCallbacks:
     """Callbacks that show the stages and fits of a study."""
-    from evoked.laboratory import StudyProgress
+    from evoked.laboratory import StudyCallbacks
 
-    return StudyProgress(display, lambda done: _show_fits(display, done), print_note)
+    return StudyCallbacks(display, lambda done: _show_fits(display, done), print_note)
 
 
 def print_note(text: str) -> None:

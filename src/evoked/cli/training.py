@@ -140,8 +140,8 @@ def train(
     posts = open_dataset(dataset)
 
     from evoked.features.cache import FeatureCache
-    from evoked.laboratory.automatic import train as train_any
     from evoked.models import model_class
+    from evoked.runs.training import train as train_any
 
     if model != AUTO:
         training_settings = _checked(model_class(model).default_training, asked, "training")
@@ -163,7 +163,7 @@ def train(
                 model,
                 out_folder,
                 model_settings=model_settings,
-                progress=run_callbacks(display, training_settings.max_epochs),
+                callbacks=run_callbacks(display, training_settings.max_epochs),
                 **shared,
             )
     print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")

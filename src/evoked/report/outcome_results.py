@@ -16,7 +16,7 @@ from evoked.evaluation.reliability import reliability
 from evoked.explain.readings import columns_of
 from evoked.report import charts
 from evoked.report.charts import Chart
-from evoked.runs.posts import TrainedRun
+from evoked.runs.base import TrainedRun
 from evoked.targets import EmotionEngagement, Outcome, Task
 
 Counts = NDArray[np.int64]

@@ -32,7 +32,8 @@ from evoked.posts.emotion_and_rates import emotion_quadrant
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import run_figures
 from evoked.report.held_out import HeldOutPosts
-from evoked.runs.posts import Run, queries_of
+from evoked.runs.base import queries_of
+from evoked.runs.posts import Run
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement
 
 _EXAMPLE_POSTS = 2

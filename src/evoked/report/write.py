@@ -29,9 +29,10 @@ from evoked.report.importance import ModalityShares, features_of_trees, modaliti
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
+from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
 from evoked.runs.command import training_call, training_command
-from evoked.runs.posts import Run, TrainedRun
+from evoked.runs.posts import Run
 from evoked.runs.viewings import NetworkRun
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 
@@ -176,8 +177,8 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         trees=features_of_trees(run) if isinstance(run, Run) else None,
         problems=_problems(run),
         settings=_settings(description),
-        command=training_command(description, run.folder),
-        python=training_call(description, run.folder),
+        command=training_command(description, run.folder, type(run.model)),
+        python=training_call(description, run.folder, type(run.model)),
         cautions=_cautions(run),
     )
     write_text(path, page)

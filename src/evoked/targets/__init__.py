@@ -68,7 +68,6 @@ def task_state(task: Task) -> dict[str, Any]:
 
 
 def load_task(state: dict[str, Any]) -> Task:
-    """Inverse of :func:`task_state`. A state without a name is of a run from before there were
-    several tasks."""
+    """Inverse of :func:`task_state`."""
     own = {name: value for name, value in state.items() if name != "task"}
-    return task_class(state.get("task", EmotionEngagement.name)).from_dict(own)
+    return task_class(state["task"]).from_dict(own)
