@@ -16,6 +16,7 @@ from evoked.cli.options import (
     JsonFlag,
     SplitKind,
     WorkersOption,
+    check_runs,
     names_in,
     open_dataset,
     setting,
@@ -148,6 +149,7 @@ def compare(
         raise SettingsError("to fit the runs again, give --data and --folds together.")
     if data is not None and out_folder is None:
         raise SettingsError("fitting the runs again needs --out FOLDER for the study.")
+    check_runs(*run_folders)
     posts = None if data is None else open_dataset(data)
 
     from evoked.laboratory import compare_runs, table_of_runs, write_comparison

@@ -112,11 +112,17 @@ def open_dataset(folder: Path) -> PostDataset:
     return PostDataset(folder)
 
 
-def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
-    """A run of posts or of viewings; a folder without one is refused before slow imports."""
+def check_runs(*folders: Path) -> None:
+    """Raise DataError for a folder that holds no finished run, before anything slow is imported."""
     from evoked.runs.description import read_description
 
-    read_description(folder)
+    for folder in folders:
+        read_description(folder)
+
+
+def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
+    """A run of posts or of viewings."""
+    check_runs(folder)
 
     from evoked.features.cache import FeatureCache
     from evoked.runs.loading import load
@@ -125,10 +131,8 @@ def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
 
 
 def load_run(folder: Path, cache: Path | None) -> Run:
-    """A run of posts; a folder without one is refused before slow imports."""
-    from evoked.runs.description import read_description
-
-    read_description(folder)
+    """A run of posts."""
+    check_runs(folder)
 
     from evoked.features.cache import FeatureCache
     from evoked.runs.posts import Run
