@@ -42,11 +42,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError
 from evoked.evaluation.bootstrap import bootstrap_interval
+from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.targets import Outcome, Task
 
-DEFAULT_COVERAGE = 0.8
 NOMINAL_COVERAGES = (0.8, 0.9)
 
 # More scores than this make no interval better; a random choice of them is as good a calibration.
@@ -70,12 +70,6 @@ class Predicted(NamedTuple):
 
     posts: pd.DataFrame
     columns: pd.DataFrame
-
-
-def check_coverage(coverage: float) -> None:
-    """Raise SettingsError if no interval can have the coverage: it has to lie between 0 and 1."""
-    if not 0 < coverage < 1:
-        raise SettingsError(f"the coverage of an interval lies between 0 and 1, not at {coverage}.")
 
 
 def fewest_posts(coverage: float) -> int:

@@ -21,13 +21,8 @@ from evoked.experiments import Experiment, PublishedTable
 from evoked.files import read_json
 from evoked.models import TRIVIAL_BASELINES
 from evoked.runs.base import BASELINES_FOLDER
-from evoked.runs.folder import (
-    PREDICTIONS_FILE,
-    SPLIT_FILE,
-    TARGETS_FILE,
-    TRUTH_FILE,
-    read_description,
-)
+from evoked.runs.description import read_description
+from evoked.runs.folder import PREDICTIONS_FILE, SPLIT_FILE, TARGETS_FILE, TRUTH_FILE
 from evoked.targets import Task, load_task
 
 DRAWS = 2000

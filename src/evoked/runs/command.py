@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
 from evoked.features.catalog import FeatureSettings
-from evoked.models import MODELS, Model, model_class
 from evoked.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from evoked.models import Model
+
+# The command line makes its options from these tables, so the models, whose tasks need pandas, are
+# imported within the functions.
 
 Group = Literal["model", "features", "training"]
 
@@ -64,6 +69,8 @@ def training_command(
     str or None
         None if the model is not one of evoked's, since a command line can't give a class.
     """
+    from evoked.models import MODELS
+
     if description["model"]["name"] not in MODELS:
         return None
     words = ["evoked", "train", description["data"]["name"]]
@@ -92,6 +99,8 @@ def training_call(
 ) -> str:
     """The lines of Python that repeat a run; the parameters are those of
     :func:`training_command`."""
+    from evoked.models import MODELS
+
     changed = _changed_settings(description, model)
     # In Python training settings are given whole, not on top of the model's own.
     changed["training"] = changed["training"] and _differing(
@@ -124,6 +133,8 @@ def _chosen_task(description: dict[str, Any], model: type[Model] | None) -> str 
 
 
 def _class_of(description: dict[str, Any], model: type[Model] | None) -> type[Model]:
+    from evoked.models import model_class
+
     return model_class(description["model"]["name"]) if model is None else model
 
 

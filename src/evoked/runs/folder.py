@@ -54,11 +54,10 @@ from evoked.models import Examples, Model, load_model
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import BASELINES_FOLDER, METRICS_FILE, Callbacks, RunContents, TrainedRun
 from evoked.runs.card import model_card
+from evoked.runs.description import FORMAT_VERSION, RUN_FILE, TRAIN_AGAIN, read_description
 from evoked.targets import load_task, task_state
 from evoked.training.loop import LAST_CHECKPOINT, TrainingSettings
 
-FORMAT_VERSION = 1
-RUN_FILE = "run.json"
 PLAN_FILE = "plan.json"
 TARGETS_FILE = "targets.json"
 INTERVALS_FILE = "intervals.json"
@@ -68,27 +67,6 @@ TRUTH_FILE = "truth.parquet"
 TRAINING_FOLDER = "training"
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
-_TRAIN_AGAIN = "Train the run again in a new folder"
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """Contents of a run's run.json.
-
-    Raises
-    ------
-    DataError
-        The folder holds no finished run, or one of another format version.
-    """
-    path = folder / RUN_FILE
-    if not path.is_file():
-        raise DataError(
-            "not a finished run: there is no run.json in it.",
-            file=folder,
-            fix="Make one with 'evoked train', or start the same command again to finish it.",
-        )
-    description: dict[str, Any] = read_json(path)
-    check_format_version(description, FORMAT_VERSION, path, _TRAIN_AGAIN)
-    return description
 
 
 def load_contents(
@@ -215,7 +193,7 @@ def claim(out: Path, plan: dict[str, Any]) -> None:
     begun = (out / RUN_FILE).is_file() or (path.parent / LAST_CHECKPOINT).is_file()
     if begun and path.is_file():
         known = read_json(path)
-        check_format_version(known, FORMAT_VERSION, path, _TRAIN_AGAIN)
+        check_format_version(known, FORMAT_VERSION, path, TRAIN_AGAIN)
         if known != plan:
             raise SettingsError(
                 f"{out} holds another run (other posts, settings or split). Choose another folder, "
