@@ -252,12 +252,15 @@ class Intervals:
             low[name], high[name] = (np.clip(end, *task.bounds(name)) for end in ends)
         lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
         outcomes = {outcome.name: outcome for outcome in _label_outcomes(task)}
+        probabilities = {
+            name for outcome in outcomes.values() for name in outcome.probability_columns
+        }
         parts: dict[str, Any] = {}
         for name in map(str, restored):
             parts[name] = restored[name]
             if name in outcomes:
                 parts[f"{name}_set"] = self._sets(restored, outcomes[name], coverage)
-            elif not any(name.startswith(f"{label}_probability") for label in outcomes):
+            elif name not in probabilities:
                 parts |= {f"{name}_low": lows[name], f"{name}_high": highs[name]}
         return pd.DataFrame(parts, index=restored.index)
 
@@ -404,11 +407,8 @@ def _label_outcomes(task: Task) -> list[Outcome]:
 
 def _value_columns(task: Task) -> list[str]:
     """Columns that hold a number, not the probability of a class."""
-    labels = _label_outcomes(task)
     return [
-        name
-        for name in task.columns
-        if not any(name == label.name or name.startswith(f"{label.name}_") for label in labels)
+        name for outcome in task.outcomes if outcome.kind == "value" for name in outcome.columns
     ]
 
 
@@ -417,12 +417,9 @@ def _labels(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _probabilities(restored: pd.DataFrame, outcome: Outcome) -> Floats:
-    """Of each label, (n, labels)."""
-    if outcome.kind == "binary":
-        yes = restored[f"{outcome.name}_probability"].to_numpy(np.float64)
-        return np.stack([1 - yes, yes], axis=1)
-    names = [f"{outcome.name}_probability_{label}" for label in outcome.labels]
-    return restored[names].to_numpy(np.float64)
+    """Probability of each label, (n, labels)."""
+    shares = restored[list(outcome.probability_columns)].to_numpy(np.float64)
+    return np.concatenate([1 - shares, shares], axis=1) if outcome.kind == "binary" else shares
 
 
 def _class_numbers(truth: pd.DataFrame, outcome: Outcome) -> NDArray[np.int64]:

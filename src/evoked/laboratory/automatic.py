@@ -50,7 +50,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.runs.card import model_card
 from evoked.runs.posts import Progress, Run, queries_of
 from evoked.runs.viewings import NetworkRun, train_network
-from evoked.targets import EmotionEngagement, Task, task_class
+from evoked.targets import DEFAULT_TASK, Task, task_class
 from evoked.training.settings import TrainingSettings
 
 AUTO = "auto"
@@ -147,7 +147,7 @@ def train_automatically(
     """
     out, training = Path(out), training or TrainingSettings()
     features = features or FeatureSettings()
-    kind = task_class(EmotionEngagement.name if task is None else task)
+    kind = DEFAULT_TASK if task is None else task_class(task)
     if split is None or isinstance(split, str):
         split = choose_split(dataset.posts, split, training.seed)
     chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))

@@ -53,7 +53,7 @@ from evoked.laboratory.worker import (
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.runs.posts import data_description, environment
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
+from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task
 
 PLAN_FILE = "study.json"
 RECORD_FILE = "record.json"
@@ -509,7 +509,7 @@ def _common_task(experiments: Sequence[Experiment]) -> type[Task]:
     if len(set(tasks.values())) > 1:
         told = ", ".join(f"{row} learns {task.name}" for row, task in tasks.items())
         raise SettingsError(f"rows of one table learn one task, but {told}.")
-    return next(iter(tasks.values()), EmotionEngagement)
+    return next(iter(tasks.values()), DEFAULT_TASK)
 
 
 def _unmet_needs(

@@ -33,7 +33,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
-from evoked.targets import TASKS, EmotionEngagement, TargetTable, Task, task_class
+from evoked.targets import DEFAULT_TASK, TASKS, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
@@ -118,7 +118,7 @@ class Model(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     source: ClassVar[str] = ""
-    tasks: ClassVar[tuple[str, ...]] = (EmotionEngagement.name,)
+    tasks: ClassVar[tuple[str, ...]] = (DEFAULT_TASK.name,)
     # How it is trained where nobody says otherwise.
     default_training: ClassVar[TrainingSettings] = TrainingSettings()
     # What its examples are of.

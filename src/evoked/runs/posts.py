@@ -77,7 +77,7 @@ from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
 from evoked.runs.card import authors_of, model_card
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task, load_task, task_state
+from evoked.targets import EMOTION_TARGETS, Task, load_task, task_state
 from evoked.training.loop import LAST_CHECKPOINT, EpochRecord, TrainingSettings
 
 RUN_FILE = "run.json"
@@ -243,7 +243,7 @@ class TrainedRun(ABC):
         else:
             table = self.intervals.table(self.task, predicted, coverage)
         table = pd.concat([self.identify(predicted.posts), table], axis=1)
-        if isinstance(self.task, EmotionEngagement):
+        if self.task.learns_emotion:
             table["emotion_estimated"] = self.estimated
         messages = {problem.post_id: problem.message for problem in problems}
         table["problem"] = [messages.get(name) for name in table["post_id"]]
@@ -439,7 +439,7 @@ class Run(TrainedRun):
         -------
         DataFrame
             A row per post: post_id, what the task predicts (see its ``inverse_transform``: valence,
-            arousal, rates and counts with :class:`evoked.targets.EmotionEngagement`) with intervals
+            arousal, rates and counts for the task ``emotion_engagement``) with intervals
             (``likes_low``, ``likes_high``; of classes ``level_set``: see
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates, and
@@ -572,7 +572,7 @@ def train(
     unseen = unseen_inputs(built, table.select(split.train))
     if unseen:
         progress.note(unseen_note(built, unseen))
-    reads_emotion = estimate and built.task is EmotionEngagement
+    reads_emotion = estimate and built.task.learns_emotion
     estimates = estimate_emotions(dataset, features, cache, progress) if reads_emotion else None
     parts = {
         name: part_examples(Examples(posts, table), getattr(split, name), fitted_task, estimates)

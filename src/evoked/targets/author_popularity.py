@@ -53,7 +53,7 @@ class AuthorPopularity(Task):
     )
     source: ClassVar[str] = "Zhang et al. 2018"
     columns: ClassVar[tuple[str, ...]] = ("popular",)
-    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("popular", "binary"),)
+    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("popular", "binary", columns=("popular",)),)
 
     thresholds: pd.DataFrame
 

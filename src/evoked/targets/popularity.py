@@ -32,6 +32,7 @@ from evoked.targets.base import (
 from evoked.targets.emotion_engagement import choose_denominator
 
 _LEVEL_WEIGHTS = {"likes": 1.0, "comments": 2.0, "shares": 3.0, "saves": 3.0}
+_LEVELS = ("very_low", "low", "medium", "high", "very_high")
 _QUINTILES = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -57,7 +58,9 @@ class Popularity(Task):
     )
     source: ClassVar[str] = "PixelRec report, Eq. 1"
     columns: ClassVar[tuple[str, ...]] = ("log_popularity",)
-    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("log_popularity", "value"),)
+    outcomes: ClassVar[tuple[Outcome, ...]] = (
+        Outcome("log_popularity", "value", columns=("log_popularity",), unit="natural logarithm"),
+    )
 
     exposure: str
     weights: dict[str, float]
@@ -143,7 +146,7 @@ class Level(Task):
     source: ClassVar[str] = "PixelRec report, Section 4.1"
     columns: ClassVar[tuple[str, ...]] = tuple(f"level_{number}" for number in range(1, 6))
     outcomes: ClassVar[tuple[Outcome, ...]] = (
-        Outcome("level", "classes", ("very_low", "low", "medium", "high", "very_high"), True),
+        Outcome("level", "classes", _LEVELS, ordered=True, columns=columns),
     )
 
     exposure: str

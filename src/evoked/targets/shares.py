@@ -27,6 +27,7 @@ from evoked.targets.base import (
 
 SHARE_CLASSES = 13
 _LABELS = tuple(str(number) for number in range(1, SHARE_CLASSES + 1))
+_CLASS_COLUMNS = tuple(f"share_class_{label}" for label in _LABELS)
 _ROUNDING = 1e-9  # of expm1, which leads back to whole numbers
 
 
@@ -44,14 +45,11 @@ class Shares(Task):
     name: ClassVar[str] = "shares"
     description: ClassVar[str] = "how often a post is shared: log(1 + shares), and 13 classes of it"
     source: ClassVar[str] = "Leng and Yan 2025, Section 4.2"
-    columns: ClassVar[tuple[str, ...]] = (
-        "log_shares",
-        *(f"share_class_{label}" for label in _LABELS),
-    )
+    columns: ClassVar[tuple[str, ...]] = ("log_shares", *_CLASS_COLUMNS)
     outcomes: ClassVar[tuple[Outcome, ...]] = (
-        Outcome("log_shares", "value"),
+        Outcome("log_shares", "value", columns=("log_shares",), unit="natural logarithm"),
         Outcome("shares", "value"),
-        Outcome("share_class", "classes", _LABELS, True),
+        Outcome("share_class", "classes", _LABELS, ordered=True, columns=_CLASS_COLUMNS),
     )
 
     lowest: float
