@@ -260,9 +260,9 @@ def evaluate_predictions(
         What is scored, such as :attr:`evoked.targets.Task.outcomes`.
     predictions, truth
         A column per outcome, (n,) rows, NaN where unknown; classes and binary outcomes have their
-        probabilities beside them in ``predictions``. Of ranked outcomes predictions may be on any
-        scale that rises with them. An outcome that either table lacks, or that no post has both of,
-        is left out of the result.
+        probabilities beside them in ``predictions``. Predictions of ranked outcomes may be on any
+        scale that rises with the outcome. An outcome that either table lacks, or that no post has
+        in both, is left out of the result.
     categories
         Query of each post for MAP and NDCG, (n,); None for one query of all posts.
     training_values
@@ -401,7 +401,7 @@ def _agreement_rows(
 
 
 def _metrics_of(outcome: Outcome) -> tuple[str, ...]:
-    """Metrics of an outcome, the most telling ones first."""
+    """Metrics of an outcome, the most informative ones first."""
     if outcome.metrics:
         return outcome.metrics
     if outcome.ranked:
@@ -434,8 +434,10 @@ def _unordered_rows(
         for swapped, metric in _SWAPPED.items()
     ]
     rows += [
-        _Row(name, f"F1 of {label}", n, partial(classification.class_f1, known, guessed, of=place))
-        for place, label in enumerate(outcome.labels)
+        _Row(
+            name, f"F1 of {label}", n, partial(classification.class_f1, known, guessed, of=position)
+        )
+        for position, label in enumerate(outcome.labels)
     ]
     highest = predictions[list(outcome.probability_columns)].max(axis=1)
     right = np.where(np.isfinite(known), known == guessed, np.nan)
@@ -469,8 +471,8 @@ def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFra
 def _class_numbers(column: pd.Series, labels: Sequence[object]) -> NDArray[np.float64]:
     """Positions among the labels, (n,); NaN where missing."""
     known = pd.Index(list(labels), dtype=object)
-    places = known.get_indexer(pd.Index(column.astype(object)))
-    return np.where(places < 0, np.nan, places.astype(np.float64))
+    positions = known.get_indexer(pd.Index(column.astype(object)))
+    return np.where(positions < 0, np.nan, positions.astype(np.float64))
 
 
 def _ranking_rows(

@@ -37,7 +37,7 @@ class Reading(NamedTuple):
     note
         What the numbers are, if their unit does not say so.
     group
-        Of its outcome.
+        Group of the outcome, if it has one.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Reading(NamedTuple):
 
     @property
     def digits(self) -> int:
-        """Of a shown number, after the point."""
+        """Digits after the point of a shown number."""
         return 0 if self.percent else 2
 
 

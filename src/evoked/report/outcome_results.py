@@ -87,8 +87,8 @@ def class_labels(outcome: Outcome) -> list[str]:
 def class_numbers(outcome: Outcome, column: pd.Series) -> NDArray[np.float64]:
     """Position of each label (or of false and true) in its outcome, (n,); NaN where missing."""
     labels: list[object] = list(outcome.labels) or [False, True]
-    places = pd.Categorical(column.astype(object), categories=labels).codes.astype(np.float64)
-    return np.where(places < 0, np.nan, places)
+    positions = pd.Categorical(column.astype(object), categories=labels).codes.astype(np.float64)
+    return np.where(positions < 0, np.nan, positions)
 
 
 def _results(
@@ -158,13 +158,13 @@ def _per_class(counts: Counts, labels: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "label": label,
-            "true": int(true[place]),
-            "predicted": int(predicted[place]),
-            "precision": _share(right[place], predicted[place]),
-            "recall": _share(right[place], true[place]),
-            "f1": _share(2 * right[place], true[place] + predicted[place]),
+            "true": int(true[position]),
+            "predicted": int(predicted[position]),
+            "precision": _share(right[position], predicted[position]),
+            "recall": _share(right[position], true[position]),
+            "f1": _share(2 * right[position], true[position] + predicted[position]),
         }
-        for place, label in enumerate(labels)
+        for position, label in enumerate(labels)
     ]
 
 

@@ -242,14 +242,14 @@ class Task(ABC):
         Returns
         -------
         DataFrame
-            Per outcome its ``name``: the number, the most probable label, or whether true is more
+            Each outcome's ``name``: the number, the most probable label, or whether true is more
             probable than false. The probabilities stand beside it: ``name_probability_<label>`` for
             classes, ``name_probability`` for true or false.
         """
 
     @abstractmethod
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
-        """What posts really got: post_id and per outcome its ``name``, missing where unknown."""
+        """What posts really got: post_id and each outcome's ``name``, missing where unknown."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class Task(ABC):
 
 
 def one_hot(classes: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Numbers of classes from 0, (n,) and NaN where unknown, as 0 and 1, (n, count)."""
+    """Numbers of classes from 0, (n,), as columns of 0 and 1, (n, count); NaN where unknown."""
     columns = (classes[:, None] == np.arange(count)).astype(np.float64)
     columns[np.isnan(classes)] = np.nan
     return columns
@@ -274,8 +274,8 @@ def inverse_transformed_classes(outcome: Outcome, predicted: NDArray[np.float64]
     Parameters
     ----------
     predicted
-        (n, labels): probabilities, or what a model took for them; brought to a sum of 1, and equal
-        where there is nothing to go by.
+        (n, labels): probabilities or a model's estimates of them; rescaled to a sum of 1, and equal
+        for all labels if nothing is known.
     """
     shares = np.clip(np.nan_to_num(predicted), 0.0, None)
     total = shares.sum(axis=1, keepdims=True)
