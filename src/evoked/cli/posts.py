@@ -541,7 +541,9 @@ def explain(
         return
     explanation = explain_draft(run, _subject(run, image, facts, viewing))
     if out_folder is not None:
-        for path in explanation.draw(out_folder):
+        from evoked.explain.drawing import draw_explanation  # matplotlib takes a while to import
+
+        for path in draw_explanation(explanation, out_folder):
             notes.print(f"Drawn: {path}")
     if as_json:
         print_json(explanation.to_dict())
@@ -638,6 +640,7 @@ def demo(
     import evoked.runs.posts
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
+    from evoked.explain.drawing import draw_explanation
     from evoked.features.cache import FeatureCache
     from evoked.posts.drafts import Draft
     from evoked.posts.synthetic.posts import synthesise
@@ -661,8 +664,9 @@ def demo(
     whole &= dataset.posts["images"].str.len() > 0
     shown = int(whole.to_numpy().argmax())
     post = dataset.posts.iloc[shown]
-    picture = dest / "draft.jpg"
-    shutil.copyfile(dataset.image_folder / post["images"][0], picture)
+    picture, cover = dest / "draft.jpg", dataset.cover_paths()[shown]
+    assert cover is not None
+    shutil.copyfile(cover, picture)
     draft = Draft(
         image=picture,
         caption=post["caption"],
@@ -672,7 +676,7 @@ def demo(
         followers=int(post["followers"]),
     )
     explanation = explain_draft(run, draft)
-    explanation.draw(dest / "explanation")
+    draw_explanation(explanation, dest / "explanation")
     print_explanation(explanation, out)
     path = write_report(run, dataset, dest / "report.html")
     out.print(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")

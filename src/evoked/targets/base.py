@@ -171,6 +171,9 @@ class Task(ABC):
         Parts that a report has beside those of every task.
     wording
         Sentences about the task.
+    short_list
+        Names of the models that automatic choice tries in addition to the trivial baselines; every
+        model that learns the task if empty.
     """
 
     name: ClassVar[str]
@@ -178,6 +181,7 @@ class Task(ABC):
     source: ClassVar[str] = ""
     columns: ClassVar[tuple[str, ...]]
     outcomes: ClassVar[tuple[Outcome, ...]]
+    short_list: ClassVar[tuple[str, ...]] = ()
     learns_emotion: ClassVar[bool] = False
     headline_metrics: ClassVar[tuple[ScoreKey, ...]] = ()
     report_metrics: ClassVar[tuple[ScoreKey, ...]] = ()

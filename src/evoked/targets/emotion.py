@@ -33,6 +33,7 @@ class Emotion(Task):
     outcomes: ClassVar[tuple[Outcome, ...]] = (
         Outcome("emotion", "classes", MIKELS, columns=tuple(f"emotion_{each}" for each in MIKELS)),
     )
+    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting")
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:

@@ -176,6 +176,13 @@ class EmotionEngagement(Task):
         units="engagement as quantiles",
         shown_units="engagement in percentile points among the training posts",
     )
+    short_list: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "gradient_boosting",
+        "early_fusion",
+        "mmbt",
+        "abmf",
+    )
 
     denominator: str
     knots: dict[str, list[float]] = field(repr=False)

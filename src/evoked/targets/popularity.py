@@ -61,6 +61,12 @@ class Popularity(Task):
     outcomes: ClassVar[tuple[Outcome, ...]] = (
         Outcome("log_popularity", "value", columns=("log_popularity",), unit="natural logarithm"),
     )
+    short_list: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "gradient_boosting",
+        "pixelrec_catboost",
+        "pixelrec_regressor",
+    )
 
     exposure: str
     weights: dict[str, float]
@@ -147,6 +153,12 @@ class Level(Task):
     columns: ClassVar[tuple[str, ...]] = tuple(f"level_{number}" for number in range(1, 6))
     outcomes: ClassVar[tuple[Outcome, ...]] = (
         Outcome("level", "classes", _LEVELS, ordered=True, columns=columns),
+    )
+    short_list: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "gradient_boosting",
+        "pixelrec_catboost",
+        "pixelrec_classifier",
     )
 
     exposure: str

@@ -51,6 +51,7 @@ class Shares(Task):
         Outcome("shares", "value"),
         Outcome("share_class", "classes", _LABELS, ordered=True, columns=_CLASS_COLUMNS),
     )
+    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "eijl")
 
     lowest: float
     highest: float
