@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evoked.runs.base import TrainedRun
+    from evoked.targets import Task
 
 
 def print_json(value: Any) -> None:
@@ -145,11 +146,11 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
             ],
         )
         _note_intervals(table, run, coverage)
-        uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]
-        if uncounted and getattr(run.task, "denominator", None) == "followers":
+        uncounted = _uncounted(run.task, rows)
+        if uncounted and run.task.count_basis == "followers":
             out.print("Counts need the number of followers: --followers.", highlight=False)
         return
-    shown = [name for name in _shown_columns(table) if name in _without_intervals(table)]
+    shown = [name for name in _shown_columns(run.task, table) if name in _without_intervals(table)]
     print_table(
         f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else "") + learned,
         [name.replace("_", "\n") for name in shown],
@@ -197,18 +198,24 @@ def _with_interval(row: pd.Series, name: str, meanings: dict[str, str]) -> str:
     return f"{cell} ({_cell(low)}{dash}{_cell(high)})"
 
 
-def _shown_columns(table: pd.DataFrame) -> list[str]:
-    """The columns that a row has room for: each engagement's count, or its rate if no count is
-    known, and the most probable class."""
-    shown = [
-        name
-        for name in table.columns
-        if not name.endswith(("_quantile", "_rate")) and "_probability_" not in name
-    ]
-    named = [
-        f"{name}_rate" if f"{name}_rate" in table and table[name].isna().all() else name
-        for name in shown
-    ]
+def _uncounted(task: Task, table: pd.DataFrame) -> list[str]:
+    """Counts that are unknown for all rows."""
+    counts = [outcome.count for outcome in task.outcomes if outcome.count in table]
+    return [name for name in counts if table[name].isna().all()]
+
+
+def _shown_columns(task: Task, table: pd.DataFrame) -> list[str]:
+    """What a row has room for: of a rate the count, or the rate itself if no count is known; of
+    classes the most probable one."""
+    counted = {outcome.count: outcome.name for outcome in task.outcomes if outcome.count in table}
+    classes = [outcome for outcome in task.outcomes if outcome.kind == "classes"]
+    hidden = {
+        *counted.values(),
+        *(outcome.restored_column for outcome in task.outcomes),
+        *(name for outcome in classes for name in outcome.probability_columns),
+    }
+    uncounted = _uncounted(task, table)
+    named = [counted[name] if name in uncounted else name for name in table if name not in hidden]
     return [name for name in named if name != "problem" or table[name].notna().any()]
 
 

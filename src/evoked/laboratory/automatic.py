@@ -52,7 +52,7 @@ from evoked.runs.card import model_card
 from evoked.runs.folder import mark
 from evoked.runs.posts import Run
 from evoked.runs.training import train_posts
-from evoked.targets import EmotionEngagement, Task, task_class
+from evoked.targets import DEFAULT_TASK, Task, task_class
 from evoked.training.settings import TrainingSettings
 
 AUTO = "auto"
@@ -130,7 +130,7 @@ def train_automatically(
     """
     out, training = Path(out), training or TrainingSettings()
     features = features or FeatureSettings()
-    kind = task_class(EmotionEngagement.name if task is None else task)
+    kind = DEFAULT_TASK if task is None else task_class(task)
     if split is None or isinstance(split, str):
         split = choose_split(dataset.posts, split, training.seed)
     chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))

@@ -54,7 +54,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.progress import Progress
 from evoked.runs.folder import data_description, environment
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
+from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task
 
 FORMAT_VERSION = 1
 PLAN_FILE = "study.json"
@@ -543,7 +543,7 @@ def _common_task(experiments: Sequence[Experiment]) -> type[Task]:
     if len(set(tasks.values())) > 1:
         different = ", ".join(f"{row} learns {task.name}" for row, task in tasks.items())
         raise SettingsError(f"rows of one table learn one task, but {different}.")
-    return next(iter(tasks.values()), EmotionEngagement)
+    return next(iter(tasks.values()), DEFAULT_TASK)
 
 
 def _unmet_needs(

@@ -30,7 +30,7 @@ from evoked.progress import Progress
 from evoked.runs.base import Callbacks
 from evoked.runs.training import estimate_emotions, part_examples
 from evoked.runs.viewings import ENCODED_FEATURES, NETWORK_TABLES
-from evoked.targets import EmotionEngagement, Task
+from evoked.targets import Task
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Posts(StudyData):
         return {**self._extracted[features], **self._fitted[features]}
 
     def _estimated(self, features: FeatureSettings) -> NDArray[np.float32] | None:
-        if not self.context.estimate or self.context.task is not EmotionEngagement:
+        if not (self.context.estimate and self.context.task.learns_emotion):
             return None
         if features not in self._estimates:
             self._estimates[features] = estimate_emotions(

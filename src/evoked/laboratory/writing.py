@@ -18,7 +18,7 @@ from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.study_tables import correlation_table, result_table
 from evoked.report.templates import templates
 from evoked.runs.folder import environment
-from evoked.targets import TASKS, EmotionEngagement
+from evoked.targets import TASKS, task_class
 
 # The scores that stand first; the others follow.
 _HEADLINES = tuple(score for task in TASKS.values() for score in headlines(task))
@@ -206,7 +206,7 @@ def footnotes(results: StudyResults) -> list[str]:
             "these very fits.",
         ]
     data = results.plan["data"]
-    estimated = results.plan["task"] == EmotionEngagement.name and results.plan["estimate"]
+    estimated = task_class(results.plan["task"]).learns_emotion and results.plan["estimate"]
     if estimated and data["with valence"] < data["posts"]:
         notes.append(
             f"{data['posts'] - data['with valence']} posts have no rated valence: the models learn "

@@ -34,7 +34,7 @@ from evoked.report import run_figures
 from evoked.report.held_out import HeldOutPosts
 from evoked.runs.base import queries_of
 from evoked.runs.posts import Run
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement
+from evoked.targets import EMOTION_TARGETS, Task
 
 _EXAMPLE_POSTS = 2
 _FEWEST_CATEGORIES = 3
@@ -106,7 +106,7 @@ def analyse_run(
     posts = emotions.posts.iloc[tested.rows].reset_index(drop=True)
     note = PostsWithEmotion(posts, emotions.estimated[tested.rows]).note or ""
     found = RunAnalysis(run.model.name, len(tested), posts=posts)
-    if isinstance(run.task, EmotionEngagement):
+    if run.task.learns_emotion:
         predictions = _predictions(tested, dataset, others)
         _accuracy(found, run.task, tested, posts, predictions, draws, seed)
         _gain(found, tested, posts, predictions, note)
@@ -177,15 +177,16 @@ def _predictions(
 
 def _accuracy(
     found: RunAnalysis,
-    task: EmotionEngagement,
+    task: Task,
     tested: HeldOutPosts,
     posts: pd.DataFrame,
     predictions: dict[str, pd.DataFrame],
     draws: int,
     seed: int,
 ) -> None:
-    rates = task.rates(tested.posts).add_suffix("_rate")
-    train_rates, queries = task.training_rates(), queries_of(tested.posts)
+    truth = task.truth(tested.posts)
+    rates = truth[[outcome.name for outcome in task.outcomes if outcome.ranked]]
+    train_rates, queries = task.relevance_values(), queries_of(tested.posts)
     # Which half of arousal a post is in may be estimated; what predictions are scored on may not.
     halves = pd.concat([posts[["arousal"]].astype(float), rates], axis=1)
     by_author = tested.run.description["split"]["kind"] == "author"
@@ -199,7 +200,6 @@ def _accuracy(
         ],
         ignore_index=True,
     )
-    truth = task.truth(tested.posts)
     scores = scores_by_category(predictions, truth, tested.posts["category"], train_rates)
     if scores["category"].nunique() < _FEWEST_CATEGORIES:
         found.skipped["categories of the run"] = (
@@ -247,7 +247,11 @@ def _errors(
     tested: HeldOutPosts, predicted: pd.DataFrame, targets: Sequence[str]
 ) -> NDArray[np.float64]:
     """Mean absolute error of each test post over the targets that are known, (n,)."""
-    columns = {name: name if name in EMOTION_TARGETS else f"{name}_quantile" for name in targets}
+    columns = {
+        outcome.target: outcome.restored_column or outcome.name
+        for outcome in tested.task.outcomes
+        if outcome.target in targets
+    }
     errors = [
         (predicted[column].astype(float) - tested.true[name]).abs()
         * (1 if name in EMOTION_TARGETS else 100)

@@ -24,7 +24,7 @@ from evoked.files import plain, read_json, records
 from evoked.models import Examples, Model, load_model
 from evoked.progress import Progress
 from evoked.runs.notes import sees_nothing, unseen_note
-from evoked.targets import EmotionEngagement, Task
+from evoked.targets import Task
 from evoked.training.loop import EpochRecord
 
 BASELINES_FOLDER = "baselines"
@@ -216,7 +216,7 @@ class TrainedRun(ABC):
         """What the model predicts as people read it, with intervals and problems."""
         table = self.intervals.table(self.task, predicted, coverage)
         table = pd.concat([self.identify(predicted.posts), table], axis=1)
-        if isinstance(self.task, EmotionEngagement):
+        if self.task.learns_emotion:
             table["emotion_estimated"] = self.estimated
         messages = {problem.post_id: problem.message for problem in problems}
         table["problem"] = [messages.get(name) for name in table["post_id"]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from evoked.evaluation.tables import headlines
 from evoked.runs.notes import authors_of
-from evoked.targets import EmotionEngagement, Task, task_class
+from evoked.targets import Task, task_class
 
 
 def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
@@ -115,7 +115,7 @@ def _warnings(metrics: dict[str, Any]) -> str:
 
 def _emotions(description: dict[str, Any]) -> str:
     """Where valence and arousal come from, as a paragraph; nothing if they are not learned."""
-    if description["task"] != EmotionEngagement.name:
+    if not task_class(description["task"]).learns_emotion:
         return ""
     if description["estimated_emotions"]:
         return (

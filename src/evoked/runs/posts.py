@@ -134,7 +134,7 @@ class Run(TrainedRun):
         -------
         DataFrame
             A row per post: post_id, what the task predicts (see its ``inverse_transform``: valence,
-            arousal, rates and counts with :class:`evoked.targets.EmotionEngagement`) with intervals
+            arousal, rates and counts for the task ``emotion_engagement``) with intervals
             (``likes_low``, ``likes_high``; of classes ``level_set``: see
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates, and

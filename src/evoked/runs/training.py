@@ -55,7 +55,7 @@ from evoked.runs.viewings import (
     NetworkRun,
     viewings_in_parts,
 )
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
+from evoked.targets import EMOTION_TARGETS, Task
 from evoked.training.settings import TrainingSettings
 
 DEFAULT_MODEL = "abmf"
@@ -400,7 +400,7 @@ class _Posts(_RunData[Run]):
         if unseen:
             note(unseen_note(model, unseen))
         estimates = None
-        if self.estimate and model.task is EmotionEngagement:
+        if self.estimate and model.task.learns_emotion:
             estimates = estimate_emotions(self.dataset, features, self.cache, self.callbacks)
         examples = {
             name: part_examples(Examples(posts, table), getattr(split, name), task, estimates)
