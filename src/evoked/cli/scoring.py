@@ -142,9 +142,9 @@ def explain(
 
     if not isinstance(run, Run):
         refuse({"out": out_folder}, _ONLY_DRAFTS)
-        explain_viewing(run, _subject(run, draft, viewing), as_json)
+        explain_viewing(run, _viewing(run, draft, viewing), as_json)
         return
-    explanation = explain_draft(run, _subject(run, draft, viewing))
+    explanation = explain_draft(run, _draft(run, draft, viewing))
     if out_folder is not None:
         from evoked.explain.drawing import draw_explanation  # which imports matplotlib
 
@@ -193,8 +193,16 @@ def _subject(
     from evoked.runs.posts import Run
 
     if isinstance(run, Run):
-        refuse(viewing, "goes with a run of viewings (such as hmg_emo); this run is of posts")
-        return draft_of(run, draft)
+        return _draft(run, draft, viewing)
+    return _viewing(run, draft, viewing)
+
+
+def _draft(run: Run, draft: dict[str, Any], viewing: dict[str, Any]) -> Draft:
+    refuse(viewing, "goes with a run of viewings (such as hmg_emo); this run is of posts")
+    return draft_of(run, draft)
+
+
+def _viewing(run: NetworkRun, draft: dict[str, Any], viewing: dict[str, Any]) -> Viewing:
     others = {name: value for name, value in draft.items() if name != "image"}
     refuse(others, _ONLY_DRAFTS)
     return viewing_of(run, draft["image"], **viewing)

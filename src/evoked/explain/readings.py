@@ -110,7 +110,7 @@ def headline_names(readings: Sequence[Reading]) -> list[str]:
 
 def read(task: type[Task], predicted: pd.DataFrame) -> pd.DataFrame:
     """(n, columns) of a model's prediction to (n, readings)."""
-    table: dict[str, pd.Series] = {}
+    table: dict[str, pd.Series | float] = {}
     for outcome in task.outcomes:
         columns = list(outcome.columns)
         if outcome.kind == "classes":
@@ -138,7 +138,7 @@ def expected_class(outcome: Outcome, restored: pd.DataFrame) -> dict[str, pd.Ser
 def read_predictions(task: type[Task], restored: pd.DataFrame) -> pd.DataFrame:
     """(n, readings) of a table of :meth:`evoked.targets.Task.inverse_transform`; NaN where it lacks
     the column, since no training post had what it holds."""
-    table: dict[str, pd.Series] = {}
+    table: dict[str, pd.Series | float] = {}
     for outcome in task.outcomes:
         if outcome.kind == "classes":
             table |= expected_class(outcome, restored)
