@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.analysis.base import Analysis, PostContext, Progress, Tables, table_of
+from evoked.analysis.base import Analysis, PostContext, Tables, table_of
 from evoked.analysis.excerpts import Excerpt, excerpt, one_decimal, two_decimals, whole, yes_or_no
 from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters, popular_clusters
 from evoked.analysis.popular_words import TextStatistics, text_statistics
@@ -27,6 +27,7 @@ from evoked.features.extract import extract_posts
 from evoked.features.table import FeatureTable
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy.image_locking import is_locked
+from evoked.progress import Progress
 from evoked.targets import AuthorPopularity
 
 _SIGNIFICANT = 0.05

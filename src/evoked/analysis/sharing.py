@@ -21,7 +21,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from evoked.analysis.base import Progress
 from evoked.analysis.correlations import author_numbers, correlate_posts
 from evoked.analysis.count_classes import popularity_by_class
 from evoked.analysis.distribution import (
@@ -46,6 +45,7 @@ from evoked.features.extract import extract, extract_posts
 from evoked.features.sentiment import SENTIMENT_LEVELS, SENTIMENT_NAMES, sentiment_levels
 from evoked.features.table import Column
 from evoked.posts.dataset import PostDataset
+from evoked.progress import Progress
 
 Floats = NDArray[np.float64]
 
