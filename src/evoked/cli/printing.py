@@ -258,7 +258,8 @@ def _shown_columns(task: Task, table: pd.DataFrame) -> list[str]:
         *(name for outcome in classes for name in outcome.probability_columns),
     }
     uncounted = _uncounted(task, table)
-    named = [counted[name] if name in uncounted else name for name in table if name not in hidden]
+    shown = [str(name) for name in table if name not in hidden]
+    named = [counted[name] if name in uncounted else name for name in shown]
     return [name for name in named if name != "problem" or table[name].notna().any()]
 
 
