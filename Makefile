@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint floors
+.PHONY: setup demo render test lint floors
 
 setup: .venv/ready
 
@@ -14,6 +14,9 @@ setup: .venv/ready
 
 demo: .venv/ready
 	$(BIN)/evoked demo demo
+
+render: .venv/ready
+	$(BIN)/python scripts/render_catalogue.py
 
 # By file, so that the runs that a file's tests share are made once.
 test: lint

@@ -26,7 +26,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-import evoked.runs.posts
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.metrics import r2
 from evoked.evaluation.splits import Split, choose_split, k_fold
@@ -36,6 +35,7 @@ from evoked.laboratory.automatic import train_automatically
 from evoked.laboratory.leaderboard import Leaderboard, behind_best
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 
 
@@ -87,7 +87,7 @@ def fold_scores(
             runs[model] = auto
         elif model != "stack":
             if not is_finished(place / model):
-                evoked.runs.posts.train(dataset, model, place / model, **shared)
+                train_posts(dataset, model, place / model, **shared)
             runs[model] = Run.load(place / model)
     runs.pop("stack", None)
     return board, runs

@@ -1,4 +1,4 @@
-"""What a person is told of settings that don't fit."""
+"""Messages about names and settings that don't exist."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Settings(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (
             {"widht": 8},
@@ -38,14 +38,14 @@ class Settings(BaseModel):
         ({"inner": {"colour": 1}}, "inner.colour: Extra inputs are not permitted."),
     ],
 )
-def test_the_first_problem_is_a_sentence(given: dict[str, Any], told: str) -> None:
+def test_the_first_problem_is_a_sentence(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate(given)
-    assert settings_problem(caught.value, Settings.model_fields) == told
+    assert settings_problem(caught.value, Settings.model_fields) == message
 
 
 @pytest.mark.parametrize(
-    ("model", "task", "told"),
+    ("model", "task", "message"),
     [
         ("lineer", None, "no model is called 'lineer'. Did you mean 'linear'[?] There are: abmf, "),
         ("weather", None, "no model is called 'weather'. There are: abmf, "),
@@ -53,19 +53,19 @@ def test_the_first_problem_is_a_sentence(given: dict[str, Any], told: str) -> No
         ("eijl", "level", "does not learn the task 'level'; it learns [a-z_, ]+[.]$"),
     ],
 )
-def test_models_and_tasks_are_asked_for_by_the_closest_name(
-    model: str, task: str | None, told: str
+def test_unknown_models_and_tasks_are_answered_with_the_closest_name(
+    model: str, task: str | None, message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         build_model(model, task=task)
 
 
-def test_a_task_is_asked_for_by_the_closest_name() -> None:
+def test_an_unknown_task_is_answered_with_the_closest_name() -> None:
     with pytest.raises(SettingsError, match=r"no task is called 'share'. Did you mean 'shares'\?"):
         task_class("share")
 
 
-def test_models_tell_their_settings() -> None:
+def test_an_unknown_setting_is_answered_with_those_of_the_model() -> None:
     with pytest.raises(SettingsError, match=r"^abmf: there is no setting 'widht'. Did you mean 'w"):
         build_model("abmf", {"widht": 8})
     with pytest.raises(SettingsError, match=r"^mean: there is no setting 'widht'. There are: none"):

@@ -14,31 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.features.cache import FeatureCache, Store, content_key, default_folder
-
-SHAPE = (3, 5)
-
-
-def keys_of(numbers: list[int]) -> NDArray[np.uint8]:
-    joined = b"".join(content_key(str(number).encode()) for number in numbers)
-    return np.frombuffer(joined, np.uint8).reshape(-1, 32)
-
-
-def rows_of(numbers: list[int]) -> NDArray[np.float32]:
-    """Rows that tell by themselves whose they are."""
-    ramp = np.arange(15, dtype=np.float32).reshape(SHAPE)
-    return np.array([number + ramp for number in numbers], np.float32).reshape(-1, *SHAPE)
-
-
-def a_store(folder: Path, fingerprint: str = "encoder:1") -> Store:
-    return FeatureCache(folder).store("image.map", fingerprint, np.float32, SHAPE)
-
-
-def keep(store: Store, numbers: list[int]) -> None:
-    store.append(keys_of(numbers), rows_of(numbers), np.ones(len(numbers), np.int64))
+from tests.support.cache_rows import SHAPE, a_store, keep, keys_of, rows_of
 
 
 def assert_whole(store: Store, numbers: list[int]) -> None:
@@ -183,7 +162,7 @@ WRITER = """
 import sys, numpy as np
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from tests.features.test_cache import a_store, keep
+from tests.support.cache_rows import a_store, keep
 store = a_store(Path({folder!r}))
 print("ready", flush=True)
 for start in range(0, 10**6, 7):
@@ -236,7 +215,7 @@ import resource, sys
 sys.path.insert(0, {tests!r})
 import numpy as np
 from pathlib import Path
-from tests.features.test_cache import keys_of
+from tests.support.cache_rows import keys_of
 from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 store = FeatureCache(Path({folder!r})).store("image.map", "e", np.uint8, ({width},))
@@ -296,7 +275,7 @@ def test_growth_does_not_load_the_cache(tmp_path: Path) -> None:
         sys.path.insert(0, {str(Path(__file__).parents[2])!r})
         import numpy as np
         from pathlib import Path
-        from tests.features.test_cache import keys_of
+        from tests.support.cache_rows import keys_of
         from evoked.features.cache import FeatureCache
         store = FeatureCache(Path({str(tmp_path)!r})).store("image.map", "e", np.float32, (2**18,))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -34,7 +34,7 @@ from evoked.posts.readers.base import ReadOptions
 from evoked.targets import Level, Outcome, TargetTable
 from evoked.testing.examples import random_examples, random_posts
 from evoked.training import TrainingSettings
-from tests.features.encoders.test_encoders import (
+from tests.support.checkpoints import (
     TEXT_MODELS,
     clip,
     seeded,

@@ -62,7 +62,7 @@ def test_selection_takes_further_tables_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("posts", "message"),
     [
-        (SMALL.drop(columns="post_id").assign(post_id=["a", "a", "b"]), "row 2.*stands twice"),
+        (SMALL.drop(columns="post_id").assign(post_id=["a", "a", "b"]), "row 2.*occurs twice"),
         (SMALL.assign(post_id=["a", None, "b"]), "row 2, field post_id.*needs an id"),
         (SMALL.assign(lieks=[1, 2, 3]), "unknown columns.*lieks"),
         (SMALL.assign(likes=["many", "few", "none"]), "field likes"),
@@ -160,13 +160,13 @@ def test_ratings_off_their_scale_are_refused() -> None:
     assert np.isnan(convert_scale([np.nan], (1, 5), (-4, 4))).all()
 
 
-# Names of pictures come from whoever made the dataset.
+# An attacker who makes a dataset chooses the names of its pictures.
 OUTSIDE = [
-    *("../x.jpg", "../../.bashrc", "..", ".", "", " ", "... ", None),
-    *("/etc/passwd", "//host/share/x.jpg", "sub/x.jpg", "./x.jpg", "x.jpg/", "a/../x.jpg"),
-    *("..\\x.jpg", "sub\\x.jpg", "\\\\host\\share", "C:x.jpg", "c:\\x.jpg", "C:/x.jpg"),
-    *("x\0.jpg", "\0", "x.jpg\n/../y"),
-]
+    "../x.jpg", "../../.bashrc", "..", ".", "", " ", "... ", None,
+    "/etc/passwd", "//host/share/x.jpg", "sub/x.jpg", "./x.jpg", "x.jpg/", "a/../x.jpg",
+    "..\\x.jpg", "sub\\x.jpg", "\\\\host\\share", "C:x.jpg", "c:\\x.jpg", "C:/x.jpg",
+    "x\0.jpg", "\0", "x.jpg\n/../y",
+]  # fmt: skip
 PLAIN = ["x.jpg", "..x.jpg", "x..jpg", ".x", "a b.JPG", "ü.jpg", "10:00.jpg", "-x", "~", "x\n"]
 
 
@@ -199,14 +199,14 @@ def test_names_that_lead_out_are_not_written(name: str | None, tmp_path: Path) -
     assert not any(tmp_path.iterdir())
 
 
-def test_names_that_lead_nowhere_else_are_taken(tmp_path: Path) -> None:
+def test_plain_names_are_accepted(tmp_path: Path) -> None:
     posts = SMALL.assign(images=[PLAIN, None, []])
     dataset = PostDataset.create(tmp_path / "d", {"posts": posts})
     assert dataset.posts["images"][0] == PLAIN
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_name_that_is_taken_stays_below_its_folder(name: str) -> None:
+def test_accepted_names_stay_below_their_folder(name: str) -> None:
     posts = pa.table({"post_id": ["a"], "images": pa.array([[name]], pa.list_(pa.string()))})
     plain = name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"}
     try:
@@ -238,7 +238,7 @@ def test_names_of_another_type_are_refused(images: pa.Array, tmp_path: Path) -> 
 
 
 def with_pictures(folder: Path, *names: str) -> PostDataset:
-    """The small posts, the first with these pictures, each holding its name."""
+    """The small posts, the first with these pictures; each file contains its name."""
     (folder / "pictures").mkdir()
     for name in names:
         (folder / "pictures" / name).write_text(name)
@@ -316,7 +316,7 @@ def test_a_link_among_the_pictures_is_copied_as_the_picture(tmp_path: Path) -> N
     assert not copied.is_symlink()
 
 
-def test_links_that_lead_to_themselves_are_lost_pictures(tmp_path: Path) -> None:
+def test_links_to_themselves_count_as_lost_pictures(tmp_path: Path) -> None:
     dataset = with_pictures(tmp_path, "x.jpg", "y.jpg")
     (dataset.image_folder / "x.jpg").unlink()
     (dataset.image_folder / "x.jpg").symlink_to("x.jpg")
@@ -325,7 +325,7 @@ def test_links_that_lead_to_themselves_are_lost_pictures(tmp_path: Path) -> None
     ]
 
 
-def test_the_folder_of_pictures_is_no_link(tmp_path: Path) -> None:
+def test_a_folder_of_pictures_that_is_a_link_is_refused(tmp_path: Path) -> None:
     dataset = with_pictures(tmp_path, "x.jpg")
     dataset.image_folder.rename(tmp_path / "elsewhere")
     (dataset.folder / "images").symlink_to(tmp_path / "elsewhere")

@@ -1,4 +1,4 @@
-"""Drafts as rows of the posts table."""
+"""Drafts as rows of the table of posts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures good and bad: decoded as they should look, or refused with an ImageError."""
+"""Decoding pictures: intact ones look as they should, others give an ImageError."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def encoded(image: Image.Image, **options: Any) -> bytes:
 
 
 def png_of_declared_size(width: int, height: int) -> bytes:
-    """A PNG whose header declares a size and whose data are all but empty."""
+    """A PNG with this size in its header and almost no data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + data))
@@ -114,7 +114,7 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
     assert loaded.shape == (24, 24, 3)
 
 
-def test_transparency_lies_over_white() -> None:
+def test_transparency_becomes_white() -> None:
     pixels = np.zeros((4, 4, 4), np.uint8)
     pixels[:2, :, 3] = 255
     loaded = load_image(encoded(Image.fromarray(pixels), format="PNG"))
@@ -122,7 +122,7 @@ def test_transparency_lies_over_white() -> None:
     assert (loaded[2:] == 255).all()
 
 
-def test_transparent_palette_lies_over_white() -> None:
+def test_transparent_palette_becomes_white() -> None:
     picture = Image.new("P", (4, 4), 1)
     picture.putpalette([255, 0, 0, 0, 0, 255])
     assert (load_image(encoded(picture, format="GIF", transparency=1)) == 255).all()

@@ -1,4 +1,4 @@
-"""Importing: whole or not at all, restartable, the same every time."""
+"""Importing: whole or not at all, resumable, with the same result every time."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.support.reader_sources import (
     write_picture,
 )
 
-# Imports again and again, killed (as by kill -9) just before or after the n-th step that changes
-# the disk's names, then once more undisturbed. Prints, for each n, what it found.
+# Imports again and again, each time killed (as by kill -9) just before or after the n-th step that
+# changes file names, and then once undisturbed. Prints for each n what was found.
 KILLED_SCRIPT = """
 import itertools, json, os, signal, sys
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_killed_at_every_step_it_finishes_the_same(
         assert outcome["left over"] == [], outcome
 
 
-def test_goes_on_after_the_last_finished_batch(
+def test_continues_after_the_last_finished_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
@@ -132,7 +132,7 @@ def test_goes_on_after_the_last_finished_batch(
     for number in range(7):
         write_picture(tmp_path / f"pictures/{number}.jpg", number)
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
@@ -141,11 +141,11 @@ def test_goes_on_after_the_last_finished_batch(
     assert not (tmp_path / "dataset").exists()
     for number in range(4):  # what is done isn't needed any more
         (tmp_path / f"pictures/{number}.jpg").unlink()
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[str, int, int | None]] = []
     result = import_posts(
         "csv", source, tmp_path / "dataset", progress=lambda *state: seen.append(state)
     )
-    assert seen == [(4, 7), (6, 7), (7, 7)]
+    assert seen == [("reading", done, 7) for done in (4, 6, 7)]
     assert result.tally.read == result.tally.images == 7
     assert [path.name for path in tmp_path.glob(".*")] == []
 
@@ -156,7 +156,7 @@ def test_batches_of_another_source_are_thrown_away(
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
     source = write_csv(tmp_path / "posts.csv", table_rows(5))
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done:
             raise KeyboardInterrupt
 
@@ -237,7 +237,7 @@ def test_images_are_named_after_their_content(tmp_path: Path) -> None:
     assert result.tally.images == 3
 
 
-def test_the_result_tells_programs_and_people(tmp_path: Path) -> None:
+def test_the_result_is_readable_for_programs_and_people(tmp_path: Path) -> None:
     source = write_csv(
         tmp_path / "posts.csv",
         [{"id": 1, "text": "a", "likes": -1}, {"id": 1, "text": "b", "likes": 2}],
@@ -246,17 +246,17 @@ def test_the_result_tells_programs_and_people(tmp_path: Path) -> None:
     assert summary_rows(result) == [
         ("read", 1, "posts"),
         ("read", 0, "pictures"),
-        ("skipped", 1, "the id stood before"),
+        ("skipped", 1, "the id is repeated"),
         ("put right", 1, "likes: negative count, left empty"),
     ]
     assert list(reasons(result)) == [
         "posts.csv, row 1: likes: negative count, left empty (-1)",
-        "posts.csv, row 2: the id stood before (1)",
+        "posts.csv, row 2: the id is repeated (1)",
     ]
-    told = json.loads(json.dumps(result.as_dict()))
-    assert told["mapping"] == {"post_id": "id", "caption": "text", "likes": "likes"}
-    assert told["read"] == 1
-    assert PostDataset(told["dataset"]).description["provenance"]["source"] == "posts.csv"
+    described = json.loads(json.dumps(result.as_dict()))
+    assert described["mapping"] == {"post_id": "id", "caption": "text", "likes": "likes"}
+    assert described["read"] == 1
+    assert PostDataset(described["dataset"]).description["provenance"]["source"] == "posts.csv"
 
 
 def test_examples_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_no_dataset_and_a_later_try_succeeds(
     assert len(import_posts("csv", source, tmp_path / "out").dataset) == 3
 
 
-# Imports in batches of two, and waits after the second until it is killed or gets a line.
+# Imports in batches of two, and after the second waits until it is killed or gets a line.
 WAITING_SCRIPT = """
 import sys
 from evoked.posts import importing
@@ -291,7 +291,7 @@ from evoked.posts.importing import import_posts
 
 importing.BATCH_POSTS = 2
 
-def wait(done, total):
+def wait(stage, done, total):
     if done == 4:
         print("under way", flush=True)
         sys.stdin.readline()
@@ -302,7 +302,7 @@ print(import_posts("csv", sys.argv[1], sys.argv[2], progress=wait).tally.read)
 
 @contextmanager
 def waiting_import(source: Path, dest: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process, halfway through an import."""
+    """Another process that has stopped halfway through an import."""
     command = [sys.executable, "-c", WAITING_SCRIPT, str(source), str(dest)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -345,20 +345,20 @@ def test_an_import_that_was_killed_locks_nobody_out(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     seen: list[int] = []
-    result = import_posts("csv", source, dest, progress=lambda done, _: seen.append(done))
-    assert seen == [4, 7]  # it goes on behind the batches that are kept
+    result = import_posts("csv", source, dest, progress=lambda _, done, __: seen.append(done))
+    assert seen == [4, 7]  # it continues after the stored batches
     assert result.tally.read == result.tally.images == len(result.dataset) == 7
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 @pytest.mark.parametrize("change", ["lost", "doubled"])
-def test_batches_that_change_meanwhile_are_no_import(
+def test_batches_that_another_program_changes_are_refused(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
     source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
 
-    def meddle(done: int, total: int | None) -> None:
+    def meddle(stage: str, done: int, total: int | None) -> None:
         parts = tmp_path / ".posts.import/parts"
         if done == 4 and change == "lost":
             shutil.rmtree(parts / "000000")
@@ -371,14 +371,14 @@ def test_batches_that_change_meanwhile_are_no_import(
     assert import_posts("csv", source, dest).tally.read == 7
 
 
-def test_a_source_that_ends_before_the_batches_that_are_kept(
+def test_a_source_with_fewer_records_than_were_stored_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
     source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
     read = csv_file.read
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
@@ -394,7 +394,7 @@ def test_a_source_that_ends_before_the_batches_that_are_kept(
     assert not dest.exists()
 
 
-def test_an_import_that_is_there_already_takes_no_rights_to_write(
+def test_repeating_an_import_needs_no_writable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, dest = csv_source(tmp_path / "in"), tmp_path / "posts"
@@ -413,7 +413,7 @@ def test_an_import_that_is_there_already_takes_no_rights_to_write(
 def test_a_working_folder_with_links_is_neither_written_nor_read(
     planted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever gives the source away can put a working folder beside it."""
+    """Whoever provides the source can put a working folder beside it."""
     source, dest, working = tmp_path / "in", tmp_path / "posts", tmp_path / ".posts.import"
 
     def stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Small sources of every format, written as their makers write them."""
+"""Small sources of every format, like those that the programs of each format write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 
 def picture(seed: int, format_name: str = "JPEG") -> bytes:
-    """A small picture that no other seed gives."""
+    """A small picture that is different for every seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format_name)
@@ -130,7 +130,7 @@ def instaloader_source(folder: Path) -> Path:
 
 
 def mojibake(text: str) -> str:
-    """A text as Instagram exports it: UTF-8 taken for Latin-1."""
+    """A text as Instagram exports it: UTF-8 read as Latin-1."""
     return text.encode("utf-8").decode("latin-1")
 
 
@@ -333,7 +333,7 @@ def label_studio_source(folder: Path) -> Path:
 
 
 def pixelrec_source(folder: Path) -> Path:
-    """Files with the columns of PixelRec's own; covers in two folders, one item without."""
+    """Files with the columns of PixelRec, and covers in two folders for all items but one."""
     items = [
         {
             "item_id": f"i{number}",

@@ -1,4 +1,4 @@
-"""A small dataset of viewings, pictures and comments real, that tests of networks share."""
+"""A small dataset of viewings with pictures and comments, shared by tests of networks."""
 
 from __future__ import annotations
 

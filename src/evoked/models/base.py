@@ -23,18 +23,20 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from evoked.errors import DataError, SettingsError, did_you_mean
+from evoked.errors import DataError, SettingsError
 from evoked.features.catalog import FeatureSettings
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
+from evoked.models.catalogue import check_task
 from evoked.models.explanations import PostAttention, ViewingExplanation
-from evoked.targets import TASKS, EmotionEngagement, TargetTable, Task, task_class
+from evoked.settings import Settings
+from evoked.targets import DEFAULT_TASK, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
@@ -94,10 +96,8 @@ class Examples:
         )
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(Settings):
     """Settings of a model; unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Model(ABC):
@@ -147,7 +147,7 @@ class Model(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     source: ClassVar[str] = ""
-    tasks: ClassVar[tuple[str, ...]] = (EmotionEngagement.name,)
+    tasks: ClassVar[tuple[str, ...]] = (DEFAULT_TASK.name,)
     default_training: ClassVar[TrainingSettings] = TrainingSettings()
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     needs: ClassVar[tuple[str, ...]] = ()
@@ -165,12 +165,7 @@ class Model(ABC):
         task: str | None = None,
     ) -> None:
         chosen = self.tasks[0] if task is None else task
-        if chosen not in self.tasks:
-            hint = "" if chosen in TASKS else did_you_mean(chosen, TASKS)
-            raise SettingsError(
-                f"{self.name} does not learn the task {chosen!r}; it learns "
-                f"{', '.join(self.tasks)}.{hint}"
-            )
+        check_task(self.name, self.tasks, chosen)
         self.task: type[Task] = task_class(chosen)
         self.settings = settings if settings is not None else self.Settings()
         self.feature_settings = feature_settings or FeatureSettings()
@@ -181,13 +176,7 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         """The recipe: the class, and the settings and task that differ from the defaults."""
-        own = type(self.settings).model_fields
-        values = {name: getattr(self.settings, name) for name in own}
-        changed = {
-            name: value
-            for name, value in values.items()
-            if value != own[name].get_default(call_default_factory=True)
-        }
+        changed = dict(self.settings.__repr_args__())
         if self.task.name != self.tasks[0]:
             changed["task"] = self.task.name
         arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())

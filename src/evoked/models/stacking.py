@@ -25,7 +25,8 @@ from evoked.features.author_history import author_hashes
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
-from evoked.targets import TASKS, Task, outcome_columns
+from evoked.models.registry import build_model, load_model
+from evoked.targets import TASKS, Task
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -170,8 +171,6 @@ class Stack(Model):
         DataError
             A member is missing, damaged, or of another kind than the stack's.
         """
-        from evoked.models import load_model  # which imports this file
-
         description = read_json(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
         numbers = range(len(model.members))
@@ -194,8 +193,6 @@ class Stack(Model):
         return model
 
     def _build(self) -> list[Model]:
-        from evoked.models import build_model  # which imports this file
-
         return [
             build_model(each.model, each.settings, self.feature_settings, self.task.name)
             for each in self.settings.members
@@ -324,7 +321,7 @@ def _logits(chances: Vector) -> Vector:
 def _is_probability(task: type[Task], column: str) -> bool:
     """Whether a column belongs to an outcome of classes, or is true or false."""
     outcomes = [outcome for outcome in task.outcomes if outcome.kind != "value"]
-    return any(column in outcome_columns(task, outcome) for outcome in outcomes)
+    return any(column in outcome.columns for outcome in outcomes)
 
 
 def _folds(

@@ -1,14 +1,14 @@
 """Bring posts from any format that has a reader into a PostDataset.
 
-Posts are read, cleaned and kept in batches, so memory doesn't grow with the source, and an import
-that was killed goes on after its last finished batch. The dataset appears at its destination whole
-or not at all, and the same source always gives the same dataset.
+Posts are read, cleaned and stored in batches, so memory doesn't grow with the source, and an import
+that was killed continues after its last finished batch. The dataset appears at its destination
+whole or not at all, and the same source always gives the same dataset.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -36,16 +36,15 @@ from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
+from evoked.progress import Progress
 
 IMPORT_VERSION = 2
-"""Raised when the same source would give another dataset than before."""
+"""Increased whenever the same source would give a different dataset than before."""
 
 BATCH_POSTS = 512
 
 _MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, ".mp4", ".mov", ".webm")
 _DECODING_THREADS = min(4, os.cpu_count() or 1)
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,15 @@ class ImportResult:
     dataset
         The posts.
     tally
-        How many were read and skipped, what was put right, with examples.
+        How many posts were read and skipped and what was corrected, with examples.
     mapping
         The source's column for each field; empty for formats with a fixed layout.
     scales
-        On which scales the source's ratings were made.
+        The scales on which the source's ratings were made.
     notes
         What was guessed, and what else a person should know.
     already_there
-        The destination held this very import, and nothing was done.
+        Whether the destination held the result of this import already, so nothing was done.
     """
 
     dataset: PostDataset
@@ -107,25 +106,25 @@ def import_posts(
     source
         The file or folder to read.
     dest
-        The dataset's folder. While it is being made, a hidden folder beside it holds what is done;
-        after a crash, the same call goes on from there.
+        The dataset's folder. While it is being made, a hidden folder beside it holds the finished
+        batches; after a crash, the same call continues from there.
     mapping
         Column of the source by field, such as ``{"likes": "Like Count"}``, where the guess from
-        the columns' names doesn't do; an empty name leaves the field out.
+        the columns' names is wrong; an empty name leaves the field out.
     scales
         Lowest and highest rating by dimension, such as ``{"valence": (1, 5)}``, where they should
-        not be guessed. Ratings are brought to this project's scales.
+        not be guessed. Ratings are converted to this project's scales.
     find_faces
-        Finds faces in a picture, such as
-        :func:`evoked.features.encoders.faces.find_faces_to_hide`; may be called by several threads
-        at once. Every picture is then written anew, its faces blurred (see
-        :mod:`evoked.posts.face_blurring`); none by default.
+        Function that finds faces in a picture, such as
+        :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
+        once. Every picture is then encoded again with its faces blurred (see
+        :mod:`evoked.posts.face_blurring`). By default, pictures are copied as they are.
     overwrite
-        Replace the dataset at ``dest``. Without it, one from the same source with the same settings
-        is left as it is, and any other is an error.
+        Replace the dataset at ``dest``. Without it, a dataset from the same source with the same
+        settings is left as it is, and any other is an error.
     progress
-        Called at the start and after each batch with the number of records done and their total
-        (None if unknown).
+        Called at the start and after each batch with ``reading``, the number of records done and
+        their total (None if unknown).
 
     Raises
     ------
@@ -133,7 +132,7 @@ def import_posts(
         An unknown format, or a mapping or scale of something that doesn't exist.
     DataError
         The source can't be read or holds no posts; ``dest`` holds something else, or another
-        import is at work there.
+        process is writing there.
 
     Examples
     --------
@@ -186,7 +185,7 @@ def _import(
 
 
 def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
-    """Rows of the closing table: what happened, how often, and why; the frequent first."""
+    """Rows of the closing table: what happened, how often, and why; the most frequent first."""
     tally = result.tally
     rows = [("read", tally.read, "posts"), ("read", tally.images, "pictures")]
     if tally.faces is not None:
@@ -264,20 +263,20 @@ def _read_batches(
     find_faces: FaceFinder | None,
     progress: Progress | None,
 ) -> int:
-    """Keep the batches that are not kept yet; returns how many records the reader gave in all."""
+    """Store the batches that are not stored yet; return how many records the reader gave in all."""
     tally = staging.tally()
     posts = staging.table("posts")
     seen = set() if posts is None else set(posts["post_id"].to_pylist())
     records = iter(reading.records)
     done = sum(1 for _ in islice(records, tally.consumed))
     if progress is not None:
-        progress(done, reading.total)
+        progress("reading", done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         while batch := list(islice(records, BATCH_POSTS)):
             _read_batch(batch, reading, staging, seen, find_faces, pool)
             done += len(batch)
             if progress is not None:
-                progress(done, reading.total)
+                progress("reading", done, reading.total)
     return done
 
 
@@ -288,7 +287,7 @@ def _check_kept(staging: Staging, read: int, source: Path) -> None:
             f"{read} records were read, and {kept} are in the working folder {staging.folder}, "
             "which another program must have changed.",
             file=source,
-            fix="Import again; the working folder is made anew.",
+            fix="Import again, with a fresh working folder.",
         )
 
 
@@ -325,7 +324,7 @@ def _read_batch(
 
 def _duplicate(record: PostRecord, identifier: str) -> Skipped:
     given = bool(record.fields.get("post_id"))
-    why = "the id stood before" if given else "the same content stood before"
+    why = "the id is repeated" if given else "the content is repeated"
     return Skipped(why, record.file, record.row, "", identifier)
 
 
@@ -425,7 +424,7 @@ def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
 
 
 def reasons(result: ImportResult) -> Iterator[str]:
-    """A line for each example of what was skipped or put right, saying where."""
+    """A line for each example of what was skipped or corrected, saying where it is."""
     for example in result.tally.examples:
         place = [example["file"], f"row {example['row']}" if example["row"] else ""]
         where = ", ".join(part for part in place if part)

@@ -1,4 +1,4 @@
-"""Privacy: what the owner keeps stays with the owner, and what others compute is right."""
+"""Privacy: secrets stay with the owner, and figures that others compute are right."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def protected(
 
 @pytest.fixture(scope="module")
 def figures(protected: Path, keys: KeyFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Group figures, computed while the keys are out of reach."""
+    """Figures of groups, computed while the keys are out of reach."""
     out = tmp_path_factory.mktemp("figures") / "figures.zip"
     away = keys.folder.with_name("away")
     keys.folder.rename(away)
@@ -202,7 +202,7 @@ def test_the_extra_is_named_where_it_is_missing(
 # Protected copies
 
 
-def test_a_protected_copy_tells_no_names_and_no_counts(
+def test_a_protected_copy_holds_no_names_and_no_counts(
     dataset: PostDataset, protected: Path, keys: KeyFolder
 ) -> None:
     copy = PostDataset(protected)
@@ -235,7 +235,7 @@ def test_what_is_protected_can_be_chosen(
     assert copy.cover_paths()[0].read_bytes() == picture(0)  # type: ignore[union-attr]
     with pytest.raises(DataError, match="no encrypted fields"):
         aggregate(tmp_path / "posts", tmp_path / "figures.zip")
-    with pytest.raises(DataError, match="there already"):
+    with pytest.raises(DataError, match="exists already"):
         protect(dataset, tmp_path / "posts", keys)
     with pytest.raises(DataError, match="lies in the dataset"):
         protect(dataset, dataset.folder / "copy", keys)
@@ -287,7 +287,7 @@ def test_rates_of_posts_hold_over_all_magnitudes(
 
 
 def test_sums_run_over_several_ciphertexts(keys: KeyFolder, tmp_path: Path) -> None:
-    """Posts of the same count: the variance is nothing but noise, and 0 is told."""
+    """Posts of the same count: the variance is nothing but noise and is given as 0."""
     n = SLOTS + 50
     posts = pd.DataFrame({"post_id": [f"p{row}" for row in range(n)], "likes": np.full(n, 7)})
     posts["category"] = np.where(np.arange(n) < SLOTS, "first", "last")
@@ -307,7 +307,7 @@ def test_small_groups_are_left_out(protected: Path, tmp_path: Path) -> None:
         aggregate(protected, tmp_path / "out.zip", by="hashtags")
     with pytest.raises(SettingsError, match="can't be grouped"):
         aggregate(protected, tmp_path / "out.zip", by="nothing")
-    with pytest.raises(SettingsError, match="no group"):
+    with pytest.raises(SettingsError, match="two posts or more"):
         aggregate(protected, tmp_path / "out.zip", minimum_group=1)
     done = aggregate(protected, tmp_path / "out.zip", by="language")
     assert (done.groups, done.too_small) == ({"en": 56}, {"de": 4})
@@ -323,7 +323,7 @@ def test_other_keys_and_other_posts_are_refused(
 
 
 @pytest.mark.parametrize("damage", ["empty", "noise", "cut", "other kind", "huge", "absent"])
-def test_damaged_ciphertexts_are_told(
+def test_damaged_ciphertexts_are_reported(
     protected: Path, keys: KeyFolder, tmp_path: Path, damage: str
 ) -> None:
     file = protected / "encrypted" / "likes-0000.ciphertext"
@@ -341,7 +341,7 @@ def test_damaged_ciphertexts_are_told(
         Party(keys.evaluation).load(path)
 
 
-def test_damaged_results_are_told(figures: Path, keys: KeyFolder, tmp_path: Path) -> None:
+def test_damaged_results_are_reported(figures: Path, keys: KeyFolder, tmp_path: Path) -> None:
     path = tmp_path / "figures.zip"
     path.write_bytes(b"no archive")
     with pytest.raises(DataError, match="not a result"):
@@ -381,7 +381,7 @@ def test_slots_hold_every_number_once(n: int) -> None:
 def test_a_protected_copy_takes_no_files_from_elsewhere(
     dataset: PostDataset, keys: KeyFolder, tmp_path: Path
 ) -> None:
-    """Downloaded posts, and beside the destination a file that has the name of one of theirs."""
+    """A file beside the destination has the same name as one beside the downloaded posts."""
     posts = tmp_path / "downloads/posts"
     shutil.copytree(dataset.folder, posts)
     (tmp_path / "downloads/profile").write_text("theirs")
@@ -419,7 +419,7 @@ def test_a_protected_copy_has_one_writer(
         return []
 
     monkeypatch.setattr(encrypted_fields, "check_columns", protected_by_another_process)
-    with pytest.raises(DataError, match="shared: is there already"):
+    with pytest.raises(DataError, match="shared: exists already"):
         protect(dataset, dest, keys, encrypt=[])
     assert PostDataset(dest).description["protected"]["encrypted"] == ["likes"]
 
@@ -444,7 +444,7 @@ def test_links_among_encrypted_fields_hand_out_nothing(
 
 @pytest.fixture
 def pictures(dataset: PostDataset, tmp_path: Path) -> PostDataset:
-    """A copy whose pictures a test may lock."""
+    """A copy of the dataset whose pictures a test may lock."""
     shutil.copytree(dataset.folder, tmp_path / "posts")
     return PostDataset(tmp_path / "posts")
 
@@ -614,7 +614,7 @@ def test_killed_runs_lose_nothing(
 
 
 def photograph() -> bytes:
-    """A picture full of detail, whose file tells where it was taken."""
+    """A picture full of detail, whose file says where it was taken."""
     pixels = np.random.default_rng(0).integers(0, 256, (120, 200, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x010E] = "at home with Ines"
@@ -651,7 +651,7 @@ def test_boxes_around_one_face_count_once() -> None:
     assert count_faces(boxes.astype(np.float32)) == 2
 
 
-def test_an_import_tells_how_many_faces_it_blurred(tmp_path: Path) -> None:
+def test_an_import_reports_how_many_faces_it_blurred(tmp_path: Path) -> None:
     source = csv_source(tmp_path / "source")
     box = np.array([[0.2, 0.2, 0.5, 0.5]], dtype=np.float32)
     result = import_posts("csv", source, tmp_path / "blurred", find_faces=lambda _: box)
@@ -669,7 +669,7 @@ def test_an_import_tells_how_many_faces_it_blurred(tmp_path: Path) -> None:
 
 
 def test_a_real_face_is_not_found_again(shared_data: Path) -> None:
-    """Close-ups of OASIS: what was found is gone after blurring."""
+    """Close-ups of OASIS: faces that were found are not found again after blurring."""
     from evoked.features.encoders.faces import find_faces_to_hide
 
     folder = shared_data / "oasis" / "images"
@@ -697,9 +697,9 @@ def test_the_tour_of_the_command_line(dataset: PostDataset, tmp_path: Path) -> N
     own, keys = tmp_path / "keys", ["--key", tmp_path / "keys"]
     shared, result = tmp_path / "shared", tmp_path / "figures.zip"
     assert "pseudonyms.key" in evoked("keys", own)
-    told = json.loads(evoked("protect", dataset.folder, shared, *keys, "--json"))
-    assert told["encrypted"] == ["followers", "likes"]
-    assert told["accounts"] == 7
+    printed = json.loads(evoked("protect", dataset.folder, shared, *keys, "--json"))
+    assert printed["encrypted"] == ["followers", "likes"]
+    assert printed["accounts"] == 7
     assert json.loads(evoked("aggregate", shared, "--out", result, "--json"))["groups"] == {
         "all": 60
     }

@@ -1,4 +1,4 @@
-"""What holds for every reader, whatever the format; the checks are evoked.testing.readers."""
+"""Tests that every reader passes, whatever the format; the checks are evoked.testing.readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instaloader's folders."""
+"""The reader of folders that Instaloader downloaded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_pictures_carousels_and_videos(tmp_path: Path) -> None:
     instaloader_source(tmp_path)
     image, carousel, video = records_of(tmp_path)
     assert [len(record.images) for record in (image, carousel, video)] == [1, 2, 1]
-    # Child 2 comes before child 10, whatever their names' order.
+    # Child 2 comes before child 10, although its name comes later.
     assert [Path(i.name).stem.rpartition("_")[2] for i in carousel.images] == ["2", "10"]
     rows = [clean(record)[0] for record in (image, carousel, video)]
     assert [row["media_type"] for row in rows] == ["image", "carousel", "video"]

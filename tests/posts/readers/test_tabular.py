@@ -97,7 +97,7 @@ def test_refuses_mappings_of_what_is_not_there(overrides: dict[str, str], messag
         choose_mapping(["id"], overrides)
 
 
-def test_refuses_a_table_of_which_nothing_is_known(tmp_path: Path) -> None:
+def test_refuses_an_unknown_table(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none of the columns is recognised: foo, bar.*--map"):
         read_csv(tmp_path / "a.csv", "foo,bar\n1,2\n")
 
@@ -120,13 +120,13 @@ def test_guesses_common_scales(ranges: dict[str, Any], guess: tuple[float, float
 
 
 @pytest.mark.parametrize("ranges", [{"valence": (3, 3.2)}, {"valence": (-7, 300)}])
-def test_guesses_no_scale_where_none_is_likely(ranges: dict[str, Any]) -> None:
+def test_guesses_no_scale_if_none_is_likely(ranges: dict[str, Any]) -> None:
     scales, notes = choose_scales(ranges, {})
     assert scales == {}
     assert "left out" in notes[0]
 
 
-def test_a_declared_scale_stands() -> None:
+def test_a_declared_scale_is_not_changed() -> None:
     scales, notes = choose_scales({"valence": (1, 4)}, {"valence": (1, 9)})
     assert scales == {"valence": (1, 9)}
     assert notes == []
@@ -180,14 +180,14 @@ def test_bad_values_become_missing_and_are_listed(tmp_path: Path) -> None:
 def test_the_first_of_equal_ids_is_kept(tmp_path: Path) -> None:
     result = import_csv(tmp_path, "id,text\n1,first\n1,second\n2,other\n")
     assert result.dataset.posts["caption"].tolist() == ["first", "other"]
-    assert dict(result.tally.skipped) == {"the id stood before": 1}
+    assert dict(result.tally.skipped) == {"the id is repeated": 1}
 
 
 def test_ids_are_made_from_content(tmp_path: Path) -> None:
     result = import_csv(tmp_path, "text,likes\na,1\nb,2\na,1\n")
     identifiers = result.dataset.posts["post_id"].tolist()
     assert len(set(identifiers)) == 2
-    assert dict(result.tally.skipped) == {"the same content stood before": 1}
+    assert dict(result.tally.skipped) == {"the content is repeated": 1}
     (tmp_path / "more").mkdir()
     more = import_csv(tmp_path / "more", "text,likes\nc,3\nb,2\n")
     assert more.dataset.posts["post_id"].tolist()[1] == identifiers[1]
@@ -268,9 +268,8 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_alone(
     assert [(each.row, each.why, each.value) for each in skipped] == [
         (3, csv_file.NEVER_CLOSED, '"open,3')
     ]
-    assert [record.row for record in records if isinstance(record, PostRecord)] == [
-        *(1, 2, 4, 5, 6, 7, 8, 9)
-    ]
+    rows_read = [record.row for record in records if isinstance(record, PostRecord)]
+    assert rows_read == [1, 2, 4, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize(
@@ -318,7 +317,7 @@ def test_dates_with_slashes_follow_the_whole_column(tmp_path: Path) -> None:
         date(2020, 12, 31),
     ]
     assert any("day/month/year" in note for note in reading.notes)
-    assert any("hour is not known" in note for note in reading.notes)
+    assert any("counts as midnight UTC" in note for note in reading.notes)
 
 
 def date_notes(path: Path, *dates: str) -> list[str]:
@@ -327,18 +326,18 @@ def date_notes(path: Path, *dates: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("dates", "told"),
+    ("dates", "note"),
     [
         (["31/12/2020", "03/04/2020"], "slashes are read as day/month/year"),
         (["12/31/2020", "03/04/2020 5:06 PM"], "slashes are read as month/day/year"),
         (["13.05.2024", "03.04.2024"], "dots are read as day.month.year"),
     ],
 )
-def test_how_dates_are_read_is_told(dates: list[str], told: str, tmp_path: Path) -> None:
-    assert date_notes(tmp_path, *dates) == [f"Dates with {told}."]
+def test_a_note_says_how_dates_are_read(dates: list[str], note: str, tmp_path: Path) -> None:
+    assert date_notes(tmp_path, *dates) == [f"Dates with {note}."]
 
 
-def test_dates_that_nothing_decides_are_to_be_checked(tmp_path: Path) -> None:
+def test_ambiguous_dates_are_to_be_checked(tmp_path: Path) -> None:
     (slashes,) = date_notes(tmp_path, "1/1/2024", "3/4/2024", "05/06/2024")
     assert "Check the dates with slashes: 3/4/2024 is read as month/day/year, 2024-03-04" in slashes
     assert "such as 2024-04-03" in slashes
@@ -354,7 +353,7 @@ def test_dots_do_not_decide_how_slashes_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("date", ["2024-03-04", "05/05/2024", "1709510400", "4 Mar 2024", ""])
-def test_dates_that_leave_no_doubt_need_no_note(date: str, tmp_path: Path) -> None:
+def test_unambiguous_dates_need_no_note(date: str, tmp_path: Path) -> None:
     assert date_notes(tmp_path, date) == []
 
 

@@ -1,4 +1,4 @@
-"""Values as sources write them."""
+"""Converting values as sources write them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_mentions_of_a_caption() -> None:
         "['finance', 'money', 'data']",
     ],
 )
-def test_tags_however_separated(written: object) -> None:
+def test_tags_with_any_separator(written: object) -> None:
     assert values.parse_tags(written) == ["finance", "money", "data"]
 
 
@@ -146,7 +146,7 @@ ANYTHING = st.one_of(
 
 
 @given(ANYTHING)
-def test_nothing_but_a_value_or_a_value_error(anything: object) -> None:
+def test_anything_gives_a_value_or_a_value_error(anything: object) -> None:
     for name in dir(values):
         if name.startswith("parse_"):
             with contextlib.suppress(ValueError):

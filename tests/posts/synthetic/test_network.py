@@ -1,4 +1,4 @@
-"""The synthetic social network: its size, what it planted, and what rewiring takes away."""
+"""The synthetic social network: its size, planted effects, and the effect of rewiring."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def society():
 
 @pytest.fixture(scope="module")
 def large_society():
-    """In which no popular image is most of what an observer is sure of."""
+    """A society so large that no popular image dominates the observers' scores."""
     return draw_society(NetworkSize(*(number // 4 for number in PUBLISHED_SIZE)), seed=1)
 
 
@@ -91,7 +91,7 @@ class TestDataset:
         assert made("c", 3, rewired=True) == made("d", 3, rewired=True) != first
         other = made("e", 4)
         assert other != first
-        # Pictures are the same in every network, so that their features are kept once.
+        # Pictures are the same in every network, so that their features are cached only once.
         pictures = {name for name in first.keys() & other.keys() if name.endswith(".jpg")}
         assert pictures
         assert all(first[name] == other[name] for name in pictures)
@@ -110,7 +110,7 @@ class TestDataset:
         )
         assert set(viewings["post_id"]) == set(network.posts["post_id"])
 
-    def test_edges_stand_once_and_connections_both_ways(self, network):
+    def test_edges_occur_once_and_connections_in_both_directions(self, network):
         viewings, connections = network.table("viewings"), network.table("connections")
         members = network.table("memberships")
         assert len(_pairs(viewings, "user_id", "post_id")) == len(viewings)
@@ -143,9 +143,9 @@ class TestDataset:
         assert (viewings[["user_id", "post_id"]] == truth[["user_id", "post_id"]]).all(axis=None)
         probability = truth[[f"probability_{name}" for name in MIKELS]]
         np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
-        told = truth["comment_emotion"].notna()
-        assert (viewings["comment"].notna() | ~told).all()
-        assert (truth["comment_emotion"][told] == viewings["emotion"][told]).mean() > 0.75
+        has_words = truth["comment_emotion"].notna()
+        assert (viewings["comment"].notna() | ~has_words).all()
+        assert (truth["comment_emotion"][has_words] == viewings["emotion"][has_words]).mean() > 0.75
 
     def test_a_third_of_the_comments_is_there(self, network):
         assert network.table("viewings")["comment"].notna().mean() == pytest.approx(0.34, abs=1e-3)
@@ -210,13 +210,15 @@ class TestPlanted:
             assert np.median(degrees) < degrees.mean()
 
     def test_each_observer_sees_more_than_the_one_before(self, large_society):
-        """An image shows something, groups add to it, contacts, other viewers and own history."""
+        """Each observer knows what the one before knows, and one cause more."""
         society = large_society
         observers = [*society.observers.values(), society.probability]
         scores = [f1_score(society.emotion, each.argmax(1), average="macro") for each in observers]
         assert list(society.observers) == [
-            *("image", "image and groups"),
-            *("image and community", "image, community and tone"),
+            "image",
+            "image and groups",
+            "image and community",
+            "image, community and tone",
             "image, community, tone and mind",
         ]
         majority = f1_score(society.emotion, np.full(len(society.emotion), 2), average="macro")
@@ -225,7 +227,7 @@ class TestPlanted:
         assert scores[-1] < 0.87
 
     def test_observers_are_calibrated(self, large_society):
-        """What ideal observers expect is what happens: where they say p, p of the cases."""
+        """Among viewings to which an observer gives probability p, a share of p has the emotion."""
         society = large_society
         for expected in [*society.observers.values(), society.probability]:
             np.testing.assert_allclose(expected.sum(axis=1), 1)
@@ -237,7 +239,7 @@ class TestPlanted:
                 off = expected[within].mean() - happened[within].mean()
                 assert abs(off) < error + 0.02, (low, off, n)
 
-    def test_neither_community_nor_theme_tells_who_goes_by_their_own_mind(self, society):
+    def test_neither_community_nor_theme_shows_who_goes_by_their_own_mind(self, society):
         user = society.viewings[0]
         own = society.own_mind[user]
         written = society.has_comment
@@ -255,7 +257,7 @@ class TestPlanted:
         np.testing.assert_allclose(own[calm], 1 / (1 + np.exp(-4)))
         np.testing.assert_allclose(own + others[::-1], 1)
 
-    def test_groups_tell_the_community_but_not_surely(self, society):
+    def test_groups_show_the_community_with_some_uncertainty(self, society):
         user, group = society.memberships
         in_none = ~np.isin(np.arange(len(society.community)), user)
         assert in_none.mean() == pytest.approx(0.25, abs=0.02)
@@ -280,7 +282,7 @@ class TestPlanted:
         fellows = _matrix(member, group, len(society.community))
         assert _agreement(society, contacts(society)) > 0.03
         assert abs(_agreement(rewired_society, contacts(rewired_society))) < 0.02
-        # Whoever is in a group with somebody, themselves left out. Groups tell of a row itself.
+        # Members of the same group, except oneself, since groups belong to the row itself.
         fellows = sparse.csr_array(fellows @ fellows.T)
         agreement = _agreement(society, fellows, own=False)
         assert agreement > 0.015
@@ -317,7 +319,7 @@ def _rows(network: PostDataset) -> pd.DataFrame:
 
 
 def _same_emotion(society, ends) -> float:
-    """How often two viewings one after the other at the same node evoke the same emotion."""
+    """How often two consecutive viewings at the same node evoke the same emotion."""
     order = np.argsort(ends, kind="stable")
     same = np.diff(ends[order]) == 0
     return float((np.diff(society.emotion[order]) == 0)[same].mean())
@@ -332,28 +334,26 @@ class TestRewired:
         ):
             np.testing.assert_array_equal(np.bincount(before.ravel()), np.bincount(after.ravel()))
 
-    def test_edges_stand_once(self, rewired_society):
+    def test_edges_occur_once(self, rewired_society):
         for edges in (rewired_society.viewings, rewired_society.connections):
             assert len(np.unique(edges, axis=1).T) == edges.shape[1]
         assert (rewired_society.connections[0] < rewired_society.connections[1]).all()
 
     def test_every_row_is_what_it_was(self, network, rewired_network):
-        """Picture, groups, emotion, time and comment: rows by themselves can't tell the two."""
+        """Picture, groups, emotion, time and comment of each row are those before rewiring."""
         before, after = (_rows(each) for each in (network, rewired_network))
         pd.testing.assert_frame_equal(before, after)
 
     def test_nearly_everybody_has_moved(self, society, rewired_society):
         kept = (society.viewings == rewired_society.viewings).mean(axis=1)
         assert (kept < 0.2).all(), kept
-        stayed = np.isin(
-            *(
-                edges[0] * len(society.community) + edges[1]
-                for edges in (society.connections, rewired_society.connections)
-            )
-        ).mean()
-        assert stayed < 0.05
+        before, after = (
+            edges[0] * len(society.community) + edges[1]
+            for edges in (society.connections, rewired_society.connections)
+        )
+        assert np.isin(before, after).mean() < 0.05
 
-    def test_neighbours_tell_less(self, society, rewired_society):
+    def test_neighbours_agree_less(self, society, rewired_society):
         for side in (0, 1):
             before = _same_emotion(society, society.viewings[side])
             after = _same_emotion(rewired_society, rewired_society.viewings[side])
@@ -368,13 +368,16 @@ class TestRewired:
         )
         assert rewired_network.description["provenance"]["rewired"] is True
         assert set(rewired_network.description["planted"]["observers"]) == {
-            *("nothing", "own comment", "image", "image and groups")
+            "nothing",
+            "own comment",
+            "image",
+            "image and groups",
         }
 
 
 class TestPictures:
     def test_show_their_look(self):
-        """Glad pictures are lighter than gloomy ones, whatever their theme and liveliness."""
+        """Cheerful pictures are lighter than gloomy ones of the same theme and arousal."""
         places = {look: place for place, look in enumerate(looks())}
         for theme in range(len(THEMES)):
             for arousal in society_module.PICTURE_AROUSALS:
@@ -391,7 +394,7 @@ class TestPictures:
 
 
 class TestComments:
-    def test_words_tell_the_emotion(self):
+    def test_words_show_the_emotion(self):
         rng = np.random.default_rng(0)
         emotion = np.repeat(np.arange(len(MIKELS)), 200)
         theme, own_mind = (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from evoked.analysis.agreement import krippendorff_alpha
-from evoked.analysis.engagement import planted_recovery
+from evoked.analysis.recovery import planted_recovery
 from evoked.errors import DataError, SettingsError
 from evoked.posts.dataset import PostDataset
 from evoked.posts.emotion_and_rates import (
@@ -63,7 +63,7 @@ class TestDestination:
     def test_has_one_writer(self, tmp_path: Path) -> None:
         folder, tried = tmp_path / "posts", []
 
-        def try_another(done: int, total: int) -> None:
+        def try_another(stage: str, done: int, total: int) -> None:
             source = tmp_path / "posts.csv"
             source.write_text("id,caption\n1,one\n")
             for another in (
@@ -84,7 +84,7 @@ class TestDestination:
     def test_of_a_network_has_one_writer(self, tmp_path: Path) -> None:
         folder, tried = tmp_path / "posts", []
 
-        def try_another(done: int, total: int) -> None:
+        def try_another(stage: str, done: int, total: int) -> None:
             if not tried:
                 with pytest.raises(DataError, match=r"posts: another run of evoked"):
                     synthesise(folder, n=5)
@@ -173,7 +173,7 @@ class TestDataset:
         heard = []
         made = synthesise(tmp_path / "few", n=n, progress=lambda *state: heard.append(state))
         assert len(made) == n
-        assert heard[-1] == (n, n)
+        assert heard[-1] == ("drawing", n, n)
 
     def test_refuses_what_it_cannot_make(self, tmp_path):
         with pytest.raises(SettingsError, match="number of posts"):
@@ -263,16 +263,16 @@ class TestPlantedRecord:
 
 class TestTruth:
     def test_needs_both_modalities(self, population):
-        """The interaction of caption and named motif says what neither says alone."""
+        """The interaction of caption and named motif explains what neither explains alone."""
         shown = population.has_image & population.has_caption
         named, words = population.motif_valence[shown, 0], population.caption_valence[shown]
         valence = population.valence[shown]
         ironic = (named < -0.3) & (words > 0.3)
         grim = (named < -0.3) & (words < -0.3)
-        # Cheerful words about a gloomy motif are no better than gloomy ones.
+        # Cheerful words about a gloomy motif raise the valence no more than gloomy ones.
         assert valence[ironic].mean() < -1
         assert abs(valence[ironic].mean() - valence[grim].mean()) < 0.4
-        # Of the other motifs little is seen.
+        # The other motifs have little effect.
         other = population.motif_valence[shown, 1]
         assert np.corrcoef(valence, named)[0, 1] > 0.75
         assert np.corrcoef(valence, other)[0, 1] < 0.2
