@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -449,7 +450,7 @@ def _without(examples: Examples, *features: str) -> Examples:
     }
     for name in features:
         columns[name] = _absent(columns[name])
-        changed = {fields[name]: _absent(getattr(graph, fields[name]))}
+        changed: dict[str, Any] = {fields[name]: _absent(getattr(graph, fields[name]))}
         graph = replace(graph, **changed)
     return replace(examples, features=FeatureTable(columns), graph=graph)
 
