@@ -21,7 +21,7 @@ import torch
 from scipy.stats import ttest_rel
 
 import evoked
-from evoked.analysis.engagement import planted_recovery
+from evoked.analysis.recovery import planted_recovery
 from evoked.features.cache import FeatureCache
 from evoked.files import write_text
 from evoked.posts.dataset import PostDataset

@@ -279,7 +279,7 @@ class TestDataset:
         posts = found.dataset.posts
         assert posts["emotion"].notna().tolist() == [True, False]
         assert found.dataset.table("viewings").equals(network.table("viewings"))
-        with pytest.raises(DataError, match="is there already"):
+        with pytest.raises(DataError, match="exists already"):
             label_dataset(network, norms, tmp_path / "out")
 
     def test_a_destination_has_one_writer(self, network: PostDataset, tmp_path: Path) -> None:

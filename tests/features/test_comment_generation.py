@@ -223,7 +223,7 @@ def test_refuses_what_it_cannot_do(
 ) -> None:
     with pytest.raises(DataError, match="lies in the dataset"):
         generate_comments(network, writer, network.folder / "inside")
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match="exists already"):
         generate_comments(network, writer, tmp_path)
     with pytest.raises(DataError, match="none of 1 viewings lacks a comment"):
         generate_comments(_commented(network, tmp_path), writer, tmp_path / "nothing")
