@@ -1,7 +1,7 @@
 """How the members of a text emotion reader are trained, as plain data.
 
 Settings of each were chosen on EmoBank's dev split; that both are averaged, with knowledge of its
-test split (``results/emotion_reader.md``)."""
+test split (``results/emotion_reader/README.md``)."""
 
 from __future__ import annotations
 
