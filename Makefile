@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint floors
+.PHONY: setup demo test lint render floors
 
 setup: .venv/ready
 
@@ -23,6 +23,11 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/render.py --check
+
+# The tables in README, CONTRIBUTING, docs/ and results/, from the code and the measurements.
+render: .venv/ready
+	$(BIN)/python scripts/render.py
 
 floors:
 	PYTHON=$(PYTHON) scripts/try_floors.sh
