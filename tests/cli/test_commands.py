@@ -25,8 +25,6 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.runs.posts import Run
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
 
 class Answer(NamedTuple):
     """What a command printed, and how it ended."""
@@ -252,25 +250,3 @@ def test_import_tells_how_much_more_was_skipped(tmp_path: Path) -> None:
     source.write_text("id,text\n" + "a,Hello\n" * 11, encoding="utf-8")
     shown = evoked("import", "csv", source, tmp_path / "posts", "--overwrite").stdout
     assert "more;" not in shown
-
-
-def readme_commands() -> list[str]:
-    """Lines of the README's shell blocks that call evoked."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.startswith("evoked ")]
-
-
-def test_commands_of_the_readme_work(
-    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_data: Path
-) -> None:
-    """Runs the tour as it stands, on the demo's posts in the places that the README names."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVOKED_CACHE", str(demo / "cache"))
-    (tmp_path / "demo").symlink_to(demo)
-    (tmp_path / "downloads").symlink_to(shared_data / "instaloader_sample")
-    commands = readme_commands()
-    assert len(commands) >= 8
-    for command in commands:
-        evoked(*shlex.split(command, comments=True)[1:])
