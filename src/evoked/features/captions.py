@@ -100,7 +100,7 @@ def part_emoji(text: str) -> tuple[str, list[str]]:
     Examples
     --------
     >>> part_emoji("so 😍👍🏽 happy")
-    ('so   happy', ['😍', '👍'])
+    ('so    happy', ['😍', '👍'])
     """
     found: list[str] = []
 
