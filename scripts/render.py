@@ -29,8 +29,11 @@ from typing import Any
 from evoked.files import write_text
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-MARK = re.compile(r"(<!-- table: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
-OPENING = re.compile(r"<!-- table: ")
+# Both at the start of a line, so that a page can speak of marks.
+OPENING = re.compile(r"^<!-- table: ", re.MULTILINE)
+MARK = re.compile(
+    r"(^<!-- table: (?P<name>\S+) -->\n)(?P<body>.*?)(^<!-- end -->)", re.DOTALL | re.MULTILINE
+)
 MISSING = "–"
 
 Parts = Mapping[str, Callable[[], str]]
