@@ -7,12 +7,14 @@ import json
 import math
 import os
 import shutil
+import sys
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from evoked.errors import DataError, SettingsError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MAX_JSON_BYTES = 64 * 2**20
+_SECONDS_BETWEEN_ATTEMPTS = 0.1
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -27,7 +30,8 @@ def _temporary_beside(path: Path) -> Path:
 
 
 def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    # Windows flushes no file that is open for reading alone.
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -72,13 +76,128 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
 
 def link(source: Path, target: Path) -> None:
-    """Have ``source`` at ``target`` as well, without using space where the file system can."""
+    """Make ``target`` a second name of the file ``source``, or a copy where links can't be made.
+
+    Raises
+    ------
+    FileExistsError
+        Something is at ``target``, even if only a broken link; it stays as it is.
+    FileNotFoundError
+        There is no ``source``.
+    """
     try:
         os.link(source, target)
-    except FileNotFoundError:
+    except (FileExistsError, FileNotFoundError):
         raise
     except OSError:  # another disk, or a file system without hard links
-        shutil.copyfile(source, target)
+        _copy_to_free(source, target)
+
+
+def _copy_to_free(source: Path, target: Path) -> None:
+    """Copy a file to a path that is free: the whole file, or nothing.
+
+    Only on a file system without hard links can a crash leave an empty file at ``target``.
+    """
+    temporary = _temporary_beside(target)
+    try:
+        shutil.copyfile(source, temporary)
+        try:
+            os.link(temporary, target)  # fails if the name is taken, which a rename does not check
+        except FileExistsError:
+            raise
+        except OSError:
+            target.touch(exist_ok=False)
+            os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock on a file while the block runs; the file is created if it doesn't exist.
+
+    The system releases the lock when the process ends, however it ends. The holder may delete the
+    file.
+
+    Parameters
+    ----------
+    path
+        A file that serves no other purpose.
+    wait
+        Wait until the lock is free.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process, or another block of this one, holds the lock, and ``wait`` is False.
+    """
+    while True:
+        with open(path, "a", encoding="utf-8") as stream:
+            _lock(stream, wait)
+            if _is_at(stream, path):
+                yield
+                return
+
+
+def _lock(stream: IO[str], wait: bool) -> None:
+    """Lock a file until it is closed; BlockingIOError if another holds it and we don't wait."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        while True:
+            try:
+                return msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+            except OSError as error:
+                if not wait:
+                    raise BlockingIOError(*error.args) from error
+                time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+    else:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def _is_at(stream: IO[str], path: Path) -> bool:
+    """Whether an open file is still the one at ``path``."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def lock_file(folder: Path) -> Path:
+    """The file beside ``folder`` that :func:`only_writer` locks."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes that use this function from writing ``folder`` while the block runs.
+
+    Parameters
+    ----------
+    folder
+        The destination, which need not exist. The lock file lies beside it meanwhile.
+
+    Raises
+    ------
+    DataError
+        Another process is writing the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = lock_file(folder)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, wait=False))
+        except BlockingIOError as error:
+            raise DataError(
+                "another run of evoked is writing there.",
+                file=folder,
+                fix="Wait for it to end, or choose another destination.",
+            ) from error
+        if sys.platform != "win32":  # which deletes no open file: there, the lock file stays
+            stack.callback(lock.unlink, missing_ok=True)  # while the lock is still held
+        yield
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -93,8 +212,10 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def check_free(folder: Path, mark: str, what: str) -> None:
-    """Raise SettingsError if ``folder`` is neither new nor empty nor has the file ``mark``, as
-    ``what`` has ("a study")."""
+    """Raise SettingsError unless ``folder`` is new, empty, or holds ``what`` ("a study").
+
+    A folder holds it if the file ``mark`` is in it.
+    """
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (folder / mark).is_file():
         raise SettingsError(
@@ -103,19 +224,19 @@ def check_free(folder: Path, mark: str, what: str) -> None:
 
 
 def plain(value: Any, digits: int | None = None) -> Any:
-    """Nested values as JSON takes them.
+    """Convert nested values to what JSON can hold.
 
     Parameters
     ----------
     value
         Dictionaries, lists, arrays, numbers, texts, paths and dates.
     digits
-        Round fractions to so many digits; not at all by default.
+        Round fractions to this many digits; they are not rounded by default.
 
     Returns
     -------
-    The same with NumPy's values as Python's, keys, paths and dates as text, and None in place of
-    NaN, infinity and missing dates, which JSON has no word for.
+    The same values, with NumPy's types as Python's, keys, paths and dates as text, and None in
+    place of NaN, infinity and missing dates, for which JSON has no word.
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
@@ -132,7 +253,7 @@ def plain(value: Any, digits: int | None = None) -> Any:
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table, each by the columns' names."""
+    """The rows of a table, each a dictionary by column name."""
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -148,7 +269,7 @@ def read_json(path: Path | str) -> Any:
     if not path.is_file():
         raise DataError("the file does not exist.", file=path)
     if path.stat().st_size > _MAX_JSON_BYTES:
-        raise DataError("larger than 64 MiB, which no JSON file of evoked is.", file=path)
+        raise DataError("larger than 64 MiB, the most that is read.", file=path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -22,8 +22,10 @@ from evoked.affect.emotion_labels import (
 )
 from evoked.cli.application import app
 from evoked.errors import DataError
+from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS
+from tests.support.examples import tamper_with_names
 
 # Valence, arousal and dominance on a 9-point scale.
 EMOTION_PLACES = {
@@ -258,6 +260,12 @@ class TestDataset:
         with pytest.raises(DataError, match="is there already"):
             label_dataset(network, norms, tmp_path / "out")
 
+    def test_a_destination_has_one_writer(self, network: PostDataset, tmp_path: Path) -> None:
+        norms = read_norms(norms_file(tmp_path))
+        with only_writer(tmp_path / "out"), pytest.raises(DataError, match="out: another run"):
+            label_dataset(network, norms, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
     def test_nothing_to_read(self, network: PostDataset, tmp_path: Path) -> None:
         silent = network.table("viewings").assign(comment=None)
         folder = tmp_path / "silent"
@@ -274,6 +282,23 @@ class TestDataset:
             app, [*arguments, "--out", str(tmp_path / "two"), "--replace", "--json"]
         )
         assert json.loads(told.output)["counts"]["awe"] == 1
+
+    @pytest.mark.parametrize("of", ["captions", "comments"])
+    def test_names_of_pictures_write_no_files_elsewhere(
+        self, of: str, network: PostDataset, tmp_path: Path
+    ) -> None:
+        (tmp_path / "profile").write_text("theirs")
+        mine = tmp_path / "home/profile"
+        mine.parent.mkdir()
+        mine.write_text("mine")
+        norms = norms_file(tmp_path)
+        tamper_with_names(network.folder, ["../../profile"])
+        arguments = ["label", str(network.folder), "--norms", str(norms), "--of", of, "--replace"]
+        shown = CliRunner().invoke(app, [*arguments, "--out", str(mine.parent / "out")])
+        assert isinstance(shown.exception, DataError)
+        assert "posts.parquet" in str(shown.exception)
+        assert mine.read_text() == "mine"
+        assert [path.name for path in mine.parent.iterdir()] == ["profile"]
 
     def test_captions_of_real_posts(self, shared_data: Path, tmp_path: Path) -> None:
         from evoked.posts.importing import import_posts

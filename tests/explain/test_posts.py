@@ -18,8 +18,8 @@ from PIL import Image
 from rich.console import Console
 
 from evoked.explain import Explanation, explain, explain_posts, print_explanation
-from evoked.explain.attention import attention_of
-from evoked.explain.drawing import popularity_map
+from evoked.explain.drawing import draw_explanation
+from evoked.explain.heat_maps import popularity_map
 from evoked.explain.modalities import hide, modalities_of, shapley_values
 from evoked.explain.words import words_of
 from evoked.features.captions import prepare
@@ -116,7 +116,8 @@ def test_attention_is_that_of_the_network(run: Run, dataset: PostDataset) -> Non
     """Posts of differing length in one batch get what each gets alone, without padding."""
     posts = dataset.select(range(6))
     examples, _ = run.examples(posts.posts, posts.cover_paths())
-    together = attention_of(run.model, examples)
+    together = run.model.attention(examples)
+    assert together is not None
     for row, expected in enumerate(together):
         weights: dict[str, torch.Tensor] = {}
         with torch.inference_mode():
@@ -214,7 +215,7 @@ def test_draws_pictures_that_open(
     explanation: Explanation, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("why") / "new"
-    paths = explanation.draw(folder)
+    paths = draw_explanation(explanation, folder)
     assert [path.stem for path in paths] == [
         *("contributions", "regions", "words", "words_regions", "metadata")
     ]
@@ -231,7 +232,7 @@ def test_any_caption_is_explained_drawn_and_printed(
 ) -> None:
     told = explain(run, Draft(draft.image, caption))
     if len(told.words) < 10:  # drawing takes a second
-        assert told.draw(tmp_path_factory.mktemp("why"))
+        assert draw_explanation(told, tmp_path_factory.mktemp("why"))
     stream = io.StringIO()
     print_explanation(told, Console(file=stream, width=200))
     assert "What each modality adds" in stream.getvalue()
@@ -310,7 +311,7 @@ class TestPopularityMap:
         assert found.words["word"].tolist() == ["golden", "hour", "at", "the", "lake"]
         received = found.words["attention"].sum()
         assert received == pytest.approx(1, abs=1e-5) if words == "encoder" else received < 1
-        names = [path.name for path in found.draw(workshop.folder / f"why-{words}")]
+        names = [path.name for path in draw_explanation(found, workshop.folder / f"why-{words}")]
         assert names == ["contributions.png", "popularity_map.png", "words.png"]
         bare = explain(run, Draft(caption="Golden hour"))
         assert bare.region_probabilities is None
@@ -361,7 +362,7 @@ class TestOtherTasks:
         stream = io.StringIO()
         print_explanation(told, Console(file=stream, width=200))
         assert "What each modality adds" in stream.getvalue()
-        drawn = [path.stem for path in told.draw(tmp_path)]
+        drawn = [path.stem for path in draw_explanation(told, tmp_path)]
         assert drawn[0] == "contributions"
         assert ("regions_effect" in drawn) == (task == "level")
 

@@ -18,6 +18,7 @@ from evoked.errors import DataError, SettingsError
 from evoked.features.comment_generation import SYNONYMS, CommentWriter, generate_comments
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS
+from tests.support.examples import tamper_with_names
 
 WORDS = ["what", "a", "lovely", "sad", "picture", "so", "much", "joy", "and", "fear", "here"]
 
@@ -140,6 +141,28 @@ def test_missing_comments_are_written_and_marked(
     assert [path.name for path in made.dataset.cover_paths() if path and path.is_file()] == [
         *("a.png", "b.png", "damaged.png"),
     ]
+
+
+def test_names_of_pictures_reach_no_files_elsewhere(
+    network: PostDataset, writer: CommentWriter, tmp_path: Path
+) -> None:
+    tamper_with_names(network.folder, ["a.png", "../../writer"])
+    with pytest.raises(DataError, match=r"posts\.parquet, row 1, field images"):
+        generate_comments(network, writer, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_destination_has_one_writer(
+    network: PostDataset, writer: CommentWriter, tmp_path: Path
+) -> None:
+    def write_there_too(*_: object) -> None:
+        with pytest.raises(DataError, match=r"made: another run .* another destination"):
+            generate_comments(network, writer, tmp_path / "made")
+        refused.append("the second")
+
+    refused: list[str] = []
+    generate_comments(network, writer, tmp_path / "made", progress=write_there_too)
+    assert set(refused) == {"the second"}
 
 
 def test_the_same_seed_writes_the_same_and_another_call_goes_on(

@@ -19,13 +19,12 @@ from evoked.cli import app
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.splits import Split, choose_split
 from evoked.laboratory.automatic import (
-    SHORT_LISTS,
-    SIMPLEST_FIRST,
     _kind_of_folds,
     train_automatically,
 )
 from evoked.laboratory.leaderboard import Leaderboard, one_standard_error, standings_of
 from evoked.models import MODELS, Examples, build_model
+from evoked.models.base import NeuralModel
 from evoked.models.gradient_boosting import GradientBoosting
 from evoked.models.stacking import PENALTY, Line, Stack, StackSettings, combined, learn_lines
 from evoked.posts.dataset import PostDataset
@@ -115,10 +114,18 @@ def test_models_without_a_score_on_a_fold_are_not_chosen() -> None:
 
 
 def test_short_lists_learn_their_tasks() -> None:
-    assert set(SHORT_LISTS) == set(TASKS)
-    for task, names in SHORT_LISTS.items():
-        assert all(task in MODELS[name].tasks for name in names)
-    assert set(SIMPLEST_FIRST) <= set(MODELS)
+    for name, task in TASKS.items():
+        assert task.short_list
+        assert all(name in MODELS[model].tasks for model in task.short_list)
+
+
+def test_models_rank_from_simple_to_complex() -> None:
+    order = ["mean", "category_mean", "author_mean", "linear", "gradient_boosting"]
+    order += ["pixelrec_catboost", "abmf", "stack"]
+    ranks = [MODELS[name].complexity for name in order]
+    assert ranks == sorted(set(ranks))
+    networks = [model for model in MODELS.values() if issubclass(model, NeuralModel)]
+    assert {model.complexity for model in networks} == {MODELS["abmf"].complexity}
 
 
 def test_folds_ask_what_the_split_asks() -> None:

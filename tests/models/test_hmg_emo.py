@@ -266,7 +266,7 @@ def test_explanations_are_what_happens_without(tmp_path: Path) -> None:
     graph = TEST.graph
     assert graph is not None
     examples = TEST.select([0, 1, 5])  # a stranger, a strange image, an ordinary viewing
-    found = model.explain_rows(examples)
+    found = model.explain_viewings(examples)
     table = model.predict(examples).to_numpy()
     for row, explanation in enumerate(found):
         assert explanation.probability == pytest.approx(table[row].max(), abs=1e-5)

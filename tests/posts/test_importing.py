@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,8 @@ from evoked.errors import DataError, SettingsError
 from evoked.posts import importing
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts, reasons, summary_rows
+from evoked.posts.readers import csv_file
+from evoked.posts.readers.base import Source
 from evoked.posts.staging import Staging
 from tests.support.reader_sources import (
     csv_source,
@@ -274,3 +281,154 @@ def test_a_full_disk_leaves_no_dataset_and_a_later_try_succeeds(
             import_posts("csv", source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert len(import_posts("csv", source, tmp_path / "out").dataset) == 3
+
+
+# Imports in batches of two, and waits after the second until it is killed or gets a line.
+WAITING_SCRIPT = """
+import sys
+from evoked.posts import importing
+from evoked.posts.importing import import_posts
+
+importing.BATCH_POSTS = 2
+
+def wait(done, total):
+    if done == 4:
+        print("under way", flush=True)
+        sys.stdin.readline()
+
+print(import_posts("csv", sys.argv[1], sys.argv[2], progress=wait).tally.read)
+"""
+
+
+@contextmanager
+def waiting_import(source: Path, dest: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process, halfway through an import."""
+    command = [sys.executable, "-c", WAITING_SCRIPT, str(source), str(dest)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "under way\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def source_of_seven(folder: Path) -> Path:
+    for number in range(7):
+        write_picture(folder / f"pictures/{number}.jpg", number)
+    return write_csv(folder / "posts.csv", table_rows(7))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_second_import_to_the_same_place_is_refused(overwrite: bool, tmp_path: Path) -> None:
+    source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
+    with waiting_import(source, dest) as process:
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(DataError, match=r"posts: another run .* choose another destination"):
+            import_posts("csv", source, dest, overwrite=overwrite)
+        with pytest.raises(DataError, match="another run"):
+            import_posts("instaloader", instaloader_source(tmp_path / "i"), dest)
+        assert not [path for path in before if not path.exists()]
+        assert import_posts("csv", source, tmp_path / "others").tally.read == 7
+        assert process.communicate("\n")[0] == "7\n"
+        assert process.returncode == 0
+    assert len(PostDataset(dest)) == 7
+    assert import_posts("csv", source, dest).already_there
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_an_import_that_was_killed_locks_nobody_out(tmp_path: Path) -> None:
+    source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
+    with waiting_import(source, dest) as process:
+        process.kill()
+        process.wait()
+    seen: list[int] = []
+    result = import_posts("csv", source, dest, progress=lambda done, _: seen.append(done))
+    assert seen == [4, 7]  # it goes on behind the batches that are kept
+    assert result.tally.read == result.tally.images == len(result.dataset) == 7
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+@pytest.mark.parametrize("change", ["lost", "doubled"])
+def test_batches_that_change_meanwhile_are_no_import(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", 2)
+    source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
+
+    def meddle(done: int, total: int | None) -> None:
+        parts = tmp_path / ".posts.import/parts"
+        if done == 4 and change == "lost":
+            shutil.rmtree(parts / "000000")
+        elif done == 4:
+            shutil.copytree(parts / "000000", parts / "000007")
+
+    with pytest.raises(DataError, match=r"posts\.csv: 7 records were read, and [59] "):
+        import_posts("csv", source, dest, progress=meddle)
+    assert not dest.exists()
+    assert import_posts("csv", source, dest).tally.read == 7
+
+
+def test_a_source_that_ends_before_the_batches_that_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", 2)
+    source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
+    read = csv_file.read
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    def shortened(*arguments: Any) -> Source:
+        reading = read(*arguments)
+        return replace(reading, records=islice(reading.records, 3))
+
+    with pytest.raises(KeyboardInterrupt):
+        import_posts("csv", source, dest, progress=stop)
+    monkeypatch.setattr(csv_file, "read", shortened)
+    with pytest.raises(DataError, match="3 records were read, and 4 "):
+        import_posts("csv", source, dest)
+    assert not dest.exists()
+
+
+def test_an_import_that_is_there_already_takes_no_rights_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, dest = csv_source(tmp_path / "in"), tmp_path / "posts"
+    import_posts("csv", source, dest)
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(f"{folder.parent} is read-only")
+
+    monkeypatch.setattr(importing, "only_writer", refuse)
+    assert import_posts("csv", source, dest).already_there
+    with pytest.raises(PermissionError, match="read-only"):
+        import_posts("csv", source, dest, overwrite=True)
+
+
+@pytest.mark.parametrize("planted", [".", "images", "parts"])
+def test_a_working_folder_with_links_is_neither_written_nor_read(
+    planted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives the source away can put a working folder beside it."""
+    source, dest, working = tmp_path / "in", tmp_path / "posts", tmp_path / ".posts.import"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    source = source_of_seven(source)
+    with pytest.raises(KeyboardInterrupt):
+        import_posts("csv", source, dest, progress=stop)
+    private = tmp_path / "private"
+    (working / planted).rename(private)
+    (working / planted).symlink_to(private, target_is_directory=True)
+    (private / "private.jpg").write_text("not of this dataset")
+    before = sorted(private.rglob("*"))
+    result = import_posts("csv", source, dest)
+    assert sorted(private.rglob("*")) == before
+    assert result.tally.images == len(list(result.dataset.image_folder.iterdir())) == 7
+    assert not working.is_symlink()
+    assert not working.exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torchmetrics.functional.classification import binary_calibration_error
 
 from evoked.analysis.emotions import PostsWithEmotion
+from evoked.analysis.study import analyse_posts
 from evoked.errors import DataError
 from evoked.evaluation.reliability import reliability
 from evoked.evaluation.splits import Split
@@ -23,7 +26,8 @@ from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.run_analysis import analyse_run
 from evoked.runs.card import posts_of
-from evoked.runs.posts import Run
+from evoked.runs.posts import Run, train
+from tests.support.examples import tamper_with_names
 from tests.support.small_runs import HOSTILE, OTHER_TASKS, Workshop, by_hand, hostile_posts
 
 _MEBIBYTES = 2**20
@@ -174,6 +178,37 @@ def test_another_dataset_is_not_taken_for_the_runs_own(
     other = workshop.changed(dataset, "other", post_id="other" + dataset.posts["post_id"])
     page = Page(write_report(run, other, workshop.folder / "other.html"))
     assert "holds none of the run's test posts" in page.text
+
+
+@pytest.mark.parametrize("way", ["absolute", "relative", "link", "linked folder"])
+def test_pictures_from_elsewhere_are_never_shown(
+    way: str, run: Run, dataset: PostDataset, tmp_path: Path
+) -> None:
+    posts = PostDataset(shutil.copytree(dataset.folder, tmp_path / "posts"))
+    passport = tmp_path / "passport.jpg"
+    shutil.copy(next(posts.image_folder.glob("*.jpg")), passport)
+    cover = next(path for path in posts.cover_paths() if path is not None)
+    if way == "link":
+        cover.unlink()
+        cover.symlink_to(passport)
+    elif way == "linked folder":
+        posts.image_folder.rename(tmp_path / "album")
+        (posts.folder / "images").symlink_to(tmp_path / "album")
+    else:
+        tamper_with_names(
+            posts.folder, [str(passport) if way == "absolute" else "../../passport.jpg"]
+        )
+    uses: list[Callable[[PostDataset], object]] = [
+        lambda posts: write_report(run, posts, tmp_path / "report.html"),
+        lambda posts: train(posts, "linear", tmp_path / "run"),
+        run.predict,
+        run.evaluate,
+        analyse_posts,
+    ]
+    for use in uses:
+        with pytest.raises(DataError, match=r"field images|is a link"):
+            use(PostDataset(posts.folder))
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == []
 
 
 def test_without_ratings_and_categories(workshop: Workshop, dataset: PostDataset) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from evoked.features.table import Column, FeatureTable, RaggedColumn
 from evoked.models import Examples
@@ -142,3 +146,13 @@ def random_examples(
     # Few posts alone don't tell every task what it is about.
     fitted = task_class(task).fit(posts if n >= 48 else random_posts(48))
     return Examples(posts, features, fitted.transform(posts))
+
+
+def tamper_with_names(folder: Path, names: Sequence[str | None]) -> None:
+    """Make a dataset's first post name other pictures, as nobody but an attacker writes it."""
+    path = folder / "posts.parquet"
+    table = pq.read_table(path)
+    column = table.schema.get_field_index("images")
+    images = [list(names), *table["images"].to_pylist()[1:]]
+    values = pa.array(images, pa.list_(pa.string()))
+    pq.write_table(table.set_column(column, "images", values), path)

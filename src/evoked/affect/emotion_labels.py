@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError
 from evoked.features.captions import prepare
-from evoked.files import sha256_of_file
+from evoked.files import only_writer, sha256_of_file
 from evoked.posts.dataset import PostDataset
 from evoked.posts.readers.columns import choose_mapping, normalise
 from evoked.posts.readers.csv_file import open_table
@@ -300,14 +300,14 @@ def label_dataset(
     Raises
     ------
     DataError
-        No text to read; ``dest`` exists or lies in the dataset; the norms lack an emotion's name.
+        No text to read; ``dest`` exists, lies in the dataset or is being written by another
+        process; the norms lack an emotion's name.
     SettingsError
         ``of`` is neither of the two.
     """
     if of not in ("comments", "captions"):
         raise SettingsError(f"labels can be read of comments or captions, not of {of!r}.")
-    if Path(dest).exists():
-        raise DataError("is there already.", file=dest, fix="Choose another folder.")
+    dataset.check_apart(dest)
     name, column = ("viewings", "comment") if of == "comments" else ("posts", "caption")
     table = dataset.table(name).copy()
     texts = table[column].where(table[column].fillna("").str.strip().ne(""))
@@ -328,20 +328,16 @@ def label_dataset(
     read = pd.Series(labels, dtype=object, index=table.index).replace(UNKNOWN, None)
     table["emotion"] = table["emotion"].astype(object).where(kept, read)
     counts = pd.Series(labels[~kept & present]).value_counts()
-    labelled = dataset.copy(
-        dest,
-        {name: table},
-        extra={
-            "emotion labels": {
-                "of": of,
-                "norms": norms.file.name,
-                "norms_sha256": sha256_of_file(norms.file),
-                "min_words": min_words,
-                "standardise": standardise,
-                "replace": replace,
-            }
-        },
-    )
+    settings = {
+        "of": of,
+        "norms": norms.file.name,
+        "norms_sha256": sha256_of_file(norms.file),
+        "min_words": min_words,
+        "standardise": standardise,
+        "replace": replace,
+    }
+    with only_writer(Path(dest)):
+        labelled = dataset.copy(dest, {name: table}, extra={"emotion labels": settings})
     return Labelling(
         labelled,
         counts={emotion: int(counts.get(emotion, 0)) for emotion in MIKELS},

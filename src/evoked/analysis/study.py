@@ -21,11 +21,11 @@ from evoked.analysis.engagement import (
 from evoked.analysis.popular_posts import PopularityAnalysis, analyse_popularity
 from evoked.analysis.positions import best_positions
 from evoked.analysis.sharing import Progress, SharingAnalysis, analyse_sharing
-from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
 from evoked.posts.emotion_and_rates import METRICS, engagement_rates
+from evoked.posts.privacy.image_locking import is_locked
 from evoked.posts.schema import ENGAGEMENT
 from evoked.targets import choose_denominator
 
@@ -162,10 +162,7 @@ def analyse_posts(
 
 def _covers(dataset: PostDataset) -> list[Path | None]:
     """The posts' cover pictures; none where they are locked, which the part on faces says."""
-    try:
-        return dataset.cover_paths()
-    except DataError:
-        return [None] * len(dataset)
+    return [None] * len(dataset) if is_locked(dataset) else dataset.cover_paths()
 
 
 def _no_engagement(emotions: PostsWithEmotion) -> str:

@@ -280,6 +280,14 @@ def train(
         Path | None,
         typer.Option(help="word2vec text file in place of vectors trained on the posts' tags."),
     ] = None,
+    feature_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--features",
+            help="NAME=VALUE of any other feature setting, such as max_tokens=64, topics=100; "
+            "repeatable.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of a model's setting; repeatable."),
@@ -315,16 +323,18 @@ def train(
     asked = {name: value for name, value in named.items() if value is not None}
     further = dict(setting(item, "--training") for item in training_settings or [])
     training = validated(TrainingSettings, **{**usual.model_dump(), **asked, **further})
-    features = validated(
-        FeatureSettings,
-        image_encoder=image_encoder,
-        text_encoder=text_encoder,
-        object_encoder=object_encoder,
-        face_encoder=face_encoder,
-        views=views,
-        text_steps=[] if text_steps == "none" else [name.strip() for name in text_steps.split(",")],
-        hashtag_vectors=None if hashtag_vectors is None else str(hashtag_vectors),
-    )
+    steps = [] if text_steps == "none" else [name.strip() for name in text_steps.split(",")]
+    encoders = {
+        "image_encoder": image_encoder,
+        "text_encoder": text_encoder,
+        "object_encoder": object_encoder,
+        "face_encoder": face_encoder,
+        "views": views,
+        "text_steps": steps,
+        "hashtag_vectors": None if hashtag_vectors is None else str(hashtag_vectors),
+    }
+    other_features = dict(setting(item, "--features") for item in feature_settings or [])
+    features = validated(FeatureSettings, **{**encoders, **other_features})
     model_settings = dict(setting(item) for item in settings or [])
     check_auto(
         model,
@@ -531,7 +541,9 @@ def explain(
         return
     explanation = explain_draft(run, _subject(run, image, facts, viewing))
     if out_folder is not None:
-        for path in explanation.draw(out_folder):
+        from evoked.explain.drawing import draw_explanation  # matplotlib takes a while to import
+
+        for path in draw_explanation(explanation, out_folder):
             notes.print(f"Drawn: {path}")
     if as_json:
         print_json(explanation.to_dict())
@@ -628,6 +640,7 @@ def demo(
     import evoked.runs.posts
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
+    from evoked.explain.drawing import draw_explanation
     from evoked.features.cache import FeatureCache
     from evoked.posts.drafts import Draft
     from evoked.posts.synthetic.posts import synthesise
@@ -651,8 +664,9 @@ def demo(
     whole &= dataset.posts["images"].str.len() > 0
     shown = int(whole.to_numpy().argmax())
     post = dataset.posts.iloc[shown]
-    picture = dest / "draft.jpg"
-    shutil.copyfile(dataset.image_folder / post["images"][0], picture)
+    picture, cover = dest / "draft.jpg", dataset.cover_paths()[shown]
+    assert cover is not None
+    shutil.copyfile(cover, picture)
     draft = Draft(
         image=picture,
         caption=post["caption"],
@@ -662,7 +676,7 @@ def demo(
         followers=int(post["followers"]),
     )
     explanation = explain_draft(run, draft)
-    explanation.draw(dest / "explanation")
+    draw_explanation(explanation, dest / "explanation")
     print_explanation(explanation, out)
     path = write_report(run, dataset, dest / "report.html")
     out.print(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")

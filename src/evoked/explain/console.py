@@ -22,8 +22,8 @@ _FACTS = 6
 def print_explanation(explanation: Explanation, console: Console) -> None:
     """Print what each modality, word and fact does to the prediction.
 
-    Bars show the modalities' contributions, shades the attention that words receive; the pictures
-    are :meth:`Explanation.draw`'s.
+    Bars show the contributions of modalities, shades the attention that words receive. For
+    pictures see :func:`evoked.explain.drawing.draw_explanation`.
     """
     narrow = console.width < _WIDE
     console.print(_contributions(explanation, _NARROW_BAR if narrow else _BAR))
@@ -89,7 +89,7 @@ def _bar(value: float, span: float, width: int) -> Text:
 
 
 def _shaded(explanation: Explanation) -> Text:
-    """The caption; the more attention a word receives, the lighter what it stands on."""
+    """The caption; the more attention a word receives, the lighter its background."""
     text = Text(explanation.text)
     attention = explanation.words["attention"]
     if attention.isna().any() or not attention.max() > 0:
@@ -140,8 +140,8 @@ def _facts(explanation: Explanation) -> Table:
 def _regions(explanation: Explanation) -> Text:
     weights = explanation.regions
     assert weights is not None
-    beside = f", {weights.objects.size} objects among them" if weights.objects.size else ""
-    lines = [f"Attention over {weights.n} regions{beside}, as a multiple of an even share:"]
+    found = f", {weights.objects.size} objects among them" if weights.objects.size else ""
+    lines = [f"Attention over {weights.n} regions{found}, as a multiple of an even share:"]
     lines += ["  " + " ".join(f"{value:4.1f}" for value in row) for row in weights.relative]
     return Text("\n".join(lines))
 
@@ -157,6 +157,6 @@ def _region_effects(explanation: Explanation) -> Text:
 
 
 def _probabilities(grid: NDArray[np.float32]) -> Text:
-    lines = ["Probability of being popular, were the picture all like each of its regions:"]
+    lines = ["Probability of being popular if the whole picture were like each of its regions:"]
     lines += ["  " + " ".join(f"{value:4.2f}" for value in row) for row in grid]
     return Text("\n".join(lines))

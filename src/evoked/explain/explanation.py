@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from evoked.explain.attention import RegionWeights
 from evoked.explain.readings import Reading, readings_of
 from evoked.features.extract import ImageSource
 from evoked.files import plain, records
+from evoked.models.explanations import RegionWeights
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, task_class
 
 # A rank correlation over fewer words says nothing.
@@ -181,27 +180,6 @@ class Explanation:
             },
             digits=6,
         )
-
-    def draw(self, folder: Path | str) -> list[Path]:
-        """Draw the explanation as PNG files, each with its caption.
-
-        Words in a script that no installed font has (Noto Sans CJK, Noto Sans Arabic) are boxes.
-
-        Parameters
-        ----------
-        folder
-            Gets contributions.png, regions.png, popularity_map.png, regions_effect.png, words.png,
-            words_regions.png and metadata.png, those that the explanation has something for;
-            created if need be.
-
-        Returns
-        -------
-        list of Path
-            The files written.
-        """
-        from evoked.explain.drawing import draw_all  # matplotlib takes a while to import
-
-        return draw_all(self, Path(folder))
 
     def _strongest_links(self, n: int = 5) -> list[dict[str, Any]] | None:
         if self.word_regions is None:

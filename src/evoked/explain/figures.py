@@ -6,32 +6,62 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-# Okabe and Ito 2008: told apart with any kind of colour vision.
-BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
-    *("#0072B2", "#E69F00", "#009E73"),
-    *("#D55E00", "#CC79A7", "#56B4E9"),
-)
+# Okabe and Ito 2008: distinct with any kind of colour vision.
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+VERMILLION = "#D55E00"
+PURPLE = "#CC79A7"
+SKY = "#56B4E9"
 INK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
 POSITIVE, NEGATIVE = BLUE, VERMILLION
-DIVERGING = "RdBu"  # red to blue, told apart with any kind of colour vision; blue is more
+DIVERGING = "RdBu"  # red to blue, distinct with any kind of colour vision; blue is more
 HEAT = "cividis"  # Nuñez, Anderton and Renslow 2018: even in lightness for all readers
 
-# The first that are installed draw what the ones before them lack.
+# Each draws the characters that the ones before it lack.
 _FONTS = (
-    *("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei"),
-    *("Noto Sans Arabic", "Noto Emoji"),
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Zen Hei",
+    "Noto Sans Arabic",
+    "Noto Emoji",
 )
+_WORD_CHARACTERS = 18
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure.
+
+    Attributes
+    ----------
+    name
+        For files and pages.
+    caption
+        What it shows, in a sentence.
+    alternative
+        What somebody who can't see it should know.
+    figure
+        The drawing.
+    """
+
+    name: str
+    caption: str
+    alternative: str
+    figure: Figure
 
 
 @contextmanager
 def look() -> Iterator[None]:
-    """Matplotlib's settings within the block."""
+    """Use evoked's settings of matplotlib within the block."""
     with matplotlib.rc_context(
         {
             "font.family": installed_fonts(),
@@ -61,7 +91,7 @@ def look() -> Iterator[None]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches; made within :func:`look`."""
+    """An empty figure of this size in inches; to be made within :func:`look`."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -78,7 +108,7 @@ def to_svg(drawn: Figure) -> bytes:
 def _saved(drawn: Figure, **options: Any) -> bytes:
     stream = io.BytesIO()
     with look(), warnings.catch_warnings():
-        # Words in a script without an installed font become boxes; saying so for each is noise.
+        # Words in a script without an installed font become boxes; a warning for each is noise.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawn.savefig(stream, **options)
     return stream.getvalue()
@@ -86,8 +116,13 @@ def _saved(drawn: Figure, **options: Any) -> bytes:
 
 @lru_cache(maxsize=1)
 def installed_fonts() -> list[str]:
-    """Families of fonts that :func:`look` draws with, those that this machine has."""
+    """Font families that :func:`look` draws with and that this machine has."""
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
     return [name for name in _FONTS if name in installed]
+
+
+def shortened(word: str, characters: int = _WORD_CHARACTERS) -> str:
+    """The word, cut to at most this many characters."""
+    return word if len(word) <= characters else word[: characters - 1] + "…"

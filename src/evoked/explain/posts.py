@@ -11,13 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import ImageError
-from evoked.explain.attention import (
-    PostAttention,
-    RegionWeights,
-    attention_of,
-    popularity_attention,
-    tells_attention,
-)
 from evoked.explain.explanation import Explanation, scaled_size
 from evoked.explain.modalities import modalities_of, shapley_values
 from evoked.explain.occlusion import metadata_effects, region_effects, word_effects
@@ -29,7 +22,7 @@ from evoked.features.encoders import object_encoder, text_encoder
 from evoked.features.extract import ImageSource, Problem
 from evoked.features.table import Column, FeatureTable
 from evoked.models.base import Examples, Model
-from evoked.models.dual_attention import DualAttention
+from evoked.models.explanations import PostAttention, RegionWeights
 from evoked.posts.drafts import Draft, as_posts
 from evoked.posts.images import load_image
 from evoked.runs.posts import Run
@@ -43,14 +36,15 @@ def explain(run: Run, draft: Draft) -> Explanation:
     Parameters
     ----------
     run
-        Any run; one whose model has no attention is explained by contributions and effects alone.
+        Any run of posts; one whose model has no attention is explained by contributions and
+        effects alone.
     draft
         The post.
 
     Returns
     -------
     Explanation
-        With ``.to_dict()`` and ``.draw(folder)``.
+        :func:`evoked.explain.drawing.draw_explanation` makes pictures of it.
 
     Examples
     --------
@@ -71,19 +65,19 @@ def explain_posts(
     Parameters
     ----------
     run
-        Any run.
+        Any run of posts.
     posts
         n posts with the columns of :mod:`evoked.posts.schema`.
     images
         Cover picture of each: a path, bytes or None.
     history
-        Further posts of the same dataset, among which the authors' earlier ones are looked up.
+        More posts of the same dataset, for looking up the authors' earlier posts.
 
     Notes
     -----
-    Per post, at most 32 sets of modalities, a caption without each of its words, and the metadata
-    without each of its columns are predicted: a few hundred predictions, one pass of the text
-    encoder over as many captions as there are words, none of the image encoder.
+    Each post takes a few hundred predictions (at most 32 sets of modalities, the caption without
+    each of its words, the metadata without each of its columns) and one pass of the text encoder
+    over as many captions as there are words. The image encoder is not run again.
     """
     if not len(posts):
         return []
@@ -95,14 +89,13 @@ def explain_posts(
     known = [each.name for each in readings]
     values, base = shapley_values(model, examples)
     words = _words(model, posts)
-    attention = _attention(model, examples)
+    found = model.attention(examples)
+    attention = [PostAttention()] * len(examples) if found is None else found
     effects = word_effects(model, examples, words)
     facts = _facts(run, examples)
-    regions = _region_effects(model, examples, known)
-    seen, attends = (
-        _seen(model, examples),
-        tells_attention(model) or isinstance(model, DualAttention),
-    )
+    # Attention shows already what the model looks at.
+    regions = [None] * len(examples) if found else _region_effects(model, examples, known)
+    seen = _seen(model, examples)
     boxes = _boxes(model, images, attention)
     return [
         Explanation(
@@ -123,7 +116,13 @@ def explain_posts(
             word_regions=_word_regions(words[row], attention[row]),
             boxes=boxes[row],
             metadata=_strongest_first(facts[row], readings),
-            notes=_notes(model, predicted["problem"].iloc[row], seen[row], words[row], attends),
+            notes=_notes(
+                model,
+                predicted["problem"].iloc[row],
+                seen[row],
+                words[row],
+                attends=found is not None,
+            ),
             image=images[row],
             task=model.task.name,
             region_effects=regions[row],
@@ -138,8 +137,7 @@ def examples_of(
     images: Sequence[ImageSource],
     history: pd.DataFrame | None = None,
 ) -> tuple[Examples, list[Problem]]:
-    """Features of posts, with the authors' earlier posts among ``history``; parameters as of
-    :func:`explain_posts`."""
+    """Features of posts, and what was wrong with them; parameters as of :func:`explain_posts`."""
     examples, problems = run.examples(posts, images)
     encoder = run.pipeline.metadata
     if encoder is None or history is None:
@@ -150,7 +148,7 @@ def examples_of(
 
 
 def _words(model: Model, posts: pd.DataFrame) -> list[Words]:
-    """The words of each caption; none where the model reads no captions."""
+    """The words of each caption; no words if the model reads no captions."""
     settings = model.feature_settings
     texts = prepare(posts["caption"].tolist(), steps=settings.text_steps)
     if "caption" not in modalities_of(model):
@@ -159,21 +157,11 @@ def _words(model: Model, posts: pd.DataFrame) -> list[Words]:
     return [words_of(*pair) for pair in zip(texts, offsets, strict=True)]
 
 
-def _attention(model: Model, examples: Examples) -> list[PostAttention]:
-    if isinstance(model, DualAttention):
-        return popularity_attention(model, examples)
-    if not tells_attention(model):
-        return [PostAttention()] * len(examples)
-    return attention_of(model, examples)  # type: ignore[arg-type]
-
-
 def _region_effects(
     model: Model, examples: Examples, known: list[str]
 ) -> list[dict[str, NDArray[np.float64]] | None]:
-    """Effects of regions, where the model reads them and tells nothing else of them."""
-    if "image.map" not in model.features or tells_attention(model):
-        return [None] * len(examples)
-    if isinstance(model, DualAttention):
+    """Effects of regions on the ``known`` readings; None if the model reads no regions."""
+    if "image.map" not in model.features:
         return [None] * len(examples)
     return [
         None if effects is None else {name: effects[name] for name in known}
@@ -193,7 +181,7 @@ def _facts(run: Run, examples: Examples) -> list[pd.DataFrame]:
 def _boxes(
     model: Model, images: Sequence[ImageSource], attention: Sequence[PostAttention]
 ) -> list[NDArray[np.float32]]:
-    """Where the objects are that attention is told of; the features don't say it."""
+    """Where the objects are that receive attention, which the features don't hold."""
     boxes = [_NO_BOXES] * len(images)
     wanted = [
         row
@@ -244,9 +232,9 @@ def _strongest_first(facts: pd.DataFrame, readings: Sequence[Reading]) -> pd.Dat
 
 
 def _notes(
-    model: Model, problem: str | None, seen: set[str], words: Words, attends: bool
+    model: Model, problem: str | None, seen: set[str], words: Words, *, attends: bool
 ) -> list[str]:
-    """What of one post could not be told, and why."""
+    """What could not be explained about one post, and why."""
     notes = [problem] if problem else []
     reads = modalities_of(model)
     if not attends:
@@ -255,15 +243,15 @@ def _notes(
     if missing := [what for name, what in unread.items() if name not in reads]:
         notes.append(f"The model {model.name} reads no {' and no '.join(missing)}.")
     if "image" in reads and "image" not in seen:
-        told = ", so there is no attention over regions" if tells_attention(model) else ""
-        notes.append(f"No picture was read{told}.")
+        consequence = ", so there is no attention over regions" if attends else ""
+        notes.append(f"No picture was read{consequence}.")
     if "caption" in reads and not len(words):
         notes.append("No caption was read, so there are no words to weigh.")
     return notes
 
 
 def _seen(model: Model, examples: Examples) -> list[set[str]]:
-    """The modalities that each post has something of."""
+    """The modalities that each post has."""
     columns = {name: examples.features.columns[name].present for name in model.features}
     return [
         {CATALOG[name].modality for name, present in columns.items() if present[row]}

@@ -1,9 +1,9 @@
-"""Why a user is predicted to feel an emotion at an image: what the prediction would be without.
+"""Why a model predicts that a user feels an emotion at an image.
 
-Every part of what the model looks at is hidden in turn, and the probability of the predicted
-emotion is told with and without it: the picture, the groups, the connections, what the user felt at
-other images, what others felt at this one; then single neighbours. That says what this prediction
-rests on, for any model of viewings; it does not say what made the user feel so.
+Each part of what the model looks at is hidden in turn, and the probability of the predicted emotion
+is compared with and without it: the picture, the groups, the connections, what the user felt at
+other images, what others felt at this one; then single neighbours. This works for any model of
+viewings. It shows what the prediction rests on, not what made the user feel that way.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ class NetworkExplanation:
     prediction
         A row of :meth:`evoked.runs.viewings.NetworkRun.predict`.
     emotion, probability
-        The most probable one.
+        The most probable emotion.
     parts
-        ``hidden``, ``count`` (of viewings or connections), ``without`` (probability of the emotion
-        without it) and ``effect`` (how much it adds), most important first.
+        Columns ``hidden`` (what), ``count`` (of viewings or connections), ``without`` (probability
+        of the emotion without it) and ``effect`` (how much it adds), the most important first.
     neighbours
-        The same for single ones: ``user`` (a hash) and ``image`` of a viewing, or the ``user``
-        alone of a connection; ``emotion`` felt there, if known; ``attention`` that the model pays
-        it, of models with such weights, and then of those that are paid most; ``effect``.
+        Single neighbours: ``user`` (a hash) and ``image`` of a viewing, or only the ``user`` of a
+        connection; ``emotion`` felt there, if known; ``attention`` that the model gives to it, for
+        models with attention, which then list the neighbours that receive most; ``effect``.
     beta
         Weight of the user against the image's 1 - β (HMG-Emo, Eq. 5); None for other models.
     inside
-        What else the model takes from the whole neighbourhood, by name: what the probability loses
-        when it does without; empty for models that don't tell.
+        By name, what each part of the whole neighbourhood adds to the probability; empty for
+        models without an explanation of their own.
     """
 
     prediction: dict[str, Any]
@@ -74,55 +74,56 @@ class NetworkExplanation:
 
 
 def explain_viewing(run: NetworkRun, viewing: Viewing) -> NetworkExplanation:
-    """Explain what a run predicts of one viewing.
+    """Explain what a run predicts for one viewing.
 
     Raises
     ------
     DataError
-        An image that is neither in the run's graph nor a picture.
+        The image is neither in the run's graph nor a picture.
     """
     examples, problems = run.examples([viewing])
     prediction = records(run.table(examples, problems))[0]
     chosen = MIKELS.index(prediction["emotion"])
     own = _probability(run, examples, chosen)
 
-    def told(changed: Examples) -> dict[str, float]:
+    def change(changed: Examples) -> dict[str, float]:
         without = _probability(run, changed, chosen)
         return {"without": without, "effect": own - without}
 
     parts = [
-        {"hidden": name, "count": count, **told(changed)}
+        {"hidden": name, "count": count, **change(changed)}
         for name, count, changed in _without_parts(examples)
     ]
-    tells = getattr(run.model, "explain_rows", None)
-    if tells is None:
+    explained = run.model.explain_viewings(examples)
+    if explained is None:
         beta, inside = None, {}
         neighbours = [
-            {**names, "attention": None, "effect": told(changed)["effect"]}
+            {**names, "attention": None, "effect": change(changed)["effect"]}
             for names, changed in _without_neighbours(examples)
         ]
     else:
-        (own_words,) = tells(examples)
-        beta, inside = own_words.beta, own_words.parts
-        neighbours = [vars(each) for each in own_words.neighbours]
+        beta, inside = explained[0].beta, explained[0].parts
+        neighbours = [vars(each) for each in explained[0].neighbours]
     return NetworkExplanation(
-        prediction,
-        MIKELS[chosen],
-        own,
-        _strongest_first(parts, ["hidden", "count", "without", "effect"]),
-        _strongest_first(neighbours, ["user", "image", "emotion", "attention", "effect"]),
-        beta,
-        inside,
+        prediction=prediction,
+        emotion=MIKELS[chosen],
+        probability=own,
+        parts=_strongest_first(parts, ["hidden", "count", "without", "effect"]),
+        neighbours=_strongest_first(
+            neighbours, ["user", "image", "emotion", "attention", "effect"]
+        ),
+        beta=beta,
+        inside=inside,
     )
 
 
 def _probability(run: NetworkRun, examples: Examples, emotion: int) -> float:
-    told = run.task.inverse_transform(run.model.predict(examples), examples.posts)
-    return float(told[f"emotion_probability_{MIKELS[emotion]}"].iloc[0])
+    read = run.task.inverse_transform(run.model.predict(examples), examples.posts)
+    return float(read[f"emotion_probability_{MIKELS[emotion]}"].iloc[0])
 
 
 def _without_parts(examples: Examples) -> Iterator[tuple[str, int | None, Examples]]:
-    """What is hidden, how many that are, and the examples without it."""
+    """For each part: its name, how many viewings or connections it has, the examples without it."""
     for feature, name in _PARTS.items():
         column = examples.features.columns.get(feature)
         if isinstance(column, Column) and column.present[0]:
@@ -137,7 +138,7 @@ def _without_parts(examples: Examples) -> Iterator[tuple[str, int | None, Exampl
 
 
 def _without_neighbours(examples: Examples) -> Iterator[tuple[dict[str, Any], Examples]]:
-    """User, image and emotion of a neighbour, and the examples without it; the latest of many."""
+    """User, image and emotion of each neighbour (the latest ones), and the examples without it."""
     graph = examples.graph
     assert graph is not None
     contacts, felt, seen = _neighbourhood(examples)
@@ -155,7 +156,8 @@ def _without_neighbours(examples: Examples) -> Iterator[tuple[dict[str, Any], Ex
 
 
 def _neighbourhood(examples: Examples) -> tuple[Integers, Integers, Integers]:
-    """Users connected with the user, other viewings of the user and of the image, latest first."""
+    """Users connected with the user; other viewings by the user; other viewings of the image; the
+    latest viewings first."""
     graph, post = examples.graph, examples.posts.iloc[0]
     assert graph is not None
     one, other = graph.connections

@@ -16,20 +16,17 @@ good record is not seen by readers, and the next writer overwrites it.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from evoked.errors import DataError
-from evoked.files import write_json
+from evoked.files import locked, write_json
 
 FORMAT_VERSION = 1
 
@@ -181,7 +178,7 @@ class Store:
             The disk is full or not writable; what the store held before is still there.
         """
         try:
-            with self._locked():
+            with locked(self.folder / "lock"):
                 self._refresh()
                 absent = self.find(keys)[0] < 0
                 if absent.any():
@@ -251,12 +248,6 @@ class Store:
     def _extend(self, records: NDArray[np.void]) -> None:
         self._records = np.concatenate([self._records, records])
         self._order = None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with open(self.folder / "lock", "w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)  # released when the file is closed
-            yield
 
 
 def _write_at(path: Path, offset: int, values: NDArray[np.generic]) -> None:

@@ -26,6 +26,7 @@ from PIL import Image
 from evoked.errors import DataError, ImageError, SettingsError
 from evoked.features.encoders._inference import bfloat16_is_fast, inference_device
 from evoked.features.encoders.transformers_text import quietly
+from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import load_image
 from evoked.targets.emotion import emotion_classes
@@ -179,10 +180,23 @@ def generate_comments(
     Raises
     ------
     DataError
-        Every viewing has a comment or no known emotion or picture, or ``dest`` exists or lies
-        in the dataset.
+        Every viewing has a comment or no known emotion or picture; ``dest`` exists, lies in the
+        dataset or is being written by another process.
     """
     dataset.check_apart(dest)
+    with only_writer(Path(dest)):
+        return _generate(dataset, writer, Path(dest), seed, batch, limit, progress)
+
+
+def _generate(
+    dataset: PostDataset,
+    writer: CommentWriter,
+    dest: Path,
+    seed: int,
+    batch: int,
+    limit: int | None,
+    progress: _Report | None,
+) -> Generated:
     viewings = dataset.table("viewings")
     pictures = dict(zip(dataset.posts["post_id"], dataset.cover_paths(), strict=True))
     paths = [pictures.get(post) for post in viewings["post_id"]]

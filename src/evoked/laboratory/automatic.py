@@ -28,7 +28,7 @@ from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.evaluation.conformal import DEFAULT_COVERAGE, fewest_posts
 from evoked.evaluation.splits import Split, choose_split, with_calibration
 from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, depends_on_prevalence, headlines
-from evoked.experiments import Experiment, Need, PublishedTable
+from evoked.experiments import Experiment, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.files import check_free, read_json, write_json, write_text
@@ -59,27 +59,6 @@ FOLDS = 5
 
 Stacking = Literal["no", "if_better", "always"]
 
-# From the simplest on; what is not named is a network, and the fewer weights, the simpler; a stack
-# comes last.
-SIMPLEST_FIRST = (
-    *("mean", "category_mean", "author_mean"),
-    *("linear", "gradient_boosting", "pixelrec_catboost"),
-)
-# What is tried beside the trivial baselines; of a task that is not named, every model.
-SHORT_LISTS: dict[str, tuple[str, ...]] = {
-    "emotion_engagement": ("linear", "gradient_boosting", "early_fusion", "mmbt", "abmf"),
-    "shares": ("linear", "gradient_boosting", "eijl"),
-    "popularity": ("linear", "gradient_boosting", "pixelrec_catboost", "pixelrec_regressor"),
-    "level": ("linear", "gradient_boosting", "pixelrec_catboost", "pixelrec_classifier"),
-    "author_popularity": ("linear", "gradient_boosting", "dual_baseline", "dual_attention"),
-    "emotion": ("linear", "gradient_boosting"),
-}
-_NEEDS: dict[str, tuple[Need, ...]] = {
-    "visual_cnn": ("image",),
-    "text_bert": ("caption",),
-    "bilinear_pooling": ("image", "caption"),
-    "mmbt": ("image", "caption"),
-}
 # A member that weighs less than this everywhere is left out of a stack.
 _LEAST_WEIGHT = 1e-6
 
@@ -273,7 +252,7 @@ def _short_list(
 ) -> PublishedTable:
     if models is None:
         every = [name for name, kind in MODELS.items() if task.name in kind.tasks]
-        models = SHORT_LISTS.get(task.name, tuple(name for name in every if name != Stack.name))
+        models = task.short_list or tuple(name for name in every if name != Stack.name)
     trivial = [kind.name for kind in TRIVIAL_BASELINES]
     names = list(dict.fromkeys([*models, *trivial]))
     rows = tuple(
@@ -284,7 +263,7 @@ def _short_list(
             task=task.name,
             features=features,
             training=training,
-            needs=_NEEDS.get(name, ()),
+            needs=MODELS[name].requires if name in MODELS else (),
         )
         for name in names
     )
@@ -354,8 +333,8 @@ def _choose(
 
 
 def _complexity(name: str, weights: int) -> tuple[int, int, str]:
-    known = name in SIMPLEST_FIRST
-    return (SIMPLEST_FIRST.index(name) if known else len(SIMPLEST_FIRST), weights, name)
+    """Sorts models from simple to complex."""
+    return (MODELS[name].complexity, weights, name)
 
 
 def _costs(study: Study, rows: Sequence[str]) -> pd.DataFrame:

@@ -28,16 +28,17 @@ from evoked.layers.attention import (
 )
 from evoked.layers.heads import EMOTIONS, ENGAGEMENTS, EmotionEngagementHeads, EmotionEngagementLoss
 from evoked.layers.tokens import VectorInput, metadata_encoder
+from evoked.models.attention import stream_attention
 from evoked.models.base import Examples
 from evoked.models.content import (
-    ContentModel,
     ContentNetwork,
+    FusionModel,
     FusionSettings,
     Modality,
     TrainableEncoders,
-    encoders_to_train,
     grouped_parameters,
 )
+from evoked.models.explanations import PostAttention
 
 _METADATA_WIDTH = 128  # Table 4
 
@@ -75,13 +76,15 @@ class ABMFSettings(FusionSettings):
         return cls(**{**sizes, **changes})
 
 
-class ABMF(ContentModel):
+class ABMF(FusionModel):
     """Attention-based multimodal framework for emotion and engagement."""
 
     name = "abmf"
     description = "spatial, textual and cross-modal attention over image, caption and metadata"
     source = "Lu and Li 2025"
     Settings = ABMFSettings
+
+    settings: ABMFSettings
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         if self.settings.multi_task:
@@ -98,8 +101,11 @@ class ABMF(ContentModel):
             return None
         return self._outputs(examples, "fused_vectors")
 
+    def attention(self, examples: Examples) -> list[PostAttention]:
+        return stream_attention(self, examples)
+
     def _network(self, widths: dict[str, int]) -> ABMFNetwork:
-        encoders = encoders_to_train(self, self.modalities)
+        encoders = self.encoders_to_train()
         return ABMFNetwork(self.settings, self.modalities, widths | encoders.widths, encoders)
 
 

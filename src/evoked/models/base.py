@@ -1,7 +1,7 @@
-"""The contract of a model: what every file of this folder fulfils.
+"""The contract of a model, which every class of this package fulfils.
 
-A model names the features it reads and the targets it predicts, and says nothing of files of
-posts, devices or printing::
+A model names the features that it reads and the targets that it predicts. It knows nothing of
+datasets, devices or printing::
 
     model = ABMF(ABMFSettings(), FeatureSettings())
     model.fit(train, validation, folder=run)
@@ -33,16 +33,19 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
+from evoked.models.explanations import PostAttention, ViewingExplanation
 from evoked.targets import TASKS, EmotionEngagement, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
+# Rank of a network; simpler models rank below it.
+NETWORK_COMPLEXITY = 100
 
 
 @contextmanager
 def reading_weights(folder: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a model's weights are read into one clear DataError."""
+    """Report whatever goes wrong while a model's weights are read as one clear DataError."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -60,16 +63,16 @@ class Examples:
     Attributes
     ----------
     posts
-        The posts' own table, for models that read columns directly (author, category). Of
-        viewings: ``user_id``, ``post_id``, ``viewed_at`` and three rows of ``graph``: ``user`` and
-        ``image``, -1 for one that it doesn't hold, and ``viewing``, -1 for a viewing that the
-        graph doesn't show.
+        The posts' own table, for models that read columns directly (author, category). For
+        viewings: ``user_id``, ``post_id``, ``viewed_at`` and three row numbers of ``graph``:
+        ``user`` and ``image``, -1 if the graph does not hold it, and ``viewing``, -1 if the graph
+        does not show the viewing.
     features
-        The features that the model named.
+        The features that the model names.
     targets
-        Target values, absent when predicting.
+        Target values; None when predicting.
     graph
-        Of viewings: everything that may be looked at beside the viewing itself.
+        For viewings: everything that a model may look at besides the viewing itself.
     """
 
     posts: pd.DataFrame
@@ -81,7 +84,7 @@ class Examples:
         return len(self.posts)
 
     def select(self, rows: ArrayLike) -> Examples:
-        """The examples at ``rows`` (m,), features not copied."""
+        """The examples at ``rows`` (m,); features are not copied."""
         chosen = np.asarray(rows, dtype=np.int64)
         return Examples(
             self.posts.iloc[chosen].reset_index(drop=True),
@@ -92,7 +95,7 @@ class Examples:
 
 
 class ModelSettings(BaseModel):
-    """Settings of a model; unknown ones are refused."""
+    """Settings of a model; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -100,30 +103,60 @@ class ModelSettings(BaseModel):
 class Model(ABC):
     """A predictor of targets from features.
 
+    Everything that the rest of the package wants to know about a model is asked of it here, so a
+    subclass defined anywhere works like those of the package.
+
     Parameters
     ----------
     settings
-        An instance of the class's ``Settings``; its defaults when omitted.
+        An instance of the class's ``Settings``; the defaults when omitted.
     feature_settings
         Encoders that compute the features; needed by models that fine-tune them.
     task
-        What to learn, one of the class's ``tasks``; the first of them when omitted.
+        Name of the task to learn, one of the class's ``tasks``; the first of them when omitted.
+
+    Attributes
+    ----------
+    name, description, source
+        As ``evoked models`` prints them; the paper that describes the model.
+    tasks
+        Names of the tasks that the model can learn.
+    default_training
+        Training settings where the user gives none.
+    rows
+        Whether an example is a post or a viewing of a post by a user.
+    needs
+        Optional packages that fitting needs, by the name they are imported with.
+    requires
+        Parts of a post (``image``, ``caption``) without which there is nothing to learn from;
+        automatic choice skips the model where a dataset has none.
+    complexity
+        Rank from simple to complex. Of models that are about equally good, automatic choice takes
+        the one with the lowest rank, and among equal ranks the one with the fewest weights.
+    test_settings
+        Settings, by name, with which the model learns a few examples in about a second.
+    Settings
+        Class of the settings.
 
     Raises
     ------
     SettingsError
-        A task that the model does not learn.
+        The model does not learn the task.
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
     source: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = (EmotionEngagement.name,)
-    # How it is trained where nobody says otherwise.
     default_training: ClassVar[TrainingSettings] = TrainingSettings()
-    # What its examples are of.
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
+    needs: ClassVar[tuple[str, ...]] = ()
+    requires: ClassVar[tuple[Literal["image", "caption"], ...]] = ()
+    complexity: ClassVar[int] = NETWORK_COMPLEXITY
+    test_settings: ClassVar[dict[str, Any]] = {}
     Settings: ClassVar[type[ModelSettings]] = ModelSettings
+
+    settings: ModelSettings
 
     def __init__(
         self,
@@ -139,12 +172,26 @@ class Model(ABC):
                 f"{', '.join(self.tasks)}.{hint}"
             )
         self.task: type[Task] = task_class(chosen)
-        self.settings: Any = settings if settings is not None else self.Settings()
+        self.settings = settings if settings is not None else self.Settings()
         self.feature_settings = feature_settings or FeatureSettings()
-        # Targets that the training posts told; only these are predicted.
+        # Targets with a known value in the training posts; only these are predicted.
         self.known_targets: list[str] = []
-        # Of the features that the model was trained on.
+        # Widths of the features that the model was trained on.
         self.widths: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        """The recipe: the class, and the settings and task that differ from the defaults."""
+        own = type(self.settings).model_fields
+        values = {name: getattr(self.settings, name) for name in own}
+        changed = {
+            name: value
+            for name, value in values.items()
+            if value != own[name].get_default(call_default_factory=True)
+        }
+        if self.task.name != self.tasks[0]:
+            changed["task"] = self.task.name
+        arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+        return f"{type(self).__name__}({arguments})"
 
     @property
     def features(self) -> list[str]:
@@ -153,12 +200,13 @@ class Model(ABC):
 
     @property
     def caution(self) -> str:
-        """What whoever reads its scores has to know, such as that it reads what no draft has."""
+        """Warning to show with the scores, for example that the model uses inputs that no draft
+        has; empty if there is none."""
         return ""
 
     @property
     def targets(self) -> list[str]:
-        """Columns of the task, which the model predicts."""
+        """Columns that the model predicts: those of its task."""
         return list(self.task.columns)
 
     @abstractmethod
@@ -178,11 +226,17 @@ class Model(ABC):
         train, validation
             Examples with targets.
         folder
-            For the log and the checkpoints from which an interrupted fit goes on.
+            Gets the log and the checkpoints from which an interrupted fit goes on.
         training
-            Used by models that are trained in epochs; ``default_training`` when omitted.
+            How to train; ``default_training`` when omitted. Models that are not trained in epochs
+            use the seed at most.
         progress
             Called after every epoch.
+
+        Returns
+        -------
+        list of EpochRecord
+            One per epoch; empty for models that are not trained in epochs.
 
         Raises
         ------
@@ -197,20 +251,65 @@ class Model(ABC):
         Returns
         -------
         DataFrame
-            (n, targets), the task's columns: such as valence and arousal on the project's scales
-            and engagement as quantiles in [0, 1], or probabilities of classes; NaN for targets
-            that the training posts did not tell.
+            (n, targets), the task's columns: for example valence and arousal on the project's
+            scales and engagement as quantiles in [0, 1], or probabilities of classes; NaN for
+            targets that no training post knows.
+
+        Raises
+        ------
+        SettingsError
+            The model has not been fitted, or the features differ from those it was trained on.
         """
 
     def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
         """Image and text in the space that they share, (n, 2, width), for the Modal Relevance
-        Score (ABMF Table 5); None for models without such a space."""
+        Score (ABMF Table 5); None for models without a shared space."""
         return None
 
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
-        """What is left of a post after fusion, (n, width), for looking at the space that it spans
-        (ABMF Figure 3); None for models that fuse nothing."""
+        """The vector that each post has after fusion, (n, width), for a look at the space that
+        these vectors span (ABMF Figure 3); None for models that fuse nothing."""
         return None
+
+    def attention(self, examples: Examples) -> list[PostAttention] | None:
+        """Where the model's attention lies within each of n posts; None for models without
+        attention to show."""
+        return None
+
+    def explain_viewings(self, examples: Examples) -> list[ViewingExplanation] | None:
+        """Why each of n viewings is predicted as it is; None for models that have no explanation
+        of their own."""
+        return None
+
+    def feature_importance(self) -> pd.DataFrame | None:
+        """How much each input column counts in the fitted model.
+
+        Returns
+        -------
+        DataFrame or None
+            Columns ``feature, modality, importance, shap``: name of the input column, what of the
+            post it belongs to, and its share by the model's own measure and by the mean size of
+            SHAP values, both in percent of all columns; the most important first. None for models
+            that don't measure it.
+        """
+        return None
+
+    def modality_importance(self) -> pd.DataFrame | None:
+        """:meth:`feature_importance` summed by modality.
+
+        Returns
+        -------
+        DataFrame or None
+            Columns ``modality, features`` (how many), ``importance, shap`` (percent of all); the
+            most important first. None where :meth:`feature_importance` is None.
+        """
+        by_feature = self.feature_importance()
+        if by_feature is None:
+            return None
+        by_modality = by_feature.groupby("modality")
+        table = by_modality[["importance", "shap"]].sum()
+        table.insert(0, "features", by_modality.size())
+        return table.sort_values("shap", ascending=False).reset_index()
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -231,7 +330,7 @@ class Model(ABC):
         """
         if not self.known_targets:
             raise SettingsError(f"this {self.name} has not been fitted yet: call fit() or load().")
-        # Widths of what a graph holds are told there, not by the features of rows.
+        # The graph knows the widths of what it holds; the features of rows don't.
         for name, width in self.widths.items():
             if name not in self.features:
                 continue
@@ -280,8 +379,7 @@ class Model(ABC):
             model = cls(
                 cls.Settings.model_validate(description["settings"]),
                 FeatureSettings.model_validate(description["features"]),
-                # Absent from models of before there were several tasks.
-                description.get("task"),
+                description["task"],
             )
             model.known_targets = [str(name) for name in description["known_targets"]]
         except (KeyError, TypeError, ValidationError, SettingsError) as error:
@@ -292,9 +390,9 @@ class Model(ABC):
 
 
 class NeuralModel(Model):
-    """A model whose learning is one network's: fits, predicts, saves and loads it.
+    """A model that is one network; this class fits, predicts, saves and loads it.
 
-    A subclass gives :meth:`build`; its network maps a batch to (b, targets) and is
+    A subclass defines :meth:`build`. The network maps a batch to (b, targets) and fulfils
     :class:`evoked.training.loop.Trainable`.
     """
 
@@ -306,12 +404,12 @@ class NeuralModel(Model):
     ) -> None:
         super().__init__(settings, feature_settings, task)
         self.network: Any = None
-        # Where it was trained and where it predicts; a loaded model takes what there is.
+        # The device it was trained on and predicts on; a loaded model takes the best there is.
         self.device = "auto"
 
     @abstractmethod
     def build(self, widths: dict[str, int]) -> nn.Module:
-        """The network for features of these widths, with fresh weights."""
+        """A network with fresh weights for features of these widths (by catalog name)."""
 
     @property
     def estimated_weight(self) -> float:
@@ -355,7 +453,7 @@ class NeuralModel(Model):
         return self._as_table(self._outputs(examples))
 
     def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float32]:
-        """What a method of the network gives for each post, (n, …)."""
+        """Output of a method of the network for each post, (n, …)."""
         return predict_network(self.network, examples.features, self.device, method)
 
     def save(self, folder: Path) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.features.author_history import author_hashes
+from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
-from evoked.models.base import MODEL_FILE, Examples, Model
+from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.posts.author_hashes import hashes
 from evoked.targets import TASKS, Emotion
 from evoked.training.loop import EpochRecord, TrainingSettings
@@ -24,9 +25,15 @@ class MeanOfTraining(Model):
     name = "mean"
     tasks = tuple(TASKS)
     description = "trivial: the mean of the training posts"
+    complexity = 0
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
+    def __init__(
+        self,
+        settings: ModelSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
         self.means: list[float | None] = []
         self.group_means: dict[str, list[float | None]] = {}
 
@@ -84,6 +91,7 @@ class AuthorMean(MeanOfTraining):
 
     name = "author_mean"
     description = "trivial: the mean of the author's training posts"
+    complexity = 20
 
     def _groups(self, posts: pd.DataFrame) -> pd.Series:
         return _known(author_hashes(posts))
@@ -94,6 +102,7 @@ class CategoryMean(MeanOfTraining):
 
     name = "category_mean"
     description = "trivial: the mean of the category's training posts"
+    complexity = 10
 
     def _groups(self, posts: pd.DataFrame) -> pd.Series:
         return posts["category"].astype("string")
@@ -105,6 +114,7 @@ class UserMean(MeanOfTraining):
 
     name = "user_mean"
     description = "trivial: the shares of the user's training viewings"
+    complexity = 20
     tasks = (Emotion.name,)
     rows = "viewings"
 
@@ -118,6 +128,7 @@ class ImageMean(MeanOfTraining):
 
     name = "image_mean"
     description = "trivial: the shares of the image's training viewings"
+    complexity = 20
     tasks = (Emotion.name,)
     rows = "viewings"
 

@@ -90,6 +90,8 @@ class CommentsOnly(NeuralModel):
     tasks = (Emotion.name,)
     rows = "viewings"
     Settings = CommentsOnlySettings
+
+    settings: CommentsOnlySettings
     # Bhattacharyya et al. 2024, Section IV-B.
     default_training = TrainingSettings(
         max_epochs=20, batch_size=512, learning_rate=0.005, weight_decay=0.0, warmup=0.0

@@ -92,16 +92,20 @@ class BimodalSettings(FusionSettings):
 
 
 class ContentModel(NeuralModel):
-    """A model of image, caption and what surrounds them; a subclass names its network."""
+    """A model of image, caption, hashtags and metadata, or of some of them.
 
-    Settings: ClassVar[type[ModelSettings]] = FusionSettings
+    A subclass names its network.
+    """
+
+    Settings: ClassVar[type[ModelSettings]] = ContentSettings
     Network: ClassVar[type[ContentNetwork]]
 
+    settings: ContentSettings
+
     @property
+    @abstractmethod
     def modalities(self) -> tuple[Modality, ...]:
         """What the network looks at."""
-        chosen: tuple[Modality, ...] = self.settings.modalities
-        return chosen
 
     @property
     def features(self) -> list[str]:
@@ -113,8 +117,25 @@ class ContentModel(NeuralModel):
         return float(self.settings.estimated_weight)
 
     def build(self, widths: dict[str, int]) -> nn.Module:
-        encoders = encoders_to_train(self, self.modalities)
+        encoders = self.encoders_to_train()
         return self.Network(self.settings, self.modalities, widths | encoders.widths, encoders)
+
+    def encoders_to_train(self) -> TrainableEncoders:
+        """Encoders of what the network looks at, if the settings say to fine-tune them."""
+        wanted = self.modalities if self.settings.finetune else ()
+        return trainable_encoders(wanted, self.feature_settings)
+
+
+class FusionModel(ContentModel):
+    """A model that fuses the modalities that its settings name."""
+
+    Settings: ClassVar[type[ModelSettings]] = FusionSettings
+
+    settings: FusionSettings
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        return self.settings.modalities
 
 
 class TrainableEncoders:
@@ -137,18 +158,20 @@ class TrainableEncoders:
 
 
 def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -> TrainableEncoders:
-    """Copies of the encoders that ``settings`` names, for those of image and caption in
-    ``modalities``.
+    """Copies of the encoders that ``settings`` names, for image and caption if ``modalities`` has
+    them.
 
     Raises
     ------
     SettingsError
-        An encoder that can't be had, or that has no weights to train.
+        An encoder that is not available, or that has no weights to train.
     """
+    encoders = TrainableEncoders()
+    if not modalities:
+        return encoders
     # Imports the libraries of the networks, which takes seconds.
     from evoked.features.encoders.registry import image_encoder, text_encoder
 
-    encoders = TrainableEncoders()
     if "image" in modalities:
         image = image_encoder(settings.image_encoder)
         encoders.image = nn.Sequential(NormalisedPixels(image), image.network())
@@ -160,13 +183,6 @@ def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -
         encoders.widths["caption.tokens"] = text.token_channels
         encoders.widths["caption.vector"] = text.vector_size
     return encoders
-
-
-def encoders_to_train(model: NeuralModel, modalities: Collection[str]) -> TrainableEncoders:
-    """:func:`trainable_encoders` of a model whose settings say ``finetune``; none of any other."""
-    if not model.settings.finetune:
-        return TrainableEncoders()
-    return trainable_encoders(modalities, model.feature_settings)
 
 
 class ContentNetwork(nn.Module):

@@ -14,6 +14,7 @@ put regions in its place.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from evoked.layers.tokens import (
     shown,
 )
 from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.explanations import PostAttention
 
 ENVIRONMENTS = ("environment.image", "environment.topics")
 # What a post is held against, in the same space as the post (ours).
@@ -65,6 +67,8 @@ class ImageCaptionModel(NeuralModel):
     """A network that learns popularity from posts that have a label, and from no others."""
 
     tasks = ("author_popularity",)
+
+    settings: ImageCaptionSettings
 
     @property
     def caption_feature(self) -> str:
@@ -110,6 +114,8 @@ class DualAttention(ImageCaptionModel):
     source = "Zhang et al. 2018"
     Settings = DualAttentionSettings
 
+    settings: DualAttentionSettings
+
     @property
     def features(self) -> list[str]:
         names = ["image.map", self.caption_feature]
@@ -131,6 +137,24 @@ class DualAttention(ImageCaptionModel):
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
         """O_1 of Eq. 6."""
         return self._outputs(examples, "fused_vectors") if len(examples) else None
+
+    def attention(self, examples: Examples) -> list[PostAttention]:
+        """Weights of the caption's words and probabilities of the picture's regions (Figure 5)."""
+        regions = self.region_probabilities(examples)
+        # A learned word embedding also weighs the special tokens, one at each end.
+        special = int(self.caption_feature == "caption.ids")
+        found = []
+        for words, region in zip(self.word_attention(examples), regions, strict=True):
+            own = words[special : max(len(words) - special, special)]
+            weighed = self.settings.explicit_attention and len(own)
+            seen = np.isfinite(region).all()
+            found.append(
+                PostAttention(
+                    tokens=own if weighed else None,
+                    popularity=region.reshape(isqrt(len(region)), -1) if seen else None,
+                )
+            )
+        return found
 
     @torch.inference_mode()
     def word_attention(self, examples: Examples) -> list[NDArray[np.float32]]:

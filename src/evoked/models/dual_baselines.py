@@ -49,6 +49,8 @@ class DualBaseline(ImageCaptionModel):
     source = "Zhang et al. 2018, Table I"
     Settings = DualBaselineSettings
 
+    settings: DualBaselineSettings
+
     @property
     def features(self) -> list[str]:
         names = {"visual": ["image.map"], "textual": [self.caption_feature]}

@@ -35,7 +35,7 @@ from evoked.layers.heads import mlp
 from evoked.layers.losses import masked_huber, masked_log_loss
 from evoked.layers.tokens import VectorInput, shown
 from evoked.models.base import Examples, ModelSettings, NeuralModel
-from evoked.models.content import TrainableEncoders, encoders_to_train, grouped_parameters
+from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
 from evoked.targets.shares import SHARE_CLASSES, Shares
 from evoked.training.loop import EpochRecord, TrainingSettings
 
@@ -129,6 +129,8 @@ class EIJL(NeuralModel):
     tasks = (Shares.name,)
     Settings = EIJLSettings
 
+    settings: EIJLSettings
+
     # Mean and standard deviation of the training posts' log(1 + shares).
     _scale = (0.0, 1.0)
 
@@ -161,7 +163,8 @@ class EIJL(NeuralModel):
         return super().fit(train, validation, folder=folder, training=training, progress=progress)
 
     def build(self, widths: dict[str, int]) -> nn.Module:
-        encoders = encoders_to_train(self, self.settings.modalities)
+        wanted = self.settings.modalities if self.settings.finetune else ()
+        encoders = trainable_encoders(wanted, self.feature_settings)
         return EIJLNetwork(self.settings, widths | encoders.widths, encoders, self._scale)
 
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:

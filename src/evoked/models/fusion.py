@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evoked.features.table import Batch
 from evoked.layers.fusion import LowRankBilinear
-from evoked.models.content import BimodalSettings, ContentModel, ContentNetwork, FusionSettings
+from evoked.models.content import BimodalSettings, ContentNetwork, FusionModel, FusionSettings
 from evoked.targets import TARGETS
 
 
@@ -27,7 +27,7 @@ class EarlyFusionNetwork(ContentNetwork):
         return result
 
 
-class EarlyFusion(ContentModel):
+class EarlyFusion(FusionModel):
     """Concatenation of pooled features."""
 
     name = "early_fusion"
@@ -53,7 +53,7 @@ class LateFusionNetwork(ContentNetwork):
         return (self.votes.softmax(dim=0)[:, None] * predicted).sum(dim=0)
 
 
-class LateFusion(ContentModel):
+class LateFusion(FusionModel):
     """A prediction per modality, combined by learned weights."""
 
     name = "late_fusion"
@@ -84,11 +84,14 @@ class BilinearPoolingNetwork(ContentNetwork):
         return result
 
 
-class BilinearPooling(ContentModel):
+class BilinearPooling(FusionModel):
     """Low-rank bilinear pooling of image and caption."""
 
     name = "bilinear_pooling"
+    requires = ("image", "caption")
     description = "low-rank bilinear pooling of image and caption"
     source = "Lu and Li 2025, Table 6; Kim et al. 2017"
     Settings = BilinearPoolingSettings
     Network = BilinearPoolingNetwork
+
+    settings: BilinearPoolingSettings

@@ -1,65 +1,34 @@
 """Gradient boosting on pooled features: what a practitioner would try first.
 
-CatBoost (Prokhorenkova et al. 2018, *CatBoost: unbiased boosting with categorical features*). The
-ABMF paper has no such baseline. One regressor per target, on all features end to end; what a post
-lacks is a missing value, for which trees have branches.
+The ABMF paper has no baseline of this kind. One regressor per target, on all features end to end;
+what a post lacks is a missing value, for which trees have branches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
-from safetensors.numpy import load_file, save_file
 
-from evoked.files import atomic_path, read_json, write_json
-from evoked.models._symmetric_trees import (
-    SymmetricTrees,
-    catboost_library,
-    growing_options,
-    named_arrays,
-    named_trees,
-    varies,
-)
-from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
-from evoked.models.pooled import (
-    Matrix,
-    PooledModel,
-    PooledSettings,
-    Sample,
-    pooled_matrix,
-    row_batches,
-)
-from evoked.training.loop import EpochRecord, TrainingSettings
+from evoked.models._symmetric_trees import SymmetricTrees, varies
+from evoked.models.base import Examples
+from evoked.models.boosting import BoostedTrees, BoostingSettings
+from evoked.models.pooled import PooledModel, PooledSettings, Sample
 
 
-class GradientBoostingSettings(PooledSettings):
+class GradientBoostingSettings(PooledSettings, BoostingSettings):
     """Settings of gradient boosting."""
 
-    trees: int = Field(1000, ge=1, description="per target, at most")
-    depth: int = Field(4, ge=1, le=10, description="of each tree")
-    learning_rate: float = Field(0.05, gt=0, le=1)
-    patience: int = Field(
-        50, ge=1, description="trees without improvement on the validation posts before stopping"
-    )
-    feature_share: float = Field(
-        0.2, gt=0, le=1, description="of the features, drawn anew for each split"
-    )
+    trees: int = Field(1000, ge=1, description="largest number of trees per target")
 
 
-class GradientBoosting(PooledModel):
+class GradientBoosting(BoostedTrees, PooledModel):
     """Gradient-boosted trees on the pooled features of all modalities.
 
-    The validation posts decide how many; where they are few, cross-validation does, after which
-    training and validation posts are learned from together.
-
-    Trees grow on one thread and with a seed, so that the same posts give the same trees. While
-    they grow, the features of all training posts are in memory: about 4 kB per post with the
-    builtin encoders.
+    The validation posts decide the number of trees. If they are few, cross-validation decides it,
+    and then training and validation posts are learned from together. The training posts take about
+    4 kB of memory each with the builtin encoders.
     """
 
     name = "gradient_boosting"
@@ -67,92 +36,31 @@ class GradientBoosting(PooledModel):
     source = "Prokhorenkova et al. 2018"
     Settings = GradientBoostingSettings
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        # A target has a mean and no trees where nothing tells its training posts apart.
-        self.means: dict[str, float] = {}
-        self.trees: dict[str, SymmetricTrees] = {}
+    settings: GradientBoostingSettings
 
-    def fit(
+    def grow(
         self,
+        catboost: Any,
         train: Examples,
-        validation: Examples | None = None,
-        *,
-        folder: Path,
-        training: TrainingSettings | None = None,
-        progress: Callable[[EpochRecord], None] | None = None,
-    ) -> list[EpochRecord]:
-        """Grow trees; of ``training`` only the seed counts, and there are no epochs to tell of.
-
-        Raises
-        ------
-        DataError
-            As :meth:`evoked.models.base.Model.fit` says.
-        MissingExtraError
-            CatBoost is not installed.
-        """
-        values = self._learn_targets(train)
-        self.widths = {name: train.features.widths[name] for name in self.features}
-        self.means = {
-            name: float(np.nanmean(values[:, self.targets.index(name)]))
-            for name in self.known_targets
-        }
-        self.trees = {}
-        learned, held_out = self._samples(train, validation, self._matrix)
+        validation: Examples | None,
+        options: dict[str, Any],
+    ) -> None:
+        learned, held_out = self._samples(train, validation, self.matrix)
         for name in self.known_targets:
-            trees = self._grown(self.targets.index(name), learned, held_out, training)
+            column = self.targets.index(name)
+            trees = self._grown(catboost, column, learned, held_out, options)
             if trees is not None:
                 self.trees[name] = trees
-        return []
-
-    def predict(self, examples: Examples) -> pd.DataFrame:
-        self.check_features(examples.features)
-        predicted = np.full((len(examples), len(self.targets)), np.nan)
-        for name in self.known_targets:
-            predicted[:, self.targets.index(name)] = self.means[name]
-        for rows in row_batches(len(examples)):
-            matrix = pooled_matrix(examples.features, self.features, rows)
-            for name, trees in self.trees.items():
-                # Trees know no bounds.
-                values = trees.predict(matrix).clip(*self.task.bounds(name))
-                predicted[rows, self.targets.index(name)] = values
-        return self._as_table(predicted)
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / WEIGHTS_FILE) as path:
-            save_file(named_arrays(self.trees), path)
-        state = {"widths": self.widths, "means": self.means, "trees": list(self.trees)}
-        write_json(folder / MODEL_FILE, {**self._description(), **state})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Inverse of :meth:`save`; needs no CatBoost.
-
-        Raises
-        ------
-        DataError
-            A file is missing or damaged.
-        """
-        description = read_json(folder / MODEL_FILE)
-        model = cls._from_description(description, folder / MODEL_FILE)
-        with reading_weights(folder):
-            model.widths = {str(name): int(size) for name, size in description["widths"].items()}
-            model.means = {name: float(description["means"][name]) for name in model.known_targets}
-            arrays = load_file(folder / WEIGHTS_FILE)
-            names = map(str, description["trees"])
-            model.trees = named_trees(names, arrays, sum(model.widths.values()))
-        return model
-
-    def _matrix(self, examples: Examples) -> Matrix:
-        return pooled_matrix(examples.features, self.features, np.arange(len(examples)))
 
     def _grown(
-        self, column: int, learned: Sample, held_out: Sample, training: TrainingSettings | None
+        self,
+        catboost: Any,
+        column: int,
+        learned: Sample,
+        held_out: Sample,
+        options: dict[str, Any],
     ) -> SymmetricTrees | None:
-        """The trees of one target; None where nothing can be learned of the posts."""
-        catboost = catboost_library(self.name)
-        options = growing_options(self.settings, training)
+        """The trees of one target; None if the posts leave nothing to learn."""
         own, judges = learned.telling(column), held_out.telling(column)
         stops = _teaches(judges, column)
         if len(judges) < self.settings.min_validation_posts:
@@ -173,8 +81,8 @@ class GradientBoosting(PooledModel):
 def _number_of_trees(
     catboost: Any, posts: Sample, column: int, options: dict[str, Any]
 ) -> int | None:
-    """How many trees predict held-out folds best; None where a fold leaves nothing to learn, and
-    where each holds out one post, which CatBoost refuses."""
+    """The number of trees that predicts held-out folds best; None if a fold leaves nothing to
+    learn, or if each holds out one post, which CatBoost refuses."""
     folds = posts.held_out()
     if len(folds) in (0, 1, len(posts)) or not all(
         _teaches(posts.select(~held), column) for held in folds
@@ -182,7 +90,7 @@ def _number_of_trees(
         return None
     found = catboost.cv(
         _pool(catboost, posts, column),
-        # Unlike a regressor, cv() would begin at zero.
+        # Unlike a regressor, cv() starts at zero by default.
         {**options, "loss_function": "RMSE", "boost_from_average": True},
         folds=[(np.flatnonzero(~held), np.flatnonzero(held)) for held in folds],
         as_pandas=False,
@@ -191,7 +99,7 @@ def _number_of_trees(
 
 
 def _teaches(posts: Sample, column: int) -> bool:
-    """Whether CatBoost can learn anything of the posts."""
+    """Whether CatBoost can learn anything from the posts."""
     return varies(posts.values[:, [column]]) and varies(posts.features)
 
 

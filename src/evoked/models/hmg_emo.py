@@ -12,7 +12,6 @@ user wrote, from which the emotion was read, would reach the prediction of that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -38,6 +37,7 @@ from evoked.layers.message_passing import (
     Nodes,
 )
 from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.explanations import Neighbour, ViewingExplanation
 from evoked.models.viewings import graph_of
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
@@ -50,6 +50,7 @@ _LARGEST_WHOLE_GRAPH = 300_000
 _ROWS_AT_A_TIME = 8192
 _LARGEST_EXPONENT = 3.0
 # What a prediction can do without, to see what it is worth.
+_MOST_NEIGHBOURS = 8
 PARTS = ("image", "user", "comment", "emotions", "viewings", "connections")
 
 
@@ -170,57 +171,6 @@ class HMGEmoSettings(ModelSettings):
         return (self.fan_out + last * self.layers)[: self.layers]
 
 
-@dataclass(frozen=True)
-class Neighbour:
-    """A viewing or a connection beside the viewing that is predicted.
-
-    Attributes
-    ----------
-    user
-        Who, as in :attr:`evoked.features.social_graph.SocialGraph.users`: viewed the same image, or
-        is connected; the viewing's own user at another image.
-    image
-        Its post_id; None for a connection.
-    emotion
-        What was felt there; None where unknown and for a connection.
-    attention
-        Share of the attention that its end of the viewing pays it, the mean over layers; None for
-        backbones without attention.
-    effect
-        What it adds to the probability of the predicted emotion: the difference without it.
-    """
-
-    user: str
-    image: str | None
-    emotion: str | None
-    attention: float | None
-    effect: float
-
-
-@dataclass(frozen=True)
-class ViewingExplanation:
-    """Why an emotion is predicted.
-
-    Attributes
-    ----------
-    emotion, probability
-        The most probable one.
-    beta
-        Weight of the user against the image's 1 - β (Eq. 5); None without adaptive combination.
-    parts
-        What each of :data:`PARTS` that the model looks at adds to the probability: the difference
-        when all nodes and edges near do without it.
-    neighbours
-        Those that are paid most attention, by the size of their effect.
-    """
-
-    emotion: str
-    probability: float
-    beta: float | None
-    parts: dict[str, float]
-    neighbours: list[Neighbour]
-
-
 class HMGEmo(NeuralModel):
     """Heterogeneous multimodal graph learning of users' emotions."""
 
@@ -230,6 +180,8 @@ class HMGEmo(NeuralModel):
     tasks = (Emotion.name,)
     rows = "viewings"
     Settings = HMGEmoSettings
+
+    settings: HMGEmoSettings
     # The paper: 20 epochs of 512 at 0.005, without warm-up.
     default_training = TrainingSettings(
         max_epochs=20, batch_size=256, learning_rate=0.003, weight_decay=0.0
@@ -290,17 +242,11 @@ class HMGEmo(NeuralModel):
         )
 
     @torch.inference_mode()
-    def explain_rows(self, examples: Examples, most: int = 8) -> list[ViewingExplanation]:
-        """Why each viewing is predicted as it is.
+    def explain_viewings(self, examples: Examples) -> list[ViewingExplanation]:
+        """Why each viewing is predicted as it is, with the names of up to 8 neighbours.
 
-        A viewing that the graph shows is taken out of it, so that it does not explain itself.
-
-        Parameters
-        ----------
-        examples
-            As for :meth:`predict`; every one takes some ten passes over its neighbourhood.
-        most
-            Neighbours to name for each.
+        A viewing that the graph shows is taken out of it first, so that it does not explain
+        itself. Each viewing takes some ten passes over its neighbourhood.
         """
         self.check_features(examples.features)
         self.network.cpu().eval()
@@ -312,9 +258,9 @@ class HMGEmo(NeuralModel):
         )
         graph = graph_of(self, examples)
         rows = np.arange(len(examples))
-        return [self._explain(near.take(rows[row : row + 1]), graph, most) for row in rows]
+        return [self._explain(near.take(rows[row : row + 1]), graph) for row in rows]
 
-    def _explain(self, batch: Batch, graph: SocialGraph, most: int) -> ViewingExplanation:
+    def _explain(self, batch: Batch, graph: SocialGraph) -> ViewingExplanation:
         attention: list[dict[str, Tensor]] = []
         predicted = self.network(batch, attention=attention)[0]
         felt = int(predicted.argmax())
@@ -323,7 +269,7 @@ class HMGEmo(NeuralModel):
             return float(predicted[felt] - self.network(without, hidden)[0, felt])
 
         neighbours = []
-        for alpha, relation, place in _strongest(batch, attention, most):
+        for alpha, relation, place in _strongest(batch, attention, _MOST_NEIGHBOURS):
             effect = lost(_left_out(batch, relation, place))
             who = int(
                 batch[f"{relation}.source" if relation != "viewed_by" else "viewed_by.target"][

@@ -25,6 +25,7 @@ from pydantic import Field, field_validator
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit, softmax
 
+from evoked.features.catalog import FeatureSettings
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
 from evoked.models.pooled import (
@@ -88,10 +89,18 @@ class Linear(PooledModel):
     name = "linear"
     description = "ridge and logistic regression on the pooled features of all modalities"
     source = "Hastie, Tibshirani and Friedman 2009, Sections 3.4 and 4.4"
+    complexity = 30
     Settings = LinearSettings
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
+    settings: LinearSettings
+
+    def __init__(
+        self,
+        settings: LinearSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
         self.penalties: dict[str, float] = {}
         self.arrays: dict[str, Matrix] = {}
 

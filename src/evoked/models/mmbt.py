@@ -23,8 +23,8 @@ from evoked.layers.attention import AttentionBlock
 from evoked.layers.tokens import or_placeholder, shown
 from evoked.models.content import (
     BimodalSettings,
-    ContentModel,
     ContentNetwork,
+    FusionModel,
     Modality,
     TrainableEncoders,
 )
@@ -132,11 +132,14 @@ class _WordEmbeddings(nn.Module):
         return or_placeholder(words, mask, kept, self.placeholder)
 
 
-class MMBT(ContentModel):
+class MMBT(FusionModel):
     """The multimodal bitransformer."""
 
     name = "mmbt"
+    requires = ("image", "caption")
     description = "the image's positions and the caption's tokens in one transformer"
     source = "Lu and Li 2025, Table 6; Kiela et al. 2019"
     Settings = MMBTSettings
     Network = MMBTNetwork
+
+    settings: MMBTSettings

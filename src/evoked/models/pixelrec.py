@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from evoked.features.catalog import FeatureSettings
 from evoked.features.table import Batch
 from evoked.layers.attention import AttentionBlock, AttentionPooling
 from evoked.layers.fusion import GatedFusion
@@ -39,7 +40,7 @@ from evoked.layers.tokens import (
     metadata_encoder,
 )
 from evoked.models.base import Examples, ModelSettings, NeuralModel
-from evoked.models.content import TrainableEncoders, encoders_to_train, grouped_parameters
+from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -319,7 +320,9 @@ class ClassifierNetwork(PixelRecNetwork):
 
 
 class PixelRecNeural(NeuralModel):
-    """What the two networks' models share."""
+    """What the models of both networks share."""
+
+    settings: RegressorSettings | ClassifierSettings
 
     @property
     def features(self) -> list[str]:
@@ -331,7 +334,9 @@ class PixelRecNeural(NeuralModel):
     def build(self, widths: dict[str, int]) -> nn.Module:
         texts = [name for name in _TEXTS if name in self.settings.modalities]
         wanted = {"image"} & set(self.settings.modalities) | ({"caption"} if texts else set())
-        encoders = encoders_to_train(self, wanted)
+        encoders = trainable_encoders(
+            wanted if self.settings.finetune else (), self.feature_settings
+        )
         if "caption.tokens" in encoders.widths:
             channels = encoders.widths["caption.tokens"]
             encoders.widths |= {f"{name}.tokens": channels for name in texts}
@@ -360,8 +365,15 @@ class PixelRecRegressor(PixelRecNeural):
     tasks = ("popularity",)
     Settings = RegressorSettings
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
+    settings: RegressorSettings
+
+    def __init__(
+        self,
+        settings: RegressorSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
         # Of the training posts' targets; a loaded network has its own.
         self._scale = (0.0, 1.0)
 
@@ -391,6 +403,8 @@ class PixelRecClassifier(PixelRecNeural):
     source = "PixelRec report, Section 4.1 and Table 1"
     tasks = ("level",)
     Settings = ClassifierSettings
+
+    settings: ClassifierSettings
 
     def _network(self, widths: Mapping[str, int], encoders: TrainableEncoders) -> nn.Module:
         return ClassifierNetwork(self.settings, widths, encoders, len(self.targets))

@@ -8,81 +8,65 @@ known before posting (author, time, the author's earlier posts).
 
 Tags are encoded here, one column of 0 and 1 for each of the tags that most training posts carry, so
 that the trees are plain arrays, need no CatBoost to predict, and each tag has an importance of its
-own. (CatBoost's own encoding of a single label-encoded tag, the report's, says less of posts with
-several.)
+own. (CatBoost's encoding of a single tag, as in the report, loses the others of a post.)
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
 
 from evoked.features.catalog import FeatureSettings
-from evoked.files import atomic_path, read_json, write_json
+from evoked.files import read_json
 from evoked.models._symmetric_trees import (
-    SymmetricTrees,
     catboost_library,
-    growing_options,
-    named_arrays,
-    named_trees,
-    varies,
 )
-from evoked.models.base import (
-    MODEL_FILE,
-    WEIGHTS_FILE,
-    Examples,
-    Model,
-    ModelSettings,
-    reading_weights,
-)
+from evoked.models.base import Examples
+from evoked.models.boosting import BoostedOutcome, BoostingSettings
+from evoked.models.pooled import Matrix
 from evoked.posts.schema import ENGAGEMENT
 from evoked.targets.base import numeric
-from evoked.training.loop import EpochRecord
-from evoked.training.settings import TrainingSettings
 
 LEAKAGE = (
     "LEAKAGE: as_published gives the trees the raw counts from which the label is computed. The "
-    "scores say nothing of posts that are not out yet; they stand beside the report's for "
-    "comparison only."
+    "scores say nothing about posts that are not published yet; they only serve for comparison "
+    "with the report's."
 )
 
 _IMAGE, _TEXT, _BOTH, _TAGS = "image", "text", "image and text", "tags"
 _BEFORE, _COUNTS = "author and time", "counts (leak)"
 _MODALITY_OF = {"image.vector": _IMAGE, "text.vector": _TEXT, "metadata": _BEFORE}
 _COUNT_NAMES = (*ENGAGEMENT, "views")
-_POSTS_PER_BATCH = 512
-# Drawn for a tree on average. CatBoost refuses a draw of none, which is as good as impossible then.
+# Posts drawn for a tree on average. CatBoost refuses an empty draw, which has
+# next to no chance then.
 _FEWEST_DRAWN = 20
 # SHAP values take as long per post as a hundred predictions.
 _EXPLAINED_POSTS = 500
 
 
-class CatBoostSettings(ModelSettings):
+class CatBoostSettings(BoostingSettings):
     """Settings of the boosted trees; rate, depth and bootstrap are the report's."""
 
-    trees: int = Field(1000, ge=1, description="at most")
-    depth: int = Field(6, ge=1, le=10, description="of each tree")
-    learning_rate: float = Field(0.03, gt=0, le=1)
-    l2: float = Field(3.0, ge=0, description="penalty of the leaves (the report names no value)")
+    depth: int = Field(6, ge=1, le=10, description="levels of each tree")
+    learning_rate: float = Field(0.03, gt=0, le=1, description="share of each tree that is added")
+    l2: float = Field(3.0, ge=0, description="penalty on the leaves (the report names no value)")
     subsample: float = Field(
-        0.8, gt=0, le=1, description="of the posts per tree (Bernoulli); all where that is under 20"
+        0.8,
+        gt=0,
+        le=1,
+        description="share of the posts drawn for each tree (Bernoulli); all posts if that would "
+        "be fewer than 20",
     )
-    feature_share: float = Field(
-        0.2, gt=0, le=1, description="of the features, drawn anew for each split"
+    tags: int = Field(
+        100, ge=0, description="how many of the training posts' most frequent tags become columns"
     )
-    patience: int = Field(
-        50, ge=1, description="trees without improvement on the validation posts before stopping"
-    )
-    tags: int = Field(100, ge=0, description="most frequent tags of the training posts")
     metadata: bool = Field(
         True, description="author, time and the author's earlier posts (the report has none)"
     )
@@ -98,36 +82,39 @@ class _Column(NamedTuple):
     modality: str
 
 
-class PixelRecCatBoost(Model):
+class PixelRecCatBoost(BoostedOutcome):
     """Boosted trees on frozen vectors of image and text, text statistics and tags.
-
-    Trees grow on one thread and with a seed. While they grow, the features of all training posts
-    are in memory.
 
     Attributes
     ----------
-    trees
-        By what they add to: each level that the training posts have, or log popularity.
+    tags
+        Tags that have a column of their own.
     importance
-        Per column of the trees' input: how much of CatBoost's prediction values change is its, and
-        the mean of its absolute SHAP values over validation posts (or training posts where there
-        are none), each in percent of all columns; (columns, 2).
+        For each column of the trees' input, its share of CatBoost's prediction values change and
+        of the mean size of SHAP values over validation posts (training posts if there are none),
+        both in percent; (columns, 2).
+    projections
+        CLIP's projections of image and text vectors into the space that they share.
     """
 
     name = "pixelrec_catboost"
     description = "boosted trees on frozen image and text vectors, text statistics and tags"
     source = "PixelRec report, Section 4.2 and Table 2; Prokhorenkova et al. 2018"
     tasks = ("level", "popularity")
+    complexity = 50
     Settings = CatBoostSettings
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
+    settings: CatBoostSettings
+
+    def __init__(
+        self,
+        settings: CatBoostSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
         self.tags: list[str] = []
-        # Predicted where nothing tells the training posts apart: shares of levels, or the mean.
-        self.means: dict[str, float] = {}
-        self.trees: dict[str, SymmetricTrees] = {}
         self.importance: NDArray[np.float64] = np.zeros((0, 2))
-        # CLIP's projections of image and text vectors into the space that they share.
         self.projections: dict[str, NDArray[np.float32]] = {}
 
     @property
@@ -136,7 +123,6 @@ class PixelRecCatBoost(Model):
 
     @property
     def caution(self) -> str:
-        """What whoever reads its scores has to know; empty without leakage."""
         return LEAKAGE if self.settings.as_published else ""
 
     @property
@@ -149,63 +135,23 @@ class PixelRecCatBoost(Model):
             "nothing and is left out; name one CLIP model for both encoders to have it"
         )
 
-    def fit(
+    def grow(
         self,
+        catboost: Any,
         train: Examples,
-        validation: Examples | None = None,
-        *,
-        folder: Path,
-        training: TrainingSettings | None = None,
-        progress: Callable[[EpochRecord], None] | None = None,
-    ) -> list[EpochRecord]:
-        """Grow trees; of ``training`` only the seed counts, and there are no epochs to tell of.
-
-        Raises
-        ------
-        DataError
-            As :meth:`evoked.models.base.Model.fit` says.
-        MissingExtraError
-            CatBoost is not installed.
-        """
-        catboost = catboost_library(self.name)
-        values = self._learn_targets(train)
-        self.widths = {name: train.features.widths[name] for name in self.features}
-        self.means = dict(zip(self.targets, _means(values), strict=True))
+        validation: Examples | None,
+        options: dict[str, Any],
+    ) -> None:
         self.tags = _frequent_tags(train.posts, self.settings.tags)
         self.projections = clip_projections(self.feature_settings)
-        self.trees, self.importance = {}, np.zeros((len(self.columns()), 2))
-        matrix, labels = self._known(train)
-        names = self._outputs_of(labels)
-        if len(np.unique(labels)) < 2 or not varies(matrix):
-            return []
-        settings, of_classes = self.settings, self._predicts_classes
-        kind = catboost.CatBoostClassifier if of_classes else catboost.CatBoostRegressor
-        booster = kind(
-            loss_function="MultiClass" if of_classes else "RMSE",
-            l2_leaf_reg=settings.l2,
-            **_bootstrap(settings.subsample, len(labels)),
-            **growing_options(settings, training),
-        )
-        held_out = self._held_out(validation, labels)
-        evaluated = None if held_out is None else catboost.Pool(*held_out)
-        booster.fit(catboost.Pool(matrix, labels), eval_set=evaluated)
-        self.trees = dict(zip(names, SymmetricTrees.per_output(booster), strict=True))
-        explained = (matrix, labels) if held_out is None else held_out
-        self.importance = _importance(booster, [part[:_EXPLAINED_POSTS] for part in explained])
-        return []
+        self.importance = np.zeros((self.width(), 2))
+        super().grow(catboost, train, validation, options)
 
-    def predict(self, examples: Examples) -> pd.DataFrame:
-        self.check_features(examples.features)
-        predicted = np.tile([self.means[name] for name in self.targets], (len(examples), 1))
-        for start in range(0, len(examples) if self.trees else 0, _POSTS_PER_BATCH):
-            rows = np.arange(start, min(start + _POSTS_PER_BATCH, len(examples)))
-            matrix = self.matrix(examples.select(rows))
-            sums = np.stack([trees.predict(matrix) for trees in self.trees.values()], axis=1)
-            predicted[rows] = self._from_sums(sums)
-        return self._as_table(predicted.reshape(-1, len(self.targets)))
+    def width(self) -> int:
+        return len(self.columns())
 
     def columns(self) -> list[_Column]:
-        """Name and modality of every column that the trees see."""
+        """Name and modality of every column of :meth:`matrix`."""
         columns = [
             _Column(f"{name} {number}", _MODALITY_OF[name])
             for name, width in self.widths.items()
@@ -220,8 +166,8 @@ class PixelRecCatBoost(Model):
             columns += [_Column(name, _COUNTS) for name in _counts(pd.DataFrame())]
         return columns
 
-    def matrix(self, examples: Examples) -> NDArray[np.float32]:
-        """What the trees see, float32 (n, columns); NaN where absent."""
+    def matrix(self, examples: Examples) -> Matrix:
+        """Numbers that the trees see, float32 (n, columns); NaN where missing."""
         batch, posts = examples.features.take(np.arange(len(examples))), examples.posts
         parts = [
             np.where(batch[f"{name}.present"].numpy()[:, None], batch[name].numpy(), np.nan)
@@ -239,105 +185,36 @@ class PixelRecCatBoost(Model):
             parts.append(np.stack(list(_counts(posts).values()), axis=1))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
-    def feature_importance(self) -> pd.DataFrame:
-        """Columns ``feature, modality, importance, shap``, the last two in percent of all; the
-        most important first."""
+    def feature_importance(self) -> pd.DataFrame | None:
+        if not self.importance.any():
+            return None
         table = pd.DataFrame(self.columns(), columns=["feature", "modality"])
         table[["importance", "shap"]] = self.importance
         return table.sort_values("shap", ascending=False, ignore_index=True)
 
-    def modality_importance(self) -> pd.DataFrame:
-        """Columns ``modality, features`` (how many), ``importance, shap`` (percent of all); the
-        most important first."""
-        by_modality = self.feature_importance().groupby("modality")
-        table = by_modality[["importance", "shap"]].sum()
-        table.insert(0, "features", by_modality.size())
-        return table.sort_values("shap", ascending=False).reset_index()
+    def _extra_options(self, n: int) -> dict[str, Any]:
+        return {"l2_leaf_reg": self.settings.l2, **_bootstrap(self.settings.subsample, n)}
 
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = named_arrays(self.trees)
-        with atomic_path(folder / WEIGHTS_FILE) as path:
-            arrays |= {f"projection.{name}": each for name, each in self.projections.items()}
-            save_file({**arrays, "importance": np.ascontiguousarray(self.importance)}, path)
-        state = {
-            "widths": self.widths,
-            "means": self.means,
-            "tags": self.tags,
-            "trees": list(self.trees),
-            "similarity": self.similarity,
-            "caution": self.caution,
-        }
-        write_json(folder / MODEL_FILE, {**self._description(), **state})
+    def _grown(self, booster: Any, judged: tuple[Matrix, NDArray[np.float64]]) -> None:
+        self.importance = _importance(booster, [part[:_EXPLAINED_POSTS] for part in judged])
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Inverse of :meth:`save`; needs no CatBoost.
+    def _extra_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        state = {"tags": self.tags, "similarity": self.similarity, "caution": self.caution}
+        projections = {f"projection.{name}": each for name, each in self.projections.items()}
+        return state, {**projections, "importance": np.ascontiguousarray(self.importance)}
 
-        Raises
-        ------
-        DataError
-            A file is missing or damaged.
-        """
-        description = read_json(folder / MODEL_FILE)
-        model = cls._from_description(description, folder / MODEL_FILE)
-        with reading_weights(folder):
-            model.widths = {str(name): int(size) for name, size in description["widths"].items()}
-            model.means = {name: float(description["means"][name]) for name in model.targets}
-            model.tags = [str(tag) for tag in description["tags"]]
-            arrays = load_file(folder / WEIGHTS_FILE)
-            model.projections = _of("projection", arrays)
-            width = len(model.columns())
-            model.importance = arrays.pop("importance")
-            if model.importance.shape != (width, 2):
-                raise ValueError(f"importance is {model.importance.shape}")
-            names = [name for name in description["trees"] if name in model.targets]
-            model.trees = named_trees(names, arrays, width)
-        return model
-
-    @property
-    def _predicts_classes(self) -> bool:
-        return self.task.outcomes[0].kind == "classes"
-
-    def _known(self, examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Matrix and labels (numbers of levels, or values) of the posts that have one."""
-        assert examples.targets is not None
-        values = examples.targets.values
-        rows = np.flatnonzero(np.isfinite(values).all(axis=1))
-        labels = values[rows].argmax(axis=1) if self._predicts_classes else values[rows, 0]
-        return self.matrix(examples.select(rows)), labels.astype(np.float64)
-
-    def _held_out(
-        self, validation: Examples | None, learned: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
-        """As :meth:`_known`, without levels that no training post has; None if nothing is left."""
-        if validation is None or validation.targets is None or not len(validation):
-            return None
-        matrix, labels = self._known(validation)
-        if self._predicts_classes:
-            usable = np.isin(labels, learned)
-            matrix, labels = matrix[usable], labels[usable]
-        return (matrix, labels) if len(labels) else None
-
-    def _outputs_of(self, labels: NDArray[np.float64]) -> list[str]:
-        """Targets that trees are grown for: CatBoost leaves out levels that don't occur."""
-        if not self._predicts_classes:
-            return self.targets
-        return [self.targets[int(level)] for level in np.unique(labels)]
-
-    def _from_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Targets, (n, targets), from what the trees sum up to, (n, outputs)."""
-        if not self._predicts_classes:
-            return sums.clip(*self.task.bounds(self.targets[0]))
-        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-        shares = np.zeros((len(sums), len(self.targets)))
-        places = [self.targets.index(name) for name in self.trees]
-        shares[:, places] = powers / powers.sum(axis=1, keepdims=True)
-        return shares
+    def _take_extra_state(
+        self, description: dict[str, Any], arrays: dict[str, NDArray[Any]]
+    ) -> None:
+        self.tags = [str(tag) for tag in description["tags"]]
+        self.projections = _of("projection", arrays)
+        self.importance = arrays["importance"]
+        if self.importance.shape != (self.width(), 2):
+            raise ValueError(f"importance is {self.importance.shape}")
 
 
 def clip_projections(settings: FeatureSettings) -> dict[str, NDArray[np.float32]]:
-    """CLIP's matrices (shared, width) that lead ``image`` and ``text`` vectors into one space;
+    """CLIP's matrices (shared, width) that project ``image`` and ``text`` vectors into one space;
     empty unless one CLIP model encodes both.
 
     Vectors of two encoders that were never trained together can't be compared, whatever their
@@ -362,21 +239,23 @@ def clip_projections(settings: FeatureSettings) -> dict[str, NDArray[np.float32]
 
 
 def _bootstrap(share: float, posts: int) -> dict[str, Any]:
-    """CatBoost's options for drawing this share of the training posts for each tree; each tree
-    gets all of them where they are few."""
+    """CatBoost's options for drawing this share of the training posts for each tree; all of them if
+    they are few."""
     if share * posts < _FEWEST_DRAWN:
         return {"bootstrap_type": "No"}
     return {"bootstrap_type": "Bernoulli", "subsample": share}
 
 
-def _means(values: NDArray[np.float32]) -> list[float]:
-    known = np.isfinite(values).any(axis=0)
-    means = np.nanmean(np.where(known, values, 0), axis=0)
-    return [float(mean) for mean in means]
-
-
 def _importance(booster: Any, explained: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    """Percent of prediction values change and of mean |SHAP|, (columns, 2)."""
+    """Percent of prediction values change and of mean |SHAP|, (columns, 2).
+
+    Parameters
+    ----------
+    booster
+        A fitted CatBoost model.
+    explained
+        Matrix and labels of the posts that SHAP values are computed for.
+    """
     pool = catboost_library(PixelRecCatBoost.name).Pool(*explained)
     shap = np.abs(np.asarray(booster.get_feature_importance(pool, type="ShapValues")))[..., :-1]
     mean = shap.reshape(-1, shap.shape[-1]).mean(axis=0)

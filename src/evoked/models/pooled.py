@@ -53,6 +53,8 @@ class PooledModel(Model):
 
     tasks = tuple(TASKS)
 
+    settings: PooledSettings
+
     @property
     def features(self) -> list[str]:
         left_out = set() if self.settings.emotion_reader else {"affect.text"}

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Literal, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ from pydantic import Field
 from scipy.sparse import csr_array, eye_array
 
 from evoked.errors import DataError
+from evoked.features.catalog import FeatureSettings
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Column
 from evoked.features.viewings import seconds
@@ -112,8 +113,15 @@ class RMTHG(Model):
     rows = "viewings"
     Settings = RMTHGSettings
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
+    settings: RMTHGSettings
+
+    def __init__(
+        self,
+        settings: RMTHGSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
         self.label_weight = self.settings.label_weight or _DEFAULT_LABEL_WEIGHT
         names = _RELATIONS[self.settings.relations]
         self.relation_weights = dict.fromkeys(names, 1 / len(names))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from scipy.special import expit, logit
 
 from evoked.errors import DataError
 from evoked.features.author_history import author_hashes
+from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.targets import TASKS, Task, outcome_columns
@@ -87,10 +88,23 @@ class Stack(Model):
     description = "several models, weighted by what each adds on posts that it has not learned from"
     source = "Wolpert 1992; Breiman 1996"
     tasks = tuple(TASKS)
+    # More complex than any of its members.
+    complexity = 1000
+    test_settings: ClassVar[dict[str, Any]] = {
+        "members": [{"model": "linear"}, {"model": "author_mean"}],
+        "folds": 2,
+    }
     Settings = StackSettings
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
+    settings: StackSettings
+
+    def __init__(
+        self,
+        settings: StackSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
         self.members: list[Model] = self._build()
         self.lines: dict[str, Line] = {}
 

@@ -42,9 +42,12 @@ class VisualCNN(ContentModel):
 
     name = "visual_cnn"
     description = "the image alone: convolutions over its map"
+    requires = ("image",)
     source = "Lu and Li 2025, Table 6"
     Settings = ContentSettings
     Network = VisualCNNNetwork
+
+    settings: ContentSettings
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -68,9 +71,12 @@ class TextBERT(ContentModel):
 
     name = "text_bert"
     description = "the caption alone: the mean of a text encoder's tokens"
+    requires = ("caption",)
     source = "Lu and Li 2025, Table 6"
     Settings = ContentSettings
     Network = TextBERTNetwork
+
+    settings: ContentSettings
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

@@ -12,8 +12,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ IMAGE_FOLDER = "images"
 LOCK_FILE = "images.lock.json"
 """There while pictures are locked (see :mod:`evoked.posts.privacy.image_locking`)."""
 
+_SHOWN_CHARACTERS = 100
+# Empty, "." and "..", a separator of any system, a drive letter. In RE2, NUL is a character.
+_NO_FILE_NAME = r"\A[. ]*\z|[/\\\x00]|\A[A-Za-z]:"
+
 
 class PostDataset:
     """Posts in a folder, or a selection of them.
@@ -50,7 +54,8 @@ class PostDataset:
     Raises
     ------
     DataError
-        The folder is not a dataset, or is of a newer format.
+        The folder is not a dataset, or is of a newer format; a file of it is a link that leads out
+        of the folder (raised where the file is read).
 
     Examples
     --------
@@ -60,6 +65,7 @@ class PostDataset:
 
     def __init__(self, folder: Path | str, rows: ArrayLike | None = None) -> None:
         self.folder = Path(folder)
+        _check_link(self.folder / DESCRIPTION_FILE, self.folder)
         if not (self.folder / DESCRIPTION_FILE).is_file():
             raise DataError(
                 "not a dataset: there is no dataset.json in it.",
@@ -107,12 +113,14 @@ class PostDataset:
         Raises
         ------
         DataError
-            No posts table, an unknown table or column, a missing or repeated ``post_id``.
+            No posts table, an unknown table or column, a missing or repeated ``post_id``, a picture
+            whose name is not a plain file name.
         """
         arrow = {name: _as_arrow(name, table) for name, table in tables.items()}
         if "posts" not in arrow:
             raise DataError("a dataset needs a table named 'posts'.", file=folder)
         _check_identifiers(arrow["posts"], folder)
+        _check_image_names(arrow["posts"], folder)
         with atomic_folder(folder) as temporary:
             for name, table in arrow.items():
                 # Row groups bound the memory of a reader; statistics keep no clock or host in.
@@ -135,19 +143,42 @@ class PostDataset:
 
     @property
     def image_folder(self) -> Path:
-        """The folder of pictures."""
-        return self.folder / IMAGE_FOLDER
+        """The folder of pictures.
+
+        Raises
+        ------
+        DataError
+            It is a link: what lies behind it may be no part of the dataset.
+        """
+        folder = self.folder / IMAGE_FOLDER
+        if folder.is_symlink():
+            raise DataError(
+                "is a link; the pictures of a dataset lie in a folder of its own.",
+                file=folder,
+                fix="If you trust whoever made the dataset, put the folder in the link's place.",
+            )
+        return folder
 
     @property
     def tables(self) -> list[str]:
         """Names of the tables that this dataset has."""
         return [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
 
+    def _table_file(self, name: str) -> Path:
+        path = self.folder / f"{name}.parquet"
+        _check_link(path, self.folder)
+        return path
+
     @cached_property
     def posts(self) -> pd.DataFrame:
-        """The posts, one row each, with every column of the schema; index 0 … n - 1."""
-        table = _read(self.folder / "posts.parquet")
-        table = conform(table, POSTS, "posts")
+        """The posts, one row each, with every column of the schema; index 0 … n - 1.
+
+        Raises
+        ------
+        DataError
+            The table can't be read, or names a picture outside of the folder of pictures.
+        """
+        table = self._read_posts()
         if self._rows is not None:
             table = table.take(pa.array(self._rows))
         return _as_pandas(table)
@@ -165,7 +196,7 @@ class PostDataset:
         if name == "posts":
             return self.posts
         schema = TABLES[name]
-        path = self.folder / f"{name}.parquet"
+        path = self._table_file(name)
         if not path.is_file():
             return _as_pandas((schema or pa.schema([])).empty_table())
         table = _read(path)
@@ -179,7 +210,7 @@ class PostDataset:
     def __len__(self) -> int:
         if self._rows is not None:
             return len(self._rows)
-        return int(pq.read_metadata(self.folder / "posts.parquet").num_rows)
+        return int(pq.read_metadata(self._table_file("posts")).num_rows)
 
     def select(self, rows: ArrayLike) -> PostDataset:
         """The posts at ``rows``: positions (n,) or a mask (len(self),) of booleans."""
@@ -188,6 +219,16 @@ class PostDataset:
             chosen = np.flatnonzero(chosen)
         own = np.arange(len(self)) if self._rows is None else self._rows
         return PostDataset(self.folder, own[chosen.astype(np.int64)])
+
+    def _read_posts(self) -> pa.Table:
+        path = self._table_file("posts")
+        table = conform(_read(path), POSTS, "posts")
+        _check_image_names(table, path)
+        return table
+
+    def check_image_names(self) -> None:
+        """Raise DataError if a picture's name is not a plain file name; ``posts`` does so, too."""
+        self._read_posts()
 
     def check_pictures(self) -> None:
         """Raise DataError if the pictures are locked."""
@@ -211,18 +252,39 @@ class PostDataset:
         Raises
         ------
         DataError
-            The pictures are locked.
+            The pictures are locked, or one is a link that leads out of their folder.
         """
         self.check_pictures()
+        covers = [names[0] if len(names) else None for names in self.posts["images"]]
         folder = self.image_folder
-        return [folder / names[0] if len(names) else None for names in self.posts["images"]]
+        _check_links(folder, (name for name in covers if name is not None))
+        return [None if name is None else folder / name for name in covers]
 
     def linked_pictures(self, folder: Path) -> Path:
-        """The pictures that posts name, once more, in a new folder; those that are lost stay so."""
+        """The pictures that posts name, once more, in a new folder; those that are lost stay so.
+
+        Raises
+        ------
+        DataError
+            A picture is a link that leads out of the folder of pictures, or the new folder's file
+            system takes two names for one.
+        """
+        names = sorted({name for names in self.posts["images"] for name in names})
+        own = self.image_folder
+        _check_links(own, names)
         folder.mkdir()
-        for name in sorted({name for names in self.posts["images"] for name in names}):
-            with suppress(FileNotFoundError):
-                link(self.image_folder / name, folder / name)
+        for name in names:
+            picture = own / name
+            if not os.path.isfile(picture):
+                continue
+            try:
+                link(picture.resolve() if picture.is_symlink() else picture, folder / name)
+            except FileExistsError as error:
+                raise DataError(
+                    "this file system takes the name for that of another picture.",
+                    file=folder / name,
+                    fix="Choose a destination on a disk that distinguishes upper from lower case.",
+                ) from error
         return folder
 
     def copy(
@@ -317,6 +379,52 @@ def _check_identifiers(posts: pa.Table, folder: Path | str) -> None:
             row=row,
             field="post_id",
             fix="Keep one of the posts.",
+        )
+
+
+def _check_image_names(posts: pa.Table, file: Path | str) -> None:
+    """Pictures are looked for by these names, so none may lead out of their folder."""
+    images = posts["images"].combine_chunks()
+    names = pc.list_flatten(images)
+    wrong = pc.fill_null(pc.match_substring_regex(names, _NO_FILE_NAME), True)
+    first = pc.index(wrong, True).as_py()
+    if first < 0:
+        return
+    row = pc.list_parent_indices(images)[first].as_py()
+    raise DataError(
+        f"the post {_short(posts['post_id'][row])} names the picture {_short(names[first])}; "
+        "expected the plain name of a file in images/, without folders and drives.",
+        file=file,
+        row=row + 1,
+        field="images",
+        fix="Don't use the dataset if somebody else made it: it may be after other files. If it is "
+        "yours, put the picture into images/ and name it without a folder.",
+    )
+
+
+def _short(value: pa.Scalar) -> str:
+    return repr(value.as_py())[:_SHOWN_CHARACTERS]
+
+
+def _check_links(folder: Path, names: Iterable[str]) -> None:
+    """Raise DataError if a picture is a link that leads out of the folder, even to nothing."""
+    # One look at the folder is far cheaper than one at each of a million pictures.
+    if not folder.is_dir() or not any(entry.is_symlink() for entry in os.scandir(folder)):
+        return
+    for name in names:
+        _check_link(folder / name, folder)
+
+
+def _check_link(path: Path, folder: Path) -> None:
+    """Raise DataError if ``path`` is a link that leads out of ``folder``, even to nothing."""
+    if not path.is_symlink():
+        return
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise DataError(
+            f"is a link that leads out of the folder {folder}.",
+            file=path,
+            fix="Don't use the dataset if somebody else made it: it may be after other files. If "
+            "it is yours, put the file in the link's place.",
         )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError, ImageError, SettingsError
-from evoked.files import read_json
+from evoked.files import lock_file, only_writer, read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
 from evoked.posts.face_blurring import FaceFinder, blur_faces
@@ -131,7 +131,8 @@ def import_posts(
     SettingsError
         An unknown format, or a mapping or scale of something that doesn't exist.
     DataError
-        The source can't be read or holds no posts; ``dest`` holds something else.
+        The source can't be read or holds no posts; ``dest`` holds something else, or another
+        import is at work there.
 
     Examples
     --------
@@ -144,20 +145,34 @@ def import_posts(
     options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}))
     check_scales(options.scales)
     _check_apart(source, dest)
-    job = _describe(format, source, options)
-    if find_faces is not None:
-        job["faces"] = "blurred"
-    working = dest.with_name(f".{dest.name}.import")
+    job = _describe(format, source, options, find_faces)
+    left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
+    if not overwrite and _holds(dest, job) and not left_by_a_crash:
+        return _result(dest, already_there=True)  # the lock would need a folder that is writable
+    with only_writer(dest):
+        return _import(source, dest, options, job, find_faces, overwrite, progress)
+
+
+def _import(
+    source: Path,
+    dest: Path,
+    options: ReadOptions,
+    job: dict[str, Any],
+    find_faces: FaceFinder | None,
+    overwrite: bool,
+    progress: Progress | None,
+) -> ImportResult:
+    working = _working_folder(dest)
     if not overwrite and _holds(dest, job):
         remove_staging(working)  # left by a crash while clearing up
         return _result(dest, already_there=True)
     _check_free(dest, overwrite)
-    dest.parent.mkdir(parents=True, exist_ok=True)
     staging = Staging(working, job)
     if not staging.has_dataset:
         try:
-            reading = READERS[format](source, options)
-            _read_batches(reading, staging, find_faces, progress)
+            reading = READERS[job["format"]](source, options)
+            read = _read_batches(reading, staging, find_faces, progress)
+            _check_kept(staging, read, source)
             _write(reading, staging, source, job)
         except DataError:
             remove_staging(working)  # nothing to go on with: the source itself is at fault
@@ -194,16 +209,23 @@ def _check_apart(source: Path, dest: Path) -> None:
         )
 
 
-def _describe(format_name: str, source: Path, options: ReadOptions) -> dict[str, Any]:
-    """What makes an import what it is, ready for JSON."""
+def _describe(
+    format_name: str, source: Path, options: ReadOptions, find_faces: FaceFinder | None
+) -> dict[str, Any]:
+    """What the resulting dataset depends on, ready for JSON."""
     files = walk_files(source) if source.is_dir() else [source]
-    return {
+    job = {
         "import_version": IMPORT_VERSION,
         "format": format_name,
         "source_sha256": fingerprint(source, files, _MEDIA_SUFFIXES),
         "mapping": dict(options.mapping),
         "scales": {name: list(scale) for name, scale in options.scales.items()},
     }
+    return job if find_faces is None else job | {"faces": "blurred"}
+
+
+def _working_folder(dest: Path) -> Path:
+    return dest.with_name(f".{dest.name}.import")
 
 
 def _holds(dest: Path, job: Mapping[str, Any]) -> bool:
@@ -231,12 +253,13 @@ def _read_batches(
     staging: Staging,
     find_faces: FaceFinder | None,
     progress: Progress | None,
-) -> None:
+) -> int:
+    """Keep the batches that are not kept yet; returns how many records the reader gave in all."""
     tally = staging.tally()
     posts = staging.table("posts")
     seen = set() if posts is None else set(posts["post_id"].to_pylist())
-    records = islice(reading.records, tally.consumed, None)
-    done = tally.consumed
+    records = iter(reading.records)
+    done = sum(1 for _ in islice(records, tally.consumed))
     if progress is not None:
         progress(done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
@@ -245,6 +268,18 @@ def _read_batches(
             done += len(batch)
             if progress is not None:
                 progress(done, reading.total)
+    return done
+
+
+def _check_kept(staging: Staging, read: int, source: Path) -> None:
+    kept = staging.tally().consumed
+    if kept != read:
+        raise DataError(
+            f"{read} records were read, and {kept} are in the working folder {staging.folder}, "
+            "which another program must have changed.",
+            file=source,
+            fix="Import again; the working folder is made anew.",
+        )
 
 
 def _read_batch(

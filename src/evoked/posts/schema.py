@@ -33,7 +33,7 @@ POSTS = pa.schema(
         ("caption", pa.string()),
         ("hashtags", _TEXTS),  # without '#'
         ("mentions", _TEXTS),  # without '@'
-        ("images", _TEXTS),  # names below images/; the first is the cover
+        ("images", _TEXTS),  # plain names of files in images/; the first is the cover
         ("media_type", pa.string()),  # image, carousel, video, text
         ("category", pa.string()),
         ("language", pa.string()),
@@ -182,7 +182,7 @@ def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
             continue
         try:
             columns.append(table.column(field.name).cast(field.type))
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise DataError(
                 f"values are not of type {field.type} ({error}).",
                 file=f"table {name}",

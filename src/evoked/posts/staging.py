@@ -117,8 +117,8 @@ class Staging:
     folder
         Beside the destination, on the same disk.
     job
-        What makes this import what it is. If the folder holds batches of another job, they are
-        thrown away.
+        What the resulting dataset depends on. If the folder holds batches of another job, or a
+        link, which no import makes, its content is deleted.
     """
 
     def __init__(self, folder: Path, job: Mapping[str, Any]) -> None:
@@ -208,17 +208,28 @@ class Staging:
 def remove_staging(folder: Path) -> None:
     """Delete a working folder.
 
-    What says whose batches they are goes first: a crash meanwhile leaves none that are trusted.
+    The description of its job goes first: a crash meanwhile leaves no batches that are trusted.
     """
+    if folder.is_symlink():
+        folder.unlink()  # and nothing of what it leads to
+        return
     (folder / _JOB_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_job(folder: Path, job: Mapping[str, Any]) -> bool:
     try:
-        return read_json(folder / _JOB_FILE) == dict(job)
+        return read_json(folder / _JOB_FILE) == dict(job) and not _has_links(folder)
     except DataError:
         return False
+
+
+def _has_links(folder: Path) -> bool:
+    """Whether a folder is or holds a link, by which an import would read or write elsewhere."""
+    return folder.is_symlink() or any(
+        entry.is_symlink() or (entry.is_dir() and _has_links(Path(entry)))
+        for entry in os.scandir(folder)
+    )
 
 
 def _map_table(path: Path) -> pa.Table:

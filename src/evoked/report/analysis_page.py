@@ -15,8 +15,7 @@ import evoked
 from evoked.analysis.popular_images import PUBLISHED_RATIOS
 from evoked.analysis.sharing import SharingAnalysis
 from evoked.analysis.study import PostAnalysis
-from evoked.explain.drawing import Picture
-from evoked.explain.figures import to_png, to_svg
+from evoked.explain.figures import Picture, to_png, to_svg
 from evoked.files import atomic_folder, check_free, plain, records, write_json, write_text
 from evoked.posts.emotion_and_rates import METRICS
 from evoked.report import emotion_figures, interactive, popularity_figures, sharing_figures

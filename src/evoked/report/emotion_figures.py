@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 
 from evoked.analysis.positions import Surface, smooth
 from evoked.evaluation.significance import significance_marks
-from evoked.explain.drawing import Picture
-from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, VERMILLION, figure, look
+from evoked.explain.figures import (
+    BLUE,
+    DIVERGING,
+    GREY,
+    INK,
+    PALE,
+    VERMILLION,
+    Picture,
+    figure,
+    look,
+)
 from evoked.files import records
 from evoked.posts.emotion_and_rates import (
     AROUSAL_MIDPOINT,

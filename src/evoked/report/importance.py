@@ -11,7 +11,6 @@ from evoked.explain.modalities import modality_sizes
 from evoked.explain.posts import examples_of
 from evoked.explain.readings import readings_of
 from evoked.files import records
-from evoked.models.pixelrec_catboost import PixelRecCatBoost
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts
 from evoked.report.charts import Chart
@@ -100,10 +99,10 @@ def modalities_of_posts(run: Run, dataset: PostDataset, tested: HeldOutPosts) ->
 
 
 def features_of_trees(run: Run) -> TreeFeatures | None:
-    """Importance of features and of their modalities, of a model that tells it."""
-    if not isinstance(run.model, PixelRecCatBoost) or not run.model.importance.any():
-        return None
+    """Importance of features and of their modalities; None for models that don't measure it."""
     modalities, features = run.model.modality_importance(), run.model.feature_importance()
+    if modalities is None or features is None:
+        return None
     if run.pipeline.metadata is not None:
         names = enumerate(run.pipeline.metadata.names)
         features = features.replace({"feature": {f"metadata {n}": name for n, name in names}})

@@ -21,13 +21,13 @@ from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters
 from evoked.analysis.popular_posts import PopularityAnalysis
 from evoked.analysis.popular_words import TextStatistics
 from evoked.errors import ImageError
-from evoked.explain.drawing import Picture
 from evoked.explain.figures import (
     BLUE,
     GREY,
     INK,
     PALE,
     VERMILLION,
+    Picture,
     figure,
     installed_fonts,
     look,

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoked.explain import Explanation, explain_posts
-from evoked.explain.drawing import (
+from evoked.explain.drawing import shown_picture, words_sentence
+from evoked.explain.heat_maps import (
     blended,
     effects_over,
     effects_sentence,
     heat_over,
     heat_top,
-    shown_picture,
-    words_sentence,
 )
 from evoked.explain.readings import Reading, readings_of
 from evoked.files import records

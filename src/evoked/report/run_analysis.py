@@ -21,13 +21,9 @@ from evoked.analysis.projection import FEWEST_POSTS, Projection, pooled_features
 from evoked.errors import DataError
 from evoked.evaluation.significance import accuracy_correlations
 from evoked.explain import Explanation, explain_posts
-from evoked.explain.drawing import (
-    Picture,
-    draw_regions,
-    draw_word_regions,
-    draw_words,
-    shown_picture,
-)
+from evoked.explain.drawing import draw_words, shown_picture
+from evoked.explain.figures import Picture
+from evoked.explain.heat_maps import draw_regions, draw_word_regions
 from evoked.explain.word_matrix import word_matrix
 from evoked.features.table import FeatureTable
 from evoked.models import TRIVIAL_BASELINES, Examples, load_model

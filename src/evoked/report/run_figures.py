@@ -16,7 +16,6 @@ from evoked.analysis.positions import Surface
 from evoked.analysis.projection import Projection
 from evoked.evaluation.significance import significance_marks
 from evoked.explain import Explanation
-from evoked.explain.drawing import Picture
 from evoked.explain.figures import (
     BLUE,
     DIVERGING,
@@ -28,6 +27,7 @@ from evoked.explain.figures import (
     PURPLE,
     SKY,
     VERMILLION,
+    Picture,
     figure,
     look,
 )

@@ -12,8 +12,7 @@ from evoked.analysis.distribution import LogNormalTest, positive_counts
 from evoked.analysis.interactions import MODELS
 from evoked.analysis.sharing import TOGETHER
 from evoked.evaluation.significance import p_value, significance_marks
-from evoked.explain.drawing import Picture
-from evoked.explain.figures import BLUE, GREY, INK, PALE, VERMILLION, figure, look
+from evoked.explain.figures import BLUE, GREY, INK, PALE, VERMILLION, Picture, figure, look
 from evoked.files import records
 from evoked.report.emotion_figures import matrix
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 
 from evoked.analysis.audience import audience
 from evoked.errors import SettingsError
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, depends_on_prevalence, headlines
 from evoked.explain.readings import columns_of, readings_of
-from evoked.features.catalog import FeatureSettings
 from evoked.files import records, write_text
-from evoked.models import model_class
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report import charts
@@ -34,10 +30,10 @@ from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
 from evoked.runs.card import posts_of
+from evoked.runs.command import training_call, training_command
 from evoked.runs.posts import Run, TrainedRun
 from evoked.runs.viewings import NetworkRun
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
-from evoked.training.loop import TrainingSettings
 
 # What the table of scores shows of emotion and engagement; all scores stand below it.
 _SHOWN_OF_EMOTION = (
@@ -72,19 +68,6 @@ _MEANING = {
 _MOST_PROBLEMS = 20
 
 Scores = list[dict[str, Any]]
-# Settings with an option of 'evoked train'; others are shown in Python.
-_OPTIONS = {
-    ("training", "seed"): "--seed",
-    ("training", "max_epochs"): "--epochs",
-    ("training", "patience"): "--patience",
-    ("training", "batch_size"): "--batch-size",
-    ("training", "learning_rate"): "--learning-rate",
-    ("training", "device"): "--device",
-    ("features", "image_encoder"): "--image-encoder",
-    ("features", "text_encoder"): "--text-encoder",
-    ("features", "object_encoder"): "--object-encoder",
-    ("features", "views"): "--views",
-}
 
 
 @dataclass(frozen=True)
@@ -193,8 +176,8 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         trees=features_of_trees(run) if isinstance(run, Run) else None,
         problems=_problems(run),
         settings=_settings(description),
-        command=_command(description, run.folder),
-        python=_python(description, run.folder),
+        command=training_command(description, run.folder),
+        python=training_call(description, run.folder),
         cautions=_cautions(run),
     )
     write_text(path, page)
@@ -461,75 +444,6 @@ def _settings(description: dict[str, Any]) -> dict[str, dict[str, str]]:
         for title, values in groups.items()
         if values
     }
-
-
-def _changed(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The settings of model, features and training that are not the defaults."""
-    kind = model_class(description["model"]["name"])
-    given = {
-        "model": (description["model"]["settings"], kind.Settings()),
-        "features": (description["features"], FeatureSettings()),
-        "training": (description["training"], kind.default_training),
-    }
-    return {group: _differing(*pair) for group, pair in given.items()}
-
-
-def _differing(settings: dict[str, Any], defaults: BaseModel) -> dict[str, Any]:
-    usual = defaults.model_dump(mode="json")
-    return {key: value for key, value in settings.items() if usual.get(key) != value}
-
-
-def _other_task(description: dict[str, Any]) -> str | None:
-    """The task, unless it is the one that the model learns anyway."""
-    task: str | None = description.get("task")  # absent from older runs
-    default = model_class(description["model"]["name"]).tasks[0]
-    return None if task == default else task
-
-
-def _command(description: dict[str, Any], out: Path) -> str | None:
-    """The command line that repeats the run; None if it takes a setting without an option."""
-    changed = _changed(description)
-    parts = ["evoked", "train", description["data"]["name"]]
-    parts += ["--model", description["model"]["name"], "--out", out.name]
-    parts += ["--task", task] if (task := _other_task(description)) else []
-    parts += ["--split", description["split"]["kind"]]
-    for group in ("features", "training"):
-        for key, value in changed[group].items():
-            if (group, key) not in _OPTIONS:
-                return None
-            parts += [_OPTIONS[group, key], str(value)]
-    for key, value in changed["model"].items():
-        parts += ["--set", f"{key}={json.dumps(value)}"]
-    return shlex.join(parts if description.get("estimate", True) else [*parts, "--no-estimate"])
-
-
-def _python(description: dict[str, Any], out: Path) -> str:
-    """The same in Python."""
-    changed = _changed(description)
-    if changed["training"]:  # there they are written whole, not on top of the model's own
-        changed["training"] = _differing(description["training"], TrainingSettings())
-    arguments = [
-        f"evoked.open({description['data']['name']!r})",
-        f"{description['model']['name']!r}",
-        f"{out.name!r}",
-        f"split={description['split']['kind']!r}",
-    ]
-    if task := _other_task(description):
-        arguments.append(f"task={task!r}")
-    if changed["model"]:
-        arguments.append(f"model_settings={changed['model']!r}")
-    for group, kind in (("features", "FeatureSettings"), ("training", "TrainingSettings")):
-        if changed[group]:
-            values = ", ".join(f"{key}={value!r}" for key, value in changed[group].items())
-            arguments.append(f"{group}={kind}({values})")
-    if not description.get("estimate", True):  # a run of viewings estimates nothing
-        arguments.append("estimate=False")
-    imports = [
-        "import evoked",
-        *(["from evoked.features.catalog import FeatureSettings"] if changed["features"] else []),
-        *(["from evoked.training.loop import TrainingSettings"] if changed["training"] else []),
-    ]
-    return "\n".join(imports) + "\n\nevoked.train(\n    " + ",\n    ".join(arguments) + ",\n)"
 
 
 def _cautions(run: TrainedRun) -> list[str]:

@@ -54,6 +54,12 @@ class AuthorPopularity(Task):
     source: ClassVar[str] = "Zhang et al. 2018"
     columns: ClassVar[tuple[str, ...]] = ("popular",)
     outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("popular", "binary"),)
+    short_list: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "gradient_boosting",
+        "dual_baseline",
+        "dual_attention",
+    )
 
     thresholds: pd.DataFrame
 

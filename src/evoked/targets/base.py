@@ -68,6 +68,9 @@ class Task(ABC):
         each, of which a model predicts the probability; likewise true (1) or false (0).
     outcomes
         What people read and what is scored.
+    short_list
+        Names of the models that automatic choice tries in addition to the trivial baselines; every
+        model that learns the task if empty.
     """
 
     name: ClassVar[str]
@@ -75,6 +78,7 @@ class Task(ABC):
     source: ClassVar[str] = ""
     columns: ClassVar[tuple[str, ...]]
     outcomes: ClassVar[tuple[Outcome, ...]]
+    short_list: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def bounds(cls, column: str) -> tuple[float, float]:

@@ -31,6 +31,7 @@ class Emotion(Task):
     source: ClassVar[str] = "Mikels et al. 2005; Bhattacharyya et al. 2024"
     columns: ClassVar[tuple[str, ...]] = tuple(f"emotion_{label}" for label in MIKELS)
     outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("emotion", "classes", MIKELS),)
+    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting")
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:

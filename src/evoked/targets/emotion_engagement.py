@@ -90,6 +90,13 @@ class EmotionEngagement(Task):
         Outcome(name, "value")
         for name in (*EMOTION_TARGETS, *(f"{name}_rate" for name in ENGAGEMENT_TARGETS))
     )
+    short_list: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "gradient_boosting",
+        "early_fusion",
+        "mmbt",
+        "abmf",
+    )
 
     denominator: str
     knots: dict[str, list[float]] = field(repr=False)

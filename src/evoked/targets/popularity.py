@@ -58,6 +58,12 @@ class Popularity(Task):
     source: ClassVar[str] = "PixelRec report, Eq. 1"
     columns: ClassVar[tuple[str, ...]] = ("log_popularity",)
     outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("log_popularity", "value"),)
+    short_list: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "gradient_boosting",
+        "pixelrec_catboost",
+        "pixelrec_regressor",
+    )
 
     exposure: str
     weights: dict[str, float]
@@ -144,6 +150,12 @@ class Level(Task):
     columns: ClassVar[tuple[str, ...]] = tuple(f"level_{number}" for number in range(1, 6))
     outcomes: ClassVar[tuple[Outcome, ...]] = (
         Outcome("level", "classes", ("very_low", "low", "medium", "high", "very_high"), True),
+    )
+    short_list: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "gradient_boosting",
+        "pixelrec_catboost",
+        "pixelrec_classifier",
     )
 
     exposure: str

@@ -53,6 +53,7 @@ class Shares(Task):
         Outcome("shares", "value"),
         Outcome("share_class", "classes", _LABELS, True),
     )
+    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "eijl")
 
     lowest: float
     highest: float

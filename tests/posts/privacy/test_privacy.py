@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,11 @@ from typer.testing import CliRunner
 
 from evoked.cli import app
 from evoked.errors import DataError, MissingExtraError, SettingsError
+from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.face_blurring import blur_faces, count_faces
 from evoked.posts.importing import import_posts, summary_rows
-from evoked.posts.privacy import page
+from evoked.posts.privacy import encrypted_fields, page
 from evoked.posts.privacy.aggregates import aggregate, compute_rates, reveal, round_figures
 from evoked.posts.privacy.ckks import DEGREE, PRIME_BITS, SECURITY_BITS, SLOTS, Party, in_slots
 from evoked.posts.privacy.image_locking import is_locked, lock_images, unlock_images
@@ -36,6 +38,7 @@ from evoked.posts.privacy.protecting import protect
 from evoked.posts.privacy.pseudonyms import Pseudonyms
 from evoked.posts.privacy.sealing import Sealer
 from evoked.posts.readers.values import mentions_in
+from tests.support.examples import tamper_with_names
 from tests.support.reader_sources import csv_source, picture
 
 pytest.importorskip("tenseal", reason="the extra 'privacy' is not installed")
@@ -375,6 +378,67 @@ def test_slots_hold_every_number_once(n: int) -> None:
     assert not joined[n:].any()
 
 
+def test_a_protected_copy_takes_no_files_from_elsewhere(
+    dataset: PostDataset, keys: KeyFolder, tmp_path: Path
+) -> None:
+    """Downloaded posts, and beside the destination a file that has the name of one of theirs."""
+    posts = tmp_path / "downloads/posts"
+    shutil.copytree(dataset.folder, posts)
+    (tmp_path / "downloads/profile").write_text("theirs")
+    mine = tmp_path / "home/profile"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    tamper_with_names(posts, ["../../profile"])
+    command = ["privacy", "protect", str(posts), str(tmp_path / "home/shared")]
+    for more in (["--pictures"], []):
+        shown = CliRunner().invoke(app, [*command, "--key", str(keys.folder), *more])
+        assert isinstance(shown.exception, DataError)
+        assert "posts.parquet" in str(shown.exception)
+    assert mine.read_text() == "mine"
+    assert [path.name for path in mine.parent.iterdir()] == ["profile"]
+
+    tamper_with_names(posts, ["0.jpg"])
+    (posts / "images/0.jpg").unlink()
+    (posts / "images/0.jpg").symlink_to(mine)
+    with pytest.raises(DataError, match=r"0\.jpg: is a link that leads out"):
+        protect(PostDataset(posts), tmp_path / "home/shared", keys, pictures=True)
+    assert [path.name for path in mine.parent.iterdir()] == ["profile"]
+
+
+def test_a_protected_copy_has_one_writer(
+    dataset: PostDataset, keys: KeyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dest = tmp_path / "shared"
+    with only_writer(dest), pytest.raises(DataError, match="shared: another run"):
+        protect(dataset, dest, keys, encrypt=[])
+    assert not any(tmp_path.iterdir())
+
+    def protected_by_another_process(*arguments: Any) -> list[str]:
+        monkeypatch.undo()
+        protect(dataset, dest, keys, encrypt=["likes"])
+        return []
+
+    monkeypatch.setattr(encrypted_fields, "check_columns", protected_by_another_process)
+    with pytest.raises(DataError, match="shared: is there already"):
+        protect(dataset, dest, keys, encrypt=[])
+    assert PostDataset(dest).description["protected"]["encrypted"] == ["likes"]
+
+
+@pytest.mark.parametrize("name", ["scales.sealed", "known.parquet", "description.json", "."])
+def test_links_among_encrypted_fields_hand_out_nothing(
+    name: str, protected: Path, tmp_path: Path
+) -> None:
+    """The owner gets a copy of what is computed, and must not get the computing party's files."""
+    shutil.copytree(protected, tmp_path / "posts")
+    private = tmp_path / "private"
+    (tmp_path / "posts/encrypted" / name).rename(private)
+    (tmp_path / "posts/encrypted" / name).symlink_to(private)
+    for compute in (aggregate, compute_rates):
+        with pytest.raises(DataError, match="is a link"):
+            compute(tmp_path / "posts", tmp_path / "figures.zip")
+    assert not (tmp_path / "figures.zip").exists()
+
+
 # Locked pictures
 
 
@@ -428,6 +492,42 @@ def test_nothing_is_locked_without_the_extra(
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
     with pytest.raises(MissingExtraError, match=r"evoked\[privacy\]"):
         lock_images(pictures, keys)
+    assert not is_locked(pictures)
+
+
+@pytest.mark.parametrize("what", ["picture", "folder of pictures", "folder among them"])
+def test_what_links_lead_to_is_never_locked(
+    what: str, pictures: PostDataset, keys: KeyFolder, tmp_path: Path
+) -> None:
+    album = tmp_path / "album"
+    shutil.copytree(pictures.image_folder, album)
+    (album / ".half.tmp").write_bytes(b"somebody else's")
+    if what == "picture":
+        (pictures.image_folder / "0.jpg").unlink()
+        (pictures.image_folder / "0.jpg").symlink_to(album / "0.jpg")
+    elif what == "folder among them":
+        (pictures.image_folder / "album").symlink_to(album)
+    else:
+        shutil.rmtree(pictures.image_folder)
+        (pictures.folder / "images").symlink_to(album)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(DataError, match="is a link"):
+        lock_images(pictures, keys)
+    (pictures.folder / "images.lock.json").write_text(json.dumps({"collection": "c", "key": "k"}))
+    with pytest.raises(DataError, match="is a link"):
+        unlock_images(pictures, keys)
+    (pictures.folder / "images.lock.json").unlink()
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_pictures_of_posts_that_name_other_files_are_not_locked(
+    pictures: PostDataset, keys: KeyFolder
+) -> None:
+    before = files(pictures)
+    tamper_with_names(pictures.folder, ["/etc/passwd"])
+    with pytest.raises(DataError, match="field images"):
+        lock_images(pictures, keys)
+    assert files(pictures) == before
     assert not is_locked(pictures)
 
 

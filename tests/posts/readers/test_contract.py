@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,23 @@ def file_bytes(dataset: PostDataset) -> dict[str, bytes]:
 
 def test_every_format_is_tested() -> None:
     assert SOURCES.keys() == READERS.keys()
+
+
+def test_the_names_of_formats_need_no_reader() -> None:
+    program = (
+        "import sys; from evoked.posts.readers import READERS; assert 'csv' in READERS; "
+        "print(len(READERS), *READERS.keys(), 'pandas' in sys.modules, 'numpy' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert result.stdout.split() == [str(len(READERS)), *READERS, "False", "False"]
+
+
+def test_an_unknown_format_has_no_reader() -> None:
+    assert "xlsx" not in READERS
+    with pytest.raises(KeyError):
+        READERS["xlsx"]
 
 
 def test_yields_posts_and_remarks_of_known_fields(name: str, source: Path) -> None:

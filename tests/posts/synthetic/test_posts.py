@@ -21,8 +21,10 @@ from evoked.posts.emotion_and_rates import (
     engagement_rates,
     log_rates,
 )
+from evoked.posts.importing import import_posts
 from evoked.posts.synthetic.captions import MOTIF_NAMES, Mood, write_caption
 from evoked.posts.synthetic.images import IMAGE_SIZE, MOTIFS, Motif, draw_picture, motif_box
+from evoked.posts.synthetic.network import synthesise_network
 from evoked.posts.synthetic.population import (
     CATEGORIES,
     CATEGORY_NAMES,
@@ -55,6 +57,43 @@ def _checksums(folder: Path) -> dict[str, str]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
+
+
+class TestDestination:
+    def test_has_one_writer(self, tmp_path: Path) -> None:
+        folder, tried = tmp_path / "posts", []
+
+        def try_another(done: int, total: int) -> None:
+            source = tmp_path / "posts.csv"
+            source.write_text("id,caption\n1,one\n")
+            for another in (
+                lambda: synthesise(folder, n=5),
+                lambda: synthesise_network(folder, scale=0.01),
+                lambda: import_posts("csv", source, folder, overwrite=True),
+            ):
+                with pytest.raises(DataError, match=r"posts: another run of evoked"):
+                    another()
+                tried.append(done)
+
+        dataset = synthesise(folder, n=5, progress=try_another)
+        assert tried == [5, 5, 5]
+        named = {name for names in dataset.posts["images"] for name in names}
+        assert {path.name for path in dataset.image_folder.iterdir()} == named
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["posts", "posts.csv"]
+
+    def test_of_a_network_has_one_writer(self, tmp_path: Path) -> None:
+        folder, tried = tmp_path / "posts", []
+
+        def try_another(done: int, total: int) -> None:
+            if not tried:
+                with pytest.raises(DataError, match=r"posts: another run of evoked"):
+                    synthesise(folder, n=5)
+                tried.append(done)
+
+        dataset = synthesise_network(folder, scale=0.01, progress=try_another)
+        assert len(tried) == 1
+        assert dataset.describe()["with image"] == len(dataset)
+        assert [path.name for path in tmp_path.iterdir()] == ["posts"]
 
 
 class TestDataset:

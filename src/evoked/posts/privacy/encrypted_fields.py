@@ -148,8 +148,17 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        Nothing encrypted is there, or it is of another format or other parameters.
+        Nothing encrypted is there, or it is of another format or other parameters; or there are
+        links among the files, which could hand out what lies elsewhere.
     """
+    for path in (folder, *folder.glob("*")):
+        if path.is_symlink():
+            raise DataError(
+                "is a link; encrypted fields lie in a folder of their own.",
+                file=path,
+                fix="Don't use the dataset if somebody else made it: it may be after other files. "
+                "If it is yours, put the file in the link's place.",
+            )
     if not (folder / DESCRIPTION_FILE).is_file():
         raise DataError(
             "there are no encrypted fields.",

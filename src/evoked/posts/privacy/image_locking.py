@@ -53,11 +53,13 @@ def lock_images(
     ------
     DataError
         The keys lie with the data or are not those that a run before has used; a picture is larger
-        than 64 MiB.
+        than 64 MiB, or is a link; a post names one outside of the folder of pictures.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
     keys.keep_apart(dataset.folder)
+    dataset.check_image_names()
+    _check_no_links(dataset.image_folder)
     _remove_halves(dataset.image_folder)
     marker = dataset.folder / LOCK_FILE
     if not marker.is_file():
@@ -86,12 +88,13 @@ def unlock_images(
     ------
     DataError
         The keys are others, or a file was changed or swapped: those before it are unlocked, it and
-        those behind it stay as they are.
+        those behind it stay as they are. A file is a link: all stay as they are.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
     if not is_locked(dataset):
         return LockResult(0, 0)
+    _check_no_links(dataset.image_folder)
     _remove_halves(dataset.image_folder)
     sealer = _sealer(dataset, keys)
     names = [
@@ -128,6 +131,17 @@ def _sealer(dataset: PostDataset, keys: KeyFolder) -> Sealer:
             fix="Give the folder of keys that was used then.",
         )
     return Sealer(keys.storage(), marker["collection"])
+
+
+def _check_no_links(folder: Path) -> None:
+    """What a link leads to may be no part of the dataset, and is neither read nor locked."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise DataError(
+                "is a link; pictures are locked and unlocked where they lie.",
+                file=path,
+                fix="Put the picture in the link's place, or remove the link.",
+            )
 
 
 def _remove_halves(folder: Path) -> None:

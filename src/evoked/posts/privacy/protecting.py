@@ -1,4 +1,4 @@
-"""A copy of a dataset that can be given away: pseudonyms in place of names, counts encrypted."""
+"""Copies of datasets that can be given away: pseudonyms in place of names, counts encrypted."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from pathlib import Path
 
 import pandas as pd
 
-from evoked.files import atomic_folder
+from evoked.files import atomic_folder, only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy import encrypted_fields
 from evoked.posts.privacy.keys import KeyFolder
 from evoked.posts.privacy.pseudonyms import Pseudonyms
 from evoked.posts.schema import COUNTS
 
-# Generators write the truth of their posts there, counts among it.
+# Synthetic datasets keep what is true of their posts there, counts among it.
 _LEFT_OUT = ("truth",)
 
 
 @dataclass(frozen=True)
 class Protection:
-    """What a protected copy has.
+    """What a protected copy holds.
 
     Attributes
     ----------
     dataset
         The copy.
     encrypted
-        Columns that stand there encrypted only.
+        Columns that it holds in encrypted form only.
     accounts
-        How many different authors became pseudonyms; None if names were kept.
+        How many different authors got pseudonyms; None if names were kept.
     pictures
-        How many pictures were taken along.
+        How many pictures were copied.
     """
 
     dataset: PostDataset
@@ -55,24 +55,24 @@ def protect(
     Parameters
     ----------
     dataset
-        The owner's.
+        The owner's dataset.
     dest
-        A folder that isn't there; it appears whole or not at all.
+        A folder that doesn't exist yet; it appears whole or not at all.
     keys
-        The owner's, in neither dataset.
+        The owner's keys, in neither dataset.
     pseudonyms
         Replace the ids of accounts and posts and the accounts that texts mention.
     encrypt
-        Counts to encrypt; by default all that any post has. They are taken out of every table in
-        clear. None if empty; the extra ``privacy`` is needed otherwise.
+        Counts to encrypt; by default all that any post has. The copy has them in no table. An
+        empty list encrypts nothing; otherwise the extra ``privacy`` is needed.
     pictures
-        Take the pictures along, as they are.
+        Copy the pictures too, unchanged.
 
     Raises
     ------
     DataError
-        The keys lie with the data, a key is missing or readable by others, ``dest`` exists or lies
-        in the dataset, or the pictures are locked.
+        The keys lie with the data, a key is missing or readable by others, ``dest`` exists, lies
+        in the dataset or is being written by another process, or the pictures are locked.
     SettingsError
         A column that can't be encrypted.
     MissingExtraError
@@ -95,22 +95,24 @@ def protect(
     }
     if not pictures:
         tables["posts"]["images"] = [[] for _ in range(len(posts))]
-    with atomic_folder(dest) as temporary:
-        # Neither source nor notes of the import come along: both may name people.
-        PostDataset.create(
-            temporary,
-            tables,
-            images=dataset.linked_pictures(temporary / "pictures") if pictures else None,
-            provenance=_licence(dataset) | {"format": "protected"},
-            scales=dataset.description.get("scales"),
-            extra={"protected": {"pseudonyms": pseudonyms, "encrypted": columns}},
-        )
-        if columns:
-            folder = temporary / encrypted_fields.FOLDER
-            encrypted_fields.write_encrypted(posts, columns, keys, folder)
-        taken = sum(1 for _ in (temporary / "images").iterdir())
+    with only_writer(dest):
+        dataset.check_apart(dest)  # another process may have made it meanwhile
+        with atomic_folder(dest) as temporary:
+            # The copy has neither source nor notes of the import: both may name people.
+            PostDataset.create(
+                temporary,
+                tables,
+                images=dataset.linked_pictures(temporary / "pictures") if pictures else None,
+                provenance=_licence(dataset) | {"format": "protected"},
+                scales=dataset.description.get("scales"),
+                extra={"protected": {"pseudonyms": pseudonyms, "encrypted": columns}},
+            )
+            if columns:
+                folder = temporary / encrypted_fields.FOLDER
+                encrypted_fields.write_encrypted(posts, columns, keys, folder)
+            copied = sum(1 for _ in (temporary / "images").iterdir())
     accounts = int(posts["author_id"].nunique()) if pseudonyms else None
-    return Protection(PostDataset(dest), columns, accounts, taken)
+    return Protection(PostDataset(dest), columns, accounts, copied)
 
 
 def _protected_table(

@@ -1,29 +1,48 @@
-"""Readers of the formats in which posts come, by the name that ``evoked import`` takes."""
+"""Readers of the formats in which posts come, by the name that ``evoked import`` takes.
 
-from evoked.posts.readers import (
-    csv_file,
-    edges,
-    iaed,
-    iesn,
-    instagram_export,
-    instaloader,
-    jsonl_file,
-    label_studio,
-    parquet_file,
-    pixelrec,
-)
-from evoked.posts.readers.base import Reader
+A new format: a file here with a function ``read(source, options) -> Source`` (see
+:mod:`evoked.posts.readers.base`), and a line in ``_MODULES``.
+"""
 
-READERS: dict[str, Reader] = {
-    "csv": csv_file.read,
-    "jsonl": jsonl_file.read,
-    "parquet": parquet_file.read,
-    "instaloader": instaloader.read,
-    "instagram-export": instagram_export.read,
-    "iaed": iaed.read,
-    "label-studio": label_studio.read,
-    "pixelrec": pixelrec.read,
-    "edges": edges.read,
-    "iesn": iesn.read,
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evoked.posts.readers.base import Reader
+
+_MODULES = {
+    "csv": "csv_file",
+    "jsonl": "jsonl_file",
+    "parquet": "parquet_file",
+    "instaloader": "instaloader",
+    "instagram-export": "instagram_export",
+    "iaed": "iaed",
+    "label-studio": "label_studio",
+    "pixelrec": "pixelrec",
+    "edges": "edges",
+    "iesn": "iesn",
 }
-"""Each is ``read(source, options) -> Source``; see :mod:`evoked.posts.readers.base`."""
+
+
+class _Readers(Mapping[str, "Reader"]):
+    """Readers by name. Each is imported when it is asked for: the names alone need no pandas."""
+
+    def __getitem__(self, name: str) -> Reader:
+        reader: Reader = import_module(f"{__name__}.{_MODULES[name]}").read
+        return reader
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES  # without the import that Mapping would make
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+READERS: Mapping[str, Reader] = _Readers()
+"""The function ``read`` of every format, by the format's name."""

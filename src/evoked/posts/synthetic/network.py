@@ -87,6 +87,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evoked.errors import SettingsError
+from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS, TIMESTAMP
 from evoked.posts.synthetic.captions import MOTIF_NAMES
@@ -171,6 +172,8 @@ def synthesise_network(
     SettingsError
         ``seed`` below 0, fewer than 96 pictures, or a size that can't be: everybody has a contact
         (2 connections per user) and every image a viewing.
+    DataError
+        Another import or synthesis is at work at ``folder``.
 
     References
     ----------
@@ -198,27 +201,28 @@ def synthesise_network(
     if rewired:
         society = rewire(society, shown, seed)
 
-    drawn = folder.parent / f".{folder.name}.pictures.tmp"
-    shutil.rmtree(drawn, ignore_errors=True)  # of a run that was killed
-    drawn.mkdir(parents=True)
-    try:
-        _draw_pictures(np.unique(shown).tolist(), drawn, progress)
-        return PostDataset.create(
-            folder,
-            {**_tables(society, shown, comments, seed), "truth": _truth_table(society)},
-            images=drawn,
-            provenance={
-                "source": "a synthetic social network made by evoked",
-                "format": "synthetic-network",
-                "settings": {**size._asdict(), "seed": seed, "pictures": pictures},
-                "rewired": rewired,
-                "generator_version": _GENERATOR_VERSION,
-                "licence": "CC0-1.0",
-            },
-            extra={"planted": planted},
-        )
-    finally:
-        shutil.rmtree(drawn, ignore_errors=True)
+    with only_writer(folder):
+        drawn = folder.parent / f".{folder.name}.pictures.tmp"
+        shutil.rmtree(drawn, ignore_errors=True)  # of a run that was killed
+        drawn.mkdir()
+        try:
+            _draw_pictures(np.unique(shown).tolist(), drawn, progress)
+            return PostDataset.create(
+                folder,
+                {**_tables(society, shown, comments, seed), "truth": _truth_table(society)},
+                images=drawn,
+                provenance={
+                    "source": "a synthetic social network made by evoked",
+                    "format": "synthetic-network",
+                    "settings": {**size._asdict(), "seed": seed, "pictures": pictures},
+                    "rewired": rewired,
+                    "generator_version": _GENERATOR_VERSION,
+                    "licence": "CC0-1.0",
+                },
+                extra={"planted": planted},
+            )
+        finally:
+            shutil.rmtree(drawn, ignore_errors=True)
 
 
 # What can be known --------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import pandas as pd
 import pyarrow as pa
 
 from evoked.errors import SettingsError
+from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.emotion_and_rates import (
     DIMENSIONS,
@@ -101,6 +102,8 @@ def synthesise(
     ------
     SettingsError
         ``n`` or ``seed`` out of range.
+    DataError
+        Another import or synthesis is at work at ``folder``.
 
     References
     ----------
@@ -114,33 +117,34 @@ def synthesise(
     population = draw_population(n, np.random.default_rng([seed, _POSTS]))
     identifiers = [f"synthetic-{number:07d}" for number in range(n)]
 
-    pictures = folder.parent / f".{folder.name}.pictures.tmp"
-    shutil.rmtree(pictures, ignore_errors=True)  # of a run that was killed
-    pictures.mkdir(parents=True)
-    try:
-        images, boxes = _draw_pictures(population, pictures, seed, progress)
-        activity = draw_activity(population, np.random.default_rng([seed, _ACTIVITY]))
-        return PostDataset.create(
-            folder,
-            {
-                "posts": _posts_table(population, identifiers, images, seed),
-                "annotations": _annotations_table(population, identifiers),
-                "activity": _activity_table(activity, identifiers),
-                "truth": _truth_table(population, identifiers, boxes),
-            },
-            images=pictures,
-            provenance={
-                "source": "synthetic posts made by evoked",
-                "format": "synthetic",
-                "command": f"evoked synth DEST --n {n} --seed {seed}",
-                "generator_version": _GENERATOR_VERSION,
-                "licence": "CC0-1.0",
-            },
-            scales={"valence": RATING_SCALE, "arousal": RATING_SCALE},
-            extra={"planted": planted_record()},
-        )
-    finally:
-        shutil.rmtree(pictures, ignore_errors=True)
+    with only_writer(folder):
+        pictures = folder.parent / f".{folder.name}.pictures.tmp"
+        shutil.rmtree(pictures, ignore_errors=True)  # of a run that was killed
+        pictures.mkdir()
+        try:
+            images, boxes = _draw_pictures(population, pictures, seed, progress)
+            activity = draw_activity(population, np.random.default_rng([seed, _ACTIVITY]))
+            return PostDataset.create(
+                folder,
+                {
+                    "posts": _posts_table(population, identifiers, images, seed),
+                    "annotations": _annotations_table(population, identifiers),
+                    "activity": _activity_table(activity, identifiers),
+                    "truth": _truth_table(population, identifiers, boxes),
+                },
+                images=pictures,
+                provenance={
+                    "source": "synthetic posts made by evoked",
+                    "format": "synthetic",
+                    "command": f"evoked synth DEST --n {n} --seed {seed}",
+                    "generator_version": _GENERATOR_VERSION,
+                    "licence": "CC0-1.0",
+                },
+                scales={"valence": RATING_SCALE, "arousal": RATING_SCALE},
+                extra={"planted": planted_record()},
+            )
+        finally:
+            shutil.rmtree(pictures, ignore_errors=True)
 
 
 @cache
