@@ -46,7 +46,7 @@ def main() -> None:
             validation=_part(table, "dev"),
             recipes=recipes_by_name(arguments.recipe),
             seed=arguments.seed,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=lambda _stage, done, total: progress.update(task, completed=done, total=total),
         ).save(arguments.out)
     seconds = time.perf_counter() - began
 

@@ -1,4 +1,5 @@
-"""What ``scripts/render.py`` renders into README, CONTRIBUTING and docs: :data:`PARTS`, by name."""
+"""What ``scripts/render.py`` renders: :data:`PARTS` of README, CONTRIBUTING and docs, by name, and
+whole :data:`FILES`, by path."""
 
 from __future__ import annotations
 
@@ -268,6 +269,14 @@ def names_taken(registry: Any, function: str) -> str:
     return as_markdown(re.sub(r"(?m)^    - ", "", found[1]))
 
 
+def models_catalogue() -> str:
+    """What commands know about each model without importing it."""
+    from evoked.models import MODELS
+    from evoked.models.catalogue import render
+
+    return render(MODELS.values())
+
+
 def privacy_page() -> str:
     """What ``evoked privacy explain`` prints."""
     from evoked.posts.privacy import page
@@ -288,3 +297,5 @@ PARTS: dict[str, Callable[[], str]] = {
     "model-settings": model_settings,
     "privacy": privacy_page,
 }
+
+FILES: dict[str, Callable[[], str]] = {"src/evoked/models/catalogue.json": models_catalogue}

@@ -23,6 +23,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,16 +150,19 @@ def main(arguments: list[str] | None = None, repository: Path = REPOSITORY) -> i
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     chosen = parser.parse_args(arguments)
-    from reference import PARTS
+    from reference import FILES, PARTS
 
+    wanted = {repository / file: render_file for file, render_file in FILES.items()}
+    wanted = {file: render_file for file, render_file in wanted.items() if file.parent.is_dir()}
+    wanted |= {page: partial(rendered, page, PARTS) for page in pages(repository)}
     differing = []
-    for page in pages(repository):
-        text = rendered(page, PARTS)
-        if text == page.read_text(encoding="utf-8"):
+    for file, render_file in wanted.items():
+        text = render_file()
+        if file.is_file() and text == file.read_text(encoding="utf-8"):
             continue
-        differing.append(page.relative_to(repository))
+        differing.append(file.relative_to(repository))
         if not chosen.check:
-            write_text(page, text)
+            write_text(file, text)
     if chosen.check:
         for line in outdated(repository):
             print(f"warning: {line}")

@@ -1,9 +1,14 @@
-"""Imports point one way: what is made of posts may use what lies before it, never what follows."""
+"""Imports point one way, without circles.
+
+What is made of posts may use what lies before it, never what follows; and no two files import each
+other, be it through others.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
@@ -14,6 +19,7 @@ LAYERS = (
     "evoked",  # the package's own file, which imports the others only when they are asked for
     "evoked.errors",
     "evoked.files",
+    "evoked.progress",
     "evoked.posts",
     "evoked.targets",
     "evoked.features.captions",
@@ -24,6 +30,7 @@ LAYERS = (
     "evoked.features",
     "evoked.training",
     "evoked.models",
+    "evoked.testing",  # checks that whoever writes a model runs on it
     "evoked.evaluation",
     "evoked.affect.reader",  # fits and scores readers on datasets
     "evoked.experiments",
@@ -79,14 +86,32 @@ def upward(module: str, tree: ast.AST) -> list[str]:
     ]
 
 
+def circle(trees: dict[str, ast.Module]) -> list[str]:
+    """Files that import each other, each named before the one that imports it; empty if there are
+    none."""
+    imports = {
+        module: {name for _, name in imported(tree) if name in trees}
+        for module, tree in trees.items()
+    }
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
 def test_every_package_has_its_layer() -> None:
     strangers = [name for name in FILES if name != "evoked" and layer(name) == "evoked"]
     assert not strangers, f"give them a place in LAYERS: {strangers}"
 
 
 def test_imports_point_one_way() -> None:
-    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
-    assert [found for name, tree in trees.items() for found in upward(name, tree)] == []
+    assert [found for name, tree in _trees().items() for found in upward(name, tree)] == []
+
+
+def test_no_files_import_each_other() -> None:
+    assert circle(_trees()) == []
 
 
 def test_an_import_upward_is_found_wherever_it_stands() -> None:
@@ -105,3 +130,20 @@ def read():
         "line 6: evoked.features.encoders.base imports evoked.cli",
         "line 8: evoked.features.encoders.base imports evoked.features.extract",
     ]
+
+
+def test_a_circle_is_found_through_functions_and_other_files() -> None:
+    base, blocks, network = "evoked.models.base", "evoked.layers.attention", "evoked.models.abmf"
+    lazily = "def build():\n    from evoked.models.abmf import ABMF"
+    for_types = "if TYPE_CHECKING:\n    from evoked.models.abmf import ABMF"
+    others = {
+        blocks: ast.parse("from evoked.models.base import Model"),
+        network: ast.parse("import evoked.layers.attention"),
+    }
+    found = circle({base: ast.parse(lazily), **others})
+    assert set(found) == {base, blocks, network}
+    assert circle({base: ast.parse(for_types), **others}) == []
+
+
+def _trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}

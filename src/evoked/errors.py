@@ -85,6 +85,11 @@ def settings_problem(error: ValidationError, known: Iterable[str]) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden" or len(first["loc"]) > 1:
         return f"{where}: {first['msg']}." if where else f"{first['msg']}."
+    return unknown_setting(where, known)
+
+
+def unknown_setting(name: str, known: Iterable[str]) -> str:
+    """The sentence that a setting doesn't exist, with those that do, the closest one first."""
     names = list(known)
-    hint = did_you_mean(where, names)
-    return f"there is no setting {where!r}.{hint} There are: {', '.join(names) or 'none'}."
+    hint = did_you_mean(name, names)
+    return f"there is no setting {name!r}.{hint} There are: {', '.join(names) or 'none'}."

@@ -111,16 +111,16 @@ def test_the_mean_of_differences_is_exact() -> None:
 
 
 def test_both_recipes_together_share_their_first_layers(tmp_path: Path) -> None:
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[str, int, int | None]] = []
     reader = fit_text(
         TEXTS,
         RATINGS,
         validation=(TEXTS[::5], RATINGS[::5]),
         recipes=[replace(LOW_RANK, members=1), replace(WHOLE, members=2)],
         epochs=2,
-        progress=lambda done, total: steps.append((done, total)),
+        progress=lambda *state: steps.append(state),
     )
-    assert steps == [(done + 1, 16) for done in range(16)]
+    assert steps == [("fitting", done + 1, 16) for done in range(16)]
     unseen = reader.predict(["It was a splendid, lovely evening", "It was an awful, cruel evening"])
     assert unseen[0, 0] > unseen[1, 0] + 0.5
     reader.save(tmp_path)

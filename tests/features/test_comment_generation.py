@@ -116,9 +116,9 @@ def network(tmp_path: Path) -> PostDataset:
 def test_missing_comments_are_written_and_marked(
     network: PostDataset, writer: CommentWriter, tmp_path: Path
 ) -> None:
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[str, int, int | None]] = []
     made = generate_comments(
-        network, writer, tmp_path / "made", batch=2, progress=lambda *counts: steps.append(counts)
+        network, writer, tmp_path / "made", batch=2, progress=lambda *state: steps.append(state)
     )
     before, after = network.table("viewings"), made.dataset.table("viewings")
     assert made.written == 3
@@ -134,7 +134,7 @@ def test_missing_comments_are_written_and_marked(
         "the emotion is unknown": 1,
         "the picture can't be read": 1,
     }
-    assert steps == [(2, 4), (4, 4)]
+    assert steps == [("writing", 2, 4), ("writing", 4, 4)]
     told = made.dataset.description
     assert told["generated_comments"] == {"model": Path(writer.name).name, "seed": 0}
     assert told["provenance"] == {"source": "here"}

@@ -132,7 +132,7 @@ def test_goes_on_after_the_last_finished_batch(
     for number in range(7):
         write_picture(tmp_path / f"pictures/{number}.jpg", number)
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
@@ -141,11 +141,11 @@ def test_goes_on_after_the_last_finished_batch(
     assert not (tmp_path / "dataset").exists()
     for number in range(4):  # what is done isn't needed any more
         (tmp_path / f"pictures/{number}.jpg").unlink()
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[str, int, int | None]] = []
     result = import_posts(
         "csv", source, tmp_path / "dataset", progress=lambda *state: seen.append(state)
     )
-    assert seen == [(4, 7), (6, 7), (7, 7)]
+    assert seen == [("reading", done, 7) for done in (4, 6, 7)]
     assert result.tally.read == result.tally.images == 7
     assert [path.name for path in tmp_path.glob(".*")] == []
 
@@ -156,7 +156,7 @@ def test_batches_of_another_source_are_thrown_away(
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
     source = write_csv(tmp_path / "posts.csv", table_rows(5))
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done:
             raise KeyboardInterrupt
 
@@ -291,7 +291,7 @@ from evoked.posts.importing import import_posts
 
 importing.BATCH_POSTS = 2
 
-def wait(done, total):
+def wait(stage, done, total):
     if done == 4:
         print("under way", flush=True)
         sys.stdin.readline()
@@ -345,7 +345,7 @@ def test_an_import_that_was_killed_locks_nobody_out(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     seen: list[int] = []
-    result = import_posts("csv", source, dest, progress=lambda done, _: seen.append(done))
+    result = import_posts("csv", source, dest, progress=lambda _, done, __: seen.append(done))
     assert seen == [4, 7]  # it goes on behind the batches that are kept
     assert result.tally.read == result.tally.images == len(result.dataset) == 7
     assert [path.name for path in tmp_path.glob(".*")] == []
@@ -358,7 +358,7 @@ def test_batches_that_change_meanwhile_are_no_import(
     monkeypatch.setattr(importing, "BATCH_POSTS", 2)
     source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
 
-    def meddle(done: int, total: int | None) -> None:
+    def meddle(stage: str, done: int, total: int | None) -> None:
         parts = tmp_path / ".posts.import/parts"
         if done == 4 and change == "lost":
             shutil.rmtree(parts / "000000")
@@ -378,7 +378,7 @@ def test_a_source_that_ends_before_the_batches_that_are_kept(
     source, dest = source_of_seven(tmp_path / "in"), tmp_path / "posts"
     read = csv_file.read
 
-    def stop(done: int, total: int | None) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
         if done == 4:
             raise KeyboardInterrupt
 

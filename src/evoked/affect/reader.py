@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoked.affect._recipes import RECIPES, Recipe
 from evoked.affect.image import MIN_RATINGS, ImageEmotionReader, fit_image, three_columns
-from evoked.affect.text import Progress, TextEmotionReader, fit_text
+from evoked.affect.text import TextEmotionReader, fit_text
 from evoked.errors import DataError
 from evoked.evaluation.metrics import (
     concordance_correlation,
@@ -26,6 +26,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import EMOTIONS
+from evoked.progress import Progress
 
 Scores = dict[str, dict[str, float]]
 

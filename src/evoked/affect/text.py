@@ -41,6 +41,7 @@ from evoked.features.table import RaggedColumn
 from evoked.files import atomic_folder, read_json, write_json
 from evoked.layers.losses import concordance_loss, masked_mean
 from evoked.posts.schema import EMOTIONS, SCALES
+from evoked.progress import Progress
 
 FORMAT_VERSION = 2
 MAX_TOKENS = 128
@@ -56,7 +57,6 @@ _LETTER = re.compile(r"[^\W\d_]")
 _LATIN_LETTER = re.compile(r"[A-Za-zÀ-ɏ]")
 
 Ratings = NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 
 class TextEmotionReader:
@@ -194,7 +194,7 @@ def fit_text(
         Of each recipe's first member, and the next numbers of the others: decides initial weights,
         order and what is dropped.
     progress
-        Called with the steps done and the steps in all.
+        Called with ``fitting``, the number of steps done and of all.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def fit_text(
 
         def advance() -> None:
             if progress is not None:
-                progress(next(done), steps)
+                progress("fitting", next(done), steps)
 
         for index, fit in enumerate(fits):
             for name, tensor in fit.group(seed, advance).items():

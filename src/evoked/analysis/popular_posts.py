@@ -7,7 +7,7 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
 from evoked.features.table import FeatureTable
+from evoked.progress import Progress
 from evoked.targets import AuthorPopularity
 
 
@@ -56,7 +57,7 @@ def analyse_popularity(
     settings: FeatureSettings | None = None,
     *,
     cache: FeatureCache | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     seed: int = 0,
 ) -> PopularityAnalysis:
     """Compare popular with unpopular posts of the same authors.

@@ -45,9 +45,9 @@ from evoked.features.extract import extract, extract_posts
 from evoked.features.sentiment import SENTIMENT_LEVELS, SENTIMENT_NAMES, sentiment_levels
 from evoked.features.table import Column
 from evoked.posts.dataset import PostDataset
+from evoked.progress import Progress
 
 Floats = NDArray[np.float64]
-Progress = Callable[[str, int, int], None]
 
 POPULARITIES = ("shares", "likes", "comments", "saves", "views")
 """The counts that popularity can be."""

@@ -20,13 +20,14 @@ from evoked.analysis.engagement import (
 )
 from evoked.analysis.popular_posts import PopularityAnalysis, analyse_popularity
 from evoked.analysis.positions import best_positions
-from evoked.analysis.sharing import Progress, SharingAnalysis, analyse_sharing
+from evoked.analysis.sharing import SharingAnalysis, analyse_sharing
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
 from evoked.posts.emotion_and_rates import METRICS, engagement_rates
 from evoked.posts.privacy.image_locking import is_locked
 from evoked.posts.schema import ENGAGEMENT
+from evoked.progress import Progress
 from evoked.targets import choose_denominator
 
 MIN_EVENTS = 30

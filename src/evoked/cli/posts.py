@@ -577,34 +577,26 @@ def report(
 @app.command()
 def models(as_json: JsonFlag = False) -> None:
     """List the models, and the tasks that they learn."""
-    from evoked.models import MODELS
+    from evoked.models.catalogue import catalogue
     from evoked.targets import TASKS
 
-    rows = [
-        {
-            "name": model.name,
-            "description": model.description,
-            "source": model.source,
-            "rows": model.rows,
-            "tasks": list(model.tasks),
-            "features": model().features,
-            "settings": list(model.Settings.model_fields),
-        }
-        for model in MODELS.values()
-    ]
+    entries = list(catalogue().values())
     if as_json:
-        print_json(rows)
+        print_json([vars(entry) for entry in entries])
         return
     print_table(
         "Models",
         ["name", "what it is", "source", "rows", "learns", "reads"],
         [
             [
-                *(model.name, model.description, model.source, model.rows),
-                "every task" if set(model.tasks) == set(TASKS) else ", ".join(model.tasks),
-                ", ".join(model().features) or "–",
+                entry.name,
+                entry.description,
+                entry.source,
+                entry.rows,
+                "every task" if set(entry.tasks) == set(TASKS) else ", ".join(entry.tasks),
+                ", ".join(entry.features) or "–",
             ]
-            for model in MODELS.values()
+            for entry in entries
         ],
     )
     print_table(

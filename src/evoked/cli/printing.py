@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Any]:
-    """A progress bar; yields a function of (done, total), total 0 or None while unknown."""
+    """A progress bar; yields an :class:`evoked.progress.Progress` with one stage."""
     with _progress() as progress:
         task = progress.add_task(label, total=None)
 
-        def report(done: int, total: int | None = None) -> None:
+        def report(_stage: str, done: int, total: int | None, /) -> None:
             progress.update(task, completed=done, total=total or None)
 
         yield report
@@ -44,7 +44,7 @@ def run_progress(epochs: int = 1) -> Iterator[Any]:
     with _progress() as progress:
         tasks: dict[str, Any] = {}
 
-        def stage(name: str, done: int, total: int) -> None:
+        def stage(name: str, done: int, total: int | None, /) -> None:
             if not total:
                 return  # a bar of nothing
             if name not in tasks:

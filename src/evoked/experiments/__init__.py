@@ -13,7 +13,7 @@ A row that no paper has (gradient boosting, say) has no published figures.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,8 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from evoked.errors import DataError, SettingsError, settings_problem
 from evoked.features.catalog import FeatureSettings
 from evoked.models import build_model
-from evoked.models.base import Model
-from evoked.training.loop import TrainingSettings
+from evoked.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from evoked.models.base import Model
 
 FOLDER = Path(__file__).parent
 _DEFAULTS = "defaults.yaml"

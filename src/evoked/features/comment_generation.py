@@ -12,23 +12,21 @@ Table III alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from evoked.errors import DataError, ImageError, SettingsError
-from evoked.features.encoders._inference import bfloat16_is_fast, inference_device
-from evoked.features.encoders.transformers_text import quietly
 from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import load_image
+from evoked.progress import Progress
 from evoked.targets.emotion import emotion_classes
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -78,8 +76,6 @@ _TURNS = "USER: <image>\n{prompt} ASSISTANT:"
 # Models see less; a batch of photographs as they come from a camera would fill the memory.
 _LARGEST_PICTURE = (1024, 1024)
 
-_Report = Callable[[int, int], None]
-
 
 class Generated(NamedTuple):
     """What was made.
@@ -126,6 +122,10 @@ class CommentWriter:
     def write(self, pictures: Sequence[Image.Image], feelings: Sequence[str]) -> list[str]:
         """A comment on each of n pictures by somebody who feels so, '' where the model had nothing
         to say. Sampled: depends on torch's random state."""
+        import torch
+
+        from evoked.features.encoders._inference import inference_device
+
         inputs = self._processor(
             images=list(pictures),
             text=[self._turns(_PROMPT.format(feeling=feeling)) for feeling in feelings],
@@ -156,7 +156,7 @@ def generate_comments(
     seed: int = 0,
     batch: int = 8,
     limit: int | None = None,
-    progress: _Report | None = None,
+    progress: Progress | None = None,
 ) -> Generated:
     """Copy a network with a comment for every viewing that has none but a known emotion.
 
@@ -175,7 +175,7 @@ def generate_comments(
     limit
         Comments to write at most. A copy can be the dataset of the next call, which goes on.
     progress
-        Called with done and total.
+        Called with ``writing``, the number of viewings done and of all.
 
     Raises
     ------
@@ -195,8 +195,10 @@ def _generate(
     seed: int,
     batch: int,
     limit: int | None,
-    progress: _Report | None,
+    progress: Progress | None,
 ) -> Generated:
+    import torch
+
     viewings = dataset.table("viewings")
     pictures = dict(zip(dataset.posts["post_id"], dataset.cover_paths(), strict=True))
     paths = [pictures.get(post) for post in viewings["post_id"]]
@@ -222,7 +224,7 @@ def _generate(
                 elif answer:
                     comments[row], why[row] = answer, _WRITTEN
             if progress is not None:
-                progress(min(start + batch, len(asked)), len(asked))
+                progress("writing", min(start + batch, len(asked)), len(asked))
     written = why == _WRITTEN
     marked = viewings["generated"].eq(True).to_numpy() | written
     made = dataset.copy(
@@ -280,8 +282,11 @@ def _answers(
 
 def _load(source: Path | str) -> tuple[Any, Any]:
     """Processor and frozen network; safetensors only, no foreign code."""
-    # Seconds to import: only where a network is used.
+    import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from evoked.features.encoders._inference import bfloat16_is_fast, inference_device
+    from evoked.features.encoders.transformers_text import quietly
 
     options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
     try:

@@ -20,18 +20,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, ImageError, SettingsError
+from evoked.features._memory import return_free_memory
 from evoked.features._sources import Source, image_sources, text_sources
 from evoked.features.cache import KEY_BYTES, FeatureCache, Keys, content_key
 from evoked.features.captions import prepare
 from evoked.features.catalog import FeatureSettings, feature
-from evoked.features.encoders._inference import return_free_memory
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.features.text_fields import texts_of
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import MAX_BYTES, augmented_view, load_image, read_header
+from evoked.progress import Progress
 
 ImageSource = Path | bytes | None
-Progress = Callable[[str, int, int], None]
 
 # Pictures, views counted, that are decoded ahead and encoded together.
 _IMAGES_PER_BATCH = 32
@@ -88,7 +88,8 @@ def extract_posts(
         Where features are kept; the user's cache (``$EVOKED_CACHE``, or ``~/.cache/evoked``) by
         default.
     progress
-        Called with what is read, and how many different ones of how many are done.
+        Called with what is being read (``pictures``, ``captions``), the number of different ones
+        done and the number of all.
 
     Returns
     -------

@@ -25,11 +25,11 @@ from evoked.features.metadata import MetadataEncoder
 from evoked.features.table import Column, FeatureColumn, FeatureTable
 from evoked.features.topics import Topics
 from evoked.files import read_json, write_json
+from evoked.progress import Progress
 
 PIPELINE_FILE = "features.json"
 
 Columns = dict[str, FeatureColumn]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-Batch = dict[str, torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+
+Batch: TypeAlias = "dict[str, torch.Tensor]"
 
 
 class FeatureColumn(Protocol):
@@ -67,6 +69,8 @@ class Column:
         return np.asarray(self.index[:, 0] >= 0)
 
     def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        import torch  # takes more than a second, which a table that is not read can save
+
         index = self._chosen(rows, view)
         values = self.data[np.maximum(index, 0)] if len(self.data) else self._blank(len(index))
         tensor = torch.from_numpy(np.ascontiguousarray(values))
@@ -130,6 +134,8 @@ class RaggedColumn:
         return np.asarray(self.lengths > 0)
 
     def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        import torch
+
         lengths = self.lengths[rows]
         longest = max(int(lengths.max(initial=0)), 1)
         positions = np.arange(longest)
@@ -191,6 +197,8 @@ class FeatureTable:
             ``name.present`` (b,) bool, and for ragged tokens ``name.mask`` (b, longest) bool.
             Absent features are zero.
         """
+        import torch
+
         chosen = np.asarray(rows, dtype=np.int64)
         views = None if view is None else np.asarray(view, dtype=np.int64)
         batch: Batch = {}

@@ -18,12 +18,13 @@ from scipy.sparse import csr_array
 from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
-from evoked.features.extract import Problem, Progress, extract, extract_posts
+from evoked.features.extract import Problem, extract, extract_posts
 from evoked.features.social_graph import Integers, SocialGraph
 from evoked.features.table import Column, FeatureTable
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import VIEWINGS
+from evoked.progress import Progress
 from evoked.targets.emotion import emotion_classes
 
 # Columns of a viewing as models read it; the last three are rows of the graph.

@@ -52,6 +52,7 @@ from evoked.laboratory.worker import (
 )
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
+from evoked.progress import Progress
 from evoked.runs.posts import data_description, environment
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
 
@@ -86,7 +87,7 @@ class FitsDone:
 class StudyProgress:
     """What a caller wants to hear of while a study goes on; each is optional."""
 
-    stage: Callable[[str, int, int], None] | None = None
+    stage: Progress | None = None
     fits: Callable[[FitsDone], None] = field(default=lambda done: None)
     note: Callable[[str], None] = field(default=lambda text: None)
 

@@ -19,13 +19,14 @@ from evoked.evaluation.splits import Split, k_fold, repeated_runs
 from evoked.experiments import Experiment
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
-from evoked.features.extract import Problem, Progress, extract
+from evoked.features.extract import Problem, extract
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
 from evoked.features.viewings import ViewingData, kept_viewings, read_network
 from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.dataset import PostDataset
+from evoked.progress import Progress
 from evoked.runs.posts import Progress as RunProgress
 from evoked.runs.posts import estimate_emotions, part_examples
 from evoked.runs.viewings import NETWORK_TABLES

@@ -1,69 +1,31 @@
-"""All models by name. A new one: a file here, its class in ``MODELS``."""
+"""Models, loaded by name: see :mod:`evoked.models.registry`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from evoked.models.registry import MODELS, build_model, load_model, model_class
 
-from evoked.errors import DataError, SettingsError, did_you_mean, settings_problem
-from evoked.features.catalog import FeatureSettings
-from evoked.files import read_json
-from evoked.models.abmf import ABMF
-from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings, NeuralModel
-from evoked.models.baselines import AuthorMean, CategoryMean, ImageMean, MeanOfTraining, UserMean
-from evoked.models.comments_only import CommentsOnly
-from evoked.models.dual_attention import DualAttention
-from evoked.models.dual_baselines import DualBaseline
-from evoked.models.eijl import EIJL
-from evoked.models.fusion import BilinearPooling, EarlyFusion, LateFusion
-from evoked.models.gradient_boosting import GradientBoosting
-from evoked.models.hmg_emo import HMGEmo
-from evoked.models.linear import Linear
-from evoked.models.mmbt import MMBT
-from evoked.models.pixelrec import PixelRecClassifier, PixelRecRegressor
-from evoked.models.pixelrec_catboost import PixelRecCatBoost
-from evoked.models.rmthg import RMTHG
-from evoked.models.stacking import Stack
-from evoked.models.unimodal import TextBERT, VisualCNN
-from evoked.models.viewing_boosting import ViewingBoosting
+if TYPE_CHECKING:
+    from evoked.models.base import Examples as Examples
+    from evoked.models.base import Model as Model
+    from evoked.models.base import ModelSettings as ModelSettings
+    from evoked.models.base import NeuralModel as NeuralModel
+    from evoked.models.baselines import TRIVIAL_BASELINES as TRIVIAL_BASELINES
+    from evoked.models.baselines import VIEWING_BASELINES as VIEWING_BASELINES
+    from evoked.models.baselines import MeanOfTraining as MeanOfTraining
 
-MODELS: dict[str, type[Model]] = {
-    model.name: model
-    for model in (
-        ABMF,
-        VisualCNN,
-        TextBERT,
-        EarlyFusion,
-        LateFusion,
-        BilinearPooling,
-        MMBT,
-        EIJL,
-        DualAttention,
-        DualBaseline,
-        PixelRecRegressor,
-        PixelRecClassifier,
-        PixelRecCatBoost,
-        HMGEmo,
-        GradientBoosting,
-        Linear,
-        Stack,
-        RMTHG,
-        CommentsOnly,
-        ViewingBoosting,
-        MeanOfTraining,
-        AuthorMean,
-        CategoryMean,
-        UserMean,
-        ImageMean,
-    )
+# Loaded when first used: they import torch, which the names of the models don't need.
+_LAZY = {
+    "Examples": "evoked.models.base",
+    "MeanOfTraining": "evoked.models.baselines",
+    "Model": "evoked.models.base",
+    "ModelSettings": "evoked.models.base",
+    "NeuralModel": "evoked.models.base",
+    "TRIVIAL_BASELINES": "evoked.models.baselines",
+    "VIEWING_BASELINES": "evoked.models.baselines",
 }
-
-# Shown beside every model, fitted on the same posts.
-TRIVIAL_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, AuthorMean, CategoryMean)
-# The same for models of viewings.
-VIEWING_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, UserMean, ImageMean)
 
 __all__ = [
     "MODELS",
@@ -79,68 +41,7 @@ __all__ = [
 ]
 
 
-def model_class(name: str) -> type[Model]:
-    """The class registered under ``name``.
-
-    Raises
-    ------
-    SettingsError
-        There is none; the message lists the names.
-    """
-    if name not in MODELS:
-        hint = did_you_mean(name, MODELS)
-        raise SettingsError(f"no model is called {name!r}.{hint} There are: {', '.join(MODELS)}.")
-    return MODELS[name]
-
-
-def build_model(
-    name: str,
-    settings: dict[str, Any] | None = None,
-    features: FeatureSettings | None = None,
-    task: str | None = None,
-) -> Model:
-    """An unfitted model.
-
-    Parameters
-    ----------
-    name
-        As ``evoked models`` prints it.
-    settings
-        By name; the others keep their defaults.
-    features
-        Encoders that compute what it reads.
-    task
-        What it learns; its first task by default.
-
-    Raises
-    ------
-    SettingsError
-        An unknown model or setting, a task that it does not learn, or a value that a setting does
-        not take.
-    """
-    kind = model_class(name)
-    try:
-        checked = kind.Settings.model_validate(settings or {})
-    except ValidationError as error:
-        problem = settings_problem(error, kind.Settings.model_fields)
-        raise SettingsError(f"{name}: {problem}") from error
-    return kind(checked, features, task)
-
-
-def load_model(folder: Path | str) -> Model:
-    """Load a saved model of any kind; nothing in the folder is executed.
-
-    Raises
-    ------
-    DataError
-        The folder holds no model, or one of an unknown kind, or damaged weights.
-    """
-    folder = Path(folder)
-    description = read_json(folder / MODEL_FILE)
-    name = description.get("model") if isinstance(description, dict) else None
-    if name not in MODELS:
-        raise DataError(
-            f"a model of the unknown kind {name!r}; this release knows {', '.join(MODELS)}.",
-            file=folder / MODEL_FILE,
-        )
-    return MODELS[name].load(folder)
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'evoked.models' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

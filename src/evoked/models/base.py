@@ -28,13 +28,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from evoked.errors import DataError, SettingsError, did_you_mean
+from evoked.errors import DataError, SettingsError
 from evoked.features.catalog import FeatureSettings
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
+from evoked.models.catalogue import check_task
 from evoked.models.explanations import PostAttention, ViewingExplanation
-from evoked.targets import TASKS, EmotionEngagement, TargetTable, Task, task_class
+from evoked.targets import EmotionEngagement, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
@@ -165,12 +166,7 @@ class Model(ABC):
         task: str | None = None,
     ) -> None:
         chosen = self.tasks[0] if task is None else task
-        if chosen not in self.tasks:
-            hint = "" if chosen in TASKS else did_you_mean(chosen, TASKS)
-            raise SettingsError(
-                f"{self.name} does not learn the task {chosen!r}; it learns "
-                f"{', '.join(self.tasks)}.{hint}"
-            )
+        check_task(self.name, self.tasks, chosen)
         self.task: type[Task] = task_class(chosen)
         self.settings = settings if settings is not None else self.Settings()
         self.feature_settings = feature_settings or FeatureSettings()

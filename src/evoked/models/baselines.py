@@ -136,6 +136,13 @@ class ImageMean(MeanOfTraining):
         return _known(hashes(posts["post_id"]))
 
 
+TRIVIAL_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, AuthorMean, CategoryMean)
+"""Shown beside every model of posts, fitted on the same posts."""
+
+VIEWING_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, UserMean, ImageMean)
+"""Shown beside every model of viewings, fitted on the same viewings."""
+
+
 def _known(hashed: NDArray[np.object_]) -> pd.Series:
     """What stands for n authors or users (a model folder names nobody), missing where unknown."""
     groups = pd.Series(hashed)

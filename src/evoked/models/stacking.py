@@ -25,6 +25,7 @@ from evoked.features.author_history import author_hashes
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
+from evoked.models.registry import build_model, load_model
 from evoked.targets import TASKS, Task, outcome_columns
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
@@ -163,8 +164,6 @@ class Stack(Model):
         DataError
             A member is missing or damaged, or is none of the stack's.
         """
-        from evoked.models import load_model  # which imports this file
-
         description = read_json(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
         numbers = range(len(model.members))
@@ -187,8 +186,6 @@ class Stack(Model):
         return model
 
     def _build(self) -> list[Model]:
-        from evoked.models import build_model  # which imports this file
-
         return [
             build_model(each.model, each.settings, self.feature_settings, self.task.name)
             for each in self.settings.members

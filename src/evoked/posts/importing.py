@@ -8,7 +8,7 @@ or not at all, and the same source always gives the same dataset.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +35,7 @@ from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
+from evoked.progress import Progress
 
 IMPORT_VERSION = 2
 """Raised when the same source would give another dataset than before."""
@@ -43,8 +44,6 @@ BATCH_POSTS = 512
 
 _MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, ".mp4", ".mov", ".webm")
 _DECODING_THREADS = min(4, os.cpu_count() or 1)
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,8 @@ def import_posts(
         Replace the dataset at ``dest``. Without it, one from the same source with the same settings
         is left as it is, and any other is an error.
     progress
-        Called at the start and after each batch with the number of records done and their total
-        (None if unknown).
+        Called at the start and after each batch with ``reading``, the number of records done and
+        their total (None if unknown).
 
     Raises
     ------
@@ -261,13 +260,13 @@ def _read_batches(
     records = iter(reading.records)
     done = sum(1 for _ in islice(records, tally.consumed))
     if progress is not None:
-        progress(done, reading.total)
+        progress("reading", done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         while batch := list(islice(records, BATCH_POSTS)):
             _read_batch(batch, reading, staging, seen, find_faces, pool)
             done += len(batch)
             if progress is not None:
-                progress(done, reading.total)
+                progress("reading", done, reading.total)
     return done
 
 

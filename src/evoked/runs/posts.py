@@ -76,6 +76,7 @@ from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.progress import Progress as StageProgress
 from evoked.runs.card import authors_of, model_card
 from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task, load_task, task_state
 from evoked.training.loop import LAST_CHECKPOINT, EpochRecord, TrainingSettings
@@ -98,7 +99,7 @@ _SMALL_TEST = 30
 class Progress:
     """What a caller wants to hear of while a run goes on; each is optional."""
 
-    stage: Callable[[str, int, int], None] | None = None
+    stage: StageProgress | None = None
     epoch: Callable[[EpochRecord], None] | None = None
     note: Callable[[str], None] = field(default=lambda text: None)
 

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from evoked.errors import EvokedError, SettingsError
-from evoked.features.encoders._inference import return_free_memory
+from evoked.features._memory import return_free_memory
 from evoked.features.table import Batch
 from evoked.files import atomic_path
 from evoked.targets import TargetTable

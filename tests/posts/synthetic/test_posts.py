@@ -63,7 +63,7 @@ class TestDestination:
     def test_has_one_writer(self, tmp_path: Path) -> None:
         folder, tried = tmp_path / "posts", []
 
-        def try_another(done: int, total: int) -> None:
+        def try_another(stage: str, done: int, total: int) -> None:
             source = tmp_path / "posts.csv"
             source.write_text("id,caption\n1,one\n")
             for another in (
@@ -84,7 +84,7 @@ class TestDestination:
     def test_of_a_network_has_one_writer(self, tmp_path: Path) -> None:
         folder, tried = tmp_path / "posts", []
 
-        def try_another(done: int, total: int) -> None:
+        def try_another(stage: str, done: int, total: int) -> None:
             if not tried:
                 with pytest.raises(DataError, match=r"posts: another run of evoked"):
                     synthesise(folder, n=5)
@@ -173,7 +173,7 @@ class TestDataset:
         heard = []
         made = synthesise(tmp_path / "few", n=n, progress=lambda *state: heard.append(state))
         assert len(made) == n
-        assert heard[-1] == (n, n)
+        assert heard[-1] == ("drawing", n, n)
 
     def test_refuses_what_it_cannot_make(self, tmp_path):
         with pytest.raises(SettingsError, match="number of posts"):

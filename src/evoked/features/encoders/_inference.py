@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -40,17 +39,6 @@ def fast_inference() -> Iterator[None]:
         torch.autocast(device, torch.bfloat16, enabled=bfloat16_is_fast()),
     ):
         yield
-
-
-def return_free_memory() -> None:
-    """Give what was freed back to the system, where the C library can (glibc).
-
-    Batches of ever new shapes leave holes of ever new sizes in the heap, which then grows with the
-    number of batches although nothing is kept.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def images_per_batch() -> int:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from evoked.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)

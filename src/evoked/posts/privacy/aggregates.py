@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ from evoked.posts.privacy.ckks import (
 )
 from evoked.posts.privacy.keys import KeyFolder
 from evoked.posts.privacy.pseudonyms import Pseudonyms
+from evoked.progress import Progress
 
 MINIMUM_GROUP = 10
 """Smallest group whose figures are computed, by default."""
@@ -57,8 +58,6 @@ _RATE_NOISE = 1e-12
 _VARIANCE_NOISE = 1e-10
 # Rates and squares of counts start from three primes, and take one.
 _COLUMN_PRIMES = 3
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def aggregate(
     minimum_group
         Groups of fewer posts, or with fewer known values of a quantity, are left out.
     progress
-        Called with the number of quantities done and of all.
+        Called with ``computing``, the number of quantities done and of all.
 
     Raises
     ------
@@ -144,7 +143,7 @@ def aggregate(
                 if name in members
             ]
             if progress is not None:
-                progress(done + 1, len(quantities))
+                progress("computing", done + 1, len(quantities))
         write.json(_RESULT_FILE, {"kind": "groups", "by": by, "entries": entries})
     return Aggregation(out, quantities, groups, too_small)
 
@@ -161,7 +160,7 @@ def compute_rates(
     out
         The file to write: 0.3 MB per rate and 8,192 posts.
     progress
-        Called with the number of rates done and of all.
+        Called with ``computing``, the number of rates done and of all.
 
     Returns
     -------
@@ -192,7 +191,7 @@ def compute_rates(
                 values = party.drop_primes(_quantity(party, folder, quantity, piece), 1)
                 write.ciphertext(f"{quantity}-{piece:04d}", values)
             if progress is not None:
-                progress(done + 1, len(rates))
+                progress("computing", done + 1, len(rates))
         write.json(
             _RESULT_FILE,
             {

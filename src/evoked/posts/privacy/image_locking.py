@@ -21,10 +21,9 @@ from evoked.posts.dataset import LOCK_FILE, PostDataset
 from evoked.posts.images import MAX_BYTES
 from evoked.posts.privacy.keys import KeyFolder, fingerprint
 from evoked.posts.privacy.sealing import OVERHEAD_BYTES, Sealer
+from evoked.progress import Progress
 
 SUFFIX = ".locked"
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def lock_images(
     keys
         The owner's, not within the dataset.
     progress
-        Called with the number of pictures done and of all.
+        Called with ``locking``, the number of pictures done and of all.
 
     Raises
     ------
@@ -76,7 +75,7 @@ def lock_images(
         (dataset.image_folder / name).unlink()
         return len(content)
 
-    return _each(names, lock, progress)
+    return _each("locking", names, lock, progress)
 
 
 def unlock_images(
@@ -109,7 +108,7 @@ def unlock_images(
         locked.unlink()
         return len(content)
 
-    result = _each(names, unlock, progress)
+    result = _each("unlocking", names, unlock, progress)
     (dataset.folder / LOCK_FILE).unlink()
     return result
 
@@ -163,10 +162,12 @@ def _read(path: Path, limit: int) -> bytes:
     return content
 
 
-def _each(names: list[str], change: Callable[[str], int], progress: Progress | None) -> LockResult:
+def _each(
+    stage: str, names: list[str], change: Callable[[str], int], progress: Progress | None
+) -> LockResult:
     total = 0
     for done, name in enumerate(names):
         total += change(name)
         if progress is not None:
-            progress(done + 1, len(names))
+            progress(stage, done + 1, len(names))
     return LockResult(len(names), total)

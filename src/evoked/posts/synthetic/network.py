@@ -77,7 +77,6 @@ tells what made each emotion, not whose it has become.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +114,7 @@ from evoked.posts.synthetic.society import (
     rewire,
     user_share,
 )
-
-Progress = Callable[[int, int], None]
+from evoked.progress import Progress
 
 # Raised by every change that changes a dataset.
 _GENERATOR_VERSION = 2
@@ -159,7 +157,7 @@ def synthesise_network(
     rewired
         Make the rewired copy of the network that the other arguments give.
     progress
-        Called with the number of pictures drawn and how many there are.
+        Called with ``drawing``, the number of pictures drawn and the number of all.
 
     Returns
     -------
@@ -298,7 +296,7 @@ def _draw_pictures(numbers: list[int], folder: Path, progress: Progress | None) 
         picture = _draw_look(number % LOOKS, number // LOOKS)
         (folder / _picture_name(number)).write_bytes(encode_jpeg(picture))
         if progress is not None:
-            progress(done, len(numbers))
+            progress("drawing", done, len(numbers))
 
 
 def _draw_look(look: int, variant: int) -> NDArray[np.uint8]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,8 +59,7 @@ from evoked.posts.synthetic.population import (
     draw_activity,
     draw_population,
 )
-
-Progress = Callable[[int, int], None]
+from evoked.progress import Progress
 
 RATING_SCALE = (1, 9)
 MAX_POSTS = 1_000_000
@@ -90,7 +88,7 @@ def synthesise(
         The same ``n`` and ``seed`` give the same dataset, byte by byte (with the same versions
         of the libraries that write JPEG and Parquet).
     progress
-        Called with the number of posts drawn and ``n``.
+        Called with ``drawing``, the number of posts drawn and ``n``.
 
     Returns
     -------
@@ -228,7 +226,7 @@ def _draw_pictures(
         images.append(names)
         boxes.append(found)
         if progress is not None and ((row + 1) % 100 == 0 or row + 1 == n):
-            progress(row + 1, n)
+            progress("drawing", row + 1, n)
     return images, boxes
 
 

@@ -1,0 +1,126 @@
+"""What commands cost that need no network: help, lists, mistyped names, imports, made-up posts.
+
+Every command runs in a process of its own, on one thread, with the sources of either tree, one
+after the other. Measured in that process: CPU seconds from its start to its end, the peak of its
+memory (VmHWM, so Linux only), and which heavy libraries it has imported. The median of the
+repeats stands for CPU seconds and memory.
+
+The last line is JSON. Run: ``python benchmarks/startup.py --before OTHER_CHECKOUT/src``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SOURCES = Path(__file__).resolve().parents[1] / "src"
+
+COMMANDS = (
+    "--help",
+    "train --help",
+    "models",
+    "features",
+    "reproduce --list",
+    "train posts --out run --model abmv",
+    "train posts --out run --task sharse",
+    "train posts --out run --set widht=3",
+    "train posts --out run --lerning-rate 1",
+    "train missing --out run",
+    "evaluate missing posts",
+    "predict missing --caption hello",
+    "explain missing --caption hello",
+    "report missing",
+    "analyse missing --out new",
+    "import csv posts.csv imported",
+    "synth made --n 3",
+    "synth network --network --scale 0.001 --pictures 96",
+    "privacy keys keys",
+)
+
+PROGRAM = """
+import json, re, sys, time
+sys.argv[0] = "evoked"
+from evoked.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+with open("/proc/self/status") as status:
+    peak = int(re.search(r"VmHWM:\\s*(\\d+) kB", status.read())[1])
+heavy = (
+    "catboost cv2 gensim lightning matplotlib nltk plotly scipy sklearn statsmodels torch "
+    "transformers"
+).split()
+found = [name for name in heavy if name in sys.modules]
+print()
+print(json.dumps({"cpu_s": time.process_time(), "peak_mib": peak / 1024, "heavy": found}))
+"""
+
+
+def measure(command: str, sources: Path, folder: Path) -> dict[str, Any]:
+    """CPU seconds, peak memory in MiB and heavy libraries of one command."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *command.split()],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(sources), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def compare(command: str, trees: dict[str, Path], repeats: int) -> dict[str, Any]:
+    """One command with both trees, which take turns."""
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in trees}
+    for _ in range(repeats):
+        for name, sources in trees.items():
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, "posts.csv").write_text("id,caption\n1,Good morning\n2,Good night\n")
+                runs[name].append(measure(command, sources, Path(folder)))
+    row: dict[str, Any] = {"command": command}
+    for name, measured in runs.items():
+        for quantity, digits in (("cpu_s", 2), ("peak_mib", 0)):
+            middle = statistics.median(one[quantity] for one in measured)
+            row[f"{name}_{quantity}"] = round(middle, digits)
+        row[f"{name}_heavy"] = measured[0]["heavy"]
+    for quantity in ("cpu_s", "peak_mib"):
+        row[f"{quantity}_ratio"] = round(row[f"before_{quantity}"] / row[f"after_{quantity}"], 1)
+    return row
+
+
+def print_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """A table in Markdown."""
+    print("| command | CPU s | MiB | ratios | heavy before | heavy after |")
+    print("| --- | --: | --: | --: | --- | --- |")
+    for row in rows:
+        cpu = f"{row['before_cpu_s']:.2f} → {row['after_cpu_s']:.2f}"
+        memory = f"{row['before_peak_mib']:.0f} → {row['after_peak_mib']:.0f}"
+        ratios = f"{row['cpu_s_ratio']}, {row['peak_mib_ratio']}"
+        before, after = (", ".join(row[f"{name}_heavy"]) or "–" for name in ("before", "after"))
+        print(f"| `{row['command']}` | {cpu} | {memory} | {ratios} | {before} | {after} |")
+
+
+def main() -> None:
+    """Measure, and print the table and the line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", type=Path, required=True, help="the other tree's src folder")
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    trees = {"before": arguments.before.resolve(), "after": SOURCES}
+    rows = [compare(command, trees, arguments.repeats) for command in COMMANDS]
+    print_rows(rows)
+    print(json.dumps({"repeats": arguments.repeats, "commands": rows}))
+
+
+if __name__ == "__main__":
+    main()

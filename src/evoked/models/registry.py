@@ -1,0 +1,136 @@
+"""All models by name. A new one: a file here, a line in ``CLASSES``, and ``make render``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from evoked.errors import DataError, SettingsError, settings_problem
+from evoked.files import read_json
+from evoked.models.catalogue import check_name
+
+if TYPE_CHECKING:
+    from evoked.features.catalog import FeatureSettings
+    from evoked.models.base import Model
+
+CLASSES = {
+    "abmf": "evoked.models.abmf:ABMF",
+    "visual_cnn": "evoked.models.unimodal:VisualCNN",
+    "text_bert": "evoked.models.unimodal:TextBERT",
+    "early_fusion": "evoked.models.fusion:EarlyFusion",
+    "late_fusion": "evoked.models.fusion:LateFusion",
+    "bilinear_pooling": "evoked.models.fusion:BilinearPooling",
+    "mmbt": "evoked.models.mmbt:MMBT",
+    "eijl": "evoked.models.eijl:EIJL",
+    "dual_attention": "evoked.models.dual_attention:DualAttention",
+    "dual_baseline": "evoked.models.dual_baselines:DualBaseline",
+    "pixelrec_regressor": "evoked.models.pixelrec:PixelRecRegressor",
+    "pixelrec_classifier": "evoked.models.pixelrec:PixelRecClassifier",
+    "pixelrec_catboost": "evoked.models.pixelrec_catboost:PixelRecCatBoost",
+    "hmg_emo": "evoked.models.hmg_emo:HMGEmo",
+    "gradient_boosting": "evoked.models.gradient_boosting:GradientBoosting",
+    "linear": "evoked.models.linear:Linear",
+    "stack": "evoked.models.stacking:Stack",
+    "rmthg": "evoked.models.rmthg:RMTHG",
+    "comments_only": "evoked.models.comments_only:CommentsOnly",
+    "viewing_boosting": "evoked.models.viewing_boosting:ViewingBoosting",
+    "mean": "evoked.models.baselines:MeanOfTraining",
+    "author_mean": "evoked.models.baselines:AuthorMean",
+    "category_mean": "evoked.models.baselines:CategoryMean",
+    "user_mean": "evoked.models.baselines:UserMean",
+    "image_mean": "evoked.models.baselines:ImageMean",
+}
+"""Where each model's class is defined: ``module:class``."""
+
+
+class _Models(Mapping[str, "type[Model]"]):
+    """Classes by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> type[Model]:
+        module, _, kind = CLASSES[name].partition(":")
+        found: type[Model] = getattr(import_module(module), kind)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in CLASSES  # without the import that Mapping would make
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CLASSES)
+
+    def __len__(self) -> int:
+        return len(CLASSES)
+
+
+MODELS: Mapping[str, type[Model]] = _Models()
+"""Every model's class by name."""
+
+
+def model_class(name: str) -> type[Model]:
+    """The class registered under ``name``.
+
+    Raises
+    ------
+    SettingsError
+        There is none; the message lists the names.
+    """
+    check_name(name, MODELS)
+    return MODELS[name]
+
+
+def build_model(
+    name: str,
+    settings: dict[str, Any] | None = None,
+    features: FeatureSettings | None = None,
+    task: str | None = None,
+) -> Model:
+    """Build an unfitted model.
+
+    Parameters
+    ----------
+    name
+        As ``evoked models`` prints it.
+    settings
+        By name; the others keep their defaults.
+    features
+        Encoders that compute the features it reads.
+    task
+        What it learns; its first task by default.
+
+    Raises
+    ------
+    SettingsError
+        An unknown model or setting, a task that it does not learn, or a value that a setting does
+        not take.
+    """
+    kind = model_class(name)
+    try:
+        checked = kind.Settings.model_validate(settings or {})
+    except ValidationError as error:
+        problem = settings_problem(error, kind.Settings.model_fields)
+        raise SettingsError(f"{name}: {problem}") from error
+    return kind(checked, features, task)
+
+
+def load_model(folder: Path | str) -> Model:
+    """Load a saved model of any kind; nothing in the folder is executed.
+
+    Raises
+    ------
+    DataError
+        The folder holds no model, or one of an unknown kind, or damaged weights.
+    """
+    from evoked.models.base import MODEL_FILE  # which imports torch
+
+    folder = Path(folder)
+    description = read_json(folder / MODEL_FILE)
+    name = description.get("model") if isinstance(description, dict) else None
+    if not isinstance(name, str) or name not in MODELS:
+        raise DataError(
+            f"a model of the unknown kind {name!r}; this release knows {', '.join(MODELS)}.",
+            file=folder / MODEL_FILE,
+        )
+    return MODELS[name].load(folder)
