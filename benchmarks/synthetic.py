@@ -20,7 +20,7 @@ import torch
 from record import add_json_option, finish, table
 from scipy.stats import ttest_rel
 
-from evoked.analysis.engagement import planted_recovery
+from evoked.analysis.recovery import planted_recovery
 from evoked.features.cache import FeatureCache
 from evoked.posts.dataset import PostDataset
 from evoked.posts.synthetic.posts import synthesise

@@ -32,6 +32,7 @@ LAYERS = (
     "evoked.models",
     "evoked.testing",  # checks that whoever writes a model runs on it
     "evoked.evaluation",
+    "evoked.testing",
     "evoked.affect.reader",  # fits and scores readers on datasets
     "evoked.experiments",
     "evoked.runs",

@@ -1,4 +1,4 @@
-"""What can go wrong, in words that tell a person what to do."""
+"""Errors, each with a message that says what to do."""
 
 from __future__ import annotations
 
@@ -64,22 +64,20 @@ class MissingExtraError(EvokedError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The question whether the closest known name was meant, a space before it; empty where none
-    is close."""
+    """Suggest the closest known name, as " Did you mean 'NAME'?"; empty if none is close."""
     close = get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def settings_problem(error: ValidationError, known: Iterable[str]) -> str:
-    """The first thing that is wrong with settings, as a sentence.
+    """The first problem of the settings, as a sentence.
 
     Parameters
     ----------
     error
-        What pydantic found.
+        The error that pydantic raised.
     known
-        Names of the settings that there are, told where the problem is a name that isn't among
-        them, the closest one first.
+        Names of the settings that exist, listed if the problem is a name that isn't among them.
     """
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])

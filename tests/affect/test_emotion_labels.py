@@ -29,20 +29,25 @@ from tests.support.examples import tamper_with_names
 
 # Valence, arousal and dominance on a 9-point scale.
 EMOTION_PLACES = {
-    **{"amusement": (7, 5, 6), "awe": (7, 4, 4), "contentment": (7, 2, 6)},
-    **{"excitement": (8, 8, 6), "anger": (2, 7, 6), "disgust": (3, 5, 4)},
-    **{"fear": (2, 7, 2), "sadness": (2, 2, 3)},
+    "amusement": (7, 5, 6),
+    "awe": (7, 4, 4),
+    "contentment": (7, 2, 6),
+    "excitement": (8, 8, 6),
+    "anger": (2, 7, 6),
+    "disgust": (3, 5, 4),
+    "fear": (2, 7, 2),
+    "sadness": (2, 2, 3),
 }
 WORDS = {
     **EMOTION_PLACES,
-    **{
-        "sky": (7, 4, 4),
-        "love": (8, 6, 6),
-        "sunset": (8, 3, 5),
-        "dog": (6, 5, 6),
-        "car": (5, 5, 5),
-    },
-    **{"care": (7, 3, 6), "stop": (4, 4, 5), "storm": (3, 7, 2)},
+    "sky": (7, 4, 4),
+    "love": (8, 6, 6),
+    "sunset": (8, 3, 5),
+    "dog": (6, 5, 6),
+    "car": (5, 5, 5),
+    "care": (7, 3, 6),
+    "stop": (4, 4, 5),
+    "storm": (3, 7, 2),
 }
 
 
@@ -99,7 +104,7 @@ class TestNorms:
             ("word,valence,arousal,dominance\na,1,1,1\nb,1,2,3\n", "no spread"),
         ],
     )
-    def test_what_is_no_norms_is_told(self, tmp_path: Path, text: str, problem: str) -> None:
+    def test_what_is_not_norms_is_refused(self, tmp_path: Path, text: str, problem: str) -> None:
         path = tmp_path / "norms.csv"
         path.write_text(text)
         with pytest.raises(DataError, match=problem):
@@ -113,10 +118,23 @@ class TestNorms:
     @pytest.mark.parametrize(
         ("word", "lemma"),
         [
-            *(("sky", "sky"), ("skies", "sky"), ("dogs", "dog"), ("dog's", "dog")),
-            *(("loving", "love"), ("loved", "love"), ("loves", "love"), ("storming", "storm")),
-            *(("stopped", "stop"), ("stopping", "stop"), ("caring", "care"), ("cars", "car")),
-            *(("this", None), ("cares", "care"), ("carss", None), ("ing", None), ("s", None)),
+            ("sky", "sky"),
+            ("skies", "sky"),
+            ("dogs", "dog"),
+            ("dog's", "dog"),
+            ("loving", "love"),
+            ("loved", "love"),
+            ("loves", "love"),
+            ("storming", "storm"),
+            ("stopped", "stop"),
+            ("stopping", "stop"),
+            ("caring", "care"),
+            ("cars", "car"),
+            ("this", None),
+            ("cares", "care"),
+            ("carss", None),
+            ("ing", None),
+            ("s", None),
         ],
     )
     def test_endings(self, word: str, lemma: str | None) -> None:
@@ -143,14 +161,18 @@ class TestLabels:
             assert label == MIKELS[int(np.argmin(distances))], text
 
     @pytest.mark.parametrize("emotion", MIKELS)
-    def test_a_name_tells_itself(self, emotion: str, warriner: WordNorms) -> None:
+    def test_a_name_is_read_as_its_own_emotion(self, emotion: str, warriner: WordNorms) -> None:
         assert emotion_labels([f"{emotion}, {emotion}!"], warriner).tolist() == [emotion]
 
     def test_too_few_words(self) -> None:
         texts = ["Sky!", "wow", "", None, "sky sky"]
         assert emotion_labels(texts, NORMS).tolist() == [UNKNOWN] * 4 + ["awe"]
         assert emotion_labels(texts, NORMS, min_words=1).tolist() == [
-            *("awe", UNKNOWN, UNKNOWN, UNKNOWN, "awe")
+            "awe",
+            UNKNOWN,
+            UNKNOWN,
+            UNKNOWN,
+            "awe",
         ]
         assert emotion_labels([], NORMS).tolist() == []
 
@@ -189,10 +211,10 @@ class TestLabels:
             == emotion_labels(["sky storm dogs love car"], NORMS).tolist()
         )
 
-    def test_emobank_told_better_by_the_spread_of_the_texts(
+    def test_emobank_is_read_better_by_the_spread_of_the_texts(
         self, shared_data: Path, warriner: WordNorms
     ) -> None:
-        """The figures that the module tells; the reference is the emotion nearest to ratings."""
+        """The figures in the module's text; the reference is the emotion nearest to ratings."""
         from sklearn.metrics import cohen_kappa_score, f1_score
 
         rated = pd.read_csv(shared_data / "emobank" / "emobank.csv").dropna(subset=["text"])
@@ -257,7 +279,7 @@ class TestDataset:
         posts = found.dataset.posts
         assert posts["emotion"].notna().tolist() == [True, False]
         assert found.dataset.table("viewings").equals(network.table("viewings"))
-        with pytest.raises(DataError, match="is there already"):
+        with pytest.raises(DataError, match="exists already"):
             label_dataset(network, norms, tmp_path / "out")
 
     def test_a_destination_has_one_writer(self, network: PostDataset, tmp_path: Path) -> None:
@@ -278,10 +300,10 @@ class TestDataset:
         shown = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "one")])
         assert shown.exit_code == 0
         assert "fear" in shown.output
-        told = CliRunner().invoke(
+        printed = CliRunner().invoke(
             app, [*arguments, "--out", str(tmp_path / "two"), "--replace", "--json"]
         )
-        assert json.loads(told.output)["counts"]["awe"] == 1
+        assert json.loads(printed.output)["counts"]["awe"] == 1
 
     @pytest.mark.parametrize("of", ["captions", "comments"])
     def test_names_of_pictures_write_no_files_elsewhere(

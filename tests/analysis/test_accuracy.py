@@ -57,7 +57,7 @@ def test_map_equals_scikit_learn_within_halves():
 
 
 def test_map_resamples_authors_with_all_their_posts():
-    """Five copies of every post tell no more than one of each, if they are one author's."""
+    """Five copies of every post show no more than one of each, if they are one author's."""
     predictions, truth, _ = _tables(120)
     rows = np.repeat(np.arange(120), 5)
     copies = predictions.iloc[rows].reset_index(drop=True)

@@ -10,11 +10,10 @@ import pytest
 
 from evoked.analysis.agreement import krippendorff_alpha, krippendorff_interval
 from evoked.analysis.annotations import (
-    aggregate_ratings,
     annotator_agreement,
     annotator_table,
-    reliability_weighted_mean,
 )
+from evoked.analysis.ratings import aggregate_ratings, reliability_weighted_mean
 from evoked.errors import DataError, SettingsError
 from evoked.posts.dataset import PostDataset
 

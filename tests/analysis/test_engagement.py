@@ -16,9 +16,8 @@ from evoked.analysis.agreement import alphas_without_each, krippendorff_alpha
 from evoked.analysis.engagement import (
     emotion_engagement_table,
     lifts,
-    peak_differences,
-    time_to_peak,
 )
+from evoked.analysis.peaks import peak_differences, time_to_peak
 from evoked.errors import SettingsError
 from evoked.posts.emotion_and_rates import (
     DIMENSIONS,
@@ -185,8 +184,8 @@ class TestCorrelations:
             table = emotion_engagement_table(posts)
             negative = table[table["dimension"] == DIMENSIONS[1]]
             assert (negative["n"] == few).all()
-            told = negative[["r", "low", "high", "p", "p_holm", "p_posts"]].notna()
-            assert (told == (few == 10)).all(axis=None)
+            known = negative[["r", "low", "high", "p", "p_holm", "p_posts"]].notna()
+            assert (known == (few == 10)).all(axis=None)
         assert len(lifts(posts)) == 3
 
 
@@ -306,7 +305,7 @@ class TestSignificance:
         assert table["p"].equals(table["p_posts"])  # nobody says who the authors are
 
     def test_posts_of_an_author_count_as_alike(self):
-        """Twenty posts of an author that are copies of each other tell what one post tells."""
+        """Twenty posts of an author that are copies of each other show what one post shows."""
         few = _posts(60).assign(author_id=[str(i) for i in range(60)])
         alone, twice, often = (
             emotion_engagement_table(pd.concat([few] * copies, ignore_index=True))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +23,19 @@ from evoked.analysis.popular_words import (
 )
 from evoked.errors import DataError
 from evoked.evaluation.sign_flips import sign_flip_p
+from evoked.explain.figures import Picture
 from evoked.posts.dataset import PostDataset
-from evoked.report.popularity_figures import can_draw, emoji_figure, figures, word_figure
+from evoked.report.analysis_figures import FIGURES
+from evoked.report.popularity_figures import can_draw, emoji_figure, word_figure
 
 AUTHORS = 40
+
+
+def _figures(found: PopularityAnalysis) -> list[Picture]:
+    """The figures beside the tables of an analysis of authors' popular posts."""
+    context: Any = SimpleNamespace(once=lambda _: found)
+    names = ("popular_images", "popular_words", "popular_emoji")
+    return [picture for name in names for picture in FIGURES[name](context, {})]
 
 
 class TestTokens:
@@ -249,12 +260,12 @@ class TestAnalysis:
         ("likes", "why"),
         [([1, 2, 3], "four posts"), ([5] * 8, "differ"), ([None] * 8, "four posts")],
     )
-    def test_what_cannot_be_told(self, likes: list[int | None], why: str) -> None:
+    def test_posts_without_labels(self, likes: list[int | None], why: str) -> None:
         posts = _posts(likes, ["a"] * len(likes))
         found = analyse_popularity(posts, [None] * len(likes))
         assert set(found.skipped) == {"popular_images", "popular_words", "popular_emoji"}
         assert all(why in each for each in found.skipped.values())
-        assert list(figures(found)) == []
+        assert _figures(found) == []
 
     def test_tags_that_stand_apart_are_read_once(self) -> None:
         posts = _posts(list(range(80)), ["a"] * 80)
@@ -282,12 +293,13 @@ class TestFigures:
         (top, bottom) = picture.figure.axes
         names = [label.get_text() for label in top.get_yticklabels()]
         assert [name.split("*")[0].rstrip(" 🎉☕") for name in names] == [
-            *("party popper", "hot beverage")
+            "party popper",
+            "hot beverage",
         ]
         assert "sleeping face" in bottom.get_yticklabels()[0].get_text()
 
     def test_of_an_analysis(self, found: TextStatistics) -> None:
-        names = [picture.name for picture in figures(PopularityAnalysis(texts=found))]
+        names = [picture.name for picture in _figures(PopularityAnalysis(texts=found))]
         assert names == ["popular_words", "popular_emoji"]
 
 

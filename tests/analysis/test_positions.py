@@ -83,8 +83,8 @@ class TestBestPositions:
     def test_too_few_posts_are_said(self):
         posts = _posts(120, category=["rare"] * 20 + ["common"] * 100, saves=NAN)
         table = best_positions(posts, draws=10, permutations=20).set_index(["category", "metric"])
-        assert "not told (n = 20 posts" in table.loc[("rare", "likes"), "advice"]
-        assert "not told (n = 0 posts" in table.loc[("common", "saves"), "advice"]
+        assert "unknown (n = 20 posts" in table.loc[("rare", "likes"), "advice"]
+        assert "unknown (n = 0 posts" in table.loc[("common", "saves"), "advice"]
         assert np.isfinite(table.loc[("common", "likes"), "p"])
 
 

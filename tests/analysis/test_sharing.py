@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 from typer.testing import CliRunner
 
+from evoked.analysis.analyses import analyse_posts
+from evoked.analysis.count_classes import popularity_by_class
 from evoked.analysis.distribution import (
     LogNormalLaw,
     compare_laws,
@@ -32,10 +34,8 @@ from evoked.analysis.sharing import (
     FACES,
     analyse_sharing,
     counts_together,
-    popularity_by_class,
     sharing_of,
 )
-from evoked.analysis.study import analyse_posts
 from evoked.cli.application import app
 from evoked.errors import DataError, SettingsError
 from evoked.posts.dataset import LOCK_FILE, PostDataset
@@ -315,7 +315,7 @@ class TestInteractions:
         for y, separated in ((high, True), (high & even, True), (overlapping, False)):
             models = interaction_models(values[[TEXT, LIKES]], y)
             note, coefficients = models.fits["note"][1], _of(models, "logistic")["coefficient"]
-            assert (f"{LIKES} tells" in note) == separated
+            assert (f"{LIKES} separates" in note) == separated
             assert coefficients.isna().all() == separated
             assert _of(models, "linear")["coefficient"].notna().all()
 
@@ -323,9 +323,9 @@ class TestInteractions:
         faces = np.repeat([0.0, 1.0], [40, 10])
         y = (np.arange(50) % 3 == 0) & (faces == 0)
         fits = interaction_models(pd.DataFrame({IMAGE: faces}), y).fits
-        assert f"{IMAGE} tells some of the posts apart" in fits["note"][1]
+        assert f"{IMAGE} separates some of the posts" in fits["note"][1]
 
-    def test_what_tells_nothing_is_left_out_and_named(self) -> None:
+    def test_terms_without_information_are_left_out_and_named(self) -> None:
         values = _variables(200).assign(**{IMAGE: 0.0})
         y = np.random.default_rng(7).random(200) < 0.3
         fits = interaction_models(values, y).fits
@@ -338,7 +338,7 @@ class TestInteractions:
         assert f"{TEXT} (unknown); {IMAGE} (unknown)" in fits["left_out"][0]
 
     def test_too_little(self) -> None:
-        with pytest.raises(DataError, match="5 posts know the count"):
+        with pytest.raises(DataError, match="known for 5 posts"):
             interaction_models(_variables(5), [True, False, True, False, False])
         with pytest.raises(DataError, match="nothing differs"):
             interaction_models(_variables(50), np.zeros(50))
@@ -422,8 +422,13 @@ class TestSharing:
         found = sharing_of(posts, self._emotion(300), faces.astype(float), draws=50)
         assert not found.skipped
         assert list(found.tables) == [
-            *("counts", "laws", "text_emotion", "faces", "together"),
-            *("interaction_terms", "interaction_fits"),
+            "counts",
+            "laws",
+            "text_emotion",
+            "faces",
+            "together",
+            "interaction_terms",
+            "interaction_fits",
         ]
         assert found.tables["faces"]["share"].tolist() == pytest.approx([0.8, 0.2, 1])
         assert "CR3, 30 authors" in set(found.tables["interaction_fits"]["errors"])
@@ -452,7 +457,7 @@ class TestSharing:
         found = sharing_of(posts, self._emotion(300), np.zeros(300), draws=50)
         fits = found.tables["interaction_fits"]
         assert set(fits["errors"]) == {"HC3"}
-        assert "nothing is said of other authors" in fits["note"][0]
+        assert "don't extend to other authors" in fits["note"][0]
         emotion = found.tables["text_emotion"]
         assert emotion["p"].isna().all()
         assert emotion["p_posts"].notna().all()
@@ -525,7 +530,9 @@ def test_command(tmp_path: Path) -> None:
     page = (out / "index.html").read_text()
     assert 'id="sharing_counts"' in page
     assert {path.stem for path in (out / "figures").glob("eijl*.png")} == {
-        *("eijl_figure2a_distribution", "eijl_figure3_counts", "eijl_table1_interactions")
+        "eijl_figure2a_distribution",
+        "eijl_figure3_counts",
+        "eijl_table1_interactions",
     }
 
 

@@ -233,7 +233,7 @@ def test_import_shows_what_was_read_and_skipped(tmp_path: Path) -> None:
     shown = evoked("import", "csv", source, tmp_path / "posts").stdout
     assert "like count" in shown
     assert "skipped" in shown
-    assert "row 2: the id stood before (a)" in shown
+    assert "row 2: the id is repeated (a)" in shown
     assert "nothing was done" in evoked("import", "csv", source, tmp_path / "posts").stdout
     told = json.loads(evoked("import", "csv", source, tmp_path / "posts", "--json").stdout)
     assert told["read"] == 2
@@ -245,7 +245,7 @@ def test_import_tells_how_much_more_was_skipped(tmp_path: Path) -> None:
     source = tmp_path / "posts.csv"
     source.write_text("id,text\n" + "a,Hello\n" * 18, encoding="utf-8")
     shown = evoked("import", "csv", source, tmp_path / "posts").stdout
-    assert shown.count("the id stood before (a)") == 10
+    assert shown.count("the id is repeated (a)") == 10
     assert "… and 7 more; --json tells up to twenty of each kind." in shown
     source.write_text("id,text\n" + "a,Hello\n" * 11, encoding="utf-8")
     shown = evoked("import", "csv", source, tmp_path / "posts", "--overwrite").stdout

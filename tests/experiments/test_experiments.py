@@ -11,9 +11,9 @@ from evoked.errors import DataError, SettingsError
 from evoked.experiments import Experiment, PublishedTable, load_table, published_tables
 from evoked.models import model_class
 from evoked.models.gradient_boosting import GradientBoosting
+from evoked.testing.examples import random_examples
+from evoked.testing.networks import small_network_examples
 from evoked.training import TrainingSettings
-from tests.support.examples import random_examples
-from tests.support.networks import small_network_examples
 
 TABLES = [load_table(name) for name in published_tables()]
 ROWS = [(table, experiment) for table in TABLES for experiment in table.experiments]

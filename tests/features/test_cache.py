@@ -28,7 +28,7 @@ def keys_of(numbers: list[int]) -> NDArray[np.uint8]:
 
 
 def rows_of(numbers: list[int]) -> NDArray[np.float32]:
-    """Rows that tell by themselves whose they are."""
+    """Rows whose values show which key they belong to."""
     ramp = np.arange(15, dtype=np.float32).reshape(SHAPE)
     return np.array([number + ramp for number in numbers], np.float32).reshape(-1, *SHAPE)
 

@@ -135,11 +135,13 @@ def test_missing_comments_are_written_and_marked(
         "the picture can't be read": 1,
     }
     assert steps == [("writing", 2, 4), ("writing", 4, 4)]
-    told = made.dataset.description
-    assert told["generated_comments"] == {"model": Path(writer.name).name, "seed": 0}
-    assert told["provenance"] == {"source": "here"}
+    description = made.dataset.description
+    assert description["generated_comments"] == {"model": Path(writer.name).name, "seed": 0}
+    assert description["provenance"] == {"source": "here"}
     assert [path.name for path in made.dataset.cover_paths() if path and path.is_file()] == [
-        *("a.png", "b.png", "damaged.png"),
+        "a.png",
+        "b.png",
+        "damaged.png",
     ]
 
 
@@ -221,7 +223,7 @@ def test_refuses_what_it_cannot_do(
 ) -> None:
     with pytest.raises(DataError, match="lies in the dataset"):
         generate_comments(network, writer, network.folder / "inside")
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match="exists already"):
         generate_comments(network, writer, tmp_path)
     with pytest.raises(DataError, match="none of 1 viewings lacks a comment"):
         generate_comments(_commented(network, tmp_path), writer, tmp_path / "nothing")

@@ -304,7 +304,7 @@ def test_a_state_of_another_kind_is_refused() -> None:
         MetadataEncoder.from_dict({"version": 1})
 
 
-def test_author_history_tells_of_real_likes(shared_data: Path) -> None:
+def test_author_history_predicts_real_likes(shared_data: Path) -> None:
     """On real posts the author's past mean is by far the best single predictor of likes."""
     posts = pd.read_json(shared_data / "instagram_authors" / "posts.jsonl", lines=True)
     posts = posts.rename(columns={"author": "author_id", "date": "posted_at"})

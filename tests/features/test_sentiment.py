@@ -23,7 +23,7 @@ from evoked.features.sentiment import (
     sentiment_levels,
     text_sentiment,
 )
-from tests.support.examples import random_posts
+from evoked.testing.examples import random_posts
 
 
 @pytest.mark.parametrize(

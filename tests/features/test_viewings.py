@@ -30,7 +30,7 @@ from tests.support.small_networks import create_network, network_tables
 
 
 class Reader(MeanOfTraining):
-    """A model that reads what it is told to."""
+    """A model that reads the features it is given."""
 
     read: tuple[str, ...] = ("user.vector", "image.vector")
 

@@ -30,8 +30,8 @@ from evoked.models.stacking import PENALTY, Line, Stack, StackSettings, combined
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run
 from evoked.targets import TASKS, EmotionEngagement, Level
+from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
-from tests.support.examples import random_examples
 from tests.support.small_runs import Workshop, by_hand
 
 QUICK = TrainingSettings(max_epochs=1, batch_size=16, device="cpu")

@@ -26,8 +26,8 @@ from evoked.models.gradient_boosting import GradientBoosting, GradientBoostingSe
 from evoked.models.mmbt import MMBTSettings
 from evoked.models.pooled import fold_numbers
 from evoked.targets import TARGETS, TargetTable
+from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
-from tests.support.examples import random_examples
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 FUSING = ("early_fusion", "late_fusion", "bilinear_pooling", "mmbt")
@@ -183,7 +183,7 @@ def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_
     assert validation.targets is not None
     place = model.targets.index("arousal")
     values = np.concatenate([part.targets.values[:, place] for part in (train, validation)])
-    matrix = np.concatenate([model._matrix(part) for part in (train, validation)])
+    matrix = np.concatenate([model.matrix(part) for part in (train, validation)])
     folds = np.concatenate(fold_numbers(train.posts, validation.posts))
     options = growing_options(model.settings, None)
     curves = []

@@ -1,53 +1,48 @@
-"""The contract that every registered model fulfils; a new model is tested by being registered."""
+"""The contract that every registered model fulfils; a new model is tested by being registered.
+
+The checks are :mod:`evoked.testing.models`; here they run on every model with every task.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from evoked.errors import DataError, SettingsError
-from evoked.evaluation.tables import evaluate_task
-from evoked.features.table import Column, FeatureTable
-from evoked.models import MODELS, Examples, Model, NeuralModel, load_model, model_class
+from evoked.models import MODELS, load_model, model_class
 from evoked.models.abmf import ABMF, ABMFSettings
-from evoked.targets import TargetTable
+from evoked.models.base import Examples, Model
+from evoked.testing.examples import random_examples
+from evoked.testing.models import Check, ModelCase, checks_of
 from evoked.training import TrainingSettings
-from tests.support.examples import random_examples
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 
 TASK = "emotion_engagement"
-# Settings with which a model learns in no time.
-SMALL: dict[str, dict[str, object]] = {
-    "gradient_boosting": {"trees": 20},
-    "pixelrec_catboost": {"trees": 20},
-    "stack": {"members": [{"model": "linear"}, {"model": "author_mean"}], "folds": 2},
-}
-
 
 # Every model of posts with every task that it learns; of viewings: test_viewings_contract.py.
 NAMES = sorted(name for name, model in MODELS.items() if model.rows == "posts")
 PAIRS = [(name, task) for name in NAMES for task in MODELS[name].tasks]
+CHECKS = checks_of(ABMF)
 
 
-@pytest.fixture(params=PAIRS, ids="-".join)
-def model(request: pytest.FixtureRequest) -> Model:
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelCase:
+    """A model that is fitted once for all checks that don't change it."""
     name, task = request.param
-    kind = MODELS[name]
-    return kind(kind.Settings.model_validate(SMALL.get(name, {})), task=task)
+    for package in MODELS[name].needs:
+        pytest.importorskip(package)
+    return ModelCase.of(MODELS[name], task, folder=tmp_path_factory.mktemp(name))
 
 
 @pytest.fixture
-def examples(request: pytest.FixtureRequest) -> Examples:
-    known = "model" in request.fixturenames
-    return examples_of(request.getfixturevalue("model").task.name if known else TASK)
+def examples() -> Examples:
+    return examples_of(TASK)
 
 
 @cache
@@ -60,134 +55,15 @@ def fitted(model: Model, examples: Examples, folder: Path) -> Model:
     return model
 
 
-def test_predicts_every_target_on_its_scale(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    table = fitted(model, examples, tmp_path).predict(examples)
-    assert list(table.columns) == list(model.task.columns)
-    assert len(table) == len(examples)
-    assert np.isfinite(table.to_numpy()).all()
-    for name in table:
-        assert table[name].between(*model.task.bounds(name)).all()
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_contract(case: ModelCase, check: Check) -> None:
+    check(case)
 
 
-def test_predictions_lead_to_every_outcome(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    task = model.task.fit(examples.posts)
-    predicted = fitted(model, examples, tmp_path).predict(examples)
-    restored, truth = task.inverse_transform(predicted, examples.posts), task.truth(examples.posts)
-    scores = evaluate_task(task, restored, truth, draws=0)
-    assert {outcome.name.removesuffix("_rate") for outcome in task.outcomes} <= set(
-        scores["target"]
-    )
-
-
-def test_loss_falls(model: Model, examples: Examples, tmp_path: Path) -> None:
-    if not isinstance(model, NeuralModel):
-        pytest.skip(f"{model.name} is not trained in epochs")
-    settings = QUICK.model_copy(update={"max_epochs": 8, "schedule": "constant"})
-    history = model.fit(examples, folder=tmp_path, training=settings)
-    assert history[-1]["train_loss"] < 0.9 * history[0]["train_loss"]
-
-
-@pytest.mark.parametrize("n", [1, 1000])
-def test_predicts_one_post_and_a_thousand(
-    model: Model, examples: Examples, tmp_path: Path, n: int
-) -> None:
-    many = random_examples(n, seed=1, task=model.task.name)
-    assert len(fitted(model, examples, tmp_path).predict(many)) == n
-
-
-def test_prediction_does_not_depend_on_the_other_posts(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    fitted(model, examples, tmp_path)
-    together = model.predict(examples)
-    alone = model.predict(examples.select([7]))
-    np.testing.assert_allclose(alone.to_numpy()[0], together.to_numpy()[7], atol=1e-4)
-
-
-def test_saved_and_loaded_model_predicts_the_same(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    fitted(model, examples, tmp_path / "training")
-    model.save(tmp_path / "model")
-    loaded = load_model(tmp_path / "model")
-    assert type(loaded) is type(model)
-    assert loaded.task is model.task
-    pd.testing.assert_frame_equal(loaded.predict(examples), model.predict(examples))
-    suffixes = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
-    assert suffixes <= {".json", ".safetensors", ".md"}
-
-
-def test_survives_posts_without_image_caption_or_category(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    fitted(model, examples, tmp_path)
-    bare = {}
-    for name, column in examples.features.columns.items():
-        if isinstance(column, Column):
-            bare[name] = replace(column, index=np.full_like(column.index, -1))
-        else:
-            bare[name] = replace(column, lengths=np.zeros_like(column.lengths))  # type: ignore[type-var]
-    posts = examples.posts.assign(category=None, author_id="somebody new")
-    table = model.predict(Examples(posts, FeatureTable(bare)))
-    assert np.isfinite(table.to_numpy()).all()
-
-
-def test_target_that_nobody_told_is_not_predicted(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    assert examples.targets is not None
-    values = examples.targets.values.copy()
-    values[:, -1] = np.nan
-    without = replace(examples, targets=TargetTable(values, examples.targets.estimated))
-    if len(model.targets) == 1:
-        pytest.skip("the task has one target only, and a model refuses to learn nothing")
-    table = fitted(model, without, tmp_path).predict(examples)
-    assert table.iloc[:, -1].isna().all()
-    assert table.iloc[:, 0].notna().all()
-
-
-def test_refuses_to_learn_from_nothing(model: Model, examples: Examples, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="at least one training post"):
-        model.fit(examples.select([]), folder=tmp_path, training=QUICK)
-    assert examples.targets is not None
-    unknown = TargetTable(np.full_like(examples.targets.values, np.nan), examples.targets.estimated)
-    with pytest.raises(DataError, match="nothing to learn"):
-        model.fit(replace(examples, targets=unknown), folder=tmp_path, training=QUICK)
-
-
-def test_learns_from_one_post_and_from_equal_targets(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    one = examples.select([0])
-    assert np.isfinite(fitted(model, one, tmp_path / "one").predict(one).to_numpy()).all()
-    assert examples.targets is not None
-    equal = TargetTable(np.full_like(examples.targets.values, 0.5), examples.targets.estimated)
-    same = replace(examples, targets=equal)
-    fresh = type(model)(task=model.task.name)
-    table = fitted(fresh, same, tmp_path / "same").predict(same)
-    assert np.isfinite(table.to_numpy()).all()
-
-
-def test_refuses_features_of_another_width(
-    model: Model, examples: Examples, tmp_path: Path
-) -> None:
-    if not model.features:
-        pytest.skip(f"{model.name} reads no features")
-    fitted(model, examples, tmp_path)
-    other = {name: Column.dense(np.zeros((48, 3, 2), np.float32)) for name in model.features}
-    with pytest.raises(SettingsError, match="width"):
-        model.predict(Examples(examples.posts, FeatureTable(other)))
-
-
-def test_unfitted_model_says_so(model: Model, examples: Examples) -> None:
-    if not model.features:
-        pytest.skip(f"{model.name} reads no features")
-    with pytest.raises(SettingsError, match="not been fitted"):
-        model.predict(examples)
+def test_registered_model_is_loaded_by_its_name(case: ModelCase, tmp_path: Path) -> None:
+    case.fitted.save(tmp_path)
+    assert type(load_model(tmp_path)) is case.kind
+    assert MODELS[case.kind.name] is case.kind
 
 
 def test_task_that_a_model_does_not_learn_is_refused() -> None:

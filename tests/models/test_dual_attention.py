@@ -28,8 +28,8 @@ from evoked.models.dual_attention import (
 )
 from evoked.models.dual_baselines import DualBaseline, DualBaselineSettings, divergence
 from evoked.targets import AuthorPopularity, load_task, task_state
+from evoked.testing.examples import MAP_CHANNELS, random_examples
 from evoked.training import TrainingSettings
-from tests.support.examples import MAP_CHANNELS, random_examples
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 

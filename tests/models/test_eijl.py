@@ -33,9 +33,9 @@ from evoked.models.eijl import (
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run, train
 from evoked.targets.shares import SHARE_CLASSES, Shares
+from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
 from tests.features.encoders.test_encoders import TEXT_MODELS, byte_pairs, clip_with_texts, seeded
-from tests.support.examples import random_examples
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
 

@@ -17,9 +17,9 @@ from evoked.features.table import Column
 from evoked.layers.losses import macro_f1
 from evoked.models import Examples
 from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings, SharedDropout
+from evoked.testing.networks import small_network_examples
 from evoked.training import TrainingSettings
 from evoked.training.neighbours import ALL
-from tests.support.networks import small_network_examples
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=128, device="cpu")
 TRAIN, VALIDATION, TEST = small_network_examples()

@@ -21,7 +21,7 @@ from evoked.models import Examples, load_model
 from evoked.models.linear import Linear, LinearSettings
 from evoked.models.pooled import fold_numbers
 from evoked.targets import TargetTable
-from tests.support.examples import random_examples
+from evoked.testing.examples import random_examples
 
 
 def fitted(task: str, folder: Path, n: int = 150, **settings: float) -> tuple[Linear, Examples]:

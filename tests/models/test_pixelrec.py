@@ -32,6 +32,7 @@ from evoked.posts.importing import import_posts
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import ReadOptions
 from evoked.targets import Level, Outcome, TargetTable
+from evoked.testing.examples import random_examples, random_posts
 from evoked.training import TrainingSettings
 from tests.features.encoders.test_encoders import (
     TEXT_MODELS,
@@ -41,7 +42,6 @@ from tests.features.encoders.test_encoders import (
     vit,
     word_pieces,
 )
-from tests.support.examples import random_examples, random_posts
 from tests.support.reader_sources import pixelrec_source
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")

@@ -19,7 +19,7 @@ from evoked.models import Examples, load_model
 from evoked.models._hypergraph import Hypergraph, Relation, conjugate_gradients
 from evoked.models._nearest import nearest
 from evoked.models.rmthg import _FOLDS, RMTHG, RMTHGSettings, _Solution, _Vertices
-from tests.support.networks import small_network_examples
+from evoked.testing.networks import small_network_examples
 
 
 @st.composite
@@ -179,7 +179,7 @@ def test_a_viewing_outside_is_the_mean_over_its_hyperedges(
     model = RMTHG(RMTHGSettings(label_weight=0.5))
     vertices = _Vertices(test.graph, model.settings)
     solution = _Solution(vertices, model.relation_weights, 0.5, np.ones(8))
-    told = solution.told(vertices.queries(test), -1)
+    told = solution.scores(vertices.queries(test), -1)
 
     names, made = list(vertices.relations), list(vertices.relations.values())
     weights = list(model.relation_weights.values())

@@ -15,8 +15,8 @@ from evoked.models.baselines import ImageMean, UserMean
 from evoked.models.comments_only import CommentsOnly, CommentsOnlySettings
 from evoked.models.pooled import pooled_matrix
 from evoked.models.viewing_boosting import ViewingBoosting, ViewingBoostingSettings
+from evoked.testing.networks import small_network_examples
 from evoked.training import TrainingSettings
-from tests.support.networks import small_network_examples
 
 QUICK = TrainingSettings(max_epochs=10, batch_size=64, device="cpu")
 

@@ -246,12 +246,12 @@ def test_the_result_tells_programs_and_people(tmp_path: Path) -> None:
     assert summary_rows(result) == [
         ("read", 1, "posts"),
         ("read", 0, "pictures"),
-        ("skipped", 1, "the id stood before"),
+        ("skipped", 1, "the id is repeated"),
         ("put right", 1, "likes: negative count, left empty"),
     ]
     assert list(reasons(result)) == [
         "posts.csv, row 1: likes: negative count, left empty (-1)",
-        "posts.csv, row 2: the id stood before (1)",
+        "posts.csv, row 2: the id is repeated (1)",
     ]
     told = json.loads(json.dumps(result.as_dict()))
     assert told["mapping"] == {"post_id": "id", "caption": "text", "likes": "likes"}

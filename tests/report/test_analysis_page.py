@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,8 +17,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from evoked.analysis.analyses import analyse_posts
+from evoked.analysis.base import PostFindings
 from evoked.analysis.projection import pooled_features, project
-from evoked.analysis.study import PostAnalysis, analyse_posts
 from evoked.cli.application import app
 from evoked.errors import DataError, SettingsError
 from evoked.explain import explain_posts
@@ -28,8 +31,8 @@ from evoked.posts.schema import ENGAGEMENT
 from evoked.report.analysis_page import write_analysis
 from evoked.report.run_analysis import analyse_run
 from evoked.runs.posts import Run
+from evoked.testing.examples import random_examples
 from tests.report.test_write import Page
-from tests.support.examples import random_examples
 from tests.support.small_runs import HOSTILE, Workshop, by_hand
 
 NAN = np.nan
@@ -95,20 +98,26 @@ def _assert_stands_alone(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(dataset: PostDataset) -> PostAnalysis:
+def found(dataset: PostDataset) -> PostFindings:
     return analyse_posts(dataset, draws=100)
 
 
 class TestOfPosts:
-    def test_makes_every_table(self, found: PostAnalysis) -> None:
+    def test_makes_every_table(self, found: PostFindings) -> None:
         assert not _without_parts(found.skipped)
         assert _without_parts(found.tables) == {
-            *("categories", "correlations", "lifts", "positions", "time_to_peak"),
-            *("peak_differences", "agreement", "annotators"),
+            "categories",
+            "correlations",
+            "lifts",
+            "positions",
+            "time_to_peak",
+            "peak_differences",
+            "agreement",
+            "annotators",
         }
         assert found.note == ""
 
-    def test_writes_tables_figures_and_a_page(self, found: PostAnalysis, tmp_path: Path) -> None:
+    def test_writes_tables_figures_and_a_page(self, found: PostFindings, tmp_path: Path) -> None:
         path = write_analysis(found, tmp_path / "out")
         table = pd.read_csv(path.parent / "tables" / "correlations.csv")
         np.testing.assert_allclose(table["r"], found.tables["correlations"]["r"])
@@ -128,7 +137,7 @@ class TestOfPosts:
         again = write_analysis(found, tmp_path / "out")
         assert again.read_bytes() == path.read_bytes()
 
-    def test_refuses_a_folder_of_something_else(self, found: PostAnalysis, tmp_path: Path) -> None:
+    def test_refuses_a_folder_of_something_else(self, found: PostFindings, tmp_path: Path) -> None:
         (tmp_path / "letter.txt").write_text("dear")
         with pytest.raises(SettingsError, match="something else"):
             write_analysis(found, tmp_path)
@@ -152,7 +161,10 @@ class TestOfPoorPosts:
         assert len(captions) > 5
         assert all("are estimated" in text for text in captions if "Best position" not in text)
         assert _without_parts(found.skipped) == {
-            *("time_to_peak", "peak_differences", "agreement", "annotators")
+            "time_to_peak",
+            "peak_differences",
+            "agreement",
+            "annotators",
         }
 
     def test_without_emotion(self, tmp_path: Path) -> None:
@@ -195,21 +207,27 @@ class TestOfPoorPosts:
             write_analysis(analyse_posts(dataset, draws=100), tmp_path / f"out{n}")
 
 
-def _figures(found: PostAnalysis, out: Path) -> list[str]:
+def _figures(found: PostFindings, out: Path) -> list[str]:
     return [path.name for path in (write_analysis(found, out).parent / "figures").iterdir()]
 
 
 class TestOfARun:
     @pytest.fixture(scope="class")
-    def page(self, workshop: Workshop, dataset: PostDataset, found: PostAnalysis) -> Page:
+    def page(self, workshop: Workshop, dataset: PostDataset, found: PostFindings) -> Page:
         run = workshop.run(dataset, "run", split=by_hand(90, tests=66))
         of_run = analyse_run(run, dataset, found.emotions, draws=100)
         accuracy = of_run.tables["accuracy"]
         assert accuracy["model"].unique().tolist() == [
-            *("abmf", "mean", "author_mean", "category_mean")
+            "abmf",
+            "mean",
+            "author_mean",
+            "category_mean",
         ]
         assert set(of_run.tables) == {
-            *("accuracy", "by_category", "accuracy_correlations", "separability")
+            "accuracy",
+            "by_category",
+            "accuracy_correlations",
+            "separability",
         }
         assert not of_run.skipped
         return Page(write_analysis(found, workshop.folder / "page", of_run))
@@ -236,7 +254,7 @@ class TestOfARun:
         assert np.corrcoef(given, explanation.words["attention"])[0, 1] > 0.98
 
     def test_runs_beside_each_other(
-        self, workshop: Workshop, dataset: PostDataset, found: PostAnalysis, page: Page
+        self, workshop: Workshop, dataset: PostDataset, found: PostFindings, page: Page
     ) -> None:
         trivial = workshop.run(dataset, "trivial", "category_mean", split=by_hand(90, tests=70))
         other = Run.load(workshop.folder / "run", workshop.cache)
@@ -307,3 +325,25 @@ def test_real_posts(shared_data: Path, tmp_path: Path) -> None:
     assert found.tables["categories"]["posts"].max() == 200
     assert "valence" in found.skipped["correlations"]
     write_analysis(found, tmp_path / "out")
+
+
+def test_mistakes_are_found_before_slow_imports(tmp_path: Path) -> None:
+    dataset = _posts(tmp_path / "posts")
+    code = f"""
+import sys
+from typer.testing import CliRunner
+import evoked.cli
+from evoked.cli.application import app
+from evoked.errors import DataError, SettingsError
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["analyse", *arguments, "--out", {str(tmp_path / "out")!r}])
+
+assert run("--help").exit_code == 0
+assert run({str(dataset.folder)!r}, "--popularity", "reach").exit_code == 2
+assert isinstance(run({str(tmp_path / "nowhere")!r}).exception, DataError)
+assert isinstance(run({str(dataset.folder)!r}, "--compare", "run").exception, SettingsError)
+slow = ("torch", "scipy", "matplotlib", "plotly", "statsmodels", "sklearn")
+assert not [name for name in slow if name in sys.modules]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

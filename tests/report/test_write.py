@@ -15,8 +15,8 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torchmetrics.functional.classification import binary_calibration_error
 
+from evoked.analysis.analyses import analyse_posts
 from evoked.analysis.emotions import PostsWithEmotion
-from evoked.analysis.study import analyse_posts
 from evoked.errors import DataError
 from evoked.evaluation.reliability import reliability
 from evoked.evaluation.splits import Split

@@ -19,7 +19,7 @@ from evoked.targets import (
     choose_denominator,
     engagement_rates,
 )
-from tests.support.examples import random_posts
+from evoked.testing.examples import random_posts
 
 counts = st.lists(st.integers(0, 10**9), min_size=2, max_size=40)
 

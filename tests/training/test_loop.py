@@ -15,10 +15,10 @@ from evoked.errors import EvokedError, SettingsError
 from evoked.features.table import Batch, Column, FeatureTable
 from evoked.models.abmf import ABMF, ABMFSettings
 from evoked.targets import TargetTable
+from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
 from evoked.training.batches import EpochBatches, loader
 from evoked.training.loop import fit_network, rate_factor
-from tests.support.examples import random_examples
 
 SETTINGS = TrainingSettings(max_epochs=4, batch_size=16, device="cpu", seed=3)
 

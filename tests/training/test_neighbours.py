@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from evoked.features.social_graph import SocialGraph
 from evoked.layers.message_passing import NODES, RELATIONS
+from evoked.testing.networks import small_network_examples
 from evoked.training.neighbours import ALL, NeighbourSampler, ViewingBatches, choose
-from tests.support.networks import small_network_examples
 
 TRAIN, _, TEST = small_network_examples()
 

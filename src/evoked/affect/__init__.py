@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from evoked.affect.text import fit_text as fit_text
     from evoked.features.affect import text_reader as text_reader
 
-# Loaded when first used: a feature is read by 'evoked.affect.text', and what stands here is fitted
-# on features and scored by metrics.
+# Loaded when first used, for two reasons: they take seconds to import; and a feature is read by
+# evoked.affect.text, while readers are fitted on features.
 _LAZY = {
     "ImageEmotionReader": "evoked.affect.image",
     "Recipe": "evoked.affect._recipes",

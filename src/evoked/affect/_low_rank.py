@@ -1,8 +1,8 @@
-"""Differences of low rank to a network's weights: trained as such, or kept of any training.
+"""Differences of low rank to a network's weights, either trained or taken from any training.
 
 Sources: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022, equation 3;
 Eckart and Young, "The approximation of one matrix by another of lower rank", Psychometrika 1936:
-the leading singular vectors give the nearest matrix of a rank.
+the leading singular vectors give the nearest matrix of a given rank.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LowRankLinear(nn.Module):
     rank
         Rank of the difference, which is zero at first.
     dropout
-        Share of the ``rank`` inner values that is dropped in training.
+        Share of the ``rank`` inner values that are dropped in training.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, dropout: float = 0.0) -> None:
@@ -73,16 +73,16 @@ def compressed(
     trained
         Weights by name.
     base
-        Those that training began with.
+        The weights that training began with.
     rank
-        Of each matrix's difference.
+        Rank of each matrix's difference.
 
     Returns
     -------
     dict
-        Per changed matrix (m, n) of ``base`` two tensors, ``name.up`` (m, rank) and ``name.down``
-        (rank, n), whose product is the nearest to the difference; nothing of what equals ``base``;
-        all else as it is.
+        For each changed matrix (m, n) of ``base`` two tensors, ``name.up`` (m, rank) and
+        ``name.down`` (rank, n), whose product is nearest to the difference. What equals ``base`` is
+        left out; everything else stays as it is.
     """
     kept: Weights = {}
     for name, weight in trained.items():
@@ -98,7 +98,7 @@ def compressed(
 
 
 def averaged(kept: Sequence[Mapping[str, torch.Tensor]]) -> Weights:
-    """The mean of several results of :func:`compressed`, exactly: the ranks add up."""
+    """The exact mean of several results of :func:`compressed`; its rank is the sum of theirs."""
     weights: Weights = {}
     for name in kept[0]:
         parts = [each[name] for each in kept]
@@ -112,12 +112,12 @@ def averaged(kept: Sequence[Mapping[str, torch.Tensor]]) -> Weights:
 
 
 def expanded(kept: Mapping[str, torch.Tensor], base: Mapping[str, torch.Tensor]) -> Weights:
-    """Inverse of :func:`compressed`, up to what the rank left out.
+    """Inverse of :func:`compressed`, except for what the rank left out.
 
     Raises
     ------
     KeyError, RuntimeError
-        A difference to what ``base`` lacks, half of one, or one of another shape.
+        A difference is from a matrix that ``base`` lacks, is incomplete, or has another shape.
     """
     weights = dict(base)
     for name, tensor in kept.items():

@@ -1,7 +1,7 @@
 """How the members of a text emotion reader are trained, as plain data.
 
-Settings of each were chosen on EmoBank's dev split; that both are averaged, with knowledge of its
-test split (``results/emotion_reader/README.md``)."""
+The settings of each were chosen on EmoBank's dev split; the choice to average both was made with
+knowledge of its test split (``results/emotion_reader/README.md``)."""
 
 from __future__ import annotations
 
@@ -18,43 +18,46 @@ class Recipe:
     Attributes
     ----------
     name
-        What to call it.
+        The recipe's name.
     members
-        How many to train.
+        Number of members to train.
     whole
         Train the layers' own weights and keep the nearest difference of rank ``rank``; otherwise
         train a difference of that rank.
     rank
-        Of the difference to each of MiniLM's matrices.
+        Rank of the difference to each of MiniLM's matrices.
     frozen_layers
         MiniLM's first layers that stay as they are; the embeddings always do.
     shared_layers
-        First layers that are the mean of the members' after training, and so computed once for all
-        of them; the head reads later ones only.
+        Number of first layers that are averaged over the members after training, and therefore
+        computed once for all of them; the head reads only later ones.
     attentions
-        Weighted means of the tokens that the head reads beside their plain mean, with learned
-        weights.
+        Number of weighted means of the tokens, with learned weights, that the head reads in
+        addition to their plain mean.
     last_layer
         Initial weight, before the softmax, of the last layer in the mix of the layers' outputs;
-        the others have 0. One as large as 10,000 decides the mix and is not changed by training.
+        the others have 0. A weight as large as 10,000 decides the mix, and training doesn't change
+        it.
     epochs
-        Passes over the texts, more if there are few.
+        Passes over the texts; more if there are few texts.
     batch_size
         Texts per step.
     learning_rate, head_learning_rate
-        Of the layers, and of all that reads them.
+        Learning rates of the layers, and of everything that reads them.
     decay
-        Of the rates after a short rise: half a cosine, or a straight line, down to zero.
+        How the learning rates fall to zero after a short rise: as half a cosine, or in a straight
+        line.
     rank_dropout
-        Share of a trained difference's inner values that is dropped.
+        Share of a trained difference's inner values that are dropped.
     head_dropout
-        Share of the head's inputs that is dropped.
+        Share of the head's inputs that are dropped.
     token_dropout
         Share of the tokens left out, so that no single word decides.
     concordance
-        Weight of 1 - CCC in the loss; the squared error has the rest.
+        Weight of 1 - CCC in the loss; the squared error has the remaining weight.
     averaging
-        Decay of the running mean of the weights, which is what is kept; 0 keeps the last ones.
+        Decay of the running mean of the weights, which is kept in the end; with 0, the last weights
+        are kept.
     """
 
     name: str
@@ -97,7 +100,7 @@ LOW_RANK = Recipe(
     concordance=0.2,
     averaging=0.995,
 )
-"""Small differences to the upper layers: the better one on valence."""
+"""Small differences to the upper layers: the better recipe for valence."""
 
 WHOLE = Recipe(
     name="whole",
@@ -119,19 +122,19 @@ WHOLE = Recipe(
     concordance=0.0,
     averaging=0.0,
 )
-"""All layers fine-tuned as usual: the better one on arousal."""
+"""All layers fine-tuned as usual: the better recipe for arousal."""
 
 RECIPES = (LOW_RANK, WHOLE)
-"""Those of the reader that comes with evoked."""
+"""The recipes of the reader that comes with evoked."""
 
 
 def recipes_by_name(names: list[str]) -> tuple[Recipe, ...]:
-    """Recipes of these names; all without any.
+    """The recipes with these names; all of them if no names are given.
 
     Raises
     ------
     SettingsError
-        There is no such recipe.
+        No recipe has one of these names.
     """
     known = {recipe.name: recipe for recipe in RECIPES}
     for name in names:

@@ -1,20 +1,20 @@
-"""Which of Mikels' eight emotions a comment tells, from published norms of words.
+"""Which of Mikels' eight emotions a comment expresses, from published norms of words.
 
 Bhattacharyya et al. (2024), *HMG-Emo*, Section IV-A, on the labels of IESN: the mean valence,
 arousal and dominance of a comment's words by the norms of Warriner et al. (2013), then the nearest
-emotion. Neither says where in that space the emotions lie; here, where the norms put their names
-("amusement", "awe" …), so that nothing is chosen by hand. Distances are Euclidean after each
-dimension is standardised, for people spread their ratings of valence wider than the others.
+emotion. Neither says where the emotions are in that space; here they are where the norms put their
+names ("amusement", "awe" …), so that nothing is chosen by hand. Distances are Euclidean after each
+dimension is standardised, for people spread their ratings of valence more widely than the others.
 
-Norms know lemmas: of a word that they lack, endings of plurals and verbs are taken off ("sunsets",
-"loving"). Negation, irony and every language but the norms' are not understood.
+Norms list lemmas: where they lack a word, endings of plurals and verbs are removed from it
+("sunsets", "loving"). Negation, irony and languages other than the norms' are not understood.
 
-**These labels are weak.** A mean over several words lies near the middle of all words, whose
-nearest emotion is awe: with Warriner's norms, of 8,754 English sentences (EmoBank, two known words
-or more), 77 % come out as awe. ``standardise="texts"`` measures how far a text lies from other
-texts instead, in units of their own spread; 44 % come out as awe then. Against the emotion nearest
-to the ratings of people, macro F1 is 0.15 and 0.20, Cohen's kappa 0.12 and 0.13. A text's label
-then depends on the texts that it is read with.
+**These labels are weak.** A mean over several words is near the middle of all words, whose nearest
+emotion is awe: with Warriner's norms, 77 % of 8,754 English sentences (EmoBank, two known words or
+more) are labelled awe. ``standardise="texts"`` measures instead how far a text is from other texts,
+in units of their own spread; then 44 % are labelled awe, and a text's label depends on the texts
+that it is read with. Against the emotion nearest to the ratings of people, macro F1 is 0.15 and
+0.20, Cohen's kappa 0.12 and 0.13.
 """
 
 from __future__ import annotations
@@ -42,19 +42,25 @@ from evoked.posts.schema import EMOTIONS, MIKELS
 
 UNKNOWN = "unknown"
 MIN_WORDS = 2
-"""How many of a text's words the norms have to know; one alone tells little of a sentence."""
+"""Fewest words of a text that the norms must know; one alone says little about a sentence."""
 
 Standardise = Literal["norms", "texts"]
 Of = Literal["comments", "captions"]
 
-_TEXTS_AT_ONCE = 10_000  # what bounds the memory
+_TEXTS_AT_ONCE = 10_000  # bounds the memory
 _WORD = re.compile(r"[^\W\d_]{1,100}(?:['’][^\W\d_]{1,10})?")
 _WORD_COLUMNS = ("word", "words", "lemma", "term", "entry", "english", "englishword")
-# An ending, what stands in its place, and how much of the word has to be before it.
+# An ending, what replaces it, and the fewest letters before it.
 _ENDINGS = (
-    *(("ies", "y", 2), ("ied", "y", 2)),
-    *(("ing", "e", 3), ("ing", "", 3), ("ed", "e", 3), ("ed", "", 3)),
-    *(("es", "e", 3), ("es", "", 3), ("s", "", 3)),
+    ("ies", "y", 2),
+    ("ied", "y", 2),
+    ("ing", "e", 3),
+    ("ing", "", 3),
+    ("ed", "e", 3),
+    ("ed", "", 3),
+    ("es", "e", 3),
+    ("es", "", 3),
+    ("s", "", 3),
 )
 
 
@@ -65,9 +71,9 @@ class WordNorms:
     Attributes
     ----------
     file
-        Whence they come.
+        The file that they were read from.
     places
-        Row of each word, in small letters, in ``ratings``.
+        Row in ``ratings`` of each word, in lower case.
     ratings
         float64, (W, 3): valence, arousal and dominance on the file's own scale.
     """
@@ -89,7 +95,7 @@ class WordNorms:
         missing = [name for name in MIKELS if name not in self.places]
         if missing:
             raise DataError(
-                f"the norms lack the word {', '.join(missing)}, so there is no telling where the "
+                f"the norms lack the word {', '.join(missing)}, so it is unknown where the "
                 f"emotion lies.",
                 file=self.file,
                 fix="Add the word with its ratings, or use norms that have it.",
@@ -97,8 +103,8 @@ class WordNorms:
         return self.ratings[[self.places[name] for name in MIKELS]]
 
     def place(self, word: str) -> int:
-        """Row of a word, or of the lemma that is left without a plural's or a verb's ending; -1 if
-        the norms have neither."""
+        """Row of a word, or of the lemma that remains without the ending of a plural or verb; -1
+        if the norms have neither."""
         word = re.sub("['’]s$", "", word)
         if word in self.places:
             return self.places[word]
@@ -115,19 +121,19 @@ class WordNorms:
 
 @dataclass(frozen=True)
 class Labelling:
-    """What came of labelling a dataset.
+    """The result of :func:`label_dataset`.
 
     Attributes
     ----------
     dataset
         The copy with the labels.
     counts
-        Rows by the emotion that was read.
+        Number of rows by the emotion that was read.
     unknown
-        Texts with too few words that the norms know.
+        Number of texts with too few words that the norms know.
     without_text, kept
-        Rows without a text to read (or with a generated one), and rows whose emotion was there
-        before and stayed.
+        Number of rows without a text to read (or with a generated one), and of rows that kept the
+        emotion they had.
     """
 
     dataset: PostDataset
@@ -142,17 +148,17 @@ class Labelling:
 
 
 def read_norms(path: Path | str) -> WordNorms:
-    """Norms of words from a CSV file: a column of words, and one each of valence, arousal and
-    dominance, on any scale, such as Warriner's ``Word, V.Mean.Sum, A.Mean.Sum, D.Mean.Sum``.
+    """Read norms of words from a CSV file with columns for word, valence, arousal and dominance.
 
-    A word that stands several times gets its mean; rows without a word and three numbers are left
-    out.
+    The ratings may be on any scale; Warriner's columns are ``Word``, ``V.Mean.Sum``, ``A.Mean.Sum``
+    and ``D.Mean.Sum``. A word that is listed several times gets its mean; rows without a
+    word and three numbers are left out.
 
     Raises
     ------
     DataError
-        The file is missing, lacks one of the columns, or has fewer than two words, or a dimension
-        on which all words are the same.
+        The file is missing, lacks one of the columns, has fewer than two words, or a dimension on
+        which all words are the same.
     """
     path = Path(path)
     table = open_table(path)
@@ -178,7 +184,7 @@ def read_norms(path: Path | str) -> WordNorms:
     values = ratings.to_numpy(np.float64)
     if len(values) < 2 or (values.std(axis=0) == 0).any():
         raise DataError(
-            f"{len(values)} words with three numbers, which tell no spread.",
+            f"{len(values)} words with three numbers, which have no spread to compare with.",
             file=path,
             fix="Check that the columns hold words and their ratings.",
         )
@@ -191,7 +197,7 @@ def average_ratings(
     """Mean valence, arousal and dominance of each text's words.
 
     Links and accounts are left out, hashtags are read as words, and a word counts as often as it
-    stands there.
+    occurs.
 
     Returns
     -------
@@ -226,7 +232,7 @@ def emotion_labels(
     min_words: int = MIN_WORDS,
     standardise: Standardise = "norms",
 ) -> NDArray[np.object_]:
-    """The emotion that each text tells.
+    """The emotion that each text expresses.
 
     Parameters
     ----------
@@ -237,9 +243,9 @@ def emotion_labels(
     min_words
         A text with fewer words that the norms know is ``unknown``.
     standardise
-        By the mean and the standard deviation of what a text's place is: ``norms``, of the words
-        of the norms, as the emotions' places are; ``texts``, of the texts that are read here (at
-        least ``min_words`` known words).
+        Whose mean and standard deviation a text's ratings are standardised by: ``norms``, those of
+        all words in the norms, as for the emotions; ``texts``, those of the texts that are read
+        here (with at least ``min_words`` known words).
 
     Returns
     -------
@@ -248,23 +254,24 @@ def emotion_labels(
     Raises
     ------
     DataError
-        The norms lack the name of an emotion; ``texts``, and they don't differ.
+        The norms lack the name of an emotion, or ``standardise`` is ``texts`` and these don't
+        differ.
     """
     means, counts = average_ratings(texts, norms)
-    told = counts >= max(min_words, 1)
+    known = counts >= max(min_words, 1)
     labels = np.full(len(means), UNKNOWN, dtype=object)
     emotions = _standardised(norms.emotions, norms.ratings)
-    if not told.any():
+    if not known.any():
         return labels
-    read = means[told]
+    read = means[known]
     reference = norms.ratings if standardise == "norms" else read
     if (reference.std(axis=0) == 0).any():
         raise DataError(
-            f"the {len(read)} texts don't differ, so they can't be told apart by their spread.",
+            f"the {len(read)} texts don't differ, so their spread can't distinguish them.",
             fix="Standardise by the norms.",
         )
     distances = _standardised(read, reference)[:, None] - emotions
-    labels[told] = np.array(MIKELS, dtype=object)[np.square(distances).sum(axis=2).argmin(axis=1)]
+    labels[known] = np.array(MIKELS, dtype=object)[np.square(distances).sum(axis=2).argmin(axis=1)]
     return labels
 
 
@@ -278,22 +285,22 @@ def label_dataset(
     min_words: int = MIN_WORDS,
     standardise: Standardise = "norms",
 ) -> Labelling:
-    """A copy of a dataset with the emotions that its texts tell.
+    """Copy a dataset, with the emotions that its texts express.
 
     Parameters
     ----------
     dataset
-        With viewings, or with captions.
+        A dataset with viewings, or with captions.
     norms
         See :func:`read_norms`.
     dest
         A folder beside the dataset; an existing one is an error.
     of
         ``comments`` sets the emotion of viewings, ``captions`` that of posts. Comments that a
-        model wrote are not read: their emotion was told to it.
+        model wrote are not read: the model was given the emotion.
     replace
-        Put what is read in the place of every emotion, also of those whose text tells none.
-        Without it, emotions that are there stay.
+        Replace every emotion by what is read, even where no emotion can be read. Otherwise,
+        emotions that are known stay.
     min_words, standardise
         See :func:`emotion_labels`; what is unknown stays empty.
 
@@ -306,7 +313,7 @@ def label_dataset(
         ``of`` is neither of the two.
     """
     if of not in ("comments", "captions"):
-        raise SettingsError(f"labels can be read of comments or captions, not of {of!r}.")
+        raise SettingsError(f"labels can be read from comments or captions, not from {of!r}.")
     dataset.check_apart(dest)
     name, column = ("viewings", "comment") if of == "comments" else ("posts", "caption")
     table = dataset.table(name).copy()

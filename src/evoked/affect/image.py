@@ -1,12 +1,12 @@
 """The image emotion reader: valence, arousal and dominance from the vectors of an image encoder.
 
-It is a Gaussian kernel ridge regression. Kernel width and ridge are chosen per dimension by the
-exact leave-one-out error, which ridge regression gives in closed form, so fitting needs no
-validation split and is the same every time. Beyond ``MAX_LANDMARKS`` pictures the kernel is
-approximated from a random subset of them (Nyström; Williams and Seeger 2001).
+It is a Gaussian kernel ridge regression. Kernel width and ridge are chosen for each dimension by
+the exact leave-one-out error, which ridge regression gives in closed form, so fitting needs no
+validation split and gives the same result every time. With more than ``MAX_LANDMARKS`` pictures,
+the kernel is approximated from a random subset of them (Nyström; Williams and Seeger 2001).
 
-None is shipped: fit it on pictures with ratings of your own, or on a public set such as OASIS with
-``scripts/fit_image_emotion.py``.
+evoked comes without one: fit it on your own pictures with ratings, or on a public set such as OASIS
+with ``scripts/fit_image_emotion.py``.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ MIN_RATINGS = 10
 """A dimension with fewer known ratings is not fitted."""
 
 MAX_LANDMARKS = 2000
-"""Most pictures that a reader keeps the vectors of."""
+"""Most pictures whose vectors a reader keeps."""
 
 FORMAT_VERSION = 1
 
 _WIDTHS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # in units of one over the mean squared distance
 _RIDGES = tuple(np.geomspace(0.03, 30, 13))
-_LARGEST_DEVIATION = 6.0  # a descriptor further out says no more than this
-_SMALLEST_EIGENVALUE = 1e-7  # relative to the largest: below it a direction is rounding noise
+_LARGEST_DEVIATION = 6.0  # a descriptor further from the mean counts as this far
+_SMALLEST_EIGENVALUE = (
+    1e-7  # relative to the largest eigenvalue; a direction below it is rounding noise
+)
 _BLOCK = 2048
 _WEIGHTS_FILE = "image_emotion.safetensors"
 _SETTINGS_FILE = "image_emotion.json"
@@ -52,7 +54,7 @@ class ImageEmotionReader:
     centre, scale
         float32, (size,): mean and standard deviation of the compressed vectors.
     landmarks
-        float32, (m, size): the standardised vectors of the pictures that it compares with.
+        float32, (m, size): the standardised vectors of the pictures that others are compared with.
     widths, offsets
         float64, (3,): kernel width and mean rating per dimension; NaN where not fitted.
     weights
@@ -183,7 +185,7 @@ def fit_image(
     Raises
     ------
     DataError
-        Shapes that don't belong together, or no dimension with ``MIN_RATINGS`` ratings.
+        The shapes don't match, or no dimension has ``MIN_RATINGS`` ratings.
     """
     targets = three_columns(vectors, ratings)
     known = np.isfinite(targets)
@@ -242,7 +244,7 @@ class _Candidate:
 
     width: float
     features: Doubles  # (n, rank)
-    to_weights: Doubles  # (m, rank): takes weights of the features to weights of the landmarks
+    to_weights: Doubles  # (m, rank): turns weights of the features into weights of the landmarks
 
     @classmethod
     def of(cls, width: float, distances: Doubles, among: Doubles) -> _Candidate:
@@ -252,7 +254,7 @@ class _Candidate:
         return cls(width, np.exp(-width * distances) @ to_weights, to_weights)
 
     def fitted(self, rows: NDArray[np.bool_], target: Doubles) -> _Fit:
-        """Ridge regression on some rows, its ridge chosen by the leave-one-out error."""
+        """Ridge regression on some rows, with the ridge that has the least leave-one-out error."""
         features = self.features[rows]
         values, axes = np.linalg.eigh(features.T @ features)
         rotated = features @ axes
@@ -295,7 +297,7 @@ def _landmark_rows(n: int, seed: int) -> NDArray[np.int64]:
 
 
 def _compressed(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Signed square roots: shares of a histogram are far from normal, their roots less so."""
+    """Signed square roots, which are closer to normally distributed than shares of a histogram."""
     return (np.sign(vectors) * np.sqrt(np.abs(vectors))).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Emotion readers as folders: fitted on rated posts, scored on rated posts.
+"""Emotion readers as folders: fitting and scoring them on rated posts.
 
 A reader folder holds ``text/``, ``image/`` or both.
 """
@@ -49,15 +49,15 @@ def fit_reader(
     out
         Folder to write; ``text/`` and ``image/`` in it are replaced.
     split
-        Part to learn from where posts have parts; all posts where none has. Posts of the part
+        Part to learn from if posts have parts; otherwise all posts. Posts of the part
         ``validation`` choose the text reader's best epoch.
     recipes
-        Members of the text reader; by default those of the one that comes with evoked, which take
-        about 25 minutes on two cores and 8,000 sentences.
+        Members of the text reader; by default those of the reader that comes with evoked, which
+        take about 25 minutes for 8,000 sentences on two cores.
     seed
-        Decides everything random.
+        Random seed for everything that is drawn.
     progress
-        Called with the text reader's steps done and steps in all.
+        Called with ``fitting``, and the text reader's steps done and in all.
 
     Raises
     ------
@@ -110,13 +110,13 @@ def evaluate_reader(
     Returns
     -------
     dict
-        For ``text`` and ``image``, as far as the reader and the posts have them, the scores of
-        :func:`evaluate`.
+        The scores of :func:`evaluate` for ``text`` and ``image``, if both the reader and the posts
+        have them.
 
     Raises
     ------
     DataError
-        No rated posts, none that the reader can read, or the folder is no reader.
+        There are no rated posts, the reader can read none of them, or the folder holds no reader.
     """
     folder = Path(reader) if reader is not None else SHIPPED
     part = dataset if split is None else _part(dataset, split)
@@ -178,8 +178,8 @@ def cross_validate_image(
 ) -> Scores:
     """Measure :func:`fit_image` on pictures that it was not fitted on.
 
-    Everything that is learned or chosen, kernel width and ridge included, is learned from the
-    training folds only.
+    Everything that is learned or chosen, including kernel width and ridge, comes from the training
+    folds only.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def _ratings(dataset: PostDataset) -> NDArray[np.float64]:
 def _vectors_and_ratings(
     dataset: PostDataset,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Builtin image vectors of the posts whose cover can be read, and their ratings."""
+    """Vectors of the builtin image encoder for posts whose cover can be read, and their ratings."""
     table, _ = extract(dataset, ["image.vector"], FeatureSettings())
     column = table.columns["image.vector"]
     rows = np.flatnonzero(column.present)

@@ -2,8 +2,8 @@
 
 MiniLM reads the words. A few *members* each change some of its layers and add a small head, and
 the reading is the members' mean. Members of one recipe are a *group*: they share the first layers,
-which are computed once. Of what was changed, low-rank differences are kept, so a reader is a few
-megabytes beside MiniLM's weights, whose checksum it remembers.
+which are computed once. Changes are kept as low-rank differences, so a reader takes a few megabytes
+in addition to MiniLM's weights, whose checksum it keeps.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class TextEmotionReader:
     Parameters
     ----------
     weights
-        Tensors named ``group.shared.parameter`` and ``group.members.member.parameter``. Of a
-        matrix of MiniLM's two, ``….up`` (m, rank) and ``….down`` (rank, n), whose product is the
-        difference; what is not there is MiniLM's.
+        Tensors named ``group.shared.parameter`` and ``group.members.member.parameter``. A matrix of
+        MiniLM's has two, ``….up`` (m, rank) and ``….down`` (rank, n), whose product is the
+        difference from it; what is absent is as in MiniLM.
     settings
         Groups, mean and spread of the ratings: what :meth:`save` writes as JSON.
 
@@ -79,7 +79,7 @@ class TextEmotionReader:
 
     def __init__(self, weights: Mapping[str, torch.Tensor], settings: Mapping[str, Any]) -> None:
         self.settings = dict(settings)
-        # Half the size on disk; what was just fitted reads exactly as what is loaded.
+        # Half the size on disk, and a reader that was just fitted reads exactly as a loaded one.
         self._weights = save({name: tensor.half() for name, tensor in weights.items()})
         self.settings["weights_sha256"] = hashlib.sha256(self._weights).hexdigest()
         self.fingerprint = (
@@ -93,7 +93,7 @@ class TextEmotionReader:
         ]
 
     def predict(self, texts: Sequence[str | None]) -> Ratings:
-        """Read texts as they stand in posts.
+        """Read texts, as they were written in posts.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class TextEmotionReader:
             Valence [-4, 4], arousal [0, 8], dominance [-4, 4]. NaN where the text can't be read:
             it is empty, more than half of its tokens are unknown to MiniLM, or more than half of
             its letters are not Latin (MiniLM is English; other languages in Latin script are read,
-            poorly). A dimension without ratings in the fit is NaN everywhere.
+            poorly). A dimension that had no ratings in the fit is NaN everywhere.
         """
         rows, ids = self._minilm.readable(texts)
         readings = np.full((len(texts), len(EMOTIONS)), np.nan, dtype=np.float32)
@@ -131,7 +131,7 @@ class TextEmotionReader:
         Raises
         ------
         DataError
-            The folder is no reader, is damaged, or belongs to other MiniLM weights.
+            The folder holds no reader, a damaged one, or one for other MiniLM weights.
         """
         folder = Path(folder)
         settings, weights = read_json(folder / SETTINGS_FILE), folder / WEIGHTS_FILE
@@ -151,7 +151,7 @@ class TextEmotionReader:
     def _group(
         self, weights: Mapping[str, torch.Tensor], prefix: str, settings: Mapping[str, Any]
     ) -> _Group:
-        with torch.random.fork_rng():  # the first weights are random, and at once replaced
+        with torch.random.fork_rng():  # the first weights are random, and replaced at once
             group = _Group(self._minilm, settings)
         own = {
             name.removeprefix(prefix): tensor.float()
@@ -184,22 +184,23 @@ def fit_text(
     ratings
         (n, 3): valence [-4, 4], arousal [0, 8], dominance [-4, 4], NaN where unknown.
     validation
-        Texts and ratings on which each member's best epoch is chosen; the last one by default.
+        Texts and ratings on which each member's best epoch is chosen; by default, the last epoch is
+        kept.
     recipes
         Members to train and average. Each adds 1 MB (low-rank) or 2 MB (whole).
     epochs
-        Passes of each member over the texts; by default the recipe's, or more so that there are
-        200 steps.
+        Passes of each member over the texts; by default the recipe's, or as many more as make 200
+        steps.
     seed
-        Of each recipe's first member, and the next numbers of the others: decides initial weights,
-        order and what is dropped.
+        Random seed of each recipe's first member, which decides initial weights, order and what is
+        dropped; the other members have the numbers after it.
     progress
         Called with ``fitting``, the number of steps done and of all.
 
     Raises
     ------
     DataError
-        Ratings of another shape, or fewer than two readable rated texts.
+        The ratings have another shape, or fewer than two rated texts can be read.
     """
     weights: dict[str, torch.Tensor] = {}
     with ExitStack() as files:
@@ -227,12 +228,12 @@ def fit_text(
 
 
 class _MiniLM:
-    """The sentence model, in parts: embeddings, which stay, and layers, which members change.
+    """The sentence model, in parts: embeddings, which stay the same, and layers, which change.
 
     Attributes
     ----------
     channels, layers
-        Size of the states, 384, and number of the layers, 6.
+        Size of the states (384) and number of layers (6).
     """
 
     def __init__(self) -> None:
@@ -245,7 +246,7 @@ class _MiniLM:
     def part(self, first: int, end: int) -> Any:
         """A copy of the layers from ``first`` to before ``end``, under their own numbers.
 
-        It takes states in place of token ids.
+        It takes states instead of token ids.
         """
         part = copy.deepcopy(self._model)
         for index in range(self.layers):
@@ -256,7 +257,7 @@ class _MiniLM:
     def readable(self, texts: Sequence[str | None]) -> tuple[NDArray[np.int64], list[list[int]]]:
         """Rows of the texts that can be read, and the token ids of each of them."""
         prepared = prepare(texts)
-        if not prepared:  # which the tokenizer does not take
+        if not prepared:  # the tokenizer takes no empty list
             return np.zeros(0, dtype=np.int64), []
         encodings = self._tokenizer(prepared, truncation=True, max_length=MAX_TOKENS).input_ids
         rows = [
@@ -286,14 +287,14 @@ class _GivenEmbeddings(nn.Module):
 
 
 class _NoLayer(nn.Module):
-    """Takes the place of a layer in a part that has it not."""
+    """Takes the place of a layer in a part without that layer."""
 
     def forward(self, states: torch.Tensor, *_unused: Any, **_also_unused: Any) -> torch.Tensor:
         return states
 
 
 class _Attention(nn.Linear):
-    """Scores of tokens. There may be none, of which the initial weights of ``nn.Linear`` warn."""
+    """Scores of tokens. There may be no scores, about which ``nn.Linear`` would warn."""
 
     def reset_parameters(self) -> None:
         for parameter in self.parameters():
@@ -303,21 +304,20 @@ class _Attention(nn.Linear):
 class _Member(nn.Module):
     """Some of MiniLM's layers, a mix of their last outputs, and a head.
 
-    The head reads the mean over the text's tokens, and beside it as many weighted means as there
-    are attentions.
+    The head reads the mean over the text's tokens, and a weighted mean for each attention.
 
     Parameters
     ----------
     layers
         The last layers of MiniLM.
     mixed
-        How many outputs are mixed, what goes into the first layer being one.
+        Number of outputs that are mixed, counting the input of the first layer as one.
     attentions
-        Learned weightings of the tokens.
+        Number of learned weightings of the tokens.
     last_layer
         Initial weight of the last layer in the mix, before the softmax; 0 for the others.
     dropout
-        Share of the head's inputs that is dropped in training.
+        Share of the head's inputs that are dropped in training.
     """
 
     def __init__(
@@ -352,7 +352,7 @@ class _Member(nn.Module):
         return output
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """What training changes."""
+        """The parameters that training changes, by name."""
         return {name: each for name, each in self.named_parameters() if each.requires_grad}
 
 
@@ -376,7 +376,7 @@ class _Group(nn.Module):
 
 
 def _layers_of(module: nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of those weights that are MiniLM's."""
+    """A copy of the weights that come from MiniLM."""
     return {
         name: each.cpu().clone()
         for name, each in module.state_dict().items()
@@ -385,14 +385,14 @@ def _layers_of(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 class _Examples:
-    """Rated texts as the frozen layers leave them, on disk: they are computed once.
+    """Outputs of the frozen layers for rated texts, computed once and kept on disk.
 
     Parameters
     ----------
     minilm
-        Whose layers.
+        The model with the layers.
     frozen_layers
-        How many.
+        Number of frozen layers.
     texts, ratings
         n texts and their ratings, (n, 3).
     files
@@ -454,11 +454,11 @@ class _Fit:
     Attributes
     ----------
     settings
-        Of its group, as they are kept beside the weights.
+        Settings of its group, as they are kept with the weights.
     all_steps
-        Of all its members.
+        Number of steps of all its members.
     mean, spread
-        Of the ratings, (3,).
+        Mean and standard deviation of the ratings, (3,).
     """
 
     def __init__(
@@ -506,7 +506,7 @@ class _Fit:
         return layer is not None and int(layer[1]) < self.recipe.shared_layers
 
     def _member(self, seed: int, advance: Callable[[], None]) -> dict[str, torch.Tensor]:
-        """Train a member: its differences, those of shared layers included, and its head."""
+        """Train a member: its differences, including those of shared layers, and its head."""
         recipe, minilm = self.recipe, self._minilm
         layers = minilm.part(recipe.frozen_layers, minilm.layers)
         mixed = minilm.layers - recipe.shared_layers + 1
@@ -545,7 +545,7 @@ class _Fit:
                 optimizer.step()
                 schedule.step()
                 step += 1
-                # Follows closely at first, so that the initial weights are soon forgotten.
+                # Follows closely at first, so that the initial weights soon stop mattering.
                 decay = min(recipe.averaging, step / (step + 10))
                 with torch.no_grad():
                     torch._foreach_lerp_(averages, [p.detach() for p in parameters], 1 - decay)
@@ -557,7 +557,7 @@ class _Fit:
         return dict(zip(trained, kept, strict=True))
 
     def _groups(self, trained: Mapping[str, nn.Parameter]) -> list[dict[str, Any]]:
-        """Parameters of the layers, and of what reads them, with their rates."""
+        """Parameters of the layers, and of what reads them, with their learning rates."""
         of_layers = [each for name, each in trained.items() if name.startswith("layers.")]
         of_head = [each for name, each in trained.items() if not name.startswith("layers.")]
         return [
@@ -574,7 +574,8 @@ class _Fit:
 
 
 def _loss(outputs: torch.Tensor, targets: torch.Tensor, concordance: float) -> torch.Tensor:
-    """Squared error and 1 - CCC over the known ratings; both (b, 3), targets NaN where unknown."""
+    """Squared error and 1 - CCC over the known ratings; both arrays (b, 3), targets NaN where
+    unknown."""
     known = targets.isfinite().float()
     targets = targets.nan_to_num()
     squared = masked_mean((outputs - targets) ** 2, known)
@@ -589,7 +590,7 @@ def _loss(outputs: torch.Tensor, targets: torch.Tensor, concordance: float) -> t
 
 @torch.no_grad()
 def _score_with(member: _Member, weights: list[torch.Tensor], examples: _Examples) -> float:
-    """Mean correlation over the rated dimensions with other weights than the member's own."""
+    """Mean correlation over the rated dimensions, with weights other than the member's own."""
     parameters: list[torch.Tensor] = list(member.trained().values())
     own = [parameter.detach().clone() for parameter in parameters]
     torch._foreach_copy_(parameters, weights)

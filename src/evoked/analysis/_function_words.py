@@ -87,8 +87,15 @@ kim mi mı mu ne neden o olan olarak onlar şey sen senin siz şu tüm var ve ve
 FUNCTION_WORDS = frozenset(
     word
     for language in (
-        *(_ENGLISH, _SPANISH, _PORTUGUESE, _ITALIAN, _FRENCH, _GERMAN),
-        *(_RUSSIAN, _INDONESIAN, _TURKISH),
+        _ENGLISH,
+        _SPANISH,
+        _PORTUGUESE,
+        _ITALIAN,
+        _FRENCH,
+        _GERMAN,
+        _RUSSIAN,
+        _INDONESIAN,
+        _TURKISH,
     )
     for word in language.split()
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,10 @@ Floats = NDArray[np.float64]
 
 # ABMF, Section 4.3 and Table 6.
 PUBLISHED_MAP = {
-    **{"likes": 0.812, "comments": 0.731, "shares": 0.785, "saves": 0.743},
+    "likes": 0.812,
+    "comments": 0.731,
+    "shares": 0.785,
+    "saves": 0.743,
     "overall": 0.768,
 }
 PUBLISHED_AROUSAL_GAIN = 0.237
@@ -35,11 +37,17 @@ GAIN = "high over low"
 # The axes of Figure 4.
 EMOTION_SCORES = ("valence MAE", "arousal MAE", "valence CCC", "arousal CCC")
 ENGAGEMENT_SCORES = (
-    *("likes MAP", "comments MAP", "shares MAP", "saves MAP"),
-    *("overall MAP", "overall AUC", "overall NDCG@5", "overall NDCG@10"),
+    "likes MAP",
+    "comments MAP",
+    "shares MAP",
+    "saves MAP",
+    "overall MAP",
+    "overall AUC",
+    "overall NDCG@5",
+    "overall NDCG@10",
 )
 FEWEST_POSTS = 20
-"""Of a category; scores on fewer say little and are left out."""
+"""Posts of a category; scores on fewer say little and are left out."""
 
 
 def map_by_arousal(
@@ -58,9 +66,11 @@ def map_by_arousal(
     ----------
     predictions, truth, categories, train_rates
         As in :func:`evoked.evaluation.tables.evaluate_predictions`; ``truth`` also has
-        ``arousal``, which tells the halves apart at 4.
-    level, draws, seed
-        Of the percentile bootstrap.
+        ``arousal``, which is split into halves at 4.
+    level
+        Confidence level of the intervals.
+    draws, seed
+        Resamples of the percentile bootstrap, and their random seed.
     authors
         (n,) author of each post, to resample authors with all their posts, as is right where
         training and test posts were split by author; posts are resampled by default.
@@ -71,20 +81,12 @@ def map_by_arousal(
         Per metric (their mean is "overall") and half: ``metric``, ``half``, ``value`` (MAP),
         ``low``, ``high``, ``chance`` (share of relevant posts: what a random order scores on
         average), ``n``, ``published``. More of the posts of high arousal belong to the top
-        quarter, so that any model's MAP is higher there: hence the chance beside it. In the rows
-        "high over low", ``value`` and ``chance`` are ratios less one. NaN where undefined.
+        quarter, so that any model's MAP is higher there; that is why chance is given, too. In the
+        rows "high over low", ``value`` and ``chance`` are ratios less one. NaN where undefined.
     """
     n = len(truth)
     queries = np.zeros(n) if categories is None else np.asarray(categories, dtype=object)
-    arousal = truth["arousal"].to_numpy(dtype=np.float64, na_value=np.nan)
-    members = (np.ones(n, dtype=bool), arousal > AROUSAL_MIDPOINT, arousal < AROUSAL_MIDPOINT)
-    rankings = []
-    for name in ENGAGEMENT:
-        column = f"{name}_rate"
-        rates, scores = _column(truth, column, n), _column(predictions, column, n)
-        cut = relevance_threshold(_column(train_rates, column, len(train_rates)), 0.25)
-        relevance = relevant(rates, cut)
-        rankings += [(np.where(half, relevance, np.nan), scores) for half in members]
+    rankings = _rankings(predictions, truth, train_rates)
 
     def statistic(weights: Floats | None) -> Floats:
         """(…, metrics + overall, halves + gain)"""
@@ -99,15 +101,17 @@ def map_by_arousal(
     low, high = interval_bounds(bootstrap_draws(statistic, n, authors, draws, seed), level)
     chances = np.array([_chance(*ranking, queries) for ranking in rankings])
     chance = _with_gain(_with_mean(chances.reshape(len(ENGAGEMENT), len(HALVES))))
-    counts = np.array([int(known_posts(*ranking).sum()) for ranking in rankings])
-    counts = counts.reshape(len(ENGAGEMENT), len(HALVES))
-    counts = np.vstack([counts, counts.max(axis=0)])
-    counts = np.column_stack([counts, counts[:, 1:].sum(axis=1)])
+    counts = _counts(rankings)
     rows = [
         {
-            **{"metric": metric, "half": half, "value": values[i, j]},
-            **{"low": low[i, j], "high": high[i, j], "chance": chance[i, j]},
-            **{"n": int(counts[i, j]), "published": _published(metric, half)},
+            "metric": metric,
+            "half": half,
+            "value": values[i, j],
+            "low": low[i, j],
+            "high": high[i, j],
+            "chance": chance[i, j],
+            "n": int(counts[i, j]),
+            "published": _published(metric, half),
         }
         for i, metric in enumerate(METRICS)
         for j, half in enumerate((*HALVES, GAIN))
@@ -154,6 +158,31 @@ def scores_by_category(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
+def _rankings(
+    predictions: pd.DataFrame, truth: pd.DataFrame, train_rates: pd.DataFrame
+) -> list[tuple[Floats, Floats]]:
+    """Relevance (NaN outside the half) and score of every post: by metric, then by half."""
+    n = len(truth)
+    arousal = truth["arousal"].to_numpy(dtype=np.float64, na_value=np.nan)
+    members = (np.ones(n, dtype=bool), arousal > AROUSAL_MIDPOINT, arousal < AROUSAL_MIDPOINT)
+    rankings = []
+    for name in ENGAGEMENT:
+        column = f"{name}_rate"
+        rates, scores = _column(truth, column, n), _column(predictions, column, n)
+        cut = relevance_threshold(_column(train_rates, column, len(train_rates)), 0.25)
+        relevance = relevant(rates, cut)
+        rankings += [(np.where(half, relevance, np.nan), scores) for half in members]
+    return rankings
+
+
+def _counts(rankings: list[tuple[Floats, Floats]]) -> NDArray[np.int64]:
+    """Ranked posts, (metrics + overall, halves + gain)."""
+    counts = np.array([int(known_posts(*ranking).sum()) for ranking in rankings])
+    counts = counts.reshape(len(ENGAGEMENT), len(HALVES))
+    counts = np.vstack([counts, counts.max(axis=0)])
+    return np.column_stack([counts, counts[:, 1:].sum(axis=1)])
+
+
 def _column(table: pd.DataFrame, name: str, n: int) -> Floats:
     if name not in table:
         return np.full(n, np.nan)
@@ -161,7 +190,7 @@ def _column(table: pd.DataFrame, name: str, n: int) -> Floats:
 
 
 def _chance(relevance: Floats, scores: Floats, queries: NDArray[np.generic]) -> float:
-    """Share of relevant posts, the mean over the queries that have one."""
+    """Share of relevant posts, averaged over the queries that have one."""
     known = known_posts(relevance, scores)
     shares = pd.Series(relevance[known]).groupby(queries[known], dropna=False).mean()
     return float(shares[shares > 0].mean()) if (shares > 0).any() else float("nan")
@@ -184,8 +213,6 @@ def _with_gain(table: Floats) -> Floats:
 
 
 def _published(metric: str, half: str) -> float:
-    published: dict[tuple[str, str], Any] = {
-        **{(name, "all"): value for name, value in PUBLISHED_MAP.items()},
-        ("overall", GAIN): PUBLISHED_AROUSAL_GAIN,
-    }
-    return float(published.get((metric, half), np.nan))
+    if half == "all":
+        return PUBLISHED_MAP.get(metric, np.nan)
+    return PUBLISHED_AROUSAL_GAIN if (metric, half) == ("overall", GAIN) else np.nan

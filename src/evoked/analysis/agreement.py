@@ -1,7 +1,9 @@
 """Agreement between annotators: Krippendorff's alpha.
 
-Krippendorff, *Computing Krippendorff's Alpha-Reliability* (2011). One less the observed over the
-expected disagreement: 1 is perfect agreement, 0 what chance would give.
+Alpha is one less the observed over the expected disagreement: 1 is perfect agreement, 0 what chance
+would give.
+
+Source: Krippendorff 2011, *Computing Krippendorff's Alpha-Reliability*.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "interval") -> float:
     Parameters
     ----------
     ratings
-        (units, raters); NaN where a rater did not rate. Units with fewer than two ratings say
-        nothing of agreement and are left out.
+        (units, raters); NaN where a rater did not rate. Units with fewer than two ratings show no
+        agreement and are left out.
     level
         ``nominal`` (categories as numbers), ``ordinal`` (only the order counts) or ``interval``
         (squared differences).
@@ -37,7 +39,7 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "interval") -> float:
     Raises
     ------
     SettingsError
-        Another level.
+        ``level`` is none of these.
 
     Examples
     --------
@@ -67,7 +69,7 @@ def krippendorff_interval(
     ratings
         (units, raters), as in :func:`krippendorff_alpha`.
     draws, level, seed
-        Resamples, coverage and seed.
+        Resamples, confidence level and random seed.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def krippendorff_interval(
 def alphas_without_each(ratings: ArrayLike) -> NDArray[np.float64]:
     """Krippendorff's alpha of the interval level without each of the raters, (raters,).
 
-    What a rater adds is taken off the sums over all of them, so that no alpha is computed anew.
+    Each rater's part is subtracted from the sums over all, so that no alpha is computed anew.
 
     Parameters
     ----------
@@ -105,7 +107,7 @@ def alphas_without_each(ratings: ArrayLike) -> NDArray[np.float64]:
     own = np.where(known, values - np.nanmean(values), 0.0)
     number, total, squares = (sums[:, [column]] for column in range(3))
     left = np.stack(np.broadcast_arrays(number - 1, total - own, squares - own**2))
-    # A unit with one rating left says nothing.
+    # A unit with one rating left shows no agreement.
     within = (left[0] * left[2] - left[1] ** 2) / np.maximum(left[0] - 1, 1)
     kept = known & (left[0] >= 2)
     without = np.stack([(np.where(kept, part, 0.0)).sum(axis=0) for part in (*left, within)])
@@ -136,7 +138,7 @@ def _alphas(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _alpha_of_categories(values: NDArray[np.float64]) -> float:
-    """With a difference of 1 between any two categories: counts of each within each unit."""
+    """Alpha where any two categories differ by 1, from the counts of each within each unit."""
     known = np.isfinite(values)
     categories, codes = np.unique(values[known], return_inverse=True)
     units = np.nonzero(known)[0]
@@ -150,7 +152,7 @@ def _alpha_of_categories(values: NDArray[np.float64]) -> float:
 
 
 def _middle_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ratings as the mean rank of their equals: the ordinal difference is that of these ranks."""
+    """Ratings as the mean rank of their equals; ordinal differences are those of these ranks."""
     known = np.isfinite(values)
     _, codes, counts = np.unique(values[known], return_inverse=True, return_counts=True)
     ranks = np.full(values.shape, np.nan)

@@ -1,8 +1,8 @@
 """What an audience feels at an image: predicted emotions of a user's contacts or a community.
 
-A prediction for one person says little; what an advertiser asks is how many of the people who will
-see a picture feel what. The shares stand beside those of all users, and beside what the image's own
-viewers felt, where it has been seen.
+A prediction for one person says little; an advertiser asks how many of the people who will see a
+picture feel which emotion. The shares are shown with those of all users and, where the image has
+been seen, with what its own viewers felt.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from evoked.files import plain, records
 from evoked.posts.schema import MIKELS
 from evoked.runs.viewings import Image, NetworkRun
 
-# Predictions for more people make the shares no better than the model is.
+# Predictions for more people hardly make the shares more precise.
 MOST_USERS = 2000
 # Half the width of a 95 % interval in standard errors.
 _NORMAL_95 = 1.96
@@ -38,7 +38,7 @@ class Audience:
     Attributes
     ----------
     image, name
-        What is seen, and by whom.
+        Names of the image and of the audience.
     members
         How many belong to the audience.
     table
@@ -52,7 +52,7 @@ class Audience:
     unknown
         Ids that were asked for and that the graph doesn't hold.
     note
-        What the intervals say.
+        What the intervals mean.
     """
 
     image: str
@@ -62,12 +62,12 @@ class Audience:
     n: dict[str, int]
     unknown: list[str]
     note: str = (
-        "95 % intervals tell how much another audience of this kind and size would differ "
+        "95 % intervals show how much another audience of this kind and size would differ "
         "(normal approximation, Wilson); not how wrong the model is."
     )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """The audience as JSON takes it."""
         found: dict[str, Any] = plain({**vars(self), "table": records(self.table)})
         return found
 
@@ -93,9 +93,9 @@ def audience(
     followers_of, community, users
         One of the three: contacts of a user, members of a group (its id or name), or users by id.
     most
-        Of larger audiences so many are drawn at random.
+        From a larger audience, this many users are drawn at random.
     seed
-        Of the draw.
+        Random seed of the draw.
 
     Raises
     ------
@@ -103,19 +103,9 @@ def audience(
         A user, group or image that the graph doesn't hold, a picture that can't be read, or nobody
         in the audience.
     SettingsError
-        None of the three, or several.
+        None of the three is given, or several are.
     """
-    asked = [followers_of is not None, community is not None, users is not None]
-    if sum(asked) != 1:
-        raise SettingsError("an audience is followers of a user, a community, or a list of users.")
-    unknown: list[str] = []
-    if followers_of is not None:
-        name, rows = f"contacts of {followers_of}", _contacts(run, followers_of)
-    elif community is not None:
-        name, rows = f"members of {community}", _members(run, community)
-    else:
-        assert users is not None
-        name, rows, unknown = "the users of the list", *_listed(run, users)
+    name, rows, unknown = _find_members(run, followers_of, community, users)
     everyone = np.arange(len(run.graph.users))
     random = np.random.default_rng(seed)
     own, all_users = (
@@ -126,10 +116,33 @@ def audience(
     table = pd.DataFrame({"emotion": MIKELS, **_shares(own)})
     table["everyone"] = all_users.mean(axis=0)
     table["viewers"], table["all_viewings"] = _felt(viewers), _felt(all_viewings)
-    counts = {"share": len(own), "everyone": len(all_users)}
-    counts |= {"viewers": len(viewers), "all_viewings": len(all_viewings)}
+    counts = {
+        "share": len(own),
+        "everyone": len(all_users),
+        "viewers": len(viewers),
+        "all_viewings": len(all_viewings),
+    }
     shown = image if isinstance(image, str) else getattr(image, "name", "picture")
     return Audience(shown, name, len(rows), table, counts, unknown)
+
+
+def _find_members(
+    run: NetworkRun,
+    followers_of: str | None,
+    community: str | None,
+    users: Sequence[str] | None,
+) -> tuple[str, Integers, list[str]]:
+    """Name of the audience, its rows in the graph, and the ids that aren't there."""
+    asked = [followers_of is not None, community is not None, users is not None]
+    if sum(asked) != 1:
+        raise SettingsError("an audience is followers of a user, a community, or a list of users.")
+    if followers_of is not None:
+        return f"contacts of {followers_of}", _contacts(run, followers_of), []
+    if community is not None:
+        return f"members of {community}", _members(run, community), []
+    assert users is not None
+    rows, unknown = _listed(run, users)
+    return "the users of the list", rows, unknown
 
 
 def _contacts(run: NetworkRun, user: str) -> Integers:
@@ -183,15 +196,15 @@ def _drawn(rows: Integers, most: int, random: np.random.Generator) -> Integers:
 
 
 def _probabilities(run: NetworkRun, rows: Integers, image: Image) -> NDArray[np.float64]:
-    """Of every emotion at the image, for users of the graph: (n, 8)."""
+    """Probability of every emotion at the image, for n users of the graph: (n, 8)."""
     examples = run.of_users(rows, image)
-    told = run.task.inverse_transform(run.model.predict(examples), examples.posts)
+    predicted = run.task.inverse_transform(run.model.predict(examples), examples.posts)
     names = [f"emotion_probability_{label}" for label in MIKELS]
-    return told[names].to_numpy(dtype=np.float64)
+    return predicted[names].to_numpy(dtype=np.float64)
 
 
 def _viewings_of(run: NetworkRun, image: Image) -> NDArray[np.bool_]:
-    """Which viewings of the graph are of the image: none of a picture from elsewhere."""
+    """Which viewings of the graph are of the image: none for a picture from elsewhere."""
     if not isinstance(image, str):
         return np.zeros(run.graph.viewings.shape[1], dtype=bool)
     return np.asarray(run.graph.images[run.graph.viewings[1]] == image)
@@ -223,7 +236,7 @@ def _felt(emotions: Integers) -> NDArray[np.float64]:
 
 
 def read_users(path: Path) -> list[str]:
-    """User ids from a text file, one per line; empty lines are passed over.
+    """User ids from a text file, one per line; empty lines are skipped.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""ABMF's Table 2 for any posts: how many, how long, how many tags, how much engagement."""
+"""ABMF's Table 2 for any posts: their number, length, hashtags and engagement by category."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 
+from evoked.analysis.base import Analysis, PostContext
+from evoked.analysis.excerpts import one_decimal, two_decimals, whole
 from evoked.posts.emotion_and_rates import METRICS, engagement_rates
 from evoked.posts.schema import ENGAGEMENT
 from evoked.posts.synthetic.population import CATEGORIES
@@ -28,9 +30,10 @@ def category_table(posts: pd.DataFrame) -> pd.DataFrame:
         A row per category, the largest first, and one for all posts: ``category``, ``posts``,
         ``share`` (of all posts), ``caption_words`` (mean over the captions, hashtags not counted),
         ``hashtags`` (mean), ``rate_low``, ``rate_median``, ``rate_high`` (10th, 50th and 90th
-        percentile of all engagement per follower, per cent), ``rated`` (posts with an engagement
-        rate), ``valence`` and ``arousal`` (means); with ``published_`` before it what the paper
-        has for a category of this name, whose range of rates is taken for these percentiles.
+        percentile of all engagement per follower, in per cent), ``rated`` (posts with an engagement
+        rate), ``valence`` and ``arousal`` (means); those that begin with
+        ``published_`` are the paper's figures for a category of this name, whose range of rates is
+        taken for the 10th to the 90th percentile.
         Posts without a category are in the row "none".
     """
     category = posts["category"].fillna("none")
@@ -68,7 +71,9 @@ def _summary(name: str, part: pd.DataFrame, total: int) -> dict[str, object]:
         "share": len(part) / max(total, 1),
         "caption_words": part["words"].mean(),
         "hashtags": part["hashtags"].mean(),
-        **{"rate_low": low, "rate_median": median, "rate_high": high},
+        "rate_low": low,
+        "rate_median": median,
+        "rate_high": high,
         "rated": int(part["rate"].notna().sum()),
         "valence": part["valence"].mean(),
         "arousal": part["arousal"].mean(),
@@ -78,3 +83,27 @@ def _summary(name: str, part: pd.DataFrame, total: int) -> dict[str, object]:
         "published_rate_low": known.rate_range[0] if known else np.nan,
         "published_rate_high": known.rate_range[1] if known else np.nan,
     }
+
+
+def _compute(context: PostContext) -> pd.DataFrame:
+    return category_table(context.posts)
+
+
+CATEGORY_ANALYSIS = Analysis(
+    name="categories",
+    title="Categories (Table 2)",
+    explanation=(
+        "caption_words: mean length of captions in words, without hashtags; rate_low, rate_median, "
+        "rate_high: the 10th, 50th and 90th percentile of all engagement, in per cent; published: "
+        "the paper's figure, where it has a category of this name."
+    ),
+    compute=_compute,
+    columns={
+        "category": str,
+        "posts": whole,
+        "caption_words": one_decimal,
+        "hashtags": one_decimal,
+        "rate_low": two_decimals,
+        "rate_high": two_decimals,
+    },
+)

@@ -16,18 +16,18 @@ Floats = NDArray[np.float64]
 
 
 class Correlations(NamedTuple):
-    """Of every column of one matrix with every column of another; NaN where undefined.
+    """Correlations of every column of one matrix with every column of another; NaN where undefined.
 
     Attributes
     ----------
     r
-        Pearson's.
+        Pearson's r.
     low, high
-        Fisher's interval, with the error that the authors show.
+        Fisher's interval, with the standard error over authors.
     n
-        Posts that know both.
+        Posts for which both are known.
     p
-        Robust against the posts of an author resembling each other
+        p-value that is robust against the posts of an author resembling each other
         (:func:`evoked.evaluation.clusters.clustered_slope`).
     p_posts
         Student's t as if posts were independent; ``p`` itself where no author has several posts.
@@ -44,7 +44,7 @@ class Correlations(NamedTuple):
 def author_numbers(posts: pd.DataFrame) -> NDArray[np.int64] | None:
     """Number of each post's author, or None where no author has several posts.
 
-    Posts by nobody known are each an author of their own.
+    A post whose author is unknown counts as an author of its own.
     """
     if "author_id" not in posts or not posts["author_id"].dropna().duplicated().any():
         return None
@@ -57,16 +57,16 @@ def author_numbers(posts: pd.DataFrame) -> NDArray[np.int64] | None:
 def correlate_posts(
     x: Floats, y: Floats, authors: NDArray[np.int64] | None, level: float = 0.95
 ) -> Correlations:
-    """Correlate two matrices over the posts that both know.
+    """Correlate two matrices over the posts for which both are known.
 
     Parameters
     ----------
     x, y
         (n, k) and (n, m), NaN where unknown.
     authors
-        Of :func:`author_numbers`.
+        From :func:`author_numbers`.
     level
-        Of the intervals.
+        Confidence level of the intervals.
     """
     r, n = correlate(x, y)
     p_posts = _p_of(r, n)
@@ -80,7 +80,7 @@ def correlate_posts(
 def _fisher_interval(
     r: Floats, n: NDArray[np.int64], inflation: Floats, freedom: Floats, level: float
 ) -> tuple[Floats, Floats]:
-    """Of Pearson's r, where its error is ``inflation`` times that of independent posts."""
+    """Interval of Pearson's r, whose error is ``inflation`` times that of independent posts."""
     with np.errstate(divide="ignore"):
         z = np.arctanh(r)
     margin = stats.t.ppf((1 + level) / 2, freedom) / np.sqrt(np.where(n > 3, n - 3, np.nan))

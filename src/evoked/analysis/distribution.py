@@ -1,8 +1,8 @@
 """Do counts follow a log-normal law? EIJL's Figure 2a, with the test that the paper leaves out.
 
-Counts are whole, a log-normal variable is not: a count k stands for everything from k - ½ to k + ½,
-and as posts with a count of zero are left out, the law is conditioned on exceeding ½. Its two
-parameters are fitted by maximum likelihood under both.
+Counts are whole, and a log-normal variable is not: a count k stands for everything from k - ½ to
+k + ½, and as posts with a count of zero are left out, the law is conditioned on exceeding ½. Its
+two parameters are fitted by maximum likelihood under both.
 
 Where parameters are fitted to the counts that are tested, the p-value of Kolmogorov and Smirnov is
 far too large (Lilliefors 1967). So the largest gap between the observed and the fitted curve is
@@ -12,7 +12,8 @@ narrow against the spread of their logarithms and single counts where these are 
 sample is one multinomial draw and time does not grow with the number of posts.
 
 A Pareto law above ½ is the limit of such laws (location to minus infinity), so no test of this kind
-can tell it from them; :func:`compare_laws` can, and so does a fit that expects mostly zeros.
+can distinguish it from them; :func:`compare_laws` can, and a fit that expects mostly zeros shows
+it.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 FEWEST_COUNTS = 10
-"""Below so many counts above zero nothing is fitted."""
+"""With fewer counts above zero nothing is fitted."""
 
-# Of a bin and of the grid beyond the largest count, in standard deviations of the logarithm.
+# Width of a bin, and of the grid beyond the largest count, in standard deviations of the logarithm.
 _BIN_WIDTH = 0.05
 _BEYOND = 4.0
 _LOWEST = 0.5
@@ -43,7 +44,7 @@ _QUANTILES = 200
 
 
 class LogNormalLaw(NamedTuple):
-    """Logarithms that are normal, of counts above zero.
+    """The law of counts above zero whose logarithms are normal.
 
     Attributes
     ----------
@@ -79,7 +80,7 @@ class LogNormalTest(NamedTuple):
     Attributes
     ----------
     law
-        The fitted one.
+        The fitted law.
     location, scale
         Ends of the parameters' parametric bootstrap intervals.
     gap
@@ -133,13 +134,13 @@ def log_normal_test(
     Parameters
     ----------
     counts
-        Any; unknown ones and zeros are left out.
+        Any counts; unknown ones and zeros are left out.
     draws
         Samples of the fitted law.
     level
-        Of the intervals and of the band.
+        Confidence level of the intervals and of the band.
     seed
-        Of the samples.
+        Random seed of the samples.
 
     Raises
     ------
@@ -179,7 +180,7 @@ def compare_laws(counts: ArrayLike, law: LogNormalLaw | None = None) -> pd.DataF
     Parameters
     ----------
     counts
-        Any; unknown ones and zeros are left out.
+        Any counts; unknown ones and zeros are left out.
     law
         The fitted log-normal law; fitted here by default.
 
@@ -224,7 +225,9 @@ def _checked(counts: ArrayLike) -> Counts:
             f"{len(values)} counts above zero; at least {FEWEST_COUNTS} are needed for a fit."
         )
     if values[0] == values[-1]:
-        raise DataError(f"all counts above zero are {values[0]}, which no law is fitted to.")
+        raise DataError(
+            f"all counts above zero are {values[0]}, and no law can be fitted to equal counts."
+        )
     return values
 
 
@@ -246,7 +249,7 @@ def _fit(edges: Floats, counts: Counts, start: LogNormalLaw | None = None) -> tu
     """Location and scale that make each row of binned counts (draws, bins) likeliest, (draws,).
 
     Newton's method on 1/scale and location/scale, in which the likelihood of rounded normal values
-    is concave (Burridge 1981); steps are damped as the condition of exceeding ½ isn't.
+    is concave (Burridge 1981); steps are damped because the condition of exceeding ½ is not.
     """
     places = np.log(edges[:-1])
     if start is None:
@@ -272,7 +275,7 @@ def _fit(edges: Floats, counts: Counts, start: LogNormalLaw | None = None) -> tu
         for current, new in zip((likelihood, gradient, curvature), tried, strict=True):
             current[rows] = new[better]
         damping[active] = np.where(better, damping[active] / 10, damping[active] * 10 + 1e-6)
-        # Done: a step that changes nothing more, or damping under which none would.
+        # A row is done when a step no longer changes it, or damping is so strong that none could.
         done = (better & (gain < _TOLERANCE)) | (damping[active] > 1e8)
         active = active[~done]
         if not len(active):
@@ -295,7 +298,7 @@ def _log_likelihood(places: Floats, counts: Counts, point: Floats) -> tuple[Floa
     n = counts.sum(axis=1)
     z = point[:, :1] * places - point[:, 1:]
     density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-    # Of the last bin, which has no upper end.
+    # The last bin has no upper end.
     none = np.zeros((len(z), 1))
     below, above = special.ndtr(z), special.ndtr(-z)
     within = np.where(

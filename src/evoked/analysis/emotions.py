@@ -1,4 +1,4 @@
-"""The emotions that an analysis goes by: rated ones, and estimates where nobody rated."""
+"""The emotions that analyses use: rated ones, and estimates where nobody rated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.analysis.annotations import Aggregation, aggregate_ratings
+from evoked.analysis.ratings import Aggregation, aggregate_ratings
 from evoked.features.affect import text_reader
 from evoked.posts.dataset import PostDataset
 from evoked.targets import EMOTION_TARGETS
@@ -16,7 +16,7 @@ from evoked.targets import EMOTION_TARGETS
 
 @dataclass(frozen=True)
 class PostsWithEmotion:
-    """Posts whose valence and arousal are known as far as they can be.
+    """Posts with valence and arousal, rated or estimated, where either is possible.
 
     Attributes
     ----------
@@ -51,10 +51,10 @@ def posts_with_emotion(
     Parameters
     ----------
     dataset
-        Posts.
+        The dataset.
     ratings
         Take valence and arousal anew from the annotations, by mean or weighted by reliability
-        (:func:`evoked.analysis.annotations.aggregate_ratings`); by default the posts' own.
+        (:func:`evoked.analysis.ratings.aggregate_ratings`); by default the posts' own are used.
     estimate
         Let the text emotion reader estimate what nobody rated, from the caption.
 

@@ -1,13 +1,13 @@
 """Popular or not, by the emotions of text and cover and by likes: EIJL's Eq. 1 and Table 1.
 
-The paper fits a line to an outcome of 0 and 1 (a linear probability model) and gives neither
-standard errors nor what they allow for. Here the logistic model, which such an outcome asks for,
-stands beside it, with errors that hold for posts of unequal noise and, where enough authors have
-several posts, for posts of one author that resemble each other.
+The paper fits a line to an outcome of 0 and 1 (a linear probability model), without standard
+errors. Here the logistic model, which is made for an outcome of 0 and 1, is fitted as well, with
+errors that hold for posts of unequal noise and, where enough authors have several posts, for posts
+of one author that resemble each other.
 
 Eq. 1 has the product of all three variables, but of the products of two only that of the emotions:
-what text emotion and likes, or cover emotion and likes, do together is counted as the work of all
-three, and its coefficients hang on where the scales have their zero. So the model with all products
+what text emotion and likes, or cover emotion and likes, do together is attributed to all three, and
+the coefficients depend on where the scales have their zero. So the model with all products
 is fitted as well, and one without likability: likes come after posting, from the same readers as
 shares, and explain most of what the whole model explains.
 """
@@ -38,7 +38,12 @@ DESIGNS: dict[str, tuple[Term, ...]] = {
     "Eq. 1": ((TEXT,), (IMAGE,), (LIKES,), (TEXT, IMAGE), (TEXT, IMAGE, LIKES)),
     "without likability": ((TEXT,), (IMAGE,), (TEXT, IMAGE)),
     "all products": (
-        *((TEXT,), (IMAGE,), (LIKES,), (TEXT, IMAGE), (TEXT, LIKES), (IMAGE, LIKES)),
+        (TEXT,),
+        (IMAGE,),
+        (LIKES,),
+        (TEXT, IMAGE),
+        (TEXT, LIKES),
+        (IMAGE, LIKES),
         (TEXT, IMAGE, LIKES),
     ),
 }
@@ -46,8 +51,8 @@ DESIGNS: dict[str, tuple[Term, ...]] = {
 
 MODELS = ("linear", "logistic")
 
-# EIJL, Table 1: coefficient and p; a p below 0.001 stands as 0.001. Of the product of text and
-# image emotion the paper's text says -0.049.
+# EIJL, Table 1: coefficient and p; a p below 0.001 is entered as 0.001. For the product of
+# text and image emotion the paper's text says -0.049.
 PUBLISHED_TERMS: dict[Term, tuple[float, float]] = {
     (TEXT,): (-0.030, 0.87),
     (IMAGE,): (-0.011, 0.432),
@@ -58,11 +63,11 @@ PUBLISHED_TERMS: dict[Term, tuple[float, float]] = {
 PUBLISHED_R2 = 0.234
 
 FEWEST_POSTS = 20
-"""Below so many posts that know outcome and variables no model is fitted."""
+"""With fewer posts whose outcome and variables are known, no model is fitted."""
 FEWEST_AUTHORS = 10
-"""Below so many authors an error that counts them says little."""
+"""With fewer authors, an error that treats authors as units says little."""
 
-# A column of which the ones before it explain more than this share tells nothing of its own.
+# A column adds nothing if the ones before it explain more than this share of it.
 _COLLINEAR = 1 - 1e-6
 _ALONE = 1 - 1e-8
 _NEGLIGIBLE = 1e-6
@@ -101,8 +106,8 @@ def popular_posts(counts: ArrayLike, share: float = 0.2) -> tuple[Booleans, floa
     counts
         (n,); a post with an unknown count is not popular.
     share
-        How many of the known posts are meant. Posts of one count stay together: the border is where
-        the share comes nearest to this.
+        Share of the known posts that are popular. Posts with the same count stay together: the
+        border is where the share comes nearest to this.
 
     Returns
     -------
@@ -111,7 +116,7 @@ def popular_posts(counts: ArrayLike, share: float = 0.2) -> tuple[Booleans, floa
     """
     values = np.asarray(counts, dtype=np.float64)
     known = np.sort(values[np.isfinite(values)])
-    borders = np.unique(known)[1:]  # that every post is popular is no answer
+    borders = np.unique(known)[1:]  # not every post can be popular
     if not len(borders):
         return np.zeros(len(values), dtype=bool), float("nan")
     reached = 1 - np.searchsorted(known, borders) / len(known)
@@ -150,18 +155,19 @@ def interaction_models(
     authors
         Number of each post's author, (n,), or None where no author has several posts.
     level
-        Of the intervals.
+        Confidence level of the intervals.
 
     Raises
     ------
     DataError
-        Fewer than twenty posts know the variables, or all or none of these are popular.
+        The variables of fewer than twenty posts are known, or all or none of these are popular.
     """
     known = variables.notna().all(axis=1).to_numpy()
     if known.sum() < FEWEST_POSTS:
         names = ", ".join(map(str, variables)) or "no variable"
         raise DataError(
-            f"{int(known.sum())} posts know the count and {names}; {FEWEST_POSTS} are needed."
+            f"the count and {names} are known for {int(known.sum())} posts; {FEWEST_POSTS} are "
+            "needed."
         )
     values = variables[known].astype(np.float64).reset_index(drop=True)
     outcome = np.asarray(popular, dtype=bool)[known]
@@ -176,7 +182,7 @@ def interaction_models(
     for name, wanted in DESIGNS.items():
         design = _design(values, wanted)
         if len(design.terms) < 2 or design.terms in seen:
-            continue  # without what is unknown, no model, or the same again
+            continue  # what is known leaves no model, or the same one again
         seen.append(design.terms)
         for model in MODELS:
             head = {"design": name, "model": model}
@@ -194,7 +200,8 @@ def term_name(term: Term) -> str:
 
 
 class _Design(NamedTuple):
-    """The terms of a model, the constant first as (); its columns (n, k); what can't be in it."""
+    """The terms of a model, the constant first as (); its columns (n, k); the terms that can't be
+    in it, and why."""
 
     terms: list[Term]
     matrix: Floats
@@ -218,7 +225,7 @@ def _design(values: pd.DataFrame, wanted: Sequence[Term]) -> _Design:
     left_out: dict[Term, str] = {}
     for term in wanted:
         if not set(term) <= set(values):
-            # Its products go without saying.
+            # Products of an unknown variable need no mention.
             left_out |= {(name,): "unknown" for name in term if name not in values}
             continue
         column = np.asarray(values[list(term)].prod(axis=1), dtype=np.float64)
@@ -242,10 +249,11 @@ def _fit(model: str, design: _Design, outcome: Booleans, groups: Groups) -> _Fit
         return _fit_linear(design, outcome, groups)
     apart = _separating(design, outcome)
     if apart:
+        verb = "separates" if len(apart) == 1 else "separate"
         return _no_fit(
             design,
-            f"no finite maximum: {', '.join(apart)} tells some of the posts apart without error "
-            "(separation), so coefficients would grow without end",
+            f"no finite maximum: {', '.join(apart)} {verb} some of the posts without error, so "
+            "coefficients would grow without end",
         )
     return _fit_logistic(design, outcome, groups)
 
@@ -275,7 +283,7 @@ def _fit_logistic(design: _Design, outcome: Booleans, groups: Groups) -> _Fit:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what they would say is asked for below
+            warnings.simplefilter("ignore")  # the warnings' causes are checked below
             found = Logit(outcome.astype(np.float64), design.matrix).fit(
                 disp=0, maxiter=_ITERATIONS
             )
@@ -318,6 +326,8 @@ def _separating(design: _Design, outcome: Booleans) -> list[str]:
 
 
 class _Spread(NamedTuple):
+    """Covariance of the coefficients (k, k), degrees of freedom, kind of errors, and a note."""
+
     covariance: Floats
     freedom: float
     errors: str
@@ -325,12 +335,12 @@ class _Spread(NamedTuple):
 
 
 def _covariance(design: _Design, residuals: Floats, weights: Floats, groups: Groups) -> _Spread:
-    """Of the coefficients, by leaving out each author, or each post, in one step.
+    """Covariance of the coefficients, by leaving out each author, or each post, in one step.
 
     For a linear model this is CR3, and HC3 where each post stands alone (MacKinnon and White 1985;
-    Bell and McCaffrey 2002): residuals are enlarged for the line having been fitted to them. For
-    the logistic model it is the same of its last step. An error is NaN where one author or post
-    decides the coefficient alone.
+    Bell and McCaffrey 2002): residuals are enlarged because the line was fitted to them. For
+    the logistic model the last step is treated the same way. An error is NaN where one author or
+    post decides the coefficient alone.
     """
     x, k = design.matrix, len(design.terms)
     inverse = np.asarray(np.linalg.inv(x.T @ (weights[:, None] * x)), dtype=np.float64)
@@ -345,7 +355,7 @@ def _covariance(design: _Design, residuals: Floats, weights: Floats, groups: Gro
     if 0 < authors < FEWEST_AUTHORS:
         notes.append(
             f"{authors} author{'s' if authors > 1 else ''} only: posts count as independent, and "
-            "nothing is said of other authors"
+            "the errors don't extend to other authors"
         )
     covariance = inverse @ (scores.T @ scores) @ inverse
     covariance[alone], covariance[:, alone] = np.nan, np.nan
@@ -353,7 +363,7 @@ def _covariance(design: _Design, residuals: Floats, weights: Floats, groups: Gro
         names = [
             term_name(term) for term, decided in zip(design.terms, alone, strict=True) if decided
         ]
-        notes.append(f"no error of {', '.join(names)}: one {unit} alone decides it")
+        notes.append(f"no error for {', '.join(names)}: one {unit} alone decides it")
     return _Spread(covariance, float(freedom), errors, _joined(notes))
 
 
@@ -378,7 +388,7 @@ def _enlarged_of_groups(
     np.add.at(scores, place, x * residuals[:, None])
     squares = np.zeros((len(names), k, k))
     np.add.at(squares, place, weights[:, None, None] * x[:, :, None] * x[:, None, :])
-    # Of each author: how much of every direction of the coefficients the author bears, in [0, 1].
+    # Share of every direction of the coefficients that each author determines, in [0, 1].
     values, vectors = np.linalg.eigh(inverse)
     root = (vectors * np.sqrt(values)) @ vectors.T
     share, directions = np.linalg.eigh(root @ squares @ root)
@@ -407,19 +417,27 @@ def _term_rows(
     for place, term in enumerate(design.terms):
         ends = (fit.coefficients[place], low[place], high[place])
         odds = np.exp(ends) if logistic and term else (nan, nan, nan)
-        published = PUBLISHED_TERMS.get(term, (nan, nan))
-        if head["design"] != "Eq. 1" or logistic:
-            published = (nan, nan)
+        published = (nan, nan)
+        if head == {"design": "Eq. 1", "model": "linear"}:
+            published = PUBLISHED_TERMS.get(term, published)
         rows.append(
             {
                 **head,
                 "term": term_name(term),
-                **dict(zip(("coefficient", "low", "high"), ends, strict=True)),
-                **{"error": error[place], "p": p[place], "p_holm": corrected[place]},
-                **dict(zip(("odds_ratio", "odds_low", "odds_high"), odds, strict=True)),
+                "coefficient": ends[0],
+                "low": ends[1],
+                "high": ends[2],
+                "error": error[place],
+                "p": p[place],
+                "p_holm": corrected[place],
+                "odds_ratio": odds[0],
+                "odds_low": odds[1],
+                "odds_high": odds[2],
                 **_marginal_effect(term, fit, design, values, logistic, level),
-                **{"vif": inflation[place], "n": len(values)},
-                **dict(zip(("published", "published_p"), published, strict=True)),
+                "vif": inflation[place],
+                "n": len(values),
+                "published": published[0],
+                "published_p": published[1],
             }
         )
     return rows
@@ -433,7 +451,7 @@ def _marginal_effect(
     if len(term) != 1 or not np.isfinite(fit.coefficients).all():
         return dict.fromkeys(names, float("nan"))
     (name,) = term
-    # Every term is linear in the variable: how much it grows by with one more of it.
+    # Every term is linear in the variable; this is by how much it grows with one more of it.
     growth = np.column_stack(
         [
             values[[other for other in each if other != name]].prod(axis=1)
@@ -446,21 +464,30 @@ def _marginal_effect(
     if not logistic:
         effect, gradient = float((growth @ beta).mean()), growth.mean(axis=0)
     elif name == IMAGE:
-        without = x - growth * values[[name]].to_numpy()
-        before, after = special.expit(without @ beta), special.expit((without + growth) @ beta)
-        effect = float((after - before).mean())
-        slopes = [(each * (1 - each))[:, None] for each in (before, after)]
-        gradient = (slopes[1] * (without + growth) - slopes[0] * without).mean(axis=0)
+        effect, gradient = _effect_of_a_face(x - growth * values[[name]].to_numpy(), growth, beta)
     else:
-        chance = special.expit(x @ beta)
-        slope, along = chance * (1 - chance), growth @ beta
-        effect = float((slope * along).mean())
-        bend = slope * (1 - 2 * chance) * along
-        gradient = (bend[:, None] * x + slope[:, None] * growth).mean(axis=0)
+        effect, gradient = _effect_of_a_level(x, growth, beta)
     error = np.sqrt(gradient @ fit.covariance @ gradient)
     low, high = _interval(effect, error, fit.freedom, level)
     p = _p_of(effect, error, fit.freedom)
     return dict(zip(names, (effect, float(low), float(high), float(p)), strict=True))
+
+
+def _effect_of_a_face(without: Floats, growth: Floats, beta: Floats) -> tuple[float, Floats]:
+    """Mean change in probability from no face to a face, and its gradient, (k,)."""
+    before, after = special.expit(without @ beta), special.expit((without + growth) @ beta)
+    slopes = [(each * (1 - each))[:, None] for each in (before, after)]
+    gradient = (slopes[1] * (without + growth) - slopes[0] * without).mean(axis=0)
+    return float((after - before).mean()), gradient
+
+
+def _effect_of_a_level(x: Floats, growth: Floats, beta: Floats) -> tuple[float, Floats]:
+    """Mean slope of the probability along a variable, and its gradient, (k,)."""
+    chance = special.expit(x @ beta)
+    slope, along = chance * (1 - chance), growth @ beta
+    bend = slope * (1 - 2 * chance) * along
+    gradient = (bend[:, None] * x + slope[:, None] * growth).mean(axis=0)
+    return float((slope * along).mean()), gradient
 
 
 def _fit_row(head: dict[str, str], fit: _Fit, design: _Design, outcome: Booleans) -> dict[str, Any]:
@@ -468,9 +495,14 @@ def _fit_row(head: dict[str, str], fit: _Fit, design: _Design, outcome: Booleans
     published = PUBLISHED_R2 if head == {"design": "Eq. 1", "model": "linear"} else float("nan")
     return {
         **head,
-        **{"n": len(outcome), "popular": int(outcome.sum())},
-        **{"r2": fit.r2, "r2_adjusted": fit.r2_adjusted, "published_r2": published},
-        **{"errors": fit.errors, "left_out": "; ".join(reasons), "note": fit.note},
+        "n": len(outcome),
+        "popular": int(outcome.sum()),
+        "r2": fit.r2,
+        "r2_adjusted": fit.r2_adjusted,
+        "published_r2": published,
+        "errors": fit.errors,
+        "left_out": "; ".join(reasons),
+        "note": fit.note,
     }
 
 

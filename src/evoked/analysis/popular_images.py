@@ -4,10 +4,10 @@ Pictures are clustered; clusters whose share R of unpopular posts lies far from 
 picked out, and the others clustered again, until none stands out. Picking clusters by R makes R
 look farther from one half than it is, and small clusters stand out by luck. Therefore a cluster has
 to pass a test before it is picked, corrected over the clusters and the rounds; and all of it is
-done on one half of the authors, so that R can be measured anew on the other half, which had no say
-in what was picked.
+done on one half of the authors, so that R can be measured anew on the other half, which played no
+part in the choice.
 
-Table III has twelve rows, picked and remaining together, so the twelve are shared between the
+Table III has twelve rows, picked and remaining together, so twelve clusters are divided among the
 rounds: after three were picked, the remaining posts are clustered into nine.
 """
 
@@ -46,7 +46,7 @@ PUBLISHED_RATIOS = {
     "group photo": 0.393,
 }
 CLUSTERS = len(PUBLISHED_RATIOS)
-# The paper does not tell t. In Table III, 0.602 and 0.396 may have been picked by it, 0.595 not.
+# The paper does not give t. In Table III, 0.602 and 0.396 may have been picked by it, 0.595 not.
 THRESHOLD = 0.1
 MIN_POSTS = 20
 _STARTS = 4
@@ -70,7 +70,7 @@ class ImageClusters:
         it stood out where clusters were found), ``round`` (in which it was picked, or last
         clustered), ``n``, ``ratio`` (R, the share of unpopular posts, where clusters were found),
         ``n_held_out``, ``ratio_held_out``, ``low``, ``high`` (Wilson's 95 % interval of it, with
-        the variance that authors show), ``p`` (of ``ratio``: exact test of authors, see
+        the variance over authors), ``p`` (of ``ratio``: exact test of authors, see
         :func:`evoked.evaluation.sign_flips.sign_flip_p`), ``p_corrected`` (Holm over the round's
         clusters, and the error rate shared between rounds), ``p_posts`` (binomial, as if posts were
         independent), ``p_held_out``, ``p_held_out_holm`` (over the picked clusters only).
@@ -81,11 +81,11 @@ class ImageClusters:
     examples
         Per cluster of ``table``, up to six posts next to its centre, by as many authors as it has.
     base
-        Share of unpopular posts of all.
+        Share of unpopular posts among all.
     split
-        ``authors`` or ``posts``: what was held out.
+        Whether ``authors`` or ``posts`` were held out.
     unit
-        ``author`` or ``post``: what the tests count as one.
+        Whether the tests treat an ``author`` or a ``post`` as one observation.
     """
 
     table: pd.DataFrame
@@ -99,7 +99,7 @@ class ImageClusters:
 
 @dataclass(frozen=True)
 class _Round:
-    """Centres of one round, and which cluster each is; -1 where its posts go on."""
+    """Centres of one round, and the cluster of each; -1 where its posts are clustered again."""
 
     centres: Floats
     clusters: Integers
@@ -116,7 +116,7 @@ def popular_clusters(
     level: float = 0.05,
     seed: int = 0,
 ) -> ImageClusters:
-    """Cluster pictures so that popular and unpopular ones come apart (Section IV-E).
+    """Cluster pictures so that popular and unpopular ones separate (Section IV-E).
 
     Parameters
     ----------
@@ -129,15 +129,16 @@ def popular_clusters(
         (n,): author of each post; with at least 24 who have both kinds of posts half the authors
         are held out, otherwise half of the posts.
     k
-        Clusters in the end (Table III: 12); fewer where posts are few.
+        Final number of clusters (Table III: 12); fewer where posts are few.
     threshold
-        t of the paper: picked is |R − share of unpopular posts| > t. Table III fits 0.1.
+        t of the paper: clusters with |R − share of unpopular posts| > t are picked. Table III fits
+        0.1.
     min_posts
         Where clusters are found, a cluster with fewer posts can't be picked.
     level
-        Chance that any cluster is picked where popularity has nothing to do with pictures.
+        Probability that any cluster is picked where popularity is unrelated to pictures.
     seed
-        Of the halves and of K-means.
+        Random seed of the halves and of K-means.
 
     Raises
     ------
@@ -152,10 +153,7 @@ def popular_clusters(
             f"{len(unpopular)} popular and unpopular posts with a picture are too few to cluster: "
             f"each half needs {2 * min_posts}, of both kinds."
         )
-    mean, deviation = pictures[found_on].mean(axis=0), pictures[found_on].std(axis=0)
-    pictures = (pictures - mean) / np.where(deviation > 0, deviation, 1)
-    pictures /= np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), 1e-12)
-
+    pictures = _scaled(pictures, found_on)
     units = flipping_units(authors, unpopular)
     search = _Search(k, threshold, min_posts, level, seed)
     rounds, found = search.run(
@@ -186,6 +184,14 @@ def popular_clusters(
         split,
         "post" if units is None else "author",
     )
+
+
+def _scaled(pictures: NDArray[np.float32], found_on: Booleans) -> NDArray[np.float32]:
+    """Vectors standardised by the posts of ``found_on``, and brought to unit length."""
+    mean, deviation = pictures[found_on].mean(axis=0), pictures[found_on].std(axis=0)
+    scaled = (pictures - mean) / np.where(deviation > 0, deviation, 1)
+    scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
+    return np.asarray(scaled)
 
 
 def _halves(authors: ArrayLike | None, unpopular: Booleans, seed: int) -> tuple[Booleans, str]:
@@ -278,7 +284,7 @@ def _ratios(
 def _measure(
     members: Integers, unpopular: Booleans, units: Integers | None, clusters: int
 ) -> pd.DataFrame:
-    """R of the clusters anew, on posts that had no say in them."""
+    """R of the clusters, measured anew on posts that played no part in finding them."""
     table = _ratios(members, unpopular, units, clusters)
     ratio = table["ratio"].to_numpy()
     low, high = _wilson(ratio, _effective(members, unpopular - ratio[members], units, clusters))
@@ -296,7 +302,7 @@ def _measure(
 def _effective(
     members: Integers, residual: Floats, units: Integers | None, clusters: int
 ) -> Floats:
-    """How many independent posts each cluster is worth, as its authors' posts resemble each other.
+    """Effective size of each cluster, given that its authors' posts resemble each other.
 
     Kish 1965: the size over the design effect, which is not taken to be below 1.
     """

@@ -1,13 +1,13 @@
 """What an author's popular posts have that the others lack: pictures, words, emoji.
 
-Dual-Attention, Sections IV-E and IV-F, on the labels of Section IV-A: of each author's posts the
+Dual-Attention, Sections IV-E and IV-F, with the labels of Section IV-A: of each author's posts the
 quarter with the most likes is popular, the quarter with the fewest unpopular, and the others are
 left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,20 +15,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.analysis.popular_images import ImageClusters, popular_clusters
+from evoked.analysis.base import Analysis, PostContext, Progress, Tables, table_of
+from evoked.analysis.excerpts import Excerpt, excerpt, one_decimal, two_decimals, whole, yes_or_no
+from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters, popular_clusters
 from evoked.analysis.popular_words import TextStatistics, text_statistics
 from evoked.errors import DataError
+from evoked.evaluation.significance import p_value
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
 from evoked.features.table import FeatureTable
+from evoked.posts.dataset import PostDataset
+from evoked.posts.privacy.image_locking import is_locked
 from evoked.progress import Progress
 from evoked.targets import AuthorPopularity
+
+_SIGNIFICANT = 0.05
+_MOST_TEXTS = 10
 
 
 @dataclass(frozen=True)
 class PopularityAnalysis:
-    """What tells popular posts of a dataset's authors from unpopular ones.
+    """How the popular posts of a dataset's authors differ from their unpopular ones.
 
     Attributes
     ----------
@@ -39,9 +47,9 @@ class PopularityAnalysis:
     skipped
         Why the others are missing, by name.
     clusters, covers
-        Of the pictures, and the typical covers of each cluster; None without.
+        Clusters of the pictures, None where there are none, and the typical covers of each.
     texts
-        Of the captions; None without.
+        Statistics of the captions; None where there are none.
     """
 
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -69,13 +77,13 @@ def analyse_popularity(
     covers
         Cover picture of each, or None; those of popular and unpopular posts are encoded.
     settings
-        Which image encoder; the paper's is ``torchvision:resnet50``.
+        Settings of the image encoder; the paper's is ``torchvision:resnet50``.
     cache
         Where features are kept; the user's cache by default.
     progress
         Called with the stage's name, pictures done and pictures in all.
     seed
-        Of halves, K-means and shuffles.
+        Random seed of halves, K-means and shuffles.
     """
     labels, why = author_labels(posts)
     known = np.isfinite(labels)
@@ -104,7 +112,8 @@ def analyse_popularity(
 
 
 def author_labels(posts: pd.DataFrame) -> tuple[NDArray[np.float32], str]:
-    """1 for popular posts, 0 for unpopular ones, NaN for the others; and why nobody can tell."""
+    """1 for popular posts, 0 for unpopular ones, NaN for the others; and why no post has a label,
+    or nothing."""
     unknown = np.full(len(posts), np.nan, dtype=np.float32)
     try:
         labels = AuthorPopularity.fit(posts).transform(posts).values[:, 0]
@@ -156,3 +165,122 @@ def _clusters(
     )
     shown = [[pictures[row] for row in seen[each]] for each in clusters.examples]
     return clusters, [[path for path in each if path is not None] for each in shown]
+
+
+def author_popularity(context: PostContext) -> PopularityAnalysis:
+    """Everything that sets popular posts apart; ask for it with ``context.once``."""
+    return analyse_popularity(
+        context.dataset.posts,
+        _covers(context.dataset),
+        context.features,
+        cache=context.cache,
+        progress=context.progress,
+        seed=context.seed,
+    )
+
+
+def _covers(dataset: PostDataset) -> list[Path | None]:
+    """The posts' cover pictures; none where they are locked, which the table on faces reports."""
+    return [None] * len(dataset) if is_locked(dataset) else dataset.cover_paths()
+
+
+def _clearest(name: str, column: str) -> Callable[[PostContext, Tables], Iterator[Excerpt]]:
+    """A function that shows the texts that differ most clearly, named by ``column``."""
+
+    def summary(_: PostContext, tables: Tables) -> Iterator[Excerpt]:
+        clear = tables[name][tables[name]["p_bh"] < _SIGNIFICANT].sort_values("p", kind="stable")
+        if len(clear):
+            yield excerpt(
+                f"{name.replace('_', ' ').capitalize()}, the clearest of {len(clear)}",
+                clear.head(_MOST_TEXTS),
+                {
+                    column: str,
+                    "popular": whole,
+                    "unpopular": whole,
+                    "authors": whole,
+                    "p_bh": p_value,
+                },
+            )
+
+    return summary
+
+
+COVER_ANALYSIS = Analysis(
+    name="popular_images",
+    title="Popular and unpopular covers (Dual-Attention, Table III)",
+    explanation=(
+        "Posts in the top and the bottom quarter of their author's likes, clustered by their "
+        "covers on half of the authors (or posts); clusters whose share of unpopular posts (ratio, "
+        "R) lies more than 0.1 from that of all, with p_corrected below 0.05, are picked out and "
+        "the others clustered again. ratio_held_out, low, high: R on the other half, which played "
+        "no part in the choice, with its 95 % interval; rely on this one. p: exact test of authors "
+        "(signs of each author's difference); p_corrected: corrected over clusters and rounds; "
+        "p_posts: p as if posts were independent; p_held_out_holm: corrected over the picked "
+        "clusters. Published R, for other posts and clusters named by people: "
+        + ", ".join(f"{name} {ratio:.3f}" for name, ratio in PUBLISHED_RATIOS.items())
+        + "."
+    ),
+    compute=table_of(author_popularity, "popular_images"),
+    columns={
+        "cluster": whole,
+        "picked": yes_or_no,
+        "n": whole,
+        "ratio": two_decimals,
+        "n_held_out": whole,
+        "ratio_held_out": two_decimals,
+        "low": two_decimals,
+        "high": two_decimals,
+        "p_held_out_holm": p_value,
+    },
+    heading="Covers: R, share of unpopular posts, where clusters were found and held out (95 %)",
+    rests_on_emotion=False,
+)
+
+TEXT_ANALYSIS = Analysis(
+    name="popular_texts",
+    title="Popular words and emoji: what was counted",
+    explanation=(
+        "Function words (of nine languages), numbers and single letters are left out, and so are "
+        "rare words (used fewer than 10 times) and those of fewer than 6 authors, or used by one "
+        "author more than half of the time. tested: words that are kept and used by enough authors "
+        "that a difference could pass the correction; significant: words with p_bh below 0.05; "
+        "significant_shuffled: how many of these there are when a coin per author decides what was "
+        "popular; nominal: share of words with p below 0.05."
+    ),
+    compute=table_of(author_popularity, "popular_texts", "popular_words"),
+    columns={
+        "text": str,
+        "kept": whole,
+        "tested": whole,
+        "significant": whole,
+        "significant_shuffled": one_decimal,
+    },
+    heading="Words and emoji of popular posts (significant: BH p < 0.05)",
+    left_out_as="popular_words",
+    rests_on_emotion=False,
+)
+
+WORD_ANALYSIS = Analysis(
+    name="popular_words",
+    title="Words of popular and unpopular posts (Dual-Attention, Figure 8)",
+    explanation=(
+        "popular, unpopular: occurrences in captions of either kind (m_p, m_n), whose difference "
+        "ranks the words. p: exact test of authors, each compared with themselves; p_bh: corrected "
+        "over the tested words (Benjamini and Hochberg); p_posts: p as if every occurrence were "
+        "independent, which one author's habits make too small."
+    ),
+    compute=table_of(author_popularity, "popular_words"),
+    summary=_clearest("popular_words", "word"),
+    folded=True,
+    rests_on_emotion=False,
+)
+
+EMOJI_ANALYSIS = Analysis(
+    name="popular_emoji",
+    title="Emoji of popular and unpopular posts (Dual-Attention, Figure 8)",
+    explanation="The columns are those of the words; emoji of all skin tones count as one.",
+    compute=table_of(author_popularity, "popular_emoji"),
+    summary=_clearest("popular_emoji", "name"),
+    folded=True,
+    rests_on_emotion=False,
+)

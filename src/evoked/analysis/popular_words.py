@@ -1,9 +1,9 @@
 """Which words and emoji popular posts use (Dual-Attention, Section IV-F, Figure 8).
 
-For every word m_p, how often it occurs in popular captions, and m_n, in unpopular ones; words are
-ranked by m_p − m_n. The paper stops there. A word of one prolific author can stand high in that
-ranking and say nothing of others, and of a thousand words some stand high by luck: here every word
-is tested with its authors as what may differ, and p-values are corrected over all words.
+A word occurs m_p times in popular captions and m_n times in unpopular ones, and words are ranked by
+m_p − m_n. The paper stops there. A word of one prolific author can rank high without meaning
+anything for others, and of a thousand words some rank high by luck: here every word is tested with
+authors as the observations, and p-values are corrected over all words.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MENTION = re.compile(r"[\w.+-]{0,64}@[\w.]{1,64}")
 _DOMAIN = re.compile(r"\b(?:[\w-]{1,63}\.){1,4}(?:com|net|org|info|ly)\b")
 # Chinese and Japanese are written without spaces: there, every character counts as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-# In "l'été" the word stands behind the apostrophe, in "dog's" before it.
+# In "l'été" the word follows the apostrophe, in "dog's" it precedes it.
 _ELIDED = frozenset(("l", "d", "j", "c", "n", "m", "t", "s", "qu", "un", "all", "dell", "nell"))
 
 Integers = NDArray[np.int64]
@@ -49,7 +49,7 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """What popular and unpopular captions are made of.
+    """Words and emoji of popular and unpopular captions.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class TextStatistics:
     n_popular, n_unpopular, authors
         Captions that were counted, and their authors.
     unit
-        ``author`` or ``post``: what the tests count as one.
+        Whether the tests treat an ``author`` or a ``post`` as one observation.
     """
 
     words: pd.DataFrame
@@ -94,10 +94,10 @@ def text_statistics(
 ) -> TextStatistics:
     """Count words and emoji of popular and unpopular captions, and test their differences.
 
-    Left out are, as in Section IV-F, what holds sentences together (pronouns, prepositions,
-    articles, auxiliary verbs; of nine languages), numbers and single letters, and words "used only
-    in special conditions": by fewer than 6 authors, or more than half of the time by one. With
-    fewer than 6 authors who have both kinds of posts, posts take the authors' place.
+    As in Section IV-F, function words (pronouns, prepositions, articles, auxiliary verbs; of nine
+    languages), numbers and single letters are left out, and words "used only in special
+    conditions": by fewer than 6 authors, or more than half of the time by one. With fewer than 6
+    authors who have both kinds of posts, posts take the authors' place.
 
     Parameters
     ----------
@@ -112,12 +112,12 @@ def text_statistics(
     min_count
         Words that occur less often are left out as rare.
     seed
-        Of the shuffles.
+        Random seed of the shuffles.
 
     Raises
     ------
     DataError
-        There are not both popular and unpopular posts.
+        All posts are popular, or none is.
     """
     kind = np.asarray(popular, dtype=bool)
     if not 0 < kind.sum() < len(kind):
@@ -169,8 +169,8 @@ def emoji_name(symbol: str) -> str:
 
 
 def is_function_word(word: str) -> bool:
-    """Whether Section IV-F leaves the word out for what it is: it holds sentences together, is a
-    number, or a single letter of a script that spells words with several."""
+    """Whether Section IV-F leaves the word out: it is a function word, a number, or a single letter
+    of a script that spells words with several."""
     if word in FUNCTION_WORDS or not any(character.isalpha() for character in word):
         return True
     return len(word) == 1 and not re.match(f"[{_UNSPACED}]", word)
@@ -184,13 +184,13 @@ def _of_kind(
     min_count: int,
     seed: int,
 ) -> tuple[pd.DataFrame, dict[str, object]]:
-    """Table and row of the summary of the words, or of the emoji."""
+    """Table of the words, or of the emoji, and their row of the summary."""
     counts, texts = _counted(found)
     used_by = _per_unit(counts, units)
     total = counts.sum(axis=0)
     function = np.array([name == "words" and is_function_word(each) for each in texts], dtype=bool)
     rare = ~function & (total < min_count)
-    # Too few to be tested, or one of them bears most of it.
+    # Too few authors use it for a test, or one author uses it more often than all others.
     special = (used_by > 0).sum(axis=0) < FEWEST_UNITS
     special |= used_by.max(axis=0).toarray().ravel() * 2 > total if used_by.shape[0] else False
     special &= ~function & ~rare

@@ -9,6 +9,7 @@ best place at all is tested against authors whose rates were turned around, with
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from evoked.analysis.base import Analysis, PostContext, Tables
+from evoked.analysis.needs import needs_emotion, needs_engagement
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.corrections import holm
 from evoked.evaluation.significance import p_value
@@ -25,7 +28,7 @@ from evoked.posts.schema import ENGAGEMENT, SCALES
 Floats = NDArray[np.float64]
 
 FEWEST_POSTS = 50
-"""Of a category; with fewer no position is looked for."""
+"""Posts of a category; with fewer no position is looked for."""
 
 ALL = "all categories"
 
@@ -35,9 +38,11 @@ _LEAST_SUPPORT = 5.0
 _BANDWIDTHS = (0.5, 1.5)
 # A place is ranked by the lower end of a one-sided 95 % interval.
 _NORMAL_95 = 1.645
-# How sure a direction has to be to be named.
+# A direction is named if this share of resamples has it.
 _DIRECTION_LEVEL = 0.9
-# More posts than this are sampled: the surface is smooth, and the tests cost time.
+_MOST_SENTENCES = 10
+_MOST_DRAWS = 300
+# Of more posts a sample is taken: the surface is smooth, and the tests take time.
 _MOST_POSTS = 10_000
 _SIGNIFICANT = 0.05
 # With more, 2000 permutations could no longer pass the correction.
@@ -93,7 +98,7 @@ def smooth(
     valence, arousal, values
         (n,).
     step
-        Of the grid, in points.
+        Width of the grid, in points.
     """
     points = np.column_stack([valence, arousal]).astype(np.float64)
     y = np.asarray(values, dtype=np.float64)
@@ -144,13 +149,13 @@ def best_positions(
     posts
         Posts with the columns of :data:`evoked.posts.schema.POSTS`.
     level
-        Of the interval of the gain.
+        Confidence level of the interval of the gain.
     draws
         Resamples of authors with all their posts (of posts where no author is known).
     permutations
-        Of the test, within the category.
+        Permutations of the test, within the category.
     seed
-        Of both, and of the sample of 10,000 posts that is taken where there are more.
+        Random seed of both, and of the sample of 10,000 posts that is taken where there are more.
 
     Returns
     -------
@@ -163,9 +168,9 @@ def best_positions(
         position is better than typical, were the rates of an author as likely to be as far on the
         other side of it; at least ``p_posts``), ``p_posts`` (the same by shuffling posts, as if
         they were independent; where no author has several posts, ``p`` is the same), ``p_holm``
-        (``p`` corrected over all rows),
-        ``clear`` (p_holm below 0.05, a gain surely above 0 and at least one direction sure),
-        ``direction`` ("calm and positive"; empty if not clear) and ``advice``, a sentence.
+        (``p`` corrected over all rows), ``clear`` (p_holm below 0.05, a gain surely above 0 and at
+        least one direction sure), ``direction`` ("calm and positive"; empty if not clear) and
+        ``advice``, a sentence.
     """
     points = posts[["valence", "arousal"]].to_numpy(dtype=np.float64, na_value=np.nan)
     counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -195,13 +200,25 @@ def best_positions(
 
 
 _COLUMNS = [
-    *("category", "metric", "valence", "valence_low", "valence_high"),
-    *("arousal", "arousal_low", "arousal_high", "gain", "low", "high", "n", "p", "p_posts"),
+    "category",
+    "metric",
+    "valence",
+    "valence_low",
+    "valence_high",
+    "arousal",
+    "arousal_low",
+    "arousal_high",
+    "gain",
+    "low",
+    "high",
+    "n",
+    "p",
+    "p_posts",
 ]
 
 
 def _author_names(posts: pd.DataFrame) -> NDArray[np.object_]:
-    """Author of each post; posts by nobody known are each an author of their own."""
+    """Author of each post; a post whose author is unknown counts as an author of its own."""
     names = ("post " + posts["post_id"].astype(str)).to_numpy(dtype=object)
     if "author_id" not in posts:
         return names
@@ -256,10 +273,15 @@ def _best(
         # Signs suppose that rates lie evenly about their mean, which shuffling does not.
         p = max(p, _author_p(weights, rate, caution, authors, permutations, seed))
     return {
-        **{"valence": places[best, 0], "valence_low": ends[0, 0], "valence_high": ends[1, 0]},
-        **{"arousal": places[best, 1], "arousal_low": ends[0, 1], "arousal_high": ends[1, 1]},
+        "valence": places[best, 0],
+        "valence_low": ends[0, 0],
+        "valence_high": ends[1, 0],
+        "arousal": places[best, 1],
+        "arousal_low": ends[0, 1],
+        "arousal_high": ends[1, 1],
         "gain": float(np.expm1(surface[best] - optimism)),
-        **{"low": float(np.expm1(low)), "high": float(np.expm1(high))},
+        "low": float(np.expm1(low)),
+        "high": float(np.expm1(high)),
         "p": p,
         "p_posts": p_posts,
     }
@@ -353,7 +375,7 @@ def _sentence(row: dict[str, Any]) -> str:
     subject = f"For {metric} in {row['category']}"
     if not np.isfinite(row["p"]):
         return (
-            f"{subject}: not told (n = {row['n']} posts with emotion and rate; at least "
+            f"{subject}: unknown (n = {row['n']} posts with emotion and rate; at least "
             f"{FEWEST_POSTS} that differ are needed)."
         )
     if not row["clear"]:
@@ -363,3 +385,52 @@ def _sentence(row: dict[str, Any]) -> str:
         f"{row['arousal']:.1f}: {row['gain']:+.0%} over the typical rate, 95 % interval "
         f"{row['low']:+.0%} to {row['high']:+.0%}, n = {row['n']}, p = {p_value(row['p_holm'])})."
     )
+
+
+def advice(positions: pd.DataFrame | None) -> list[str]:
+    """A sentence for each category and metric with a clear position, then for the others.
+
+    Parameters
+    ----------
+    positions
+        Table of :func:`best_positions`; None gives no sentence.
+    """
+    if positions is None:
+        return []
+    ordered = positions.sort_values("clear", ascending=False, kind="stable")
+    return [str(sentence) for sentence in ordered["advice"]]
+
+
+def _compute(context: PostContext) -> pd.DataFrame:
+    # With fewer than 2000 permutations the correction could not be passed, so these stay.
+    draws = min(context.draws, _MOST_DRAWS)
+    return best_positions(context.posts, draws=draws, seed=context.seed)
+
+
+def _summary(_: PostContext, tables: Tables) -> Iterator[str]:
+    positions = tables["positions"]
+    clear = positions[positions["clear"]]
+    yield from clear["advice"][:_MOST_SENTENCES]
+    if len(clear) > _MOST_SENTENCES:
+        yield f"{len(clear) - _MOST_SENTENCES} more positions are on the page."
+    yield (
+        f"{len(positions) - len(clear)} of {len(positions)} combinations of category and metric "
+        "have no clear position."
+    )
+
+
+POSITION_ANALYSIS = Analysis(
+    name="positions",
+    title="Best positions",
+    explanation=(
+        "valence, arousal: where on the plane the smoothed rate is most surely high; *_low and "
+        "*_high of these hold 90 % of resamples (of authors); gain: how much higher the rate is "
+        "there than is typical of the category, corrected for having chosen the best; p: would it "
+        "look as good if authors, with all their posts, changed sides of the typical rate? "
+        "p_posts: would it look as good if posts were shuffled?"
+    ),
+    compute=_compute,
+    needs=(needs_emotion, needs_engagement),
+    summary=_summary,
+    folded=True,
+)

@@ -1,4 +1,4 @@
-"""What posts look like to a model before and after fusion: t-SNE, and how far emotions separate."""
+"""How posts lie before and after a model fuses their features: t-SNE, and separate emotions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Projection:
     Attributes
     ----------
     points
-        (n, 2): t-SNE (van der Maaten and Hinton 2008); only who is near whom means something.
+        (n, 2): t-SNE (van der Maaten and Hinton 2008); only which points are near each other means
+        something.
     rows
         (n,): which of the given posts these are.
     neighbours
@@ -65,7 +66,7 @@ def pooled_features(features: FeatureTable) -> Floats:
 
 
 def project(vectors: ArrayLike, labels: ArrayLike, seed: int = 0) -> Projection:
-    """Project vectors onto a plane and say how far labels separate in the vectors' own space.
+    """Project vectors onto a plane, and measure how far labels separate in the vectors' own space.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def project(vectors: ArrayLike, labels: ArrayLike, seed: int = 0) -> Projection:
     labels
         (n,) whole numbers; posts with a negative one are left out.
     seed
-        Of the sample and of the projection.
+        Random seed of the sample and of the projection.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def project(vectors: ArrayLike, labels: ArrayLike, seed: int = 0) -> Projection:
     rows = np.flatnonzero(label >= 0)
     if len(rows) < FEWEST_POSTS:
         raise DataError(
-            f"{len(rows)} posts with an emotion; a projection takes at least {FEWEST_POSTS}."
+            f"only {len(rows)} posts have an emotion; a projection takes at least {FEWEST_POSTS}."
         )
     if len(rows) > _MOST_POSTS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_POSTS, replace=False))
@@ -129,7 +130,7 @@ def _standardised(values: Floats) -> Floats:
 
 
 def _neighbour_accuracy(x: Floats, label: NDArray[np.int64]) -> float:
-    """Balanced accuracy of the vote of the nearest others, each weighed by its label's rarity."""
+    """Balanced accuracy of the vote of the nearest others, each weighted by its label's rarity."""
     from sklearn.neighbors import NearestNeighbors
 
     number = min(_NEIGHBOURS, len(x) - 1)

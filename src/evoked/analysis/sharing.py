@@ -1,10 +1,11 @@
 """What goes with shares: EIJL's exploratory part (Section 3; Figures 2 and 3, Eq. 1, Table 1).
 
 How often posts are shared and whether that is log-normal (:mod:`evoked.analysis.distribution`), the
-emotion of captions in five classes, covers with faces, how likes, saves, comments and shares go
-together, and the regression with interactions (:mod:`evoked.analysis.interactions`). Another count
-can stand in for shares, which few platforms tell. Posts whose value a figure needs but nobody knows
-are left out of it, and every table says how many remain.
+emotion of captions in five classes, covers with faces (:mod:`evoked.analysis.count_classes`), how
+likes, saves, comments and shares are correlated, and the regression with interactions
+(:mod:`evoked.analysis.interactions`). Another count can stand in for shares, which few platforms
+show. Posts that lack a value which a table needs are left out of it, and every table shows how many
+remain.
 
 Source: Leng and Yan 2025.
 """
@@ -20,7 +21,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from evoked.analysis.base import Progress
 from evoked.analysis.correlations import author_numbers, correlate_posts
+from evoked.analysis.count_classes import popularity_by_class
 from evoked.analysis.distribution import (
     LogNormalTest,
     compare_laws,
@@ -36,8 +39,6 @@ from evoked.analysis.interactions import (
     popular_posts,
 )
 from evoked.errors import DataError, SettingsError
-from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
-from evoked.evaluation.clusters import clustered_slope
 from evoked.evaluation.corrections import holm
 from evoked.features.cache import FeatureCache
 from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES
@@ -61,23 +62,21 @@ FACES = ("no face", "face")
 PUBLISHED_LARGEST = 24547
 PUBLISHED_FACES = 0.0745
 
-# Below so many posts that tell a variable for one in two, it is left out instead of the posts.
+# A variable that fewer posts have is left out of the regression in place of the posts.
 _KNOWN_ENOUGH = 0.5
-_FEWEST_RESAMPLED = 3
-_FEWEST_IN_CLASS = 5
 _NEUTRAL = SENTIMENT_LEVELS.index("neutral")
 
 
 @dataclass(frozen=True)
 class SharingAnalysis:
-    """What a dataset shows of shares, or another count.
+    """What a dataset shows about shares, or another count.
 
     Attributes
     ----------
     popularity
         The count that stands for popularity.
     counts
-        (posts,): its values, NaN where unknown.
+        (posts,): the values of that count, NaN where unknown.
     test
         The log-normal law and its test; None where nothing could be fitted.
     tables
@@ -117,19 +116,22 @@ def analyse_sharing(
         Where what is read in captions and covers is kept; the user's cache by default.
     progress
         Called with what is read, how much of it is done and how much there is.
-    level, draws, seed
-        Of intervals and of all resampling.
+    level
+        Confidence level of the intervals.
+    draws, seed
+        Resamples, and their random seed.
 
     Raises
     ------
     SettingsError
-        ``popularity`` is none of these.
+        ``popularity`` is none of :data:`POPULARITIES`.
 
     Examples
     --------
     >>> found = analyse_sharing(evoked.open("my_posts"))          # doctest: +SKIP
     >>> found.test.p, found.tables["interaction_terms"]           # doctest: +SKIP
     """
+    check_popularity(popularity)
     emotion = caption_levels(dataset, cache, progress)
     try:
         faces, unread = cover_faces(dataset, cache, progress), ""
@@ -141,6 +143,18 @@ def analyse_sharing(
     if unread and "faces" in found.skipped:
         found.skipped["faces"] = unread.rstrip(".")
     return found
+
+
+def check_popularity(popularity: str) -> None:
+    """Refuse a count that popularity can't be.
+
+    Raises
+    ------
+    SettingsError
+        ``popularity`` is none of :data:`POPULARITIES`.
+    """
+    if popularity not in POPULARITIES:
+        raise SettingsError(f"popularity is one of {', '.join(POPULARITIES)}, not {popularity!r}.")
 
 
 def caption_levels(
@@ -183,7 +197,7 @@ def sharing_of(
     draws: int = 1000,
     seed: int = 0,
 ) -> SharingAnalysis:
-    """The analyses of :func:`analyse_sharing`, of emotions and faces that are given.
+    """Make the analyses of :func:`analyse_sharing` from emotions and faces that are given.
 
     Parameters
     ----------
@@ -194,15 +208,14 @@ def sharing_of(
     faces
         (n,): 0 or 1, NaN where there is no cover.
     popularity, level, draws, seed
-        As there.
+        As in :func:`analyse_sharing`.
 
     Raises
     ------
     SettingsError
         ``popularity`` is none of :data:`POPULARITIES`.
     """
-    if popularity not in POPULARITIES:
-        raise SettingsError(f"popularity is one of {', '.join(POPULARITIES)}, not {popularity!r}.")
+    check_popularity(popularity)
     data = _Data(
         posts,
         _count(posts, popularity),
@@ -231,14 +244,14 @@ def sharing_of(
 
 
 def counts_together(posts: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """How likes, saves, comments and shares go together (Figure 3).
+    """Correlations of likes, saves, comments and shares (Figure 3).
 
     Parameters
     ----------
     posts
         With any of these counts.
     level
-        Of the confidence intervals: Fisher's z, with the error that the authors show.
+        Confidence level of the intervals: Fisher's z, with the standard error over authors.
 
     Returns
     -------
@@ -251,12 +264,12 @@ def counts_together(posts: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     Raises
     ------
     DataError
-        Fewer than two of the counts are known of three posts.
+        Fewer than two of the counts are known for three posts.
     """
     counts = np.column_stack([_count(posts, name) for name in TOGETHER])
     known = [place for place, many in enumerate(np.isfinite(counts).sum(axis=0)) if many > 2]
     if len(known) < 2:
-        raise DataError(f"fewer than two of {', '.join(TOGETHER)} are known of three posts")
+        raise DataError(f"fewer than two of {', '.join(TOGETHER)} are known for three posts")
     authors = author_numbers(posts)
     logarithms = np.log1p(counts)
     rows = []
@@ -269,10 +282,16 @@ def counts_together(posts: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
         ranked = correlate_posts(ranks[:, :1], ranks[:, 1:], groups, level)
         rows.append(
             {
-                **{"first": TOGETHER[first], "second": TOGETHER[second]},
-                **{name: getattr(found, name)[0, 0] for name in ("r", "low", "high", "n", "p")},
+                "first": TOGETHER[first],
+                "second": TOGETHER[second],
+                "r": found.r[0, 0],
+                "low": found.low[0, 0],
+                "high": found.high[0, 0],
+                "n": found.n[0, 0],
+                "p": found.p[0, 0],
                 "p_posts": found.p_posts[0, 0],
-                **{"spearman": ranked.r[0, 0], "spearman_p": ranked.p[0, 0]},
+                "spearman": ranked.r[0, 0],
+                "spearman_p": ranked.p[0, 0],
             }
         )
     table = pd.DataFrame(rows)
@@ -282,88 +301,17 @@ def counts_together(posts: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return table.assign(spearman_p_holm=holm(table["spearman_p"].to_numpy(dtype=np.float64)))
 
 
-def popularity_by_class(
-    counts: ArrayLike,
-    classes: ArrayLike,
-    names: tuple[str, ...],
-    authors: NDArray[np.int64] | None = None,
-    *,
-    level: float = 0.95,
-    draws: int = 1000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Posts of each class, and how popular they are.
-
-    Parameters
-    ----------
-    counts
-        (n,): shares, say; NaN where unknown.
-    classes
-        (n,): place in ``names``, NaN where unknown.
-    names
-        Of the classes.
-    authors
-        Number of each post's author, (n,), or None where no author has several posts.
-    level, draws, seed
-        Of the percentile bootstrap of the means, over authors with all their posts.
-
-    Returns
-    -------
-    DataFrame
-        A row for each class, then ``all``: ``class``, ``posts``, ``share`` (of the posts whose
-        class is known), ``n`` (those whose count is known, too), ``mean`` with interval (of five
-        posts or more), ``median``, ``p`` (do the ranks of this class differ from the others'? Of
-        ``all``: does any? Robust against the posts of an author resembling each other; Bonferroni
-        over the classes),
-        ``p_holm`` (over the classes) and ``p_posts`` (Mann and Whitney's, Kruskal and Wallis's
-        test, as if posts were independent; where no author has several posts, ``p`` is the same).
-    """
-    values, places = np.asarray(counts, np.float64), np.asarray(classes, np.float64)
-    member = (places[:, None] == np.arange(len(names))).astype(np.float64)
-    used = np.isfinite(values) & (member.sum(axis=1) > 0)
-    value, inside = values[used], member[used] > 0
-    groups = None if authors is None else authors[used]
-    found = _resampled_means(value, inside, groups, level, draws, seed)
-    ranks = stats.rankdata(value)
-    p_posts = np.array([_two_groups(value[each], value[~each]) for each in inside.T])
-    p = p_posts
-    if groups is not None:
-        p = np.array([_author_test(each, ranks, groups) for each in inside.T])
-    # Of two classes, one against the other is one test, not two.
-    tested = p[:1] if len(names) == 2 else p
-    told = tested[np.isfinite(tested)]
-    usable = [value[each] for each in inside.T if each.sum() > 1]
-    varied = len(usable) > 1 and np.ptp(value) > 0
-    overall = float(stats.kruskal(*usable).pvalue) if varied else float("nan")
-    robust = min(1.0, float(told.min()) * len(told)) if len(told) else float("nan")
-    everything = value if len(value) else np.array([np.nan])
-    return pd.DataFrame(
-        {
-            "class": [*names, "all"],
-            "posts": np.append(member.sum(axis=0), member.sum()).astype(np.int64),
-            "share": np.append(member.sum(axis=0) / max(member.sum(), 1), 1.0),
-            "n": np.append(inside.sum(axis=0), len(value)),
-            "mean": np.append(found[0], everything.mean()),
-            "low": np.append(found[1], np.nan),
-            "high": np.append(found[2], np.nan),
-            "median": [
-                *(float(np.median(value[each])) if each.any() else np.nan for each in inside.T),
-                float(np.median(everything)),
-            ],
-            "p": np.append(p, overall if groups is None else robust),
-            "p_holm": np.append(np.broadcast_to(holm(tested), len(names)), np.nan),
-            "p_posts": np.append(p_posts, overall),
-        }
-    )
-
-
 class _Draws(NamedTuple):
+    """Confidence level, number of resamples, and their random seed."""
+
     level: float
     draws: int
     seed: int
 
 
 class _Data(NamedTuple):
+    """The posts and what is known about each, (n,); see :func:`sharing_of`."""
+
     posts: pd.DataFrame
     counts: Floats
     emotion: Floats
@@ -388,7 +336,7 @@ def _values(column: Column, place: int) -> Floats:
 
 
 def _unknown(data: _Data) -> str:
-    return f"no post tells its {data.popularity}; --popularity names another count"
+    return f"no post has its number of {data.popularity}; --popularity names another count"
 
 
 def _tested(data: _Data) -> tuple[LogNormalTest | None, str]:
@@ -403,40 +351,59 @@ def _counts_table(data: _Data, test: LogNormalTest | None) -> pd.DataFrame:
     known = data.counts[np.isfinite(data.counts)]
     if not len(known):
         raise DataError(_unknown(data))
-    positive = positive_counts(known)
-    popular, border = popular_posts(data.counts)
-    nan = float("nan")
-    largest = PUBLISHED_LARGEST if data.popularity == "shares" else nan
-    rows: list[tuple[str, Any, float, float, Any]] = [
-        ("posts", len(data.counts), nan, nan, nan),
-        ("posts whose count is known", len(known), nan, nan, nan),
-        ("of these zero, left out of the fit", int((known == 0).sum()), nan, nan, nan),
-        ("median", float(np.median(known)), nan, nan, nan),
-        ("mean", float(known.mean()), nan, nan, nan),
-        ("largest", int(known.max()), nan, nan, largest),
-    ]
-    if popular.any():
-        held = float(data.counts[popular].sum() / known.sum())
-        rows += [
-            ("popular: at least", int(border), nan, nan, nan),
-            ("popular posts", int(popular.sum()), nan, nan, nan),
-            ("share of the count that they hold", held, nan, nan, nan),
-        ]
+    rows = [*_count_rows(data, known), *_popular_rows(data, known)]
     if test is not None:
-        law, expected = test.law, test.law.zeros
-        zeros = float((known == 0).mean())
-        rows += [
-            ("location μ of the log-normal fit", law.location, *test.location, nan),
-            ("scale σ of the log-normal fit", law.scale, *test.scale, nan),
-            ("largest gap of the cumulative shares", test.gap, nan, nan, nan),
-            (f"p of the log-normal law (n = {len(positive)})", test.p, nan, nan, nan),
-            ("zeros that the fit expects, share", expected, nan, nan, nan),
-            ("zeros that there are, share", zeros, nan, nan, nan),
-        ]
+        rows += _law_rows(test, known)
     table = pd.DataFrame(rows, columns=["quantity", "value", "low", "high", "published"])
     # Counts stay whole numbers beside fractions.
-    whole = {"value": [row[1] for row in rows], "published": [row[4] for row in rows]}
-    return table.assign(**{name: pd.Series(cells, dtype=object) for name, cells in whole.items()})
+    cells = {name: [getattr(row, name) for row in rows] for name in ("value", "published")}
+    return table.assign(**{name: pd.Series(own, dtype=object) for name, own in cells.items()})
+
+
+class _Quantity(NamedTuple):
+    """A row of the table of counts: a number, its interval, and the published one."""
+
+    quantity: str
+    value: Any
+    low: float = float("nan")
+    high: float = float("nan")
+    published: float = float("nan")
+
+
+def _count_rows(data: _Data, known: Floats) -> list[_Quantity]:
+    largest = PUBLISHED_LARGEST if data.popularity == "shares" else float("nan")
+    return [
+        _Quantity("posts", len(data.counts)),
+        _Quantity("posts whose count is known", len(known)),
+        _Quantity("of these zero, left out of the fit", int((known == 0).sum())),
+        _Quantity("median", float(np.median(known))),
+        _Quantity("mean", float(known.mean())),
+        _Quantity("largest", int(known.max()), published=largest),
+    ]
+
+
+def _popular_rows(data: _Data, known: Floats) -> list[_Quantity]:
+    popular, border = popular_posts(data.counts)
+    if not popular.any():
+        return []
+    held = float(data.counts[popular].sum() / known.sum())
+    return [
+        _Quantity("popular: at least", int(border)),
+        _Quantity("popular posts", int(popular.sum())),
+        _Quantity("share of the count that they hold", held),
+    ]
+
+
+def _law_rows(test: LogNormalTest, known: Floats) -> list[_Quantity]:
+    law, n = test.law, len(positive_counts(known))
+    return [
+        _Quantity("location μ of the log-normal fit", law.location, *test.location),
+        _Quantity("scale σ of the log-normal fit", law.scale, *test.scale),
+        _Quantity("largest gap of the cumulative shares", test.gap),
+        _Quantity(f"p of the log-normal law (n = {n})", test.p),
+        _Quantity("zeros that the fit expects, share", law.zeros),
+        _Quantity("zeros that there are, share", float((known == 0).mean())),
+    ]
 
 
 def _laws(data: _Data, test: LogNormalTest | None, untested: str) -> pd.DataFrame:
@@ -467,12 +434,13 @@ def _faces(data: _Data) -> pd.DataFrame:
 def _by_class(data: _Data, classes: Floats, names: tuple[str, ...]) -> pd.DataFrame:
     level, draws, seed = data.draws
     return popularity_by_class(
-        *(data.counts, classes, names, data.authors), level=level, draws=draws, seed=seed
+        data.counts, classes, names, data.authors, level=level, draws=draws, seed=seed
     )
 
 
 def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
-    """Eq. 1 on the posts that know all variables known of at least half of the posts."""
+    """Eq. 1 with the variables that at least half of the posts have, on the posts that have them
+    all."""
     known = np.isfinite(data.counts)
     if not known.any():
         raise DataError(_unknown(data))
@@ -492,44 +460,11 @@ def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
     if data.popularity == "likes":
         enough.pop(LIKES, None)  # it would be the outcome itself
     if not enough:
-        raise DataError("text emotion, image emotion and likability are each unknown of most posts")
+        raise DataError(
+            "text emotion, image emotion and likability are each unknown for most posts"
+        )
     authors = None if data.authors is None else data.authors[known]
     models = interaction_models(
         pd.DataFrame(enough)[known], popular[known], authors, data.draws.level
     )
     return {"interaction_terms": models.terms, "interaction_fits": models.fits}
-
-
-def _resampled_means(
-    value: Floats,
-    inside: NDArray[np.bool_],
-    groups: NDArray[np.int64] | None,
-    level: float,
-    draws: int,
-    seed: int,
-) -> tuple[Floats, Floats, Floats]:
-    """Mean of each class with its interval."""
-    if groups is not None and len(np.unique(groups)) < _FEWEST_RESAMPLED:
-        groups = None  # of one or two authors, posts are all there is to resample
-
-    def means(weights: Floats) -> Floats:
-        number = weights @ inside.astype(np.float64)
-        total = weights @ (inside * value[:, None])
-        return np.where(number > 0, total / np.maximum(number, 1e-12), np.nan)
-
-    observed = means(np.ones((1, len(value))))[0]
-    if not len(value) or not draws:
-        return observed, np.full(len(observed), np.nan), np.full(len(observed), np.nan)
-    low, high = interval_bounds(bootstrap_draws(means, len(value), groups, draws, seed), level)
-    few = inside.sum(axis=0) < _FEWEST_IN_CLASS
-    return observed, np.where(few, np.nan, low), np.where(few, np.nan, high)
-
-
-def _two_groups(first: Floats, second: Floats) -> float:
-    told = min(len(first), len(second)) > 1
-    return float(stats.mannwhitneyu(first, second).pvalue) if told else float("nan")
-
-
-def _author_test(inside: NDArray[np.bool_], ranks: Floats, groups: NDArray[np.int64]) -> float:
-    told = 1 < inside.sum() < len(inside) - 1
-    return clustered_slope(inside, ranks, groups).p if told else float("nan")

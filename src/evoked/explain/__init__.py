@@ -1,4 +1,4 @@
-"""Explanations: what a prediction rests on."""
+"""Explanations of predictions."""
 
 from evoked.explain.console import print_explanation
 from evoked.explain.explanation import Explanation

@@ -50,7 +50,7 @@ def draw_explanation(explanation: Explanation, folder: Path | str) -> list[Path]
     Parameters
     ----------
     explanation
-        Of a post.
+        The explanation of a post.
     folder
         Gets contributions.png, regions.png, popularity_map.png, regions_effect.png, words.png,
         words_regions.png and metadata.png, as far as the explanation has something to draw;

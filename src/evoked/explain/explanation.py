@@ -1,4 +1,4 @@
-"""What an explanation of one prediction holds."""
+"""The explanation of one prediction."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ _FEWEST_WORDS = 4
 class Explanation:
     """Why a model predicts what it predicts for one post.
 
-    Attention tells what the network weighed, which is not yet what moved the prediction: weights
-    can change much without the prediction changing at all (Jain and Wallace 2019, "Attention is
-    not Explanation"). Beside it therefore stand what leaving out each modality, word and fact does.
+    Attention shows what the network weighed, which need not be what moved the prediction: weights
+    can change much while the prediction stays the same (Jain and Wallace 2019, "Attention is not
+    Explanation"). So the explanation also has the effect of leaving out each modality, word and
+    fact.
 
     Attributes
     ----------
     post_id, model
-        Whose prediction, by which model.
+        The post, and the name of the model.
     prediction
         The row of :meth:`evoked.runs.posts.Run.predict`.
     estimated
         Whether the model learned valence and arousal from an emotion reader's estimates.
     contributions
         (modalities, targets): exact Shapley values; valence and arousal in points, engagement in
-        quantiles of the training posts, of other tasks what
+        quantiles of the training posts, and for other tasks what
         :func:`evoked.explain.readings.readings_of` lists: values, the expected class, the
         probability of "true".
     base
@@ -51,8 +52,8 @@ class Explanation:
     text
         The caption as the encoder read it.
     words
-        A row per word that was read: word, start, end (characters of ``text``), tokens, attention
-        (share of the attention received, NaN without attention), and per target the prediction
+        One row per word that was read: word, start, end (characters of ``text``), tokens, attention
+        (share of the attention received, NaN without attention), and for each target the prediction
         minus the prediction without the word.
     hashtag_attention
         Share of the attention that the hashtags received.
@@ -63,21 +64,21 @@ class Explanation:
     boxes
         (objects, 4): left, top, right, bottom as shares of width and height.
     metadata
-        Index: facts about the post; ``value`` (standardised, 0 is the training mean) and per
+        Index: facts about the post; ``value`` (standardised, 0 is the training mean) and for each
         target the prediction minus the prediction with the mean, the most influential first.
     notes
-        What could not be told, and why.
+        What could not be explained, and why.
     image
         The picture, for drawing.
     region_probabilities
-        (rows, columns): probability of being popular if the picture were all like this cell, from
-        models that tell it (Dual-Attention, Figure 5).
+        (rows, columns): probability of being popular if the whole picture were like this cell, for
+        models that know it (Dual-Attention, Figure 5).
     task
-        What the model learned.
+        Name of the task that the model learned.
     region_effects
-        Per target, (rows, columns): the prediction minus the prediction with what the other
-        regions of the picture show on average in place of this cell; None without a picture, and
-        for models that read no regions or tell in another way what they look at.
+        By target, (rows, columns): the prediction minus the prediction with the average of the
+        other regions in place of this cell; None without a picture, and for models that read no
+        regions or show their attention.
     """
 
     post_id: str
@@ -107,7 +108,7 @@ class Explanation:
 
     @property
     def readings(self) -> list[Reading]:
-        """The targets with their units."""
+        """The predicted targets with their units."""
         every = readings_of(task_class(self.task))
         return [each for each in every if each.name in self.outcome.index]
 
@@ -122,7 +123,7 @@ class Explanation:
 
     @property
     def tokens(self) -> int:
-        """Caption tokens that were read."""
+        """Number of caption tokens that were read."""
         return int(self.words["tokens"].sum())
 
     @property
@@ -139,7 +140,7 @@ class Explanation:
         return float(spearmanr(self.words["attention"], size).statistic)
 
     def strongest_words(self, n: int) -> pd.DataFrame:
-        """The ``n`` words that receive most attention, or without attention have most effect, in
+        """The ``n`` words with most attention (without attention, with the largest effect), in
         reading order."""
         known = not self.words["attention"].isna().any()
         rank = self.words["attention"] if known else scaled_size(self.words, self.readings)
@@ -192,8 +193,8 @@ class Explanation:
 
 
 def scaled_size(effects: pd.DataFrame, readings: Sequence[Reading]) -> pd.Series:
-    """Mean size of effects (n, targets among others) over the targets, each as a share of its
-    range; of one without an end, in its unit."""
+    """Mean size of effects (n, targets and others) over the targets, each as a share of its range,
+    or in its unit if the range is infinite."""
     spans = [each.span if isfinite(each.span) else 1.0 for each in readings]
     return effects[[each.name for each in readings]].abs().div(spans).mean(axis=1).fillna(0.0)
 

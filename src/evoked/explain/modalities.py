@@ -25,7 +25,7 @@ _OWN_COLUMNS = {
 
 
 def modalities_of(model: Model) -> tuple[str, ...]:
-    """What a model looks at, in the order of :data:`MODALITIES`.
+    """The modalities that a model looks at, in the order of :data:`MODALITIES`.
 
     A model that names no features reads the posts' own table, which counts as metadata.
     """
@@ -37,13 +37,13 @@ def shapley_values(model: Model, examples: Examples) -> tuple[NDArray, NDArray]:
     """Exact Shapley values of the modalities (Shapley 1953).
 
     A modality's value is its marginal contribution averaged over all orders in which modalities
-    may be shown; hidden ones are absent, as a missing picture or an empty caption is. All sets
-    of hidden modalities (32 at most) are predicted in one go.
+    may be shown. Hidden modalities are absent, like a missing picture or an empty caption. All sets
+    of hidden modalities (32 at most) are predicted in one batch.
 
     Parameters
     ----------
     model
-        Any model of the registry.
+        Any model of posts.
     examples
         n posts.
 
@@ -77,7 +77,7 @@ def modality_sizes(model: Model, examples: Examples) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index ``modality``, a column per reading: mean size of the Shapley values over the posts.
+        Index ``modality``, one column per reading: mean size of the Shapley values over the posts.
     """
     values, _ = shapley_values(model, examples)
     names = [each.name for each in readings_of(model.task)]

@@ -1,4 +1,4 @@
-"""What changes when a word, a region or a fact about a post is taken away."""
+"""How predictions change without a word, a region or a fact about a post."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Grid = NDArray[np.float64]
 
 
 def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> list[pd.DataFrame]:
-    """Leave one word out, encode the rest anew, and see how the prediction changes.
+    """Leave out one word at a time, encode the rest again, and compare the predictions.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> li
     Returns
     -------
     list of DataFrame
-        Per post, (words, readings): prediction with the word minus prediction without it. Facts
-        about the caption among the metadata (its length) are left as they were.
+        For each post, (words, readings): prediction with the word minus prediction without it.
+        Metadata about the caption, such as its length, stay the same.
     """
     counts = [len(each) for each in words]
     names = [
@@ -55,8 +55,8 @@ def word_effects(model: Model, examples: Examples, words: Sequence[Words]) -> li
     frame = pd.DataFrame({"post_id": [str(row) for row in range(len(texts))], "caption": texts})
     if "title" in variants.posts:
         frame["title"] = variants.posts["title"]
-    frame["hashtags"] = _tags_beside_captions(examples.posts).iloc[rows].to_numpy()
-    # Texts that nobody wrote have no place in the user's own cache.
+    frame["hashtags"] = _tags_outside_captions(examples.posts).iloc[rows].to_numpy()
+    # Texts that nobody wrote don't belong in the user's own cache.
     with TemporaryDirectory() as folder:
         table, _ = extract_posts(
             frame, [None] * len(texts), names, model.feature_settings, cache=FeatureCache(folder)
@@ -77,17 +77,17 @@ def metadata_effects(model: Model, examples: Examples, names: Sequence[str]) -> 
     examples
         n posts.
     names
-        What the columns are, as ``pipeline.metadata.names``.
+        Names of the columns, as ``pipeline.metadata.names``.
 
     Returns
     -------
     list of DataFrame
-        Per post, index ``names``: ``value`` (standardised: 0 is the training mean) and per reading
-        the prediction as it is minus the prediction with the mean.
+        For each post, index ``names``: ``value`` (standardised: 0 is the training mean) and for
+        each reading the prediction minus the prediction with the mean.
     """
     column = examples.features.columns["metadata"]
     values = column.take(np.arange(len(examples)), None)[""].numpy()
-    # Most columns of a post stand at the mean already (categories that are not its own, say).
+    # Most columns of a post have the mean already (for example categories that are not its own).
     rows, changed = np.nonzero(values)
     replaced = values[rows]
     replaced[np.arange(len(rows)), changed] = 0
@@ -107,7 +107,7 @@ def metadata_effects(model: Model, examples: Examples, names: Sequence[str]) -> 
 
 
 def region_effects(model: Model, examples: Examples) -> list[dict[str, Grid] | None]:
-    """Put what the other regions of a picture show on average in place of one, each in turn.
+    """Replace one region of a picture at a time by the average of the others.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def region_effects(model: Model, examples: Examples) -> list[dict[str, Grid] | N
     Returns
     -------
     list
-        Per post and reading, (rows, columns): prediction as it is minus prediction without the
-        region; None for a post without a picture.
+        For each post and reading, (rows, columns): prediction minus prediction without the region;
+        None for a post without a picture.
     """
     column = examples.features.columns["image.map"]
     return [
@@ -130,7 +130,7 @@ def region_effects(model: Model, examples: Examples) -> list[dict[str, Grid] | N
 
 
 def _regions_of(model: Model, post: Examples) -> dict[str, Grid]:
-    # A post at a time: its variants hold as many maps as a map has regions.
+    # One post at a time, since it has as many variants of its map as the map has regions.
     regions = post.features.take([0])["image.map"].numpy()[0]
     n = len(regions)
     changed = np.repeat(regions[None], n, axis=0)
@@ -142,15 +142,15 @@ def _regions_of(model: Model, post: Examples) -> dict[str, Grid]:
     return {str(name): effects[name].to_numpy(np.float64).reshape(isqrt(n), -1) for name in effects}
 
 
-def _tags_beside_captions(posts: pd.DataFrame) -> pd.Series:
-    """The tags of each post that its caption, as it was written, does not hold."""
+def _tags_outside_captions(posts: pd.DataFrame) -> pd.Series:
+    """The tags of each post that its original caption does not contain."""
     captions = posts["caption"].fillna("").str.casefold()
     tags = posts["hashtags"] if "hashtags" in posts else pd.Series(None, posts.index, dtype=object)
-    beside = [
+    outside = [
         [tag for tag in ([] if own is None else own) if f"#{tag}".casefold() not in said]
         for own, said in zip(tags.where(tags.notna(), None), captions, strict=True)
     ]
-    return pd.Series(beside, posts.index, dtype=object)
+    return pd.Series(outside, posts.index, dtype=object)
 
 
 def _per_post(effects: pd.DataFrame, counts: Sequence[int]) -> list[pd.DataFrame]:

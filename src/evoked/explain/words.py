@@ -1,4 +1,4 @@
-"""Words of a text, and which of an encoder's tokens each is made of."""
+"""Words of a text, and the encoder's tokens that each consists of."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Words:
     text
         The prepared text.
     spans
-        (start, end) of each word that has a token, in characters.
+        (start, end) of each word with a token, in characters.
     word_of_token
         int64, (tokens,): index into ``spans``.
     """
@@ -59,7 +59,7 @@ class Words:
         return self.total(per_token) / np.maximum(count, 1)
 
     def without_each(self) -> list[str]:
-        """The text once without each word."""
+        """The text without each word in turn."""
         return [
             " ".join((self.text[:start] + self.text[end:]).split()) for start, end in self.spans
         ]
@@ -80,7 +80,7 @@ def words_of(text: str, offsets: Sequence[tuple[int, int]]) -> Words:
     if not every or not offsets:
         return Words(text, [], np.zeros(0, dtype=np.int64))
     starts = np.array([start for start, _ in every])
-    # Some tokenizers count the space before a word to its token: the last character decides.
+    # Some tokenizers include the space before a word in its token: the last character decides.
     last = np.array([max(end - 1, start) for start, end in offsets])
     of_token = np.maximum(np.searchsorted(starts, last, side="right") - 1, 0)
     read, word_of_token = np.unique(of_token, return_inverse=True)

@@ -17,15 +17,15 @@ from evoked.features.encoders import face_encoder, image_encoder, object_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
 from evoked.features.text_fields import TEXT_FIELDS, TextField
 
-# Raised when pictures are decoded, scaled or augmented in another way: caches are keyed by it.
+# Raised when pictures are decoded, scaled or augmented differently: caches are keyed by it.
 _DECODING_VERSION = 1
-_FACE_SIZE = 256  # edge in pixels: faces are looked for no closer
+_FACE_SIZE = 256  # edge in pixels: the largest at which faces are looked for
 
 
 class Items(NamedTuple):
     """Values of a batch of n contents, as a store keeps them.
 
-    A content may have no items at all: it was looked at, and there is nothing.
+    A content may have no items at all: it was read, and nothing was found.
     """
 
     values: NDArray[np.generic]  # (lengths.sum(), …)
@@ -48,15 +48,16 @@ class Source:
     Attributes
     ----------
     fingerprint
-        Of the encoder and all that happens before it.
+        Fingerprint of the encoder and of everything that happens before it.
     formats
-        Feature names, and how their items are kept.
+        How the items of each feature are kept, by the feature's name.
     compute
-        From a batch of pictures, uint8 (n, image_size, image_size, 3), or of prepared texts.
+        Computes the features of a batch: of pictures, uint8 (n, image_size, image_size, 3), or of
+        prepared texts.
     image_size
         Edge in pixels; 0 for a source that reads texts.
     views
-        Views of each picture.
+        Number of views of each picture.
     text_steps
         How texts are prepared; see :func:`evoked.features.captions.prepare`.
     text_field
@@ -72,8 +73,8 @@ class Source:
     text_field: TextField = "caption"
 
     def stores(self, cache: FeatureCache) -> dict[str, Store]:
-        """Where the features are kept: those of all texts with those of captions, so that a text
-        is encoded once wherever it stands."""
+        """Where the features are kept. Those of every text field are kept with those of captions,
+        so that a text is encoded once, whichever field it is in."""
         return {
             name: cache.store(
                 name.replace(f"{self.text_field}.", "caption.", 1),
@@ -124,7 +125,7 @@ _face_encoder = lru_cache(maxsize=2)(face_encoder)
 
 
 def _rows(values: NDArray[np.generic]) -> Items:
-    """One row per content; a row that is not finite counts as none."""
+    """One row per content; a row that is not finite counts as absent."""
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     return Items(values[finite], finite.astype(np.int64))
 
@@ -136,8 +137,8 @@ def _sequences(tokens: list[NDArray[Any]], form: Format) -> Items:
 
 
 def _precision(encoder_name: str) -> DTypeLike:
-    """Networks' outputs are of order one and keep their meaning in half precision; the builtin
-    descriptors are read by name, by people, too."""
+    """Networks' outputs are of order one and lose nothing that matters in half precision; people
+    also read the builtin descriptors, by name."""
     return np.float32 if encoder_name == "builtin" else np.float16
 
 
@@ -238,7 +239,7 @@ def _token_ids(settings: FeatureSettings, field: TextField) -> Source:
 
 
 def _preparation(settings: FeatureSettings) -> str:
-    """What a fingerprint tells of the preparation of texts, unless it is the usual one."""
+    """The part of a fingerprint that names how texts are prepared; empty for the usual way."""
     steps = settings.text_steps
     return "" if steps == TEXT_STEPS else f":text-{'-'.join(steps)}"
 
@@ -247,11 +248,11 @@ def _text_affect() -> Source:
     from evoked.features.affect import text_reader
 
     reader = text_reader()
-    # The reader was fitted on texts that went through all steps, whatever the encoder gets.
+    # The reader was fitted on texts after all steps, whichever of them the encoder's texts get.
     return Source(
         reader.fingerprint,
         {"affect.text": Format(np.float32, (3,))},
-        # A text that the reader can't read (another language) is NaN, and counts as none.
+        # A text that the reader can't read (another language) is NaN and counts as absent.
         lambda texts: {"affect.text": _rows(np.asarray(reader.predict(texts), np.float32))},
     )
 
@@ -266,8 +267,8 @@ def _text_sentiment() -> Source:
     return Source(
         sentiment_fingerprint(),
         {"sentiment.text": Format(np.float32, (len(SENTIMENT_NAMES),))},
-        # A text that can't be read is NaN, and counts as none.
+        # A text that can't be read is NaN and counts as absent.
         lambda texts: {"sentiment.text": _rows(sentiment_features(texts))},
-        # Capitals and emoji are what the reader goes by.
+        # The reader goes by capitals and emoji.
         text_steps=("urls", "hashtags"),
     )

@@ -1,4 +1,4 @@
-"""The feature ``affect.text``: what the emotion reader shipped with evoked reads in a caption."""
+"""The feature ``affect.text``: what the emotion reader shipped with evoked reads in captions."""
 
 from __future__ import annotations
 

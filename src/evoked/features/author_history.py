@@ -1,8 +1,8 @@
 """What an author's earlier posts achieved, as it was known when a post appeared.
 
 A post sees the strictly earlier posts of its own author and nothing else: not itself, nothing
-later, nothing of the same instant. Posts without a date or an author have no history and are part
-of none.
+later, nothing of the same instant. Posts without a date or an author have no history and belong to
+nobody's.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
-# A draft's history is carried with a model, its latest posts one by one and the older as a sum.
+# A model carries the history for drafts: an author's latest posts one by one, the older as a sum.
 _RECENT = 5
-# Authors whose history a model carries, those active last: about 12 MB of JSON.
+# A model carries the history of at most so many authors, those active last: about 12 MB of JSON.
 _MAX_AUTHORS = 20_000
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 _NUMBERS = [
@@ -41,15 +41,15 @@ class AuthorHistory:
     Attributes
     ----------
     author
-        Hash of each event's author, (events,) of str: a model folder names nobody.
+        Hash of each event's author, str, (events,): a model's folder names nobody.
     instant
-        Microseconds since 1970, (events,); of a sum, its latest post's.
+        Microseconds since 1970, (events,); for a sum, those of its latest post.
     posts
-        How many posts each event stands for, (events,).
+        Number of posts that each event stands for, (events,).
     known, total
-        (events, 8): how many of these posts tell the value, and the sum of those that do:
+        (events, 8): number of these posts whose value is known, and the sum of those values:
         log(1 + count) of likes, comments, shares and saves, then log((1 + count) / (1 +
-        followers)) of the same.
+        followers)) for the same four.
     """
 
     author: NDArray[np.object_]
@@ -79,7 +79,7 @@ class AuthorHistory:
         return type(self)(*(column[rows] for column in columns))
 
     def joined(self, other: Self) -> Self:
-        """The events of both."""
+        """The events of both histories."""
         return type(self)(
             *(
                 np.concatenate([getattr(self, name), getattr(other, name)])
@@ -88,10 +88,10 @@ class AuthorHistory:
         )
 
     def completed_by(self, carried: Self) -> Self:
-        """These events, the carried ones standing in where they know more of an author's past.
+        """These events, with the carried ones in their place for authors of whom those know more.
 
-        Both may tell of the same posts, so that for each author only one is believed up to the
-        carried history's last instant: the one that tells of more posts.
+        Both may contain the same posts. Up to the carried history's last instant, each author's
+        events are therefore taken from one of the two: the one with more posts.
         """
         codes, authors = pd.factorize(np.concatenate([carried.author, self.author]))
         theirs, ours = codes[: len(carried.author)], codes[len(carried.author) :]
@@ -105,9 +105,9 @@ class AuthorHistory:
         return remaining.joined(carried.select(believed[theirs]))
 
     def compact(self) -> Self:
-        """The same history in at most six events per author, of the authors active last.
+        """The same history with at most six events per author, for the authors active last.
 
-        Events of one instant stay in their order, on which the trend depends.
+        Events of one instant keep their order, on which the trend depends.
         """
         if not len(self.author):
             return self
@@ -132,7 +132,7 @@ class AuthorHistory:
         return summed.joined(recent)
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """JSON-ready state."""
+        """The state, ready for JSON."""
         return {
             "author": self.author.tolist(),
             "instant": self.instant.tolist(),
@@ -148,7 +148,7 @@ class AuthorHistory:
         Raises
         ------
         KeyError, TypeError, ValueError
-            The state is not a history's.
+            This is not the state of a history.
         """
         size, values = len(state["author"]), 2 * len(ENGAGEMENT)
         return cls(
@@ -160,12 +160,12 @@ class AuthorHistory:
         )
 
     def before(self, posts: pd.DataFrame) -> dict[str, Floats]:
-        """What is known of the author at the instant of each of n posts; NaN where nothing is.
+        """What is known about the author at the instant of each of n posts; NaN where nothing is.
 
         Returns
         -------
         dict
-            Arrays (n,) by name: number of earlier posts, hours since the previous, mean of each
+            Arrays (n,) by name: number of earlier posts, hours since the previous one, mean of each
             kind of engagement (counts and rates) and the trend of the last five, all in natural
             logarithms; the trend is the mean slope per post over the kinds.
         """
@@ -188,7 +188,7 @@ class AuthorHistory:
         }
 
     def _ranges(self, author: NDArray[np.object_], instant: Whole) -> tuple[Self, Whole, Whole]:
-        """Events sorted by author and time, and for each post the range of those it may see."""
+        """Events sorted by author and time, and for each post the range that it may see."""
         codes = pd.factorize(np.concatenate([self.author, author]))[0].astype(np.int64)
         ranks = np.unique(np.concatenate([self.instant, instant]), return_inverse=True)[1]
         # One whole number orders by author first, then by instant.
@@ -218,7 +218,7 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
 
 
 def _engagement(posts: pd.DataFrame) -> Floats:
-    """log(1 + count) of each kind, then the logarithm of its rate; (n, 8)."""
+    """log(1 + count) for each kind, then the logarithm of its rate; (n, 8)."""
     counts = np.log1p(np.column_stack([known_counts(posts, name) for name in ENGAGEMENT]))
     followers = np.log1p(known_counts(posts, "followers"))
     return np.hstack([counts, counts - followers[:, None]])
@@ -234,7 +234,7 @@ def _trend(events: AuthorHistory, start: Whole, stop: Whole) -> Floats:
     if not len(events.author):
         return slopes[:, 0]
     for kind in range(len(ENGAGEMENT)):
-        # A sum of older posts is no point of a line.
+        # A sum of older posts is not a point on a line.
         single = (events.posts == 1) & (events.known[:, kind] == 1)
         used = (inside & single[rows]).astype(np.float64)
         number = np.maximum(used.sum(axis=1), 1)
@@ -243,9 +243,9 @@ def _trend(events: AuthorHistory, start: Whole, stop: Whole) -> Floats:
         spread = (used * offset**2).sum(axis=1)
         product = (used * offset * values).sum(axis=1)
         slopes[:, kind] = np.where(spread > 0, product / np.where(spread > 0, spread, 1), np.nan)
-    told = np.isfinite(slopes)
-    mean = np.nan_to_num(slopes).sum(axis=1) / np.maximum(told.sum(axis=1), 1)
-    return np.where(told.any(axis=1), mean, np.nan)
+    known = np.isfinite(slopes)
+    mean = np.nan_to_num(slopes).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return np.where(known.any(axis=1), mean, np.nan)
 
 
 def _cumulated(author: NDArray[np.object_], values: NDArray[Any]) -> Floats:

@@ -3,14 +3,15 @@
 A cache is a folder with one *store* per feature and encoder fingerprint. A store is three files:
 
 - ``data.bin``: items of one fixed shape, one after the other;
-- ``index.bin``: one record per key: which items are its own;
+- ``index.bin``: one record per key, which says where its items are;
 - ``store.json``: what the store holds, for people.
 
 A key is a SHA-256 of the content (bytes of a picture, a prepared text), so equal content is
 computed once and changed content is never served a stale row. Items are written, and flushed to
 the disk, before the records that name them. A record carries its own checksum and has to begin
-where the one before it ended. So whatever a killed process or a full disk leaves behind the last
-good record is not seen by readers, and the next writer overwrites it.
+where the one before it ended. So readers don't see
+what a killed process or a full disk leaves after the last good record, and the next writer
+overwrites it.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ def default_folder() -> Path:
 
 
 def content_key(content: bytes, part: str = "") -> bytes:
-    """Key of a content: 32 bytes.
+    """The key of a content: 32 bytes.
 
     Parameters
     ----------
     content
         The bytes of a picture or text, or their digest.
     part
-        Tells apart what is derived from the same content, such as the view of a picture.
+        Distinguishes what is derived from the same content, such as the views of a picture.
     """
     digest = hashlib.sha256(content)
     digest.update(b"\0" + part.encode())
@@ -68,7 +69,8 @@ class FeatureCache:
     Parameters
     ----------
     folder
-        Where; created when the first feature is kept. By default :func:`default_folder`.
+        The cache's folder, created when the first feature is kept; :func:`default_folder` by
+        default.
 
     Examples
     --------
@@ -81,16 +83,16 @@ class FeatureCache:
     def store(
         self, feature: str, fingerprint: str, dtype: DTypeLike, shape: tuple[int, ...]
     ) -> Store:
-        """The store of a feature as one encoder computes it.
+        """The store for a feature as one encoder computes it.
 
         Parameters
         ----------
         feature
             Its name in the catalog.
         fingerprint
-            The encoder's; whatever changes it leads to another store.
+            The encoder's fingerprint; whatever changes it leads to another store.
         dtype, shape
-            Of one item: a post's row, or one token of its sequence.
+            Type and shape of one item: a post's row, or one token of its sequence.
 
         Raises
         ------
@@ -152,7 +154,7 @@ class Store:
         if self._order is None:
             self._order = np.argsort(self._records["key"][:, 0], kind="stable")
         words = _words(keys)
-        # By the first 8 of 32 bytes; in the one case in 10^8 that two keys share them, the second
+        # Looked up by the first 8 of 32 bytes; where two keys share them, once in 10^8, the second
         # is computed anew.
         position = np.searchsorted(self._records["key"][:, 0], words[:, 0], sorter=self._order)
         found = self._records[self._order[np.minimum(position, len(self._order) - 1)]]
@@ -160,7 +162,7 @@ class Store:
         return np.where(known, found["start"], -1), np.where(known, found["length"], 0)
 
     def append(self, keys: Keys, items: NDArray[np.generic], lengths: NDArray[np.int64]) -> None:
-        """Keep the items of some keys; keys that the store has already are passed over.
+        """Keep the items of some keys; keys that the store already has are skipped.
 
         Parameters
         ----------
@@ -188,7 +190,7 @@ class Store:
             raise _unwritable(self.folder, error) from error
 
     def items(self) -> NDArray[np.generic]:
-        """All items that records name, memory-mapped: (total, *shape)."""
+        """All items that records refer to, memory-mapped: (total, *shape)."""
         total = self._end
         if total * self._item_bytes == 0:  # nothing can be mapped
             return np.zeros((total, *self.shape), self.dtype)
@@ -204,7 +206,7 @@ class Store:
 
     @property
     def _end(self) -> int:
-        """Items that records name."""
+        """Number of items that records refer to."""
         if len(self._records) == 0:
             return 0
         return int(self._records["start"][-1] + self._records["length"][-1])
@@ -217,7 +219,7 @@ class Store:
         records["length"] = lengths
         records["start"] = self._end + np.cumsum(lengths) - lengths
         records["check"] = _checksum(records)
-        # In this order: a record is on the disk only after the items that it names.
+        # In this order, so that a record reaches the disk only after the items that it refers to.
         _write_at(self._data_file, self._end * self._item_bytes, items)
         _write_at(self._index_file, len(self._records) * _RECORD.itemsize, records)
         self._extend(records)
@@ -234,7 +236,7 @@ class Store:
             self._extend(added[: self._whole(added)])
 
     def _whole(self, records: NDArray[np.void]) -> int:
-        """How many of the records, from the first, are sound and have all of their items."""
+        """Number of records, from the first on, that are sound and have all of their items."""
         size = self._data_file.stat().st_size if self._data_file.is_file() else 0
         held = size // max(self._item_bytes, 1)
         ends = records["start"] + records["length"]
@@ -292,6 +294,6 @@ def _unwritable(folder: Path, error: OSError) -> DataError:
         if full
         else f"the cache can't be used ({error.strerror or error}).",
         file=folder,
-        fix="Free some space and run again, it goes on where it stopped; or set EVOKED_CACHE to "
+        fix="Free some space and run again: it goes on where it stopped. Or set EVOKED_CACHE to "
         "another folder.",
     )

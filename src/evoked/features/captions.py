@@ -1,7 +1,7 @@
-"""Captions made ready for encoders and lexicons (ABMF, Table 3).
+"""Captions, prepared for encoders and lexicons (ABMF, Table 3).
 
-An encoder gets whole words: WordPiece was trained on unstemmed text, so Porter's stems are for
-lexical use only (:func:`stems`).
+An encoder gets whole words, since WordPiece was trained on text without stemming. Porter's stems
+are for lexical features only (:func:`stems`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_CHARACTERS = 10_000
 TextStep = Literal["urls", "hashtags", "emoji", "lower"]
 TEXT_STEPS: tuple[TextStep, ...] = ("urls", "hashtags", "emoji", "lower")
 
-# With a bound on every repetition, so that no text takes longer than linear time.
+# Every repetition is bounded, so that no text takes more than linear time.
 _URL = re.compile(
     r"(?:https?://|www\.)\S{1,2000}|\b(?:[\w-]{1,63}\.){1,4}[a-z]{2,24}/\S{0,2000}", re.IGNORECASE
 )
@@ -27,14 +27,14 @@ _HASHTAG = re.compile(r"[#＃](?=\w)(\w{1,200})")
 _CAMEL_CASE = re.compile(
     r"(?<=[a-zß-öø-ÿ0-9])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-ZÀ-ÖØ-Þ])(?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ])"
 )
-# Runs of what may be emoji, so that the (slow) search for emoji sees nothing else.
+# Runs of characters that may be emoji, so that the (slow) search for emoji reads only these.
 _MAY_BE_EMOJI = re.compile(
     "[0-9#*]\ufe0f?\u20e3"
     "|[\u203c-\u303d\u3297\u3299\U0001f000-\U0001faff]"
     "[\u200d\ufe0f\u20e3\u203c-\u303d\u3297\u3299\U0001f000-\U0001faff\U000e0020-\U000e007f]{0,60}"
 )
 _SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
-# Half a surrogate pair, which no tokenizer takes; bidirectional and zero-width marks; what is left
+# Halves of surrogate pairs, which no tokenizer takes; bidirectional and zero-width marks; remains
 # of emoji. The zero-width joiners stay: Persian and Indic spelling needs them.
 _INVISIBLE = re.compile(
     "[\ud800-\udfff\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe0f\ufeff]"
@@ -51,18 +51,19 @@ def prepare(
 ) -> list[str]:
     """Clean texts for an encoder (ABMF, Table 3).
 
-    Always, control characters go, stylised letters (𝓰𝓸𝓸𝓭) become plain ones, and runs of white
-    space one space. Any language and direction of writing is kept.
+    In any case, control characters are removed, stylised letters (𝓰𝓸𝓸𝓭) become plain ones, and
+    runs of white space become one space. Every language and direction of writing is kept.
 
     Parameters
     ----------
     texts
         n captions; None, or anything else that is not a string, becomes "".
     steps
-        What is done besides: ``urls`` go, ``hashtags`` become words ("#goodVibes": "good vibes"),
-        ``emoji`` become their English names, letters become ``lower`` case.
+        What else is done: ``urls`` are removed, ``hashtags`` become words
+        ("#goodVibes": "good vibes"), ``emoji`` become their English names, and letters become
+        ``lower`` case.
     max_characters
-        How much of each text is looked at, and the longest result.
+        Number of characters of each text that are read, and the longest result.
 
     Returns
     -------
@@ -84,7 +85,8 @@ def prepare(
 def stems(texts: Sequence[str | None]) -> list[list[str]]:
     """Porter's stems of the words of prepared texts, for lexical features only.
 
-    Words with letters beyond a–z are kept as they are: the rules are English. Source: Porter 1980.
+    Words with letters other than a–z stay as they are, for the rules are English. Source: Porter
+    1980.
 
     Examples
     --------
@@ -95,7 +97,7 @@ def stems(texts: Sequence[str | None]) -> list[list[str]]:
 
 
 def part_emoji(text: str) -> tuple[str, list[str]]:
-    """A text without its emoji, and these in reading order, without skin tones.
+    """A text without its emoji, and the emoji in reading order, without skin tones.
 
     Examples
     --------
@@ -125,7 +127,7 @@ def _prepared(text: str, steps: Collection[TextStep], max_characters: int) -> st
 
 
 def _words_of_hashtag(match: re.Match[str]) -> str:
-    # Spaces on both sides part "#one#two".
+    # Spaces on both sides separate "#one#two".
     return f" {_CAMEL_CASE.sub(' ', match[1]).replace('_', ' ')} "
 
 

@@ -1,7 +1,7 @@
-"""The catalog: every feature that a model may name, and the settings that decide its content.
+"""The catalog: every feature that a model may name, and the settings that decide what it holds.
 
 A feature is either a *vector* per post, (n, size), or a set of *tokens* per post,
-(n, positions, channels) with a mask. Some are *fitted*: they carry statistics of the training
+(n, positions, channels) with a mask. Some are *fitted*: they contain statistics of the training
 posts (vocabularies, means) and are saved with a run.
 """
 
@@ -23,16 +23,16 @@ class Feature:
     Attributes
     ----------
     name
-        As models name it.
+        The name that models use.
     kind
         ``vector`` (n, size) or ``tokens`` (n, positions, channels).
     modality
-        image, caption, hashtags, metadata, environment, user or comment: what a missing-modality
-        placeholder stands for.
+        image, caption, hashtags, metadata, environment, user or comment: one learned placeholder
+        stands for all features of a modality that a post lacks.
     source
-        Who computes it.
+        What computes it.
     fitted
-        Whether it carries statistics of the training posts.
+        Whether it contains statistics of the training posts.
     description
         What it holds, with shape and unit.
     """
@@ -47,105 +47,204 @@ class Feature:
 
 _ENTRIES = [
     Feature(
-        *("image.map", "tokens", "image", "image encoder", False),
-        "Cover picture as positions × channels: a row per region of a grid.",
+        name="image.map",
+        kind="tokens",
+        modality="image",
+        source="image encoder",
+        fitted=False,
+        description="Cover picture as positions × channels, with a row for each region of a grid.",
     ),
     Feature(
-        *("image.vector", "vector", "image", "image encoder", False),
-        "The whole cover picture as one vector.",
+        name="image.vector",
+        kind="vector",
+        modality="image",
+        source="image encoder",
+        fitted=False,
+        description="The whole cover picture as one vector.",
     ),
     Feature(
-        *("image.objects", "tokens", "image", "object encoder", False),
-        "Found objects as objects × channels (Faster R-CNN: 1024; builtin: salient regions).",
+        name="image.objects",
+        kind="tokens",
+        modality="image",
+        source="object encoder",
+        fitted=False,
+        description="Detected objects as objects × channels (Faster R-CNN: 1024; builtin: salient "
+        "regions).",
     ),
     Feature(
-        *("caption.tokens", "tokens", "caption", "text encoder", False),
-        "Caption as tokens × channels, special tokens left out.",
+        name="caption.tokens",
+        kind="tokens",
+        modality="caption",
+        source="text encoder",
+        fitted=False,
+        description="Caption as tokens × channels, special tokens left out.",
     ),
     Feature(
-        *("caption.vector", "vector", "caption", "text encoder", False),
-        "The whole caption as one vector.",
+        name="caption.vector",
+        kind="vector",
+        modality="caption",
+        source="text encoder",
+        fitted=False,
+        description="The whole caption as one vector.",
     ),
     Feature(
-        *("title.tokens", "tokens", "caption", "text encoder", False),
-        "Title as tokens × channels, as caption.tokens.",
+        name="title.tokens",
+        kind="tokens",
+        modality="caption",
+        source="text encoder",
+        fitted=False,
+        description="Title as tokens × channels, as caption.tokens.",
     ),
     Feature(
-        *("context.tokens", "tokens", "caption", "text encoder", False),
-        "Tags and caption together as tokens × channels, as caption.tokens.",
+        name="context.tokens",
+        kind="tokens",
+        modality="caption",
+        source="text encoder",
+        fitted=False,
+        description="Tags and caption together as tokens × channels, as caption.tokens.",
     ),
     Feature(
-        *("text.tokens", "tokens", "caption", "text encoder", False),
-        "Title, tags and caption together as tokens × channels, as caption.tokens.",
+        name="text.tokens",
+        kind="tokens",
+        modality="caption",
+        source="text encoder",
+        fitted=False,
+        description="Title, tags and caption together as tokens × channels, as caption.tokens.",
     ),
     Feature(
-        *("text.vector", "vector", "caption", "text encoder", False),
-        "Title, tags and caption together as one vector.",
+        name="text.vector",
+        kind="vector",
+        modality="caption",
+        source="text encoder",
+        fitted=False,
+        description="Title, tags and caption together as one vector.",
     ),
     Feature(
-        *("hashtags.vector", "vector", "hashtags", "Word2Vec on the training posts", True),
-        "Mean of the tags' vectors, 300.",
+        name="hashtags.vector",
+        kind="vector",
+        modality="hashtags",
+        source="Word2Vec on the training posts",
+        fitted=True,
+        description="Mean of the hashtags' vectors (300).",
     ),
     Feature(
-        *("metadata", "vector", "metadata", "metadata encoder", True),
-        "What is known before posting: author, category, time, form, and the author's earlier "
-        "posts; standardised.",
+        name="metadata",
+        kind="vector",
+        modality="metadata",
+        source="metadata encoder",
+        fitted=True,
+        description="What is known before posting: author, category, time, form, and the author's "
+        "earlier posts; standardised.",
     ),
     Feature(
-        *("topics", "vector", "caption", "LDA on the training posts", True),
-        "Share of each topic in the caption, at most 400.",
+        name="topics",
+        kind="vector",
+        modality="caption",
+        source="LDA on the training posts",
+        fitted=True,
+        description="Share of each topic in the caption (at most 400).",
     ),
     Feature(
-        *("environment.image", "vector", "environment", "means over the training posts", True),
-        "Mean image.vector of the author's other posts: what they are likely to show.",
+        name="environment.image",
+        kind="vector",
+        modality="environment",
+        source="means over the training posts",
+        fitted=True,
+        description="Mean image.vector of the author's other posts: what they tend to show.",
     ),
     Feature(
-        *("environment.topics", "vector", "environment", "means over the training posts", True),
-        "Mean topics of the author's other posts: what they are likely to write about.",
+        name="environment.topics",
+        kind="vector",
+        modality="environment",
+        source="means over the training posts",
+        fitted=True,
+        description="Mean topics of the author's other posts: what they tend to write about.",
     ),
     Feature(
-        *("environment.caption", "vector", "environment", "means over the training posts", True),
-        "Mean caption.vector of the author's other posts: how they are likely to write.",
+        name="environment.caption",
+        kind="vector",
+        modality="environment",
+        source="means over the training posts",
+        fitted=True,
+        description="Mean caption.vector of the author's other posts: how they tend to write.",
     ),
     Feature(
-        *("affect.text", "vector", "caption", "text emotion reader", False),
-        "Valence, arousal and dominance read from the caption, 3, on the project's scales.",
+        name="affect.text",
+        kind="vector",
+        modality="caption",
+        source="text emotion reader",
+        fitted=False,
+        description="Valence, arousal and dominance (3) that the caption expresses, on the scales "
+        "of the project.",
     ),
     Feature(
-        *("affect.face", "vector", "image", "face encoder", False),
-        "Faces on the cover: how many, how large, how much of a smile; with the encoder 'fer' what "
-        "the largest one expresses, too.",
+        name="affect.face",
+        kind="vector",
+        modality="image",
+        source="face encoder",
+        fitted=False,
+        description="Faces on the cover: how many, how large, how much the largest smiles; with "
+        "the encoder 'fer' also what it expresses.",
     ),
     Feature(
-        *("sentiment.text", "vector", "caption", "SnowNLP (Chinese), VADER (others)", False),
-        "How positive the caption is: polarity in [-1, 1], then its level of five as 0 and 1, 6.",
+        name="sentiment.text",
+        kind="vector",
+        modality="caption",
+        source="SnowNLP (Chinese), VADER (others)",
+        fitted=False,
+        description="How positive the caption is (6): polarity in [-1, 1], then 0 or 1 for each of "
+        "five levels.",
     ),
     Feature(
-        *("likability.known", "vector", "metadata", "the post's own likes", True),
-        "Likes that the post has got: log(1 + likes), standardised. UNKNOWN BEFORE POSTING: for "
-        "models of published posts alone.",
+        name="likability.known",
+        kind="vector",
+        modality="metadata",
+        source="the post's own likes",
+        fitted=True,
+        description="Number of likes so far: log(1 + likes), standardised. UNKNOWN BEFORE POSTING: "
+        "only for models of published posts.",
     ),
     Feature(
-        *("user.vector", "vector", "user", "text encoder", False),
-        "Of a viewing: mean over the vectors of the descriptions of the user's groups.",
+        name="user.vector",
+        kind="vector",
+        modality="user",
+        source="text encoder",
+        fitted=False,
+        description="For viewings: mean vector of the descriptions of the user's groups.",
     ),
     Feature(
-        *("viewing.comment", "vector", "comment", "text encoder", False),
-        "Of a viewing: the comment that it left, as one vector. UNKNOWN BEFORE THE USER HAS "
-        "COMMENTED, and often what the emotion was read from.",
+        name="viewing.comment",
+        kind="vector",
+        modality="comment",
+        source="text encoder",
+        fitted=False,
+        description="For viewings: the comment that the user left, as one vector. UNKNOWN BEFORE "
+        "THE USER HAS COMMENTED, and often what the emotion was read from.",
     ),
     Feature(
-        *("image.pixels", "vector", "image", "image encoder, fine-tuned", False),
-        "Cover picture as uint8 pixels, for fine-tuning.",
+        name="image.pixels",
+        kind="vector",
+        modality="image",
+        source="image encoder, fine-tuned",
+        fitted=False,
+        description="Cover picture as uint8 pixels, for fine-tuning.",
     ),
     Feature(
-        *("caption.ids", "tokens", "caption", "text encoder, fine-tuned", False),
-        "Token ids of the caption, for fine-tuning.",
+        name="caption.ids",
+        kind="tokens",
+        modality="caption",
+        source="text encoder, fine-tuned",
+        fitted=False,
+        description="Token ids of the caption, for fine-tuning.",
     ),
     *(
         Feature(
-            *(f"{field}.ids", "tokens", "caption", "text encoder, fine-tuned", False),
-            f"Token ids of what {field}.tokens is computed from, for fine-tuning.",
+            name=f"{field}.ids",
+            kind="tokens",
+            modality="caption",
+            source="text encoder, fine-tuned",
+            fitted=False,
+            description=f"Token ids of what {field}.tokens is computed from, for fine-tuning.",
         )
         for field in ("title", "context", "text")
     ),
@@ -177,29 +276,42 @@ class FeatureSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    image_encoder: str = Field("builtin", description="image.map and image.vector")
-    text_encoder: str = Field("builtin", description="caption.tokens and caption.vector")
-    object_encoder: str = Field("builtin", description="image.objects")
-    face_encoder: str = Field("builtin", description="affect.face: 'builtin', 'fer' or 'fer:FILE'")
+    image_encoder: str = Field(
+        "builtin",
+        description="encoder of pictures: builtin, timm:…, torchvision:… or transformers:…",
+    )
+    text_encoder: str = Field("builtin", description="encoder of texts: builtin or transformers:…")
+    object_encoder: str = Field(
+        "builtin", description="encoder of objects in pictures: builtin or torchvision:…"
+    )
+    face_encoder: str = Field(
+        "builtin",
+        description="encoder of faces: builtin, or fer or fer:FILE, which reads what they express",
+    )
     views: int = Field(
         1,
         ge=1,
         le=16,
-        description="views of each picture: the first as it is, the others augmented (Table 3)",
+        description="views of each picture: the first as it is, the others augmented",
     )
     max_tokens: int = Field(128, ge=4, le=512, description="longest caption in tokens (Table 3)")
     text_steps: tuple[TextStep, ...] = Field(
-        TEXT_STEPS, description="what is done to a caption before an encoder reads it (Table 3)"
+        TEXT_STEPS,
+        description="what is done to a caption before an encoder reads it: some of "
+        f"{', '.join(TEXT_STEPS)}, or none",
     )
     hashtag_vectors: str | None = Field(
-        None, description="word2vec text file to use in place of vectors trained on the tags"
+        None, description="word2vec text file to use in place of vectors trained on the hashtags"
     )
     topics: int = Field(
-        400, ge=2, le=2000, description="topics of the captions, at most one per ten of them"
+        400,
+        ge=2,
+        le=2000,
+        description="most topics of captions; there is at most one per ten captions",
     )
 
     generated_comments: bool = Field(
-        False, description="of viewings: read comments that a model wrote, too"
+        False, description="for viewings: also read comments that a model wrote"
     )
 
     @field_validator("text_steps")

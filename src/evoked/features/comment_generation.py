@@ -1,13 +1,13 @@
-"""Comments that a vision-language model writes where viewings have none.
+"""Comments that a vision-language model writes for viewings without one.
 
-Bhattacharyya et al. (2024), *HMG-Emo*, Section IV-C2 and Figure 4: LLaVA sees the picture and is
-told the emotion that its viewer felt, by a synonym drawn at random, so that two viewers of one
-picture get two comments. The wording of the prompt is ours.
+Bhattacharyya et al. (2024), *HMG-Emo*, Section IV-C2 and Figure 4: LLaVA gets the picture and
+the emotion that its viewer felt, as a synonym drawn at random, so that two viewers of one picture
+get two comments. The wording of the prompt is ours.
 
-**The emotion goes in, so it can be read out**: a generated comment says nothing of what anybody
-felt that its label did not say before. Generated comments are marked in the viewings, count as
-missing unless :class:`evoked.features.catalog.FeatureSettings` asks for them, and are of use for
-Table III alone.
+**The emotion goes in, so it can be read out**: a generated comment says nothing about what anybody
+felt that its label didn't say before. Generated comments are marked in the viewings, count as
+missing unless :class:`evoked.features.catalog.FeatureSettings` asks for them, and are useful for
+Table III only.
 """
 
 from __future__ import annotations
@@ -31,36 +31,84 @@ from evoked.targets.emotion import emotion_classes
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "amusement": (
-        *("amused", "entertained", "tickled", "in a playful mood"),
-        *("full of laughter", "humoured", "cheered up", "ready to laugh"),
+        "amused",
+        "entertained",
+        "tickled",
+        "in a playful mood",
+        "full of laughter",
+        "humoured",
+        "cheered up",
+        "ready to laugh",
     ),
     "awe": (
-        *("in awe", "amazed", "full of wonder", "overwhelmed by beauty"),
-        *("astonished", "deeply impressed", "spellbound", "speechless"),
+        "in awe",
+        "amazed",
+        "full of wonder",
+        "overwhelmed by beauty",
+        "astonished",
+        "deeply impressed",
+        "spellbound",
+        "speechless",
     ),
     "contentment": (
-        *("content", "at peace", "satisfied", "calm and happy"),
-        *("relaxed", "at ease", "serene", "comfortable"),
+        "content",
+        "at peace",
+        "satisfied",
+        "calm and happy",
+        "relaxed",
+        "at ease",
+        "serene",
+        "comfortable",
     ),
     "excitement": (
-        *("excited", "thrilled", "full of energy", "eager"),
-        *("exhilarated", "enthusiastic", "fired up", "electrified"),
+        "excited",
+        "thrilled",
+        "full of energy",
+        "eager",
+        "exhilarated",
+        "enthusiastic",
+        "fired up",
+        "electrified",
     ),
     "anger": (
-        *("angry", "furious", "outraged", "irritated"),
-        *("indignant", "annoyed", "enraged", "resentful"),
+        "angry",
+        "furious",
+        "outraged",
+        "irritated",
+        "indignant",
+        "annoyed",
+        "enraged",
+        "resentful",
     ),
     "disgust": (
-        *("disgusted", "repelled", "revolted", "sickened"),
-        *("put off", "nauseated", "appalled", "full of aversion"),
+        "disgusted",
+        "repelled",
+        "revolted",
+        "sickened",
+        "put off",
+        "nauseated",
+        "appalled",
+        "full of aversion",
     ),
     "fear": (
-        *("afraid", "scared", "frightened", "terrified"),
-        *("uneasy", "alarmed", "anxious", "full of dread"),
+        "afraid",
+        "scared",
+        "frightened",
+        "terrified",
+        "uneasy",
+        "alarmed",
+        "anxious",
+        "full of dread",
     ),
     "sadness": (
-        *("sad", "sorrowful", "downcast", "heartbroken"),
-        *("gloomy", "melancholic", "unhappy", "full of grief"),
+        "sad",
+        "sorrowful",
+        "downcast",
+        "heartbroken",
+        "gloomy",
+        "melancholic",
+        "unhappy",
+        "full of grief",
     ),
 }
 """Ways to say that somebody feels each of Mikels' emotions."""
@@ -70,24 +118,24 @@ _PROMPT = (
     "{feeling}. Write the one short comment that you would leave below it. Answer with the "
     "comment alone."
 )
-# How LLaVA 1.5 was taught to be asked; for checkpoints that bring no template of their own.
+# The format of LLaVA 1.5's training, for checkpoints that have no template of their own.
 _TURNS = "USER: <image>\n{prompt} ASSISTANT:"
 
-# Models see less; a batch of photographs as they come from a camera would fill the memory.
+# Models scale pictures down further; a batch of photographs in full size would fill the memory.
 _LARGEST_PICTURE = (1024, 1024)
 
 
 class Generated(NamedTuple):
-    """What was made.
+    """The result of :func:`generate_comments`.
 
     Attributes
     ----------
     dataset
         A copy of the dataset with the comments.
     written
-        Comments that the model wrote.
+        Number of comments that the model wrote.
     left
-        Viewings that still have none, by reason.
+        Number of viewings that still have none, by reason.
     """
 
     dataset: PostDataset
@@ -101,27 +149,30 @@ class CommentWriter:
     Parameters
     ----------
     source
-        A local folder (nothing is looked up elsewhere), or a model on the Hugging Face hub such as
-        ``llava-hf/llava-1.5-7b-hf`` (``HF_HUB_OFFLINE=1`` keeps to what was downloaded before).
+        A local folder, or a model on the Hugging Face hub such as ``llava-hf/llava-1.5-7b-hf``
+        (with ``HF_HUB_OFFLINE=1`` only one that was downloaded before).
     longest
-        Tokens of a comment at most.
+        Most tokens of a comment.
 
     Raises
     ------
     SettingsError
-        It can't be loaded, holds no safetensors weights, or needs code from its folder (which is
-        never run).
+        The model can't be loaded, has no safetensors weights, or needs code from its folder
+        (which is never run).
     """
 
     def __init__(self, source: Path | str, longest: int = 40) -> None:
-        # Of a folder its name alone: a dataset that is handed on tells nothing of this machine.
+        # Only the name of a folder, so that a dataset reveals nothing about this machine.
         self.name = Path(source).name if Path(source).is_dir() else str(source)
         self.longest = longest
         self._processor, self._model = _load(source)
 
     def write(self, pictures: Sequence[Image.Image], feelings: Sequence[str]) -> list[str]:
-        """A comment on each of n pictures by somebody who feels so, '' where the model had nothing
-        to say. Sampled: depends on torch's random state."""
+        """Write a comment on each of n pictures, as by somebody with that feeling.
+
+        Comments are sampled, so they depend on torch's random state; '' where the model wrote
+        nothing.
+        """
         import torch
 
         from evoked.features.encoders._inference import inference_device
@@ -158,24 +209,25 @@ def generate_comments(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Generated:
-    """Copy a network with a comment for every viewing that has none but a known emotion.
+    """Copy a network, with a comment for every viewing that has a known emotion and no comment.
 
     Parameters
     ----------
     dataset
-        A network of viewings with pictures; it stays as it is.
+        A network of viewings with pictures; it isn't changed.
     writer
-        The model.
+        The model that writes.
     dest
-        Folder of the copy, which appears when all is written; pictures are linked.
+        Folder of the copy, which appears when all is written; pictures are linked, not copied.
     seed
-        Of synonyms and sampling.
+        Random seed for synonyms and sampling.
     batch
-        Viewings that the model is asked about at a time.
+        Number of viewings per batch.
     limit
-        Comments to write at most. A copy can be the dataset of the next call, which goes on.
+        Most comments to write, no limit by default. Called again with the copy as its dataset, the
+        function goes on from there.
     progress
-        Called with ``writing``, the number of viewings done and of all.
+        Called with ``writing``, the number of viewings done and the number of all.
 
     Raises
     ------
@@ -236,15 +288,15 @@ def _generate(
     return Generated(made, int(written.sum()), {str(key): int(n) for key, n in left.items()})
 
 
-# What becomes of a viewing.
+# What happened to a viewing.
 _THERE, _WRITTEN = "it has a comment", "a comment was written"
 _NO_EMOTION, _NO_PICTURE = "the emotion is unknown", "there is no picture"
-_UNREADABLE, _NOTHING_SAID = "the picture can't be read", "the model said nothing"
+_UNREADABLE, _NOTHING_SAID = "the picture can't be read", "the model wrote nothing"
 _LIMIT = "the limit was reached"
 
 
 def _why_not(viewings: pd.DataFrame, paths: Sequence[Path | None]) -> NDArray[np.object_]:
-    """Why the model is not asked about a viewing, '' where it is; (n,)."""
+    """Why no comment is written for each of n viewings, (n,); '' where one is."""
     reasons = np.select(
         [
             viewings["comment"].fillna("").str.strip().ne(""),
@@ -258,7 +310,7 @@ def _why_not(viewings: pd.DataFrame, paths: Sequence[Path | None]) -> NDArray[np
 
 
 def _feelings(emotions: NDArray[np.object_], seed: int) -> list[str]:
-    """A synonym of each of n emotions."""
+    """A random synonym for each of n emotions."""
     random = np.random.default_rng(seed)
     return [SYNONYMS[emotion][random.integers(len(SYNONYMS[emotion]))] for emotion in emotions]
 
@@ -266,22 +318,22 @@ def _feelings(emotions: NDArray[np.object_], seed: int) -> list[str]:
 def _answers(
     writer: CommentWriter, paths: Sequence[Path], feelings: Sequence[str]
 ) -> list[str | None]:
-    """What the model says to each of n pictures; None where one can't be read."""
+    """The model's comment on each of n pictures; None where a picture can't be read."""
     pictures: dict[int, Image.Image] = {}
     for place, path in enumerate(paths):
         with suppress(ImageError):
             pictures[place] = Image.fromarray(load_image(path))
             pictures[place].thumbnail(_LARGEST_PICTURE)
-    told = [feelings[place] for place in pictures]
-    said = writer.write(list(pictures.values()), told) if pictures else []
+    felt = [feelings[place] for place in pictures]
+    written = writer.write(list(pictures.values()), felt) if pictures else []
     answers: list[str | None] = [None] * len(paths)
-    for place, answer in zip(pictures, said, strict=True):
+    for place, answer in zip(pictures, written, strict=True):
         answers[place] = answer
     return answers
 
 
 def _load(source: Path | str) -> tuple[Any, Any]:
-    """Processor and frozen network; safetensors only, no foreign code."""
+    """The processor and the frozen network; reads only safetensors, and runs no code of others."""
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -290,7 +342,7 @@ def _load(source: Path | str) -> tuple[Any, Any]:
 
     options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
     try:
-        # Loading draws random numbers, which must not change what the caller draws next.
+        # Loading draws random numbers, which must not change the ones that the caller draws next.
         with quietly(), torch.random.fork_rng():
             processor = AutoProcessor.from_pretrained(str(source), **options)
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
@@ -313,7 +365,7 @@ def _load(source: Path | str) -> tuple[Any, Any]:
             f"weights, {missing[0]} for one."
         )
     tokenizer = processor.tokenizer
-    # What is generated has to follow the prompt, not its padding.
+    # On the left, so that generated text follows the prompt and not its padding.
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

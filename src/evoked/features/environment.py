@@ -1,22 +1,22 @@
 """The features ``environment.*``: what an author is very likely to post (Zhang et al. 2018,
 Section III-C).
 
-The environment of a post is the mean vector of its author's *other* posts: of their pictures
-(I_e in Eq. 4 and 5), of their captions' topics (T_e) and, which is ours, of their captions' own
-vectors. Whose posts these are depends on the author:
+The environment of a post is the mean vector of its author's *other* posts: the mean of their
+pictures (I_e in Eq. 4 and 5), of their captions' topics (T_e) and, our addition, of their captions'
+own vectors. Which posts these are depends on the author:
 
 *known*
-    The author has training posts. A held-out post or a draft gets their mean, whatever posts come
-    along with it.
+    The author has training posts. A held-out post or a draft gets their mean, whatever other posts
+    are transformed with it.
 *new*
-    The author has none, and brings others: the posts that are transformed together.
+    The author has no training posts, but others: those that are transformed together.
 *cold*
-    Nothing else of the author is known, or there is no author: the mean of all training posts.
+    No other post of the author is known, or there is no author: the mean of all training posts.
 
-A training post is left out of its own environment. The paper does not say whether it was; counted
-in, training posts would resemble their environment more than held-out ones can, the more so the
-fewer posts an author has, and a model would learn from a likeness that is not there later.
-No label takes part in any of this.
+A training post is left out of its own environment. The paper doesn't say whether it was. If it were
+counted, training posts would resemble their environment more than held-out ones can, and the more
+so the fewer posts an author has; a model would learn from a likeness that is missing later. No
+label is read for any of this.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from evoked.posts.author_hashes import author_hashes
 Whole = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-# Environments by name, and the feature that each is the mean of.
+# Environments by name, with the feature that each is the mean of.
 MEANS = {
     "environment.image": "image.vector",
     "environment.topics": "topics",
@@ -64,9 +64,9 @@ class Sums:
     Attributes
     ----------
     total
-        float64, (authors + 1, width): the last row is over all posts, with or without an author.
+        float64, (authors + 1, width): the last row sums all posts, with or without an author.
     count
-        int64, (authors + 1,): posts that have the feature.
+        int64, (authors + 1,): number of posts that have the feature.
     """
 
     total: NDArray[np.float64]
@@ -74,8 +74,8 @@ class Sums:
 
     @classmethod
     def of(cls, column: FeatureColumn, author: Whole, authors: int) -> Self:
-        """Sums over the posts of ``column``; ``author`` (n,) is -1 for posts that count for all
-        only."""
+        """Sums over the posts of ``column``; where ``author`` (n,) is -1, a post counts only in the
+        sum over all posts."""
         total = np.zeros((authors + 1, column.width))
         present = column.present
         for start in range(0, len(author), _BATCH):
@@ -93,7 +93,7 @@ class Sums:
         return cls(total, np.append(count, present.sum()))
 
     def with_newcomers(self, newcomers: Sums) -> Sums:
-        """These sums with further authors; those over all posts stay."""
+        """These sums with further authors; the sums over all posts stay as they are."""
         return Sums(
             np.concatenate([self.total[:-1], newcomers.total[:-1], self.total[-1:]]),
             np.concatenate([self.count[:-1], newcomers.count[:-1], self.count[-1:]]),
@@ -107,14 +107,14 @@ class Environment:
     Attributes
     ----------
     authors
-        Hashes of the training posts' authors: a model folder names nobody.
+        Hashes of the training posts' authors: a model's folder names nobody.
     posts
-        int64, (authors,): training posts of each.
+        int64, (authors,): number of training posts of each.
     members
         int64, sorted: hashes of the training posts, by which they are left out of their own
         environment.
     sums
-        By environment.
+        Sums by environment.
     """
 
     authors: tuple[str, ...]
@@ -131,7 +131,7 @@ class Environment:
         posts
             n training posts.
         columns
-            Of the same posts: any of the features that :data:`MEANS` names.
+            Features of the same posts: any of those that :data:`MEANS` names.
         """
         hashes = author_hashes(posts)
         number = pd.Series(hashes[hashes != ""]).value_counts()[:_MAX_AUTHORS].sort_index()
@@ -164,14 +164,14 @@ class Environment:
         posts
             n posts; those of a new author make up each other's environment.
         columns
-            Of the same posts, as in :meth:`fit`.
+            Features of the same posts, as in :meth:`fit`.
 
         Returns
         -------
         dict
-            By name a column of means, computed as they are read: memory does not grow with the
-            posts. Absent where there is no mean of all training posts either (none has a picture,
-            say).
+            A column of means by name, computed as they are read, so that memory doesn't grow with
+            the number of posts. Absent where there isn't even a mean of all training posts, because
+            none has a picture, say.
         """
         hashes = author_hashes(posts)
         known, member = self._known(posts, hashes)
@@ -188,7 +188,7 @@ class Environment:
             joined = sums.with_newcomers(brought)
             means = _MeansOfOthers(joined, own, author, counted & own.present)
             index = np.arange(len(posts)) if sums.count[-1] else np.full(len(posts), -1)
-            # Not an array, but read like one.
+            # Not an array, but read as one.
             found[name] = Column(cast("NDArray[np.generic]", means), index[:, None])
         return found
 
@@ -210,7 +210,7 @@ class Environment:
         Raises
         ------
         DataError
-            The folder's content is not environments, or of another version.
+            The folder doesn't hold environments, or holds another version of them.
         """
         folder = Path(folder)
         state = read_json(folder / _AUTHORS_FILE)
@@ -238,25 +238,25 @@ class Environment:
     def _known(
         self, posts: pd.DataFrame, hashes: NDArray[np.object_]
     ) -> tuple[Whole, NDArray[np.bool_]]:
-        """Number of each post's author, -1 where not known, and whether it is a training post."""
+        """Row of each post's author, -1 where unknown, and whether it is a training post."""
         known = pd.Index(self.authors, dtype=object).get_indexer(pd.Index(hashes))
         return known.astype(np.int64), np.isin(_post_hashes(posts, hashes), self.members)
 
 
 @dataclass(frozen=True, eq=False)
 class _MeansOfOthers:
-    """An array (n, width) of which only the rows that are asked for are computed.
+    """An array (n, width) whose rows are computed when they are asked for.
 
     Attributes
     ----------
     sums
-        By author.
+        Sums by author.
     own
         The feature of each of n posts.
     author
-        int64, (n,): row of the sums, -1 for all posts.
+        int64, (n,): row of the sums, -1 for the sum over all posts.
     counted
-        bool, (n,): whether the post itself is in its author's sum, and to be taken out.
+        bool, (n,): whether the post itself is in its author's sum and has to be subtracted.
     """
 
     sums: Sums
@@ -283,7 +283,7 @@ class _MeansOfOthers:
 
 
 def _post_hashes(posts: pd.DataFrame, authors: NDArray[np.object_]) -> Whole:
-    """What stands for each post, (n,): of its author and its id, since many files number their
+    """A hash for each post, (n,), made from its author and its id, since many files number their
     posts from one."""
     names = posts["post_id"].astype(str) if "post_id" in posts else [""] * len(posts)
     digests = b"".join(

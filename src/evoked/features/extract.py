@@ -1,8 +1,8 @@
-"""Extraction: posts in, the features that need no training posts out.
+"""Extraction: the features of posts that need no training posts.
 
-Every content is computed once, however many posts share it, and kept in the cache batch by batch;
-the table that is returned is a view of the cache, so memory does not grow with the number of
-posts, and an extraction that was stopped goes on where it was.
+Every content is encoded once, however many posts share it, and its features are kept in the cache
+batch by batch. The table that is returned is a view of the cache, so memory doesn't grow with the
+number of posts, and an extraction that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from evoked.progress import Progress
 
 ImageSource = Path | bytes | None
 
-# Pictures, views counted, that are decoded ahead and encoded together.
+# Pictures that are decoded ahead and encoded together, each view counted as one.
 _IMAGES_PER_BATCH = 32
 # Captions that are sorted by length and encoded together.
 _TEXTS_PER_BATCH = 256
@@ -101,9 +101,9 @@ def extract_posts(
     Raises
     ------
     SettingsError
-        A feature that is not extracted, or an encoder that can't be had.
+        A feature that is not extracted, or an encoder that isn't available.
     DataError
-        Not one picture (or None) per post, or a cache that can't be written.
+        There isn't one picture, or None, per post; or the cache can't be written.
     """
     if len(images) != len(posts):
         raise DataError(
@@ -130,7 +130,7 @@ def fingerprints(names: Sequence[str], settings: FeatureSettings) -> dict[str, s
     Raises
     ------
     SettingsError
-        A feature that is not extracted, or an encoder that can't be had.
+        A feature that is not extracted, or an encoder that isn't available.
     """
     from_images, from_texts = _sources(names, settings)
     return {
@@ -160,7 +160,7 @@ class _Contents:
     of_post
         int64, (n,): number of each post's content, -1 where it has none.
     posts
-        A post that has it, for each content.
+        For each content, a post that has it.
     """
 
     def __init__(self, digests: Sequence[bytes | None]) -> None:
@@ -186,7 +186,7 @@ class _Contents:
 
 
 class _Job:
-    """What one source has to compute, and where it is kept.
+    """What one source has to compute, and where the results are kept.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ class _Job:
         self.wanted = ~np.all(known, axis=0).reshape(-1, source.views).all(axis=1)
 
     def run(self, contents: Sequence[int], batch: Any) -> None:
-        """Compute and keep a batch: every view of each of the contents, one after the other."""
+        """Compute and keep a batch: every view of each content, one content after the other."""
         keys = self._keys[contents].reshape(-1, KEY_BYTES)
         for name, items in self.source.compute(batch).items():
             self._stores[name].append(keys, items.values, items.lengths)
@@ -237,7 +237,7 @@ def _from_images(
     cache: FeatureCache,
     progress: Progress | None,
 ) -> tuple[dict[str, FeatureColumn], dict[int, ImageError]]:
-    """Columns by feature, and what was wrong by post."""
+    """Columns by feature, and errors by the position of the post."""
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         digests = list(pool.map(picture_digest, images))
         contents = _Contents([found if isinstance(found, bytes) else None for found in digests])
@@ -284,7 +284,7 @@ def _run_on_pictures(job: _Job, pictures: dict[int, _Decoded | ImageError]) -> N
 
 
 def picture_digest(source: ImageSource) -> bytes | ImageError | None:
-    """SHA-256 of a picture's bytes, or what keeps it from being read."""
+    """SHA-256 of a picture's bytes, or the error that keeps it from being read."""
     if source is None:
         return None
     if isinstance(source, bytes):
@@ -301,7 +301,7 @@ def picture_digest(source: ImageSource) -> bytes | ImageError | None:
 
 
 def _decode(source: ImageSource, wanting: Sequence[Source]) -> _Decoded | ImageError:
-    """A picture in every size and view that is wanted of it."""
+    """A picture in every size and view that the sources want."""
     assert source is not None
     decoded: _Decoded = {}
     try:
@@ -320,7 +320,7 @@ def _from_texts(
     cache: FeatureCache,
     progress: Progress | None,
 ) -> dict[str, FeatureColumn]:
-    """Columns by feature, from sources that read the same texts, prepared alike."""
+    """Columns by feature, for sources that read the same texts, prepared in the same way."""
     steps = sources[0].text_steps
     digests: list[bytes | None] = []
     lengths: list[int] = []
@@ -334,8 +334,8 @@ def _from_texts(
     stage = _Stage(
         f"{sources[0].text_field}s", len(contents), len(contents) - len(missing), progress
     )
-    # Texts of like length together, so that little of a batch is padding; the longest first, so
-    # that the memory of the first batch does for all others.
+    # Texts of similar length together, so that little of a batch is padding; the longest first, so
+    # that no later batch needs more memory than the first.
     missing.sort(key=lambda content: lengths[contents.posts[content]], reverse=True)
     for batch in _batches(missing, _TEXTS_PER_BATCH):
         read = prepare([texts[contents.posts[content]] for content in batch], steps=steps)
@@ -349,7 +349,7 @@ def _from_texts(
 
 
 class _Stage:
-    """Tells how far a stage is."""
+    """Counts what a stage has done, and reports it."""
 
     def __init__(self, name: str, total: int, done: int, progress: Progress | None) -> None:
         self._name = name
@@ -374,7 +374,7 @@ def _ahead(
     work: Callable[[int], Result],
     batches: Iterator[Sequence[int]],
 ) -> Iterator[tuple[Sequence[int], list[Result]]]:
-    """Batches with the results of ``work``; the next batch is under way while one is used."""
+    """Batches with the results of ``work``; the next batch is worked on while one is used."""
     waiting: deque[tuple[Sequence[int], list[Future[Result]]]] = deque()
     for batch in batches:
         waiting.append((batch, [pool.submit(work, item) for item in batch]))

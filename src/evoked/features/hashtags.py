@@ -1,8 +1,8 @@
 """The feature ``hashtags.vector``: the mean of a post's tag vectors (ABMF, Section 3.2).
 
 The vectors come from Word2Vec trained on the training posts' tags, or from a word2vec text file.
-A tag that has none gets one from its spelling: the mean over its character n-grams of the mean
-vector of the known tags that share the n-gram, in the manner of fastText.
+A tag without a vector gets one from its spelling, in the manner of fastText: each of its character
+n-grams stands for the mean vector of the known tags that share it, and the tag gets their mean.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Vectors = NDArray[np.float32]
 _VERSION = 1
 _WEIGHTS_FILE = "vectors.safetensors"
 _VOCABULARY_FILE = "vocabulary.json"
-# The commonest tags; 60 MB of vectors.
+# Only the commonest tags are kept: 60 MB of vectors.
 _MAX_TAGS = 50_000
 _MAX_TAG_CHARACTERS = 100
 _MAX_FILE_TAGS = 200_000
 _MAX_SIZE = 4096
-# A line of a word2vec file: a word and 4096 numbers at their longest.
+# Longest line of a word2vec file: a word and 4096 numbers.
 _MAX_LINE = 128 * 1024
-# As many tags as a post may have on Instagram.
+# Instagram allows a post as many tags.
 _WINDOW = 30
 # Small corpora are read more often, large ones less: about this many tags in all.
 _TRAINING_TAGS = 300_000
@@ -65,8 +65,8 @@ class HashtagVectors:
     def fit(cls, tags: Iterable[Sequence[str] | None], size: int = 300, seed: int = 0) -> Self:
         """Train Word2Vec (skip-gram, Mikolov et al. 2013) on the tags of the training posts.
 
-        All tags of a post are context of each other. One thread: the same tags in the same order
-        and the same seed give the same vectors.
+        All tags of a post are each other's context. Training runs on one thread, so that the same
+        tags in the same order and the same seed give the same vectors.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class HashtagVectors:
         size
             Length of a vector.
         seed
-            Of the initial vectors and of sampling.
+            Random seed for the initial vectors and for sampling.
         """
         documents = [document for document in _documents(tags) if document]
         if not documents:
@@ -89,18 +89,18 @@ class HashtagVectors:
             vector_size=size,
             window=_WINDOW,
             shrink_windows=False,
-            # A tag used once in a large corpus tells nothing that its spelling does not.
+            # A tag used once in a large corpus says nothing that its spelling doesn't.
             min_count=2 if number > 10 * _MAX_TAGS else 1,
             max_final_vocab=_MAX_TAGS,
             sg=1,
-            # Twice the usual rate: held-out tags of real posts are found better in as many epochs.
+            # Twice the usual rate predicts held-out tags of real posts better in the same epochs.
             alpha=0.05,
-            sample=0,  # made for words such as "the": of a few hundred tags it would drop most
+            sample=0,  # made for words such as "the"; it would drop most of a few hundred tags
             epochs=int(np.clip(_TRAINING_TAGS // number, *_EPOCHS)),
             seed=seed,
             workers=1,
         )
-        # What all tags have in common tells none from another, and outweighs what does.
+        # What all tags have in common distinguishes none of them, and outweighs what does.
         vectors = model.wv.vectors - model.wv.vectors.mean(axis=0)
         return cls(tuple(model.wv.index_to_key), vectors.astype(np.float32))
 
@@ -108,7 +108,7 @@ class HashtagVectors:
     def from_word2vec(cls, path: Path | str) -> Self:
         """Read vectors in word2vec's text format: a line "number size", then "word v1 v2 …".
 
-        The first 200,000 words are read, by convention the commonest ones.
+        The first 200,000 words are read, which by convention are the commonest.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class HashtagVectors:
                 known.setdefault(_normalised(word), vector)
         known.pop("", None)
         if not known:
-            raise DataError("no word stands in it.", file=path)
+            raise DataError("it holds no words.", file=path)
         return cls(tuple(known), np.stack(list(known.values())))
 
     @property
@@ -146,8 +146,8 @@ class HashtagVectors:
         Returns
         -------
         vectors, present
-            float32, (n, size), and bool, (n,): zeros and False for a post without tags, or when
-            no tag at all is known.
+            float32, (n, size), and bool, (n,): zeros and False for a post without tags, and for
+            every post if no tag has a vector.
         """
         documents = list(_documents(tags))
         lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
@@ -177,7 +177,7 @@ class HashtagVectors:
         Raises
         ------
         DataError
-            The folder's content is not hashtag vectors, or of another version.
+            The folder doesn't hold hashtag vectors, or holds another version of them.
         """
         folder = Path(folder)
         state = read_json(folder / _VOCABULARY_FILE)
@@ -207,7 +207,7 @@ class HashtagVectors:
 
     @cached_property
     def _spelling(self) -> tuple[sparse.csr_matrix, Vectors]:
-        """N-grams of the known tags, and how many tags share each."""
+        """N-grams of the known tags, and the number of tags that share each."""
         ngrams = _ngrams(self.tags)
         return ngrams, np.asarray(ngrams.sum(axis=0)).ravel()
 
@@ -241,8 +241,8 @@ def _normalised(tag: str) -> str:
 
 
 def _ngrams(tags: Sequence[str]) -> sparse.csr_matrix:
-    """Which n-grams each tag holds, its ends marked; (tags, columns) of 0 and 1."""
-    # scikit-learn takes a second to import, and is needed for unknown tags only.
+    """Which n-grams each tag contains, with its ends marked; 0 and 1, (tags, columns)."""
+    # scikit-learn takes a second to import, and only unknown tags need it.
     from sklearn.feature_extraction.text import HashingVectorizer
 
     vectorizer = HashingVectorizer(

@@ -1,7 +1,7 @@
 """The feature ``likability.known``: the likes that a post has already got (EIJL, Eq. 2).
 
-Nobody knows them before posting. A model that reads this feature answers another question than
-one for drafts, and has to say so.
+They are unknown before posting. A model that reads this feature answers a different question from
+a model for drafts, and has to say so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Likability:
     Attributes
     ----------
     mean, spread
-        Of log(1 + likes) among the training posts; 0 and 1 where none tells its likes.
+        Mean and standard deviation of log(1 + likes) among the training posts; 0 and 1 where no
+        likes are known.
     """
 
     mean: float
@@ -44,7 +45,7 @@ class Likability:
         return standardised[:, None].astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready state."""
+        """The state, ready for JSON."""
         return {"mean": self.mean, "spread": self.spread}
 
     @classmethod
@@ -55,5 +56,5 @@ class Likability:
 
 def _log_likes(posts: pd.DataFrame) -> NDArray[np.float64]:
     likes = numeric(posts, "likes")
-    # Imported counts below zero are errors of their source.
+    # Counts below zero are errors of the source that they were imported from.
     return np.log1p(np.where(likes < 0, np.nan, likes))

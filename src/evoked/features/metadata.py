@@ -1,4 +1,4 @@
-"""The feature ``metadata``: what is known of a post before it appears (ABMF, Section 3.2).
+"""The feature ``metadata``: what is known about a post before it appears (ABMF, Section 3.2).
 
 Author, category, time, form of the post and of its caption, and what the author's strictly earlier
 posts achieved (:mod:`evoked.features.author_history`). The post's own engagement is never read.
@@ -24,11 +24,11 @@ _VERSION = 1
 _PROFILE = ("followers", "following", "author_posts")
 _MEDIA_TYPES = ("image", "carousel", "video", "text")
 _FLAGS = ("paid", "has_location")
-# The commonest categories have a column each; the others count as unknown.
+# Only the commonest categories have a column of their own; the others count as unknown.
 _MAX_CATEGORIES = 64
-# Further from the mean than this many standard deviations a value says "far" and no more.
+# Standard deviations from the mean beyond which a value just counts as far away.
 _FARTHEST = 10.0
-# Pictographs, dingbats and flags, without the skin tones that only modify what stands before.
+# Pictographs, dingbats and flags, without the skin tones, which only modify the emoji before them.
 _EMOJI = "[\U0001f000-\U0001f3fa\U0001f400-\U0001faff\u2600-\u27bf]"
 _CAPTION_COUNTS = {
     "words": r"\S+",
@@ -50,10 +50,10 @@ class MetadataEncoder:
     names
         A name per column, for explanations.
     means, scales
-        (width,): what is subtracted, then multiplied by. The scale is 0 for a column that did not
-        vary in training, from which nothing was learnt.
+        (width,): what is subtracted from a column, and what the difference is multiplied by. The
+        scale is 0 for a column that didn't vary in training.
     history
-        What the training posts' authors achieved, for drafts.
+        What the authors of the training posts achieved, for drafts.
     """
 
     categories: tuple[str, ...]
@@ -100,9 +100,9 @@ class MetadataEncoder:
     ) -> NDArray[np.float32]:
         """Encode posts.
 
-        The author's past is made up of the strictly earlier ones among ``posts`` and ``history``;
-        where the training posts tell of more of an author's posts, of those instead. A post
-        without a date has no past: date a draft with the moment at which it shall appear.
+        The author's past consists of the strictly earlier posts among ``posts`` and ``history``,
+        or of those among the training posts where these are more. A post without a date has no
+        past: date a draft with the moment at which it will appear.
 
         Parameters
         ----------
@@ -116,7 +116,8 @@ class MetadataEncoder:
         Returns
         -------
         ndarray
-            float32, (n, width), finite: standardised, unknown values 0 with a column that says so.
+            float32, (n, width), finite: standardised. Unknown values are 0, and another column
+            marks them as unknown.
         """
         events = AuthorHistory.of(posts)
         if history is not None:
@@ -127,11 +128,11 @@ class MetadataEncoder:
         return bounded.astype(np.float32)
 
     def history_state(self) -> dict[str, list[Any]]:
-        """The carried history as in :meth:`to_dict`: at most six sums per author, JSON-ready."""
+        """The carried history as in :meth:`to_dict`: at most six sums per author."""
         return self.history.to_dict()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready state; authors stand in it as hashes."""
+        """The state, ready for JSON, with authors as hashes."""
         return {
             "version": _VERSION,
             "categories": list(self.categories),
@@ -148,7 +149,7 @@ class MetadataEncoder:
         Raises
         ------
         KeyError, TypeError, ValueError
-            The state is not an encoder's, or another version's.
+            This is not the state of an encoder, or that of another version.
         """
         if state["version"] != _VERSION:
             raise ValueError(f"metadata encoder of version {state['version']!r}, not {_VERSION}")
@@ -175,7 +176,7 @@ def _columns(
 
 
 def _flags(posts: pd.DataFrame, categories: tuple[str, ...]) -> dict[str, Floats]:
-    """Columns of 0 and 1."""
+    """Columns with 0 and 1."""
     flags: dict[str, Floats] = {}
     for column, values in (("category", categories), ("media_type", _MEDIA_TYPES)):
         found = _texts(posts, column)
@@ -190,7 +191,7 @@ def _flags(posts: pd.DataFrame, categories: tuple[str, ...]) -> dict[str, Floats
 
 
 def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
-    """A column of 0 and 1 for each of the numbers; sine and cosine share one."""
+    """A column with 0 and 1 for each of the numbers; sine and cosine share one."""
     return {
         f"{name.removesuffix(' (sine)')} unknown": np.isnan(values).astype(np.float64)
         for name, values in numbers.items()
@@ -200,7 +201,7 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
 
 def _time(posts: pd.DataFrame) -> dict[str, Floats]:
     """Hour (UTC) and weekday on a circle. The month is left out: within a year of posts it only
-    tells early posts from late ones, and a draft is later than all."""
+    separates early posts from late ones, and a draft is later than all of them."""
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
     hour = (dates.dt.hour + dates.dt.minute / 60).fillna(_floats(posts, "posted_hour"))
     weekday = dates.dt.day_of_week.astype("float64").fillna(_floats(posts, "posted_weekday"))
@@ -212,7 +213,7 @@ def _time(posts: pd.DataFrame) -> dict[str, Floats]:
 
 
 def _form(posts: pd.DataFrame) -> dict[str, Floats]:
-    """Pictures, tags and what the caption looks like."""
+    """Numbers of pictures and tags, and what the caption looks like."""
     captions = _captions(posts)
     counts = {name: _matches(captions, pattern) for name, pattern in _CAPTION_COUNTS.items()}
     counts["characters"] = _values(pc.utf8_length(captions))

@@ -1,7 +1,7 @@
-"""From posts to the features that one model reads: extracted ones and fitted ones.
+"""From posts to the features that one model reads, both extracted and fitted ones.
 
 A pipeline is saved with a run, so that a draft gets the features that the model was trained on.
-A new fitted feature: its entry in the catalog, and one in :data:`FITTED`.
+A new fitted feature needs an entry in the catalog and one in :data:`FITTED`.
 """
 
 from __future__ import annotations
@@ -39,18 +39,20 @@ class FittedFeature:
     Attributes
     ----------
     name
-        Of what is learned, and of its place in a run's folder: with ``to_dict`` and ``from_dict``
-        an entry of ``features.json``, with ``save`` and ``load`` a folder.
+        Name of what is learned, and where it is saved in a run's folder: as an entry of
+        ``features.json`` if it has ``to_dict`` and ``from_dict``, as a folder if it has ``save``
+        and ``load``.
     kind
         Class of what is learned.
     gives
-        Features from the catalog.
+        Names of the features, as in the catalog.
     reads
-        Per given feature the one that it is computed from, where it is not the posts' own table.
+        For each feature the one that it is computed from, unless that is the posts' own table.
     fit
-        From training posts, the columns that are read, settings and seed to what is learned.
+        Function of training posts, the columns that are read, settings and seed; returns what is
+        learned.
     transform
-        From what is learned, posts and the columns that are read to columns.
+        Function of what is learned, posts and the columns that are read; returns columns.
     """
 
     name: str
@@ -66,7 +68,7 @@ class FittedFeature:
         return hasattr(self.kind, "save")
 
     def needed(self, names: Sequence[str]) -> list[str]:
-        """What has to be there before those of ``names`` that this one gives."""
+        """The features that must be computed before those of ``names`` that this one gives."""
         return [source for name, source in (self.reads or {}).items() if name in names]
 
 
@@ -92,7 +94,7 @@ def _topic_columns(topics: Topics, posts: pd.DataFrame, columns: Columns) -> Col
     return {"topics": Column.dense(*topics.transform(posts["caption"].tolist()))}
 
 
-# In the order in which they are fitted: one that reads another stands below it.
+# In the order in which they are fitted: whatever reads another stands below it.
 FITTED: tuple[FittedFeature, ...] = (
     FittedFeature(
         "metadata",
@@ -146,19 +148,19 @@ class FeaturePipeline:
     Attributes
     ----------
     fitted
-        What was learned from the training posts, by the names in :data:`FITTED`.
+        What was learned from the training posts, by name in :data:`FITTED`.
 
     Raises
     ------
     SettingsError
-        A name that the catalog does not have.
+        A name that isn't in the catalog.
     """
 
     def __init__(self, names: Sequence[str], settings: FeatureSettings | None = None) -> None:
         self.names = [feature(name).name for name in names]
         self.settings = settings or FeatureSettings()
         self.fitted: dict[str, Any] = {}
-        # What the encoders were when the pipeline was fitted; other encoders are refused.
+        # Fingerprints of the encoders when the pipeline was fitted; other encoders are refused.
         self.fingerprints: dict[str, str] = {}
         computed = list(self.names)
         steps = []
@@ -166,13 +168,13 @@ class FeaturePipeline:
             if set(each.gives) & set(computed):
                 steps.append(each)
                 computed += each.needed(computed)
-        # All that is computed, which is more than the names where one feature is made of another.
+        # Everything that is computed: more than the names where one feature is made from another.
         self._computed = list(dict.fromkeys(computed))
         self._steps = steps[::-1]
 
     @property
     def extracted(self) -> list[str]:
-        """The features, named or read by named ones, that need no training posts."""
+        """The features that need no training posts, among the named ones and those they read."""
         return [name for name in self._computed if not CATALOG[name].fitted]
 
     @property
@@ -187,7 +189,7 @@ class FeaturePipeline:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of what was learned."""
+        """What a person should know about what was learned."""
         topics: Topics | None = self.fitted.get("topics")
         return [topics.note] if topics is not None and topics.note else []
 
@@ -207,14 +209,14 @@ class FeaturePipeline:
         posts
             n training posts.
         seed
-            Of what is drawn at random.
+            Random seed for what is drawn.
         images, cache, progress
             As in :meth:`transform`; needed where something is learned from extracted features.
 
         Raises
         ------
         SettingsError
-            Something is learned from pictures, and ``images`` is missing.
+            Something is learned from pictures, but ``images`` is missing.
         """
         columns: Columns = {}
         read = [name for step in self._steps for name in step.needed(self._computed)]
@@ -248,7 +250,7 @@ class FeaturePipeline:
         cache
             Where extracted features are kept.
         progress
-            Called with the stage's name, posts done and posts in all.
+            Called with what is being read, the number of different ones done and of all.
 
         Returns
         -------
@@ -302,7 +304,7 @@ class FeaturePipeline:
         Raises
         ------
         DataError
-            The file is not a pipeline's.
+            The file doesn't hold a pipeline.
         """
         state = read_json(folder / PIPELINE_FILE)
         try:
@@ -337,13 +339,13 @@ class FeaturePipeline:
     def _covers(
         self, posts: pd.DataFrame, images: Sequence[ImageSource] | None, read: Sequence[str]
     ) -> Sequence[ImageSource]:
-        """The pictures of training posts; none where nothing is learned from them."""
+        """The pictures of the training posts; None for each if nothing is learned from them."""
         if images is not None:
             return images
         of_pictures = [name for name in read if CATALOG[name].modality == "image"]
         if of_pictures:
             raise SettingsError(
-                f"{', '.join(of_pictures)} of the training posts is learned from: give fit() their "
-                "images."
+                f"{', '.join(of_pictures)}: learned from pictures of the training posts: "
+                "give fit() their images."
             )
         return [None] * len(posts)

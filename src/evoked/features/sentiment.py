@@ -1,11 +1,11 @@
 """The feature ``sentiment.text``: how positive a text is, in five levels (EIJL, Section 3).
 
-Routed by script and language: Chinese is read by SnowNLP, English by VADER, and of a text in any
-other language the emoji alone, by VADER. What none of them can read has no sentiment, which is not
-the same as a neutral one.
+The reader depends on script and language: SnowNLP reads Chinese, VADER reads English, and in any
+other language VADER reads only the emoji. What neither can read has no sentiment, which isn't the
+same as a neutral one.
 
-Both libraries read nothing but data that they carry themselves. SnowNLP keeps its own in Python's
-``marshal`` format, inside its installed package; no file of a user is ever read that way.
+Both libraries read only the data that they are installed with. SnowNLP's is in Python's ``marshal``
+format, inside its installed package; no file of a user is ever read in that way.
 
 Sources: Leng and Yan 2025 (EIJL) for the five levels; Hutto and Gilbert 2014 (VADER); SnowNLP, a
 naive Bayes classifier of Chinese shopping reviews.
@@ -29,10 +29,11 @@ SENTIMENT_LEVELS = (
     "slightly positive",
     "very positive",
 )
-"""The paper's levels, in order. It gives no borders: ours are the fifths of [-1, 1]."""
+"""The paper's levels, in order. It gives no bounds: ours divide [-1, 1] into
+fifths."""
 
 SENTIMENT_NAMES = ("polarity", *SENTIMENT_LEVELS)
-"""What the columns of ``sentiment.text`` are."""
+"""Names of the columns of ``sentiment.text``."""
 
 Language = Literal["chinese", "english", "emoji", "unknown"]
 
@@ -75,7 +76,7 @@ def text_sentiment(texts: Sequence[str | None]) -> NDArray[np.float32]:
     Returns
     -------
     float32, (n,)
-        Polarity in [-1, 1]: twice SnowNLP's probability of a positive text less one (Chinese; at
+        Polarity in [-1, 1]: twice SnowNLP's probability of a positive text, less one (Chinese; at
         most 1000 characters are read), or VADER's compound score (English, and the emoji of other
         texts). NaN for a text in another language without emoji, and for one without letters and
         emoji.
@@ -130,7 +131,7 @@ def sentiment_fingerprint() -> str:
 
 
 def language_of(text: str) -> Language:
-    """Who can read a text.
+    """Who can read a text: a language, ``emoji`` or ``unknown``.
 
     Chinese: most of its letters are Han characters, and none is Japanese kana. English: most are
     Latin, and frequent words of other languages don't outnumber those of English (so a few words
@@ -148,7 +149,7 @@ def language_of(text: str) -> Language:
 def _looks_english(text: str) -> bool:
     words = [word.lower() for word in _WORD.findall(text)]
     english = sum(word in _ENGLISH_WORDS for word in words)
-    # Accents are evidence, too, but for a word as rare as 'café'.
+    # Accents are evidence of another language, too, except in a single word such as 'café'.
     accented = sum(not word.isascii() and bool(_LATIN.search(word)) for word in words)
     others = sum(word in _OTHER_WORDS for word in words) + max(accented - 1, 0)
     return english >= others

@@ -1,10 +1,10 @@
-"""The user–image graph: who viewed what, who knows whom, and what is known of each.
+"""The user–image graph: who viewed what, who knows whom, and what is known about each.
 
 Bhattacharyya et al. (2024), *HMG-Emo*, Section III-A: users and images are nodes; *views* joins a
 user to an image and carries the user's comment, *connects* joins two users.
 
-A graph holds numbers alone, so that 100,000 users and two million edges fit into memory; pictures
-and texts stand in it as the vectors that encoders made of them.
+A graph holds only numbers, so that 100,000 users and two million edges fit into memory; pictures
+and texts are held as the vectors that encoders made from them.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _ARRAYS = ("viewings", "emotions", "times", "connections", "memberships")
 
 @dataclass(frozen=True)
 class SocialGraph:
-    """U users, I images, V viewings and E connections.
+    """A graph of U users, I images, V viewings and E connections.
 
-    A model sees a graph that holds the viewings that it may look at, no others: those that it is
-    to predict are absent, and of those that it learns from it hides the ones of the batch itself.
+    A model gets a graph with only the viewings that it may look at. Those that it has to predict
+    are absent, and in training it hides those of the batch itself.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class SocialGraph:
         :func:`evoked.posts.author_hashes.hashes`), and the post_id of the picture.
     user_vectors
         U rows: the mean over the vectors of the descriptions of the user's groups (Eq. 1); absent
-        for users of no described group.
+        for users without a described group.
     image_vectors
         I rows: the picture's vector; absent where there is no picture.
     comment_vectors
@@ -52,15 +52,15 @@ class SocialGraph:
     viewings
         int64, (2, V): row of the user and of the image.
     emotions
-        int64, (V,): place in :data:`evoked.posts.schema.MIKELS`, -1 where unknown. What was felt
-        at *other* viewings, for methods that look at it; a model hides those of its batch.
+        int64, (V,): index in :data:`evoked.posts.schema.MIKELS`, -1 where unknown: what was felt
+        at *other* viewings, for methods that read it; a model hides those of its batch.
     times
         float64, (V,): seconds since 1970, NaN where unknown.
     connections
-        int64, (2, E): rows of two users; every connection stands in both directions, once, and
-        nobody is connected with themselves.
+        int64, (2, E): rows of two users. Every connection is listed once in each direction, and
+        nobody is connected to themselves.
     memberships
-        int64, (2, M): row of a user, and number of a group from 0.
+        int64, (2, M): row of a user, and number of a group, from 0.
     """
 
     users: NDArray[np.object_]
@@ -76,7 +76,7 @@ class SocialGraph:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Length of the vectors by the feature's name in the catalog."""
+        """Length of the vectors, by the feature's name in the catalog."""
         return {
             "user.vector": self.user_vectors.width,
             "image.vector": self.image_vectors.width,
@@ -84,8 +84,8 @@ class SocialGraph:
         }
 
     def with_viewings(self, rows: ArrayLike) -> SocialGraph:
-        """The graph with all nodes and connections and the viewings at ``rows`` (n,) alone, in
-        that order."""
+        """The graph with all nodes and connections, but only the viewings at ``rows`` (n,), in that
+        order."""
         chosen = np.asarray(rows, dtype=np.int64)
         return replace(
             self,
@@ -96,8 +96,8 @@ class SocialGraph:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the graph into ``folder``: numbers as safetensors, identifiers as Parquet. Of the
-        vectors those are kept that a row names."""
+        """Write the graph into ``folder``: numbers as safetensors, identifiers as Parquet. Only
+        vectors that a row refers to are kept."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         for name in _COLUMNS:
@@ -116,7 +116,7 @@ class SocialGraph:
         Raises
         ------
         DataError
-            A file is missing or damaged, or names a row that there isn't.
+            A file is missing or damaged, or refers to a row that doesn't exist.
         """
         try:
             tensors = load_file(folder / GRAPH_FILE)
@@ -137,7 +137,7 @@ class SocialGraph:
         return graph
 
     def _check(self) -> None:
-        """Raise ValueError if a row names a node or a vector that there isn't."""
+        """Raise ValueError if a row refers to a node or a vector that doesn't exist."""
         users, images = len(self.users), len(self.images)
         limits = [
             (self.viewings, (users, images)),

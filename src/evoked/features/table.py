@@ -1,7 +1,7 @@
 """What a model reads: features of n posts, taken a batch at a time.
 
-A column keeps its rows wherever they lie (usually a memory-mapped cache) and copies only the rows
-of a batch, so memory does not grow with the number of posts.
+A column leaves its rows where they are (usually in a memory-mapped cache) and copies only those of
+a batch, so memory doesn't grow with the number of posts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class FeatureColumn(Protocol):
         """Which posts have the feature, (n,)."""
 
     def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None) -> Batch:
-        """Tensors of a batch; keys are '' for the values and 'mask' for the tokens' mask."""
+        """Tensors of a batch: the values under '', and the mask of tokens under 'mask'."""
 
     def select(self, rows: NDArray[np.int64]) -> FeatureColumn:
         """The column restricted to ``rows``."""
@@ -69,7 +69,7 @@ class Column:
         return np.asarray(self.index[:, 0] >= 0)
 
     def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
-        import torch  # takes more than a second, which a table that is not read can save
+        import torch  # takes more than a second to import, and many tables are never read
 
         index = self._chosen(rows, view)
         values = self.data[np.maximum(index, 0)] if len(self.data) else self._blank(len(index))
@@ -85,14 +85,14 @@ class Column:
         return replace(self, index=self.index[rows])
 
     def compact(self) -> Column:
-        """The same rows, first views alone, with a copy of the data that they name and no other."""
+        """The same rows, only first views, with a copy of just the data that they refer to."""
         kept, index = np.unique(self.index[:, 0], return_inverse=True)
         absent = int(len(kept) > 0 and kept[0] < 0)
         return Column(self.data[kept[absent:]], index.astype(np.int64)[:, None] - absent)
 
     def followed_by(self, other: Column) -> Column:
-        """These rows and those of another column of the same shape, first views alone; the data
-        are copied."""
+        """These rows and those of another column of the same shape, only first views; the data are
+        copied."""
         named = other.index[:, :1]
         shifted = np.where(named >= 0, named + len(self.data), -1)
         return Column(
@@ -117,8 +117,8 @@ class RaggedColumn:
     data
         (total, channels) or (total,) for ids: all tokens, one text after the other.
     starts, lengths
-        int64, (n,): where each post's tokens begin and how many there are; a length of 0 stands
-        for a post without the feature.
+        int64, (n,): where each post's tokens begin, and their number; a length of 0 means that
+        the post lacks the feature.
     """
 
     data: NDArray[np.generic]
@@ -141,7 +141,7 @@ class RaggedColumn:
         positions = np.arange(longest)
         mask = positions < lengths[:, None]
         padded = np.zeros((len(rows), longest, *self.data.shape[1:]), dtype=self.data.dtype)
-        # One gather for the whole batch: the flat rows of all real tokens.
+        # All real tokens of the batch are copied in one step.
         padded[mask] = self.data[(self.starts[rows][:, None] + positions)[mask]]
         tensor = torch.from_numpy(padded)
         if tensor.is_floating_point():
@@ -174,7 +174,7 @@ class FeatureTable:
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
-        """Tokens per post of the first feature of varying length, (n,), or None."""
+        """Number of tokens of each post in the first feature of varying length, (n,), or None."""
         for column in self.columns.values():
             if isinstance(column, RaggedColumn):
                 return column.lengths

@@ -1,9 +1,9 @@
-"""The texts of a post that the text encoder reads, one feature family each.
+"""The texts of a post that the text encoder reads, each with its own family of features.
 
 ``title`` and ``context`` are the two inputs of the PixelRec report's regression model (its Section
 4.3), ``text`` the one of its classifiers (Sections 4.1 and 4.2). What the report calls tags and
-description are here hashtags and caption. Tags that stand in the caption anyway are not repeated,
-so that ``context`` and ``text`` of a post without a title and further tags are its caption.
+description are hashtags and caption here. Tags that are in the caption anyway are not repeated, so
+that ``context`` and ``text`` of a post without a title and without further tags are its caption.
 """
 
 from __future__ import annotations

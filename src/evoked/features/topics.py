@@ -28,16 +28,16 @@ from evoked.files import atomic_folder, read_json, write_json
 _VERSION = 1
 _WEIGHTS_FILE = "topics.safetensors"
 _VOCABULARY_FILE = "vocabulary.json"
-_BATCH = 2048  # documents, at most (sized for millions of them)
-# Topics are learned from one batch to the next: a small corpus makes at least so many.
+_BATCH = 2048  # most documents (sized for millions of them)
+# Topics are learned from one batch to the next: a small corpus is divided into at least so many.
 _BATCHES = 16
 _LEAST_BATCH = 64
 _MAX_WORDS = 20_000
-# A stem in more captions than this share tells nothing of a topic.
+# A stem in a larger share of the captions says nothing about a topic.
 _COMMON = 0.5
-# Nor does one in fewer than two captions, or than this share.
+# Nor does a stem in fewer than two captions, or in a smaller share of them.
 _RARE = 0.001
-# Of captions, to each topic: fewer can't tell so many topics apart.
+# Captions per topic: fewer can't distinguish so many topics.
 _DOCUMENTS_PER_TOPIC = 10
 # Small corpora are read more often, large ones less: about this many captions in all.
 _TRAINING_DOCUMENTS = 20_000
@@ -53,9 +53,9 @@ class Topics:
     words
         The vocabulary: stems, possibly none.
     weights
-        float32, (topics, words): how often a topic uses a word, as a pseudo-count.
+        float32, (topics, words): pseudo-count of each word in each topic.
     wanted
-        How many topics were asked for; there are fewer when the captions are few.
+        Number of topics that were asked for; there are fewer if there are few captions.
     """
 
     words: tuple[str, ...]
@@ -71,11 +71,11 @@ class Topics:
         Parameters
         ----------
         captions
-            One per post; None or empty for a post without.
+            A caption per post; None or empty for a post without one.
         topics
-            How many, at most: there is one per ten captions, and at least two.
+            Most topics: there is one per ten captions, and at least two.
         seed
-            Of the initial topics.
+            Random seed for the initial topics.
         """
         documents = [words for words in _documents(captions) if words]
         vocabulary = _vocabulary(documents)
@@ -100,7 +100,7 @@ class Topics:
 
     @property
     def note(self) -> str | None:
-        """What a person should know of these topics."""
+        """What a person should know about these topics."""
         if self.size >= self.wanted:
             return None
         return (
@@ -116,7 +116,7 @@ class Topics:
         Parameters
         ----------
         captions
-            Of n posts, as in :meth:`fit`.
+            Captions of n posts, as in :meth:`fit`.
 
         Returns
         -------
@@ -138,7 +138,7 @@ class Topics:
         return shares, present
 
     def top_words(self, topic: int, number: int = 10) -> list[str]:
-        """Stems that a topic uses most, the commonest first."""
+        """The commonest stems of a topic, the commonest first."""
         order = np.argsort(-self.weights[topic], kind="stable")
         return [self.words[word] for word in order[:number]]
 
@@ -156,7 +156,7 @@ class Topics:
         Raises
         ------
         DataError
-            The folder's content is not topics, or of another version.
+            The folder doesn't hold topics, or holds another version of them.
         """
         folder = Path(folder)
         state = read_json(folder / _VOCABULARY_FILE)
@@ -179,7 +179,7 @@ class Topics:
 
     @cached_property
     def _inference(self) -> Any:
-        """scikit-learn's estimator in the state in which fitting leaves it."""
+        """scikit-learn's estimator, in the state that fitting leaves it in."""
         from scipy.special import digamma
 
         model = _allocation(self.size, seed=0, batch=_BATCH, passes=1)
@@ -194,7 +194,7 @@ class Topics:
 
 
 def _allocation(topics: int, seed: int, batch: int, passes: int) -> Any:
-    # scikit-learn takes a second to import, and most models read no topics.
+    # scikit-learn takes a second to import, and most models don't read topics.
     from sklearn.decomposition import LatentDirichletAllocation
 
     return LatentDirichletAllocation(
@@ -214,25 +214,25 @@ def _documents(captions: Sequence[str | None]) -> Iterator[list[str]]:
 
 
 def _vocabulary(documents: list[list[str]]) -> tuple[str, ...]:
-    """The stems that most documents use, without those that say nothing of a topic; all of them
-    where nothing would be left."""
+    """The stems that most documents use, without those that say nothing about a topic; with them
+    if nothing would be left."""
     # Imports scikit-learn, see _allocation.
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     used = Counter(chain.from_iterable(set(words) for words in documents))
     least, most = max(_RARE * len(documents), 2), max(_COMMON * len(documents), 1)
     function_words = set(chain.from_iterable(stems(sorted(ENGLISH_STOP_WORDS))))
-    telling = {
+    useful = {
         word: number
         for word, number in used.items()
         if least <= number <= most and len(word) > 1 and word not in function_words
     }
-    ranked = sorted((telling or used).items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted((useful or used).items(), key=lambda item: (-item[1], item[0]))
     return tuple(word for word, _ in ranked[:_MAX_WORDS])
 
 
 def _counts(documents: list[list[str]], vocabulary: Sequence[str]) -> sparse.csr_matrix:
-    """How often each document uses each word, (documents, words)."""
+    """Count of each word in each document, (documents, words)."""
     position = {word: column for column, word in enumerate(vocabulary)}
     columns = [[position[word] for word in words if word in position] for words in documents]
     lengths = [len(found) for found in columns]

@@ -1,7 +1,7 @@
-"""From a dataset of viewings to the user–image graph, and to what a model reads of a viewing.
+"""From a dataset of viewings to the user–image graph, and to the features of a viewing.
 
-Bhattacharyya et al. (2024), *HMG-Emo*, Sections III-A and III-B: pictures, comments and
-descriptions of groups become vectors of the encoders, through the same cache as the features of
+Bhattacharyya et al. (2024), *HMG-Emo*, Sections III-A and III-B: encoders turn
+pictures, comments and descriptions of groups into vectors, through the same cache as features of
 posts; a user's own vector is the mean over the descriptions of the user's groups (Eq. 1).
 """
 
@@ -27,10 +27,10 @@ from evoked.posts.schema import VIEWINGS
 from evoked.progress import Progress
 from evoked.targets.emotion import emotion_classes
 
-# Columns of a viewing as models read it; the last three are rows of the graph.
+# Columns of a viewing that models read; the last three are rows of the graph.
 VIEWING_COLUMNS = (*VIEWINGS.names, "author_id", "user", "image", "viewing")
 
-# A leak before the user has commented: only models that name it read it.
+# A leak where the user hasn't commented yet: only models that name it read it.
 OWN_COMMENT = "viewing.comment"
 
 _PICTURE = ["image.vector"]
@@ -44,7 +44,7 @@ class ViewingData:
     Attributes
     ----------
     graph
-        With all viewings, their comments and their emotions.
+        The graph, with all viewings, their comments and their emotions.
     viewings
         The V viewings, with :data:`VIEWING_COLUMNS`; ``viewing`` is the row itself.
     groups
@@ -63,7 +63,7 @@ class ViewingData:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which viewings tell an emotion, (V,)."""
+        """Which viewings have a known emotion, (V,)."""
         return self.graph.emotions >= 0
 
     @property
@@ -75,7 +75,7 @@ class ViewingData:
         ]
 
     def posts(self, rows: ArrayLike, shown: ArrayLike = ()) -> pd.DataFrame:
-        """The viewings at ``rows`` (n,), ``viewing`` their row among those at ``shown`` (m,)."""
+        """The viewings at ``rows`` (n,); ``viewing`` is their row among those at ``shown`` (m,)."""
         chosen = np.asarray(rows, dtype=np.int64)
         place = np.full(len(self.viewings), -1, dtype=np.int64)
         visible = np.asarray(shown, dtype=np.int64)
@@ -84,8 +84,8 @@ class ViewingData:
         return frame.assign(viewing=place[chosen])
 
     def features(self, names: Sequence[str], rows: ArrayLike) -> FeatureTable:
-        """Features ``names`` of the viewings at ``rows`` (n,), none of them copied; of a model
-        that reads none, a placeholder."""
+        """Features ``names`` of the viewings at ``rows`` (n,), none of them copied; a placeholder
+        for a model that reads none."""
         chosen = np.asarray(rows, dtype=np.int64)
         users, images = self.graph.viewings[:, chosen]
         return viewing_features(
@@ -108,20 +108,21 @@ def read_network(
 ) -> ViewingData:
     """Read a dataset's viewings, connections, groups and memberships as a graph.
 
-    Of several viewings of one image by one user the latest with a known emotion is kept: a pair
-    has one label (Section IV-A).
+    Where a user viewed an image several times, the latest viewing with a known emotion is kept: a
+    pair has one label (Section IV-A).
 
     Parameters
     ----------
     dataset
-        Posts are the images; users are whoever views, is connected, is a member or an author.
+        Its posts are the images; users are all who view, are connected, are members or authors.
     settings
         Encoders; the builtin ones by default. Comments that a model wrote count as missing unless
-        they ask for them.
+        the settings ask for them.
     cache
         Where vectors are kept; the user's cache by default.
     progress
-        Called with the stage, done and total.
+        Called with what is being read (``pictures``, ``comments``, ``groups``), the number of
+        different ones done and the number of all.
 
     Raises
     ------
@@ -197,7 +198,7 @@ def image_rows(graph: SocialGraph, post_ids: pd.Series) -> Integers:
 
 
 def rows_of(names: NDArray[np.object_], wanted: NDArray[np.object_]) -> Integers:
-    """Place of each wanted name among ``names``, (n,); -1 where it is none of them."""
+    """Index of each wanted name among ``names``, (n,); -1 where it isn't among them."""
     return pd.Index(names).get_indexer(pd.Index(wanted)).astype(np.int64)
 
 
@@ -214,7 +215,7 @@ def text_vectors(
     Parameters
     ----------
     stage
-        What ``progress`` is told that is being read.
+        What is being read, for ``progress``.
     """
     codes, different = pd.factorize(texts)
     table, _ = extract_posts(
@@ -239,14 +240,14 @@ def mean_vectors(memberships: Integers, users: int, descriptions: Column) -> Col
     memberships
         (2, M): user and group, no pair twice.
     users
-        How many there are.
+        Number of users.
     descriptions
         A row per group; groups without a description don't count.
 
     Returns
     -------
     Column
-        float16, as the encoders' vectors are kept; absent for users of no described group.
+        float16, as the encoders' vectors are kept; absent for users without a described group.
     """
     member, group = memberships[:, descriptions.present[memberships[1]]]
     shape = (users, len(descriptions.index))
@@ -261,7 +262,7 @@ def mean_vectors(memberships: Integers, users: int, descriptions: Column) -> Col
 
 
 def kept_viewings(dataset: PostDataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Viewings with the row ``image`` of their post, and those that are dropped, with reasons."""
+    """Viewings with the row ``image`` of their post; and those that are dropped, with reasons."""
     table = dataset.table("viewings")
     if table.empty:
         raise DataError(
@@ -298,8 +299,8 @@ def kept_viewings(dataset: PostDataset) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _outdated(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Viewings of a pair of which another one is kept: a known emotion before an unknown one, then
-    the latest, then the one that stands last."""
+    """Viewings that give way to another of the same pair. One with a known emotion is preferred,
+    then the latest, then the one in the last row."""
     pair = table.groupby(["user_id", "image"], dropna=False).ngroup().to_numpy()
     known = emotion_classes(table["emotion"]) >= 0
     order = np.lexsort((np.arange(len(table)), np.nan_to_num(seconds(table["viewed_at"])), known))
@@ -317,7 +318,7 @@ def _complete(table: pd.DataFrame) -> pd.DataFrame:
 def _numbered(
     columns: list[pd.Series], more: pd.Series | None = None
 ) -> tuple[NDArray[np.object_], list[Integers]]:
-    """All names, sorted, and the number of each name of each column; ``more`` only adds names."""
+    """All names, sorted, and for each column the numbers of its names; ``more`` only adds names."""
     everything = [*columns, *([] if more is None else [more])]
     codes, names = pd.factorize(pd.concat(everything, ignore_index=True), sort=True)
     bounds = np.cumsum([len(column) for column in everything])[:-1]
@@ -326,7 +327,7 @@ def _numbered(
 
 
 def _both_ways(pairs: Integers) -> Integers:
-    """Every pair in both directions, once, none with itself; sorted."""
+    """Every pair once in each direction, without pairs of the same; sorted."""
     apart = pairs[:, pairs[0] != pairs[1]]
     return _unique(np.concatenate([apart, apart[::-1]], axis=1))
 

@@ -1,1 +1,1 @@
-"""Blocks that more than one model uses."""
+"""Building blocks that several models share."""

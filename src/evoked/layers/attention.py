@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# A placeholder and a hashtag make no text, and no picture has so few regions.
+# A placeholder and a hashtag are not a text, and no picture has so few regions.
 _FEWEST = 2
 _MATCHED_POSTS = 16
 
@@ -39,11 +39,11 @@ class ScaledDotProductAttention(nn.Module):
         Parameters
         ----------
         queries, keys
-            (b, q, width) and (b, k, width); keys serve as values too.
+            (b, q, width) and (b, k, width); keys are also the values.
         mask
             bool, (b, k): keys that exist.
         want_weights
-            Return the weights as well, for explanations (slower).
+            Also return the weights, for explanations (slower).
 
         Returns
         -------
@@ -74,9 +74,9 @@ class AttentionBlock(nn.Module):
     width, heads
         As in :class:`ScaledDotProductAttention`.
     activation
-        Of the feed-forward network, twice as wide as the block.
+        Activation of the feed-forward network, which is twice as wide as the block.
     dropout
-        Of what each half adds. (Dropping single attention weights as well took a third of the
+        Dropout of what each half adds. (Also dropping single attention weights took a third of the
         training time on a processor and gained nothing.)
     """
 
@@ -106,18 +106,18 @@ class AttentionBlock(nn.Module):
         return states + self.dropout(self.feed_forward(states)), weights
 
     def queries_and_keys(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """What the attention compares, all heads side by side: (b, q, width), (b, k, width)."""
+        """Projected queries and keys of all heads, (b, q, width) and (b, k, width)."""
         projected = self.attention.key_value(self.key_norm(keys)).chunk(2, dim=-1)[0]
         return self.attention.query(self.query_norm(queries)), projected
 
 
 class WordRegionMatching(nn.Module):
-    """How badly the posts of a batch find their own picture by what their words attend to (ours).
+    """Loss of matching the captions and pictures of a batch by what words attend to (ours).
 
-    A caption names what its picture shows, and that needs no label: of all pictures in the batch,
-    a post's words should find their regions in its own. The score of text i and picture j is the
-    mean over words, weighed by a learned importance, of the log-sum-exp over regions of q·k/√d,
-    with the queries and keys of the cross-modal attention itself; the loss is the symmetric
+    A caption names what its picture shows, which needs no label: of all pictures in the batch, a
+    post's words should match the regions of its own. The score of text i and picture j is the mean
+    over words, weighted by a learned importance, of the log-sum-exp over regions of q·k/√d, with
+    the queries and keys of the cross-modal attention itself; the loss is the symmetric
     cross-entropy of choosing the own partner. After the late interaction of Yao et al. (2022,
     *FILIP*).
     """
@@ -129,7 +129,7 @@ class WordRegionMatching(nn.Module):
     def forward(
         self, words: Tensor, regions: Tensor, word_mask: Tensor, region_mask: Tensor
     ) -> Tensor:
-        """Scalar loss; zero where fewer than two posts have both a text and a picture.
+        """Scalar loss; zero if fewer than two posts have both a text and a picture.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class WordRegionMatching(nn.Module):
             bool, (b, t) and (b, p): those that exist.
         """
         enough = (word_mask.sum(dim=1) > _FEWEST) & (region_mask.sum(dim=1) > _FEWEST)
-        # Scores grow with the square of the posts, so large batches are matched in parts.
+        # The number of scores grows with the square of the posts, so large batches are split.
         parts = [part for part in enough.nonzero()[:, 0].split(_MATCHED_POSTS) if len(part) > 1]
         if not parts:
             return words.sum() * 0
@@ -163,9 +163,9 @@ class WordRegionMatching(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """Weighs the positions of an image map (ABMF Table 1: spatial attention, ReLU).
+    """Weights of the positions of an image map (ABMF Table 1: spatial attention, ReLU).
 
-    A position's weight is a softmax over w·ReLU(W m_p), so weights of a picture sum to one.
+    The weights are a softmax over w·ReLU(W m_p), so those of a picture sum to one.
     """
 
     def __init__(self, width: int) -> None:
@@ -188,7 +188,7 @@ class SpatialAttention(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """One vector from many tokens, by a learned query."""
+    """One vector from many tokens, with a learned query."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Ways to make one vector of two."""
+"""Fusion of several vectors into one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class LowRankBilinear(nn.Module):
     """Low-rank bilinear pooling, Pᵀ(tanh(Uᵀx) ∘ tanh(Vᵀy)).
 
-    The full bilinear form has a matrix per output; here all of them are of rank ``rank`` and
-    share their factors. Source: Kim et al., "Hadamard Product for Low-rank Bilinear Pooling", ICLR
+    The full bilinear form has one matrix per output; here all matrices have rank ``rank`` and share
+    their factors. Source: Kim et al., "Hadamard Product for Low-rank Bilinear Pooling", ICLR
     2017, in its non-linear form.
 
     Parameters
@@ -18,11 +18,11 @@ class LowRankBilinear(nn.Module):
     left, right
         Lengths of the two vectors.
     rank
-        Of the bilinear form.
+        Rank of the bilinear form.
     outputs
         Length of the result.
     dropout
-        Of the product.
+        Dropout of the product.
     """
 
     def __init__(

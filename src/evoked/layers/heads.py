@@ -10,13 +10,13 @@ from evoked.targets import EMOTION_TARGETS, ENGAGEMENT_TARGETS
 
 EMOTIONS = slice(0, len(EMOTION_TARGETS))
 ENGAGEMENTS = slice(len(EMOTION_TARGETS), None)
-_EMOTION_RANGE = 8.0  # points, of valence and of arousal
+_EMOTION_RANGE = 8.0  # points of valence, and of arousal
 
 
 class EmotionEngagementHeads(nn.Module):
     """From one vector per post to all targets (ABMF, Figure 1).
 
-    The engagement head sees the predicted emotion beside the vector.
+    The engagement head sees the vector and the predicted emotion.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class EmotionEngagementHeads(nn.Module):
     width
         Hidden units of each head.
     dropout
-        After the hidden layer.
+        Dropout after the hidden layer.
     """
 
     def __init__(self, inputs: int, width: int, dropout: float) -> None:
@@ -47,14 +47,14 @@ class EmotionEngagementLoss(nn.Module):
     """Weighted multi-task sum of an emotion and an engagement loss.
 
     Each is the mean over its known targets of 1 - CCC (the measure of ABMF's Table 5) and of a
-    Huber term that keeps the scale where a batch varies little. (The paper names no loss.)
+    Huber term that keeps the scale if a batch varies little. (The paper names no loss.)
 
     Parameters
     ----------
     emotion_weight, engagement_weight
         Weights of the two tasks.
     uncertainty_weighting
-        Learn the weights as well; see :class:`evoked.layers.losses.MultiTaskLoss`.
+        Also learn the weights; see :class:`evoked.layers.losses.MultiTaskLoss`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class EmotionEngagementLoss(nn.Module):
 
 
 def mlp(inputs: int, width: int, outputs: int, dropout: float) -> nn.Module:
-    """One hidden layer of ReLUs."""
+    """One hidden layer with ReLU and dropout."""
     return nn.Sequential(
         nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, outputs)
     )
@@ -97,7 +97,7 @@ def classifier(inputs: int, width: int, classes: int, dropout: float) -> nn.Modu
 
 
 def _mean_loss(predicted: Tensor, targets: Tensor, weights: Tensor, span: float) -> Tensor:
-    """Mean over targets that some post of the batch knows, each on a range of about one."""
+    """Mean over targets known of some post in the batch, each with a range of about one."""
     losses = [
         concordance_loss(p, t, w) + 4 * masked_huber(p / span, t / span, w, delta=0.25)
         for p, t, w in zip(predicted.T, targets.T, weights.T, strict=True)

@@ -1,4 +1,4 @@
-"""Losses, and a score, that ignore unknown targets."""
+"""Losses, and one score, that ignore unknown targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of ``values``; zero (and differentiable) where all weights are zero."""
+    """Weighted mean of ``values``; zero (and differentiable) if all weights are zero."""
     return (values * weights).sum() / weights.sum().clamp_min(1e-8)
 
 
@@ -40,7 +40,7 @@ def masked_log_loss(probabilities: Tensor, truth: Tensor, weights: Tensor) -> Te
 
 
 def macro_f1(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Mean F1 of the classes that occur or are predicted, to compare epochs by; all (n, c)."""
+    """Mean F1 of the classes that occur or are predicted, for comparing epochs; all (n, c)."""
     known = (weights > 0).any(dim=-1)
     classes = predicted.shape[1]
     chosen = functional.one_hot(predicted[known].argmax(dim=-1), classes).float()
@@ -50,7 +50,7 @@ def macro_f1(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
 
 
 class MultiTaskLoss(nn.Module):
-    """Weighted sum of task losses, by fixed weights or by learned uncertainty.
+    """Weighted sum of task losses, with fixed weights or learned uncertainty.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class MultiTaskLoss(nn.Module):
         Weight per task.
     uncertainty
         Learn a log variance s per task and sum w·exp(-s)·loss + s/2 (Kendall, Gal and Cipolla
-        2018); the fixed weights stay as factors.
+        2018); the fixed weights remain factors.
     """
 
     def __init__(self, weights: dict[str, float], uncertainty: bool = False) -> None:

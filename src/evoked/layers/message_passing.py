@@ -2,7 +2,7 @@
 
 Bhattacharyya et al. (2024), *HMG-Emo*, Section III-C. PyTorch Geometric's ``GATConv`` takes its
 softmax over the neighbours of one kind, and between two kinds of nodes its self-loops would join
-user k to image k; Equation 3 sums over all neighbours and the node itself, so that layer is ours.
+user k to image k. Equation 3 sums over all neighbours and the node itself, so this layer is ours.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from evoked.errors import MissingExtraError
 
-# Kind of the source and of the target: messages go both ways along a viewing, and a connection
-# stands in both directions.
+# Kind of the source and of the target. Messages go both ways along a viewing, and a connection is
+# listed in both directions.
 RELATIONS: dict[str, tuple[str, str]] = {
     "views": ("user", "image"),
     "viewed_by": ("image", "user"),
@@ -52,7 +52,7 @@ class Edges:
 
 
 class AttentionLayer(nn.Module):
-    """Graph attention with edge features on viewings alone (Eq. 2 and 3).
+    """Graph attention in which only viewings have edge features (Eq. 2 and 3).
 
     Parameters
     ----------
@@ -61,10 +61,10 @@ class AttentionLayer(nn.Module):
     width
         Channels of the result.
     edge_width
-        Channels of a viewing's features; None looks at none.
+        Channels of a viewing's features; None uses none.
     edge_messages
-        Viewings' features are part of what a neighbour says too, where the paper lets them decide
-        only how much it is listened to (ours).
+        Whether viewings' features are part of the neighbours' messages (ours), and not only of
+        their attention weights, as in the paper.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class AttentionLayer(nn.Module):
         self.theta = nn.ModuleDict(
             {kind: nn.Linear(widths[kind], width, bias=False) for kind in NODES}
         )
-        # a_s per kind of the node that listens; a_t per relation, and for the node itself.
+        # a_s per kind of the receiving node; a_t per relation, and for the node itself.
         self.attend_self = _vectors(NODES, width)
         self.attend_neighbour = _vectors([*RELATIONS, *NODES], width)
         self.bias = nn.ParameterDict({kind: nn.Parameter(torch.zeros(width)) for kind in NODES})
         directions = ("views", "viewed_by") if edge_width else ()
-        # aₑᵀΘₑ in one vector: their product alone reaches the attention.
+        # aₑᵀΘₑ as one vector: the attention uses only their product.
         self.attend_edge = _vectors(directions, edge_width or 1)
         self.edge_messages = nn.ModuleDict(
             {name: nn.Linear(edge_width or 1, width, bias=False) for name in directions}
@@ -105,16 +105,16 @@ class AttentionLayer(nn.Module):
         Parameters
         ----------
         nodes
-            By kind, (n, channels).
+            Vectors by kind, (n, channels).
         edges
-            By relation.
+            Edges by relation.
         targets
-            How many nodes of each kind are computed: the first ones.
+            By kind, how many nodes to compute, from the first on.
         viewings
             Features of viewings, (v, edge_width).
         attention
-            A dictionary to fill with α of every edge by relation, (e,), and of the node itself by
-            kind, (targets,).
+            A dictionary to fill with α: by relation, that of each edge, (e,); by kind, that of the
+            node itself, (targets,).
 
         Returns
         -------
@@ -125,12 +125,12 @@ class AttentionLayer(nn.Module):
         result = {}
         for kind in NODES:
             own = transformed[kind][: targets[kind]]
-            listens = own @ self.attend_self[kind]
+            receiving = own @ self.attend_self[kind]
             incoming = [name for name in RELATIONS if RELATIONS[name][1] == kind]
             # The exponents of Eq. 3.
-            to_self = _f(listens + own @ self.attend_neighbour[kind])
+            to_self = _f(receiving + own @ self.attend_neighbour[kind])
             logits = {
-                name: self._logits(name, listens, transformed, edges[name], viewings)
+                name: self._logits(name, receiving, transformed, edges[name], viewings)
                 for name in incoming
             }
             highest = to_self.detach()
@@ -145,13 +145,13 @@ class AttentionLayer(nn.Module):
             total = own_weight
             for name in incoming:
                 total = total.scatter_add(0, edges[name].target, weights[name])
-            # Eq. 2; the division by Eq. 3's denominator is left to the end.
-            said = own_weight[:, None] * own
+            # Eq. 2; the division by Eq. 3's denominator comes last.
+            messages = own_weight[:, None] * own
             for name in incoming:
-                said = said + self._messages(
+                messages = messages + self._messages(
                     name, weights[name], transformed, edges[name], viewings, len(own)
                 )
-            result[kind] = said / total[:, None] + self.bias[kind]
+            result[kind] = messages / total[:, None] + self.bias[kind]
             if attention is not None:
                 attention[kind] = own_weight / total
                 for name in incoming:
@@ -159,10 +159,10 @@ class AttentionLayer(nn.Module):
         return result
 
     def _logits(
-        self, name: str, listens: Tensor, nodes: Nodes, edges: Edges, viewings: Tensor | None
+        self, name: str, receiving: Tensor, nodes: Nodes, edges: Edges, viewings: Tensor | None
     ) -> Tensor:
-        speaks = nodes[RELATIONS[name][0]] @ self.attend_neighbour[name]
-        logits = listens[edges.target] + speaks[edges.source]
+        sending = nodes[RELATIONS[name][0]] @ self.attend_neighbour[name]
+        logits = receiving[edges.target] + sending[edges.source]
         if name in self.attend_edge and viewings is not None and edges.viewing is not None:
             logits = logits + (viewings @ self.attend_edge[name])[edges.viewing]
         return _f(logits)
@@ -176,18 +176,18 @@ class AttentionLayer(nn.Module):
         viewings: Tensor | None,
         n: int,
     ) -> Tensor:
-        speakers = nodes[RELATIONS[name][0]]
-        said = weighted_sum(weights, speakers, edges.source, edges.target, n)
+        senders = nodes[RELATIONS[name][0]]
+        messages = weighted_sum(weights, senders, edges.source, edges.target, n)
         if name in self.edge_messages and viewings is not None and edges.viewing is not None:
-            words = self.edge_messages[name](viewings)
-            said = said + weighted_sum(weights, words, edges.viewing, edges.target, n)
-        return said
+            features = self.edge_messages[name](viewings)
+            messages = messages + weighted_sum(weights, features, edges.viewing, edges.target, n)
+        return messages
 
 
 class ConvolutionLayer(nn.Module):
     """GraphSAGE (mean over neighbours) or GraphConv (sum) per relation, added up (Table IV).
 
-    They know no edge features. Parameters as of :class:`AttentionLayer`.
+    They use no edge features. Parameters as of :class:`AttentionLayer`.
 
     Raises
     ------
@@ -224,14 +224,14 @@ class ConvolutionLayer(nn.Module):
         for name, (source, target) in RELATIONS.items():
             own = nodes[target][: targets[target]]
             ends = torch.stack([edges[name].source, edges[name].target])
-            said = self.relations[name]((nodes[source], own), ends)
-            result[target] = result[target] + said if target in result else said
+            message = self.relations[name]((nodes[source], own), ends)
+            result[target] = result[target] + message if target in result else message
         return result
 
 
 class NodeNorm(nn.BatchNorm1d):
-    """Batch normalisation over nodes; a single node, which has no spread, is normalised by what
-    was seen before."""
+    """Batch normalisation over nodes; a single node, which has no variance, is normalised with the
+    running statistics."""
 
     def forward(self, input: Tensor) -> Tensor:
         if self.training and len(input) < 2:
@@ -242,24 +242,24 @@ class NodeNorm(nn.BatchNorm1d):
 
 
 def weighted_sum(weights: Tensor, values: Tensor, source: Tensor, target: Tensor, n: int) -> Tensor:
-    """Sum over edges of weight times the source's value, per target.
+    """For each target, the sum over edges of weight times the source's value.
 
     Parameters
     ----------
     weights
-        (e,).
+        Weight of each edge, (e,).
     values
-        (m, channels).
+        Value of each source, (m, channels).
     source, target
-        int64, (e,); targets in ascending order.
+        Rows of each edge, int64, (e,); targets in ascending order.
     n
         Number of targets.
 
     Returns
     -------
     Tensor
-        (n, channels). Unlike gathering and scattering, nothing of (e, channels) is kept for the
-        way back, and on a processor it takes a third of the time.
+        (n, channels). Unlike gathering and scattering, this keeps no (e, channels) tensor for the
+        backward pass, and takes a third of the time on a processor.
     """
     result: Tensor = _WeightedSum.apply(weights, values, source, target, n)
     return result
@@ -288,7 +288,7 @@ class _WeightedSum(torch.autograd.Function):
 
 def _sparse(starts: Tensor, source: Tensor, weights: Tensor, values: Tensor) -> Tensor:
     with warnings.catch_warnings():
-        # Of products of sparse matrices, all that is used of them, torch says they are in beta.
+        # torch warns that sparse matrices are in beta; only their products are used here.
         warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
         return torch.sparse_csr_tensor(
             starts, source, weights, size=(len(starts) - 1, len(values)), check_invariants=False
@@ -296,7 +296,7 @@ def _sparse(starts: Tensor, source: Tensor, weights: Tensor, values: Tensor) -> 
 
 
 def _vectors(names: Any, width: int) -> nn.ParameterDict:
-    scale = (6 / (width + 1)) ** 0.5  # Glorot, as graph attention is published
+    scale = (6 / (width + 1)) ** 0.5  # Glorot, as in the published graph attention
     return nn.ParameterDict(
         {name: nn.Parameter((2 * torch.rand(width) - 1) * scale) for name in names}
     )

@@ -1,7 +1,7 @@
 """From features to the streams of tokens and the vectors that models fuse.
 
-Every stream has a *placeholder*, learned, that stands for what a post lacks. In training some
-posts hide what they have, so that the placeholders learn (*modality dropout*).
+Every stream has a learned *placeholder* for posts that lack it. In training, some posts hide what
+they have, so that the placeholders learn (*modality dropout*).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ MAX_POSITIONS = 1024
 
 
 class ImageTokens(nn.Module):
-    """The positions of the image's map as tokens, and found objects beside them.
+    """The positions of the image's map as tokens, followed by the objects found in it.
 
     Parameters
     ----------
     widths
-        Channels of ``image.map`` and, where objects are looked at, ``image.objects``.
+        Channels of ``image.map`` and, if objects are used, ``image.objects``.
     width
         Channels of the tokens.
     modality_dropout
-        Chance that a post hides its image in training.
+        Probability that a post hides its image in training.
     network
-        An encoder to train along: uint8 pixels to a map; then ``image.pixels`` is read in place of
-        ``image.map``.
+        An encoder to train, from uint8 pixels to a map; with it, ``image.pixels`` is read in place
+        of ``image.map``.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class CaptionTokens(nn.Module):
     Parameters
     ----------
     widths
-        Channels of ``caption.tokens`` (or of ``field``'s).
+        Channels of ``caption.tokens``, or of the tokens of ``field``.
     width
         Channels of the tokens.
     modality_dropout
-        Chance that a post hides its caption in training.
+        Probability that a post hides its caption in training.
     network
-        An encoder to train along: ids and mask to token vectors; then ``caption.ids`` is read in
+        An encoder to train, from ids and mask to token vectors; with it, ``caption.ids`` is read in
         place of ``caption.tokens``.
     field
         The text, one of :data:`evoked.features.text_fields.TEXT_FIELDS`.
@@ -109,7 +109,7 @@ class CaptionTokens(nn.Module):
         if self.network is not None:
             name = f"{self.field}.ids"
             mask, present = batch[f"{name}.mask"], batch[f"{name}.present"]
-            # A text without tokens is masked altogether, which attention can't digest.
+            # A text without tokens is masked entirely, which attention can't handle.
             words = self.network(batch[name], mask | ~present[:, None])
         else:
             name = f"{self.field}.tokens"
@@ -125,15 +125,15 @@ class VectorInput(nn.Module):
     Parameters
     ----------
     feature
-        Its name in the catalog.
+        Name in the catalog.
     modality
-        What ``hidden`` calls it.
+        Name in ``hidden``.
     encoder
-        From the feature to ``width`` channels.
+        Module that maps the feature to ``width`` channels.
     width
         Channels of the result.
     modality_dropout
-        Chance that a post hides it in training.
+        Probability that a post hides it in training.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class VectorInput(nn.Module):
 
 
 class NormalisedPixels(nn.Module):
-    """An image encoder's own normalisation of uint8 pixels, as the first part of a network."""
+    """An image encoder's normalisation of uint8 pixels, as the first part of a network."""
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()
@@ -172,13 +172,13 @@ class NormalisedPixels(nn.Module):
 
 
 def project(channels: int, width: int) -> nn.Module:
-    """Bring a feature of any scale to ``width`` channels."""
-    # Features come on all sorts of scales; a norm in front makes one learning rate fit them.
+    """Project a feature of any scale to ``width`` channels."""
+    # Features have different scales; with a norm in front, one learning rate fits all.
     return nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width), nn.LayerNorm(width))
 
 
 def metadata_encoder(inputs: int, width: int, dropout: float) -> nn.Module:
-    """Metadata to ``width`` channels (128 in ABMF's Table 4)."""
+    """Encoder of metadata with ``width`` channels (128 in ABMF's Table 4)."""
     return nn.Sequential(
         nn.Linear(inputs, width),
         nn.LayerNorm(width),
@@ -189,8 +189,8 @@ def metadata_encoder(inputs: int, width: int, dropout: float) -> nn.Module:
 
 
 def shown(present: Tensor, hidden: bool, dropout: float) -> Tensor:
-    """Which posts show a modality, bool (b,): none when it is hidden; of those that have it, each
-    keeps it with probability 1 - ``dropout``."""
+    """Which posts show a modality, bool (b,): none if it is hidden; otherwise each post that has it
+    shows it with probability 1 - ``dropout``."""
     if hidden:
         return torch.zeros_like(present)
     if not dropout:
@@ -201,7 +201,7 @@ def shown(present: Tensor, hidden: bool, dropout: float) -> Tensor:
 def or_placeholder(
     tokens: Tensor, mask: Tensor, shown: Tensor, placeholder: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Where a modality isn't shown, (b,), one placeholder token takes the place of its tokens."""
+    """Tokens and mask, with one placeholder token in place of a modality that is not shown."""
     tokens = torch.where(shown[:, None, None], tokens, placeholder)
     first = torch.zeros_like(mask)
     first[:, 0] = True

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 Values = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Far beyond what any weight of the labels that the settings take needs.
+# Far more than any weight of the labels that the settings accept needs.
 _STEPS = 2000
 
 
@@ -26,15 +26,15 @@ _STEPS = 2000
 class Relation:
     """E hyperedges of one kind over n vertices.
 
-    Vertices stand at nodes (their user, their image), and belong to the hyperedges of their node.
-    So the incidence H is a product of two sparse matrices, vertices × nodes and nodes × hyperedges,
-    which is never carried out: ten viewings of a user with a hundred contacts are 110 numbers, not
-    a thousand.
+    Each vertex stands at a node (its user, its image) and belongs to the hyperedges of its node. So
+    the incidence H is the product of two sparse matrices, vertices × nodes and nodes × hyperedges,
+    which is never computed: ten viewings of a user with a hundred contacts take 110 numbers, not a
+    thousand.
 
     Attributes
     ----------
     nodes
-        int64, (n,): each vertex's node, -1 for one that belongs to none of the hyperedges.
+        int64, (n,): node of each vertex; -1 if it belongs to none of the hyperedges.
     members
         float64, (nodes, E), 0 and 1: which hyperedges a node belongs to.
     """
@@ -71,8 +71,8 @@ class Hypergraph:
     relations
         At least one, all over the same vertices.
     weights
-        How much each relation counts, (relations,), at least 0: the degree that it gives to the
-        mean vertex. Hyperedges of one relation weigh the same.
+        Weight of each relation, (relations,), at least 0: the degree that it gives to the mean
+        vertex. Hyperedges of one relation weigh the same.
     """
 
     def __init__(self, relations: Sequence[Relation], weights: Sequence[float]) -> None:
@@ -87,7 +87,7 @@ class Hypergraph:
         )
         self.degrees: Values = np.asarray(degrees)
         known = self.degrees > 0
-        # D_v^-½; 0 of vertices that no hyperedge joins.
+        # D_v^-½; 0 for vertices that no hyperedge joins.
         self.scale = np.where(known, 1 / np.sqrt(np.where(known, self.degrees, 1)), 0)[:, None]
 
     def spread(self, values: Values) -> Values:
@@ -107,14 +107,14 @@ class Hypergraph:
         ]
 
     def solve(self, labels: Values, label_weight: float) -> Values:
-        """F = (I + Δ/λ)^-1 Y: what is both smooth over hyperedges and close to the labels.
+        """F = (I + Δ/λ)^-1 Y: values that are smooth over hyperedges and close to the labels.
 
         Parameters
         ----------
         labels
             Y, (n, classes): 0 in the rows of vertices whose label is unknown.
         label_weight
-            λ > 0: how much closeness to the labels counts against smoothness.
+            λ > 0: weight of closeness to the labels, relative to smoothness.
         """
         return conjugate_gradients(
             lambda values: (1 + label_weight) * values - self.spread(values),
@@ -134,7 +134,7 @@ def conjugate_gradients(
     right
         The right-hand sides.
     tolerance
-        Of the norm of each residual, relative to its right-hand side.
+        Largest norm of each residual, relative to its right-hand side.
     """
     solution = np.zeros_like(right)
     residual = right.copy()
@@ -154,11 +154,11 @@ def conjugate_gradients(
 
 
 def _edge_weight(relation: Relation, weight: float) -> Values:
-    """Weight of every hyperedge, (E,), such that the mean vertex gets ``weight`` of them."""
+    """Weight of every hyperedge, (E,), which gives the mean vertex the degree ``weight``."""
     share = weight * len(relation.nodes) / max(relation.sizes.sum(), 1)
     return np.full(len(relation.sizes), share)
 
 
 def _ratio(above: Values, below: Values) -> Values:
-    """Quotients; 0 where a right-hand side is solved for, or was zero from the start."""
+    """Quotients; 0 where a right-hand side is solved, or was zero from the start."""
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)

@@ -1,4 +1,4 @@
-"""Boosted trees as plain arrays: what CatBoost has grown, kept and used without CatBoost.
+"""Boosted trees as plain arrays, which are kept and used without CatBoost.
 
 CatBoost's own file formats are read by native code that trusts them (a damaged ``.cbm`` ends the
 process). Arrays can be checked, and predict without the library.
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from evoked.errors import MissingExtraError
 from evoked.training.settings import TrainingSettings
 
-# Questions per feature. CatBoost's own 254 take four times as long over a thousand features.
+# Questions per feature. CatBoost's default, 254, takes four times as long with a thousand features.
 _BORDERS = 32
 
 _PARTS = ("columns", "borders", "leaves", "bias")
@@ -34,9 +34,9 @@ class SymmetricTrees:
     columns
         int64, (trees, depth): the feature that a level asks about.
     borders
-        float32, (trees, depth): the question, whether the feature is above; a missing one is not.
+        float32, (trees, depth): the question is whether the feature is above; missing is not above.
     leaves
-        float64, (trees, 2**depth): values, the first level's answer being the lowest bit.
+        float64, (trees, 2**depth): values; the answer at the first level is the lowest bit.
     bias
         float64, (1,): added to the sum.
     """
@@ -55,8 +55,8 @@ class SymmetricTrees:
     @classmethod
     def per_output(cls, booster: Any) -> list[Self]:
         """The trees of a fitted CatBoost model on numerical features, for each number that it
-        predicts: one for a regressor, one per class that it was taught for a ``MultiClass``
-        classifier, whose probabilities are the softmax of their sums."""
+        predicts: one for a regressor, and one per class of the training examples for a
+        ``MultiClass`` classifier, whose probabilities are the softmax of the trees' sums."""
         with TemporaryDirectory() as folder:
             file = Path(folder) / "trees.json"
             booster.save_model(str(file), format="json")
@@ -65,7 +65,7 @@ class SymmetricTrees:
         scale, biases = grown["scale_and_bias"]
         depth = max((len(tree["splits"] or []) for tree in trees), default=0)
         columns = np.zeros((len(trees), depth), np.int64)
-        # Levels that a tree doesn't have are questions that everyone answers with no.
+        # Levels that a tree lacks become questions whose answer is always no.
         borders = np.full((len(trees), depth), np.inf, np.float32)
         leaves = np.zeros((len(biases), len(trees), 2**depth))
         for row, tree in enumerate(trees):
@@ -88,7 +88,7 @@ class SymmetricTrees:
         return values + self.bias
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Its arrays by name."""
+        """The arrays by name."""
         return {name: getattr(self, name) for name in _PARTS}
 
     @classmethod
@@ -113,7 +113,7 @@ class SymmetricTrees:
             if len(shape) != 2 or found.dtype != dtype or found.shape != size:
                 raise ValueError(f"{name} are {found.dtype} {found.shape}")
         if trees.columns.size and not 0 <= trees.columns.min() <= trees.columns.max() < width:
-            raise ValueError(f"they ask about features beyond the {width} there are")
+            raise ValueError(f"they ask about features beyond the {width} columns")
         return trees
 
 
@@ -133,9 +133,9 @@ def catboost_library(model: str) -> Any:
 
 
 def growing_options(settings: Any, training: TrainingSettings | None) -> dict[str, Any]:
-    """CatBoost's options, for a model whose settings name ``trees``, ``depth``, ``learning_rate``,
+    """CatBoost's options for a model whose settings have ``trees``, ``depth``, ``learning_rate``,
     ``feature_share`` and ``patience``: one thread and a seed, so that the same examples give the
-    same trees, and no files beside."""
+    same trees, and no files of its own."""
     return {
         "iterations": settings.trees,
         "depth": settings.depth,
@@ -151,8 +151,8 @@ def growing_options(settings: Any, training: TrainingSettings | None) -> dict[st
 
 
 def varies(matrix: NDArray[np.float32]) -> bool:
-    """Whether a column of ``matrix`` (n, m) holds two different values, of which missing is one:
-    CatBoost refuses to learn from anything else."""
+    """Whether a column of ``matrix`` (n, m) has two different values, one of which may be missing;
+    CatBoost refuses to learn otherwise."""
     if not len(matrix):
         return False
     differs = (matrix != matrix[0]) & ~(np.isnan(matrix) & np.isnan(matrix[0]))
@@ -160,7 +160,7 @@ def varies(matrix: NDArray[np.float32]) -> bool:
 
 
 def named_arrays(trees: Mapping[str, SymmetricTrees]) -> dict[str, NDArray[Any]]:
-    """The arrays of trees by the target that they predict, for one file of them all."""
+    """The arrays of all trees, named by the target that they predict, for one file."""
     return {
         f"{name}.{part}": np.ascontiguousarray(values)
         for name, own in trees.items()

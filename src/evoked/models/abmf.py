@@ -5,7 +5,7 @@ Engagement Prediction on Instagram*. For one post: valence, arousal and four eng
 
 Reading order follows Figure 1: image and text streams (Table 1), cross-modal attention (Eq. 1) in
 its early and late form (Section 3.3), emotion head, engagement head, multi-task loss. What the
-paper leaves open, and what goes past it, is marked *ours*.
+paper leaves open, and what we add, is marked *ours*.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class ABMFSettings(FusionSettings):
     matching_weight: float = Field(
         1.0,
         ge=0,
-        description="of the loss that teaches cross-modal attention which words and regions "
+        description="weight of the loss that teaches cross-modal attention which words and regions "
         "belong together (ours; 0 leaves the paper's loss)",
     )
-    uncertainty_weighting: bool = Field(False, description="learn the tasks' weights")
+    uncertainty_weighting: bool = Field(False, description="learn the weights of the tasks")
     # Table 4; used when the encoders are fine-tuned.
     objects_learning_rate: float = Field(3e-5, gt=0)
     hashtags_learning_rate: float = Field(1e-4, gt=0)
@@ -156,7 +156,7 @@ class ABMFNetwork(ContentNetwork):
         self.task_loss = EmotionEngagementLoss(
             settings.emotion_weight, settings.engagement_weight, settings.uncertainty_weighting
         )
-        # Of the batch that was seen last, in training.
+        # Loss of the last batch, in training.
         self.matching_loss: Tensor | None = None
 
     def forward(
@@ -172,7 +172,7 @@ class ABMFNetwork(ContentNetwork):
         batch
             Features as :meth:`evoked.features.table.FeatureTable.take` gives them.
         hidden
-            Modalities (image, caption, hashtags, metadata) to put a placeholder in place of.
+            Modalities (image, caption, hashtags, metadata) to replace by a placeholder.
         attention
             A dictionary to fill with attention weights, averaged over heads:
             ``spatial`` (b, positions), ``words`` (b, tokens, tokens), ``image_to_text``
@@ -193,7 +193,7 @@ class ABMFNetwork(ContentNetwork):
         hidden: Collection[str] = (),
         attention: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """What the heads see, (b, fused): image, text and both together, then metadata."""
+        """Input of the heads, (b, fused): image, text and both together, then metadata."""
         image, image_mask = self._image_stream(batch, hidden, attention)
         text, text_mask = self._text_stream(batch, hidden, attention)
         parts = self._fuse(image, image_mask, text, text_mask, attention)
@@ -211,12 +211,12 @@ class ABMFNetwork(ContentNetwork):
         return torch.stack(pooled, dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Weighted multi-task sum; in training, plus how badly words found their regions."""
+        """Weighted multi-task sum; in training also the loss of matching words and regions."""
         loss: Tensor = self.task_loss(predicted, targets, weights)
         return loss + self.weighted_matching_loss()
 
     def weighted_matching_loss(self) -> Tensor | float:
-        """Of the batch that was seen last; 0 outside training."""
+        """Weighted matching loss of the last batch; 0 outside training."""
         if self.matching_loss is None or not self.training:
             return 0.0
         return float(self.settings.matching_weight) * self.matching_loss
@@ -256,7 +256,7 @@ class ABMFNetwork(ContentNetwork):
             tokens, mask = self.inputs["caption"](batch, hidden)
         else:
             tokens, mask = _only(self.text_absent, batch)
-        if "hashtags" in self.inputs:  # one token more
+        if "hashtags" in self.inputs:  # one more token
             tags = self.inputs["hashtags"](batch, hidden)
             tokens = torch.cat([tokens, tags[:, None]], dim=1)
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
@@ -328,7 +328,7 @@ class SeparateTasks(nn.Module):
         return torch.cat(parts, dim=-1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """The sum of what each network learns from."""
+        """The sum of the losses of both networks."""
         loss: Tensor = self.emotion.task_loss(predicted, targets, weights)
         matching = [each.weighted_matching_loss() for each in (self.emotion, self.engagement)]
         return loss + sum(matching)

@@ -1,4 +1,4 @@
-"""Trivial baselines: what a prediction is worth without looking at the post."""
+"""Trivial baselines: predictions that do not look at the post itself."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MeanOfTraining(Model):
         return self._as_table(table)
 
     def _groups(self, posts: pd.DataFrame) -> pd.Series | None:
-        """Group of each post that has a mean of its own, as text; missing where unknown."""
+        """The group whose mean each post gets, as text; missing where unknown."""
         return None
 
     def save(self, folder: Path) -> None:
@@ -98,7 +98,7 @@ class AuthorMean(MeanOfTraining):
 
 
 class CategoryMean(MeanOfTraining):
-    """Predicts the mean of the category's training posts; the overall mean for a new one."""
+    """Predicts the mean of the category's training posts; the overall mean for a new category."""
 
     name = "category_mean"
     description = "trivial: the mean of the category's training posts"
@@ -144,7 +144,7 @@ VIEWING_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, UserMean, ImageMea
 
 
 def _known(hashed: NDArray[np.object_]) -> pd.Series:
-    """What stands for n authors or users (a model folder names nobody), missing where unknown."""
+    """Hashes of n authors or users (a model folder names nobody); missing where unknown."""
     groups = pd.Series(hashed)
     return groups.where(groups != "")
 

@@ -24,18 +24,18 @@ from evoked.training.settings import TrainingSettings
 
 LEAKAGE = (
     "LEAKAGE: it reads the viewing's own comment, which nobody knows before the user has commented "
-    "and from which the emotion may have been read. The scores say nothing of viewings to come."
+    "and from which the emotion may have been read. The scores say nothing about future viewings."
 )
 
 
 class CommentsOnlySettings(ModelSettings):
     """Settings of the network; the width of comments is HMG-Emo's, Section IV-B."""
 
-    comment_width: int = Field(256, ge=4, description="that comments are projected to")
-    width: int = Field(64, ge=4, description="half of that of the three hidden layers")
+    comment_width: int = Field(256, ge=4, description="channels that comments are projected to")
+    width: int = Field(64, ge=4, description="half the width of the three hidden layers")
     dropout: float = Field(0.3, ge=0, lt=1)
     keep: Literal["macro_f1", "loss"] = Field(
-        "macro_f1", description="which epoch's weights are kept, by the validation viewings"
+        "macro_f1", description="score on the validation viewings that decides which epoch is kept"
     )
 
 
@@ -49,12 +49,12 @@ class CommentsOnlyNetwork(nn.Module):
     width
         Length of a comment's vector.
     classes
-        Emotions to tell apart.
+        Number of emotions.
     """
 
     def __init__(self, settings: CommentsOnlySettings, width: int, classes: int) -> None:
         super().__init__()
-        # Its placeholder is the uniform vector.
+        # The placeholder is the paper's uniform vector.
         self.comment = VectorInput(
             OWN_COMMENT,
             "comment",
@@ -77,12 +77,12 @@ class CommentsOnlyNetwork(nn.Module):
         return masked_log_loss(predicted, targets, weights)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """All parameters at one rate."""
+        """All parameters with one learning rate."""
         return [{"params": list(self.parameters()), "lr": learning_rate}]
 
 
 class CommentsOnly(NeuralModel):
-    """Table III: the comment and nothing else."""
+    """The model of Table III, which reads only the comment."""
 
     name = "comments_only"
     description = "the viewing's own comment alone, by HMG-Emo's classification module"

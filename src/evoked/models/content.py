@@ -1,11 +1,10 @@
-"""What the models that look into a post share: settings, inputs, heads, fine-tuning.
+"""What models of the content of posts share: settings, inputs, heads, fine-tuning.
 
-The paper's baselines (Lu and Li 2025, Table 6) are named there and not described. Ours differ from
-ABMF in how they fuse and in nothing else: they read the same features, put placeholders in place
-of the same gaps, and end in the same heads and the same loss. The two unimodal models read image or
-caption "solely" (Section 4.2). Those that fuse have ABMF's setting ``modalities``: by default they
-see all that ABMF sees, objects, hashtags and metadata included, so that a difference between them
-is one of fusion.
+The paper names its baselines (Lu and Li 2025, Table 6) without describing them. Ours differ from
+ABMF only in how they fuse: they read the same features, fill the same gaps with placeholders, and
+end in the same heads and the same loss. The two unimodal models read image or caption "solely"
+(Section 4.2). Models that fuse have ABMF's setting ``modalities``: by default they see all that
+ABMF sees, objects, hashtags and metadata included, so that they differ in fusion alone.
 """
 
 from __future__ import annotations
@@ -45,18 +44,21 @@ _TRAINED = _FROZEN | {"image": "image.pixels", "caption": "caption.ids"}
 
 
 class ContentSettings(ModelSettings):
-    """Settings that all of these models have. The defaults suit heads on frozen encoders."""
+    """Settings of all models of content. The defaults suit heads on frozen encoders."""
 
-    width: int = Field(64, ge=8, description="channels of the modalities' vectors")
+    width: int = Field(64, ge=8, description="channels of each modality's vector")
     dropout: float = Field(0.1, ge=0, lt=1)
-    finetune: bool = Field(False, description="train the encoders of image and caption as well")
+    finetune: bool = Field(False, description="also train the encoders of image and caption")
     modality_dropout: float = Field(
-        0.05, ge=0, lt=1, description="chance that a modality is hidden in training"
+        0.05, ge=0, lt=1, description="probability that a modality is hidden in training"
     )
-    emotion_weight: float = Field(1.0, ge=0, description="of the emotion losses")
-    engagement_weight: float = Field(1.0, ge=0, description="of the engagement losses")
+    emotion_weight: float = Field(1.0, ge=0, description="weight of the emotion losses")
+    engagement_weight: float = Field(1.0, ge=0, description="weight of the engagement losses")
     estimated_weight: float = Field(
-        0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
+        0.5,
+        ge=0,
+        le=1,
+        description="weight of valence and arousal that a reader estimated",
     )
     # ABMF, Table 4; used when the encoders are fine-tuned.
     image_learning_rate: float = Field(5e-5, gt=0)
@@ -67,7 +69,7 @@ class FusionSettings(ContentSettings):
     """Settings of models that fuse modalities."""
 
     modalities: tuple[Modality, ...] = Field(
-        MODALITIES, description="what the network looks at; the others are left out altogether"
+        MODALITIES, description="what the network looks at; the others are left out entirely"
     )
 
     @field_validator("modalities")
@@ -76,7 +78,7 @@ class FusionSettings(ContentSettings):
         if not {"image", "caption"} & set(modalities):
             raise ValueError("needs at least one of 'image' and 'caption'")
         if "objects" in modalities and "image" not in modalities:
-            raise ValueError("'objects' stand beside the image's positions and need 'image'")
+            raise ValueError("'objects' extend the image's positions and need 'image'")
         return modalities
 
 
@@ -139,16 +141,16 @@ class FusionModel(ContentModel):
 
 
 class TrainableEncoders:
-    """Encoders of image and caption that become part of a network.
+    """Encoders of image and caption that become part of a network and are trained with it.
 
     Attributes
     ----------
     image
-        uint8 pixels to a map, or None.
+        Maps uint8 pixels to a map, or None.
     caption
-        Token ids and mask to token vectors, or None.
+        Maps token ids and mask to token vectors, or None.
     widths
-        Their channels under the names of the frozen features that they replace.
+        Their channels, by name of the frozen feature that they replace.
     """
 
     def __init__(self) -> None:
@@ -197,17 +199,18 @@ class ContentNetwork(nn.Module):
     widths
         Channels of the features by catalog name.
     encoders
-        Encoders to train along.
+        Encoders to train with the network.
 
     Attributes
     ----------
     inputs
-        Of image (objects beside it), caption, hashtags and metadata, those that are looked at.
+        Modules that read image (with objects), caption, hashtags and metadata, as far as the
+        network looks at them.
     """
 
     def __init__(
         self,
-        settings: Any,
+        settings: ContentSettings,
         modalities: Collection[Modality],
         widths: Mapping[str, int],
         encoders: TrainableEncoders,
@@ -239,7 +242,7 @@ class ContentNetwork(nn.Module):
         batch
             Features as :meth:`evoked.features.table.FeatureTable.take` gives them.
         hidden
-            Modalities (image, caption, hashtags, metadata) to put a placeholder in place of.
+            Modalities (image, caption, hashtags, metadata) to replace by a placeholder.
 
         Returns
         -------
@@ -253,7 +256,7 @@ class ContentNetwork(nn.Module):
         return loss
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """ABMF's Table 4 for encoders that are trained along, ``learning_rate`` for the rest."""
+        """ABMF's Table 4 for encoders that are trained, ``learning_rate`` for the rest."""
         rates = {
             "image": self.settings.image_learning_rate,
             "caption": self.settings.caption_learning_rate,
@@ -273,7 +276,7 @@ class ContentNetwork(nn.Module):
         }
 
     def heads(self, inputs: int) -> nn.Module:
-        """A norm and the heads, for a fused vector of this length."""
+        """Normalisation and the heads, for a fused vector of this length."""
         width, dropout = 2 * self.settings.width, self.settings.dropout
         return nn.Sequential(nn.LayerNorm(inputs), EmotionEngagementHeads(inputs, width, dropout))
 
@@ -283,7 +286,8 @@ def grouped_parameters(
     modules: Collection[tuple[nn.Module | None, float]],
     learning_rate: float,
 ) -> list[dict[str, Any]]:
-    """Parameters of some modules at rates of their own, the others at ``learning_rate``."""
+    """Parameters of some modules with learning rates of their own, the others with
+    ``learning_rate``."""
     groups: list[dict[str, Any]] = [
         {"params": list(module.parameters()), "lr": rate}
         for module, rate in modules

@@ -5,16 +5,17 @@ Dual-Attention*. Explicit attention weighs the caption's words in sight of the i
 implicit attention joins the two environments of the author (Eq. 4, 5; see
 :mod:`evoked.features.environment`), and a hierarchical head puts them together (Eq. 6).
 
-What the paper leaves open, and what goes past it, is marked *ours*. The image V is the mean over
-the positions of ``image.map``: for a ResNet-50 that is its last pooling layer, the paper's V, and
-for every encoder a region of the map lies in the space of the whole image, so that Figure 5 can
-put regions in its place.
+What the paper leaves open, and what we add, is marked *ours*. The image V is the mean over the
+positions of ``image.map``: for a ResNet-50 that is its last pooling layer, the paper's V. For every
+encoder, a region of the map lies in the same space as the whole image, so that Figure 5 can replace
+the image by a region.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import isqrt
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -36,9 +37,11 @@ from evoked.layers.tokens import (
 )
 from evoked.models.base import Examples, ModelSettings, NeuralModel
 from evoked.models.explanations import PostAttention
+from evoked.training.loop import EpochRecord
+from evoked.training.settings import TrainingSettings
 
 ENVIRONMENTS = ("environment.image", "environment.topics")
-# What a post is held against, in the same space as the post (ours).
+# What a post is compared with, in the same space as the post (ours).
 CONTRASTS = {"image.vector": "environment.image", "caption.vector": "environment.caption"}
 _POSTS_PER_BATCH = 256
 
@@ -47,19 +50,19 @@ class ImageCaptionSettings(ModelSettings):
     """Settings that Dual-Attention and its baselines share."""
 
     width: int = Field(
-        64, ge=8, description="channels of words and of what is made of them (paper: 512)"
+        64, ge=8, description="channels of words and of all later layers (paper: 512)"
     )
     words: Literal["encoder", "embedding"] = Field(
         "encoder",
-        description="the text encoder's tokens, which know their context, or the paper's word "
-        "embedding and LSTM, learned from the training posts alone",
+        description="the text encoder's contextual tokens, or the paper's word embedding and LSTM, "
+        "learned from the training posts alone",
     )
     vocabulary: int = Field(
-        30_522, ge=1, description="rows of the word embedding; token ids beyond them share rows"
+        30_522, ge=1, description="rows of the word embedding; larger token ids share rows"
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="before the head (ours)")
     modality_dropout: float = Field(
-        0.05, ge=0, lt=1, description="chance that a modality is hidden in training (ours)"
+        0.05, ge=0, lt=1, description="probability that a modality is hidden in training (ours)"
     )
 
 
@@ -72,13 +75,27 @@ class ImageCaptionModel(NeuralModel):
 
     @property
     def caption_feature(self) -> str:
-        """What the words are read from."""
+        """The feature that words are read from."""
         return "caption.tokens" if self.settings.words == "encoder" else "caption.ids"
 
-    def fit(self, train: Examples, validation: Examples | None = None, **how: Any) -> Any:
-        """As :meth:`evoked.models.base.Model.fit`; posts without a label are left out, so that a
-        batch is one of labelled posts."""
-        return super().fit(_labelled(train), validation and _labelled(validation), **how)
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        """As :meth:`evoked.models.base.Model.fit`; posts without a label are left out, so that
+        batches hold labelled posts only."""
+        return super().fit(
+            _labelled(train),
+            validation and _labelled(validation),
+            folder=folder,
+            training=training,
+            progress=progress,
+        )
 
 
 class DualAttentionSettings(ImageCaptionSettings):
@@ -87,16 +104,16 @@ class DualAttentionSettings(ImageCaptionSettings):
 
     attention_width: int = Field(32, ge=1, description="k in Eq. 2 (paper: 128)")
     explicit_attention: bool = Field(
-        True, description="weigh words in sight of the image (Eq. 1-3); else early fusion"
+        True, description="weigh words given the image (Eq. 1-3); otherwise early fusion"
     )
-    environment: bool = Field(True, description="look at what the author usually posts")
+    environment: bool = Field(True, description="use what the author usually posts")
     implicit_attention: bool = Field(
-        True, description="join the environments by Eq. 4 and 5; else by concatenation"
+        True, description="join the environments by Eq. 4 and 5; otherwise by concatenation"
     )
     contrast: bool = Field(
-        False, description="look at how a post differs from what its author usually posts (ours)"
+        False, description="use how a post differs from what its author usually posts (ours)"
     )
-    metadata: bool = Field(False, description="look at what is known before posting as well (ours)")
+    metadata: bool = Field(False, description="also use what is known before posting (ours)")
 
     @classmethod
     def published(cls, **changes: Any) -> DualAttentionSettings:
@@ -163,8 +180,8 @@ class DualAttention(ImageCaptionModel):
         Returns
         -------
         list
-            Per post (tokens,), in the order of ``caption.tokens``, which sum to one; with
-            ``words="embedding"`` in the order of ``caption.ids``, special tokens included. Empty
+            For each post (tokens,), in the order of ``caption.tokens``; they sum to one. With
+            ``words="embedding"``, in the order of ``caption.ids``, special tokens included. Empty
             for a post without a caption; equal weights without explicit attention.
         """
         self.check_features(examples.features)
@@ -227,7 +244,7 @@ class DualAttentionNetwork(nn.Module):
         self.environments: Any = nn.ModuleDict()
         if settings.environment:
             for name in ENVIRONMENTS:
-                # Environments come on all sorts of scales, as V does.
+                # Environments come on different scales, as V does.
                 norm = nn.LayerNorm(widths[name])
                 self.environments[name.partition(".")[2]] = VectorInput(
                     name, "environment", norm, widths[name], hiding
@@ -261,7 +278,7 @@ class DualAttentionNetwork(nn.Module):
         batch
             Features as :meth:`evoked.features.table.FeatureTable.take` gives them.
         hidden
-            Modalities (image, caption, environment, metadata) to put a placeholder in place of.
+            Modalities (image, caption, environment, metadata) to replace by a placeholder.
         """
         return self._probability(self.fused_vectors(batch, hidden))
 
@@ -297,7 +314,7 @@ class DualAttentionNetwork(nn.Module):
         return cross_entropy(predicted, targets, weights)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """One rate for all."""
+        """All parameters with one learning rate."""
         return [{"params": list(self.parameters()), "lr": learning_rate}]
 
     def _attended(self, image: Tensor, words: Tensor, mask: Tensor) -> Tensor:
@@ -307,7 +324,7 @@ class DualAttentionNetwork(nn.Module):
         return torch.einsum("bt,btw->bw", weights, words)  # Eq. 3
 
     def _surroundings(self, batch: Batch, hidden: Collection[str]) -> list[Tensor]:
-        """Environment (e_w), contrast and metadata, (b, width) each, those that are looked at."""
+        """Environment (e_w), contrast and metadata, as far as they are used, (b, width) each."""
         found = []
         if self.settings.environment:
             read = [each(batch, hidden) for each in self.environments.values()]
@@ -333,7 +350,7 @@ class DualAttentionNetwork(nn.Module):
 
 
 class ExplicitAttention(nn.Module):
-    """Weights of words in sight of an image (Eq. 1, 2).
+    """Weights of words given an image (Eq. 1, 2).
 
     Parameters
     ----------
@@ -351,8 +368,8 @@ class ExplicitAttention(nn.Module):
         self.score = nn.Linear(width, 1, bias=False)  # W_h
 
     def weights(self, image: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """V (b, image), Q^e (b, t, words) and which words exist (b, t) to a^q (b, t), which sums
-        to one over these words and is zero for the others."""
+        """a^q (b, t) from V (b, image), Q^e (b, t, words) and which words exist (b, t); it sums to
+        one over these words and is zero for the others."""
         affinity = torch.tanh(torch.einsum("btw,bw->bt", words, self.affinity(image)))  # Eq. 1
         sight = affinity[:, :, None] * self.from_image(image)[:, None]
         states = torch.tanh(self.from_words(words) + sight)
@@ -369,7 +386,7 @@ class ImplicitAttention(nn.Module):
     image, topics
         Channels of the environments.
     width
-        Of the result.
+        Length of the result.
     """
 
     def __init__(self, image: int, topics: int, width: int) -> None:
@@ -381,7 +398,7 @@ class ImplicitAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, image: Tensor, topics: Tensor) -> Tensor:
-        """I_e (b, image) and T_e (b, topics) to e_w (b, width)."""
+        """e_w (b, width) from I_e (b, image) and T_e (b, topics)."""
         gates = [self.gate_image(image), self.gate_topics(topics)]
         residual = functional.relu(gates[0]) * functional.relu(gates[1])  # Eq. 4
         mapping = self.shortcut_image(image) + self.shortcut_topics(topics) + residual  # Eq. 5
@@ -408,17 +425,17 @@ class ConcatenatedEnvironments(nn.Module):
 class Contrast(nn.Module):
     """How a post differs from what its author usually posts (ours).
 
-    Whether a post is popular *for its author* shows in what sets it apart from the author's other
-    posts. A product of layers has to find that difference; here it is taken.
+    Whether a post is popular *for its author* depends on how it differs from the author's other
+    posts. Other layers would have to find this difference; here it is computed.
 
     Parameters
     ----------
     widths
         Channels of the features by catalog name.
     width
-        Of the result.
+        Length of the result.
     dropout
-        Of the differences.
+        Probability that an element of the differences is dropped.
     """
 
     def __init__(self, widths: Mapping[str, int], width: int, dropout: float) -> None:
@@ -433,7 +450,7 @@ class Contrast(nn.Module):
         )
 
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
-        """(b, width); a difference is nothing where the post or the environment lacks a side."""
+        """(b, width); a difference is zero if the post or the environment lacks it."""
         parts = []
         for (name, usual), (modality, encode) in zip(
             CONTRASTS.items(), self.encoders.items(), strict=True
@@ -452,9 +469,9 @@ class ImageVector(nn.Module):
     Parameters
     ----------
     channels
-        Of ``image.map``.
+        Channels of ``image.map``.
     modality_dropout
-        Chance that a post hides its image in training.
+        Probability that a post hides its image in training.
     """
 
     def __init__(self, channels: int, modality_dropout: float = 0.0) -> None:
@@ -489,7 +506,7 @@ class EmbeddedWords(nn.Module):
     width
         Channels of embedding and LSTM.
     modality_dropout
-        Chance that a post hides its caption in training.
+        Probability that a post hides its caption in training.
     """
 
     known: Tensor
@@ -509,7 +526,7 @@ class EmbeddedWords(nn.Module):
         ids = batch["caption.ids"].long() % len(self.known)
         if self.training:
             self.known[ids[mask]] = True
-        # Padding follows the words, which the LSTM reads first.
+        # The LSTM reads the words first; padding follows them.
         words, _ = self.lstm(self.embedding(ids) * (mask & self.known[ids])[:, :, None])
         dropout = self.modality_dropout if self.training else 0.0
         kept = shown(batch["caption.ids.present"], "caption" in hidden, dropout)
@@ -517,7 +534,7 @@ class EmbeddedWords(nn.Module):
 
 
 def word_encoder(settings: ImageCaptionSettings, widths: Mapping[str, int]) -> nn.Module:
-    """Q^e: from a batch to words (b, longest, width) and their mask."""
+    """A module that maps a batch to words Q^e (b, longest, width) and their mask."""
     if settings.words == "embedding":
         return EmbeddedWords(settings.vocabulary, settings.width, settings.modality_dropout)
     return CaptionTokens(widths, settings.width, settings.modality_dropout)
@@ -525,14 +542,14 @@ def word_encoder(settings: ImageCaptionSettings, widths: Mapping[str, int]) -> n
 
 def cross_entropy(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Binary cross-entropy of probabilities over known targets, scalar; all (b, 1)."""
-    # The logarithm of an exact 0 or 1 has no gradient to come back on.
+    # The logarithm of an exact 0 or 1 has no usable gradient.
     safe = predicted.clamp(1e-6, 1 - 1e-6)
     losses = functional.binary_cross_entropy(safe, targets, reduction="none")
     return masked_mean(losses, weights)
 
 
 def _labelled(examples: Examples) -> Examples:
-    """The posts with a label; all of them where none has one, which fitting complains about."""
+    """The posts with a label; all posts if none has one, which fitting then reports."""
     if examples.targets is None:
         return examples
     known = np.isfinite(examples.targets.values).any(axis=1)

@@ -33,11 +33,11 @@ class DualBaselineSettings(ImageCaptionSettings):
 
     fusion: Fusion = Field(
         "early",
-        description="visual, textual: one alone; early: concatenation; late: the mean of both "
-        "scores; ccr: three scores held consistent; similarity: image times caption",
+        description="visual, textual: one modality; early: concatenation; late: the mean of both "
+        "scores; ccr: three scores kept consistent; similarity: image times caption",
     )
     consistency_weight: float = Field(
-        1.0, ge=0, description="of the divergence between CCR's scores (ours)"
+        1.0, ge=0, description="weight of the divergence between CCR's scores (ours)"
     )
 
 
@@ -78,7 +78,7 @@ class DualBaselineNetwork(nn.Module):
         def score(inputs: int) -> nn.Module:
             return mlp(inputs, width, 1, settings.dropout)
 
-        # By what they see; those of one modality are missing where nothing reads them.
+        # By input; a score of one modality is missing if nothing reads it.
         self.scores = nn.ModuleDict()
         if fusion in ("visual", "late", "ccr"):
             self.scores["image"] = score(width)
@@ -88,7 +88,7 @@ class DualBaselineNetwork(nn.Module):
             self.scores["both"] = score(2 * width)
         if fusion == "similarity":
             self.scores["product"] = score(width)
-        # What the modalities' own scores of the last batch were, in training.
+        # Scores of the single modalities for the last batch, in training.
         self._own_scores: list[Tensor] = []
 
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
@@ -103,8 +103,8 @@ class DualBaselineNetwork(nn.Module):
         return torch.stack([*scores.values()]).mean(dim=0)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Binary cross-entropy; in the training of CCR (You et al. 2016) also that of each
-        modality's own score, and how far these are from the score of both."""
+        """Binary cross-entropy; in training of CCR (You et al. 2016), plus that of each modality's
+        own score and the divergence of these from the score of both."""
         loss = cross_entropy(predicted, targets, weights)
         for own in self._own_scores:
             consistency = divergence(predicted, own).mean() + divergence(own, predicted).mean()
@@ -114,11 +114,11 @@ class DualBaselineNetwork(nn.Module):
         return loss
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """One rate for all."""
+        """All parameters with one learning rate."""
         return [{"params": list(self.parameters()), "lr": learning_rate}]
 
     def _vectors(self, batch: Batch, hidden: Collection[str]) -> dict[str, Tensor]:
-        """What the scores see, (b, width or twice that)."""
+        """Inputs of the scores, (b, width), or (b, 2 width) for both."""
         found: dict[str, Tensor] = {}
         if self.image is not None:
             found["image"] = functional.relu(self.project_image(self.image(batch, hidden)))
@@ -126,7 +126,7 @@ class DualBaselineNetwork(nn.Module):
             found["caption"] = mean_pool(*self.words(batch, hidden))
         if len(found) == 2:
             found["both"] = torch.cat([found["image"], found["caption"]], dim=-1)
-            # Its sum is the cosine; one number alone would be little to go by (ours).
+            # The sum would be the cosine; the product keeps more than one number (ours).
             unit = [functional.normalize(found[name], dim=-1) for name in ("image", "caption")]
             found["product"] = unit[0] * unit[1]
         return found

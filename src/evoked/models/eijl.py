@@ -1,18 +1,18 @@
 """EIJL: how often a post is shared, from emotional interaction and joint learning.
 
 Leng and Yan (2025), *EIJL: Popularity Prediction of Social Media Advertisements Based on Multimodal
-Emotional Interaction and Joint Learning*. For one post: log(1 + shares), and beside it one of 13
-classes of it.
+Emotional Interaction and Joint Learning*. For one post: log(1 + shares), and one of 13 classes of
+it.
 
 Reading order follows Figure 4: text and image vectors (Section 4), CNNs with pooling, attention
 over both, the emotional interaction layer (Eq. 2), joint learning (Section 4.2). What the paper
-leaves open, and what goes past it, is marked *ours*.
+leaves open, and what we add, is marked *ours*.
 
 **Two protocols, never mixed.** The paper's likability is the number of likes, which nobody knows
 before posting. ``protocol: published`` reads the post's own likes, as the paper does: it explains
-posts that are out, and its errors say nothing of drafts. ``protocol: draft``, the default (ours),
-never reads them to predict: the network learns from the training posts' likes to guess likability
-from the content, or does without.
+published posts, and its errors say nothing about drafts. ``protocol: draft``, the default (ours),
+never reads them to predict: from the training posts' likes, the network learns to predict
+likability from the content, or it does without.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from evoked.training.loop import EpochRecord, TrainingSettings
 EncodedModality = Literal["caption", "image"]
 _VECTORS: dict[str, str] = {"caption": "caption.vector", "image": "image.vector"}
 _TRAINED: dict[str, str] = {"caption": "caption.ids", "image": "image.pixels"}
-# Of the training posts alone: no catalog has it, and no other part of a run computes it.
+# A feature of training posts only; no catalog has it and no other part of a run computes it.
 _TRAINING_LIKES = "likability.training"
 
 _LIKES_KNOWN = (
-    "Published protocol: it reads the likes that a post has already got, as the paper does. Its "
-    "scores say nothing of drafts, whose likes nobody knows."
+    "Published protocol: it reads the likes that a post already has, as in the paper. Its scores "
+    "say nothing about drafts, whose likes nobody knows."
 )
 
 # The five levels of text emotion as an intensity.
 _LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)
-# Columns of affect.face that are emotion: there is a face, it smiles, and what else it expresses,
-# if the face encoder tells that.
+# Columns of affect.face about emotion: whether there is a face, whether it smiles, and other
+# expressions if the face encoder knows them.
 _FACE_PRESENT, _FACE_SMILE, _FACE_EXPRESSIONS = 3, 2, 4
 
 
@@ -74,24 +74,29 @@ class EIJLSettings(ModelSettings):
     protocol: Literal["draft", "published"] = Field(
         "draft",
         description="published: likability is the post's own likes, which are unknown before "
-        "posting (the paper's); draft: it is not",
+        "posting (as in the paper); draft: likability is predicted or left out",
     )
     likability: Literal["predicted", "none"] = Field(
-        "predicted", description="in the draft protocol: guessed from the content, or left out"
+        "predicted",
+        description="draft protocol: likability predicted from the content, or left out",
     )
     width: int = Field(16, ge=8, description="channels of the CNNs")
     kernel: int = Field(5, ge=1, le=31, description="entries of a vector that a filter spans")
-    # With 16 positions, most of what a vector tells was pooled away: R² of log(1 + shares) from the
-    # content of 600 synthetic posts was 0.01, where it is 0.06 (ridge regression: 0.09).
-    positions: int = Field(96, ge=1, le=256, description="that are left of each vector by pooling")
+    # With 16 positions, pooling lost most of a vector: on 600 synthetic posts, R² of
+    # log(1 + shares) was 0.01; with 96 it is 0.06 (ridge regression: 0.09).
+    positions: int = Field(
+        96, ge=1, le=256, description="positions that pooling leaves of each vector"
+    )
     heads: int = Field(4, ge=1, description="attention heads")
     dropout: float = Field(0.1, ge=0, lt=1)
     modality_dropout: float = Field(
-        0.05, ge=0, lt=1, description="chance that a modality is hidden in training"
+        0.05, ge=0, lt=1, description="probability that a modality is hidden in training"
     )
-    class_weight: float = Field(0.3, ge=0, description="of the classification's loss")
-    likability_weight: float = Field(0.3, ge=0, description="of the loss of guessed likability")
-    finetune: bool = Field(False, description="train the encoders of image and caption as well")
+    class_weight: float = Field(0.3, ge=0, description="weight of the classification loss")
+    likability_weight: float = Field(
+        0.3, ge=0, description="weight of the loss of predicted likability"
+    )
+    finetune: bool = Field(False, description="also train the encoders of image and caption")
     # Used when the encoders are fine-tuned.
     image_learning_rate: float = Field(1e-5, gt=0)
     caption_learning_rate: float = Field(1e-5, gt=0)
@@ -183,7 +188,7 @@ class EIJLNetwork(nn.Module):
     widths
         Lengths of ``caption.vector``, ``image.vector`` and ``affect.face``.
     encoders
-        Encoders to train along.
+        Encoders to train with the network.
     scale
         Mean and standard deviation of log(1 + shares) among the training posts.
     """
@@ -221,7 +226,7 @@ class EIJLNetwork(nn.Module):
             }
         )
 
-        # CNNs and pooling; attention over what is left of both.
+        # CNNs and pooling; attention over what they leave.
         self.content = (
             None if settings.cnn == "none" else ConvolvedContent(settings, len(self.inputs))
         )
@@ -244,10 +249,10 @@ class EIJLNetwork(nn.Module):
         self.guess_likability = (
             mlp(fused, width, 1, settings.dropout) if settings.likes == "predicted" else None
         )
-        # Of the batch that was seen last, in training.
+        # Loss of the last batch, in training.
         self.likability_loss: Tensor | None = None
 
-        # Joint learning (Section 4.2): regression and classification of what they share.
+        # Joint learning (Section 4.2): regression and classification of the shared vector.
         self.regression = mlp(fused, 2 * width, 1, settings.dropout)
         self.classification = mlp(fused, 2 * width, SHARE_CLASSES, settings.dropout)
 
@@ -259,8 +264,8 @@ class EIJLNetwork(nn.Module):
         batch
             Features as :meth:`evoked.features.table.FeatureTable.take` gives them.
         hidden
-            Modalities (image, caption, metadata) to put a placeholder in place of; metadata hides
-            known likes.
+            Modalities (image, caption, metadata) to replace by a placeholder; metadata hides known
+            likes.
 
         Returns
         -------
@@ -272,12 +277,12 @@ class EIJLNetwork(nn.Module):
         logs = self.target_mean + self.target_spread * self.regression(fused)
         if not self.training:
             logs = logs.clamp_min(0)
-        # Without joint learning the classes are read off and help nobody: the gradient ends here.
+        # Without joint learning the classes don't shape the vector: the gradient ends here.
         seen = fused if self.settings.joint_learning else fused.detach()
         return torch.cat([logs, self.classification(seen).softmax(dim=-1)], dim=-1)
 
     def fused_vectors(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
-        """What both heads see, (b, fused): φ_emo of Eq. 2, or φ without emotional interaction."""
+        """Input of both heads, (b, fused): φ_emo of Eq. 2, or φ without emotional interaction."""
         if self.encoders:
             batch = batch | self._encoded(batch)
         vectors = [each(batch, hidden) for each in self.inputs.values()]
@@ -294,10 +299,12 @@ class EIJLNetwork(nn.Module):
         return interacted
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Huber loss of log(1 + shares), in its standard deviations and close to the absolute
-        error, whose best guess stays the median when it is led back to shares (Eq. 3 is an absolute
-        error); in joint learning, the cross-entropy of the classes; in training, how badly
-        likability was guessed."""
+        """Scalar loss of predictions, targets and their weights, all (b, 14).
+
+        Huber loss of log(1 + shares) in standard deviations, close to the absolute error (Eq. 3),
+        whose best prediction remains the median when converted to shares; with joint learning, plus
+        the cross-entropy of the classes; in training, plus the loss of predicted likability.
+        """
         settings, spread = self.settings, self.target_spread
         known = weights[:, 0]
         loss = masked_huber(predicted[:, 0] / spread, targets[:, 0] / spread, known, delta=0.25)
@@ -309,7 +316,7 @@ class EIJLNetwork(nn.Module):
         return loss
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Encoders that are trained along at their own rates, all else at ``learning_rate``."""
+        """Encoders with their own learning rates, everything else with ``learning_rate``."""
         rates = {
             "image": self.settings.image_learning_rate,
             "caption": self.settings.caption_learning_rate,
@@ -318,7 +325,7 @@ class EIJLNetwork(nn.Module):
         return grouped_parameters(self, trained, learning_rate)
 
     def _encoded(self, batch: Batch) -> Batch:
-        """The vectors of encoders that are trained along, as a batch has frozen ones."""
+        """The vectors of trained encoders, in the form that a batch has frozen ones."""
         encoded: Batch = {}
         if "image" in self.encoders:
             normalise, network = self.encoders["image"]
@@ -326,7 +333,7 @@ class EIJLNetwork(nn.Module):
             encoded["image.vector.present"] = batch["image.pixels.present"]
         if "caption" in self.encoders:
             mask, present = batch["caption.ids.mask"], batch["caption.ids.present"]
-            # A text without tokens is masked altogether, which attention can't digest.
+            # A text without tokens is masked entirely, which attention can't handle.
             encoded["caption.vector"] = self.encoders["caption"].vector(
                 batch["caption.ids"], mask | ~present[:, None]
             )
@@ -334,7 +341,7 @@ class EIJLNetwork(nn.Module):
         return encoded
 
     def _likability(self, fused: Tensor, batch: Batch, hidden: Collection[str]) -> Tensor | None:
-        """Standardised log(1 + likes), (b, 1): known (0, the mean, where it isn't) or guessed."""
+        """Standardised log(1 + likes), (b, 1): known (0, the mean, where unknown) or predicted."""
         if self.settings.likes == "known":
             return _where_shown(batch, "likability.known", "metadata" in hidden)
         if self.guess_likability is None:
@@ -343,12 +350,12 @@ class EIJLNetwork(nn.Module):
         if self.training and _TRAINING_LIKES in batch:
             known = batch[f"{_TRAINING_LIKES}.present"].float()[:, None]
             self.likability_loss = masked_huber(guessed, batch[_TRAINING_LIKES], known, delta=1.0)
-        # It stands for likes, so likes alone shape it.
+        # It stands for likes, so only likes shape it.
         return guessed.detach()
 
 
 class ConvolvedContent(nn.Module):
-    """CNN and pooling, for each vector or for all end to end, and attention over what they leave.
+    """CNN and pooling, for each vector or for all end to end, and attention over the result.
 
     Attributes
     ----------
@@ -384,11 +391,11 @@ class VectorCNN(nn.Module):
     Parameters
     ----------
     width
-        Filters.
+        Number of filters.
     kernel
         Entries that a filter spans.
     positions
-        Parts of the vector, the strongest answer of which is kept.
+        Number of parts of the vector; the strongest response within each is kept.
     """
 
     def __init__(self, width: int, kernel: int, positions: int) -> None:
@@ -408,9 +415,9 @@ class VectorCNN(nn.Module):
 class EmotionalInteraction(nn.Module):
     """Eq. 2: φ + ω₁·txt_emo + ω₂·img_emo + ω₃·likability.
 
-    Each ω is a learned vector as long as φ, zero at first, so that emotion has to earn its say.
-    Image emotion is several numbers here, each with its vector (ours): whether there is a face,
-    which is what the paper's boils down to, how much it smiles, and what else it expresses.
+    Each ω is a learned vector as long as φ that starts at zero. Image emotion is several numbers
+    here, each with a vector of its own (ours): whether there is a face, which is all that the paper
+    uses in effect, how much it smiles, and other expressions.
     """
 
     def __init__(self, width: int, likability: bool, of_image: int = 2) -> None:
@@ -422,8 +429,8 @@ class EmotionalInteraction(nn.Module):
     def forward(
         self, fused: Tensor, text: Tensor, image: Tensor, likability: Tensor | None
     ) -> Tensor:
-        """φ (b, width), text emotion (b, 1), image emotion (b, of_image) and likability (b, 1) or
-        None, to φ_emo (b, width)."""
+        """φ_emo (b, width) from φ (b, width), text emotion (b, 1), image emotion (b, of_image) and
+        likability (b, 1) or None."""
         interacted = fused + text @ self.text + image @ self.image
         if self.likability is not None and likability is not None:
             interacted = interacted + likability @ self.likability
@@ -449,7 +456,7 @@ def _where_shown(batch: Batch, feature: str, hidden: bool) -> Tensor:
 
 
 def _with_likes(examples: Examples) -> Examples:
-    """Training posts with their likes, for the network to learn to guess them."""
+    """Training posts with their likes, which the network learns to predict."""
     likes = Likability.fit(examples.posts).transform(examples.posts)
     column = Column.dense(likes, np.isfinite(likes[:, 0]))
     return replace(

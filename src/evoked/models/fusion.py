@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
 
 import torch
 from pydantic import Field
@@ -11,15 +10,28 @@ from torch import Tensor, nn
 
 from evoked.features.table import Batch
 from evoked.layers.fusion import LowRankBilinear
-from evoked.models.content import BimodalSettings, ContentNetwork, FusionModel, FusionSettings
+from evoked.models.content import (
+    BimodalSettings,
+    ContentNetwork,
+    FusionModel,
+    FusionSettings,
+    Modality,
+    TrainableEncoders,
+)
 from evoked.targets import TARGETS
 
 
 class EarlyFusionNetwork(ContentNetwork):
-    """The pooled modalities end to end, heads on top."""
+    """The pooled modalities end to end, followed by heads."""
 
-    def __init__(self, settings: FusionSettings, *arguments: Any) -> None:
-        super().__init__(settings, *arguments)
+    def __init__(
+        self,
+        settings: FusionSettings,
+        modalities: Collection[Modality],
+        widths: Mapping[str, int],
+        encoders: TrainableEncoders,
+    ) -> None:
+        super().__init__(settings, modalities, widths, encoders)
         self.output = self.heads(len(self.inputs) * settings.width)
 
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
@@ -37,13 +49,19 @@ class EarlyFusion(FusionModel):
 
 
 class LateFusionNetwork(ContentNetwork):
-    """Heads for each modality; per target, a weighted mean of what they predict.
+    """Heads for each modality, and for each target a weighted mean of their predictions.
 
-    The weights are a softmax over modalities, learned, the same for all posts.
+    The weights are a learned softmax over modalities, the same for all posts.
     """
 
-    def __init__(self, settings: FusionSettings, *arguments: Any) -> None:
-        super().__init__(settings, *arguments)
+    def __init__(
+        self,
+        settings: FusionSettings,
+        modalities: Collection[Modality],
+        widths: Mapping[str, int],
+        encoders: TrainableEncoders,
+    ) -> None:
+        super().__init__(settings, modalities, widths, encoders)
         self.outputs = nn.ModuleDict({name: self.heads(settings.width) for name in self.inputs})
         self.votes = nn.Parameter(torch.zeros(len(self.outputs), len(TARGETS)))
 
@@ -65,14 +83,20 @@ class LateFusion(FusionModel):
 class BilinearPoolingSettings(BimodalSettings):
     """Settings of bilinear pooling."""
 
-    rank: int = Field(128, ge=1, description="of the bilinear form")
+    rank: int = Field(128, ge=1, description="rank of the bilinear form")
 
 
 class BilinearPoolingNetwork(ContentNetwork):
-    """Image × caption by low-rank bilinear pooling, hashtags and metadata beside it, heads."""
+    """Low-rank bilinear pooling of image and caption, then hashtags, metadata and heads."""
 
-    def __init__(self, settings: BilinearPoolingSettings, *arguments: Any) -> None:
-        super().__init__(settings, *arguments)
+    def __init__(
+        self,
+        settings: BilinearPoolingSettings,
+        modalities: Collection[Modality],
+        widths: Mapping[str, int],
+        encoders: TrainableEncoders,
+    ) -> None:
+        super().__init__(settings, modalities, widths, encoders)
         width = settings.width
         self.bilinear = LowRankBilinear(width, width, settings.rank, width, settings.dropout)
         self.output = self.heads((len(self.inputs) - 1) * width)

@@ -61,7 +61,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
         options: dict[str, Any],
     ) -> SymmetricTrees | None:
         """The trees of one target; None if the posts leave nothing to learn."""
-        own, judges = learned.telling(column), held_out.telling(column)
+        own, judges = learned.with_target(column), held_out.with_target(column)
         stops = _teaches(judges, column)
         if len(judges) < self.settings.min_validation_posts:
             posts = own.joined(judges)

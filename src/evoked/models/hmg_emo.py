@@ -1,12 +1,12 @@
 """HMG-Emo: which emotion a user feels at an image, on the graph of users and images.
 
 Bhattacharyya, Yang and Wang (2024), *A Heterogeneous Multimodal Graph Learning Framework for
-Recognizing User Emotions in Social Networks*. Equations are the paper's; what is ours is a setting
-that says so, and :meth:`HMGEmoSettings.published` turns it off. How neighbourhoods are sampled, of
-which the paper says nothing, is ours throughout.
+Recognizing User Emotions in Social Networks*. Equations are the paper's. What we add is a setting
+marked *ours*, and :meth:`HMGEmoSettings.published` turns it off. The paper does not describe how
+neighbourhoods are sampled; that is ours throughout.
 
-The viewings of a batch that is learned from are taken out of message passing: otherwise what a
-user wrote, from which the emotion was read, would reach the prediction of that very emotion.
+Viewings of a training batch are taken out of message passing: otherwise what a user wrote, from
+which the emotion was read, would reach the prediction of that same emotion.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from evoked.targets import Emotion
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 from evoked.training.neighbours import ALL, UNKNOWN_EMOTION, ViewingBatches, WholeGraph
 
-# Of the graph's edges together with its nodes, times layers. Beyond it samples take less than a
-# third of the time (tenth of the paper's network, batches of 512: 7 against 30 s an epoch).
+# Edges and nodes of the graph, times layers. In larger graphs, sampling takes less than a third of
+# the time (a tenth of the paper's network, batches of 512: 7 in place of 30 s an epoch).
 _LARGEST_WHOLE_GRAPH = 300_000
 _ROWS_AT_A_TIME = 8192
 _LARGEST_EXPONENT = 3.0
-# What a prediction can do without, to see what it is worth.
 _MOST_NEIGHBOURS = 8
+# Parts of a neighbourhood that can be hidden, to see how much each matters.
 PARTS = ("image", "user", "comment", "emotions", "viewings", "connections")
 
 
@@ -59,33 +59,33 @@ class HMGEmoSettings(ModelSettings):
 
     backbone: Literal["gat", "sage", "conv"] = Field(
         "gat",
-        description="attention, GraphSAGE or GraphConv (Table IV); the latter two know no "
+        description="attention, GraphSAGE or GraphConv (Table IV); the latter two use no "
         "features of viewings",
     )
-    layers: int = Field(3, ge=1, description="of message passing (paper: 5)")
+    layers: int = Field(3, ge=1, description="layers of message passing (paper: 5)")
     width: int = Field(64, ge=4, description="channels of nodes within the graph")
     user_width: int = Field(64, ge=4, description="channels of a user's groups (paper: 128)")
     image_width: int = Field(64, ge=4, description="channels of a picture (paper: 128)")
     comment_width: int = Field(64, ge=4, description="channels of a comment (paper: 256)")
-    comments: bool = Field(True, description="look at comments of viewings (without: -{T})")
+    comments: bool = Field(True, description="use the comments of viewings (without: -{T})")
     adaptive: bool = Field(True, description="adaptive combination, Eq. 5 (without: -{AC})")
     gate: Literal["channels", "scalar", "published"] = Field(
         "channels",
         description="β of the adaptive combination: one per channel in (0, 1) or one in (0, 1) "
-        "(ours), or as published, where β starts at 1, which mutes the image",
+        "(ours), or as published, where β starts at 1, which silences the image",
     )
     combination: Literal["concatenation", "sum", "product"] = "concatenation"
-    dropout: float = Field(0.3, ge=0, lt=1, description="in the classification module")
+    dropout: float = Field(0.3, ge=0, lt=1, description="dropout in the classification module")
     graph_dropout: float = Field(
-        0.2, ge=0, lt=1, description="of vectors and after each layer (ours; paper: 0)"
+        0.2, ge=0, lt=1, description="dropout of vectors and after each layer (ours; paper: 0)"
     )
     own_comment: bool = Field(
         False,
-        description="the viewing under prediction stands in the graph with its comment "
+        description="the viewing under prediction is in the graph with its comment "
         "(the paper's protocol; most labels were read from these comments)",
     )
     negative_sampling: bool = Field(
-        False, description="learn to tell viewings from pairs that never met, too (Table V)"
+        False, description="also learn to distinguish viewings from random pairs (Table V)"
     )
     class_balance: float = Field(
         0.3,
@@ -103,28 +103,30 @@ class HMGEmoSettings(ModelSettings):
     most_neighbours: int = Field(
         1024,
         ge=1,
-        description="users, and images, that a hop may add to a sample (ours): a step costs the "
-        "same however large the network is",
+        description="users, and images, that a hop may add to a sample (ours), so that the cost of "
+        "a step does not grow with the network",
     )
     full_graph: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="train on the whole graph at every step; auto: where it is small and "
-        "a sample would take in most of it",
+        description="train on the whole graph at every step; auto: if it is small and a sample "
+        "would contain most of it",
     )
     known_emotions: bool = Field(
-        True, description="what was felt at other viewings is a feature of them (ours)"
+        True, description="the emotion of other viewings is a feature of them (ours)"
     )
     edge_messages: bool = Field(
-        True, description="features of viewings are part of messages, not of attention alone (ours)"
+        True, description="features of viewings are part of messages, not only of attention (ours)"
     )
-    residual: bool = Field(True, description="each layer adds to what the last one gave (ours)")
+    residual: bool = Field(
+        True, description="each layer adds to the output of the one before (ours)"
+    )
     jump: bool = Field(
         True,
-        description="combine the outputs of all layers and the inputs, not of the last layer "
-        "alone (ours)",
+        description="combine the inputs and the outputs of all layers, not only of the last one "
+        "(ours)",
     )
     keep: Literal["macro_f1", "loss"] = Field(
-        "macro_f1", description="which epoch's weights are kept, by the validation viewings"
+        "macro_f1", description="score on the validation viewings that decides which epoch is kept"
     )
 
     @model_validator(mode="after")
@@ -132,7 +134,7 @@ class HMGEmoSettings(ModelSettings):
         reads = [name for name in ("comments", "known_emotions") if getattr(self, name)]
         if self.backbone != "gat" and reads:
             raise ValueError(
-                f"the backbone {self.backbone!r} looks at no features of viewings: set "
+                f"the backbone {self.backbone!r} uses no features of viewings: set "
                 f"{' and '.join(reads)} to false"
             )
         if self.own_comment and not self.comments:
@@ -147,8 +149,8 @@ class HMGEmoSettings(ModelSettings):
 
     @classmethod
     def published(cls, **changes: Any) -> HMGEmoSettings:
-        """The paper's configuration (Sections III-C and IV-B), with what is ours in the network and
-        in the loss turned off.
+        """The paper's configuration (Sections III-C and IV-B), without our additions to the network
+        and the loss.
 
         ``own_comment=True`` adds its protocol.
         """
@@ -166,7 +168,7 @@ class HMGEmoSettings(ModelSettings):
 
     @property
     def sampled(self) -> tuple[int, ...]:
-        """Neighbours per relation at each of the hops."""
+        """Neighbours per relation at each hop."""
         last = self.fan_out[-1:]
         return (self.fan_out + last * self.layers)[: self.layers]
 
@@ -197,7 +199,7 @@ class HMGEmo(NeuralModel):
         if not self.settings.own_comment:
             return ""
         return (
-            "It is shown the comment of the viewing that it predicts, which no one has before the "
+            "It reads the comment of the viewing that it predicts, which does not exist before the "
             "user has commented, and from which the emotion was often read."
         )
 
@@ -301,8 +303,8 @@ class HMGEmo(NeuralModel):
     def existence(self, examples: Examples) -> NDArray[np.float32]:
         """Probability that a user views an image at all, (n,), whatever they feel.
 
-        Pairs never seen together count as not viewed, so it ranks images for a user, or users for
-        an image; it is no share of anything.
+        Random pairs count as not viewed, so it ranks images for a user, or users for an image; it
+        is not a share of viewings.
 
         Raises
         ------
@@ -311,7 +313,7 @@ class HMGEmo(NeuralModel):
         """
         if not self.settings.negative_sampling:
             raise SettingsError(
-                f"this {self.name} learned nothing of pairs that never met: train it with "
+                f"this {self.name} learned nothing about random pairs: train it with "
                 "negative_sampling=true."
             )
         return self._outputs(examples, "existence")[:, 0]
@@ -341,7 +343,7 @@ class HMGEmo(NeuralModel):
         return ViewingBatches(_places(examples), examples.features, graph, fan_out, most, **options)
 
     def _sees_whole_graph(self, train: Examples, training: TrainingSettings) -> bool:
-        """Whether every step looks at the whole graph."""
+        """Whether every training step uses the whole graph."""
         if self.settings.full_graph != "auto":
             return bool(self.settings.full_graph == "always")
         graph = graph_of(self, train)
@@ -362,9 +364,9 @@ class HMGEmoNetwork(nn.Module):
     Parameters
     ----------
     settings
-        Its sizes and parts.
+        Sizes and parts.
     widths
-        Of ``user.vector``, ``image.vector`` and ``viewing.comment``.
+        Widths of ``user.vector``, ``image.vector`` and ``viewing.comment``.
     """
 
     class_weights: Tensor
@@ -414,15 +416,15 @@ class HMGEmoNetwork(nn.Module):
         }
         self.weight = nn.ModuleDict(weights if settings.adaptive else {})
         together = sum(final.values()) if settings.combination == "concatenation" else final["user"]
-        # The class behind the emotions is that of pairs that never met.
+        # The class after the emotions is that of random pairs.
         classes = len(MIKELS) + int(settings.negative_sampling)
         self.classify = classifier(together, 2 * settings.width, classes, settings.dropout)
         self.register_buffer("class_weights", torch.ones(len(MIKELS)), persistent=False)
         if settings.keep == "macro_f1":
             self.validation_score = macro_f1
-        # Of the batch that was seen last, in training.
+        # Loss of the last batch, in training.
         self.existence_loss: Tensor | None = None
-        # The whole graph that was seen last and its nodes, until the weights change.
+        # The last whole graph and its nodes, until the weights change.
         self._seen: tuple[WholeGraph, Nodes] | None = None
 
     def forward(
@@ -436,9 +438,9 @@ class HMGEmoNetwork(nn.Module):
         Parameters
         ----------
         batch
-            As :class:`evoked.training.neighbours.ViewingBatches` takes it.
+            As :class:`evoked.training.neighbours.ViewingBatches` gives it.
         hidden
-            Names of :data:`PARTS` to do without, where a neighbourhood was sampled.
+            Names of :data:`PARTS` to hide, if a neighbourhood was sampled.
         attention
             A list to fill with the attention of each layer, see
             :class:`evoked.layers.message_passing.AttentionLayer`.
@@ -450,7 +452,7 @@ class HMGEmoNetwork(nn.Module):
         return emotions.float().softmax(dim=-1)
 
     def beta(self, batch: Batch) -> Tensor:
-        """Weight of the user, (b,), that of the image being 1 - β (Eq. 5)."""
+        """Weight of the user, (b,); that of the image is 1 - β (Eq. 5)."""
         return self._beta(*self._ends(batch)).mean(dim=1)
 
     def existence(self, batch: Batch) -> Tensor:
@@ -460,7 +462,7 @@ class HMGEmoNetwork(nn.Module):
         return (emotions.logsumexp(dim=-1, keepdim=True) - nothing).sigmoid()
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Cross-entropy; in training with negative sampling, that of existence as well."""
+        """Cross-entropy; in training with negative sampling, plus that of existence."""
         loss = masked_log_loss(predicted, targets, weights * self.class_weights)
         if self.training and self.existence_loss is not None:
             return loss + self.existence_loss
@@ -471,7 +473,7 @@ class HMGEmoNetwork(nn.Module):
         return [{"params": list(self.parameters()), "lr": learning_rate}]
 
     def weigh_classes(self, targets: NDArray[np.float32]) -> None:
-        """Fix the weight of each emotion by the training targets, (n, 8); 1 on average."""
+        """Set the weight of each emotion from the training targets, (n, 8); 1 on average."""
         counts = np.nansum(targets, axis=0, dtype=np.float64)
         weights = np.maximum(counts, 1.0) ** -self.settings.class_balance
         weights *= counts.sum() / (weights * counts).sum()
@@ -485,7 +487,7 @@ class HMGEmoNetwork(nn.Module):
     def _combined(
         self, batch: Batch, hidden: Collection[str], attention: list[dict[str, Tensor]] | None
     ) -> Tensor:
-        """What the classification module sees, (b, channels)."""
+        """Input of the classification module, (b, channels)."""
         users, images = self._ends(batch, hidden, attention)
         if self.settings.adaptive:
             beta = self._beta(users, images)
@@ -497,23 +499,25 @@ class HMGEmoNetwork(nn.Module):
         return torch.cat([users, images], dim=-1)
 
     def _beta(self, users: Tensor, images: Tensor) -> Tensor:
-        """(b, 1), or (b, channels) where each has its own."""
+        """β, (b, 1), or (b, channels) if each channel has its own."""
         balance = self.weight["user"](users) + self.weight["image"](images)
         if self.settings.gate != "published":
             return balance.sigmoid()
-        # Eq. 5. It has no bound as published, and one user could make the whole loss infinite.
+        # Eq. 5. As published it has no bound, and one user could make the whole loss infinite.
         return functional.leaky_relu(balance).clamp(max=_LARGEST_EXPONENT).exp()
 
     def _learn_existence(self, scores: Tensor) -> Tensor:
-        """Note how well viewings, the first half, are told from pairs that never met, the second;
-        the scores of the emotions of the first.
+        """Set the loss of distinguishing viewings (first half of the batch) from random pairs
+        (second half), and return the emotion scores of the viewings.
 
-        A cross-entropy of nine classes is that of existence and, of what exists, that of eight.
+        A cross-entropy of nine classes is the sum of that of existence and, for pairs that exist,
+        that of eight emotions.
         """
         emotions, nothing = scores[:, : len(MIKELS)], scores[:, -1]
         real, made_up = (emotions.logsumexp(dim=-1) - nothing).chunk(2)
-        told = functional.softplus(-real).mean() + functional.softplus(made_up).mean()
-        self.existence_loss = told
+        self.existence_loss = (
+            functional.softplus(-real).mean() + functional.softplus(made_up).mean()
+        )
         return emotions[: len(real)]
 
     def _ends(
@@ -586,7 +590,7 @@ class HMGEmoNetwork(nn.Module):
         return computed
 
     def _encoded(self, table: FeatureTable, encoder: nn.Module) -> Tensor:
-        """Every row of a table through an encoder, a part at a time unless gradients are kept."""
+        """Every row of a table, encoded; a part at a time unless gradients are needed."""
         device = self.class_weights.device
         step = max(len(table), 1) if self.training else _ROWS_AT_A_TIME
         parts = []
@@ -610,7 +614,7 @@ class HMGEmoNetwork(nn.Module):
         return self._propagate(nodes, edges, counts, None)[kind]
 
     def _viewings(self, comments: Tensor | None, emotions: Tensor) -> Tensor | None:
-        """Features of viewings, (v, comment_width): the comment and, ours, what was felt."""
+        """Features of viewings, (v, comment_width): the comment and the emotion (ours)."""
         if self.emotion is None:
             return comments
         felt: Tensor = self.emotion(emotions)
@@ -624,10 +628,10 @@ class HMGEmoNetwork(nn.Module):
         viewings: Tensor | None,
         attention: list[dict[str, Tensor]] | None = None,
     ) -> Nodes:
-        """Graph learning (Eq. 2 and 3); the seeds, by kind.
+        """Graph learning (Eq. 2 and 3); returns the seeds by kind.
 
-        ``counts``: nodes up to each hop, hops + 1 numbers by kind, and edges, hops numbers by
-        relation. A layer computes what the layers after it will look at, and no more.
+        ``counts`` are the numbers of nodes up to each hop (hops + 1 numbers by kind) and of edges
+        (hops numbers by relation). A layer computes only what later layers use.
         """
         kept = {kind: [nodes[kind][: counts[kind][0]]] for kind in NODES}
         stages: Any = zip(self.layers, self.norms, self.skips, strict=True)
@@ -636,11 +640,11 @@ class HMGEmoNetwork(nn.Module):
             targets = {kind: counts[kind][hop] for kind in NODES}
             near = {name: edges[name].select(slice(0, counts[name][hop])) for name in RELATIONS}
             weights: dict[str, Tensor] | None = None if attention is None else {}
-            said = layer(nodes, near, targets, viewings, weights)
-            heard = {kind: functional.relu(norms[kind](said[kind])) for kind in NODES}
+            messages = layer(nodes, near, targets, viewings, weights)
+            after = {kind: functional.relu(norms[kind](messages[kind])) for kind in NODES}
             for kind, skip in skips.items():
-                heard[kind] = heard[kind] + skip(nodes[kind][: targets[kind]])
-            nodes = {kind: self.dropout(value) for kind, value in heard.items()}
+                after[kind] = after[kind] + skip(nodes[kind][: targets[kind]])
+            nodes = {kind: self.dropout(value) for kind, value in after.items()}
             for kind in NODES:
                 kept[kind].append(nodes[kind][: counts[kind][0]])
             if attention is not None and weights is not None:
@@ -653,7 +657,7 @@ class HMGEmoNetwork(nn.Module):
 class SharedDropout(nn.Module):
     """Dropout of the same elements in all rows of a batch.
 
-    Masks of their own would cost more than all that is done with long vectors otherwise.
+    A mask per row would cost more than everything else that is done with long vectors.
     """
 
     def __init__(self, p: float) -> None:
@@ -661,28 +665,28 @@ class SharedDropout(nn.Module):
         self.p = p
 
     def forward(self, rows: Tensor) -> Tensor:
-        """(n, channels) to the same."""
+        """(n, channels) to (n, channels)."""
         if not self.training:
             return rows
         return rows * functional.dropout(rows.new_ones(1, rows.shape[1]), self.p)
 
 
 class PresentVectors(nn.Module):
-    """Vectors of an encoder brought to some channels where they are present; elsewhere one
-    learned vector, the uniform feature tensor of the paper.
+    """Vectors of an encoder, projected where they are present; elsewhere one learned vector, the
+    uniform feature tensor of the paper.
 
     Parameters
     ----------
     feature
-        Its name in the catalog.
+        Name in the catalog.
     part
-        What ``hidden`` calls it, one of :data:`PARTS`.
+        Name in ``hidden``, one of :data:`PARTS`.
     widths
         Length of the vectors by name.
     width
         Channels of the result.
     dropout
-        Of the vectors' elements.
+        Probability that an element of the vectors is dropped.
     """
 
     def __init__(
@@ -690,7 +694,7 @@ class PresentVectors(nn.Module):
     ) -> None:
         super().__init__()
         self.feature, self.part = feature, part
-        # Vectors of an encoder have much in common; what tells them apart is brought to one scale.
+        # Vectors of an encoder have much in common; their differences are brought to one scale.
         self.encoder = nn.Sequential(
             NodeNorm(widths[feature], affine=False),
             SharedDropout(dropout),
@@ -717,20 +721,20 @@ def _layer(settings: HMGEmoSettings, widths: Mapping[str, int], edge_width: int)
 def _strongest(
     batch: Batch, attention: list[dict[str, Tensor]], most: int
 ) -> list[tuple[float | None, str, int]]:
-    """Attention, relation and place of the edges that lead to the seeds and are heard most."""
+    """Attention, relation and position of the edges to the seeds that receive most attention."""
     found: list[tuple[float | None, str, int]] = []
     for name in RELATIONS:
         near = int(batch[f"{name}.hops"][0])
         if name in attention[0]:
-            heard = torch.stack([layer[name][:near] for layer in attention]).mean(dim=0)
-            found += [(alpha, name, place) for place, alpha in enumerate(heard.tolist())]
+            mean = torch.stack([layer[name][:near] for layer in attention]).mean(dim=0)
+            found += [(alpha, name, place) for place, alpha in enumerate(mean.tolist())]
         else:
             found += [(None, name, place) for place in range(near)]
     return sorted(found, key=lambda each: -(each[0] or 0.0))[:most]
 
 
 def _left_out(batch: Batch, relation: str, place: int) -> Batch:
-    """The neighbourhood without one viewing or connection, in both directions and at all hops."""
+    """The neighbourhood without one viewing or connection, in both directions and at every hop."""
     result = dict(batch)
     for name in ("connects",) if relation == "connects" else ("views", "viewed_by"):
         source, target = batch[f"{name}.source"], batch[f"{name}.target"]

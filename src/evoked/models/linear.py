@@ -1,13 +1,14 @@
-"""Linear models on pooled features: what a network has to be better than.
+"""Linear models on pooled features: the models that a network has to beat.
 
 Ridge regression for values, logistic regression for classes and for true or false, on all features
 end to end (Hastie, Tibshirani and Friedman 2009, *The Elements of Statistical Learning*, Sections
-3.4 and 4.4). Columns are standardised by the training posts and divided by the root of how many
-their feature has, so that a penalty bears on all features alike: seventy columns about author and
-time would be lost beside a thousand of image and text. What a post lacks counts as the training
-posts' mean, and a column per feature says whether it is there. A column that tells fewer than five
-training posts from the others counts for nothing: standardised, it would make of one odd post what
-is predicted of every draft that shares its oddity, such as to have no picture.
+3.4 and 4.4). Columns are standardised with the training posts and divided by the square root of the
+number of columns of their feature, so that a penalty affects all features alike: otherwise seventy
+columns about author and time would be lost among a thousand of image and text. A missing value
+counts as the training posts' mean, and one column per feature shows whether the feature is there.
+A column in which fewer than five training posts differ from the others is ignored: standardised, it
+would predict the value of one odd post for every draft that is odd in the same way, for example
+without a picture.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 _LEAST_PROBABILITY = 1e-12
-# Of the logistic regression's solver, which goes on from the solution of the stronger penalty.
+# For the solver of logistic regression, which starts from the solution of the stronger penalty.
 _MOST_STEPS, _TOLERANCE = 200, 1e-3
-# That a column has to tell from the others, so that no single post decides what it means.
+# Posts that have to differ from the others in a column, so that no single post decides its weight.
 _FEWEST_POSTS = 5
 
 
@@ -52,11 +53,11 @@ class LinearSettings(PooledSettings):
 
     penalties: tuple[float, ...] = Field(
         (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
-        description="of the squared weights, per training post; the one that predicts the "
-        "validation posts best is kept",
+        description="candidate penalties on the squared weights, per training post; the one that "
+        "predicts the validation posts best is kept",
     )
     penalty: float = Field(
-        0.03, gt=0, description="where no validation post tells the target, to choose one by"
+        0.03, gt=0, description="penalty for targets that no validation post knows"
     )
 
     @field_validator("penalties")
@@ -68,7 +69,7 @@ class LinearSettings(PooledSettings):
 
 
 class Linear(PooledModel):
-    """A line per target, on the pooled features of all modalities.
+    """One line per target on the pooled features of all modalities.
 
     The penalty is chosen per value, and per set of classes, by the validation posts' squared error
     or log loss; where they are few, by that of cross-validation, after which training and
@@ -113,12 +114,12 @@ class Linear(PooledModel):
         training: TrainingSettings | None = None,
         progress: Callable[[EpochRecord], None] | None = None,
     ) -> list[EpochRecord]:
-        """Solve for the lines; there are no epochs to tell of, and nothing is drawn at random.
+        """Solve for the lines; there are no epochs to report, and nothing is drawn at random.
 
         Raises
         ------
         DataError
-            As :meth:`evoked.models.base.Model.fit` says.
+            As in :meth:`evoked.models.base.Model.fit`.
         """
         values = self._learn_targets(train)
         known = [self.targets.index(name) for name in self.known_targets]
@@ -136,7 +137,7 @@ class Linear(PooledModel):
         self.arrays |= {"low": low, "high": high}
         self.penalties = {}
 
-        # The training posts' matrix is large, and at hand.
+        # The matrix of the training posts is large, and was computed above.
         learned, held_out = self._samples(
             train,
             validation,
@@ -191,8 +192,8 @@ class Linear(PooledModel):
         return model
 
     def _raw(self, examples: Examples, rows: NDArray[np.int64] | None = None) -> Matrix:
-        """Features end to end, NaN where absent; then, for each, whether it is there. Of all posts
-        by default."""
+        """Features end to end, NaN where absent; then, for each, whether it is there. ``rows`` are
+        all posts by default."""
         rows = np.arange(len(examples)) if rows is None else rows
         columns = examples.features.columns
         values = pooled_matrix(examples.features, self.features, rows)
@@ -200,13 +201,13 @@ class Linear(PooledModel):
         return np.concatenate([values, np.stack(present, axis=1).astype(np.float32)], axis=1)
 
     def _scaled(self, raw: Matrix) -> Matrix:
-        """What is missing becomes the mean, which is 0 here."""
+        """Standardised columns; missing values become the mean, which is 0."""
         columns: Matrix = (raw - self.arrays["centre"]) / self.arrays["scale"]
         return np.nan_to_num(columns, copy=False)
 
     def _trials(self, learned: Sample, judges: Sample) -> _Trials:
-        """Training and validation posts that tell the target; where the latter are few, folds of
-        both."""
+        """The trials that choose a penalty: validation posts judge, or folds of all posts if the
+        validation posts are few."""
         if len(judges) and len(judges) >= self.settings.min_validation_posts:
             return _Trials([(learned, judges)], learned)
         posts = learned.joined(judges)
@@ -220,8 +221,10 @@ class Linear(PooledModel):
         self.arrays["weights"][column], self.arrays["bias"][column] = weights, bias
 
     def _fit_values(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
-        """Ridge regression of columns that the same posts tell, with the same weights."""
-        trials, posts = self._trials(learned.telling(columns[0]), held_out.telling(columns[0]))
+        """Ridge regression of columns that are known of the same posts, with the same weights."""
+        trials, posts = self._trials(
+            learned.with_target(columns[0]), held_out.with_target(columns[0])
+        )
         penalties = self.settings.penalties if trials else (self.settings.penalty,)
         errors = np.zeros((len(penalties), len(columns)))
         for (own, judges), (number, penalty) in product(trials, enumerate(penalties)):
@@ -236,21 +239,21 @@ class Linear(PooledModel):
                 self._keep(column, penalties[number], lines[position], biases[position])
 
     def _fit_classes(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
-        """Logistic regression of the columns of one outcome; of one column if it is true or
+        """Logistic regression of the columns of one outcome; it has one column if it is true or
         false."""
-        told = [part.select(_labels(part, columns) >= 0) for part in (learned, held_out)]
-        trials, posts = self._trials(*told)
+        known = [part.select(_labels(part, columns) >= 0) for part in (learned, held_out)]
+        trials, posts = self._trials(*known)
         if not len(posts):
             return
         if len(np.unique(_labels(posts, columns))) < 2:
-            # Nothing to tell apart: the shares of the training posts, whatever the features.
+            # Only one class: predict the shares of the training posts, whatever the features.
             shares = np.nanmean(posts.values[:, columns], axis=0, dtype=np.float64)
             with np.errstate(divide="ignore"):
                 self.arrays["bias"][columns] = (
                     logit(shares) if len(columns) == 1 else np.log(shares)
                 )
             return
-        # A fold may leave one class only to learn from.
+        # A fold may leave only one class to learn from.
         trials = [pair for pair in trials if len(np.unique(_labels(pair[0], columns))) > 1]
         solvers = [_logistic() for _ in trials]
         least, chosen = np.inf, self.settings.penalty
@@ -260,9 +263,9 @@ class Linear(PooledModel):
                 _solve(solver, own, columns, penalty)
                 loss += _log_loss(solver, judges.features, _labels(judges, columns))
             if loss >= least:
-                break  # still weaker penalties, which take longest, overfit more
+                break  # weaker penalties overfit more, and take longest
             least, chosen = loss, penalty
-        # What was learned of the same posts is where to go on from.
+        # Start from the solution for the same posts.
         final = solvers[0] if len(trials) == 1 else _logistic()
         _solve(final, posts, columns, chosen)
         self._keep_classes(columns, chosen, final)
@@ -272,16 +275,16 @@ class Linear(PooledModel):
         if len(columns) == 1:
             self._keep(columns[0], penalty, lines[0], biases[0])
             return
-        if len(lines) == 1:  # of two classes only the second has a line: the first's is 0
+        if len(lines) == 1:  # with two classes, only the second has a line; the first's is 0
             lines, biases = np.stack([0 * lines[0], lines[0]]), np.append(0, biases)
         for column in columns:
-            self._keep(column, penalty, 0 * lines[0], -np.inf)  # never, unless it was met
+            self._keep(column, penalty, 0 * lines[0], -np.inf)  # never, unless a post has it
         for position, number in enumerate(solver.classes_):
             self._keep(columns[number], penalty, lines[position], biases[position])
 
 
 def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
-    """Numbers of a task's columns: per set of classes, those that are true or false, values."""
+    """Numbers of a task's columns: per set of classes, true or false, and values."""
     names = list(task.columns)
 
     def columns(kind: str) -> list[list[int]]:
@@ -294,7 +297,7 @@ def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
 
 
 def _alike(columns: Sequence[int], learned: Sample, held_out: Sample) -> list[list[int]]:
-    """Columns grouped by their weights, so that one solution serves all of a group."""
+    """Columns grouped by their weights, so that one solution serves a whole group."""
     groups: dict[bytes, list[int]] = {}
     for column in columns:
         key = learned.weights[:, column].tobytes() + held_out.weights[:, column].tobytes()
@@ -303,8 +306,16 @@ def _alike(columns: Sequence[int], learned: Sample, held_out: Sample) -> list[li
 
 
 class _Trials(NamedTuple):
-    """pairs: posts to learn from and to judge by, on which penalties are tried; none where nothing
-    can judge. posts: those to learn from with the penalty that was chosen."""
+    """Posts for choosing a penalty and for the final fit.
+
+    Attributes
+    ----------
+    pairs
+        Posts to learn from and posts to judge by, on which penalties are tried; empty if no post
+        can judge.
+    posts
+        Posts of the final fit with the chosen penalty.
+    """
 
     pairs: list[tuple[Sample, Sample]]
     posts: Sample
@@ -355,8 +366,8 @@ def _log_loss(solver: Any, features: Matrix, labels: NDArray[np.int64]) -> float
 
 
 def _mean_and_spread(raw: Matrix) -> tuple[Matrix, Matrix]:
-    """Mean and standard deviation of each column's known values; 0 where none is known, and
-    infinite where too few posts differ from the others."""
+    """Mean and standard deviation of each column's known values; the mean is 0 where none is known,
+    the deviation infinite where too few posts differ from the others."""
     known = np.isfinite(raw)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, raw, 0).sum(axis=0, dtype=np.float64) / count
@@ -367,8 +378,8 @@ def _mean_and_spread(raw: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def _differing(raw: Matrix) -> NDArray[np.int64]:
-    """How many known values of each column differ from their median, which is the value that most
-    have if nearly all have one."""
+    """How many known values of each column differ from their median, which is the most frequent
+    value if nearly all are equal."""
     known = np.isfinite(raw)
     middle = known.sum(axis=0, keepdims=True) // 2
     median = np.take_along_axis(np.sort(raw, axis=0), middle, axis=0)  # NaN is sorted to the end

@@ -3,10 +3,10 @@
 Kiela et al. (2019), *Supervised Multimodal Bitransformers for Classifying Images and Text*: the
 image's positions are projected to tokens and stand before the caption's in one transformer, which
 attends over both; each kind of token has its segment embedding and counts its positions from 0.
-Here hashtags are one token more, and metadata join the summary token's state before the heads.
+Here hashtags are one more token, and metadata join the summary token's state before the heads.
 
 With ``finetune`` the transformer is the text encoder itself, as in that paper. With frozen
-encoders it is a small one on top of the tokens that the text encoder has made.
+encoders it is a small one on top of the text encoder's tokens.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class MMBTSettings(BimodalSettings):
     """Settings of MMBT."""
 
     heads: int = Field(4, ge=1, description="attention heads (frozen encoders)")
-    layers: int = Field(2, ge=1, description="of the transformer (frozen encoders)")
+    layers: int = Field(2, ge=1, description="layers of the transformer (frozen encoders)")
 
 
 class MMBTNetwork(ContentNetwork):
@@ -84,7 +84,7 @@ class MMBTNetwork(ContentNetwork):
         masks = [torch.ones((n, 1), dtype=torch.bool, device=self.summary.device)]
         for name, segment in self.segments.items():
             part = self.inputs[name](batch, hidden)
-            # Hashtags are one vector, which is always there: theirs or the placeholder.
+            # Hashtags are one vector that always exists: their own or the placeholder.
             part, mask = part if isinstance(part, tuple) else (part[:, None], masks[0])
             tokens.append(part + segment)
             masks.append(mask)
@@ -116,7 +116,7 @@ class _WordEmbeddings(nn.Module):
     width
         Its channels.
     modality_dropout
-        Chance that a post hides its caption in training.
+        Probability that a post hides its caption in training.
     """
 
     def __init__(self, network: Any, width: int, modality_dropout: float) -> None:

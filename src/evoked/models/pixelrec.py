@@ -3,13 +3,13 @@
 Shah, Alam and Powar, *First Impressions Matter: Predicting Visual Content Popularity through
 Multimodal Models* (project report, COMS 6720), on the PixelRec dataset (Cheng et al. 2023):
 
-- ``pixelrec_regressor`` (Section 4.3): SigLIP or CLIP beside DeBERTa, log popularity (Eq. 1);
-- ``pixelrec_classifier`` (Section 4.1): ViT beside BERT, five levels of engagement;
-- ``pixelrec_catboost`` (Section 4.2): boosted trees on frozen CLIP vectors, the same levels; it
-  stands in :mod:`evoked.models.pixelrec_catboost`.
+- ``pixelrec_regressor`` (Section 4.3): SigLIP or CLIP with DeBERTa, log popularity (Eq. 1);
+- ``pixelrec_classifier`` (Section 4.1): ViT with BERT, five levels of engagement;
+- ``pixelrec_catboost`` (Section 4.2): boosted trees on frozen CLIP vectors, the same levels; see
+  :mod:`evoked.models.pixelrec_catboost`.
 
-The report gives no widths, depths or numbers of heads; those are ours. Title and context have an
-encoder each where encoders are fine-tuned.
+The report gives no widths, depths or numbers of heads; those are ours. If encoders are fine-tuned,
+title and context have an encoder each.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _LEAST_PROBABILITY = 1e-7
 
 
 class PixelRecSettings(ModelSettings):
-    """Settings that both networks have. The defaults suit heads on frozen builtin encoders."""
+    """Settings of both networks. The defaults suit heads on frozen builtin encoders."""
 
     width: int = Field(64, ge=8, description="channels of the shared space")
     heads: int = Field(4, ge=1, description="attention heads")
     dropout: float = Field(0.1, ge=0, lt=1)
-    finetune: bool = Field(False, description="train the encoders of image and texts as well")
+    finetune: bool = Field(False, description="also train the encoders of image and texts")
     modality_dropout: float = Field(
-        0.05, ge=0, lt=1, description="chance that a modality is hidden in training"
+        0.05, ge=0, lt=1, description="probability that a modality is hidden in training"
     )
     image_learning_rate: float = Field(2e-5, gt=0, description="when encoders are fine-tuned")
     text_learning_rate: float = Field(2e-5, gt=0, description="when encoders are fine-tuned")
@@ -65,7 +65,7 @@ class PixelRecSettings(ModelSettings):
     @classmethod
     def _something_to_look_at(cls, modalities: tuple[str, ...]) -> tuple[str, ...]:
         if not modalities or len(set(modalities)) < len(modalities):
-            raise ValueError("needs at least one modality, and each once")
+            raise ValueError("needs at least one modality, and each only once")
         return modalities
 
 
@@ -76,13 +76,15 @@ class RegressorSettings(PixelRecSettings):
         ("image", "title", "context"),
         description="what the network looks at; the report has no metadata",
     )
-    fusion_layers: int = Field(2, ge=1, description="of the transformer after the gate")
-    huber_share: float = Field(0.3, ge=0, le=1, description="of the loss; the rest is MSE")
+    fusion_layers: int = Field(2, ge=1, description="layers of the transformer after the gate")
+    huber_share: float = Field(
+        0.3, ge=0, le=1, description="Huber's share of the loss; the rest is MSE"
+    )
 
     @classmethod
     def published(cls, **changes: Any) -> RegressorSettings:
-        """With encoders fine-tuned, as in the report; its training settings stand in the
-        experiments ``pixelrec/figures``."""
+        """With encoders fine-tuned, as in the report; its training settings are in the experiments
+        ``pixelrec/figures``."""
         return cls(**{"width": 512, "heads": 8, "finetune": True, **changes})
 
 
@@ -93,7 +95,7 @@ class ClassifierSettings(PixelRecSettings):
         ("image", "text"), description="what the network looks at; the report has no metadata"
     )
     fusion: Literal["concatenation", "cross_attention", "gated"] = Field(
-        "concatenation", description="of the modalities (Section 4.1)"
+        "concatenation", description="fusion of the modalities (Section 4.1)"
     )
 
     @classmethod
@@ -112,7 +114,7 @@ class PixelRecNetwork(nn.Module):
     widths
         Channels of the features by catalog name.
     encoders
-        Encoders to train along.
+        Encoders to train with the network.
     """
 
     def __init__(
@@ -134,7 +136,7 @@ class PixelRecNetwork(nn.Module):
             self.metadata = VectorInput("metadata", "metadata", facts, width, hiding)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Fine-tuned encoders at their own rates, ``learning_rate`` for the rest."""
+        """Fine-tuned encoders with their own learning rates, the rest with ``learning_rate``."""
         rates = {"image": self.settings.image_learning_rate}
         modules = [
             (stream.network, rates.get(name, self.settings.text_learning_rate))
@@ -150,8 +152,8 @@ class PixelRecNetwork(nn.Module):
 class RegressorNetwork(PixelRecNetwork):
     """Section 4.3: early bidirectional attention, pooling, gated fusion, transformer, scalar.
 
-    The transformer reads the gated vector with those of the modalities beside it: a lone vector has
-    nothing to attend to.
+    The transformer reads the gated vector together with those of the modalities, since a single
+    vector has nothing to attend to.
 
     Parameters
     ----------
@@ -196,20 +198,20 @@ class RegressorNetwork(PixelRecNetwork):
         batch
             Features as :meth:`evoked.features.table.FeatureTable.take` gives them.
         hidden
-            Modalities (image, caption, metadata) to put a placeholder in place of; caption stands
-            for all texts.
+            Modalities (image, caption, metadata) to replace by a placeholder; caption means all
+            texts.
 
         Returns
         -------
         Tensor
-            (b, 1), the target in its own unit; outside training at least 0, as the target is.
+            (b, 1), the target in its own unit; outside training at least 0, like the target.
         """
         mean, deviation = self.scale
         predicted = mean + deviation * self.head(self.fused_vectors(batch, hidden)).float()
         return predicted if self.training else predicted.clamp_min(0)
 
     def fused_vectors(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
-        """What the head sees, (b, width)."""
+        """Input of the head, (b, width)."""
         vectors = torch.stack(list(self._vectors(batch, hidden).values()), dim=1)
         states = torch.cat([self.gate(vectors)[:, None], vectors], dim=1)
         mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
@@ -226,8 +228,8 @@ class RegressorNetwork(PixelRecNetwork):
         return torch.stack([image, torch.stack(list(pooled.values())).mean(dim=0)], dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """0.7 MSE + 0.3 Huber by default, of targets standardised by the training posts' (in their
-        own unit, two, the Huber term's bend would depend on the dataset)."""
+        """0.7 MSE + 0.3 Huber by default, of targets standardised with the training posts: in their
+        own unit, the Huber term would depend on the dataset."""
         mean, deviation = self.scale
         guess, truth = (predicted - mean) / deviation, (targets - mean) / deviation
         squared = masked_mean((guess - truth) ** 2, weights)
@@ -235,7 +237,7 @@ class RegressorNetwork(PixelRecNetwork):
         return (1 - share) * squared + share * masked_huber(guess, truth, weights, delta=1.0)
 
     def validation_score(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """R², by which the report keeps its best model; minus the MSE where targets don't vary."""
+        """R², by which the report chooses its best model; minus the MSE if targets don't vary."""
         known = (weights > 0).float()
         variance = masked_mean((targets - masked_mean(targets, known)) ** 2, known)
         error = masked_mean((predicted - targets) ** 2, known)
@@ -294,7 +296,7 @@ class ClassifierNetwork(PixelRecNetwork):
         return scores.float().softmax(dim=-1)
 
     def fused_vectors(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:
-        """What the head sees."""
+        """Input of the head, (b, fused)."""
         tokens = self.tokens(batch, hidden)
         if self.image_to_text is not None and self.text_to_image is not None:
             (image, image_mask), (text, text_mask) = tokens["image"], tokens["text"]
@@ -314,7 +316,7 @@ class ClassifierNetwork(PixelRecNetwork):
         return torch.stack([mean_pool(*tokens[name]) for name in ("image", "text")], dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Cross-entropy of predicted probabilities; a post weighs as its first column does."""
+        """Cross-entropy of predicted probabilities; a post has the weight of its first column."""
         losses = -(targets * predicted.clamp_min(_LEAST_PROBABILITY).log()).sum(dim=-1)
         return masked_mean(losses, weights[:, 0])
 
@@ -374,7 +376,7 @@ class PixelRecRegressor(PixelRecNeural):
         task: str | None = None,
     ) -> None:
         super().__init__(settings, feature_settings, task)
-        # Of the training posts' targets; a loaded network has its own.
+        # Mean and standard deviation of the training posts' targets; a loaded network has its own.
         self._scale = (0.0, 1.0)
 
     def fit(

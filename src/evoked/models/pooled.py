@@ -1,4 +1,4 @@
-"""What models of pooled features share: which features, in which order, and whose guesses count."""
+"""What models of pooled features share: the features and their order, weights, and folds."""
 
 from __future__ import annotations
 
@@ -25,31 +25,34 @@ FEATURES = (
     "affect.text",
     "affect.face",
 )
-_POSTS_PER_BATCH = 512  # each with a number per level of every tree
+_POSTS_PER_BATCH = 512  # trees need a number per post and level
 _FOLDS = 5
 
 
 class PooledSettings(ModelSettings):
-    """Settings that all of these models have."""
+    """Settings of all models of pooled features."""
 
     emotion_reader: bool = Field(
         True,
-        description="look at what the emotion reader says of the caption; not to be used on texts "
-        "that the reader learned from, such as EmoBank's with the one that ships",
+        description="use the emotion reader's estimates for the caption; turn it off for texts "
+        "that the reader learned from, such as EmoBank's with the reader that ships",
     )
     estimated_weight: float = Field(
-        0.5, ge=0, le=1, description="of valence and arousal that a reader estimated"
+        0.5,
+        ge=0,
+        le=1,
+        description="weight of valence and arousal that a reader estimated",
     )
     min_validation_posts: int = Field(
         100,
         ge=0,
-        description="where fewer validation posts tell a target, what they would decide is decided "
-        "by cross-validation over them and the training posts, and all are learned from",
+        description="with fewer validation posts than this, hyperparameters are chosen by "
+        "cross-validation on training and validation posts, and the final fit uses both",
     )
 
 
 class PooledModel(Model):
-    """A model of all features end to end, one vector per post, that learns every task."""
+    """A model of one vector per post, all features end to end, that learns every task."""
 
     tasks = tuple(TASKS)
 
@@ -63,8 +66,8 @@ class PooledModel(Model):
     def _samples(
         self, train: Examples, validation: Examples | None, matrix: Callable[[Examples], Matrix]
     ) -> tuple[Sample, Sample]:
-        """Training and validation posts, whose features ``matrix`` makes; of no validation posts,
-        or of those without targets, none."""
+        """Training and validation posts, with ``matrix`` of their features; an empty validation
+        sample if there are no validation posts, or none with targets."""
         if validation is None or validation.targets is None:
             validation = train.select([])
         folds = fold_numbers(train.posts, validation.posts)
@@ -81,9 +84,9 @@ class PooledModel(Model):
         return learned, held_out
 
     def _weights(self, targets: TargetTable) -> NDArray[np.float64]:
-        """How much each target of each post counts, (n, targets); 0 where it is unknown."""
-        told = np.where(targets.estimated, self.settings.estimated_weight, 1.0)
-        weights: NDArray[np.float64] = told * np.isfinite(targets.values)
+        """Weight of each target of each post, (n, targets); 0 where it is unknown."""
+        weights = np.where(targets.estimated, self.settings.estimated_weight, 1.0)
+        weights = weights * np.isfinite(targets.values)
         return weights
 
 
@@ -93,10 +96,12 @@ class Sample:
 
     Attributes
     ----------
-    features, values, weights
-        (n, columns), and (n, targets) each.
+    features
+        (n, columns).
+    values, weights
+        (n, targets): target values, and how much each counts.
     folds
-        The fold that holds each post out in cross-validation, (n,).
+        (n,): the fold that holds each post out in cross-validation.
     """
 
     features: Matrix
@@ -108,20 +113,20 @@ class Sample:
         return len(self.folds)
 
     def select(self, rows: NDArray[np.bool_]) -> Sample:
-        """Those of the posts."""
+        """The sample restricted to ``rows``, (n,)."""
         return Sample(*(part[rows] for part in self._parts()))
 
-    def telling(self, column: int) -> Sample:
-        """The posts that tell the target in ``column``."""
+    def with_target(self, column: int) -> Sample:
+        """The posts whose target in ``column`` is known."""
         return self.select(self.weights[:, column] > 0)
 
     def joined(self, other: Sample) -> Sample:
-        """The posts of both."""
+        """The posts of both samples."""
         pairs = zip(self._parts(), other._parts(), strict=True)
         return Sample(*(np.concatenate(pair) for pair in pairs))
 
     def held_out(self) -> list[NDArray[np.bool_]]:
-        """For each fold, which posts it holds out, (n,)."""
+        """For each fold, a mask of the posts that it holds out, (n,)."""
         return [self.folds == fold for fold in np.unique(self.folds)]
 
     def _parts(self) -> tuple[NDArray[Any], ...]:
@@ -129,10 +134,10 @@ class Sample:
 
 
 def fold_numbers(train: pd.DataFrame, validation: pd.DataFrame) -> list[NDArray[np.int64]]:
-    """The fold, from 0 on, of each training and of each validation post.
+    """Number of the fold of each training and each validation post, from 0.
 
-    An author's posts stay together where no validation post is by an author of a training post:
-    then the split asks what a model knows of strangers, and so must the folds.
+    An author's posts stay together if no validation post is by an author of a training post: then
+    the split tests predictions for new authors, and so must the folds.
     """
     authors = validation["author_id"].dropna()
     strangers = len(authors) and not authors.isin(train["author_id"]).any()
@@ -154,5 +159,6 @@ def pooled_matrix(features: FeatureTable, names: Sequence[str], rows: NDArray[np
 
 
 def row_batches(n: int) -> Iterator[NDArray[np.int64]]:
+    """Row numbers from 0 to n, a batch at a time."""
     for start in range(0, n, _POSTS_PER_BATCH):
         yield np.arange(start, min(start + _POSTS_PER_BATCH, n))

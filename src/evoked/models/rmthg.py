@@ -1,20 +1,20 @@
 """RMTHG: personal emotion by learning on a hypergraph of viewings.
 
 Zhao et al. (2016), *Predicting personalized emotion perceptions of social images*, the baseline of
-Bhattacharyya et al. (2024), *HMG-Emo*, Table II; built from what the latter says of it (Section
+Bhattacharyya et al. (2024), *HMG-Emo*, Table II; built from the latter's description (Section
 IV-C1). A vertex is a viewing: a user and an image together. Hyperedges join viewings of images that
-look alike, and of users who are tied by contacts, by groups, by the comments that they make, and by
-time. Labels spread over them (Zhou, Huang and Schölkopf 2007; see
+look alike, and of users who are related by contacts, groups, the comments that they make, and time.
+Labels spread over them (Zhou, Huang and Schölkopf 2007; see
 :mod:`evoked.models._hypergraph`).
 
-Left out is what the name says, "rolling multi-task" learning: one problem is solved for all users,
-the weights of the relations (not of single hyperedges) and λ are chosen on the validation viewings,
-and predictions are not fed back as the history of the next ones. Hyperedges of users who felt alike
-would be made of the labels themselves, and are left out, too.
+The "rolling multi-task" learning of the name is left out: one problem is solved for all users, the
+weights of the relations (not of single hyperedges) and λ are chosen on the validation viewings, and
+predictions are not fed back as history of later ones. Hyperedges of users with similar emotions
+would be made of the labels themselves, so they are left out too.
 
 The system is solved for the viewings that the graph shows, labelled or not. Any other viewing is
-the limit of an unlabelled vertex that nobody else sees: D^-½ F of it is the weighted mean over its
-hyperedges. So a prediction depends on no other row that is predicted.
+the limit of an unlabelled vertex that no other vertex sees: its D^-½ F is the weighted mean over
+its hyperedges. So a prediction does not depend on other rows that are predicted.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from evoked.targets import Emotion
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
-# What viewings are joined by, and where a vertex of each relation stands.
+# Relations that join viewings, and the node at which a vertex of each relation stands.
 _PLACES = {
-    "everyone": "world",  # one hyperedge of all: what people feel on the whole
+    "everyone": "world",  # one hyperedge of all viewings
     "visual": "image",  # an image and its nearest ones
     "image": "image",  # the same image
     "user": "user",  # the same user
@@ -77,7 +77,7 @@ class RMTHGSettings(ModelSettings):
         "fused", description="visual: images that look alike, RMTHG (V); fused: all relations"
     )
     neighbours: int = Field(
-        10, ge=1, description="nearest images, and nearest commentators, of a hyperedge"
+        10, ge=1, description="nearest images, and nearest commentators, in a hyperedge"
     )
     window_days: float = Field(7.0, gt=0, description="length of a hyperedge in time")
     label_weight: float | None = Field(
@@ -91,7 +91,7 @@ class RMTHGSettings(ModelSettings):
         "all emotions count the same)",
     )
     keep: Literal["macro_f1", "loss"] = Field(
-        "macro_f1", description="what λ and weights are chosen by, on the validation viewings"
+        "macro_f1", description="score on the validation viewings that λ and weights are chosen by"
     )
 
 
@@ -101,9 +101,9 @@ class RMTHG(Model):
     Attributes
     ----------
     label_weight
-        λ in use.
+        Chosen λ.
     relation_weights
-        How much each relation counts.
+        Chosen weight of each relation.
     """
 
     name = "rmthg"
@@ -125,7 +125,7 @@ class RMTHG(Model):
         self.label_weight = self.settings.label_weight or _DEFAULT_LABEL_WEIGHT
         names = _RELATIONS[self.settings.relations]
         self.relation_weights = dict.fromkeys(names, 1 / len(names))
-        # Of the training viewings, for where the graph shows none.
+        # Shares of emotions in the training viewings, used where the graph shows no viewing.
         self.shares: list[float] = []
         self._solved: _Solution | None = None
 
@@ -148,7 +148,7 @@ class RMTHG(Model):
         Raises
         ------
         DataError
-            As :meth:`evoked.models.base.Model.fit` says, or the examples have no graph.
+            As in :meth:`evoked.models.base.Model.fit`, or the examples have no graph.
         """
         values = self._learn_targets(train)
         self.widths = {name: train.features.widths[name] for name in self.features}
@@ -203,7 +203,7 @@ class RMTHG(Model):
             model.shares = [float(share) for share in description["shares"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
-                f"not what this model has learned ({error}).",
+                f"not the state of this model ({error}).",
                 file=folder / MODEL_FILE,
                 fix="Train the model again.",
             ) from error
@@ -219,10 +219,10 @@ class RMTHG(Model):
 
         def goodness(label_weight: float, weights: dict[str, float]) -> float:
             solution = _Solution(vertices, weights, label_weight, self._class_weights())
-            told = self._probabilities(solution, queries)
+            predicted = self._probabilities(solution, queries)
             if self.settings.keep == "macro_f1":
-                return float(macro_f1(*map(torch.from_numpy, (told, truth, known))))
-            of_truth = np.maximum((told * truth).sum(axis=1), _LEAST_PROBABILITY)
+                return float(macro_f1(*map(torch.from_numpy, (predicted, truth, known))))
+            of_truth = np.maximum((predicted * truth).sum(axis=1), _LEAST_PROBABILITY)
             return float((counts * np.log(of_truth)).mean())
 
         chosen = (self.label_weight, self.relation_weights)
@@ -232,7 +232,7 @@ class RMTHG(Model):
             if (found := goodness(*tried)) > best:
                 best, chosen = found, tried
         self.label_weight, self.relation_weights = chosen
-        # The same graph is predicted on, as a rule.
+        # Usually the same graph is predicted on.
         self._solved = _Solution(
             vertices, self.relation_weights, self.label_weight, self._class_weights()
         )
@@ -253,26 +253,26 @@ class RMTHG(Model):
                 yield partial(_with_label_weight, value=value)
 
     def _class_weights(self) -> Values:
-        """How much a label of each class counts, (8,); 1 for the mean label."""
+        """Weight of a label of each class, (8,); 1 for the mean label."""
         shares = np.asarray(self.shares)
         weights = np.where(shares > 0, shares, 1) ** -self.settings.class_balance
         return np.asarray(weights / (weights * shares).sum())
 
     def _probabilities(self, solution: _Solution, queries: _Queries) -> Values:
-        """(n, 8): what the hyperedges of each row tell, with its own label hidden from them."""
+        """Probabilities (n, 8) from the hyperedges of each row, with its own label hidden."""
         own, emotions = queries.viewings, solution.vertices.graph.emotions
         labelled = own >= 0
         labelled[labelled] = emotions[own[labelled]] >= 0
         folds = np.where(labelled, own % _FOLDS, -1)
-        told = np.zeros((len(own), len(MIKELS)))
+        scores = np.zeros((len(own), len(MIKELS)))
         for fold in np.unique(folds):
             rows = folds == fold
-            told[rows] = solution.told(queries, int(fold))[rows]
-        totals = told.sum(axis=1, keepdims=True)
-        return np.where(totals > 0, told / np.where(totals > 0, totals, 1), self.shares)
+            scores[rows] = solution.scores(queries, int(fold))[rows]
+        totals = scores.sum(axis=1, keepdims=True)
+        return np.where(totals > 0, scores / np.where(totals > 0, totals, 1), self.shares)
 
 
-# From λ and the relations' weights to others.
+# Changes λ and the relations' weights.
 _Change = Callable[[float, dict[str, float]], tuple[float, dict[str, float]]]
 
 
@@ -295,12 +295,12 @@ class _Queries:
     Attributes
     ----------
     viewings
-        int64, (n,): row of the graph's viewings, -1 for one that it does not show.
+        int64, (n,): row among the graph's viewings; -1 if the graph does not show the viewing.
     nodes
-        By place, int64 (n,): the node there, -1 where there is none.
+        By place, int64 (n,): the node of each viewing; -1 if it has none.
     strange, near
         int64, (m,) and (m, neighbours): rows whose image nobody has viewed, and the hyperedges of
-        the images that it looks like.
+        the images that look most like it.
     """
 
     viewings: Integers
@@ -316,7 +316,7 @@ class _Vertices:
         self.graph = graph
         self.neighbours = settings.neighbours
         users, images = graph.viewings
-        # Images that look like something, and of which labels are known.
+        # Images with a vector that somebody has viewed.
         self.viewed = np.unique(images[graph.image_vectors.present[images]])
         self.windows = _Windows(users, graph.times, settings.window_days * _DAY)
         places = self._places(users, images, graph.times)
@@ -326,7 +326,7 @@ class _Vertices:
         }
 
     def queries(self, examples: Examples) -> _Queries:
-        """Where the examples would join."""
+        """Where the examples would join the hypergraph."""
         posts, vectors = examples.posts, cast(Column, examples.features.columns["image.vector"])
         users, images, viewings = (
             posts[name].to_numpy(np.int64) for name in ("user", "image", "viewing")
@@ -344,8 +344,8 @@ class _Vertices:
         }
 
     def _lookalikes(self, vectors: Column) -> Integers:
-        """Hyperedges of the viewed images that n images look like most, (n, neighbours)."""
-        # A campaign's one image is asked of thousands of users.
+        """Hyperedges of the viewed images that look most like each of n images, (n, neighbours)."""
+        # Thousands of users may be asked about one image, which is looked up once.
         _, first, place = np.unique(vectors.index[:, 0], return_index=True, return_inverse=True)
         known = _values(self.graph.image_vectors, self.viewed)
         return nearest(_values(vectors, first), known, self.neighbours)[place]
@@ -390,29 +390,29 @@ class _Windows:
         return len(self.keys)
 
     def of(self, users: Integers, times: Values) -> Integers:
-        """Number of the window of each of n viewings, -1 where there is none."""
+        """Number of the window of each of n viewings; -1 if there is none."""
         return self.keys.get_indexer(pd.Index(self._keys(users, times))).astype(np.int64)
 
     def _keys(self, users: Integers, times: Values) -> Integers:
-        """One number per user and stretch, -1 where either is unknown."""
+        """One number per user and stretch; -1 if either is unknown."""
         stretches = np.floor(np.nan_to_num(times) / self.length) - self.first
         known = (users >= 0) & np.isfinite(times) & (stretches >= 0) & (stretches < self.span)
         return np.where(known, users * self.span + stretches, -1).astype(np.int64)
 
 
 class _Solution:
-    """What spreads over the hyperedges at given weights.
+    """Labels spread over the hyperedges with given weights.
 
     Parameters
     ----------
     vertices
         The hypergraph.
     weights
-        How much each relation counts.
+        Weight of each relation.
     label_weight
         λ.
     class_weights
-        How much a label of each class counts, (8,).
+        Weight of a label of each class, (8,).
     """
 
     def __init__(
@@ -425,27 +425,27 @@ class _Solution:
         self.vertices = vertices
         self.label_weight = label_weight
         self.class_weights = class_weights
-        # Relations without weight, or without a hyperedge, say nothing.
+        # Relations without weight, or without a hyperedge, contribute nothing.
         self.weights = {
             name: weights[name]
             for name, relation in vertices.relations.items()
             if weights[name] > 0 and relation.sizes.any()
         }
-        self._told: dict[int, dict[str, Values]] = {}
+        self._edge_scores: dict[int, dict[str, Values]] = {}
 
-    def told(self, queries: _Queries, fold: int) -> Values:
+    def scores(self, queries: _Queries, fold: int) -> Values:
         """The mean of D_v^-½ F over the hyperedges of each row, up to a factor; (n, 8).
 
         Parameters
         ----------
         fold
-            Viewings of the graph whose labels are hidden: those whose row leaves this remainder;
-            none if negative.
+            Labels of the graph's viewings whose row number leaves this remainder are hidden; none
+            if negative.
         """
-        if fold not in self._told:
-            self._told[fold] = self._of_edges(fold)
+        if fold not in self._edge_scores:
+            self._edge_scores[fold] = self._of_edges(fold)
         sums = np.zeros((len(queries.viewings), len(MIKELS)))
-        for name, edges in self._told[fold].items():
+        for name, edges in self._edge_scores[fold].items():
             nodes = queries.nodes[_PLACES[name]]
             rows = np.flatnonzero(nodes >= 0)
             sums[rows] += (self.vertices.relations[name].members @ edges)[nodes[rows]]
@@ -454,7 +454,7 @@ class _Solution:
         return sums
 
     def _of_edges(self, fold: int) -> dict[str, Values]:
-        """What every hyperedge of a relation tells, times its weight, (E, 8)."""
+        """Mean over each hyperedge of a relation, times its weight, (E, 8)."""
         if not self.weights:
             return {}
         hypergraph = Hypergraph(
@@ -473,7 +473,7 @@ class _Solution:
 
 
 def _same(one: SocialGraph, other: SocialGraph) -> bool:
-    """Whether two graphs have the same hypergraph: every set of examples brings its own copy."""
+    """Whether two graphs have the same hypergraph; every set of examples has its own copy."""
     arrays = ("viewings", "emotions", "connections", "memberships")
     columns = [(graph.image_vectors, graph.comment_vectors) for graph in (one, other)]
     return (
@@ -491,7 +491,7 @@ def _values(column: Column, rows: Integers) -> NDArray[np.float32]:
 
 
 def _circles(nodes: Integers, vectors: NDArray[np.float32], neighbours: int, n: int) -> csr_array:
-    """A hyperedge around each of m nodes, of it and its nearest ones, (n, m)."""
+    """A hyperedge for each of m nodes, which joins it and its nearest ones, (n, m)."""
     near = nearest(vectors, vectors, neighbours + 1)
     centres = np.arange(len(nodes))
     members = np.concatenate([nodes[near].ravel(), nodes])
@@ -500,7 +500,7 @@ def _circles(nodes: Integers, vectors: NDArray[np.float32], neighbours: int, n: 
 
 
 def _pairs(pairs: Integers, shape: tuple[int, int]) -> csr_array:
-    """1 at every pair of row and column, (2, n), however often it stands there."""
+    """1 at every pair of row and column, (2, n), however often the pair occurs."""
     matrix = csr_array((np.ones(pairs.shape[1]), tuple(pairs)), shape=shape)
     matrix.sum_duplicates()
     matrix.data[:] = 1

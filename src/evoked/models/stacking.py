@@ -1,4 +1,4 @@
-"""Several models as one: weighted by how well they predict posts that they have not learned from.
+"""Several models as one, weighted by how well they predict posts they have not learned from.
 
 Stacking (Wolpert 1992, *Stacked generalization*) with weights that are never negative (Breiman
 1996, *Stacked regressions*), for each target on its own: ridge regression of a value, logistic
@@ -30,8 +30,8 @@ from evoked.targets import TASKS, Task, outcome_columns
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
-# Of the squared weights, per post and in units of the target's variance: settles what members that
-# agree share, and costs a weight of 1 next to nothing.
+# Penalty on the squared weights, per post and in units of the target's variance: it decides how
+# members that agree share their weight, and hardly affects a weight of 1.
 PENALTY = 1e-3
 MEMBER_FOLDER = "members"
 _LEAST_PROBABILITY = 1e-3
@@ -43,7 +43,7 @@ class Member(ModelSettings):
     """One of the models that are stacked."""
 
     model: str = Field(description="a name that 'evoked models' prints, except 'stack'")
-    settings: dict[str, Any] = Field(default_factory=dict, description="of the model")
+    settings: dict[str, Any] = Field(default_factory=dict, description="settings of the model")
 
     @field_validator("model")
     @classmethod
@@ -54,9 +54,12 @@ class Member(ModelSettings):
 
 
 class Line(ModelSettings):
-    """How a target is made of the members' predictions: of their logits if it is a probability."""
+    """How a target is computed from the members' predictions, or from their logits if it is a
+    probability."""
 
-    weights: tuple[float, ...] = Field(description="of the members in order, never negative")
+    weights: tuple[float, ...] = Field(
+        description="weights of the members in order, never negative"
+    )
     bias: float
 
 
@@ -66,12 +69,16 @@ class StackSettings(ModelSettings):
     members: tuple[Member, ...] = Field(
         (Member(model="linear"), Member(model="gradient_boosting")),
         min_length=1,
-        description="models that all learn the task",
+        description="models, all of which learn the task",
     )
     lines: dict[str, Line] | None = Field(
-        None, description="by target; learned on folds of the training posts if left out"
+        None, description="line of each target; learned on folds of the training posts if omitted"
     )
-    folds: int = Field(5, ge=2, description="of the training posts, by author where there are any")
+    folds: int = Field(
+        5,
+        ge=2,
+        description="number of folds of the training posts, by author where authors are known",
+    )
 
 
 class Stack(Model):
@@ -82,7 +89,7 @@ class Stack(Model):
     members
         The models, each saved in a folder of its own.
     lines
-        By target how it is made of their predictions.
+        For each target, how it is computed from their predictions.
     """
 
     name = "stack"
@@ -122,15 +129,15 @@ class Stack(Model):
         training: TrainingSettings | None = None,
         progress: Callable[[EpochRecord], None] | None = None,
     ) -> list[EpochRecord]:
-        """Fit every member, before that once per fold unless the settings give the lines.
+        """Fit every member, after one fit per fold unless the settings give the lines.
 
         Within the folds, features that are fitted on the training posts (hashtags, metadata) stay
-        those of all training posts; ``evoked train --model auto`` fits them anew.
+        those of all training posts; ``evoked train --model auto`` fits them again.
 
         Raises
         ------
         DataError, MissingExtraError
-            As the members say.
+            As for the members.
         """
         values = self._learn_targets(train)
         self.widths = {name: train.features.widths[name] for name in self.features}
@@ -162,7 +169,7 @@ class Stack(Model):
         Raises
         ------
         DataError
-            A member is missing or damaged, or is none of the stack's.
+            A member is missing, damaged, or of another kind than the stack's.
         """
         description = read_json(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
@@ -199,7 +206,7 @@ class Stack(Model):
         folder: Path,
         training: TrainingSettings | None,
     ) -> dict[str, Line]:
-        """From predictions of posts that a fold's members have not learned from."""
+        """Lines from predictions of posts that a fold's members have not learned from."""
         shape = (len(self.members), len(train), len(self.targets))
         predicted = np.full(shape, np.nan)
         for fold, (learned, held_out) in enumerate(_folds(train.posts, self.settings.folds), 1):
@@ -218,12 +225,12 @@ def learn_lines(
     truth: NDArray[np.floating[Any]],
     targets: list[str] | None = None,
 ) -> dict[str, Line]:
-    """The weights of members, for each target on its own.
+    """Learn the weights of members for each target on its own.
 
     Parameters
     ----------
     task
-        Whose columns are predicted.
+        Task whose columns are predicted.
     predicted
         (members, n, targets): predictions of posts that the members have not learned from.
     truth
@@ -234,29 +241,30 @@ def learn_lines(
     Returns
     -------
     dict
-        By target. A value's weights minimise the mean squared error, and a probability's the mean
-        log loss, plus :data:`PENALTY` times the sum of the squared weights (times the truth's
-        variance for a value), none below 0. Equal weights where fewer than two posts tell.
+        Lines by target. A value's weights minimise the mean squared error, and a probability's the
+        mean log loss, plus :data:`PENALTY` times the sum of the squared weights (times the truth's
+        variance for a value), none below 0. Weights are equal if fewer than two posts have a known
+        value.
     """
     lines = {}
     for place, name in enumerate(task.columns):
         if targets is not None and name not in targets:
             continue
         known = np.isfinite(truth[:, place]) & np.isfinite(predicted[:, :, place]).all(axis=0)
-        members, told = predicted[:, known, place].T.astype(np.float64), truth[known, place]
+        members, values = predicted[:, known, place].T.astype(np.float64), truth[known, place]
         if known.sum() < 2:
             count = len(predicted)
             lines[name] = Line(weights=(1 / count,) * count, bias=0.0)
         else:
             learn = _logistic if _is_probability(task, name) else _ridge
-            lines[name] = learn(members, told.astype(np.float64))
+            lines[name] = learn(members, values.astype(np.float64))
     return lines
 
 
 def combined(
     task: type[Task], lines: Mapping[str, Line], predicted: list[pd.DataFrame]
 ) -> NDArray[np.float64]:
-    """The members' predictions as one, (n, targets); NaN for targets without a line."""
+    """Combined predictions of the members, (n, targets); NaN for targets without a line."""
     table = np.full((len(predicted[0]), len(task.columns)), np.nan)
     for place, name in enumerate(task.columns):
         if name not in lines:
@@ -296,7 +304,7 @@ def _logistic(members: Vector, truth: Vector) -> Line:
         gradient = np.append(columns.T @ slope + 2 * PENALTY * weights, slope.sum())
         return float(value.mean() + PENALTY * weights @ weights), gradient
 
-    # A target that nobody or everybody has would send the bias to infinity.
+    # A target that no post or every post has would send the bias to infinity.
     furthest = float(logit(1 - _LEAST_PROBABILITY))
     bounds = [(0.0, None)] * count + [(-2 * furthest, 2 * furthest)]
     found = minimize(
@@ -319,8 +327,8 @@ def _is_probability(task: type[Task], column: str) -> bool:
 def _folds(
     posts: pd.DataFrame, folds: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows to learn from and rows held out; an author's posts stay together where there are as
-    many authors as folds."""
+    """Rows to learn from and rows held out; an author's posts stay together if there are at least
+    as many authors as folds."""
     authors = author_hashes(posts)
     by_author = len(set(authors)) >= folds and "" not in authors
     codes, names = pd.factorize(authors if by_author else posts["post_id"].to_numpy(object))

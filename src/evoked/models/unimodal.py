@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import isqrt
-from typing import Any
 
 from torch import Tensor, nn
 
 from evoked.features.table import Batch
 from evoked.layers.tokens import mean_pool
-from evoked.models.content import ContentModel, ContentNetwork, ContentSettings, Modality
+from evoked.models.content import (
+    ContentModel,
+    ContentNetwork,
+    ContentSettings,
+    Modality,
+    TrainableEncoders,
+)
 
 
 class VisualCNNNetwork(ContentNetwork):
     """Two 3 × 3 convolutions over the image's map, the mean over its positions, heads."""
 
-    def __init__(self, settings: ContentSettings, *arguments: Any) -> None:
-        super().__init__(settings, *arguments)
+    def __init__(
+        self,
+        settings: ContentSettings,
+        modalities: Collection[Modality],
+        widths: Mapping[str, int],
+        encoders: TrainableEncoders,
+    ) -> None:
+        super().__init__(settings, modalities, widths, encoders)
         width = settings.width
         self.convolutions = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1),
@@ -32,7 +43,7 @@ class VisualCNNNetwork(ContentNetwork):
         tokens, _ = self.inputs["image"](batch, hidden)
         # Every image encoder's map is a square grid.
         grid = tokens.transpose(1, 2).unflatten(-1, (isqrt(tokens.shape[1]), -1))
-        # The convolutions add to the map, which an encoder has made telling already.
+        # The convolutions add to the map, which is informative already.
         result: Tensor = self.output((grid + self.convolutions(grid)).mean(dim=(-2, -1)))
         return result
 
@@ -57,8 +68,14 @@ class VisualCNN(ContentModel):
 class TextBERTNetwork(ContentNetwork):
     """The mean of the caption's contextual tokens, heads."""
 
-    def __init__(self, settings: ContentSettings, *arguments: Any) -> None:
-        super().__init__(settings, *arguments)
+    def __init__(
+        self,
+        settings: ContentSettings,
+        modalities: Collection[Modality],
+        widths: Mapping[str, int],
+        encoders: TrainableEncoders,
+    ) -> None:
+        super().__init__(settings, modalities, widths, encoders)
         self.output = self.heads(settings.width)
 
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> Tensor:

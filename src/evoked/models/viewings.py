@@ -1,4 +1,4 @@
-"""What models of viewings are shown of a network, and what is kept from them."""
+"""What models of viewings see of a network, and what is hidden from them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def graph_of(model: Model, examples: Examples) -> SocialGraph:
     Raises
     ------
     DataError
-        They have none, as posts don't.
+        They have no graph; examples of posts never do.
     """
     if examples.graph is None:
         raise DataError(
-            f"{model.name} looks at a graph of users and images, and these examples have none.",
-            fix="Give it a network of viewings.",
+            f"{model.name} needs a graph of users and images, and these examples have none.",
+            fix="Use a dataset with a network of viewings.",
         )
     return examples.graph
 
@@ -35,22 +35,22 @@ def viewing_examples(
 ) -> Examples:
     """Viewings as a model sees them, in the graph of those that it learned from.
 
-    The others are absent from the graph, so that a prediction looks at no viewing that is itself to
-    be predicted. A model that reads the comment of the viewing under prediction is shown these as
-    well, with comments and without emotions.
+    Other viewings are absent from the graph, so that a prediction never looks at viewings that are
+    to be predicted. A model that reads the comment of the viewing under prediction sees those too,
+    with their comments and without their emotions.
 
     Parameters
     ----------
     network
         All viewings.
     model
-        Names the features.
+        The model, which names the features.
     task
-        Turns emotions into targets; None where there are none.
+        Turns emotions into targets; None if there are none.
     learned
         Rows of the training viewings, (m,).
     rows
-        Of the viewings to make examples of, (n,).
+        Rows of the viewings to make examples of, (n,).
     """
     learned, chosen = (np.asarray(each, dtype=np.int64) for each in (learned, rows))
     shown = learned

@@ -1,1 +1,1 @@
-"""Posts: what they are, how they are read in, kept and made."""
+"""Posts: their schema, importing, storage, protection and synthesis."""

@@ -1,4 +1,4 @@
-"""What stands for authors in what is made of posts: a run's folder names nobody."""
+"""Hashes in place of the names of authors and users, so that a run's folder names nobody."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 
 def author_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
-    """What stands for each post's author in a model folder, '' where unknown; (n,) of str."""
+    """The hash of each post's author, '' where the author is unknown; (n,) of str."""
     if "author_id" not in posts:
         return np.full(len(posts), "", dtype=object)
     return hashes(posts["author_id"])
 
 
 def hashes(names: pd.Series) -> NDArray[np.object_]:
-    """What stands for each author or user, '' where unknown; (n,) of str."""
+    """The hash of each author or user, '' where the name is missing; (n,) of str."""
     codes, known = pd.factorize(names)
     hashed = np.array([*(_hashed(str(name)) for name in known), ""], dtype=object)
     return hashed[codes]

@@ -1,6 +1,6 @@
-"""From what a source says to a row of the posts table, the same for every format.
+"""Turn a post as a source has it into a row of the posts table, the same way for every format.
 
-A value that can't be understood or can't be true becomes missing, with a remark; the post stays.
+A value that can't be understood or can't be true becomes missing, with a remark; the post is kept.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 
 
 def clean(record: PostRecord) -> tuple[dict[str, Any], list[Remark]]:
-    """A row of the posts table, without its pictures, and what had to be put right.
+    """A row of the posts table, without its pictures, and remarks on what had to be corrected.
 
     Ratings stay on the source's scale (see :func:`convert_ratings`). A post without an id gets one
-    that is made from its content. Hashtags and mentions come from the caption if the source has no
-    field for them.
+    made from its content. Hashtags and mentions come from the caption if the source has no field
+    for them.
     """
     row: dict[str, Any] = {}
     remarks = list(record.remarks)
@@ -119,7 +119,7 @@ def _add_tags(row: dict[str, Any], record: PostRecord) -> None:
 
 
 def content_id(record: PostRecord) -> str:
-    """An id that the same content always gets."""
+    """An id made from the content of a post: equal content gets an equal id."""
     content = record.fields if record.content is None else dict(record.content)
     canonical = json.dumps(content, sort_keys=True, default=str)
     return "post-" + hashlib.sha256(canonical.encode()).hexdigest()[:20]
@@ -128,13 +128,13 @@ def content_id(record: PostRecord) -> str:
 def convert_ratings(
     rows: Iterable[dict[str, Any]], scales: Mapping[str, tuple[float, float]]
 ) -> list[tuple[int, str]]:
-    """Bring the ratings of rows to this project's scales, in place.
+    """Convert the ratings of rows to this project's scales, in place.
 
     Ratings outside their scale, and those whose scale isn't known, become missing.
 
     Returns
     -------
-    Number of the row and dimension of each rating that was left out.
+    Row number and dimension of each rating that was left out.
     """
     rows = list(rows)
     left_out = []

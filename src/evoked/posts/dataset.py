@@ -1,4 +1,4 @@
-"""PostDataset: posts and everything known about them, as a folder.
+"""PostDataset: a folder of posts and everything known about them.
 
 ::
 
@@ -7,7 +7,7 @@
         posts.parquet         one row per post (see evoked.posts.schema)
         annotations.parquet   further tables, each of them optional
         activity.parquet …
-        images/               the pictures that posts.images names
+        images/               the pictures named in the column images of the posts
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORMAT_VERSION = 1
 DESCRIPTION_FILE = "dataset.json"
 IMAGE_FOLDER = "images"
 LOCK_FILE = "images.lock.json"
-"""There while pictures are locked (see :mod:`evoked.posts.privacy.image_locking`)."""
+"""Exists while pictures are locked (see :mod:`evoked.posts.privacy.image_locking`)."""
 
 _SHOWN_CHARACTERS = 100
 # Empty, "." and "..", a separator of any system, a drive letter. In RE2, NUL is a character.
@@ -98,23 +98,23 @@ class PostDataset:
         Parameters
         ----------
         folder
-            Where; an existing dataset there is replaced.
+            The dataset's folder; a dataset that is there already is replaced.
         tables
             Tables by name (``posts`` is required); see :data:`evoked.posts.schema.TABLES`.
         images
             A folder of pictures, on the same disk, that is *moved* to ``images/``.
         provenance
-            Whence the posts come: source, format, command, date of the source, licence.
+            Where the posts come from: source, format, command, date of the source, licence.
         scales
             Scale of the ratings in ``annotations``, such as ``{"valence": (1, 9)}``.
         extra
-            Further entries of dataset.json, such as what a generator planted.
+            Further entries of dataset.json, such as the figures that a generator planted.
 
         Raises
         ------
         DataError
-            No posts table, an unknown table or column, a missing or repeated ``post_id``, a picture
-            whose name is not a plain file name.
+            There is no table of posts, an unknown table or column, a missing or repeated
+            ``post_id``, or a picture whose name is not a plain file name.
         """
         arrow = {name: _as_arrow(name, table) for name, table in tables.items()}
         if "posts" not in arrow:
@@ -123,7 +123,7 @@ class PostDataset:
         _check_image_names(arrow["posts"], folder)
         with atomic_folder(folder) as temporary:
             for name, table in arrow.items():
-                # Row groups bound the memory of a reader; statistics keep no clock or host in.
+                # Row groups bound the memory that a reader needs.
                 pq.write_table(table, temporary / f"{name}.parquet", row_group_size=16_384)
             if images is None:
                 (temporary / IMAGE_FOLDER).mkdir()
@@ -148,7 +148,7 @@ class PostDataset:
         Raises
         ------
         DataError
-            It is a link: what lies behind it may be no part of the dataset.
+            It is a link, which may lead to files that are no part of the dataset.
         """
         folder = self.folder / IMAGE_FOLDER
         if folder.is_symlink():
@@ -176,7 +176,7 @@ class PostDataset:
         Raises
         ------
         DataError
-            The table can't be read, or names a picture outside of the folder of pictures.
+            The table can't be read, or names a picture outside the folder of pictures.
         """
         table = self._read_posts()
         if self._rows is not None:
@@ -200,7 +200,7 @@ class PostDataset:
         if not path.is_file():
             return _as_pandas((schema or pa.schema([])).empty_table())
         table = _read(path)
-        if schema is not None:  # written before a column was added
+        if schema is not None:  # the file may be older than a column
             table = conform(table, schema, name)
         if self._rows is not None and "post_id" in table.column_names:
             chosen = pa.array(self.posts["post_id"], pa.string())
@@ -213,7 +213,7 @@ class PostDataset:
         return int(pq.read_metadata(self._table_file("posts")).num_rows)
 
     def select(self, rows: ArrayLike) -> PostDataset:
-        """The posts at ``rows``: positions (n,) or a mask (len(self),) of booleans."""
+        """The posts at ``rows``: positions (n,), or a boolean mask (len(self),)."""
         chosen = np.asarray(rows)
         if chosen.dtype == bool:
             chosen = np.flatnonzero(chosen)
@@ -227,7 +227,7 @@ class PostDataset:
         return table
 
     def check_image_names(self) -> None:
-        """Raise DataError if a picture's name is not a plain file name; ``posts`` does so, too."""
+        """Raise DataError if a picture's name is not a plain file name, as ``posts`` does too."""
         self._read_posts()
 
     def check_pictures(self) -> None:
@@ -236,13 +236,13 @@ class PostDataset:
             raise DataError(
                 "the pictures are locked.",
                 file=self.folder,
-                fix="'evoked privacy unlock' brings them back.",
+                fix="Unlock them with 'evoked privacy unlock'.",
             )
 
     def check_apart(self, folder: Path | str) -> None:
-        """Raise DataError if ``folder``, for a copy, is there already or lies in the dataset."""
+        """Raise DataError if ``folder``, for a copy, exists already or lies in the dataset."""
         if Path(folder).exists():
-            raise DataError("is there already.", file=folder, fix="Choose another folder.")
+            raise DataError("exists already.", file=folder, fix="Choose another folder.")
         if Path(folder).resolve().is_relative_to(self.folder.resolve()):
             raise DataError("lies in the dataset.", file=folder, fix="Choose a folder beside it.")
 
@@ -261,7 +261,7 @@ class PostDataset:
         return [None if name is None else folder / name for name in covers]
 
     def linked_pictures(self, folder: Path) -> Path:
-        """The pictures that posts name, once more, in a new folder; those that are lost stay so.
+        """A new folder with links to the pictures that posts name; lost ones are left out.
 
         Raises
         ------
@@ -299,9 +299,10 @@ class PostDataset:
         Parameters
         ----------
         dest
-            A folder that isn't there; it appears whole or not at all.
+            A folder that doesn't exist yet; it appears whole or not at all. Callers keep other
+            processes away with :func:`evoked.files.only_writer`.
         tables
-            In place of the dataset's own, by name.
+            Tables by name, in place of the dataset's own.
         extra
             Further entries of dataset.json.
 
@@ -313,8 +314,10 @@ class PostDataset:
         self.check_apart(dest)
         self.check_pictures()
         kept = {name: self.table(name) for name in self.tables if name not in tables}
-        own = ("format_version", "posts", "provenance", "scales")
-        told = {name: value for name, value in self.description.items() if name not in own}
+        rewritten = ("format_version", "posts", "provenance", "scales")
+        kept_entries = {
+            name: value for name, value in self.description.items() if name not in rewritten
+        }
         with atomic_folder(dest) as temporary:
             PostDataset.create(
                 temporary,
@@ -322,7 +325,7 @@ class PostDataset:
                 images=self.linked_pictures(temporary / "pictures"),
                 provenance=self.description.get("provenance"),
                 scales=self.description.get("scales"),
-                extra={**told, **(extra or {})},
+                extra={**kept_entries, **(extra or {})},
             )
         return PostDataset(dest)
 
@@ -331,7 +334,7 @@ class PostDataset:
         return self.posts[column].notna().to_numpy()
 
     def describe(self) -> dict[str, Any]:
-        """Counts and coverage, for people and for reports."""
+        """Counts and coverage, as shown to people and in reports."""
         posts = self.posts
         with_image = np.array([len(names) > 0 for names in posts["images"]], dtype=bool)
         dates = posts["posted_at"].dropna()
@@ -374,7 +377,7 @@ def _check_identifiers(posts: pa.Table, folder: Path | str) -> None:
     if repeated.any():
         row = int(np.flatnonzero(repeated)[0]) + 1
         raise DataError(
-            f"the id {identifiers[row - 1]!r} stands twice.",
+            f"the id {identifiers[row - 1]!r} occurs twice.",
             file=folder,
             row=row,
             field="post_id",
@@ -383,7 +386,7 @@ def _check_identifiers(posts: pa.Table, folder: Path | str) -> None:
 
 
 def _check_image_names(posts: pa.Table, file: Path | str) -> None:
-    """Pictures are looked for by these names, so none may lead out of their folder."""
+    """Raise DataError if a name could lead out of the folder of pictures."""
     images = posts["images"].combine_chunks()
     names = pc.list_flatten(images)
     wrong = pc.fill_null(pc.match_substring_regex(names, _NO_FILE_NAME), True)

@@ -1,7 +1,13 @@
-"""How emotion goes with engagement: the definitions behind ABMF's Table 8 and its lifts.
+"""How emotion and engagement rates go together: the measures behind ABMF's Table 8 and lifts.
 
-One matrix of correlations over all posts can't be what Table 8 shows: high and low arousal both
-correlate positively with every metric. It is read within halves, on the project's scales:
+The functions here compute engagement rates, their correlations with valence and arousal, and how
+much higher mean rates are in one half of the posts than in the other; the paper's figures stand
+beside them. Synthetic posts are made to show these figures, and analyses measure them on any
+dataset.
+
+Table 8 can't be one matrix of correlations over all posts, since high and low arousal both
+correlate positively with every metric. We read it as correlations within halves, on the project's
+scales:
 
 =====================  ===========================  ===================
 row                    posts                        what is correlated
@@ -13,13 +19,13 @@ Arousal (Low)          arousal < 4                  4 - arousal
 Valence × Arousal      all                          |valence| × arousal
 =====================  ===========================  ===================
 
-The product takes valence without its sign, as the two rows of valence do: with it, negative posts
-could not draw both 85.8 % more comments (Section 4.3) and a correlation of +0.61.
+The product takes valence without its sign, as the two rows of valence do: with the sign, negative
+posts could not both draw 85.8 % more comments (Section 4.3) and correlate by +0.61.
 
-What it is correlated with: log((count + 0.5) / followers), from which the mean of the post's
-category is taken. Rates are skewed (Pearson's r of raw rates hangs on a few posts) and categories
-differ in rate by a factor of three (Table 2), which has nothing to do with emotion. *Overall* is
-the same of the sum of the counts.
+Each is correlated with log((count + 0.5) / followers) minus the mean of the post's category. Rates
+are skewed, so that Pearson's r of raw rates depends on a few posts, and categories differ in rate
+by a factor of three (Table 2), which has nothing to do with emotion. *Overall* is the same for the
+sum of the counts.
 """
 
 from __future__ import annotations
@@ -107,20 +113,20 @@ def engagement_rates(counts: ArrayLike, followers: ArrayLike) -> Floats:
         (n, 4) in the order of ``ENGAGEMENT``; NaN where unknown. A metric that no post has is
         left out of the sum; a post that lacks one of the others has no sum.
     followers
-        (n,); where there are none, rates are NaN.
+        (n,); rates are NaN where there are none.
     """
     return _with_sum(counts) / _audience(followers)
 
 
 def log_rates(counts: ArrayLike, followers: ArrayLike, categories: ArrayLike) -> Floats:
-    """log((count + 0.5) / followers) less the mean of the post's category, (n, 5).
+    """log((count + 0.5) / followers) minus the mean of the post's category, (n, 5).
 
     Parameters
     ----------
     counts, followers
         As for :func:`engagement_rates`.
     categories
-        (n,) labels; posts without one (None or NaN) make a category of their own.
+        (n,) labels; posts without one (None or NaN) form a category of their own.
     """
     logs = pd.DataFrame(np.log((_with_sum(counts) + 0.5) / _audience(followers)))
     codes, _ = pd.factorize(np.asarray(categories, dtype=object), use_na_sentinel=False)
@@ -128,7 +134,7 @@ def log_rates(counts: ArrayLike, followers: ArrayLike, categories: ArrayLike) ->
 
 
 def correlate(dimensions: Floats, rates: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Pearson's r of every dimension (n, p) with every rate (n, q), and on how many posts.
+    """Pearson's r of every dimension (n, p) with every rate (n, q), and the number of posts used.
 
     Posts where either is NaN are left out, pair by pair. With fewer than three posts, or without
     variation, r is NaN.
@@ -151,7 +157,7 @@ def correlate(dimensions: Floats, rates: Floats) -> tuple[Floats, NDArray[np.int
 
 
 def mean_rate_lifts(valence: ArrayLike, arousal: ArrayLike, rates: Floats) -> dict[str, float]:
-    """The lifts of Section 4.3: ratio of the mean rates of two halves, less one.
+    """The lifts of Section 4.3: the ratio of the mean rates of two halves, minus one.
 
     Parameters
     ----------
@@ -169,7 +175,7 @@ def mean_rate_lifts(valence: ArrayLike, arousal: ArrayLike, rates: Floats) -> di
 def lift_halves(
     valence: ArrayLike, arousal: ArrayLike
 ) -> dict[str, tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """For each lift the metric, and which posts are in the half above and in the one below."""
+    """The metric of each lift, and which posts are in its upper and in its lower half."""
     v = np.asarray(valence, dtype=np.float64)
     a = np.asarray(arousal, dtype=np.float64)
     halves = (

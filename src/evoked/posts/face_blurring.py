@@ -1,4 +1,4 @@
-"""Faces in pictures, blurred beyond what could be recognised or undone."""
+"""Blurring faces in pictures, so strongly that it can't be undone."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from evoked.posts.images import load_image
 FaceFinder = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From uint8 RGB (height, width, 3) to boxes (faces, 4): left, top, width, height as shares."""
 
-# Of a face there stays a grid of 6 × 6 colours, whatever its size: what a blur by convolution would
-# leave, and sharpening could bring back, is gone.
+# A face is reduced to a grid of 6 × 6 colours, whatever its size. A blur by convolution would keep
+# more, and sharpening could bring it back.
 _CELLS = 6
-# Detectors frame the features: hair, chin and ears lie outside of their boxes.
+# Detectors frame eyes, nose and mouth: hair, chin and ears lie outside of their boxes.
 _MARGIN = 0.3
 _QUALITY = 92
 
 
 def blur_faces(content: bytes, find_faces: FaceFinder) -> tuple[bytes, int]:
-    """Write a picture anew as JPEG, with its faces blurred.
+    """Encode a picture again as JPEG, with its faces blurred.
 
-    Pictures without a face are written anew as well: what cameras note in a file (place, owner, a
-    small picture of the whole) and further frames of an animation could give away what was blurred.
+    Pictures without a face are encoded again as well: a camera's metadata (place, owner, thumbnail)
+    and further frames of an animation could give away what was blurred.
 
     Parameters
     ----------
     content
-        The picture's file.
+        The bytes of the picture's file.
     find_faces
-        Finds them; see :data:`FaceFinder`.
+        Function that finds the faces; see :data:`FaceFinder`.
 
     Returns
     -------
-    The new file, and how many faces were blurred (see :func:`count_faces`).
+    The bytes of the new file, and how many faces were blurred (see :func:`count_faces`).
 
     Raises
     ------
@@ -55,7 +55,7 @@ def blur_faces(content: bytes, find_faces: FaceFinder) -> tuple[bytes, int]:
 
 
 def count_faces(boxes: NDArray[np.float32]) -> int:
-    """How many faces boxes (n, 4) frame: a box whose centre lies in one before it is the same."""
+    """Number of faces in boxes (n, 4); a box whose centre lies in an earlier one is no new face."""
     kept: list[NDArray[np.float32]] = []
     for box in boxes:
         centre = box[:2] + box[2:] / 2
@@ -67,7 +67,7 @@ def count_faces(boxes: NDArray[np.float32]) -> int:
 
 
 def _blur(picture: Image.Image, box: NDArray[np.float32]) -> None:
-    """Replace an ellipse around a box by a few blended colours, in place."""
+    """Replace the ellipse around a box with a few blended colours, in place."""
     margin = box[2:] * _MARGIN
     corners = np.concatenate([box[:2] - margin, box[:2] + box[2:] + margin]).clip(0, 1)
     size = np.array([picture.width, picture.height] * 2)

@@ -17,13 +17,13 @@ from PIL import Image
 from evoked.errors import ImageError
 
 MAX_PIXELS = 40_000_000
-"""Most pixels a picture may declare: the largest phone cameras' default sizes pass."""
+"""Most pixels that a picture may declare: enough for the default sizes of all phone cameras."""
 
 MAX_BYTES = 64 * 2**20
 """Largest file that is opened."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO")
-"""What social networks hand out. TIFF, EPS, PSD … have large decoders and no posts."""
+"""What social networks serve. TIFF, EPS, PSD … have large decoders and occur in no posts."""
 
 MAX_ROTATION = 10.0
 """Degrees, either way (ABMF, Table 3)."""
@@ -58,7 +58,7 @@ def read_header(source: Path | str | bytes) -> ImageHeader:
     Raises
     ------
     ImageError
-        As :func:`load_image`, except that damage behind the header goes unseen.
+        As :func:`load_image`, except that damage after the header is not noticed.
     """
     with _opened(source) as image:
         return ImageHeader(str(image.format), image.width, image.height)
@@ -67,16 +67,17 @@ def read_header(source: Path | str | bytes) -> ImageHeader:
 def load_image(source: Path | str | bytes, size: int | None = None) -> NDArray[np.uint8]:
     """Decode a picture to RGB.
 
-    The orientation that the camera noted is applied, transparency is laid over white, 16-bit grey
-    is scaled to 8 bits, and of an animation the first frame is taken.
+    The orientation in the metadata is applied, transparency becomes white, 16-bit grey is scaled to
+    8 bits, and an animation gives its first frame.
 
     Parameters
     ----------
     source
         A file, or its bytes.
     size
-        Edge in pixels of the square to which the whole picture is squashed, with antialiasing;
-        JPEGs are then decoded at a reduced scale. None keeps the picture's own size.
+        Edge in pixels of the square to which the whole picture is resized, with antialiasing and
+        whatever its aspect ratio; JPEGs are then decoded at a reduced scale. None keeps the
+        picture's own size.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def load_image(source: Path | str | bytes, size: int | None = None) -> NDArray[n
     with _opened(source) as image:
         try:
             return _decode(image, size)
-        except Exception as error:  # decoders meet hostile bytes with every kind of exception
+        except Exception as error:  # decoders raise every kind of exception on hostile bytes
             raise ImageError(
                 f"the picture is damaged or cut short ({_reason(error)}).",
                 file=_name(source),
@@ -102,9 +103,9 @@ def load_image(source: Path | str | bytes, size: int | None = None) -> NDArray[n
 def augment(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     """Flip, rotate and brighten a picture at random (ABMF, Table 3).
 
-    It is mirrored left to right half of the time, rotated by at most ±10° and its brightness
-    changed by at most ±10 %. What the rotation uncovers is filled with the mirrored border, which
-    has no edge that a model could learn.
+    It is mirrored left to right half of the time, rotated by at most ±10°, and its brightness is
+    changed by at most ±10 %. The corners that the rotation uncovers are filled with the mirrored
+    border, which has no edge that a model could learn.
 
     Parameters
     ----------
@@ -128,8 +129,8 @@ def augment(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
 def augmented_view(image: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     """The ``view``-th augmented copy of a picture; view 0 is the picture itself.
 
-    What is drawn depends on the picture's content and on ``view`` only, so views can be cached,
-    and view 1 doesn't mean the same flip for every picture.
+    The changes depend only on the picture's content and on ``view``, so views can be cached, and
+    view 1 isn't the same flip for every picture.
     """
     if view == 0:
         return image
@@ -147,7 +148,7 @@ def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
         )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels("far", name) from error
-    except Exception as error:  # header parsers meet hostile bytes with every kind of exception
+    except Exception as error:  # so do parsers of headers on hostile bytes
         raise ImageError(
             f"not a picture that can be read; expected one of {', '.join(FORMATS)}.",
             file=name,

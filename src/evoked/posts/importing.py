@@ -1,8 +1,8 @@
 """Bring posts from any format that has a reader into a PostDataset.
 
-Posts are read, cleaned and kept in batches, so memory doesn't grow with the source, and an import
-that was killed goes on after its last finished batch. The dataset appears at its destination whole
-or not at all, and the same source always gives the same dataset.
+Posts are read, cleaned and stored in batches, so memory doesn't grow with the source, and an import
+that was killed continues after its last finished batch. The dataset appears at its destination
+whole or not at all, and the same source always gives the same dataset.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     ImageFile,
     PostRecord,
+    Reader,
     ReadOptions,
     Remark,
     Skipped,
@@ -38,7 +39,7 @@ from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
 from evoked.progress import Progress
 
 IMPORT_VERSION = 2
-"""Raised when the same source would give another dataset than before."""
+"""Increased whenever the same source would give a different dataset than before."""
 
 BATCH_POSTS = 512
 
@@ -55,15 +56,15 @@ class ImportResult:
     dataset
         The posts.
     tally
-        How many were read and skipped, what was put right, with examples.
+        How many posts were read and skipped and what was corrected, with examples.
     mapping
         The source's column for each field; empty for formats with a fixed layout.
     scales
-        On which scales the source's ratings were made.
+        The scales on which the source's ratings were made.
     notes
         What was guessed, and what else a person should know.
     already_there
-        The destination held this very import, and nothing was done.
+        Whether the destination held the result of this import already, so nothing was done.
     """
 
     dataset: PostDataset
@@ -86,7 +87,7 @@ class ImportResult:
 
 
 def import_posts(
-    format: str,
+    format: str | Reader,
     source: Path | str,
     dest: Path | str,
     *,
@@ -101,26 +102,26 @@ def import_posts(
     Parameters
     ----------
     format
-        A name in :data:`evoked.posts.readers.READERS`.
+        A name in :data:`evoked.posts.readers.READERS`, or a reader of your own.
     source
         The file or folder to read.
     dest
-        The dataset's folder. While it is being made, a hidden folder beside it holds what is done;
-        after a crash, the same call goes on from there.
+        The dataset's folder. While it is being made, a hidden folder beside it holds the finished
+        batches; after a crash, the same call continues from there.
     mapping
         Column of the source by field, such as ``{"likes": "Like Count"}``, where the guess from
-        the columns' names doesn't do; an empty name leaves the field out.
+        the columns' names is wrong; an empty name leaves the field out.
     scales
         Lowest and highest rating by dimension, such as ``{"valence": (1, 5)}``, where they should
-        not be guessed. Ratings are brought to this project's scales.
+        not be guessed. Ratings are converted to this project's scales.
     find_faces
-        Finds faces in a picture, such as
-        :func:`evoked.features.encoders.faces.find_faces_to_hide`; may be called by several threads
-        at once. Every picture is then written anew, its faces blurred (see
-        :mod:`evoked.posts.face_blurring`); none by default.
+        Function that finds faces in a picture, such as
+        :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
+        once. Every picture is then encoded again with its faces blurred (see
+        :mod:`evoked.posts.face_blurring`). By default, pictures are copied as they are.
     overwrite
-        Replace the dataset at ``dest``. Without it, one from the same source with the same settings
-        is left as it is, and any other is an error.
+        Replace the dataset at ``dest``. Without it, a dataset from the same source with the same
+        settings is left as it is, and any other is an error.
     progress
         Called at the start and after each batch with ``reading``, the number of records done and
         their total (None if unknown).
@@ -131,28 +132,31 @@ def import_posts(
         An unknown format, or a mapping or scale of something that doesn't exist.
     DataError
         The source can't be read or holds no posts; ``dest`` holds something else, or another
-        import is at work there.
+        process is writing there.
 
     Examples
     --------
     >>> result = import_posts("csv", "posts.csv", "my_posts")  # doctest: +SKIP
     >>> summary_rows(result)                                   # doctest: +SKIP
     """
-    if format not in READERS:
+    if isinstance(format, str) and format not in READERS:
         raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.")
     source, dest = Path(source), Path(dest)
     options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}))
     check_scales(options.scales)
     _check_apart(source, dest)
-    job = _describe(format, source, options, find_faces)
+    name = format if isinstance(format, str) else _name_of(format)
+    job = _describe(name, source, options, find_faces)
     left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
     if not overwrite and _holds(dest, job) and not left_by_a_crash:
         return _result(dest, already_there=True)  # the lock would need a folder that is writable
     with only_writer(dest):
-        return _import(source, dest, options, job, find_faces, overwrite, progress)
+        read = READERS[format] if isinstance(format, str) else format
+        return _import(read, source, dest, options, job, find_faces, overwrite, progress)
 
 
 def _import(
+    read: Reader,
     source: Path,
     dest: Path,
     options: ReadOptions,
@@ -169,9 +173,9 @@ def _import(
     staging = Staging(working, job)
     if not staging.has_dataset:
         try:
-            reading = READERS[job["format"]](source, options)
-            read = _read_batches(reading, staging, find_faces, progress)
-            _check_kept(staging, read, source)
+            reading = read(source, options)
+            count = _read_batches(reading, staging, find_faces, progress)
+            _check_kept(staging, count, source)
             _write(reading, staging, source, job)
         except DataError:
             remove_staging(working)  # nothing to go on with: the source itself is at fault
@@ -181,7 +185,7 @@ def _import(
 
 
 def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
-    """Rows of the closing table: what happened, how often, and why; the frequent first."""
+    """Rows of the closing table: what happened, how often, and why; the most frequent first."""
     tally = result.tally
     rows = [("read", tally.read, "posts"), ("read", tally.images, "pictures")]
     if tally.faces is not None:
@@ -190,6 +194,12 @@ def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
     rows += [("skipped", count, why) for why, count in tally.skipped.most_common()]
     rows += [("put right", count, why) for why, count in tally.changed.most_common()]
     return rows
+
+
+def _name_of(read: Reader) -> str:
+    """What the dataset's provenance calls a reader that has no name."""
+    module, name = (getattr(read, each, "") for each in ("__module__", "__qualname__"))
+    return f"{module}.{name}" if name else type(read).__name__
 
 
 def _as_floats(scales: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
@@ -253,7 +263,7 @@ def _read_batches(
     find_faces: FaceFinder | None,
     progress: Progress | None,
 ) -> int:
-    """Keep the batches that are not kept yet; returns how many records the reader gave in all."""
+    """Store the batches that are not stored yet; return how many records the reader gave in all."""
     tally = staging.tally()
     posts = staging.table("posts")
     seen = set() if posts is None else set(posts["post_id"].to_pylist())
@@ -277,7 +287,7 @@ def _check_kept(staging: Staging, read: int, source: Path) -> None:
             f"{read} records were read, and {kept} are in the working folder {staging.folder}, "
             "which another program must have changed.",
             file=source,
-            fix="Import again; the working folder is made anew.",
+            fix="Import again, with a fresh working folder.",
         )
 
 
@@ -314,7 +324,7 @@ def _read_batch(
 
 def _duplicate(record: PostRecord, identifier: str) -> Skipped:
     given = bool(record.fields.get("post_id"))
-    why = "the id stood before" if given else "the same content stood before"
+    why = "the id is repeated" if given else "the content is repeated"
     return Skipped(why, record.file, record.row, "", identifier)
 
 
@@ -414,7 +424,7 @@ def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
 
 
 def reasons(result: ImportResult) -> Iterator[str]:
-    """A line for each example of what was skipped or put right, saying where."""
+    """A line for each example of what was skipped or corrected, saying where it is."""
     for example in result.tally.examples:
         place = [example["file"], f"row {example['row']}" if example["row"] else ""]
         where = ", ".join(part for part in place if part)

@@ -1,11 +1,11 @@
-"""What a post is: the columns of every table, and the scales of emotion.
+"""The columns of every table of a dataset, and the scales of emotion.
 
-Every column but the identifiers may be missing, as a whole or in single rows. Counts, ratings and
-dates that are not known are null, never zero.
+Every column but the identifiers may be missing, entirely or in single rows. Unknown counts, ratings
+and dates are null, never zero.
 
 Scales of this project (ABMF, Section 3.2): *valence* in [-4, 4], *arousal* in [0, 8], *dominance*
-in [-4, 4]; a rating r on a 9-point scale becomes r - 5 and r - 1. :func:`convert_scale` brings any
-other scale there.
+in [-4, 4]. A rating r on a 9-point scale becomes the valence r - 5, the arousal r - 1 and the
+dominance r - 5. :func:`convert_scale` converts any other scale to these.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POSTS = pa.schema(
         pa.field("post_id", pa.string(), nullable=False),
         ("author_id", pa.string()),
         ("posted_at", TIMESTAMP),
-        # For sources that tell the hour and the weekday (Monday = 0) but no date.
+        # For sources that give the hour and the weekday (Monday = 0) but no date.
         ("posted_hour", pa.float64()),
         ("posted_weekday", pa.float64()),
         ("title", pa.string()),
@@ -62,7 +62,7 @@ ANNOTATIONS = pa.schema(
         pa.field("post_id", pa.string(), nullable=False),
         ("annotator_id", pa.string()),
         ("dimension", pa.string()),  # valence, arousal, dominance
-        ("rating", pa.float64()),  # as given; its scale stands in dataset.json
+        ("rating", pa.float64()),  # as given; its scale is in dataset.json
     ]
 )
 VIEWINGS = pa.schema(
@@ -72,7 +72,7 @@ VIEWINGS = pa.schema(
         ("viewed_at", TIMESTAMP),
         ("comment", pa.string()),
         ("emotion", pa.string()),
-        ("generated", pa.bool_()),  # whether a model wrote the comment; null: nobody asked one
+        ("generated", pa.bool_()),  # whether a model wrote the comment; null: no model was asked
     ]
 )
 CONNECTIONS = pa.schema([("user_id", pa.string()), ("other_id", pa.string())])
@@ -82,7 +82,7 @@ ACTIVITY = pa.schema(
     [
         pa.field("post_id", pa.string(), nullable=False),
         ("hours", pa.float64()),  # since the post appeared
-        ("likes", pa.int64()),  # so far, likewise the others
+        ("likes", pa.int64()),  # so far, as are the other counts
         ("comments", pa.int64()),
         ("shares", pa.int64()),
         ("saves", pa.int64()),
@@ -97,38 +97,42 @@ TABLES: dict[str, pa.Schema | None] = {
     "groups": GROUPS,
     "memberships": MEMBERSHIPS,
     "activity": ACTIVITY,
-    # What a synthetic dataset planted; no model reads it. Its columns are the generator's.
+    # The latent truth of a synthetic dataset; no model reads it. Its columns are the generator's.
     "truth": None,
 }
 
 ENGAGEMENT = ("likes", "comments", "shares", "saves")
 EMOTIONS = ("valence", "arousal", "dominance")
 COUNTS = (
-    *("followers", "following", "author_posts"),
+    "followers",
+    "following",
+    "author_posts",
     *ENGAGEMENT,
-    *("views", "reach", "impressions"),
+    "views",
+    "reach",
+    "impressions",
 )
 SPLITS = ("train", "validation", "test")
 MIKELS = (
-    *("amusement", "awe", "contentment", "excitement"),
-    *("anger", "disgust", "fear", "sadness"),
-)
+    "amusement", "awe", "contentment", "excitement",
+    "anger", "disgust", "fear", "sadness",
+)  # fmt: skip
 SCALES: dict[str, tuple[float, float]] = {
     "valence": (-4.0, 4.0),
     "arousal": (0.0, 8.0),
     "dominance": (-4.0, 4.0),
 }
 
-# Larger than any account or count on any network: what lies above is an error in the source.
+# Larger than any count on any network: a larger one is an error in the source.
 MAX_COUNT = 10**11
-# Instagram allows 2,200 characters; the longest that any supported source allows is 63,206.
+# Instagram allows 2,200 characters, the most generous supported source 63,206.
 MAX_CAPTION_CHARACTERS = 100_000
 
 
 def convert_scale(
     values: ArrayLike, source: tuple[float, float], target: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Bring ratings linearly from one scale to another.
+    """Convert ratings linearly from one scale to another.
 
     Parameters
     ----------
@@ -140,7 +144,7 @@ def convert_scale(
     Raises
     ------
     DataError
-        A scale whose ends don't differ, or a rating outside the source scale.
+        A scale whose lower end is not below its higher end, or a rating outside the source scale.
 
     Examples
     --------
@@ -167,7 +171,7 @@ def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
     Raises
     ------
     DataError
-        A column that the schema doesn't have, or values that its type doesn't take.
+        A column that the schema doesn't have, or values that can't be converted to its type.
     """
     unknown = [column for column in table.column_names if column not in schema.names]
     if unknown:

@@ -3,9 +3,9 @@
 ::
 
     .my_posts.import/
-        job.json              what is imported, and how; another job starts afresh
+        job.json              what is imported, and how; another import starts from scratch
         parts/000000/         a finished batch: tables as Arrow files, tally.json
-        images/               pictures under the hash of their content
+        images/               pictures, each named by the hash of its content
         dataset/              the finished dataset, just before it is moved to its place
 """
 
@@ -33,7 +33,7 @@ from evoked.posts.schema import TABLES
 _TALLY_FILE = "tally.json"
 _JOB_FILE = "job.json"
 _EXAMPLES_PER_REASON = 20
-# Enough to make the decoder run through the whole file, at the lowest cost.
+# A small edge makes the decoder read the whole file at the lowest cost.
 _TEST_EDGE = 32
 _SUFFIXES = {
     "JPEG": ".jpg",
@@ -47,20 +47,21 @@ _SUFFIXES = {
 
 @dataclass
 class Tally:
-    """What was read so far, and what was not, and why.
+    """How much was read so far, and how much was not, and why.
 
     Attributes
     ----------
     consumed
-        Records taken from the reader, whatever became of them.
+        Records taken from the reader, whether kept or not.
     read, images
-        Posts, and pictures in them.
+        Number of posts, and of their pictures.
     faces
-        Found and blurred in the pictures; None if nobody looked for any.
+        Number of faces found and blurred in the pictures; None if none were looked for.
     rows
-        Of the tables beside the posts, where the source has a network.
+        Number of rows by table, for a network's tables other than the posts.
     skipped, changed
-        How often, by reason: posts and rows left out, and values left out or put right within.
+        Counts by reason: of posts and rows that were left out, and of values that were left out or
+        corrected.
     examples
         Up to twenty remarks of each kind.
     """
@@ -75,7 +76,7 @@ class Tally:
     examples: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, remark: Remark, count: int = 1) -> None:
-        """Count a remark that stands for so many of its kind."""
+        """Count a remark that stands for ``count`` of its kind."""
         counts = self.skipped if isinstance(remark, Skipped) else self.changed
         reason = f"{remark.field}: {remark.why}" if remark.field else remark.why
         counts[reason] += count
@@ -83,7 +84,7 @@ class Tally:
             self.examples.append(storable({"reason": reason, **asdict(remark)}))
 
     def merge(self, other: Tally) -> None:
-        """Add what a later batch counted."""
+        """Add the counts of a later batch."""
         before = self.skipped + self.changed
         self.consumed += other.consumed
         self.read += other.read
@@ -104,7 +105,7 @@ class Tally:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Tally:
-        """The tally that :meth:`as_dict` described."""
+        """The tally from what :meth:`as_dict` gave."""
         counts = {name: Counter(value[name]) for name in ("skipped", "changed")}
         return cls(**{**value, **counts})
 
@@ -135,7 +136,7 @@ class Staging:
 
     @property
     def has_dataset(self) -> bool:
-        """Whether all is done but for moving the dataset to its place."""
+        """Whether only moving the dataset to its place is left to do."""
         return (self.dataset / DESCRIPTION_FILE).is_file()
 
     def finished_parts(self) -> list[Path]:
@@ -143,7 +144,7 @@ class Staging:
         return sorted(path for path in self.parts.iterdir() if path.name.isdecimal())
 
     def add_part(self, tables: Mapping[str, list[dict[str, Any]]], tally: Tally) -> None:
-        """Keep a batch: all of it, or nothing if the process dies meanwhile."""
+        """Store a batch: all of it, or nothing if the process dies meanwhile."""
         with atomic_folder(self.parts / f"{self._count:06d}") as temporary:
             for name, rows in tables.items():
                 table = pa.Table.from_pylist(rows, schema=TABLES[name])
@@ -166,12 +167,12 @@ class Staging:
         return pa.concat_tables(tables) if tables else None
 
     def add_image(self, image: ImageFile) -> str:
-        """Keep a picture under the hash of its content and return that name.
+        """Store a picture, named by the hash of its content, and return that name.
 
         Raises
         ------
         ImageError
-            It isn't there, or can't be decoded within the bounds.
+            There is no such picture, or it can't be decoded within the bounds.
         """
         content = image.read()
         suffix = _SUFFIXES[read_header(content).format]
@@ -183,7 +184,7 @@ class Staging:
         return name
 
     def linked_images(self) -> Path:
-        """The pictures once more, without what a killed import left: a folder to be moved away.
+        """A folder with links to the finished pictures, which the dataset takes over.
 
         The originals stay, so that a crash while the dataset is written loses nothing.
         """
@@ -238,7 +239,7 @@ def _map_table(path: Path) -> pa.Table:
 
 
 def fingerprint(source: Path, files: Iterable[Path], media_suffixes: tuple[str, ...]) -> str:
-    """A hash of what a source holds, wherever it lies.
+    """A hash of a source's content, wherever the source lies.
 
     Pictures and videos count with their names and sizes, everything else with its content.
     """

@@ -1,4 +1,4 @@
-"""Pictures of posts on the plane of emotions: ABMF's Figures 2, 4 (Table 8) and 6."""
+"""Figures of posts on the plane of emotions: ABMF's Figures 2, 4 (Table 8) and 6."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from evoked.explain.figures import (
     Picture,
     figure,
     look,
+    shortened,
 )
-from evoked.files import records
 from evoked.posts.emotion_and_rates import (
     AROUSAL_MIDPOINT,
     DIMENSIONS,
@@ -33,6 +33,7 @@ from evoked.posts.emotion_and_rates import (
     log_rates,
 )
 from evoked.posts.schema import ENGAGEMENT
+from evoked.report.figure_parts import cells_of, heat, matrix, noted, plane_axes
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
     posts
         With ``category``, ``valence`` and ``arousal``; at least one post has both.
     note
-        What has to be said of the emotions, after the caption.
+        What has to be said about the emotions, after the caption.
     """
     known = posts.dropna(subset=["valence", "arousal"])
     groups = _panels(known)
@@ -73,14 +74,16 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
             if len(groups) > 1 and len(known) >= _FEWEST_CONTOURED:
                 levels = _mass_levels(every.support, (0.6,))
                 axis.contour(
-                    *(every.valence, every.arousal, every.support.T),
+                    every.valence,
+                    every.arousal,
+                    every.support.T,
                     levels=levels,
                     colors=[INK],
                     linewidths=0.8,
                     linestyles=":",
                 )
             axis.plot(*means[name], "+", color=VERMILLION, markersize=9, markeredgewidth=2)
-            axis.set_title(f"{_short(name)} (n = {len(part)})", fontsize=8)
+            axis.set_title(f"{shortened(name, _NAME_CHARACTERS)} (n = {len(part)})", fontsize=8)
         for axis in axes.flat[len(groups) :]:
             axis.set_visible(False)
         plane_axes(axes)
@@ -90,7 +93,7 @@ def emotion_density(posts: pd.DataFrame, note: str = "") -> Picture:
     return Picture(
         "figure2_emotion_density",
         f"Emotions by category: contours hold 30, 60 and 90 % of the posts, the cross is their "
-        f"mean{reference} (n = {len(known)} posts).{left_out}{_noted(note)}",
+        f"mean{reference} (n = {len(known)} posts).{left_out}{noted(note)}",
         "Density maps; the means are "
         + "; ".join(f"{name}: valence {v:+.1f}, arousal {a:.1f}" for name, (v, a) in means.items())
         + ".",
@@ -104,7 +107,7 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
     Parameters
     ----------
     table
-        Of :func:`evoked.analysis.engagement.emotion_engagement_table`.
+        From :func:`evoked.analysis.engagement.emotion_engagement_table`.
     note
         As in :func:`emotion_density`.
     """
@@ -128,23 +131,24 @@ def correlation_matrix(table: pd.DataFrame, note: str = "") -> Picture:
         "** p < 0.01, *** p < 0.001 after Holm's correction over the table, the posts of one "
         "author counted as resembling each other "
         f"(n = {int(table['n'].min())} to {int(table['n'].max())} posts per cell; – where these "
-        f"are too few to tell).{_noted(note)}",
+        f"are too few for a correlation).{noted(note)}",
         "Matrix; the table beside it holds the figures.",
         drawn,
     )
 
 
-def engagement_plane(posts: pd.DataFrame, note: str = "") -> Picture:
+def engagement_plane(posts: pd.DataFrame, surfaces: dict[str, Surface], note: str = "") -> Picture:
     """Engagement over the plane, with the direction in which it grows (Figure 6).
 
     Parameters
     ----------
     posts
-        Posts with emotions, counts and followers.
+        Posts with emotions.
+    surfaces
+        From :func:`engagement_surfaces`.
     note
         As in :func:`emotion_density`.
     """
-    surfaces = engagement_surfaces(posts)
     overall = surfaces["overall"]
     metrics = [name for name in ENGAGEMENT if surfaces[name].n]
     with look():
@@ -170,7 +174,7 @@ def engagement_plane(posts: pd.DataFrame, note: str = "") -> Picture:
         "Rates relative to what is typical of the category, smoothed over the plane (Gaussian "
         f"kernel, {overall.bandwidth:.1f} points); white where fewer than 5 posts are near. "
         "Contours at −50, −25, 0, +50 and +100 %; arrows point to where engagement grows, the "
-        f"longer the faster; dots are posts (n = {overall.n} posts).{_noted(note)}",
+        f"longer the faster; dots are posts (n = {overall.n} posts).{noted(note)}",
         f"Heat maps; all engagement is highest near valence {overall.valence[best[0]]:+.1f}, "
         f"arousal {overall.arousal[best[1]]:.1f}.",
         drawn,
@@ -183,7 +187,7 @@ def peak_hours(table: pd.DataFrame, note: str = "") -> Picture:
     Parameters
     ----------
     table
-        Of :func:`evoked.analysis.engagement.time_to_peak`.
+        From :func:`evoked.analysis.engagement.time_to_peak`.
     note
         As in :func:`emotion_density`.
     """
@@ -206,7 +210,7 @@ def peak_hours(table: pd.DataFrame, note: str = "") -> Picture:
         "table9_time_to_peak",
         "Mean hours until engagement peaks, with 95 % bootstrap intervals (dots, often wider than "
         f"their interval), beside the published means (bars) (n = {int(used.min())} to "
-        f"{int(used.max())} posts per metric).{_noted(note)}",
+        f"{int(used.max())} posts per metric).{noted(note)}",
         "Dots; the table beside it holds the figures.",
         drawn,
     )
@@ -224,57 +228,6 @@ def engagement_surfaces(posts: pd.DataFrame, step: float = 0.25) -> dict[str, Su
     }
 
 
-def matrix(
-    axis: Axes, values: Floats, texts: list[list[str]], rows: Any, columns: Any, reach: float = 1.0
-) -> None:
-    """A matrix of numbers around zero, each written in its cell."""
-    axis.imshow(values, cmap=DIVERGING, vmin=-reach, vmax=reach, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        # White on the darkest cells only.
-        dark = np.isfinite(value) and abs(value) > 0.65 * reach
-        axis.text(
-            column,
-            row,
-            texts[row][column],
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="white" if dark else INK,
-        )
-    axis.set_xticks(range(len(columns)), columns)
-    axis.set_yticks(range(len(rows)), rows)
-    axis.tick_params(length=0)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-
-
-def cells_of(
-    table: pd.DataFrame, row: str, rows: Any, column: str, columns: Any
-) -> list[list[dict[str, Any]]]:
-    """The records of a long table as a matrix, by the values of two of its columns."""
-    found = {(record[row], record[column]): record for record in records(table)}
-    return [[found[first, second] for second in columns] for first in rows]
-
-
-def plane_axes(axes: NDArray[Any]) -> None:
-    """Limits and labels of panels that show the plane of emotions."""
-    for axis in axes.flat:
-        axis.set_xlim(-4.2, 4.2)
-        axis.set_ylim(-0.2, 8.2)
-        axis.set_xticks([-4, -2, 0, 2, 4])
-        axis.set_yticks([0, 2, 4, 6, 8])
-        axis.set_aspect("equal")
-    shown = [[axis for axis in row if axis.get_visible()] for row in axes]
-    for row in shown:
-        if row:
-            row[0].set_ylabel("arousal (points)")
-    for column in axes.T:
-        visible = [axis for axis in column if axis.get_visible()]
-        if visible:
-            visible[-1].set_xlabel("valence (points)")
-            visible[-1].tick_params(labelbottom=True)
-
-
 def _panels(known: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     counts = known["category"].value_counts()
     if len(counts) < 2:
@@ -289,36 +242,28 @@ def _density(axis: Axes, part: pd.DataFrame) -> None:
     surface = smooth(part["valence"], part["arousal"], np.zeros(len(part)))
     levels = [*_mass_levels(surface.support, _SHARES), surface.support.max() * 1.001]
     axis.contourf(
-        *(surface.valence, surface.arousal, surface.support.T),
+        surface.valence,
+        surface.arousal,
+        surface.support.T,
         levels=levels,
         colors=["#C6DBEF", "#6BAED6", "#2171B5"],
     )
 
 
 def _mass_levels(density: Floats, shares: tuple[float, ...]) -> list[float]:
-    """Heights above which the densest places hold these shares of everything, rising."""
+    """Densities above which the densest places hold these shares of all posts, ascending."""
     ordered = np.sort(density.ravel())[::-1]
     held = np.cumsum(ordered) / ordered.sum()
     return [float(ordered[min(int((held < share).sum()), len(held) - 1)]) for share in shares]
-
-
-def heat(axis: Axes, surface: Surface, reach: float) -> None:
-    """A surface over the plane in colours; the darkest stand for ``reach`` and beyond."""
-    axis.pcolormesh(
-        *(surface.valence, surface.arousal, surface.values.T),
-        cmap=DIVERGING,
-        vmin=-reach,
-        vmax=reach,
-        shading="nearest",
-        rasterized=True,
-    )
 
 
 def _surface(axis: Axes, surface: Surface, labelled: bool) -> None:
     heat(axis, surface, _LARGEST_CHANGE)
     levels = np.log1p(_CHANGES)
     lines = axis.contour(
-        *(surface.valence, surface.arousal, surface.values.T),
+        surface.valence,
+        surface.arousal,
+        surface.values.T,
         levels=levels,
         colors=[INK],
         linewidths=[0.6, 0.6, 1.2, 0.6, 0.6],
@@ -346,14 +291,17 @@ def _points(axis: Axes, posts: pd.DataFrame) -> None:
 
 
 def _arrows(axis: Axes, surface: Surface) -> None:
-    """The gradient of the surface, where it is known."""
+    """Draw the gradient of the surface where it is known."""
     step = float(surface.valence[1] - surface.valence[0])
     places = slice(None, None, _ARROW_STEP)
     u, v = (np.gradient(surface.values, step, axis=side)[places, places] for side in (0, 1))
     grid = np.meshgrid(surface.valence[places], surface.arousal[places], indexing="ij")
     known = np.isfinite(u) & np.isfinite(v)
     axis.quiver(
-        *(part[known] for part in (*grid, u, v)),
+        grid[0][known],
+        grid[1][known],
+        u[known],
+        v[known],
         angles="xy",
         scale_units="xy",
         scale=0.6,
@@ -379,14 +327,6 @@ def _midlines(axis: Axes) -> None:
     axis.axhline(AROUSAL_MIDPOINT, color=PALE, linewidth=0.8, zorder=0)
     axis.axvline(0, color=PALE, linewidth=0.8, zorder=0)
     axis.tick_params(colors=GREY, labelcolor=INK)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
-
-
-def _noted(note: str) -> str:
-    return f" {note[0].upper()}{note[1:]}." if note else ""
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Interactive pictures: plotly figures as plain data, for a page that holds plotly.js once."""
+"""Interactive figures: plotly figures as plain data, for a page that holds plotly.js once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from evoked.analysis.positions import Surface
 from evoked.analysis.projection import Projection
 from evoked.explain.figures import GREY, INK
 from evoked.posts.emotion_and_rates import DIMENSIONS, METRICS, QUADRANTS, emotion_quadrant
-from evoked.report.emotion_figures import cells_of
+from evoked.report.figure_parts import cells_of
 from evoked.report.run_figures import QUADRANT_COLOURS
 
 Spec = dict[str, Any]
 
 _MOST_POINTS = 1500
 # As in the static figures; plotly's own scale of this name is another.
-_MORE_IS_BLUE = {
-    "colorscale": [
-        *([0, "#67001f"], [0.25, "#f4a582"], [0.5, "#f7f7f7"], [0.75, "#92c5de"], [1, "#053061"])
-    ]
-}
+_MORE_IS_BLUE = [
+    [0, "#67001f"],
+    [0.25, "#f4a582"],
+    [0.5, "#f7f7f7"],
+    [0.75, "#92c5de"],
+    [1, "#053061"],
+]
 _SYMBOLS = ("triangle-up", "triangle-down", "square", "circle", "x")
 # Draws every figure of the page from the data beside it; plotly.js stands before it.
 _STARTER = """
@@ -46,7 +48,7 @@ def plotly_script() -> str:
 
 
 def starter_script() -> str:
-    """What draws the figures."""
+    """The script that draws the figures."""
     return _STARTER
 
 
@@ -57,49 +59,49 @@ def script_hash(script: str) -> str:
 
 
 def figures_json(figures: dict[str, Spec]) -> str:
-    """Figures as JSON that is safe within a script element; rounded to what can be seen."""
+    """Figures as JSON that is safe within a script element, rounded to four digits."""
     text = json.dumps(_plain(figures), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def engagement_surface(surfaces: dict[str, Surface], posts: pd.DataFrame) -> Spec:
-    """Engagement over the plane, a metric at a time, with the posts; hover tells them."""
+    """Engagement over the plane, one metric at a time; hovering over a post names it."""
     known = posts.dropna(subset=["valence", "arousal"])
     if len(known) > _MOST_POINTS:
         known = known.sample(_MOST_POINTS, random_state=0)
     shown = [name for name in METRICS[::-1] if np.isfinite(surfaces[name].values).any()]
     maps = [
         {
-            **{"type": "contour", "x": surfaces[name].valence, "y": surfaces[name].arousal},
+            "type": "contour",
+            "x": surfaces[name].valence,
+            "y": surfaces[name].arousal,
             "z": 100 * np.expm1(np.clip(surfaces[name].values, -2, 2)).T,
-            **{"zmin": -100, "zmid": 0, "zmax": 100, **_MORE_IS_BLUE, "connectgaps": False},
-            **{"visible": position == 0, "colorbar": {"title": {"text": "% of<br>typical"}}},
+            "zmin": -100,
+            "zmid": 0,
+            "zmax": 100,
+            "colorscale": _MORE_IS_BLUE,
+            "connectgaps": False,
+            "visible": position == 0,
+            "colorbar": {"title": {"text": "% of<br>typical"}},
             "hovertemplate": "valence %{x:.1f}, arousal %{y:.1f}: %{z:+.0f} %<extra></extra>",
         }
         for position, name in enumerate(shown)
     ]
     dots = {
-        **{"type": "scatter", "mode": "markers", "x": known["valence"], "y": known["arousal"]},
+        "type": "scatter",
+        "mode": "markers",
+        "x": known["valence"],
+        "y": known["arousal"],
         "text": _labels(known),
         "hovertemplate": "%{text}<br>valence %{x:.1f}, arousal %{y:.1f}<extra></extra>",
         "marker": {"size": 4, "color": INK, "opacity": 0.3},
     }
-    buttons = [
-        {
-            **{"label": name, "method": "restyle"},
-            "args": [{"visible": [other == name for other in shown] + [True]}],
-        }
-        for name in shown
-    ]
-    layout = {
-        **_plane_layout(),
-        "updatemenus": [_menu(buttons)],
-    }
+    layout = {**_plane_layout(), "updatemenus": [_menu(shown, always_shown=1)]}
     return {"data": [*maps, dots], "layout": layout}
 
 
 def correlations(table: pd.DataFrame) -> Spec:
-    """Table 8; hover tells n, interval and p-values."""
+    """Table 8; hovering over a cell shows n, interval and p-values."""
     cells = cells_of(table, "dimension", DIMENSIONS, "metric", METRICS)
     texts = [
         [
@@ -112,9 +114,15 @@ def correlations(table: pd.DataFrame) -> Spec:
         for row in cells
     ]
     heat = {
-        **{"type": "heatmap", "x": list(METRICS), "y": list(DIMENSIONS), "text": texts},
+        "type": "heatmap",
+        "x": list(METRICS),
+        "y": list(DIMENSIONS),
+        "text": texts,
         "z": [[cell["r"] for cell in row] for row in cells],
-        **{"zmin": -1, "zmax": 1, **_MORE_IS_BLUE, "colorbar": {"title": {"text": "r"}}},
+        "zmin": -1,
+        "zmax": 1,
+        "colorscale": _MORE_IS_BLUE,
+        "colorbar": {"title": {"text": "r"}},
         "hovertemplate": "%{y} and %{x}: r = %{z:.3f}<br>%{text}<extra></extra>",
     }
     return {
@@ -124,21 +132,19 @@ def correlations(table: pd.DataFrame) -> Spec:
 
 
 def gain(surfaces: dict[str, Surface]) -> Spec:
-    """The gain over a baseline as a landscape (Figure 5 B), a kind of target at a time."""
+    """The gain over a baseline as a landscape (Figure 5 B), one kind of target at a time."""
     landscapes = [
         {
-            **{"type": "surface", "x": each.valence, "y": each.arousal, "z": each.values.T},
-            **{**_MORE_IS_BLUE, "cmid": 0, "visible": position == 0},
+            "type": "surface",
+            "x": each.valence,
+            "y": each.arousal,
+            "z": each.values.T,
+            "colorscale": _MORE_IS_BLUE,
+            "cmid": 0,
+            "visible": position == 0,
             "hovertemplate": "valence %{x:.1f}, arousal %{y:.1f}: %{z:+.2f}<extra></extra>",
         }
         for position, each in enumerate(surfaces.values())
-    ]
-    buttons = [
-        {
-            **{"label": name, "method": "restyle"},
-            "args": [{"visible": [other == name for other in surfaces]}],
-        }
-        for name in surfaces
     ]
     scene = {
         "xaxis": {"title": {"text": "valence (points)"}},
@@ -146,19 +152,23 @@ def gain(surfaces: dict[str, Surface]) -> Spec:
         "zaxis": {"title": {"text": "gain"}},
         "camera": {"eye": {"x": 1.5, "y": -1.7, "z": 1.2}},
     }
-    layout = {**_layout(), "height": 560, "scene": scene, "updatemenus": [_menu(buttons)]}
+    layout = {**_layout(), "height": 560, "scene": scene, "updatemenus": [_menu(list(surfaces))]}
     return {"data": landscapes, "layout": layout}
 
 
 def projection(each: Projection, posts: pd.DataFrame) -> Spec:
-    """Posts by t-SNE, coloured by quadrant; hover tells them."""
+    """Posts by t-SNE, coloured by quadrant; hovering over a post names it."""
     shown = posts.iloc[each.rows]
     quadrant = emotion_quadrant(shown["valence"], shown["arousal"])
     labels = np.array(_labels(shown), dtype=object)
     dots = [
         {
-            **{"type": "scatter", "mode": "markers", "name": name},
-            **{"x": each.points[rows, 0], "y": each.points[rows, 1], "text": labels[rows]},
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": each.points[rows, 0],
+            "y": each.points[rows, 1],
+            "text": labels[rows],
             "hovertemplate": "%{text}<extra>" + name + "</extra>",
             "marker": {"size": 6, "color": colour, "symbol": symbol, "opacity": 0.75},
         }
@@ -180,7 +190,7 @@ def projection(each: Projection, posts: pd.DataFrame) -> Spec:
 
 
 def _labels(posts: pd.DataFrame) -> list[str]:
-    """What hovering over a post tells; angle brackets would be markup to plotly."""
+    """What hovering over a post shows; plotly would read angle brackets as markup."""
     return [
         f"{identifier} · {category}".replace("<", "‹").replace(">", "›")
         for identifier, category in zip(
@@ -191,8 +201,16 @@ def _labels(posts: pd.DataFrame) -> list[str]:
     ]
 
 
-def _menu(buttons: list[Spec]) -> Spec:
-    """A choice above the figure."""
+def _menu(names: list[str], always_shown: int = 0) -> Spec:
+    """A choice above the figure: which of the first traces is visible, the others always are."""
+    buttons = [
+        {
+            "label": name,
+            "method": "restyle",
+            "args": [{"visible": [other == name for other in names] + [True] * always_shown}],
+        }
+        for name in names
+    ]
     return {"buttons": buttons, "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
 
 

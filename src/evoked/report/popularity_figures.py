@@ -1,8 +1,8 @@
-"""Pictures of what popular posts have: Dual-Attention's Figures 6 to 8 and Table III."""
+"""Figures of what popular posts have: Dual-Attention's Figures 6 to 8 and Table III."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters
-from evoked.analysis.popular_posts import PopularityAnalysis
 from evoked.analysis.popular_words import TextStatistics
 from evoked.errors import ImageError
 from evoked.explain.figures import (
@@ -31,6 +30,7 @@ from evoked.explain.figures import (
     figure,
     installed_fonts,
     look,
+    shortened,
 )
 from evoked.files import records
 from evoked.posts.images import load_image
@@ -42,23 +42,13 @@ _EMOJI_PER_BAND = 13
 _NAME_CHARACTERS = 24
 
 
-def figures(found: PopularityAnalysis) -> Iterator[Picture]:
-    """Every picture that an analysis has something for."""
-    if found.clusters is not None:
-        yield cluster_figure(found.clusters, found.covers)
-    if found.texts is not None and len(found.texts.words):
-        yield word_figure(found.texts)
-    if found.texts is not None and len(found.texts.emoji):
-        yield emoji_figure(found.texts)
-
-
 def cluster_figure(clusters: ImageClusters, covers: Sequence[Sequence[Path]]) -> Picture:
     """Typical covers of every cluster beside its share of unpopular posts, the highest first.
 
     Parameters
     ----------
     clusters
-        Of :func:`evoked.analysis.popular_images.popular_clusters`.
+        From :func:`evoked.analysis.popular_images.popular_clusters`.
     covers
         Per row of its table, up to six pictures; those that can't be read are left out.
     """
@@ -91,11 +81,11 @@ def cluster_figure(clusters: ImageClusters, covers: Sequence[Sequence[Path]]) ->
     held_out = int((~clusters.found_on).sum())
     return Picture(
         "popular_images",
-        "Clusters of covers by R. Circles: R where clusters were found (n first), which those "
-        "picked out (*) owe to having been chosen by it; dots: R on "
-        f"{clusters.split} that had no say (n second), with 95 % intervals. Of {picked} picked, "
-        f"{confirmed} hold there (Holm p < 0.05). Ticks: R of the paper's clusters, of other posts "
-        f"(n = {len(clusters.members)} posts, {held_out} of them held out).",
+        "Clusters of covers by R. Circles: R where clusters were found (n first), which is biased "
+        "for those picked out (*), as they were chosen by it; dots: R on "
+        f"{clusters.split} that were held out (n second), with 95 % intervals. Of {picked} picked, "
+        f"{confirmed} hold there (Holm p < 0.05). Ticks: R of the paper's clusters, of "
+        f"other posts (n = {len(clusters.members)} posts, {held_out} of them held out).",
         "Dots; held out, R goes from "
         f"{clusters.table['ratio_held_out'].min():.2f} to "
         f"{clusters.table['ratio_held_out'].max():.2f}.",
@@ -112,7 +102,10 @@ def word_figure(texts: TextStatistics) -> Picture:
         "bottom 25 %": lambda part: part.tail(_WORDS_PER_BAND),
     }
     panels = [(band, choose(table[table["band"] == band])) for band, choose in strongest.items()]
-    shown = [(band, part, [_short(word) for word in part["word"]]) for band, part in panels]
+    shown = [
+        (band, part, [shortened(word, _NAME_CHARACTERS) for word in part["word"]])
+        for band, part in panels
+    ]
     return Picture(
         "popular_words",
         f"Occurrences of words in popular (right) and unpopular captions (left), by the rank of "
@@ -126,7 +119,7 @@ def word_figure(texts: TextStatistics) -> Picture:
 def emoji_figure(texts: TextStatistics) -> Picture:
     """How often emoji occur in popular and in unpopular captions, by band (Figure 8 b).
 
-    Emoji that no installed font can draw go by their names.
+    Emoji that no installed font can draw are shown by their names.
     """
     table = texts.emoji
     top, bottom = (table[table["band"] == band] for band in ("top 50 %", "bottom 50 %"))
@@ -190,7 +183,7 @@ def _ratios(axis: Axes, rows: list[dict[str, Any]], base: float) -> None:
 
 
 def _bands(panels: Sequence[tuple[str, pd.DataFrame, list[str]]]) -> Figure:
-    """A panel per band, a row per text."""
+    """A figure with a panel per band and a row per text."""
     panels = [panel for panel in panels if len(panel[1])]
     longest = max(len(part) for _, part, _ in panels)
     reach = max(part[["popular", "unpopular"]].to_numpy().max() for _, part, _ in panels)
@@ -236,8 +229,8 @@ def _ends(table: pd.DataFrame, column: str) -> str:
 
 
 def _emoji_label(symbol: str, name: str) -> str:
-    return f"{_short(name)} {symbol}" if can_draw(symbol) else _short(name)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
+    return (
+        f"{shortened(name, _NAME_CHARACTERS)} {symbol}"
+        if can_draw(symbol)
+        else shortened(name, _NAME_CHARACTERS)
+    )

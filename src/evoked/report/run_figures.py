@@ -1,4 +1,4 @@
-"""Pictures of what a run does with posts: ABMF's Figures 3, 4 and 5."""
+"""Figures of what a run does with posts: ABMF's Figures 3, 4 and 5."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import ConnectionPatch
@@ -30,18 +31,20 @@ from evoked.explain.figures import (
     Picture,
     figure,
     look,
+    shortened,
 )
 from evoked.posts.emotion_and_rates import QUADRANTS
-from evoked.report.emotion_figures import cells_of, heat, matrix, plane_axes
+from evoked.report.figure_parts import cells_of, heat, matrix, noted, plane_axes
 
 Floats = NDArray[np.float64]
 
-# Colour and marker of each quadrant; told apart without colour as well.
+# Colour and marker of each quadrant, so that they differ without colour as well.
 QUADRANT_COLOURS = (VERMILLION, ORANGE, PURPLE, BLUE, GREY)
 _QUADRANT_MARKERS = ("^", "v", "s", "o", ".")
 _MODEL_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _MODEL_LINES = ("-", "--", "-.", ":")
 _MOST_WORDS = 12
+_NAME_CHARACTERS = 16
 _LINKED_WORDS = 6
 _REGIONS_PER_WORD = 2
 _NORMAL_95 = 1.96
@@ -56,11 +59,11 @@ def fusion_projection(
     Parameters
     ----------
     before, after
-        Of the same posts.
+        Projections of the same posts.
     quadrant
-        (n,) index into QUADRANTS of the posts that were projected.
+        (n,): index of each projected post's quadrant in QUADRANTS.
     note
-        What has to be said of the emotions, after the caption.
+        What has to be said about the emotions, after the caption.
     """
     with look():
         drawn = figure(7.0, 3.9)
@@ -96,7 +99,7 @@ def fusion_projection(
         "quadrant of their emotion. Neighbours: balanced accuracy with which a post's quadrant "
         f"follows from its 15 nearest posts (guessing: {before.chance:.0%}), in the vectors' own "
         f"space; silhouette: 0 where quadrants don't separate (n = {len(before.rows)} test posts)."
-        f"{_noted(note)}",
+        f"{noted(note)}",
         f"Two scatters; the accuracy from neighbours goes from {before.neighbours:.0%} to "
         f"{after.neighbours:.0%}.",
         drawn,
@@ -108,7 +111,7 @@ def word_to_word(explanation: Explanation, weights: Floats, number: int) -> Pict
     chosen = explanation.strongest_words(_MOST_WORDS)
     rows = np.flatnonzero(explanation.words.index.isin(chosen.index))
     shown = 100 * weights[np.ix_(rows, rows)]
-    names = [_short(word) for word in chosen["word"]]
+    names = [shortened(word, _NAME_CHARACTERS) for word in chosen["word"]]
     with look():
         drawn = figure(1.9 + 0.33 * len(names), 1.5 + 0.3 * len(names))
         axis = drawn.subplots()
@@ -149,23 +152,15 @@ def word_region_links(explanation: Explanation, picture: NDArray[np.uint8], numb
         right.set_xlim(0, 1)
         right.set_ylim(len(words) - 0.5, -0.5)
         for place, (word, each) in enumerate(zip(words["word"], weights, strict=True)):
-            right.text(0.12, place, f"“{_short(word)}”", va="center", color=INK, fontsize=9)
+            label = f"“{shortened(word, _NAME_CHARACTERS)}”"
+            right.text(0.12, place, label, va="center", color=INK, fontsize=9)
             for region in np.argsort(each.grid.ravel())[::-1][:_REGIONS_PER_WORD]:
                 strength = float(each.relative.ravel()[region]) / widest
                 x, y = _centre(int(region), each.grid.shape, picture.shape)
-                # Words that attend to the same region end beside each other.
+                # Lines to the same region end next to each other.
                 x += (place - (len(words) - 1) / 2) * 0.012 * picture.shape[1]
-                drawn.add_artist(
-                    ConnectionPatch(
-                        (0.1, place),
-                        (x, y),
-                        coordsA=right.transData,
-                        coordsB=left.transData,
-                        color=colours[place],
-                        linewidth=0.4 + 2.2 * strength**2,
-                        alpha=0.9,
-                    )
-                )
+                line = _link(right, left, place, (x, y), colours[place], strength)
+                drawn.add_artist(line)
                 left.plot(x, y, "o", color=colours[place], markersize=6, markeredgecolor="white")
     return Picture(
         f"figure3c_links_{number}",
@@ -183,7 +178,7 @@ def accuracy_matrix(table: pd.DataFrame) -> Picture:
     Parameters
     ----------
     table
-        Of :func:`evoked.evaluation.significance.accuracy_correlations`.
+        From :func:`evoked.evaluation.significance.accuracy_correlations`.
     """
     rows = [name for name in ENGAGEMENT_SCORES if name in set(table["engagement"])]
     columns = [name for name in EMOTION_SCORES if name in set(table["emotion"])]
@@ -221,19 +216,22 @@ def category_radar(scores: pd.DataFrame) -> Picture:
     Parameters
     ----------
     scores
-        Of :func:`evoked.analysis.accuracy.scores_by_category`, with at least three categories.
+        From :func:`evoked.analysis.accuracy.scores_by_category`, with at least three categories.
     """
     models = list(dict.fromkeys(scores["model"]))[: len(_MODEL_COLOURS)]
     categories = list(dict.fromkeys(scores["category"]))[:_MOST_AXES]
     emotion = scores.reindex(columns=["valence CCC", "arousal CCC"]).mean(axis=1)
     panels = {"Emotion CCC": emotion, "Engagement MAP": scores.get("overall MAP")}
-    told = {name: values for name, values in panels.items() if values is not None}
-    told = {name: values for name, values in told.items() if values.notna().any()}
+    known = {
+        name: values
+        for name, values in panels.items()
+        if values is not None and values.notna().any()
+    }
     angles = np.linspace(0, 2 * np.pi, len(categories), endpoint=False)
     with look():
-        drawn = figure(3.5 * len(told) + 0.3, 4.0)
-        axes = drawn.subplots(1, len(told), subplot_kw={"projection": "polar"}, squeeze=False)[0]
-        for axis, (title, values) in zip(axes, told.items(), strict=True):
+        drawn = figure(3.5 * len(known) + 0.3, 4.0)
+        axes = drawn.subplots(1, len(known), subplot_kw={"projection": "polar"}, squeeze=False)[0]
+        for axis, (title, values) in zip(axes, known.items(), strict=True):
             for model, colour, line in zip(models, _MODEL_COLOURS, _MODEL_LINES, strict=False):
                 own = scores.assign(value=values)[scores["model"] == model]
                 radii = own.set_index("category")["value"].reindex(categories).clip(lower=0)
@@ -265,7 +263,7 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
     surfaces
         By title with its unit: the baseline's absolute error less the model's, smoothed.
     baseline, model
-        Their names.
+        Names of the two.
     note
         As in :func:`fusion_projection`.
     """
@@ -277,7 +275,9 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
             heat(axis, surface, reach)
             unsure = np.abs(surface.values) < _NORMAL_95 * surface.errors
             axis.contourf(
-                *(surface.valence, surface.arousal, np.where(unsure, 1.0, 0.0).T),
+                surface.valence,
+                surface.arousal,
+                np.where(unsure, 1.0, 0.0).T,
                 levels=[0.5, 1.5],
                 colors=["none"],
                 hatches=["////"],
@@ -294,7 +294,7 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
         f"By how much {model} errs less than {baseline} (blue) or more (red), smoothed over the "
         "emotion; hatched where the 95 % interval includes no gain, white where fewer than 5 posts "
         "are near "
-        f"(n = {each.n} test posts).{_noted(note)}",
+        f"(n = {each.n} test posts).{noted(note)}",
         "Heat maps; "
         + "; ".join(
             f"{title}: {np.nanmean(surface.values):+.2f} on average over the plane"
@@ -305,10 +305,25 @@ def gain_plane(surfaces: dict[str, Surface], baseline: str, model: str, note: st
     )
 
 
+def _link(
+    words: Axes, regions: Axes, row: int, end: tuple[float, float], colour: str, strength: float
+) -> ConnectionPatch:
+    """A line from a word to a region; the stronger, the thicker."""
+    return ConnectionPatch(
+        (0.1, row),
+        end,
+        coordsA=words.transData,
+        coordsB=regions.transData,
+        color=colour,
+        linewidth=0.4 + 2.2 * strength**2,
+        alpha=0.9,
+    )
+
+
 def _radar_axis(axis: Any, angles: Floats, categories: list[str], title: str) -> None:
     axis.set_theta_offset(np.pi / 2)
     axis.set_theta_direction(-1)
-    axis.set_xticks(angles, [_short(name) for name in categories], fontsize=8)
+    axis.set_xticks(angles, [shortened(name, _NAME_CHARACTERS) for name in categories], fontsize=8)
     axis.set_ylim(0, max(axis.get_ylim()[1], 0.1))
     axis.set_yticks(np.arange(0.2, axis.get_ylim()[1], 0.2))
     axis.tick_params(axis="y", labelsize=7, labelcolor=GREY)
@@ -324,13 +339,5 @@ def _centre(region: int, grid: tuple[int, ...], picture: tuple[int, ...]) -> tup
     return (column + 0.5) * picture[1] / grid[1], (row + 0.5) * picture[0] / grid[0]
 
 
-def _short(word: str, characters: int = 16) -> str:
-    return word if len(word) <= characters else word[: characters - 1] + "…"
-
-
 def _signed(value: float) -> str:
     return "–" if not np.isfinite(value) else f"{value:+.2f}".replace("-", "−")
-
-
-def _noted(note: str) -> str:
-    return f" {note[0].upper()}{note[1:]}." if note else ""

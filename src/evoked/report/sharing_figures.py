@@ -1,4 +1,4 @@
-"""Pictures of what goes with shares: EIJL's Figures 2 and 3 and its Table 1."""
+"""Figures of what goes with shares: EIJL's Figures 2 and 3 and its Table 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evoked.analysis.sharing import TOGETHER
 from evoked.evaluation.significance import p_value, significance_marks
 from evoked.explain.figures import BLUE, GREY, INK, PALE, VERMILLION, Picture, figure, look
 from evoked.files import records
-from evoked.report.emotion_figures import matrix
+from evoked.report.figure_parts import matrix
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def count_distribution(counts: Floats, test: LogNormalTest, name: str) -> Pictur
     counts
         (posts,); unknown ones and zeros are not drawn.
     test
-        Of :func:`evoked.analysis.distribution.log_normal_test`.
+        From :func:`evoked.analysis.distribution.log_normal_test`.
     name
         What is counted, such as "shares".
     """
@@ -58,7 +58,7 @@ def text_emotion(table: pd.DataFrame, name: str) -> Picture:
     Parameters
     ----------
     table
-        Of :func:`evoked.analysis.sharing.popularity_by_class`.
+        From :func:`evoked.analysis.sharing.popularity_by_class`.
     name
         What popularity is, such as "shares".
     """
@@ -106,7 +106,7 @@ def counts_together(table: pd.DataFrame) -> Picture:
     Parameters
     ----------
     table
-        Of :func:`evoked.analysis.sharing.counts_together`.
+        From :func:`evoked.analysis.sharing.counts_together`.
     """
     found = {(row["first"], row["second"]): row for row in records(table)}
     names = [name for name in TOGETHER if any(name in pair for pair in found)]
@@ -143,7 +143,7 @@ def interactions(terms: pd.DataFrame, fits: pd.DataFrame, name: str) -> Picture:
     Parameters
     ----------
     terms, fits
-        Of :func:`evoked.analysis.interactions.interaction_models`.
+        From :func:`evoked.analysis.interactions.interaction_models`.
     name
         What popularity is, such as "shares".
     """
@@ -208,7 +208,7 @@ def _quantiles(axis: Axes, values: NDArray[np.int64], test: LogNormalTest, name:
 
 
 def _half_integers(values: NDArray[np.int64], most: int) -> Floats:
-    """Edges between whole counts from ½ to above the largest, even in the logarithm above few."""
+    """Edges at half-integers from ½ to above the largest count, about even in the logarithm."""
     even = np.geomspace(0.5, values[-1] + 0.5, most + 1)
     return np.unique(np.append(np.floor(even), values[-1])) + 0.5
 
@@ -231,7 +231,7 @@ def _coefficients(axis: Axes, rows: pd.DataFrame, kinds: tuple[str, str, str]) -
 
 
 def _logarithmic(axis: Axes, sides: str, steps: tuple[float, ...] = (1.0,)) -> None:
-    """Logarithmic axes with plain numbers; ``steps`` are labelled in each power of ten."""
+    """Make axes logarithmic, with plain numbers; ``steps`` are labelled in each power of ten."""
     if "x" in sides:
         axis.set_xscale("log")
     if "y" in sides:
@@ -243,7 +243,7 @@ def _logarithmic(axis: Axes, sides: str, steps: tuple[float, ...] = (1.0,)) -> N
 
 
 def _equals(p: float) -> str:
-    """A p-value after the letter p."""
+    """A p-value with the sign that follows the letter p."""
     text = p_value(p)
     return text if text.startswith("<") else f"= {text}"
 

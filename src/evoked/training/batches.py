@@ -1,4 +1,4 @@
-"""Batches of features and targets, in an order that depends on the seed and the epoch alone."""
+"""Batches of features and targets, in an order that depends only on the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BATCHES_PER_STRETCH = 16
 
 
 class Rows(Protocol):
-    """What batches are taken of: a :class:`evoked.features.table.FeatureTable`, or what takes
-    more than features."""
+    """Source of batches: a :class:`evoked.features.table.FeatureTable`, or a source that adds more
+    than features."""
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
-        """Tokens per row, (n,), if that differs."""
+        """Tokens per row, (n,); None if all rows have the same."""
 
     def __len__(self) -> int: ...
 
@@ -34,10 +34,10 @@ class Rows(Protocol):
 
 
 class EpochBatches(Sampler[_Choice]):
-    """Yields the rows of each batch, shuffled anew in every epoch.
+    """Yields the rows of each batch, shuffled again in every epoch.
 
-    The order depends on seed and epoch, not on what ran before, so a resumed run sees what an
-    uninterrupted one would have seen.
+    The order depends only on seed and epoch, so that a resumed run sees the same batches as an
+    uninterrupted one.
 
     Parameters
     ----------
@@ -46,12 +46,13 @@ class EpochBatches(Sampler[_Choice]):
     batch_size
         Posts per batch. A last batch of a single post is dropped when shuffling.
     seed
-        Of the order and of the choice of views; None keeps the given order and the first views.
+        Random seed for the order and the choice of views; None keeps the order and uses the first
+        views.
     views
-        How many cached views of each picture to choose from.
+        Number of cached views of each picture to choose from.
     lengths
-        Tokens per post, (n,): when shuffling, posts of like length share a batch, so that little
-        of it is padding.
+        Tokens per post, (n,): when shuffling, posts of similar length share a batch, so that there
+        is little padding.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class EpochBatches(Sampler[_Choice]):
             yield order[part], None if views is None else views[part]
 
     def _group_by_length(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sort by length within stretches of a random order, so that batches stay random."""
+        """Sort by length within sections of a random order, so that batches stay random."""
         if self.lengths is None:
             return order
         stretch = np.arange(self.n) // (_BATCHES_PER_STRETCH * self.batch_size)

@@ -1,4 +1,4 @@
-"""The one training loop: Lightning, with early stopping, exact resume and the best weights kept."""
+"""The training loop of all networks: Lightning, early stopping, exact resume, the best weights."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ EpochRecord = dict[str, float]
 
 
 class Trainable(Protocol):
-    """What the loop asks of a network, besides being a module that maps a batch to (b, t).
+    """What a network needs for the loop, besides being a module that maps a batch to (b, t).
 
     A network may also have ``validation_score(predicted, targets, weights) -> Tensor``, a scalar
-    of all validation posts that is higher for a better epoch: then it decides which weights are
-    kept and when training stops, in place of the validation loss.
+    over all validation posts that is higher for a better epoch. Then this score, in place of the
+    validation loss, decides which weights are kept and when training stops.
     """
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -66,17 +66,17 @@ def fit_network(
     Parameters
     ----------
     network
-        A module that is :class:`Trainable`.
+        A module that fulfils :class:`Trainable`.
     train, validation
         Features and targets. Without validation posts, or without a known target among them,
-        training runs for all epochs and the last weights stand.
+        training runs for all epochs and keeps the last weights.
     settings
         See :class:`TrainingSettings`.
     folder
-        Gets log.csv, the last checkpoint and the best weights. A run that was interrupted there
-        goes on from its last finished epoch, and ends as if it had never stopped.
+        Gets log.csv, the last checkpoint and the best weights. An interrupted run continues there
+        after its last finished epoch, with the same result as if it had never stopped.
     views
-        Cached views per picture to choose from in training.
+        Number of cached views of each picture to choose from in training.
     estimated_weight
         Weight of targets that an emotion reader estimated.
     progress
@@ -85,13 +85,13 @@ def fit_network(
     Returns
     -------
     list of dict
-        Per epoch: epoch, train_loss, validation_loss, seconds, samples_per_second, and
-        validation_score of a network that has one.
+        For each epoch: epoch, train_loss, validation_loss, seconds, samples_per_second, and
+        validation_score if the network has one.
 
     Raises
     ------
     SettingsError
-        16-bit floats (fp16) are wanted where there is no GPU.
+        16-bit floats (fp16) are asked for without a GPU.
     EvokedError
         The loss is not finite.
     """
@@ -163,7 +163,7 @@ def predict_network(
 
 
 def rate_factor(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
-    """What the learning rates are multiplied by at ``step``, counted from 0 over all epochs."""
+    """Factor of the learning rates at ``step``, counted from 0 over all epochs."""
     total = settings.max_epochs * steps_per_epoch
     warmup = settings.warmup * total
     if step < warmup:
@@ -185,8 +185,8 @@ class _Task(lightning.LightningModule):
         self.steps_per_epoch = max(steps, 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        # Dropout depends on seed, epoch and batch alone, so that a resumed run repeats an
-        # unbroken one.
+        # Dropout depends only on seed, epoch and batch, so that a resumed run repeats an
+        # uninterrupted one.
         place = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         torch.manual_seed(self.settings.seed * 1_000_003 + place)
         predicted = self.network(batch)
@@ -211,7 +211,7 @@ class _Task(lightning.LightningModule):
 
 
 class _Recorder(Callback):
-    """Validates after each epoch, keeps the best weights and the last state, stops in time."""
+    """Validates after each epoch, keeps the best weights and the last state, stops early."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class _Recorder(Callback):
         self.history = state_dict["history"]
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        # A run that had stopped early and is started again has nothing left to do.
+        # A run that stopped early and is started again has nothing left to do.
         trainer.should_stop = self._out_of_patience()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
@@ -266,7 +266,7 @@ class _Recorder(Callback):
             "samples_per_second": self.samples / seconds,
         }
         self.history.append(record)
-        # Where nothing can be said of the epochs, the last one stands.
+        # Without a known score, the last epoch is kept.
         if best == -math.inf or _goodness(record) > best:
             with atomic_path(self.folder / BEST_WEIGHTS) as path:
                 save_file(_plain_state(pl_module.network), path)
@@ -285,8 +285,8 @@ class _Recorder(Callback):
 
     @torch.inference_mode()
     def _validate(self, network: Any) -> EpochRecord:
-        """Loss, and score of a network that has one, over all validation posts at once: CCC and R²
-        are no averages over batches."""
+        """Loss, and the score if the network has one, over all validation posts at once: CCC and R²
+        are not averages over batches."""
         unknown = {"validation_loss": float("nan")}
         if self.validation is None:
             return unknown
@@ -310,13 +310,13 @@ class _Recorder(Callback):
 
 
 def _goodness(record: EpochRecord) -> float:
-    """How good an epoch was by what decides, -inf where nothing is known."""
+    """The score that compares epochs, higher is better; -inf if it is unknown."""
     value = record.get("validation_score", -record["validation_loss"])
     return value if math.isfinite(value) else -math.inf
 
 
 class _AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it, so that a kill never leaves half."""
+    """Writes a checkpoint to a temporary file and renames it, so that none is ever incomplete."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -336,7 +336,7 @@ def _precision(settings: TrainingSettings) -> Any:
         wanted = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "32"
     if wanted == "fp16" and not on_gpu:
         raise SettingsError(
-            "precision fp16 needs a GPU (CUDA), and training is to run on the processor; use "
+            "precision fp16 needs a GPU (CUDA), and training runs on the processor; use "
             "'auto', 'bf16' or '32'."
         )
     return {"bf16": "bf16-mixed", "fp16": "16-mixed", "32": "32-true"}[wanted]
@@ -349,7 +349,7 @@ def _inference_device(device: str) -> torch.device:
 
 
 class _quiet_lightning(warnings.catch_warnings):  # noqa: N801 - a context manager
-    """Silences Lightning's start-up lines and its advice on workers, for the time of a fit."""
+    """Silences Lightning's start-up messages and its advice on workers during a fit."""
 
     def __enter__(self) -> Any:
         entered = super().__enter__()

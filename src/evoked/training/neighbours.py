@@ -1,7 +1,7 @@
 """Viewings with their neighbourhood in the graph, a batch at a time.
 
-Sampling is written here: PyTorch Geometric's own needs pyg-lib, which is on no package index, and
-knows no way to leave out edges that differ from batch to batch, which a batch's own viewings are.
+Sampling is our own: PyTorch Geometric's needs pyg-lib, which is on no package index, and can't
+leave out different edges in each batch, which the viewings of the batch are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from evoked.posts.schema import MIKELS
 
 Integers = NDArray[np.int64]
 
-ALL = -1  # neighbours, in place of a number
+ALL = -1  # all neighbours, in place of a number
 UNKNOWN_EMOTION = len(MIKELS)
 
 
@@ -46,8 +46,17 @@ class IncomingEdges(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """Edges of one relation that one hop has found: rows in the graph of the source, places among
-    the found nodes of the target, columns in the graph of the edge; all (e,)."""
+    """Edges of one relation found in one hop.
+
+    Attributes
+    ----------
+    source
+        (e,): rows in the graph.
+    target
+        (e,): positions among the nodes found.
+    edge
+        (e,): columns in the graph's viewings or connections.
+    """
 
     source: Integers
     target: Integers
@@ -61,12 +70,13 @@ class Neighbourhood:
     Attributes
     ----------
     nodes
-        By kind: rows in the graph, the seeds first, then those of every hop.
+        By kind: rows in the graph, first the seeds, then the nodes of each hop.
     edges
-        By relation: source and target as places in ``nodes``, and column in the graph, (3, e); in
-        the order of hops and, within, of targets.
+        By relation, (3, e): source and target as positions in ``nodes``, and column in the graph;
+        in the order of hops and, within a hop, of targets.
     nodes_by_hop, edges_by_hop
-        How many there are up to each hop: hops + 1 numbers by kind, hops numbers by relation.
+        Number of nodes (hops + 1 numbers by kind) and of edges (hops numbers by relation) up to
+        each hop.
     """
 
     nodes: dict[str, Integers]
@@ -76,23 +86,23 @@ class Neighbourhood:
 
 
 class NeighbourSampler:
-    """Samples neighbourhoods; every step is on whole arrays.
+    """Samples neighbourhoods, with whole arrays at every step.
 
     Parameters
     ----------
     graph
-        Any size: in memory it needs two numbers per direction of an edge.
+        A graph of any size; it takes two numbers of memory per direction of an edge.
     fan_out
         Neighbours per node and relation at each hop; :data:`ALL` takes all.
     most
-        Nodes of a kind that a hop may add; of more, so many are kept at random, with their edges.
-        None sets no bound.
+        Largest number of nodes of a kind that a hop adds; if there are more, a random choice is
+        kept, with their edges. None sets no limit.
     """
 
     def __init__(self, graph: SocialGraph, fan_out: Sequence[int], most: int | None = None) -> None:
         self.fan_out, self.most = tuple(fan_out), most
         self.incoming = incoming_edges(graph)
-        # Place of a node among those found; -1 between calls.
+        # Position of a node among those found; -1 between calls.
         self._places = {
             "user": np.full(len(graph.users), -1, dtype=np.int64),
             "image": np.full(len(graph.images), -1, dtype=np.int64),
@@ -104,14 +114,14 @@ class NeighbourSampler:
         random: np.random.Generator,
         hidden: Integers | None = None,
     ) -> Neighbourhood:
-        """What surrounds ``seeds``.
+        """Sample the neighbourhood of ``seeds``.
 
         Parameters
         ----------
         seeds
             By kind ("user", "image"): distinct rows in the graph.
         random
-            What is sampled follows from its state alone.
+            Random generator; the sample depends only on its state.
         hidden
             Viewings that no message passes along.
         """
@@ -179,12 +189,12 @@ class NeighbourSampler:
 
 
 def choose(degrees: Integers, most: int, random: np.random.Generator) -> tuple[Integers, Integers]:
-    """For each of n nodes, at most ``most`` of its neighbours, every set as likely as any other.
+    """For each of n nodes, at most ``most`` of its neighbours; every set is equally likely.
 
     Returns
     -------
     tuple
-        Number of the node and place among its ``degrees`` neighbours, both (chosen,), nodes in
+        Number of the node, and position among its ``degrees`` neighbours, both (chosen,); nodes in
         ascending order.
     """
     counts = degrees if most == ALL else np.minimum(degrees, most)
@@ -193,7 +203,7 @@ def choose(degrees: Integers, most: int, random: np.random.Generator) -> tuple[I
     offset = np.arange(len(owner)) - before
     many = degrees > counts
     if many.any():
-        # Floyd's: draw from the first j + 1; what was drawn already stands for j itself.
+        # Floyd's algorithm: draw from the first j + 1; a repeated draw means j itself.
         chosen = np.full((int(many.sum()), most), -1, dtype=np.int64)
         for step in range(most):
             last = degrees[many] - most + step
@@ -224,9 +234,9 @@ def _by_target(ends: Integers, n: int) -> IncomingEdges:
 
 
 class WholeGraph:
-    """All nodes and edges of a graph, for networks that look at all of it at once.
+    """All nodes and edges of a graph, for networks that use all of it at once.
 
-    It travels with a batch in the way of a tensor.
+    It is part of a batch, like a tensor.
     """
 
     def __init__(self, graph: SocialGraph) -> None:
@@ -240,7 +250,7 @@ class WholeGraph:
 
     @cached_property
     def edges(self) -> dict[str, Edges]:
-        """By relation; made when they are first asked for, which samples never do."""
+        """Edges by relation; made when first used, which sampling never does."""
         return {
             name: Edges(
                 torch.from_numpy(incoming.source),
@@ -253,7 +263,7 @@ class WholeGraph:
         }
 
     def to(self, device: torch.device, non_blocking: bool = False) -> WholeGraph:
-        """The graph itself, its edges on the device; vectors follow as they are needed."""
+        """The same graph with its edges on the device; vectors follow when they are needed."""
         self.emotions = self.emotions.to(device)
         self.edges = {
             name: Edges(
@@ -272,29 +282,31 @@ def emotion_numbers(emotions: Integers) -> torch.Tensor:
 
 
 class ViewingBatches:
-    """Takes viewings with their neighbourhood, as a feature table takes posts with their features.
+    """Gives viewings with their neighbourhood, as a feature table gives posts with their features.
 
     Parameters
     ----------
     viewings
-        ``user``, ``image`` and ``viewing``, int64 (3, n): rows of the graph, -1 for what it
+        ``user``, ``image`` and ``viewing``, int64 (3, n): rows in the graph; -1 for what the graph
         doesn't hold.
     features
-        Of the same viewings: ``user.vector`` and ``image.vector``, for users and images that the
-        graph doesn't hold.
+        Features of the same viewings: ``user.vector`` and ``image.vector``, for users and images
+        that the graph doesn't hold.
     graph
-        What surrounds the viewings.
+        The graph around the viewings.
     fan_out, most
-        Of :class:`NeighbourSampler`; without ``fan_out`` every batch gets the whole graph.
+        As in :class:`NeighbourSampler`; without ``fan_out`` every batch gets the whole graph.
     learning
-        The viewings are learned from: a batch names its own, for the network to look away from.
+        Whether the viewings are training viewings: a batch then names them, so that the network
+        can ignore them.
     keep_edges
-        Messages pass along the batch's own viewings even so; otherwise a sample leaves them out.
+        Whether messages nevertheless pass along the batch's own viewings; otherwise a sample leaves
+        them out.
     negatives
-        Pairs of a random user and a random image beside each viewing that is learned from.
+        Number of random pairs of a user and an image added for each training viewing.
     seed
-        Of sampling, which depends on it and on the batch's rows alone, so that a resumed run
-        samples what an unbroken one would have.
+        Random seed for sampling. A sample depends only on the seed and the batch's rows, so that a
+        resumed run repeats an uninterrupted one.
     """
 
     lengths = None
@@ -327,12 +339,11 @@ class ViewingBatches:
         Returns
         -------
         dict
-            ``user`` and ``image`` (b,): places among the seeds, which are all nodes where
-            ``graph`` is given, and the ``stranger.…`` vectors behind them. ``own``: places of the
-            batch's own viewings, where they are learned from. Of a sampled neighbourhood the
-            vectors of nodes and viewings, their ``….rows`` in the graph, ``viewing.emotion``, and
-            per relation ``….source``, ``….target`` and ``….viewing``; ``….hops``: how many up to
-            each hop.
+            ``user`` and ``image`` (b,): positions among the seeds (all nodes if ``graph`` is given)
+            followed by the ``stranger.…`` vectors. ``own``: positions of the batch's own viewings
+            if they are training viewings. For a sampled neighbourhood also the vectors of nodes and
+            viewings, their ``….rows`` in the graph, ``viewing.emotion``, and for each relation
+            ``….source``, ``….target``, ``….viewing`` and ``….hops`` (how many up to each hop).
         """
         random = np.random.default_rng([self.seed, zlib.crc32(rows.tobytes())])
         wanted = {"user": self.viewings[0, rows], "image": self.viewings[1, rows]}

@@ -1,4 +1,4 @@
-"""How a network is trained: settings alone, which load in no time."""
+"""How a network is trained: only the settings, which are quick to import."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_epochs: int = Field(40, ge=1, description="epochs at most")
+    max_epochs: int = Field(40, ge=1, description="largest number of epochs")
     batch_size: int = Field(32, ge=2, description="posts per step")
     learning_rate: float = Field(
         2e-3, gt=0, description="Adam's rate for what is trained from scratch (ABMF: 3e-5)"
     )
     optimizer: Literal["adam", "adamw"] = Field(
-        "adam", description="adamw decays weights beside the gradient, not through it"
+        "adam", description="adamw decays weights separately from the gradient"
     )
-    weight_decay: float = Field(1e-4, ge=0, description="the optimiser's")
+    weight_decay: float = Field(1e-4, ge=0, description="weight decay of the optimiser")
     schedule: Literal["constant", "cosine", "drop"] = Field(
-        "cosine", description="of the learning rate, after the warm-up"
+        "cosine", description="course of the learning rate after the warm-up"
     )
     drop_after: int = Field(2, ge=1, description="epochs before the rate falls (drop)")
-    drop_factor: float = Field(0.1, gt=0, le=1, description="what it is multiplied by (drop)")
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps that warm up")
+    drop_factor: float = Field(0.1, gt=0, le=1, description="factor when the rate falls (drop)")
+    warmup: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps in which the rate rises to its full value"
+    )
     patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
-    accumulate: int = Field(1, ge=1, description="batches whose gradients are added up")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients are added up for a step")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 on a GPU that has it, else 32 bits; fp16 needs a GPU"

@@ -71,7 +71,7 @@ def test_other_shapes_and_types_are_refused(encoder: BuiltinImageEncoder) -> Non
         encoder.encode(np.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3), np.float32))  # type: ignore[arg-type]
 
 
-def test_the_fingerprint_tells_settings_apart(encoder: BuiltinImageEncoder) -> None:
+def test_the_fingerprint_differs_between_settings(encoder: BuiltinImageEncoder) -> None:
     assert encoder.fingerprint.startswith(f"builtin-image:{builtin_image.VERSION}:")
     assert encoder.fingerprint != BuiltinImageEncoder(faces=True).fingerprint
 

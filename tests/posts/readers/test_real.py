@@ -47,9 +47,8 @@ def test_instagram_insights(shared_data: Path, dest: Path) -> None:
     first = result.dataset.posts.iloc[0]
     assert first["hashtags"][:3] == ["finance", "money", "business"]
     assert len(first["hashtags"]) == 22
-    assert first[["likes", "comments", "shares", "saves", "impressions"]].tolist() == [
-        *(162, 9, 5, 98, 3920)
-    ]
+    counts = first[["likes", "comments", "shares", "saves", "impressions"]]
+    assert counts.tolist() == [162, 9, 5, 98, 3920]
 
 
 def test_facebook_metrics(shared_data: Path, dest: Path) -> None:
@@ -90,7 +89,9 @@ def test_emobank(shared_data: Path, dest: Path) -> None:
     source = pd.read_csv(shared_data / "emobank" / "emobank.csv")
     assert posts["post_id"].tolist() == source["id"].tolist()
     assert posts["split"].value_counts().to_dict() == {
-        **{"train": 8062, "validation": 1000, "test": 1000}
+        "train": 8062,
+        "validation": 1000,
+        "test": 1000,
     }
     assert posts["valence"].tolist() == pytest.approx((source["V"] * 2 - 6).tolist())
     assert posts["arousal"].tolist() == pytest.approx((source["A"] * 2 - 2).tolist())

@@ -215,8 +215,10 @@ class TestPlanted:
         observers = [*society.observers.values(), society.probability]
         scores = [f1_score(society.emotion, each.argmax(1), average="macro") for each in observers]
         assert list(society.observers) == [
-            *("image", "image and groups"),
-            *("image and community", "image, community and tone"),
+            "image",
+            "image and groups",
+            "image and community",
+            "image, community and tone",
             "image, community, tone and mind",
         ]
         majority = f1_score(society.emotion, np.full(len(society.emotion), 2), average="macro")
@@ -345,13 +347,11 @@ class TestRewired:
     def test_nearly_everybody_has_moved(self, society, rewired_society):
         kept = (society.viewings == rewired_society.viewings).mean(axis=1)
         assert (kept < 0.2).all(), kept
-        stayed = np.isin(
-            *(
-                edges[0] * len(society.community) + edges[1]
-                for edges in (society.connections, rewired_society.connections)
-            )
-        ).mean()
-        assert stayed < 0.05
+        before, after = (
+            edges[0] * len(society.community) + edges[1]
+            for edges in (society.connections, rewired_society.connections)
+        )
+        assert np.isin(before, after).mean() < 0.05
 
     def test_neighbours_tell_less(self, society, rewired_society):
         for side in (0, 1):
@@ -368,7 +368,10 @@ class TestRewired:
         )
         assert rewired_network.description["provenance"]["rewired"] is True
         assert set(rewired_network.description["planted"]["observers"]) == {
-            *("nothing", "own comment", "image", "image and groups")
+            "nothing",
+            "own comment",
+            "image",
+            "image and groups",
         }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from evoked.analysis.agreement import krippendorff_alpha
-from evoked.analysis.engagement import planted_recovery
+from evoked.analysis.recovery import planted_recovery
 from evoked.errors import DataError, SettingsError
 from evoked.posts.dataset import PostDataset
 from evoked.posts.emotion_and_rates import (

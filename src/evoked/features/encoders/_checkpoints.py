@@ -1,7 +1,7 @@
-"""Where an encoder's weights lie, and what they are: local folders, hub models, checksums.
+"""Where an encoder's weights are, and which they are: local folders, hub models, checksums.
 
-A hub model is first brought to the local cache, as a folder; from there on it is a folder like any
-other. Only safetensors and plain-text files are fetched and read, so nothing in a folder is ever
+A hub model is first fetched into the local cache, as a folder, and then treated as any other
+folder. Only safetensors and plain-text files are fetched and read, so nothing in a folder is ever
 executed.
 """
 
@@ -39,7 +39,7 @@ def checkpoint_folder(name: str) -> Path:
     Raises
     ------
     SettingsError
-        Neither of the two, or there are no safetensors in it.
+        It is neither of the two, or holds no safetensors.
     """
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -50,7 +50,7 @@ def checkpoint_folder(name: str) -> Path:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """Checksum of all files of a checkpoint folder that decide what its network computes."""
+    """Checksum of all files in a checkpoint folder that decide what its network computes."""
     files = (path for pattern in (_WEIGHTS, *_TEXT_FILES) for path in folder.glob(pattern))
     return fingerprint_of_files(files)
 
@@ -67,12 +67,12 @@ def fingerprint_of_files(files: Iterable[Path]) -> str:
 
 @contextmanager
 def loading(name: str) -> Iterator[None]:
-    """Turn whatever a library raises on a checkpoint that it can't load into one clear error."""
+    """Turn whatever a library raises for a checkpoint that it can't load into one clear error."""
     try:
         yield
     except EvokedError:
         raise
-    except Exception as error:  # timm, torchvision and transformers raise every kind
+    except Exception as error:  # timm, torchvision and transformers raise errors of every kind
         raise SettingsError(
             f"the encoder {name!r} can't be loaded ({first_line(error)}). Check that its folder "
             "holds a complete checkpoint of an architecture that the installed library knows."
@@ -87,7 +87,7 @@ def with_random_weights(build: Callable[[], Network]) -> Network:
 
 
 def first_line(error: Exception) -> str:
-    """What a person needs of another library's error."""
+    """The part of another library's error that a person needs."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
@@ -114,8 +114,8 @@ def _no_safetensors(folder: Path) -> str:
     if not pickled:
         return f"{folder} holds no weights: expected a *.safetensors file."
     return (
-        f"{folder} holds its weights as {pickled[0]} only, a format that can run code when it is "
-        "read, so it is not.\nConvert it: load it where you trust it, and save_pretrained() (or "
+        f"{folder} holds its weights only as {pickled[0]}, which is not read, because reading that "
+        "format can run code.\nConvert it: load it where you trust it, and save_pretrained() (or "
         "safetensors.torch.save_file) it to a new folder."
     )
 

@@ -1,4 +1,4 @@
-"""How frozen networks are run: on which device, in which precision, on how much at a time."""
+"""How frozen networks are run: on which device, in which precision, in batches of which size."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def inference_device() -> torch.device:
 def bfloat16_is_fast() -> bool:
     """Whether bfloat16 is faster than float32 here.
 
-    On a processor that needs the tile unit (AMX). With ``avx512_bf16`` alone it is *not*: products
-    of bfloat16 ran at half the rate of float32 where it was measured (Emerald Rapids without AMX,
-    torch 2.15: 49–55 against 97 GFLOP/s).
+    A processor needs the tile unit (AMX) for that. With ``avx512_bf16`` alone it is *not* faster:
+    products of bfloat16 ran at half the rate of float32 where it was measured (Emerald Rapids
+    without AMX, torch 2.15: 49–55 against 97 GFLOP/s).
     """
     if inference_device().type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -32,7 +32,7 @@ def bfloat16_is_fast() -> bool:
 
 @contextmanager
 def fast_inference() -> Iterator[None]:
-    """No gradients, and bfloat16 where that is faster."""
+    """Run without gradients, and with bfloat16 where that is faster."""
     device = inference_device().type
     with (
         torch.inference_mode(),
@@ -42,9 +42,9 @@ def fast_inference() -> Iterator[None]:
 
 
 def images_per_batch() -> int:
-    """Pictures that a convolutional network takes at a time.
+    """Number of pictures that a convolutional network takes at a time.
 
-    On a processor few, for what lies between two layers then stays in its cache.
+    Few on a processor, so that the values between two layers stay in its cache.
     """
     return 8 if inference_device().type == "cpu" else 64
 
@@ -53,7 +53,7 @@ def prepared_for_inference(network: nn.Module) -> nn.Module:
     """The network in evaluation mode on the inference device, laid out for speed.
 
     Batch normalisation is folded into the convolution before it, and weights are channels-last.
-    The network given is used up: train another one.
+    The network is changed in place and can't be trained any more.
     """
     network = network.eval().requires_grad_(False)
     fold_batch_norms(network)
@@ -63,7 +63,7 @@ def prepared_for_inference(network: nn.Module) -> nn.Module:
 def fold_batch_norms(network: nn.Module) -> None:
     """Fold every batch normalisation that follows one convolution into it, in place.
 
-    Where the flow of data through a module can't be traced, its parts are tried one by one.
+    Where the flow of data through a module can't be traced, its parts are tried one at a time.
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return

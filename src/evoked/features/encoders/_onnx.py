@@ -1,6 +1,9 @@
-"""Convolutional networks run by ONNX Runtime, where that is faster than PyTorch: on a processor
-whose bfloat16 is not (ResNet-50 in float32, AVX-512 without AMX: 17.2 against 11.6 pictures per
-second and core). The features differ by rounding: a cosine above 0.999999.
+"""Convolutional networks, run by ONNX Runtime where that is faster than PyTorch.
+
+That is so on a processor without fast bfloat16: ResNet-50 in float32 on AVX-512 without AMX encodes
+17.2 pictures per second and core, against 11.6. The features differ by rounding, with a cosine
+above 0.999999.
+
 """
 
 from __future__ import annotations
@@ -15,16 +18,16 @@ from torch import Tensor, nn
 
 from evoked.features.encoders._inference import bfloat16_is_fast, inference_device
 
-# A network is exported once per process, which takes as long as these pictures would save.
+# A network is exported once per process, which takes as long as so many pictures save.
 PICTURES_WORTH_AN_EXPORT = 1_000
-# With fewer convolutions it is a transformer, on which neither side leads.
+# A network with fewer convolutions is a transformer, for which neither is faster.
 _LEAST_CONVOLUTIONS = 8
 
 Features = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def exported(network: Any, pixels: Tensor) -> Features | None:
-    """The network's ``features`` by ONNX Runtime.
+    """The network's ``features``, computed by ONNX Runtime.
 
     Parameters
     ----------
@@ -36,8 +39,8 @@ def exported(network: Any, pixels: Tensor) -> Features | None:
     Returns
     -------
     callable or None
-        Of pixels (n, 3, size, size); None where nothing is gained, where the extra ``fast`` is not
-        installed, and for a network that can't be exported.
+        Takes pixels (n, 3, size, size). None where it would not be faster, where the extra ``fast``
+        is not installed, and for a network that can't be exported.
     """
     convolutions = sum(isinstance(module, nn.Conv2d) for module in network.modules())
     if inference_device().type != "cpu" or bfloat16_is_fast() or convolutions < _LEAST_CONVOLUTIONS:
@@ -49,21 +52,21 @@ def exported(network: Any, pixels: Tensor) -> Features | None:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, on its own workings
+            warnings.simplefilter("ignore")  # torch's, about its own workings
             program = torch.onnx.export(
                 _Features(network).eval(),
-                # Two pictures: one would fix the batch at one.
+                # Two pictures, since one would fix the size of batches at one.
                 (pixels.expand(2, -1, -1, -1).contiguous(),),
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("pictures")},),
                 verbose=False,
             )
         content = program.model_proto.SerializeToString()  # type: ignore[union-attr]
-    except Exception:  # control flow, an operator without counterpart, 2 GB of weights
+    except Exception:  # control flow, an operator that ONNX lacks, 2 GB of weights
         return None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    # Threads that wait would else keep the cores from the decoding of the next pictures.
+    # Waiting threads would otherwise keep the cores busy, which decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name

@@ -1,11 +1,11 @@
-"""The small interface behind which every image and text encoder stands.
+"""The small interface that every image and text encoder implements.
 
 An encoder turns a batch into features and knows its own *fingerprint*: a string that changes
 whenever its output could change (name, weights' checksum, image size, layer, library version where
 it matters). The cache is keyed by it.
 
-Frozen encoders are used through :meth:`encode`. An encoder that can be fine-tuned also offers
-:meth:`network`, a module that a model makes part of itself.
+Frozen encoders are used through ``encode``. An encoder that can be fine-tuned also has ``network``,
+a module that becomes part of a model.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The builtin image encoder: descriptors that need no weights and no download.
 
-Every picture gets a 7 × 7 grid of regional descriptors (colour, texture, edges, saliency,
-composition, faces), so that spatial attention has regions to weigh, and one global vector. All
-channels have names, so an explanation can say what it saw in a region.
+Every picture gets one global vector and a 7 × 7 grid of regional descriptors (colour, texture,
+edges, saliency, composition, faces), so that spatial attention has regions to weigh. All channels
+have names, so an explanation can say what was seen in a region.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from evoked.features.encoders.base import ImageEncoder, ImageFeatures
 from evoked.features.encoders.faces import FaceDetector
 
 VERSION = 1
-"""Raised by every change that changes an output: caches are keyed by it."""
+"""Raised whenever an output changes: caches are keyed by it."""
 
 IMAGE_SIZE = 224
 GRID = 7
 
-_CHUNK = 16  # pictures worked on at a time: the intermediate planes stay in the processor's cache
+_CHUNK = 16  # pictures at a time, few enough that their planes stay in the processor's cache
 _EPSILON = 1e-6
 _ORIENTATIONS = 8
 _EDGE_THRESHOLD = 0.12  # gradient, in units of the grey range per pixel
@@ -49,8 +49,8 @@ COLOUR_NAMES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "purple": ((125, 50, 160), (80, 45, 90)),
     "pink": ((245, 130, 180), (240, 195, 205)),
 }
-"""Everyday colour names with the sRGB colours that stand for them; a pixel takes the nearest in
-CIE Lab."""
+"""Everyday names of colours, with the sRGB colours that stand for them; a pixel gets the nearest
+one in CIE Lab."""
 
 
 class BuiltinImageEncoder(ImageEncoder):
@@ -59,8 +59,8 @@ class BuiltinImageEncoder(ImageEncoder):
     Parameters
     ----------
     faces
-        Look for faces, which takes longer than all the rest; without, the channels about faces
-        are 0.
+        Whether to look for faces, which takes longer than everything else; if not, the channels
+        about faces are 0.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class BuiltinImageEncoder(ImageEncoder):
         Raises
         ------
         DataError
-            Another shape or type.
+            The array has another shape or type.
         """
         if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE, 3):
             raise DataError(
@@ -173,7 +173,9 @@ def _encode(images: NDArray[np.uint8], detector: FaceDetector | None) -> _Descri
 
 
 def _planes(images: NDArray[np.uint8]) -> _Planes:
-    tall = images.reshape(-1, IMAGE_SIZE, 3)  # pixel-wise conversions take all pictures at once
+    tall = images.reshape(
+        -1, IMAGE_SIZE, 3
+    )  # conversions of single pixels take all pictures at once
     shape = images.shape[:3]
     lab = np.asarray(cv2.cvtColor(tall, cv2.COLOR_RGB2LAB), np.float32)
     lab -= np.array([0, 128, 128], np.float32)
@@ -208,7 +210,9 @@ def _colour_table() -> NDArray[np.uint8]:
     lab, lab_prototypes = (
         cv2.cvtColor(c, cv2.COLOR_RGB2LAB).astype(np.float32)[0] for c in (colours, prototypes)
     )
-    scale = np.array([0.5, 1, 1], np.float32)  # a name says more about hue than about lightness
+    scale = np.array(
+        [0.5, 1, 1], np.float32
+    )  # names of colours say more about hue than about lightness
     distances = (((lab[:, None] - lab_prototypes[None]) * scale) ** 2).sum(-1)
     return owner[distances.argmin(1)].astype(np.uint8)
 
@@ -244,7 +248,8 @@ def _pattern_table() -> NDArray[np.uint8]:
 
 
 def _saliency(grey: Floats) -> Floats:
-    """Spectral residual saliency, (n, 64, 64), each picture's maximum 1; 0 where nothing is."""
+    """Spectral residual saliency, (n, 64, 64), with a maximum of 1 in each picture; 0 throughout a
+    picture where nothing stands out."""
     small = _resized(grey, _SALIENCY_SIZE)
     spectrum = np.fft.fft2(small)
     amplitude = np.log(np.abs(spectrum) + 1e-3)
@@ -305,7 +310,7 @@ def _bands(grey: Floats) -> dict[str, Floats]:
 
 
 def _regional_saliency(saliency: Floats, regions: dict[str, Floats]) -> dict[str, Floats]:
-    """Saliency, and how much a region's colour differs from the whole and from its neighbours."""
+    """Saliency, and the difference of a region's colour from the whole and from its neighbours."""
     colour = np.stack([regions[f"{n}_mean"] for n in ("lightness", "green_red", "blue_yellow")], -1)
     whole = colour.mean(axis=(1, 2), keepdims=True)
     around = np.stack([cv2.blur(c, (3, 3), borderType=cv2.BORDER_REPLICATE) for c in colour])
@@ -319,7 +324,7 @@ def _regional_saliency(saliency: Floats, regions: dict[str, Floats]) -> dict[str
 
 
 def _composition(n: int) -> dict[str, Floats]:
-    """Where a region lies: the same for every picture."""
+    """Where a region is, which is the same for every picture."""
     centres = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID * 2 - 1
     row, column = np.meshgrid(centres, centres, indexing="ij")
     third = np.hypot(np.abs(row) - 1 / 3, np.abs(column) - 1 / 3)
@@ -333,7 +338,7 @@ def _composition(n: int) -> dict[str, Floats]:
 
 
 def _face_cover(faces: list[Floats]) -> Floats:
-    """Share of every region that faces cover."""
+    """Share of every region that is covered by faces."""
     cover = np.zeros((len(faces), GRID, GRID), np.float32)
     starts = np.arange(GRID) / GRID
     for index, boxes in enumerate(faces):
@@ -434,7 +439,7 @@ def _spectrum(grey: Floats) -> dict[str, Floats]:
 
 
 def _saliency_layout(saliency: Floats) -> dict[str, Floats]:
-    """Where what stands out lies, and how widely it is spread."""
+    """Where the salient parts are, and how widely they are spread."""
     weights = saliency + _EPSILON
     weights = weights / weights.sum(axis=(1, 2), keepdims=True)
     centres = ((np.arange(_SALIENCY_SIZE) + 0.5) / _SALIENCY_SIZE * 2 - 1).astype(np.float32)
@@ -505,6 +510,6 @@ def _entropy(histogram: Floats) -> Floats:
 
 
 def _percentile(histogram: Floats, share: float) -> Floats:
-    """Level in [0, 1] below which a share of the pixels lies, from a histogram of levels."""
+    """Level in [0, 1] below which a given share of the pixels is, from a histogram of levels."""
     reached = histogram.cumsum(1) >= share - _EPSILON
     return (reached.argmax(1) / (histogram.shape[1] - 1)).astype(np.float32)

@@ -19,7 +19,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 
 class BuiltinTextEncoder(TransformersTextEncoder):
-    """MiniLM: 384 channels, English, lower-cased; emoji and other scripts are unknown to it.
+    """MiniLM: 384 channels, English, in lower case; it doesn't know emoji and other scripts.
 
     Turn emoji into words first (:func:`evoked.features.captions.prepare`).
 
@@ -31,7 +31,7 @@ class BuiltinTextEncoder(TransformersTextEncoder):
     Raises
     ------
     SettingsError
-        The package is not installed, or its weights are not those expected.
+        The package is not installed, or its weights are not the expected ones.
     """
 
     def __init__(self, max_tokens: int = 128) -> None:

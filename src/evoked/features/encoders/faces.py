@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FACIAL_AFFECT_NAMES = ("face_count", "largest_face_share", "largest_face_smile", "face_present")
-"""What the first columns of ``affect.face`` are, whoever computes it."""
+"""Names of the first columns of ``affect.face``, whichever encoder computes it."""
 
 DETECTION_SIZE = 256
-"""Longest edge in pixels at which faces are looked for: larger costs much and finds few more."""
+"""Longest edge in pixels when looking for faces; a larger one costs much and finds few more."""
 
 _SMALLEST_FACE = 24
 _MOUTH_WIDTH = 64
 _HALF_SMILE = 25
 _HISTOGRAM_CLIP = 2.0
-# Ratio of the sizes that are tried, and hits that make a face, where none should be missed.
+# Ratio of successive sizes, and number of hits that make a face, where none should be missed.
 _EAGER = (1.1, 2)
 
 
@@ -59,15 +59,15 @@ class FaceDetector:
     ) -> NDArray[np.float32]:
         """How much the largest face of each picture smiles.
 
-        The smile cascade answers a smile many times over, at neighbouring places and sizes; the
-        wider the smile, the more often. The score is hits / (hits + 25), in [0, 1).
+        The smile cascade finds a smile many times, at neighbouring places and sizes: the wider the
+        smile, the more often. The score is hits / (hits + 25), in [0, 1).
 
         Parameters
         ----------
         images
             uint8 RGB, (n, height, width, 3).
         faces
-            What :meth:`detect` gave for them.
+            What :meth:`detect` returned for them.
 
         Returns
         -------
@@ -107,7 +107,8 @@ class FaceEncoder(ABC):
     fingerprint
         Changes whenever the output could change.
     names
-        What its columns are: :data:`FACIAL_AFFECT_NAMES`, and more that are 0 without a face.
+        Names of the columns: :data:`FACIAL_AFFECT_NAMES`, and further ones that are 0 without a
+        face.
     """
 
     fingerprint: str
@@ -134,7 +135,7 @@ class BuiltinFaces(FaceEncoder):
     def describe(
         self, images: NDArray[np.uint8], faces: list[NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        """As :meth:`encode`, of faces that :meth:`FaceDetector.detect` found."""
+        """As :meth:`encode`, for faces that :meth:`FaceDetector.detect` found."""
         count = np.array([len(boxes) for boxes in faces], dtype=np.float32)
         share = np.array([boxes[0, 2] * boxes[0, 3] if len(boxes) else 0.0 for boxes in faces])
         columns = [count, share, self.detector.smiles(images, faces), count > 0]
@@ -144,9 +145,9 @@ class BuiltinFaces(FaceEncoder):
 def find_faces_to_hide(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Find frontal and profile faces, rather too many than too few.
 
-    Looks at four times as many pixels as :meth:`FaceDetector.detect`, at closer sizes, and is
-    content with fewer hits. Of 41 portraits of OASIS it finds a face in 73 % (58 % with the other's
-    sizes and hits), and one in 18 % of 40 landscapes. May be called by several threads at once.
+    Looks at four times as many pixels as :meth:`FaceDetector.detect`, at more sizes, and needs
+    fewer hits. It finds a face in 73 % of 41 portraits of OASIS (58 % with the sizes and hits of
+    the other), and in 18 % of 40 landscapes. Several threads may call it at once.
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def find_faces_to_hide(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     float32, (faces, 4): left, top, width and height as shares of the picture's width and height;
-    a face that is found twice stands there twice.
+    a face that is found twice is listed twice.
     """
     if not hasattr(_own, "cascades"):
         _own.cascades = [_cascade("frontalface_alt2"), _cascade("profileface")]
@@ -165,7 +166,7 @@ def find_faces_to_hide(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     width = grey.shape[1]
     size = np.array([width, grey.shape[0]] * 2, dtype=np.float32)
     faces, looking_left = _boxes(frontal, grey, *_EAGER), _boxes(profile, grey, *_EAGER)
-    # The cascade knows the profiles that look left.
+    # The cascade was trained on profiles that look left.
     looking_right = _boxes(profile, np.ascontiguousarray(grey[:, ::-1]), *_EAGER)
     looking_right[:, 0] = width - looking_right[:, 0] - looking_right[:, 2]
     return np.asarray(np.concatenate([faces, looking_left, looking_right]) / size, np.float32)

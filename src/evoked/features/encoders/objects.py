@@ -1,4 +1,4 @@
-"""Objects in pictures, as tokens: salient regions without weights, or Faster R-CNN's detections."""
+"""Objects in pictures, as tokens: salient regions, or what Faster R-CNN detects."""
 
 from __future__ import annotations
 
@@ -92,17 +92,18 @@ class FasterRCNN(ObjectEncoder):
     Parameters
     ----------
     name
-        ``fasterrcnn_resnet50_fpn`` or another of its kind, or a file with such weights; see
+        ``fasterrcnn_resnet50_fpn`` or another architecture of its kind, or a file with its weights;
+        see
         :func:`evoked.features.encoders.pretrained_image.torchvision_backbone`.
     pretrained
-        False for random weights: benchmarks and tests.
+        False for random weights, for benchmarks and tests.
     image_size
         Edge of the input in pixels. Larger ones show smaller objects and take longer.
 
     Raises
     ------
     SettingsError
-        Not a Faster R-CNN, or weights that can't be had.
+        Not a Faster R-CNN, or weights that aren't available.
     MissingExtraError
         torchvision is not installed.
 

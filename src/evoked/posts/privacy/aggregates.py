@@ -1,16 +1,16 @@
 """Rates, sums, means and variances of encrypted fields: computed without the key, read with it.
 
-What is computed is one file, a zip archive (stored, not compressed)::
+The result is one file, a zip archive (stored, not compressed)::
 
     result.json              what was computed: groups, their sizes, quantities
     encrypted.json           the description of the encrypted fields
-    scales.sealed            for the owner
+    scales.sealed            what the numbers were divided by, which only the owner can read
     likes-0003-mean          ciphertexts
     …
 
-The owner's figures are rounded to seven digits. CKKS keeps its noise in the decrypted numbers, and
-who sees enough of them unrounded beside their ciphertexts can find the secret key (Li and
-Micciancio 2021).
+The owner's figures are rounded to seven digits. Decrypted numbers contain the noise of CKKS, and
+whoever sees enough of them unrounded, together with their ciphertexts, can find the secret key (Li
+and Micciancio 2021).
 """
 
 from __future__ import annotations
@@ -48,32 +48,32 @@ MINIMUM_GROUP = 10
 """Smallest group whose figures are computed, by default."""
 
 MAX_GROUPS = 100
-"""Each takes two sums over all slots per quantity, half a second or so, and 2 MB of memory."""
+"""Each takes two sums over all slots per quantity, about half a second, and 2 MB of memory."""
 
 _RESULT_FILE, _ENCRYPTED_FILE = "result.json", "encrypted.json"
 _MAX_JSON_BYTES = 64 * 2**20
 _DIGITS = 7
-# Smaller shares of the largest rate are noise, and of a mean's square.
+# Shares of the largest rate, and of the square of a mean, below which a number is noise.
 _RATE_NOISE = 1e-12
 _VARIANCE_NOISE = 1e-10
-# Rates and squares of counts start from three primes, and take one.
+# Rates and squares of counts start with three primes and use up one.
 _COLUMN_PRIMES = 3
 
 
 @dataclass(frozen=True)
 class Aggregation:
-    """What a party without the key has computed.
+    """The result of a party without the key.
 
     Attributes
     ----------
     file
-        For the owner.
+        The file for the owner.
     quantities
-        Columns and rates.
+        Names of the columns and rates.
     groups
-        Posts by group.
+        Number of posts by group.
     too_small
-        Posts by group, of those left out.
+        Number of posts by group, for the groups that were left out.
     """
 
     file: Path
@@ -99,8 +99,8 @@ def aggregate(
     out
         The file to write: 0.8 MB per group and quantity.
     by
-        A column of the posts that stands in clear, such as ``category``; all posts are one group
-        by default. Posts without a value are in none.
+        A column of the posts that is not encrypted, such as ``category``; by default, all posts
+        form one group. Posts without a value are in no group.
     minimum_group
         Groups of fewer posts, or with fewer known values of a quantity, are left out.
     progress
@@ -109,14 +109,17 @@ def aggregate(
     Raises
     ------
     SettingsError
-        No such column, or none of its groups is large enough, or more than 100 are.
+        There is no such column, none of its groups is large enough, or more than 100 are.
     DataError
-        Nothing encrypted is there, or it is damaged.
+        The dataset has no encrypted fields, or they are damaged.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
     if minimum_group < 2:
-        raise SettingsError(f"a group of {minimum_group} is no group: a mean of one is its value.")
+        raise SettingsError(
+            f"a group needs two posts or more, not {minimum_group}: "
+            "the mean of one post is its value."
+        )
     protected, out = Path(protected), Path(out)
     folder = protected / fields.FOLDER
     description = fields.read_description(folder)
@@ -169,7 +172,7 @@ def compute_rates(
     Raises
     ------
     DataError
-        Nothing encrypted is there, it is damaged, or followers or counts are not among it.
+        The dataset has no encrypted fields, they are damaged, or followers or counts are missing.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
@@ -204,37 +207,37 @@ def compute_rates(
 
 
 def reveal(file: Path | str, keys: KeyFolder, originals: PostDataset | None = None) -> pd.DataFrame:
-    """Decrypt what :func:`aggregate` or :func:`compute_rates` made.
+    """Decrypt the result of :func:`aggregate` or :func:`compute_rates`.
 
     Parameters
     ----------
     file
-        What they wrote.
+        The file that they wrote.
     keys
-        The owner's.
+        The owner's keys.
     originals
-        The dataset as it was before it was protected: true figures are then computed from it and
-        stand beside the decrypted ones.
+        The dataset before it was protected. The true figures are then computed from it and given
+        beside the decrypted ones.
 
     Returns
     -------
     DataFrame
-        Of groups: ``group``, ``quantity``, ``n``, ``sum``, ``mean``, ``variance`` (with n − 1);
-        with originals ``true_mean``, ``true_variance``, ``mean_error`` and ``variance_error``,
-        relative. Of posts: ``post_id`` and the rates; with originals, for each, ``true_…`` and
-        ``…_error``. Errors of what is truly 0 are absolute.
+        For groups: ``group``, ``quantity``, ``n``, ``sum``, ``mean``, ``variance`` (with n − 1);
+        with originals also ``true_mean``, ``true_variance`` and the relative errors ``mean_error``
+        and ``variance_error``. For posts: ``post_id`` and the rates; with originals also
+        ``true_…`` and ``…_error`` for each rate. Where the true value is 0, errors are absolute.
 
     Raises
     ------
     DataError
-        Not such a file, damaged, or not made with these keys; the originals are other posts.
+        The file is no such result, damaged, or made with other keys; the originals are other posts.
     """
     file = Path(file)
     owner = keys.fields()
     with _ResultReader(file, owner) as read:
         description = fields.check_description(read.json(_ENCRYPTED_FILE), file)
         if description.get("key") != fields.key_name(keys.evaluation):
-            raise DataError("made with other keys than these.", file=file)
+            raise DataError("was made with other keys.", file=file)
         scales = fields.open_scales(read.content(fields.SCALES_FILE, _MAX_JSON_BYTES), keys)
         result = read.json(_RESULT_FILE)
         if originals is not None and len(originals) != description["posts"]:
@@ -260,7 +263,7 @@ def group_labels(posts: pd.DataFrame, by: str | None) -> pd.Series:
     Raises
     ------
     SettingsError
-        No such column, or one that doesn't name groups.
+        There is no such column, or it doesn't name groups.
     """
     if by is None:
         return pd.Series("all", index=posts.index)
@@ -293,7 +296,7 @@ def _names(quantity: str, groups: int) -> list[str]:
 def _weighted_sums(
     party: Party, folder: Path, quantity: str, members: Mapping[str, NDArray[np.bool_]]
 ) -> dict[str, tuple[Ciphertext, Ciphertext]]:
-    """Of values and of their squares, weighted by 1 / n, over the pieces but not yet the slots."""
+    """Sums of values and of squares, weighted by 1 / n, over the pieces but not yet the slots."""
     sums: dict[str, tuple[Ciphertext, Ciphertext]] = {}
     weights = {name: list(in_slots(rows / rows.sum())) for name, rows in members.items()}
     for piece in range(max(map(len, weights.values()), default=0)):
@@ -312,7 +315,7 @@ def _weighted_sums(
 def _figures(
     party: Party, sums: Mapping[str, tuple[Ciphertext, Ciphertext]]
 ) -> Iterator[tuple[str, tuple[Ciphertext, Ciphertext]]]:
-    """Mean and population variance, the same in every slot."""
+    """Mean and population variance of each group, the same in every slot."""
     for name, (values, squares) in sums.items():
         mean = party.rescale(party.sum_slots(values))
         variance = party.subtract(party.sum_slots(squares), party.square(mean))
@@ -320,7 +323,7 @@ def _figures(
 
 
 def _quantity(party: Party, folder: Path, quantity: str, piece: int) -> Ciphertext:
-    """A column, or the product that a rate is, of 8,192 posts."""
+    """A column of 8,192 posts, or the product that gives their rates."""
 
     def load(name: str) -> Ciphertext:
         return party.load(folder / fields.ciphertext_file(name, piece))
@@ -339,7 +342,7 @@ def _read_known(folder: Path, description: dict[str, Any]) -> dict[str, NDArray[
     except (OSError, ValueError) as error:
         raise DataError(f"can't be read ({error}).", file=path) from error
     if len(known) != description["posts"] or any(known[name].dtype != bool for name in needed):
-        raise DataError("doesn't say of every post what is known of it.", file=path)
+        raise DataError("does not say for every post which values are known.", file=path)
     return {name: known[name].to_numpy() for name in needed}
 
 
@@ -372,7 +375,7 @@ def _result_file(out: Path, folder: Path, description: dict[str, Any]) -> Iterat
 
 
 class _ResultReader:
-    """Reads entries of a result file, none larger than it may be."""
+    """Reads entries of a result file, within bounds on their size."""
 
     def __init__(self, file: Path, owner: KeyOwner) -> None:
         self._file = file
@@ -422,10 +425,10 @@ def _reveal_groups(
     for entry in result["entries"]:
         quantity, n = str(entry["quantity"]), int(entry["n"])
         scale = fields.scale_of(quantity, scales)
-        # Every slot holds the figure: their mean has the least noise.
+        # Every slot holds the figure; the mean over slots has the least noise.
         mean = float(read.decrypted(f"{entry['name']}-mean").mean()) * scale
         variance = float(read.decrypted(f"{entry['name']}-variance").mean()) * scale**2
-        # The difference of two squares: one that is lost in their noise is 0.
+        # It is a difference of two squares: if it is lost in their noise, it counts as 0.
         variance = variance if variance > _VARIANCE_NOISE * mean**2 else 0.0
         rows.append(
             {
@@ -452,7 +455,7 @@ def _reveal_posts(
         values = np.concatenate(
             [read.decrypted(f"{quantity}-{piece:04d}") for piece in range(fields.pieces(n))]
         )[:n]
-        # Counts are whole: a rate within the noise is 0.
+        # Counts are whole numbers, so a rate within the noise is 0.
         values = np.where(np.abs(values) < _RATE_NOISE, 0.0, values)
         rates = round_figures(values * fields.scale_of(quantity, scales))
         rates[np.asarray(unknown, dtype=np.int64)] = np.nan
@@ -500,5 +503,5 @@ def _variance(values: Floats) -> float:
 
 
 def relative_error(values: Floats, true: Floats) -> Floats:
-    """How far off, as a share of the true value; of a true 0 the difference itself."""
+    """Error as a share of the true value; where that is 0, the difference itself."""
     return np.asarray(np.abs(values - true) / np.where(true == 0, 1.0, np.abs(true)))

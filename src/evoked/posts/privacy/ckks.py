@@ -1,13 +1,13 @@
 """CKKS, homomorphic encryption of real numbers (Cheon, Kim, Kim and Song 2017), as used here.
 
-A ciphertext holds 8,192 numbers in *slots*. Without the secret key it can be added to and
-multiplied, by another ciphertext or by plain numbers, slot by slot. Each product costs one of the
-58-bit primes of the modulus. Errors are absolute, some 1e-13 of the largest value that the slots
+A ciphertext holds 8,192 numbers in *slots*. Without the secret key, another ciphertext or plain
+numbers can be added to it or multiplied with it, slot by slot. Each product uses up one of the
+58-bit primes of the modulus. Errors are absolute, about 1e-13 of the largest value that the slots
 were scaled for; there is no division.
 
-The chain of primes is what the deepest computation, the variance of rates, takes: 60 + 58 + 58 + 58
-bits for two products and a last one that is not scaled down, and 60 bits for switching keys: 294
-bits. The homomorphic encryption standard (Albrecht et al. 2018, Table 1, classical attacks) allows
+The deepest computation, the variance of rates, needs this chain of primes: 60 + 58 + 58 + 58 bits
+for two products and a last one that is not scaled down, and 60 bits for switching keys, 294 bits in
+all. The homomorphic encryption standard (Albrecht et al. 2018, Table 1, classical attacks) allows
 a modulus of 305 bits at degree 16,384 for a security of 192 bits, 438 for 128; at degree 8,192 it
 is 218 for 128, at degree 2,048 it is 54, which is not enough for one product. SEAL refuses
 parameters outside of the table.
@@ -34,19 +34,19 @@ SLOTS = DEGREE // 2
 PRIME_BITS = (60, 58, 58, 58, 60)
 SCALE = 2.0**58
 SECURITY_BITS = 192
-# A product with plain numbers that is not scaled down: the numbers' own scale fills what is left.
+# For a product with plain numbers that is not scaled down: their scale fills what is left.
 _MASK_SCALE = SCALE
 
 RELINEARISATION_KEYS = "relinearisation.keys"
 ROTATION_KEYS = "rotation.keys"
 
-# Measured: 0.6 MB (secret key), 5 MB, 35 MB and 1 MB; what is larger isn't ours.
+# Measured: 0.6 MB (secret key), 5 MB, 35 MB and 1 MB; a larger file isn't one of ours.
 MAX_KEY_BYTES = 2 * 2**20
 MAX_EVALUATION_BYTES = 64 * 2**20
 MAX_CIPHERTEXT_BYTES = 4 * 2**20
 
-# Sums over all slots: seven steps, each but the last taken three times, in place of thirteen that
-# are taken once. Half of the keys for half more time.
+# Sums over all slots take seven rotations, each but the last three times, in place of thirteen that
+# are made once: half as many keys for half as much time again.
 _STEPS = tuple(4**power for power in range(7))
 _REPEATS = (*(3,) * 6, 1)
 
@@ -69,7 +69,7 @@ def make_secret_key(path: Path) -> None:
 
 
 def make_evaluation_keys(secret: Path, folder: Path) -> None:
-    """Write the keys with which others compute, unless they are there; they decrypt nothing."""
+    """Write the keys that others compute with, unless they exist; they can decrypt nothing."""
     if folder.is_dir():
         return
     sealapi, context = seal(), _context()
@@ -94,7 +94,7 @@ class KeyOwner:
     Raises
     ------
     DataError
-        Not a secret key of these parameters.
+        The file is not a secret key with these parameters.
     """
 
     def __init__(self, secret: Path) -> None:
@@ -108,8 +108,8 @@ class KeyOwner:
     def encrypt(self, values: ArrayLike) -> Ciphertext:
         """Encrypt at most 8,192 numbers in [-1, 1].
 
-        With the secret key rather than a public one: the noise is thirty times less, and nobody
-        else has to encrypt.
+        The secret key is used rather than a public one: it gives thirty times less noise, and
+        nobody else has to encrypt.
         """
         plain, encrypted = seal().Plaintext(), seal().Ciphertext()
         self._encoder.encode(np.asarray(values, np.float64).tolist(), SCALE, plain)
@@ -138,7 +138,7 @@ class Party:
     Raises
     ------
     DataError
-        No such keys, or not of these parameters.
+        There are no such keys, or they have other parameters.
     """
 
     def __init__(self, evaluation: Path) -> None:
@@ -152,17 +152,17 @@ class Party:
         """Read a fresh ciphertext; see :func:`load_ciphertext`."""
         encrypted = load_ciphertext(self._context, path)
         if encrypted.parms_id() != self._context.first_parms_id() or encrypted.scale != SCALE:
-            raise DataError("not as it was encrypted: something was computed on it.", file=path)
+            raise DataError("not a fresh ciphertext: something was computed on it.", file=path)
         return encrypted
 
     def multiply(self, first: Ciphertext, second: Ciphertext) -> Ciphertext:
-        """The product slot by slot; takes one prime."""
+        """The product slot by slot; uses up one prime."""
         product = self._product(first, second)
         self._evaluator.rescale_to_next_inplace(product)
         return product
 
     def weigh(self, encrypted: Ciphertext, weights: ArrayLike) -> Ciphertext:
-        """The product with plain numbers, left at its scale: noise is added once, after a sum."""
+        """The product with plain numbers, not scaled down: a sum of them is scaled down once."""
         plain, product = seal().Plaintext(), seal().Ciphertext()
         numbers = np.asarray(weights, np.float64).tolist()
         self._encoder.encode(numbers, encrypted.parms_id(), _MASK_SCALE, plain)
@@ -187,11 +187,11 @@ class Party:
         return difference
 
     def square(self, encrypted: Ciphertext) -> Ciphertext:
-        """The square, left at its scale: the last step of a computation."""
+        """The square, not scaled down: the last step of a computation."""
         return self._product(encrypted, encrypted)
 
     def rescale(self, encrypted: Ciphertext) -> Ciphertext:
-        """Back to the common scale; takes one prime."""
+        """Scale a product down to the common scale; uses up one prime."""
         scaled = seal().Ciphertext()
         self._evaluator.rescale_to_next(encrypted, scaled)
         return scaled
@@ -208,7 +208,7 @@ class Party:
         return encrypted
 
     def drop_primes(self, encrypted: Ciphertext, kept: int) -> Ciphertext:
-        """The same with ``kept`` primes: smaller, where nothing more is to be multiplied."""
+        """The same numbers with ``kept`` primes: a smaller file, once all products are made."""
         dropped = encrypted
         while dropped.coeff_modulus_size() > kept:
             smaller = seal().Ciphertext()
@@ -239,13 +239,13 @@ def load_ciphertext(context: Any, path: Path) -> Ciphertext:
     Raises
     ------
     DataError
-        No file, too large, or not a ciphertext of these parameters.
+        There is no such file, it is too large, or no ciphertext with these parameters.
     """
     return _load(seal().Ciphertext, context, path, MAX_CIPHERTEXT_BYTES)
 
 
 def in_slots(values: Sequence[float] | Floats) -> Iterable[Floats]:
-    """Numbers in pieces of 8,192, the last one filled with zeros."""
+    """Numbers in pieces of 8,192, the last one padded with zeros."""
     numbers = np.asarray(values, dtype=np.float64)
     for start in range(0, len(numbers), SLOTS):
         piece = numbers[start : start + SLOTS]
@@ -271,7 +271,7 @@ def _load(kind: Callable[[], Any], context: Any, path: Path, limit: int) -> Any:
     if not path.is_file():
         raise DataError("the file does not exist.", file=path)
     if path.stat().st_size > limit:
-        raise DataError(f"larger than {limit // 2**20} MiB, which none of ours is.", file=path)
+        raise DataError(f"larger than {limit // 2**20} MiB, so no file of ours.", file=path)
     loaded = kind()
     try:
         loaded.load(context, str(path))

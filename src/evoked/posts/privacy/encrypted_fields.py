@@ -1,21 +1,20 @@
-"""Numbers of posts under homomorphic encryption, kept beside the dataset that they belong to.
+"""Counts of posts under homomorphic encryption, stored in the dataset that they belong to.
 
 ::
 
     protected/encrypted/
         description.json         columns, rates, parameters, which key
-        known.parquet            which posts have a value, in clear
-        scales.sealed            what the numbers were divided by: for the owner only
-        relinearisation.keys     with which anybody computes, and nobody decrypts
+        known.parquet            which posts have a value, not encrypted
+        scales.sealed            what the numbers were divided by, which only the owner can read
+        relinearisation.keys     keys with which anybody can compute and nobody can decrypt
         rotation.keys
         likes-0000.ciphertext    8,192 posts each
         …
 
-CKKS knows sums and products, and its errors are absolute. So the owner also encrypts followers'
-reciprocals, since nothing can be divided later; and splits followers f into 2^e · m with m in
-[1, 2), encrypting 1 / m and, of every count c, c / 2^e: a post with a hundred followers and one
-with a hundred million then give rates of the same precision. A rate is (c / 2^e) · (1 / m).
-Columns are divided by their largest value, which only the owner knows.
+CKKS has sums and products but no division, and its errors are absolute. So the owner splits the
+followers f of a post into 2^e · m with m in [1, 2) and also encrypts 1 / m and, for every count c,
+c / 2^e. A rate is then (c / 2^e) · (1 / m), as precise for a hundred followers as for a hundred
+million. Columns are divided by their largest value, which only the owner knows.
 """
 
 from __future__ import annotations
@@ -58,12 +57,12 @@ Booleans = NDArray[np.bool_]
 
 
 def shifted(count: str) -> str:
-    """Name of a count on the scale of its post's followers."""
+    """Name of the column with a count divided by the power of two in the followers."""
     return f"{count}_shifted"
 
 
 def rate(count: str) -> str:
-    """Name of a rate."""
+    """Name of the rate of a count."""
     return f"{count}_rate"
 
 
@@ -73,7 +72,7 @@ def check_columns(columns: Sequence[str], posts: pd.DataFrame) -> list[str]:
     Raises
     ------
     SettingsError
-        One that isn't a count, or that no post has a value in.
+        A column isn't a count, or no post has a value in it.
     """
     unknown = [name for name in columns if name not in COUNTS]
     if unknown:
@@ -97,9 +96,9 @@ def write_encrypted(
         Counts; see :func:`check_columns`. With ``followers`` and engagement counts among them,
         rates can be computed later.
     keys
-        The owner's.
+        The owner's keys.
     folder
-        Where, such as ``protected/encrypted``; made.
+        The folder to create, such as ``protected/encrypted``.
     """
     owner = keys.fields()
     numbers, known = _numbers(posts, columns)
@@ -133,7 +132,7 @@ def ciphertext_file(name: str, piece: int) -> str:
 
 
 def key_name(evaluation: Path) -> str:
-    """What tells one owner's keys from another's: 16 hexadecimal digits."""
+    """A name that differs between owners' keys: 16 hexadecimal digits."""
     return sha256_of_file(evaluation / RELINEARISATION_KEYS)[:16]
 
 
@@ -148,8 +147,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        Nothing encrypted is there, or it is of another format or other parameters; or there are
-        links among the files, which could hand out what lies elsewhere.
+        There are no encrypted fields, or they have another format or other parameters; or one of
+        the files is a link, which could give files away that lie elsewhere.
     """
     for path in (folder, *folder.glob("*")):
         if path.is_symlink():
@@ -169,7 +168,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def check_description(description: Any, file: Path) -> dict[str, Any]:
-    """The description, if this release can compute with what it describes; else DataError."""
+    """The description; DataError if this release can't compute with what it describes."""
     expected = {
         "format_version": FORMAT_VERSION,
         "scheme": "CKKS",
@@ -194,12 +193,12 @@ def check_description(description: Any, file: Path) -> dict[str, Any]:
 
 
 def open_scales(sealed: bytes, keys: KeyFolder) -> dict[str, float]:
-    """What each column was divided by; DataError with other keys."""
+    """The number that each column was divided by; DataError with other keys."""
     return dict(json.loads(_sealer(keys).open(sealed, SCALES_FILE)))
 
 
 def scale_of(quantity: str, scales: Mapping[str, float]) -> float:
-    """By what a decrypted quantity has to be multiplied: a count, or a rate by its name."""
+    """The number by which a decrypted count or rate has to be multiplied."""
     count = quantity.removesuffix("_rate")
     return scales[count] if count == quantity else scales[shifted(count)] * scales[RECIPROCAL]
 
@@ -209,7 +208,7 @@ def _sealer(keys: KeyFolder) -> Sealer:
 
 
 def _numbers(posts: pd.DataFrame, columns: Sequence[str]) -> tuple[dict[str, Floats], pd.DataFrame]:
-    """What is encrypted, unknown values as 0, and what is known of every quantity."""
+    """The numbers to encrypt, with 0 for unknown values, and which values are known."""
     counts = {name: posts[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in columns}
     known = {name: ~np.isnan(values) for name, values in counts.items()}
     numbers = {name: np.nan_to_num(values) for name, values in counts.items()}

@@ -1,10 +1,11 @@
-"""Pictures of a dataset, locked: encrypted where they lie, until their owner unlocks them.
+"""Locking the pictures of a dataset: they are encrypted in place until their owner unlocks them.
 
 Each picture becomes a file of its own, ``NAME.locked``, encrypted and authenticated (AES-256-GCM)
-and bound to its name and its dataset, so that files that were changed or swapped are noticed.
+and bound to its name and its dataset, so that changed and swapped files are noticed.
 
-A killed run loses nothing: a picture goes away only after its other form is whole on the disk, and
-the same command goes on where it stopped. What ``images.lock.json`` says comes first and goes last.
+A killed run loses nothing: a picture is deleted only after its other form is on the disk as a
+whole, and the same command continues where it stopped. ``images.lock.json`` is written first and
+deleted last.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SUFFIX = ".locked"
 
 @dataclass(frozen=True)
 class LockResult:
-    """How many pictures were locked or unlocked by this run, and their bytes in clear."""
+    """Number of pictures that this run locked or unlocked, and their size in bytes, unencrypted."""
 
     pictures: int
     bytes: int
@@ -42,17 +43,17 @@ def lock_images(
     Parameters
     ----------
     dataset
-        Its tables stay as they are.
+        The dataset, whose tables stay as they are.
     keys
-        The owner's, not within the dataset.
+        The owner's keys, which lie outside the dataset.
     progress
         Called with ``locking``, the number of pictures done and of all.
 
     Raises
     ------
     DataError
-        The keys lie with the data or are not those that a run before has used; a picture is larger
-        than 64 MiB, or is a link; a post names one outside of the folder of pictures.
+        The keys lie with the data or are not those of an earlier run; a picture is larger than
+        64 MiB, or is a link; a post names a picture outside the folder of pictures.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
@@ -63,7 +64,7 @@ def lock_images(
     marker = dataset.folder / LOCK_FILE
     if not marker.is_file():
         collection, key = secrets.token_hex(16), keys.storage()
-        Sealer(key, collection)  # what is missing is told before anything is written
+        Sealer(key, collection)  # fails before anything is written if the extra is missing
         write_json(marker, {"collection": collection, "key": fingerprint(key)})
     sealer = _sealer(dataset, keys)
     names = [name for name in _files(dataset.image_folder) if not name.endswith(SUFFIX)]
@@ -81,13 +82,13 @@ def lock_images(
 def unlock_images(
     dataset: PostDataset, keys: KeyFolder, progress: Progress | None = None
 ) -> LockResult:
-    """Bring every locked picture back, byte for byte.
+    """Unlock every locked picture, byte for byte.
 
     Raises
     ------
     DataError
-        The keys are others, or a file was changed or swapped: those before it are unlocked, it and
-        those behind it stay as they are. A file is a link: all stay as they are.
+        The keys are not those used for locking; a file is a link, and then all files stay as they
+        are; or a file was changed or swapped, and then only the files before it are unlocked.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
@@ -114,7 +115,7 @@ def unlock_images(
 
 
 def is_locked(dataset: PostDataset) -> bool:
-    """Whether pictures of the dataset are locked, be it only some, after a killed run."""
+    """Whether pictures of the dataset are locked, or some of them after a killed run."""
     return (dataset.folder / LOCK_FILE).is_file()
 
 
@@ -122,7 +123,7 @@ def _sealer(dataset: PostDataset, keys: KeyFolder) -> Sealer:
     path = dataset.folder / LOCK_FILE
     marker: Any = read_json(path)
     if not isinstance(marker, dict) or not isinstance(marker.get("collection"), str):
-        raise DataError("doesn't say what the pictures were locked with.", file=path)
+        raise DataError("does not say which key the pictures were locked with.", file=path)
     if marker.get("key") != fingerprint(keys.storage()):
         raise DataError(
             "the pictures were locked with another key.",
@@ -133,18 +134,18 @@ def _sealer(dataset: PostDataset, keys: KeyFolder) -> Sealer:
 
 
 def _check_no_links(folder: Path) -> None:
-    """What a link leads to may be no part of the dataset, and is neither read nor locked."""
+    """Raise DataError for a link, which may lead to files that are no part of the dataset."""
     for path in folder.rglob("*"):
         if path.is_symlink():
             raise DataError(
-                "is a link; pictures are locked and unlocked where they lie.",
+                "is a link; only files in the folder itself are locked and unlocked.",
                 file=path,
                 fix="Put the picture in the link's place, or remove the link.",
             )
 
 
 def _remove_halves(folder: Path) -> None:
-    """Remove what a killed run has left half-written: it may show pictures in clear."""
+    """Remove half-written files of a killed run, which may hold pictures unencrypted."""
     for path in folder.rglob(".*.tmp"):
         path.unlink()
 

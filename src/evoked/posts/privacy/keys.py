@@ -42,8 +42,8 @@ class KeyFolder:
     Raises
     ------
     DataError
-        There is no such folder. A missing key, and one that others may read, is told by the method
-        that needs it.
+        There is no such folder. The methods raise it for a missing key, or one that others may
+        read.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -56,15 +56,15 @@ class KeyFolder:
             )
 
     def pseudonyms(self) -> bytes:
-        """The key of pseudonyms, 32 bytes."""
+        """The key for pseudonyms, 32 bytes."""
         return self._symmetric(PSEUDONYMS_KEY)
 
     def storage(self) -> bytes:
-        """The key of what is stored locked, 32 bytes."""
+        """The key for locked and sealed files, 32 bytes."""
         return self._symmetric(STORAGE_KEY)
 
     def fields(self) -> KeyOwner:
-        """Encrypts and decrypts fields."""
+        """The owner's means to encrypt and decrypt fields."""
         return KeyOwner(self._private(FIELDS_KEY, MAX_KEY_BYTES))
 
     @property
@@ -79,8 +79,8 @@ class KeyFolder:
             other = Path(place).resolve()
             if own.is_relative_to(other) or other.is_relative_to(own):
                 raise DataError(
-                    f"the keys and the data at {place} lie within each other, so that who gets "
-                    "the data gets the keys.",
+                    f"the keys and the data at {place} lie within each other: whoever gets the "
+                    "data gets the keys.",
                     file=self.folder,
                     fix="Keep the keys in a folder of their own.",
                 )
@@ -104,10 +104,10 @@ class KeyFolder:
             raise DataError(
                 f"others may read it (mode {stat.S_IMODE(status.st_mode):o}).",
                 file=path,
-                fix=f"Take their rights away: chmod 600 {path}",
+                fix=f"Keep it to yourself: chmod 600 {path}",
             )
         if status.st_size > limit:
-            raise DataError(f"larger than a key is ({limit} bytes).", file=path)
+            raise DataError(f"larger than any key ({limit} bytes).", file=path)
         return path
 
 
@@ -117,9 +117,9 @@ def make_keys(folder: Path | str, *, fields: bool = True) -> list[str]:
     Parameters
     ----------
     folder
-        Made with owner-only rights if it isn't there.
+        The folder of keys. If it doesn't exist, it is created with rights for its owner alone.
     fields
-        Also make the keys of encrypted fields, for which the extra ``privacy`` is needed.
+        Also make the keys for encrypted fields, which needs the extra ``privacy``.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def make_keys(folder: Path | str, *, fields: bool = True) -> list[str]:
     folder = Path(folder)
     _check_no_dataset(folder)
     if not folder.is_dir():
-        # An existing folder keeps its rights (it may be somebody's home); the keys have their own.
+        # The rights of an existing folder, maybe somebody's home, stay; each key has its own.
         folder.mkdir(parents=True)
         folder.chmod(0o700)
     makers: dict[str, Callable[[Path], object]] = {
@@ -151,7 +151,7 @@ def make_keys(folder: Path | str, *, fields: bool = True) -> list[str]:
 
 
 def fingerprint(key: bytes) -> str:
-    """What tells keys apart without telling the key: 16 hexadecimal digits."""
+    """A name for a key that doesn't reveal it: 16 hexadecimal digits."""
     return hashlib.sha256(b"evoked fingerprint\0" + key).hexdigest()[:16]
 
 
@@ -159,14 +159,14 @@ def _check_no_dataset(folder: Path) -> None:
     for parent in (folder.resolve(), *folder.resolve().parents):
         if (parent / "dataset.json").is_file():
             raise DataError(
-                f"lies in the dataset {parent}: who gets the data would get the keys.",
+                f"lies in the dataset {parent}: whoever gets the data would get the keys.",
                 file=folder,
                 fix="Keep the keys in a folder of their own.",
             )
 
 
 def _make_private(path: Path, make: Callable[[Path], object]) -> bool:
-    """Write a key that only the owner may read, from its first byte on; False if it is there."""
+    """Write a key that only the owner can ever read; False if it exists already."""
     if path.exists():
         return False
     with atomic_path(path) as temporary:

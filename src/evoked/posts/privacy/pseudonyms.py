@@ -1,8 +1,8 @@
 """Pseudonyms of accounts and posts: a keyed hash (HMAC-SHA256).
 
 The same key gives the same pseudonym in every dataset and table, so that authors, users, friends
-and mentioned accounts still match. Without the key nobody can tell whether a guessed name belongs
-to a pseudonym, which a plain hash would let anybody try.
+and mentioned accounts still match. Without the key, nobody can find out whether a guessed name
+belongs to a pseudonym; with a plain hash, anybody could.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ class Pseudonyms:
         self._key = key
 
     def account(self, identifier: str) -> str:
-        """The pseudonym of an account, short enough to be mentioned."""
+        """The pseudonym of an account, short enough to be an @mention."""
         return f"account_{self._digits('account', identifier)}"
 
     def post(self, identifier: str) -> str:
-        """The pseudonym of a post, whose own id would lead to it on its network."""
+        """The pseudonym of a post, whose own id would lead to it on the network."""
         return f"post_{self._digits('post', identifier)}"
 
     def text(self, text: str) -> str:
         """A text whose @mentions are pseudonyms.
 
-        Networks ignore the case of names that are mentioned: they are taken in lower case.
+        Networks ignore the case of mentioned names, so the pseudonym is that of the lower case.
         """
         return replace_mentions(text, lambda name: self.account(name.lower()))
 
     def table(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table with pseudonyms for every account, post and mention; missing ones stay so."""
+        """A table with pseudonyms for every account, post and mention; missing values stay so."""
         changed: dict[str, pd.Series] = {}
         for columns, change in (
             (ACCOUNT_COLUMNS, self.account),
@@ -81,6 +81,6 @@ class Pseudonyms:
 
 
 def _changed(values: pd.Series, change: Callable[[str], str]) -> pd.Series:
-    """Each different value changed once, however often it stands."""
+    """Change each distinct value once, however often it occurs."""
     known = {value: change(value) for value in values.dropna().unique()}
     return values.map(known).astype(object).where(values.notna(), None)

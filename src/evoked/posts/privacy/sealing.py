@@ -1,4 +1,4 @@
-"""Authenticated encryption of what is stored: AES-256-GCM, each piece bound to its name."""
+"""Authenticated encryption of stored files: AES-256-GCM, each file bound to its name."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from evoked.errors import DataError, MissingExtraError
 _MAGIC = b"EVOKED1\0"
 _NONCE_BYTES = 12
 OVERHEAD_BYTES = len(_MAGIC) + _NONCE_BYTES + 16
-"""How much larger a sealed piece is than its content."""
+"""By how many bytes a sealed piece is larger than its content."""
 
 
 class Sealer:
     """Seals and opens pieces that belong together.
 
-    Every collection gets a key of its own, derived from the owner's (HKDF-SHA256), so that its
-    number of random nonces stays far below what AES-GCM bears, and no piece passes for another's.
+    Every collection gets a key of its own, derived from the owner's (HKDF-SHA256). So the number of
+    random nonces per key stays far below the limit of AES-GCM, and a piece can't be passed off as
+    one of another collection.
 
     Parameters
     ----------
     key
-        The owner's, 32 random bytes.
+        The owner's key, 32 random bytes.
     collection
-        What the pieces belong to, such as a random number kept beside them.
+        A name of the collection that the pieces belong to, such as a random number kept with them.
 
     Raises
     ------
@@ -49,18 +50,18 @@ class Sealer:
         return _MAGIC + nonce + self._cipher.encrypt(nonce, content, _MAGIC + name.encode())
 
     def open(self, sealed: bytes, name: str) -> bytes:
-        """The content.
+        """The content of a sealed piece.
 
         Raises
         ------
         DataError
-            Changed, cut short, sealed with another key or under another name.
+            The piece was changed, cut short, or sealed with another key or under another name.
         """
         from cryptography.exceptions import InvalidTag
 
         start = len(_MAGIC) + _NONCE_BYTES
         if not sealed.startswith(_MAGIC) or len(sealed) < OVERHEAD_BYTES:
-            raise DataError("not something that evoked has sealed.", file=name)
+            raise DataError("was not sealed by evoked.", file=name)
         try:
             return bytes(
                 self._cipher.decrypt(

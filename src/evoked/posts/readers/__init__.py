@@ -1,4 +1,4 @@
-"""Readers of the formats in which posts come, by the name that ``evoked import`` takes.
+"""Readers of posts, one per source format, by the name that ``evoked import`` takes.
 
 A new format: a file here with a function ``read(source, options) -> Source`` (see
 :mod:`evoked.posts.readers.base`), and a line in ``_MODULES``.

@@ -1,7 +1,7 @@
-"""What every reader takes and gives: options in, a :class:`Source` of posts out.
+"""The interface of all readers: options in, a :class:`Source` of posts out.
 
-A reader only says what the source says. Counts, dates and texts become what the schema holds in
-:mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and copied in
+A reader gives values as the source has them. Counts, dates and texts are converted for the schema
+in :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and copied in
 :mod:`evoked.posts.importing`.
 """
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_JSON_BYTES = 256 * 2**20
-"""Largest JSON document that is read whole (JSON Lines and CSV are streamed instead)."""
+"""Largest JSON document that is read whole; JSON Lines and CSV are streamed instead."""
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something in the source that could not be taken as it stands.
+    """Something in the source that could not be used as it is.
 
     Attributes
     ----------
     why
-        The reason, the same words for the same kind of trouble, so that remarks can be counted.
+        The reason, in the same words for the same kind of problem, so that remarks can be counted.
     file, row, field
-        Where: the row is 1-based and leaves the header out.
+        Where it is; the first row after the header is row 1.
     value
-        What stood there, shortened.
+        The value there, shortened.
     """
 
     why: str
@@ -48,15 +48,17 @@ class Remark:
 
 @dataclass(frozen=True)
 class Skipped(Remark):
-    """A post, or a row of another table, that is left out. Any other remark is about something
-    within it."""
+    """A post, or a row of another table, that is left out.
+
+    Any other remark is about a value in a row that is kept.
+    """
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture of the source: what it is called there, and how to get its bytes.
+    """A picture of the source: its name there, and a function that reads its bytes.
 
-    ``read`` raises :class:`~evoked.errors.ImageError` for a picture that isn't there.
+    ``read`` raises :class:`~evoked.errors.ImageError` if there is no such picture.
     """
 
     name: str
@@ -71,17 +73,17 @@ class PostRecord:
     ----------
     fields
         Values by column of :data:`evoked.posts.schema.POSTS`, not yet converted. A column that the
-        source doesn't have is absent, one that is empty here is None.
+        source doesn't have is absent; a value that is empty is None.
     file, row
-        Where it stands.
+        Where the source has it.
     images
-        The cover first.
+        The post's pictures, the cover first.
     tables
         Rows of further tables, such as ``{"annotations": [...]}``, without their ``post_id``.
     remarks
-        What the reader already had to put right.
+        Remarks on what the reader has already corrected.
     content
-        From what an id is made if the post has none; the fields by default.
+        What an id is made from if the post has none; the fields by default.
     """
 
     fields: dict[str, Any]
@@ -95,15 +97,15 @@ class PostRecord:
 
 @dataclass
 class NetworkTables:
-    """What a source says of users, once it is settled which of its posts there are.
+    """The users' tables of a source, read once it is known which posts were imported.
 
     Attributes
     ----------
     tables
         ``viewings``, ``connections``, ``groups``, ``memberships``, each with its columns of
-        :mod:`evoked.posts.schema`; no ``viewings`` at all is an error of the reader.
+        :mod:`evoked.posts.schema`; the reader raises an error if there are no ``viewings``.
     remarks
-        What was left out or put right: the first case and how many there are.
+        What was left out or corrected: the first case, and the number of cases.
     notes
         What a person should know.
     """
@@ -115,24 +117,24 @@ class NetworkTables:
 
 @dataclass
 class Source:
-    """A source that was opened, its posts not yet read.
+    """An opened source whose posts are not read yet.
 
     Attributes
     ----------
     records
-        Posts, those left out (:class:`Skipped`) and what else is to be said, in an order that is
-        always the same; may be read once.
+        The posts, the posts left out (:class:`Skipped`) and other remarks, always in the same
+        order; can be read once.
     total
-        How many records there are, or None where that isn't known beforehand.
+        The number of records, or None where it isn't known in advance.
     mapping
-        Which column of the source each field comes from.
+        The column of the source that each field comes from.
     scales
-        The scale on which the source's ratings were made, per dimension.
+        The scale on which the source's ratings were made, by dimension.
     notes
         What a person should know: encoding, delimiter, what was guessed.
     network
-        Of sources that tell who viewed the posts: called after them with the ids of those that are
-        in the dataset.
+        For sources that know who viewed the posts: a function that is called after the posts are
+        read, with the ids of those in the dataset.
     """
 
     records: Iterator[PostRecord | Remark]
@@ -145,7 +147,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a person decided instead of letting the reader guess.
+    """Decisions of a person that replace the reader's guesses.
 
     Attributes
     ----------
@@ -205,12 +207,12 @@ def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
 
 
 def parse_json(content: bytes | str, name: object) -> Any:
-    """The value of a JSON document, whatever the bytes.
+    """The value of a JSON document.
 
     Raises
     ------
     DataError
-        Not JSON, or nested too deeply to be meant.
+        The document is not JSON, or nested too deeply.
     """
     try:
         return json.loads(content)
@@ -219,7 +221,7 @@ def parse_json(content: bytes | str, name: object) -> Any:
 
 
 def file_image(root: Path, name: str) -> ImageFile:
-    """The picture that a source calls ``name``, which has to lie in the folder ``root``."""
+    """The picture that a source calls ``name``; it has to lie in the folder ``root``."""
     return ImageFile(name, lambda: _read_image(root, name))
 
 

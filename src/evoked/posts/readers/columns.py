@@ -9,9 +9,9 @@ from evoked.errors import SettingsError
 from evoked.posts.schema import EMOTIONS, POSTS, SCALES
 
 CAROUSEL = "carousel"
-"""A field of its own: some sources only tell whether a post is a carousel."""
+"""A field of its own: some sources only say whether a post is a carousel."""
 
-# Names without case, spaces and signs; the first that a table has is taken.
+# Column names without case, spaces and punctuation; the first that a table has is used.
 _SYNONYMS: dict[str, str] = {
     "post_id": "postid id post mediaid shortcode postshortcode pk statusid tweetid permalink url",
     "author_id": "authorid author username ownerusername ownerid owner userid user account "
@@ -52,7 +52,7 @@ _SYNONYMS: dict[str, str] = {
     "emotion": "emotion emotionlabel mikels",
     "split": "split subset partition",
 }
-# Single letters mean ratings only where they stand together.
+# Single letters are taken for ratings only if a table has both v and a.
 _LETTERS = {"valence": "v", "arousal": "a", "dominance": "d"}
 
 _RATER_COLUMN = re.compile(r"(valence|arousal|dominance)(?:rating|rater|annotator)?(\d+)")
@@ -71,24 +71,25 @@ _COMMON_SCALES: tuple[Mapping[str, tuple[float, float]], ...] = (
 
 
 def normalise(name: str) -> str:
-    """A column's name without case, spaces and signs."""
+    """A column's name without case, spaces and punctuation."""
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def choose_mapping(columns: Sequence[str], overrides: Mapping[str, str]) -> dict[str, str]:
-    """Which column holds which field: guessed from the names, unless a person said so.
+    """Which column holds which field, guessed from the names unless a person decided.
 
     Parameters
     ----------
     columns
         Names of the source's columns.
     overrides
-        Column by field; an empty name leaves the field out. Case, spaces and signs are forgiven.
+        Column by field; an empty name leaves the field out. Case, spaces and punctuation are
+        ignored.
 
     Raises
     ------
     SettingsError
-        An override of a field, or with a column, that doesn't exist.
+        An override names a field or a column that doesn't exist.
     """
     by_name = {normalise(column): column for column in reversed(columns)}
     decided = {field: _decide(field, name, columns, by_name) for field, name in overrides.items()}
@@ -138,8 +139,8 @@ def choose_rater_columns(
 
     Returns
     -------
-    By dimension that no column of ``mapping`` holds: the column by the annotator's number. One
-    column alone is none.
+    For each dimension that no column of ``mapping`` holds, the column of each annotator's number.
+    A single column doesn't count.
     """
     found: dict[str, dict[str, str]] = {}
     for column in columns:
@@ -150,7 +151,7 @@ def choose_rater_columns(
 
 
 def check_scales(scales: Mapping[str, tuple[float, float]]) -> None:
-    """Raise SettingsError for a scale of something that isn't rated, or one without extent."""
+    """Raise SettingsError for an unknown dimension, or a scale without extent."""
     for dimension, (low, high) in scales.items():
         if dimension not in EMOTIONS:
             raise SettingsError(
@@ -168,9 +169,9 @@ def choose_scales(
     """The scale of each rated dimension, and a note on every one that was guessed.
 
     A scale is guessed only for all undeclared dimensions together: the first common one (0–1, −1–1,
-    1–5, 1–7, 1–9, this project's own, 1–10, 0–10, 0–100) that holds every rating, if some
-    dimension's ratings spread over at least half of it. Otherwise the dimension is left out, and
-    the note says so.
+    1–5, 1–7, 1–9, this project's own, 1–10, 0–10, 0–100) that contains every rating, if the ratings
+    of some dimension span at least half of it. Otherwise the dimensions are left out, and a note
+    says so.
 
     Parameters
     ----------
@@ -190,11 +191,11 @@ def choose_scales(
             f"{name} {low:g} to {high:g}" for name, (low, high) in open_ranges.items()
         )
         return chosen, [
-            f"Ratings left out, for no common scale fits them ({found}). Say on which they were "
-            f"made, for example --scale {next(iter(open_ranges))}=1:9."
+            f"Ratings are left out, since no common scale fits them ({found}). Say on which scale "
+            f"they were made, for example --scale {next(iter(open_ranges))}=1:9."
         ]
     notes = [
-        f"Scale of {name} guessed as {guess[name][0]:g} to {guess[name][1]:g}, for the ratings run "
+        f"Scale of {name} guessed as {guess[name][0]:g} to {guess[name][1]:g}, since they run "
         f"from {low:g} to {high:g}. If that is wrong: --scale {name}=LOW:HIGH."
         for name, (low, high) in open_ranges.items()
     ]

@@ -1,4 +1,4 @@
-"""CSV and its relatives: any common encoding and delimiter."""
+"""CSV files, in any common encoding and with any common delimiter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from evoked.posts.readers.base import ReadOptions, Skipped, Source, require_file
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 MAX_CELL_CHARACTERS = 1_000_000
-"""A longer cell is a quotation mark that was never closed."""
+"""A longer cell is due to a quotation mark that was never closed."""
 
 MORE_CELLS = "more cells than the header has columns"
 
@@ -44,25 +44,25 @@ def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a CSV file with a header, one per row.
 
     The encoding is UTF-8 (or UTF-16 with its mark) where the bytes allow it, else Windows-1252,
-    else Latin-1. The delimiter is the one among ``, ; tab |`` that cuts most rows as it cuts the
-    header. Pictures are named relative to the file's folder.
+    else Latin-1. The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
+    the header. Pictures are named relative to the file's folder.
 
     Raises
     ------
     DataError
-        No such file, no header, or no column that is recognised.
+        There is no such file, no header, or no column that is recognised.
     """
     return read_table(open_table(source), options)
 
 
 def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = None) -> Table:
-    """The table in a CSV file, nothing but its first line read.
+    """The table in a CSV file, of which only the first line is read.
 
     Parameters
     ----------
     is_header
-        Tells whether the first line's cells are names of columns; they are by default. If not, the
-        columns are called 1, 2, 3 …, and spaces may separate them, too.
+        Function that decides whether the cells of the first line are column names; by default they
+        are. If they are not, the columns are called 1, 2, 3 …, and spaces may separate them too.
     """
     require_file(source)
     encoding = _detect_encoding(source)
@@ -123,7 +123,7 @@ def _detect_delimiter(source: Path, encoding: str, delimiters: Iterable[str]) ->
 
 
 def _regularity(sample: str, delimiter: str) -> tuple[float, int]:
-    """How well a delimiter explains a sample: share of rows as wide as the header, then width."""
+    """How well a delimiter fits a sample: share of rows as wide as the header, then the width."""
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
         widths = [len(row) for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
@@ -142,14 +142,14 @@ def _lines(stream: TextIO, source: Path) -> Iterator[str]:
 
 
 class _Lines(Iterator[str]):
-    """Lines of a stream; those of the record that is being cut can be read again.
+    """Lines of a stream; those of the current record can be read again.
 
     Attributes
     ----------
     record
         The lines of the record so far.
     ended
-        Whether a line was asked for that isn't there.
+        Whether the record went on past the last line.
     """
 
     def __init__(self, stream: TextIO, source: Path) -> None:
@@ -178,9 +178,9 @@ class _Lines(Iterator[str]):
 def _records(
     stream: TextIO, source: Path, delimiter: str, width: int
 ) -> Iterator[list[str] | Skipped]:
-    """The cells of each record that has any, or why there are none, without its number.
+    """The cells of each record that has any, or why they can't be read, without a row number.
 
-    A quote that is never closed costs the line that it stands in, and no other.
+    Of a quote that is never closed, only the line that opens it is lost.
     """
     lines = _Lines(stream, source)
     reader = csv.reader(lines, delimiter=delimiter)
@@ -192,7 +192,7 @@ def _records(
         except StopIteration:
             return
         except csv.Error as error:
-            cells, problem = [], f"can't be cut into cells ({error})"
+            cells, problem = [], f"can't be split into cells ({error})"
         if lines.ended or (len(lines.record) > 1 and (problem or runs_on(lines.record, cells))):
             problem = NEVER_CLOSED
         if problem:
@@ -203,11 +203,10 @@ def _records(
 
 
 def _running_on(delimiter: str, width: int) -> Callable[[list[str], list[str]], bool]:
-    """Tells of a record of several lines, from these and its cells, whether one of its quotes was
-    closed by what belongs to another record.
+    """A function of a record's lines and cells: whether a quote of it was closed in another record.
 
-    Either the closing quote was to open a cell: it stands where cells begin, and text follows. Or
-    cells are missing, and a line that was taken for text has as many as the header.
+    Either the closing quote was meant to open a cell: it is where cells begin, and text follows. Or
+    cells are missing, and a line that was taken for text has as many cells as the header.
     """
     ends = re.escape(delimiter) + r"\r\n"
     opened_anew = re.compile(
@@ -285,7 +284,7 @@ def _columns(
         table = pa_csv.read_csv(
             source,
             read_options=pa_csv.ReadOptions(
-                use_threads=False,  # with threads, Arrow doesn't tell the number of a bad row
+                use_threads=False,  # with threads, Arrow doesn't give the number of a bad row
                 column_names=columns,
                 skip_rows=int(has_header),
                 block_size=_MAX_LINE_CHARACTERS,
@@ -301,7 +300,7 @@ def _columns(
             ),
         )
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"can't be cut into cells ({error}).", file=source) from error
+        raise DataError(f"can't be split into cells ({error}).", file=source) from error
     aside = sorted({*short, *(row.row for row in skipped if row.row is not None)})
     numbers = np.arange(1, table.num_rows + len(aside) + 1)
     frame = table.to_pandas().set_axis(np.delete(numbers, np.array(aside, dtype=int) - 1))

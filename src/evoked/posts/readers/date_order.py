@@ -10,10 +10,10 @@ _NAMES = {"/": "slashes", ".": "dots"}
 
 
 class DateOrder:
-    """What the dates of a column tell, one after the other, of their order.
+    """Works out, from one date of a column after another, whether day or month comes first.
 
-    Dates with dots are read with the day first; those with slashes with the month first, unless
-    one of them can only have the day there.
+    Dates with dots are read with the day first, dates with slashes with the month first, unless
+    one of these can only have the day there.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class DateOrder:
         self._undecided: dict[str, re.Match[str]] = {}
 
     def add(self, value: Any) -> None:
-        """Take one more cell of the column into account."""
+        """Take another cell of the column into account."""
         match = _DATE.match(value.strip()) if isinstance(value, str) else None
         if match is None:
             return
@@ -40,7 +40,7 @@ class DateOrder:
         return "/" in self._day_first
 
     def notes(self) -> list[str]:
-        """How the dates are read; where nothing decides that, how to write them instead."""
+        """How the dates are read, and how to write them if that can't be decided."""
         return [
             self._decided_note(separator)
             if separator in self._decided
@@ -64,6 +64,6 @@ class DateOrder:
             read, otherwise = otherwise, read
         return (
             f"Check the dates with {_NAMES[separator]}: {match[0]} is read as "
-            f"{self._order(separator)}, {read}, and no date in the column tells whether that is "
+            f"{self._order(separator)}, {read}, and no date in the column shows whether that is "
             f"right. If it is not, write them with the year first, such as {otherwise}."
         )

@@ -1,4 +1,4 @@
-"""Edge lists: who liked, viewed or commented on which post, in whatever table it stands."""
+"""Edge lists: tables of who liked, viewed or commented on which post."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ def read(source: Path, options: ReadOptions) -> Source:
     """Posts and who viewed them, from a file with one viewing per row, or from a folder.
 
     A folder may hold posts, connections, groups, memberships, users and comments beside the
-    viewings; how files and columns are found, and how to decide otherwise, tells
-    :mod:`evoked.posts.readers.network_tables`. Without a table of posts, the posts are those that
-    were viewed. A like is a viewing whose emotion is not known. Pictures that are named by their
-    post's id are taken along, in any folder. Of one user and one post, the first viewing counts.
+    viewings; :mod:`evoked.posts.readers.network_tables` says how files and columns are found, and
+    how a person can decide otherwise. Without a table of posts, the posts are those that were
+    viewed. A like is a viewing whose emotion is unknown. Pictures named by their post's id are
+    imported too, from any folder. If a user viewed a post several times, the first viewing counts.
 
     Raises
     ------
     DataError
-        No such file or folder; no table of viewings, or several; no viewing left in the end.
+        There is no such file or folder, no table of viewings or several, or no usable viewing.
     SettingsError
         A mapping of a table, field or column that doesn't exist.
     """

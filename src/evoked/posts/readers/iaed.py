@@ -1,10 +1,10 @@
 """IAED, the annotated Instagram ads of ABMF (Section 3.1), in a layout of our own.
 
-The dataset isn't public and its paper names no files, so this is the layout to bring it into::
+The dataset isn't public and its paper names no files, so it has to be arranged like this::
 
     iaed/
         posts.csv         id, category, caption, hashtags, image, likes, comments, shares, saves,
-                          followers, and whatever else a CSV of posts may hold
+                          followers, and anything else that a CSV of posts may hold
         annotations.csv   id, annotator, valence, arousal (and dominance), on the 9-point scale
         …                 pictures, named in posts.csv relative to this folder
 """
@@ -39,11 +39,10 @@ _Ratings = dict[str, list[dict[str, Any]]]
 
 
 def read(source: Path, options: ReadOptions) -> Source:
-    """Posts with the ratings of each annotator; a post's own are their means.
+    """Posts with the ratings of each annotator; a post's own ratings are their means.
 
-    All of them count as paid unless a column says otherwise.
-
-    The annotations are held in memory, the posts are not.
+    All posts count as paid unless a column says otherwise. The annotations are held in memory, the
+    posts are not.
 
     Raises
     ------

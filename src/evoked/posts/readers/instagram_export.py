@@ -30,7 +30,7 @@ from evoked.posts.readers.base import (
 from evoked.posts.readers.columns import normalise
 
 MAX_MEMBERS = 1_000_000
-"""Of a zip archive: a list that is longer is no export."""
+"""Largest number of files in a zip archive that can be an export."""
 
 _POSTS = re.compile(r"(?:^|/)(?:content|media)/(posts(?:_\d+)?|reels)\.json$")
 _INSIGHTS = re.compile(r"(?:^|/)past_instagram_insights/(posts|reels)\.json$")
@@ -79,7 +79,7 @@ class _Folder:
 
 
 class _Zip:
-    """Nothing is unpacked to disk, so names that point elsewhere lead nowhere."""
+    """A zip archive. Nothing is unpacked to disk, so a name that points elsewhere does no harm."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -109,10 +109,10 @@ class _Zip:
     def _bytes(self, name: str, limit: int) -> bytes:
         try:
             with self.archive.open(name) as stream:
-                content = stream.read(limit + 1)  # whatever size the archive claims
+                content = stream.read(limit + 1)  # the size that the archive states may be wrong
         except KeyError:
             raise
-        except Exception as error:  # damaged, encrypted, an unknown compression …
+        except Exception as error:  # damaged, encrypted, compressed in an unknown way …
             raise DataError(f"can't be unpacked ({error}).", file=name) from error
         if len(content) > limit:
             raise DataError(f"larger than {limit // 2**20} MiB when unpacked.", file=name)
@@ -121,7 +121,7 @@ class _Zip:
 
 @dataclass(frozen=True)
 class _Export:
-    """Where pictures are, and what is known of the account."""
+    """Where pictures are, and what is known about the account."""
 
     archive: _Archive
     root: str
@@ -149,7 +149,7 @@ class _Export:
             file=file,
             row=row,
             images=[self._image(uri) for uri in pictures],
-            # Counts grow between exports, so they make an id only if all else is absent.
+            # Counts grow between exports, so an id is made from them only if all else is absent.
             content={"uri": uris[:1], "timestamp": timestamp} if uris or timestamp else None,
         )
 
@@ -158,18 +158,18 @@ class _Export:
 
 
 def read(source: Path, options: ReadOptions) -> Source:
-    """Posts and reels from an account's export, a folder or the zip archive itself.
+    """Posts and reels from an account's export: a folder, or the zip archive itself.
 
-    Read are ``posts_1.json`` … and ``reels.json`` (below ``content/`` or ``media/``) and, for
+    They come from ``posts_1.json`` … and ``reels.json`` (below ``content/`` or ``media/``) and, for
     professional accounts, the figures below ``past_instagram_insights/``, which are joined to the
-    posts by picture, then by time. Figures of posts that the export doesn't list make posts of
-    their own. Texts whose UTF-8 was exported as Latin-1 are put right. Posts have no id in an
-    export: it is made from the first medium's name and the time.
+    posts by picture, then by time. Figures of posts that the export doesn't list become posts of
+    their own. Texts whose UTF-8 was exported as Latin-1 are repaired. Posts in exports have no id:
+    it is made from the name of the first medium and the time.
 
     Raises
     ------
     DataError
-        Neither a folder nor a zip archive, or no posts in it.
+        The source is neither a folder nor a zip archive, or has no posts.
     SettingsError
         A mapping or a scale was given.
     """
@@ -209,7 +209,7 @@ def _open(source: Path) -> _Archive:
 
 
 def _root(names: list[str]) -> str:
-    """Folder within the archive below which the pictures' names start."""
+    """Folder of the archive to which the names of pictures are relative."""
     match = _TOP_FOLDER.search(names[0])
     return names[0][: match.start()] if match else ""
 
@@ -217,7 +217,7 @@ def _root(names: list[str]) -> str:
 def _items(
     archive: _Archive, names: Iterable[str], damaged: list[Skipped]
 ) -> Iterator[tuple[str, int, Any]]:
-    """Document, number and content of every item; only one document is in memory at a time."""
+    """Document, number and content of every item, with one document in memory at a time."""
     for name in names:
         try:
             document = archive.read(name)
@@ -240,7 +240,7 @@ def _as_list(document: Any) -> list[Any]:
 
 
 def _first_value(archive: _Archive, pattern: re.Pattern[str], label: str) -> Any:
-    """A labelled value that the documents tell of the account, or None."""
+    """A labelled value about the account in the documents, or None."""
     names = filter(pattern.search, archive.names)
     return next((_value(item, label) for _, _, item in _items(archive, names, [])), None)
 
@@ -252,7 +252,7 @@ def _value(item: Any, label: str) -> Any:
 
 
 def repair_text(text: Any) -> Any:
-    """Undo UTF-8 that was taken for Latin-1, as Instagram's exports have it."""
+    """Repair text whose UTF-8 was read as Latin-1, as in Instagram's exports."""
     if not isinstance(text, str):
         return text
     try:
@@ -262,7 +262,7 @@ def repair_text(text: Any) -> Any:
 
 
 class _Figures:
-    """The insights of one post; empty if there are none."""
+    """The insights about one post; empty if there are none."""
 
     def __init__(self, item: Any = None) -> None:
         thumbnails = dig(item, "media_map_data")

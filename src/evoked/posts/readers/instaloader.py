@@ -1,4 +1,4 @@
-"""Folders that Instaloader downloaded (https://instaloader.github.io)."""
+"""Folders downloaded with Instaloader (https://instaloader.github.io)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from evoked.posts.readers.base import (
 )
 
 MAX_METADATA_BYTES = 32 * 2**20
-"""Of one post's JSON, unpacked."""
+"""Largest JSON document of one post, unpacked."""
 
 _LZMA_MEMORY = 256 * 2**20
 _MAX_TEXT_BYTES = 2**20
@@ -36,13 +36,13 @@ _JSON_SUFFIXES = (".json.xz", ".json")
 _DATED = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)_UTC")
 _PROFILE = re.compile(r".+_\d+")
 _PROFILE_PICTURE = "_profile_pic"
-# Of newer releases, the names begin with XDT.
+# In newer releases, these names begin with XDT.
 _MEDIA_TYPES = {"GraphImage": "image", "GraphVideo": "video", "GraphSidecar": "carousel"}
 
 
 @dataclass
 class _Files:
-    """What lies beside each other under one name, such as 2022-09-13_17-02-48_UTC."""
+    """The files of one post, which share a name such as 2022-09-13_17-02-48_UTC."""
 
     metadata: Path | None = None
     caption: Path | None = None
@@ -59,15 +59,15 @@ class _Files:
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from one Instaloader folder, or from a folder with one per account.
 
-    A post is a ``.json.xz`` or ``.json`` file with the pictures and the ``.txt`` caption of the
-    same name; of a video, its cover. Without metadata, the pictures and the caption still make a
-    post. Accounts' own metadata adds what the post's lacks: followers, following, number of posts.
+    A post is a ``.json.xz`` or ``.json`` file with the pictures (for a video, its cover) and the
+    ``.txt`` caption of the same name. Without metadata, pictures and caption still make a post. The
+    metadata of accounts adds what that of the post lacks: followers, following, number of posts.
     Stories, highlights and comments are not posts.
 
     Raises
     ------
     DataError
-        No such folder, or nothing of Instaloader's in it.
+        There is no such folder, or no file of Instaloader in it.
     SettingsError
         A mapping or a scale was given.
     """
@@ -93,7 +93,7 @@ def read(source: Path, options: ReadOptions) -> Source:
 
 
 def _group(source: Path) -> dict[str, _Files]:
-    """Files by path without their endings, sorted."""
+    """The files of each post by their path without suffix, sorted."""
     groups: defaultdict[str, _Files] = defaultdict(_Files)
     paths = {path.relative_to(source).as_posix(): path for path in walk_files(source)}
     for name, path in paths.items():
@@ -120,7 +120,7 @@ def _add_picture(groups: defaultdict[str, _Files], stem: str, path: Path) -> Non
 
 
 def _profiles(groups: dict[str, _Files]) -> dict[str, Any]:
-    """Metadata of accounts, by the name of the file."""
+    """Metadata of accounts by file name."""
     profiles = {}
     for name, files in groups.items():
         if files.metadata is None or not _PROFILE.fullmatch(Path(name).name):

@@ -1,4 +1,4 @@
-"""JSON Lines: one object per line."""
+"""JSON Lines: files with one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evoked.posts.readers.base import ReadOptions, Skipped, Source, parse_json, 
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 MAX_LINE_BYTES = 16 * 2**20
-"""No post is longer."""
+"""Longest line that is read; no post is longer."""
 
 _SAMPLE_ROWS = 1000
 _MAX_DEPTH = 3
@@ -22,19 +22,19 @@ _MAX_DEPTH = 3
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a file of JSON objects, one per line.
 
-    Nested objects become columns with dots in their names, such as ``owner.followers``. Columns are
-    those of the first thousand lines. Pictures are named relative to the file's folder.
+    Nested objects become columns with dots in their names, such as ``owner.followers``. The columns
+    are those of the first thousand lines. Pictures are named relative to the file's folder.
 
     Raises
     ------
     DataError
-        No such file, no object in it, or no column that is recognised.
+        There is no such file, no object in it, or no column that is recognised.
     """
     return read_table(open_table(source), options)
 
 
 def open_table(source: Path) -> Table:
-    """The table in a file of JSON objects, its first thousand lines read for the columns."""
+    """The table in a file of JSON objects, of which the first thousand lines give the columns."""
     require_file(source)
     rows = partial(_rows, source)
     sample = (item[1] for item in islice(rows(), _SAMPLE_ROWS) if not isinstance(item, Skipped))

@@ -30,24 +30,23 @@ from evoked.posts.readers.values import parse_names, plain_text
 from evoked.posts.schema import EMOTIONS, MIKELS
 
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)")
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before an upload's name
+_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # before the names of uploads
 
 
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a JSON export, one per task, with the ratings of each annotator.
 
-    Answers count that were given by a Rating, Number or Choices control named ``valence``,
-    ``arousal`` or ``dominance`` (of a choice such as "7 – pleasant", the leading number); a post's
-    own ratings are their means. Choices named ``emotion`` set the post's emotion where one of
-    Mikels' eight was chosen most. The task's data are mapped like the columns of a table. Pictures
-    are looked for beside the file and in ``images/`` there, with and without the prefix that
-    uploads get.
+    Ratings are the answers of Rating, Number or Choices controls named ``valence``, ``arousal`` or
+    ``dominance`` (a choice such as "7 – pleasant" gives its leading number); a post's own ratings
+    are their means. Choices named ``emotion`` set the post's emotion if one of Mikels' eight was
+    chosen most often. The task's data are mapped like the columns of a table. Pictures are searched
+    beside the file and in ``images/`` there, with and without the prefix that uploads get.
 
     Raises
     ------
     DataError
-        No such file, larger than 256 MiB, not an export with tasks, or nothing in the tasks' data
-        that is recognised.
+        There is no such file, it is larger than 256 MiB, no export with tasks, or nothing in the
+        tasks' data is recognised.
     SettingsError
         A mapping or a scale of something that doesn't exist.
     """
@@ -65,7 +64,7 @@ def read(source: Path, options: ReadOptions) -> Source:
         raise DataError(
             f"nothing in the tasks' data is recognised: {', '.join(columns[:30])}.",
             file=source,
-            fix="Say which holds what, for example --map caption=NAME.",
+            fix="Say which entry holds what, for example --map caption=NAME.",
         )
     answers = [_answers(task) for task in tasks]
     scales, notes = choose_scales(_ranges(answers), options.scales)
@@ -148,7 +147,7 @@ def _records(
 
 
 def _emotion(answers: list[Rating]) -> str | None:
-    """The emotion chosen most; None on a draw, or where no choice is one of Mikels'."""
+    """The emotion chosen most often; None on a draw, or if no choice is one of Mikels' eight."""
     chosen = (
         str(answer.value).strip().casefold() for answer in answers if answer.dimension == "emotion"
     )
@@ -171,7 +170,7 @@ def _image(folder: Path, address: str) -> ImageFile:
 def _path_of(address: str) -> str:
     try:
         parts = urlsplit(address)
-    except ValueError:  # such as an unclosed bracket where a host should be
+    except ValueError:  # for example an unclosed bracket in place of a host
         return address
     local = parse_qs(parts.query).get("d", [])
     return local[0] if local else unquote(parts.path).lstrip("/") or address

@@ -1,10 +1,9 @@
-"""Networks of users and posts, from the tables that :mod:`evoked.posts.readers.network_tables`
-finds.
+"""Networks of users and posts, read from the tables that ``network_tables`` finds.
 
-Rows that join two things are read and judged as columns, not one by one: a million take seconds.
-Dropped, and counted, are rows without one of the two; viewings of posts that are not in the
-dataset, and rows of users that the table of users lacks, where there is one; connections of a user
-with themselves; and whatever stood before: of one user and one post, there is one viewing.
+Viewings, connections and memberships are processed as columns, not row by row: a million take
+seconds. Some rows are dropped, and counted: rows that lack one of their two ids; viewings of posts
+that are not in the dataset; rows of users whom the table of users lacks, if there is one;
+connections of a user with themselves; and repeated rows, so that a user views a post only once.
 """
 
 from __future__ import annotations
@@ -64,21 +63,21 @@ class NetworkSource:
     source
         Folder or file.
     options
-        What a person decided of files and columns; see
+        A person's decisions on files and columns; see
         :mod:`evoked.posts.readers.network_tables`.
     labelled
-        Whether, as in Bhattacharyya et al. (2024), Section IV-A, a viewing counts only with exactly
-        one of Mikels' eight emotions, the same wherever the user and the post occur, and a post
-        only with its picture (if the source has pictures at all). Otherwise an emotion that is
-        none of the eight is left empty.
+        Whether, as in Bhattacharyya et al. (2024), Section IV-A, a viewing counts only if it has
+        exactly one of Mikels' eight emotions, the same in all rows of its user and post, and a post
+        only if it has a picture (provided that the source has pictures at all). Otherwise, any
+        other emotion is left empty.
     split_ids
-        Whether a text may hold several users or groups, with white space or one of ``, ; |``
-        between them. Lists in JSON always may.
+        Whether a text may hold several users or groups, separated by white space or one of
+        ``, ; |``. A list in JSON always may.
 
     Raises
     ------
     DataError
-        There is no source, no table of viewings in it, or several.
+        There is no such source, or no table of viewings in it, or several.
     SettingsError
         A mapping of a table, field or column that doesn't exist.
     """
@@ -108,9 +107,9 @@ class NetworkSource:
             self.tables, self.notes = {"viewings": open_file(source, overrides)}, []
         if "viewings" not in self.tables:
             raise DataError(
-                f"no table tells who viewed what. {' '.join(self.notes)}".strip(),
+                f"no table says who viewed what. {' '.join(self.notes)}".strip(),
                 file=source,
-                fix="Say which does, and how: --map viewings=FILE --map user_id=COLUMN "
+                fix="Say which table does, and how: --map viewings=FILE --map user_id=COLUMN "
                 "--map post_id=COLUMN.",
             )
         self.mapping = {
@@ -130,14 +129,14 @@ class NetworkSource:
             )
 
     def reading(self) -> Source:
-        """The posts, and the network to be read after them."""
+        """The posts, and a function that reads the network after them."""
         if "posts" in self.tables:
             mapping = self.mapping["posts"]
             posts = read_table(self.tables["posts"], ReadOptions(mapping, self.options.scales))
             self.mapping["posts"] = posts.mapping
         else:
             posts = Source(self._viewed_posts())
-            self.notes.append("No table holds posts: they are those that were viewed.")
+            self.notes.append("No table holds posts: the posts are those that were viewed.")
         shown = {}
         for name, fields in self.mapping.items():
             shown[name] = self.tables[name].path.relative_to(self.folder).as_posix()
@@ -154,7 +153,7 @@ class NetworkSource:
         )
 
     def network(self, post_ids: pd.Series) -> NetworkTables:
-        """The users' tables, of the posts with these ids.
+        """The users' tables for the posts with these ids.
 
         Raises
         ------
@@ -193,10 +192,9 @@ class NetworkSource:
             yield PostRecord({"post_id": identifier}, file, int(row))  # type: ignore[call-overload]
 
     def _completed(self, records: Iterator[PostRecord | Remark]) -> Iterator[PostRecord | Remark]:
-        """Posts with the pictures that are named by their ids, and the authors that the viewings
-        tell."""
-        knows_authors = "author_id" in self.mapping.get("posts", {})
-        authors = {} if knows_authors else self._authors()
+        """Posts with the pictures named by their ids, and with the authors in the viewings."""
+        have_authors = "author_id" in self.mapping.get("posts", {})
+        authors = {} if have_authors else self._authors()
         for record in records:
             if isinstance(record, Remark):
                 yield record
@@ -217,14 +215,14 @@ class NetworkSource:
     def _authors(self) -> dict[str, str]:
         if "author_id" not in self.mapping["viewings"]:
             return {}
-        told = self._viewings.dropna(subset=["post_id", "author_id"]).drop_duplicates("post_id")
-        return dict(zip(told["post_id"], told["author_id"], strict=True))
+        known = self._viewings.dropna(subset=["post_id", "author_id"]).drop_duplicates("post_id")
+        return dict(zip(known["post_id"], known["author_id"], strict=True))
 
     # Users
 
     @cached_property
     def _viewings(self) -> pd.DataFrame:
-        """All of the source's viewings, nothing but their ids made ready."""
+        """All viewings of the source, with clean ids but nothing else checked."""
         return self._identified("viewings")
 
     def _judged_viewings(self, post_ids: pd.Series, users: pd.Series | None) -> pd.DataFrame:
@@ -251,19 +249,19 @@ class NetworkSource:
                     self._remark("viewings", viewings, found, f"{why}, left empty", "emotion")
             viewings = viewings.assign(emotion=emotions.loc[viewings.index])
         if self.labelled:
-            drop(_disagreeing(viewings), "other rows of its user and post tell another emotion")
-        drop(viewings.duplicated(["user_id", "post_id"]), "its user and post stood before")
+            drop(_disagreeing(viewings), "other rows of its user and post give another emotion")
+        drop(viewings.duplicated(["user_id", "post_id"]), "its user and post are repeated")
         if "viewed_at" in viewings:
             times, wrong = _moments(viewings["viewed_at"], self.viewed)
             self._remark("viewings", viewings, wrong, "not a date, left empty", "viewed_at")
             viewings = viewings.assign(viewed_at=times)
         if "comments" in self.tables and "comment_id" in viewings:
             viewings = viewings.assign(comment=self._comments(viewings))
-        told = [name for name in VIEWINGS.names if name in viewings]
-        return viewings[told].reset_index(drop=True)
+        present = [name for name in VIEWINGS.names if name in viewings]
+        return viewings[present].reset_index(drop=True)
 
     def _comments(self, viewings: pd.DataFrame) -> pd.Series:
-        """The texts of the viewings' comments; missing ones are null, as most of IESN's are."""
+        """The text of each viewing's comment, null where it is missing, as most of IESN's are."""
         comments = self._identified("comments").dropna(subset=["comment_id", "comment"])
         texts = comments.drop_duplicates("comment_id").set_index("comment_id")["comment"]
         place = pd.Index(texts.index).get_indexer(pd.Index(viewings["comment_id"]))
@@ -291,7 +289,7 @@ class NetworkSource:
                 gone = _not_among(pairs[column], users)
                 pairs = self._without(name, pairs, gone, f"{what}: the user is gone", column)
         twice = pairs.duplicated()
-        pairs = self._without(name, pairs, twice, f"{what}: stood before", columns[0])
+        pairs = self._without(name, pairs, twice, f"{what}: repeated", columns[0])
         return pairs.reset_index(drop=True)
 
     def _groups(self) -> pd.DataFrame:
@@ -299,11 +297,11 @@ class NetworkSource:
         absent = groups["group_id"].isna()
         groups = self._without("groups", groups, absent, "a group: no id", "group_id")
         twice = groups["group_id"].duplicated()
-        groups = self._without("groups", groups, twice, "a group: its id stood before", "group_id")
+        groups = self._without("groups", groups, twice, "a group: its id is repeated", "group_id")
         return groups.reset_index(drop=True)
 
     def _identified(self, name: str) -> pd.DataFrame:
-        """A table's fields as texts, its index the rows' numbers in the file."""
+        """A table's fields as texts, indexed by the row numbers in the file."""
         table, mapping = self.tables[name], self.mapping[name]
         cells, skipped = read_columns(table, list(dict.fromkeys(mapping.values())))
         self.remarks += [(remark, 1) for remark in skipped]
@@ -319,7 +317,7 @@ class NetworkSource:
         )
 
     def _one_a_row(self, frame: pd.DataFrame, field: str) -> pd.DataFrame:
-        """A row for each user or group in a cell that holds several."""
+        """Turn a cell with several users or groups into a row for each."""
         values = frame[field]
         if self.split_ids:
             if values.dtype != object and not _any_match(values, _ID_SEPARATORS):
@@ -334,7 +332,7 @@ class NetworkSource:
     def _without(
         self, name: str, frame: pd.DataFrame, wrong: pd.Series | Mask, why: str, field: str
     ) -> pd.DataFrame:
-        """The rows that are not wrong; the others are counted."""
+        """The rows that are not wrong; the wrong ones are counted."""
         self._remark(name, frame, wrong, why, field, Skipped)
         return frame[~np.asarray(wrong, dtype=bool)]
 
@@ -358,8 +356,10 @@ class NetworkSource:
 
 
 def _pictures(files: list[Path], folder: Path) -> dict[str, str]:
-    """Paths of pictures by their names, also up to the first '_' of names such as Flickr's
-    ``<id>_<secret>.jpg``."""
+    """Paths of pictures by name.
+
+    A name such as Flickr's ``<id>_<secret>.jpg`` also counts without what follows the first '_'.
+    """
     paths = [path for path in reversed(files) if path.suffix.lower() in PICTURE_SUFFIXES]
     places = [(path.stem, path.relative_to(folder).as_posix()) for path in paths]
     return {stem.partition("_")[0]: place for stem, place in places} | dict(places)
@@ -371,7 +371,7 @@ def _any_match(texts: pd.Series, pattern: str) -> bool:
 
 
 def _not_among(ids: pd.Series, known: pd.Series) -> Mask:
-    """Which ids the known ones lack; pandas' ``isin`` takes longer by an order of magnitude."""
+    """Which ids are not among the known ones; pandas' ``isin`` takes ten times as long."""
     among = pc.is_in(
         pa.Array.from_pandas(ids, type=pa.string()),
         value_set=pa.Array.from_pandas(known, type=pa.string()),
@@ -380,7 +380,7 @@ def _not_among(ids: pd.Series, known: pd.Series) -> Mask:
 
 
 def _identifiers(values: pd.Series) -> pd.Series:
-    """Ids as posts get theirs in :mod:`evoked.posts.cleaning`; null where there is none."""
+    """Ids, cleaned as :mod:`evoked.posts.cleaning` does those of posts; null where missing."""
     texts = pc.replace_substring(_as_arrow(values), "\0", "")
     texts = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(texts, 0, _MAX_ID_CHARACTERS))
     missing = pc.is_in(pc.utf8_lower(texts), pa.array(sorted(MISSING)))
@@ -388,7 +388,7 @@ def _identifiers(values: pd.Series) -> pd.Series:
 
 
 def _texts(values: pd.Series) -> pd.Series:
-    """Texts that can be stored; null where there is nothing but white space."""
+    """Texts that can be stored; null where they are empty or white space."""
     texts = pc.replace_substring(_as_arrow(values), "\0", "")
     texts = pc.utf8_slice_codeunits(texts, 0, MAX_CAPTION_CHARACTERS)
     empty = pc.equal(pc.utf8_trim_whitespace(texts), "")
@@ -402,14 +402,14 @@ def _as_arrow(values: pd.Series) -> pa.Array:
 
 
 def _as_text(value: Any) -> str | None:
-    """A cell of JSON as text, a list with ';' between its entries."""
+    """A cell of JSON as text; the entries of a list are joined by ';'."""
     if isinstance(value, list | tuple):
         return ";".join(plain_text(item) for item in value)
     return None if is_missing(value) else plain_text(value)
 
 
 def _emotions(labels: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Of each label the emotion, and what is wrong with it; both null where there is no label."""
+    """The emotion of each label, and what is wrong with it; both null where there is no label."""
     read = {label: _read_label(label) for label in labels.dropna().unique()}
     emotions = labels.map({label: emotion for label, (emotion, _) in read.items()})
     problems = labels.map({label: problem for label, (_, problem) in read.items()})
@@ -429,20 +429,20 @@ def _read_label(label: str) -> tuple[str | None, str | None]:
 
 
 def _disagreeing(viewings: pd.DataFrame) -> pd.Series:
-    """Which viewings are of a user and a post that other rows give another emotion."""
+    """Which viewings have a user and a post to which another row gives another emotion."""
     pair = [viewings["user_id"], viewings["post_id"]]
     first = viewings["emotion"].groupby(pair, sort=False).transform("first")
     return viewings["emotion"].ne(first).groupby(pair, sort=False).transform("any")
 
 
 def _moments(texts: pd.Series, order: DateOrder) -> tuple[pd.Series, pd.Series]:
-    """Moments in UTC, understood as :func:`~evoked.posts.readers.values.parse_date` does, and
-    which texts are none although they are not empty; ``order`` learns how they are written."""
+    """Times in UTC, read as by :func:`~evoked.posts.readers.values.parse_date`, and which texts are
+    neither a time nor empty; ``order`` is shown the dates that Pandas can't read."""
     given = texts.notna() & ~texts.str.strip().str.lower().isin(MISSING)
     texts = texts.where(given).str.strip().str.removesuffix(" UTC")
     is_epoch = texts.str.fullmatch(r"\d{9,18}(?:\.\d*)?").fillna(False).astype(bool)
     seconds = pd.to_numeric(texts.where(is_epoch), errors="coerce").astype("float64")
-    for _ in range(3):  # from millionths or thousandths
+    for _ in range(3):  # they may be millionths or thousandths
         seconds = seconds.where(~(seconds > 1e11), seconds / 1000)
     moments = pd.to_datetime(seconds, unit="s", utc=True, errors="coerce").dt.as_unit("us")
     rest = texts.where(~is_epoch)

@@ -1,24 +1,24 @@
-"""Which file of a folder holds which table of a network, and which column which field.
+"""Find which file of a folder holds which table of a network, and which column which field.
 
 Network sources are folders of CSV (also .tsv and .txt), JSON Lines, JSON or Parquet files, each
 with one of these tables::
 
     viewings      user, post; if known: when, emotion, comment's id, comment, author of the post
-    posts         post; if known: author and whatever else a table of posts may hold
+    posts         post; if known: author and anything else that a table of posts may hold
     connections   user, other user
     memberships   user, group
     groups        group; if known: description, name
-    users         user: who exists; entries of anybody else are dropped
+    users         user: all who exist; rows of anybody else are dropped
     comments      comment's id, comment
 
-Which table a file holds is told by its name (``likes.csv``, ``contacts.txt``) as far as its columns
-agree, else by its columns; ``--map TABLE=FILE`` decides otherwise. Columns are found by their
-names, whatever their case and signs (:data:`FIELDS`); ``--map TABLE.FIELD=COLUMN`` decides
-otherwise. A file whose first line names no known column has no header: its columns are called
-1, 2, 3 … and hold the table's fields in the order above.
+A file's name (``likes.csv``, ``contacts.txt``) says which table it holds if its columns agree;
+otherwise its columns do. A person can decide with ``--map TABLE=FILE``. Columns are found by their
+names, ignoring case and punctuation (:data:`FIELDS`), unless a person decides with
+``--map TABLE.FIELD=COLUMN``. A file whose first line names no known column has no header: its
+columns are called 1, 2, 3 … and hold the table's fields in the order above.
 
-A JSON file is a list of objects, or one object whose keys are the column 1 and whose values are
-objects or the column 2: ``{"<comment's id>": "<comment>"}``, ``{"<user>": ["<contact>", …]}``.
+A JSON file is a list of objects, or one object whose keys are column 1 and whose values are objects
+or column 2: ``{"<comment's id>": "<comment>"}``, ``{"<user>": ["<contact>", …]}``.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "users": {"user_id": "userid user username nsid id"},
     "comments": {"comment_id": "commentid id", "comment": "comment commenttext text content"},
 }
-"""Fields of each table, with the names that columns may have, without case and signs; of posts,
-what :mod:`evoked.posts.readers.columns` knows comes on top."""
+"""Fields of each table, with the names that columns may have, without case and punctuation. For
+posts, the names in :mod:`evoked.posts.readers.columns` count as well."""
 
 _REQUIRED = {
     "viewings": ("user_id", "post_id"),
@@ -83,7 +83,7 @@ _REQUIRED = {
     "users": ("user_id",),
     "comments": ("comment_id", "comment"),
 }
-# What a file's name says, the special before the general.
+# Parts of file names that hint at a table, the specific before the general.
 _NAME_HINTS = {
     "memberships": ("member", "usergroup", "user_group"),
     "groups": ("group",),
@@ -103,9 +103,10 @@ Overrides = dict[str, dict[str, str]]
 
 
 def part_overrides(mapping: Mapping[str, str]) -> tuple[dict[str, str], Overrides]:
-    """The file of each table, and the column of each field by table, that a person decided.
+    """A person's decisions: the file of each table, and by table, the column of each field.
 
-    A field without its table is the viewings' if they have it, else the posts'.
+    A field that is given without its table belongs to the viewings if they have it, otherwise to
+    the posts.
 
     Raises
     ------
@@ -140,27 +141,27 @@ def find_tables(
     folder, files
         The source's folder, and the files in it.
     chosen
-        Name of a table's file, where a person decided; an empty one leaves the table out.
+        Name of a table's file, where a person decided; an empty name leaves the table out.
     overrides
         Column by table and field, where a person decided.
 
     Raises
     ------
     DataError
-        Several files hold the same table, or a chosen one can't be read.
+        Several files hold the same table, or a chosen file can't be read.
     SettingsError
-        There is no file of the chosen name.
+        There is no file with a chosen name.
     """
     names = {path.relative_to(folder).as_posix(): path for path in files}
     found: dict[str, Table] = {}
-    for kind, file in chosen.items():
+    for wanted, file in chosen.items():
         if file and file not in names:
             raise SettingsError(
-                f"{kind}: there is no file {file!r} in the source; there are "
+                f"{wanted}: there is no file {file!r} in the source; there are "
                 f"{', '.join(list(names)[:30])}."
             )
         if file:
-            found[kind] = open_file(names[file], overrides)
+            found[wanted] = open_file(names[file], overrides)
     unused = []
     for name, path in names.items():
         if name in chosen.values() or path.suffix.lower() not in _TABLE_FILES:
@@ -170,20 +171,20 @@ def find_tables(
         except DataError as error:
             unused.append(f"{name} is not used: {error.problem}")
             continue
-        told = _kind_of(table, overrides)
-        if told is None or told in chosen:
+        kind = _kind_of(table, overrides)
+        if kind is None or kind in chosen:
             unused.append(f"{name} is not used.")
-        elif told in found:
+        elif kind in found:
             raise DataError(
-                f"{found[told].path.name} and {path.name} both look like the table of {told}.",
+                f"{found[kind].path.name} and {path.name} both look like the table of {kind}.",
                 file=folder,
-                fix=f"Say which is: --map {told}=FILE.",
+                fix=f"Say which one is: --map {kind}=FILE.",
             )
         else:
-            found[told] = table
+            found[kind] = table
     comments = found.get("comments")
     if "viewings" not in {*found, *chosen} and comments and _fits(comments, "viewings", overrides):
-        found["viewings"] = found.pop("comments")  # comments that tell their users and posts
+        found["viewings"] = found.pop("comments")  # comments with their users and posts
     return found, unused
 
 
@@ -206,7 +207,7 @@ def open_file(path: Path, overrides: Overrides) -> Table:
 
 
 def map_fields(table: Table, name: str, overrides: Mapping[str, str]) -> dict[str, str]:
-    """Column of each field of the table ``name``: guessed, unless a person said so.
+    """Column of each field of the table ``name``, guessed unless a person decided.
 
     Raises
     ------

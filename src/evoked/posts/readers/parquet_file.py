@@ -1,4 +1,4 @@
-"""Parquet tables."""
+"""Parquet files with one post per row."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def read(source: Path, options: ReadOptions) -> Source:
     Raises
     ------
     DataError
-        No such file, not Parquet, or no column that is recognised.
+        There is no such file, it is not Parquet, or no column is recognised.
     """
     return read_table(open_table(source), options)
 
 
 def open_table(source: Path) -> Table:
-    """The table in a Parquet file, nothing but its schema read."""
+    """The table in a Parquet file, of which only the schema is read."""
     require_file(source)
     try:
         columns = pq.read_schema(source).names

@@ -1,6 +1,6 @@
 """PixelRec (Cheng et al. 2023): covers, texts and counts of items of a video platform.
 
-As its makers publish it (https://github.com/westlake-repl/PixelRec)::
+The layout is that of the publication (https://github.com/westlake-repl/PixelRec)::
 
     PixelRec50K/
         item_info.csv      item_id, view_number, comment_number, thumbup_number, share_number,
@@ -8,9 +8,9 @@ As its makers publish it (https://github.com/westlake-repl/PixelRec)::
         interaction.csv    item_id, user_id, timestamp: who commented on what, and when
         cover/             a picture per item, named by its id; any folders
 
-An item's title and description become title and caption, its tag (the platform's section) hashtag
-and category, thumb-ups likes and favourites saves. Coins and barrages (comments that fly over the
-video) have no column of ours. The files tell neither authors nor dates.
+An item's title and description become title and caption, its tag (the platform's section) becomes
+hashtag and category, thumbs-up become likes and favourites saves. Coins and barrages (comments that
+fly over the video) are not imported. The files have neither authors nor dates.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ _TAG_SEPARATORS = re.compile(r"[,;|，、]")
 
 
 def read(source: Path, options: ReadOptions) -> Source:
-    """Items of a folder that holds PixelRec's files, under whatever names.
+    """Items in a folder with PixelRec's files, whatever their names.
 
-    The item table is the CSV file with the columns ``item_id`` and ``view_number``. Where it has no
-    ``comment_number``, an item's interactions are counted in the table of interactions, each of
-    which is a comment. Pictures are found by the item's id, in any folder.
+    The item table is the CSV file with the columns ``item_id`` and ``view_number``. If it has no
+    ``comment_number``, an item's comments are counted in the table of interactions, each of which
+    is a comment. Pictures are found by the item's id, in any folder.
 
     Raises
     ------
     DataError
-        No such folder, or no item table in it, or several.
+        There is no such folder, or no item table in it, or several.
     SettingsError
         A mapping or a scale was given.
     """
@@ -107,7 +107,7 @@ def _only(tables: list[Table], source: Path) -> Table:
 
 
 def _interactions(tables: list[Table]) -> Counter[str]:
-    """How many interactions each item has."""
+    """The number of interactions of each item."""
     counts: Counter[str] = Counter()
     for table in tables:
         if set(table.columns) >= _INTERACTION_COLUMNS and "view_number" not in table.columns:
@@ -147,7 +147,7 @@ def _records(
 
 
 def _tags(row: Row) -> dict[str, Any]:
-    """Hashtags, with the spaces that a section's name may have, and the category."""
+    """The hashtags, which keep the spaces in a section's name, and the category."""
     tag = row.get("tag")
     if is_missing(tag):
         return {}

@@ -1,4 +1,4 @@
-"""Ratings by annotators, as rows of the annotations table."""
+"""Ratings by annotators: rows of the table of annotations, and their means."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evoked.posts.readers.values import is_missing, parse_number
 
 @dataclass(frozen=True)
 class Rating:
-    """What one annotator answered about one dimension, not yet checked."""
+    """One annotator's answer on one dimension, not yet checked."""
 
     annotator: str | None
     dimension: str
@@ -25,7 +25,7 @@ def rating_rows(
     file: str,
     row: int | None,
 ) -> tuple[list[dict[str, Any]], list[Remark]]:
-    """Rows of the annotations table, and a remark on each rating that isn't on its scale.
+    """Rows of the table of annotations, and a remark on each rating outside its scale.
 
     Dimensions without a scale are left out.
     """
@@ -55,7 +55,7 @@ def number_or_none(value: Any) -> float | None:
 
 
 def mean_ratings(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Mean rating by dimension, from rows of the annotations table."""
+    """Mean rating by dimension, from rows of the table of annotations."""
     by_dimension: dict[str, list[float]] = {}
     for row in rows:
         by_dimension.setdefault(row["dimension"], []).append(row["rating"])

@@ -1,4 +1,4 @@
-"""What CSV, JSON Lines and Parquet have in common: rows with named columns."""
+"""Posts from tables, as CSV, JSON Lines and Parquet hold them: rows with named columns."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from evoked.posts.readers.columns import (
 from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
+    has_time,
     parse_bool,
     parse_date,
     parse_names,
-    tells_time,
 )
 from evoked.posts.schema import EMOTIONS
 
-# Rows that a note names.
+# Number of rows that a note names.
 _EXAMPLES = 5
 
 Row = Mapping[str, Any]
@@ -46,12 +46,13 @@ class Table:
     columns
         Names of its columns.
     rows
-        Starts reading and yields number and cells of each row, or the row as left out.
+        Function that starts reading and yields the number and cells of each row, or a remark on a
+        row that is left out.
     notes
-        How the file was understood.
+        How the file was read.
     cut
-        Reads the columns of some names at once, as :func:`read_columns` gives them, where the
-        format has a faster way than row by row.
+        Function that reads whole columns, with the result of :func:`read_columns`, for formats
+        that have a faster way than row by row.
     has_width
         Whether each row should have a cell for every column, as in CSV.
     """
@@ -66,7 +67,7 @@ class Table:
 
 @dataclass
 class _Survey:
-    """What can only be told from all rows of a table."""
+    """What can only be known after reading all rows of a table."""
 
     rows: int = 0
     short_rows: int = 0
@@ -78,9 +79,9 @@ class _Survey:
 
 
 def read_columns(table: Table, columns: Sequence[str]) -> tuple[pd.DataFrame, list[Skipped]]:
-    """Some columns of a whole table, their index the rows' numbers, and the rows left out.
+    """Some columns of a whole table, indexed by row number, and remarks on the rows left out.
 
-    Cells are as the source has them: texts, or whatever JSON and Parquet hold.
+    Cells are as the source has them: texts, or any value of JSON and Parquet.
     """
     if table.cut is not None:
         return table.cut(columns)
@@ -100,8 +101,8 @@ def read_columns(table: Table, columns: Sequence[str]) -> tuple[pd.DataFrame, li
 def read_table(table: Table, options: ReadOptions) -> Source:
     """Posts of a table, one per row.
 
-    The table is read twice: first for its number of rows, its ratings' range and the way in which
-    it writes dates, then for the posts.
+    The table is read twice: first for the number of rows, the range of the ratings and the format
+    of the dates, then for the posts.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def read_table(table: Table, options: ReadOptions) -> Source:
         raise DataError(
             f"none of the columns is recognised: {', '.join(table.columns[:30])}.",
             file=table.path,
-            fix="Say which holds what, for example --map caption=COLUMN.",
+            fix="Say which column holds what, for example --map caption=COLUMN.",
         )
     raters = choose_rater_columns(table.columns, mapping)
     survey = _survey(table, mapping, raters)
@@ -150,7 +151,7 @@ def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Surve
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
         survey.dates.add(row.get(date))
-        survey.has_times = survey.has_times or tells_time(row.get(date))
+        survey.has_times = survey.has_times or has_time(row.get(date))
         survey.highest_weekday = max(
             survey.highest_weekday, number_or_none(row.get(weekday)) or 0.0
         )
@@ -163,14 +164,14 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         notes.append(
             f"Rows with fewer cells than the header has columns: {survey.short_rows} (the first: "
             f"{', '.join(map(str, survey.first_short_rows))}). What is missing at their end counts "
-            "as empty; if it is missing elsewhere, their cells stand in the wrong columns."
+            "as empty; if it is missing elsewhere, their cells are in the wrong columns."
         )
     if "post_id" not in mapping:
-        notes.append("No column holds ids: they are made from each row's content.")
+        notes.append("No column holds ids: an id is made from each row's content.")
     if "posted_at" not in mapping:
         notes.append("No column holds a date.")
     elif not survey.has_times:
-        notes.append("Dates tell the day only; the hour is not known and reads as midnight UTC.")
+        notes.append("Dates have no time of day; it counts as midnight UTC.")
     notes += survey.dates.notes()
     if survey.highest_weekday == 7:
         notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
@@ -178,10 +179,8 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
         for name, columns in raters.items()
     ]
-    used = {
-        *mapping.values(),
-        *(column for columns in raters.values() for column in columns.values()),
-    }
+    used = set(mapping.values())
+    used |= {column for columns in raters.values() for column in columns.values()}
     unused = [column for column in table.columns if column not in used]
     if unused:
         notes.append(f"Columns that are not used: {', '.join(unused[:30])}.")
@@ -231,7 +230,7 @@ def _ratings(row: Row, raters: _Raters) -> list[Rating]:
 
 
 def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a post, a mere mark of carousels turned into the type of media."""
+    """The fields of a post, with a yes-or-no column for carousels turned into the media type."""
     try:
         is_carousel = parse_bool(fields.pop(CAROUSEL, None))
     except ValueError:
@@ -246,7 +245,7 @@ def _unchanged(value: Any) -> Any:
 
 
 def _date(value: Any, day_first: bool) -> Any:
-    """The date, or the value itself when it is none: cleaning then says what is wrong with it."""
+    """The date, or the value itself if it isn't one: cleaning then says what is wrong with it."""
     try:
         return parse_date(value, day_first=day_first)
     except ValueError:
@@ -254,6 +253,6 @@ def _date(value: Any, day_first: bool) -> Any:
 
 
 def _sunday_first(value: Any) -> Any:
-    """Days 1 (Sunday) to 7, as spreadsheets count them, to 0 (Monday) to 6."""
+    """Convert days 1 (Sunday) to 7, as spreadsheets count them, to days 0 (Monday) to 6."""
     day = number_or_none(value)
     return value if day is None else (day + 5) % 7 if 1 <= day <= 7 else -1

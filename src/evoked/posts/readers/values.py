@@ -1,7 +1,7 @@
-"""Turn the values that sources write into those that the schema holds.
+"""Convert values as sources write them to the types of the schema.
 
 Every ``parse_…`` function returns None for a missing value and raises ValueError, with the reason
-in a few words, for one that can't be understood. Bounds are the schema's.
+in a few words, for one that can't be understood. The bounds are those of the schema.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from evoked.posts.schema import MAX_COUNT, MIKELS, SPLITS
 
 MISSING = {"", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "nil", "-", "--", "–", "—", "?"}
-"""What stands for "not known", in small letters."""
+"""Values that mean "unknown", in lower case."""
 
 _MAGNITUDES = {"k": 10**3, "m": 10**6, "b": 10**9}
 _COUNT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([kmb]?)")
@@ -26,11 +26,11 @@ _SLASH_DATE = re.compile(
     r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp][Mm])?)?"
 )
 _TEXT_DATES = (
-    *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"),
-    *("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S"),
-    *("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y %H:%M", "%b %d, %Y, %I:%M %p"),
-    *("%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y"),
-)
+    "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
+    "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S",
+    "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y %H:%M", "%b %d, %Y, %I:%M %p",
+    "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y",
+)  # fmt: skip
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TRUE = {"true", "yes", "y", "1", "t"}
 _FALSE = {"false", "no", "n", "0", "f"}
@@ -47,7 +47,7 @@ _SPLIT_OF = {
     **dict.fromkeys(("validation", "valid", "val", "dev", "development"), SPLITS[1]),
     **dict.fromkeys(("test", "testing"), SPLITS[2]),
 }
-# Vowel signs and accents belong to a tag, and Python's \w leaves them out.
+# Combining accents and vowel signs belong to a tag, but Python's \w leaves them out.
 _MARKS = "".join(
     character
     for character in map(chr, range(0x300, 0x10000))
@@ -60,7 +60,7 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # null bytes and halves of sur
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value stands for "not known", as spreadsheets and exports write it."""
+    """Whether a value means "unknown", as spreadsheets and exports write it."""
     if value is None:
         return True
     if isinstance(value, float):
@@ -101,7 +101,7 @@ def _to_float(value: Any) -> float:
 
 
 def parse_number(value: Any) -> float | None:
-    """A finite number; a decimal comma is understood."""
+    """A finite number, with a decimal point or comma."""
     if is_missing(value):
         return None
     text = str(value).strip()
@@ -112,7 +112,7 @@ def parse_number(value: Any) -> float | None:
 
 
 def parse_hour(value: Any) -> float | None:
-    """Hour of the day, from 0 up to but not 24."""
+    """Hour of the day, from 0 to less than 24."""
     hour = parse_number(value)
     if hour is not None and not 0 <= hour < 24:
         raise ValueError("not an hour from 0 to 23")
@@ -133,8 +133,8 @@ def parse_weekday(value: Any) -> float | None:
     return day
 
 
-def tells_time(value: Any) -> bool:
-    """Whether a date has a time of day: a colon in it, or it counts the seconds since 1970."""
+def has_time(value: Any) -> bool:
+    """Whether a date has a time of day: it has a colon, or counts the seconds since 1970."""
     text = str(value).strip()
     return ":" in text or (len(text) > 8 and text.replace(".", "", 1).isdecimal())
 
@@ -142,11 +142,11 @@ def tells_time(value: Any) -> bool:
 def parse_date(
     value: Any, *, day_first: bool = False, now: datetime | None = None
 ) -> datetime | None:
-    """A moment in UTC.
+    """A date and time in UTC.
 
-    Understood are ISO 8601, seconds (or thousandths or millionths of them) since 1970, dates with
-    dots (day first) or slashes (month first unless ``day_first``), and dates with English names of
-    months. Without a time zone, UTC is meant.
+    It may be given in ISO 8601, in seconds (or thousandths or millionths of them) since 1970, with
+    dots (day first) or slashes (month first unless ``day_first``), or with English names of months.
+    Without a time zone, it is in UTC.
     """
     if is_missing(value):
         return None
@@ -228,7 +228,7 @@ def parse_bool(value: Any) -> bool | None:
 
 
 def parse_presence(value: Any) -> bool | None:
-    """Whether there is one: yes, no, or the thing itself, such as the name of a place."""
+    """Whether a post has something: yes, no, or the thing itself, such as the name of a place."""
     try:
         return parse_bool(value)
     except ValueError:
@@ -236,7 +236,7 @@ def parse_presence(value: Any) -> bool | None:
 
 
 def parse_media_type(value: Any) -> str | None:
-    """One of image, carousel, video, text, from the names that networks give them."""
+    """One of image, carousel, video, text, from the names that networks use."""
     if is_missing(value):
         return None
     word = re.sub(r"[\W_]", "", str(value).casefold())
@@ -266,14 +266,14 @@ def parse_emotion(value: Any) -> str | None:
 
 
 def plain_text(value: Any) -> str:
-    """A value as text that can be stored: no null bytes, no halves of surrogate pairs."""
+    """A value as text that can be stored, without null bytes and halves of surrogate pairs."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # ids and categories that a table holds as floats
     return _UNSTORABLE.sub("", str(value))
 
 
 def storable(value: Any) -> Any:
-    """A JSON value whose texts can all be stored (see :func:`plain_text`)."""
+    """A JSON value with texts that can be stored (see :func:`plain_text`)."""
     if isinstance(value, dict):
         return {plain_text(key): storable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -282,22 +282,22 @@ def storable(value: Any) -> Any:
 
 
 def hashtags_in(text: str) -> list[str]:
-    """Hashtags of a caption without their '#', in order; numbers alone are no tags."""
+    """Hashtags of a caption without '#', in order; a number alone is not a tag."""
     return [tag for tag in _HASHTAG.findall(text) if not tag.isdecimal()]
 
 
 def mentions_in(text: str) -> list[str]:
-    """Accounts that a caption names, without their '@', in order; e-mail addresses are none."""
+    """Accounts that a caption mentions, without '@', in order; e-mail addresses don't count."""
     return _MENTION.findall(text)
 
 
 def replace_mentions(text: str, replacement: Callable[[str], str]) -> str:
-    """A caption with other names for the accounts that it mentions, given without their '@'."""
+    """A caption with the mentioned accounts, passed to ``replacement`` without '@', replaced."""
     return _MENTION.sub(lambda match: "@" + replacement(match[1]), text)
 
 
 def parse_tags(value: Any) -> list[str] | None:
-    """A list of tags or accounts, however it is separated, without '#' and '@'."""
+    """A list of tags or accounts without '#' and '@', whatever separates them."""
     if isinstance(value, list | tuple):
         words = [plain_text(item) for item in value if item is not None]
     elif is_missing(value):

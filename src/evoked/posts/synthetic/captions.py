@@ -1,7 +1,7 @@
-"""Captions and hashtags of synthetic posts, written from a mood and a motif.
+"""Write the captions and hashtags of synthetic posts from a mood and a motif.
 
-A caption opens by naming one motif of the picture, says in graded words how it feels, and fills
-the rest with what such a post would say of its product. Mood words lie on a plane of valence and
+A caption begins with one motif of the picture, describes the feeling in graded words, and adds what
+posts usually say about their products. The graded words have places on a plane of valence and
 arousal; those near the wanted mood are chosen.
 """
 
@@ -23,13 +23,13 @@ class Mood:
 
 @dataclass(frozen=True)
 class Caption:
-    """A written caption and the accounts that it mentions."""
+    """A caption and the accounts that it mentions."""
 
     text: str
     mentions: list[str]
 
 
-# What people call each motif of the pictures.
+# Names for each motif of the pictures.
 MOTIF_NAMES: dict[str, tuple[str, ...]] = {
     "sun": ("sun", "midday sun", "sun in the sky", "sun up there"),
     "flame": ("flame", "fire", "flame over there", "single flame"),
@@ -149,38 +149,38 @@ _FEELINGS = (
 
 _ITEMS: dict[str, tuple[str, ...]] = {
     "fashion": (
-        *("linen jacket", "denim skirt", "wool coat", "leather belt", "silk scarf"),
-        *("pleated dress", "canvas tote", "cotton shirt", "wide trousers", "knitted vest"),
+        "linen jacket", "denim skirt", "wool coat", "leather belt", "silk scarf",
+        "pleated dress", "canvas tote", "cotton shirt", "wide trousers", "knitted vest",
     ),
     "beauty": (
-        *("face serum", "lip tint", "hand cream", "clay mask", "brow pencil"),
-        *("hair oil", "day cream", "eye palette", "cleansing foam", "nail lacquer"),
+        "face serum", "lip tint", "hand cream", "clay mask", "brow pencil",
+        "hair oil", "day cream", "eye palette", "cleansing foam", "nail lacquer",
     ),
     "food": (
-        *("sourdough loaf", "noodle bowl", "tomato soup", "oat cookie", "lunch box"),
-        *("pasta sauce", "granola", "rice salad", "cheese board", "filter coffee"),
+        "sourdough loaf", "noodle bowl", "tomato soup", "oat cookie", "lunch box",
+        "pasta sauce", "granola", "rice salad", "cheese board", "filter coffee",
     ),
     "technology": (
-        *("laptop stand", "phone case", "desk speaker", "tablet pen", "smart watch"),
-        *("wireless keyboard", "travel charger", "home camera", "reading lamp", "headset"),
+        "laptop stand", "phone case", "desk speaker", "tablet pen", "smart watch",
+        "wireless keyboard", "travel charger", "home camera", "reading lamp", "headset",
     ),
     "travel": (
-        *("weekend bag", "train pass", "mountain cabin", "city guide", "cabin suitcase"),
-        *("harbour tour", "night bus", "hiking map", "beach house", "island ferry"),
+        "weekend bag", "train pass", "mountain cabin", "city guide", "cabin suitcase",
+        "harbour tour", "night bus", "hiking map", "beach house", "island ferry",
     ),
     "fitness": (
-        *("yoga mat", "rowing plan", "running shoe", "kettlebell set", "training band"),
-        *("climbing course", "bike session", "stretching class", "water bottle", "gym pass"),
+        "yoga mat", "rowing plan", "running shoe", "kettlebell set", "training band",
+        "climbing course", "bike session", "stretching class", "water bottle", "gym pass",
     ),
     "entertainment": (
-        *("concert ticket", "film festival", "board game", "podcast", "comedy show"),
-        *("record sleeve", "quiz night", "theatre pass", "series finale", "book club"),
+        "concert ticket", "film festival", "board game", "podcast", "comedy show",
+        "record sleeve", "quiz night", "theatre pass", "series finale", "book club",
     ),
     "automotive": (
-        *("estate car", "roof rack", "floor mat set", "electric van", "winter tyre"),
-        *("city hatchback", "dash camera", "engine oil", "child seat", "charging cable"),
+        "estate car", "roof rack", "floor mat set", "electric van", "winter tyre",
+        "city hatchback", "dash camera", "engine oil", "child seat", "charging cable",
     ),
-}
+}  # fmt: skip
 _FACTS: dict[str, tuple[str, ...]] = {
     "fashion": (
         "The {item} comes in {number} colours and sizes from small to extra large",
@@ -260,13 +260,13 @@ _ENDINGS = (
     "Tag someone who should see this",
 )
 _TOWNS = (
-    *("Lisbon", "Bergen", "Porto", "Leeds", "Ghent", "Turin", "Austin", "Osaka", "Quito"),
-    *("Graz", "Malmö", "Cork", "Lyon", "Tampere", "Seville", "Kraków", "Denver", "Hobart"),
-)
+    "Lisbon", "Bergen", "Porto", "Leeds", "Ghent", "Turin", "Austin", "Osaka", "Quito",
+    "Graz", "Malmö", "Cork", "Lyon", "Tampere", "Seville", "Kraków", "Denver", "Hobart",
+)  # fmt: skip
 _MENTIONS = (
-    *("studio.lina", "north_atelier", "cafe.miro", "tomas.w", "the_daily_frame", "ines.makes"),
-    *("hello.harbour", "oakandco", "two_wheels", "mira.films", "little.press", "juno_lab"),
-)
+    "studio.lina", "north_atelier", "cafe.miro", "tomas.w", "the_daily_frame", "ines.makes",
+    "hello.harbour", "oakandco", "two_wheels", "mira.films", "little.press", "juno_lab",
+)  # fmt: skip
 _NUMBERS = ("two", "three", "four", "five", "six", "eight", "nine", "ten", "twelve", "twenty")
 
 _EMOJI = {
@@ -277,38 +277,38 @@ _EMOJI = {
 }
 _CATEGORY_TAGS: dict[str, tuple[str, ...]] = {
     "fashion": (
-        *("fashion", "ootd", "streetstyle", "slowfashion", "lookbook", "wardrobe"),
-        *("madetowear", "denimlove", "capsulewardrobe", "styleinspo", "tailored", "outfit"),
+        "fashion", "ootd", "streetstyle", "slowfashion", "lookbook", "wardrobe",
+        "madetowear", "denimlove", "capsulewardrobe", "styleinspo", "tailored", "outfit",
     ),
     "beauty": (
-        *("beauty", "skincare", "makeup", "selfcare", "cleanbeauty", "haircare"),
-        *("beautyroutine", "lipstick", "nailart", "skintips", "facecare", "mua"),
+        "beauty", "skincare", "makeup", "selfcare", "cleanbeauty", "haircare",
+        "beautyroutine", "lipstick", "nailart", "skintips", "facecare", "mua",
     ),
     "food": (
-        *("food", "foodie", "homemade", "recipe", "bakery", "lunch", "dinnerideas"),
-        *("eatlocal", "coffeetime", "foodphotography", "kitchen", "seasonal"),
+        "food", "foodie", "homemade", "recipe", "bakery", "lunch", "dinnerideas",
+        "eatlocal", "coffeetime", "foodphotography", "kitchen", "seasonal",
     ),
     "technology": (
-        *("tech", "gadgets", "innovation", "workspace", "setup", "smarthome", "design"),
-        *("electronics", "desksetup", "productivity", "newrelease", "hardware"),
+        "tech", "gadgets", "innovation", "workspace", "setup", "smarthome", "design",
+        "electronics", "desksetup", "productivity", "newrelease", "hardware",
     ),
     "travel": (
-        *("travel", "wanderlust", "roadtrip", "weekendaway", "explore", "citybreak"),
-        *("travelgram", "hiking", "bytrain", "coast", "mountains", "travelguide"),
+        "travel", "wanderlust", "roadtrip", "weekendaway", "explore", "citybreak",
+        "travelgram", "hiking", "bytrain", "coast", "mountains", "travelguide",
     ),
     "fitness": (
-        *("fitness", "workout", "training", "gym", "running", "yoga", "strength"),
-        *("fitfam", "homeworkout", "mobility", "cardio", "coach"),
+        "fitness", "workout", "training", "gym", "running", "yoga", "strength",
+        "fitfam", "homeworkout", "mobility", "cardio", "coach",
     ),
     "entertainment": (
-        *("entertainment", "movies", "livemusic", "theatre", "boardgames", "series"),
-        *("podcast", "comedy", "festival", "nightout", "newmusic", "onstage"),
+        "entertainment", "movies", "livemusic", "theatre", "boardgames", "series",
+        "podcast", "comedy", "festival", "nightout", "newmusic", "onstage",
     ),
     "automotive": (
-        *("cars", "automotive", "roadready", "electriccar", "garage", "drive"),
-        *("carcare", "testdrive", "ontheroad", "engine", "ev", "familycar"),
+        "cars", "automotive", "roadready", "electriccar", "garage", "drive",
+        "carcare", "testdrive", "ontheroad", "engine", "ev", "familycar",
     ),
-}
+}  # fmt: skip
 _MOOD_TAGS = {
     (True, True): ("goodvibes", "letsgo", "celebrate", "hyped", "party", "energy"),
     (True, False): ("slowliving", "calm", "cosy", "mindful", "peaceful", "gratitude"),
@@ -317,7 +317,7 @@ _MOOD_TAGS = {
 }
 _COMMON_TAGS = ("instagood", "photooftheday", "new", "inspiration", "ad", "sponsored", "daily")
 
-# How closely mood words follow the mood: standard deviation on the plane of moods.
+# Standard deviation of graded words around the mood, on the plane of moods.
 _WORD_SPREAD = 0.16
 
 
@@ -329,15 +329,15 @@ def write_caption(
     Parameters
     ----------
     rng
-        Source of chance; the same state writes the same caption.
+        Random generator; the same state writes the same caption.
     category
         One of the eight product categories.
     motif
-        The motif that it names, a key of :data:`MOTIF_NAMES`.
+        The motif that the caption names, a key of :data:`MOTIF_NAMES`.
     mood
-        How it sounds.
+        The mood of the caption.
     words
-        Wanted number of words; met to within half a sentence, and never below the opening and
+        Wanted number of words, met to within half a sentence. A caption always has an opening and
         one more sentence of feeling.
     """
     palette = _Palette(rng, mood)
@@ -349,7 +349,7 @@ def write_caption(
     sentences.append(palette.sentence(feelings.pop(), name))
     length = _count_words(sentences)
     while words - length > 4:
-        # Facts and feelings take turns; an ending closes the caption.
+        # Facts and feelings alternate; an ending closes the caption.
         if words - length < 8:
             ending = rng.choice(_ENDINGS)
             mention = rng.choice(_MENTIONS)
@@ -370,7 +370,7 @@ def write_caption(
 
 
 def choose_hashtags(rng: random.Random, category: str, mood: Mood, count: int) -> list[str]:
-    """``count`` different tags: most of the category, some of the mood, some that anybody uses."""
+    """``count`` different tags: most of the category, some of the mood, some common ones."""
     pools = [
         (0.6, _CATEGORY_TAGS[category]),
         (0.25, _MOOD_TAGS[_quadrant(mood)]),
@@ -380,7 +380,7 @@ def choose_hashtags(rng: random.Random, category: str, mood: Mood, count: int) -
 
 
 def _draw(rng: random.Random, rates: list[tuple[float, str]], count: int) -> list[str]:
-    """``count`` different words by weight: the earliest of exponential arrivals at these rates."""
+    """``count`` different words by weight: the first of exponential arrivals at these rates."""
     arrivals = [(rng.expovariate(rate), word) for rate, word in rates]
     return [word for _, word in nsmallest(count, arrivals)]
 
@@ -398,7 +398,7 @@ def _emoji(rng: random.Random, mood: Mood) -> list[str]:
 
 
 class _Palette:
-    """Words near a mood: a Gaussian kernel around it weighs the graded words."""
+    """Graded words near a mood, weighted by a Gaussian kernel around it."""
 
     def __init__(self, rng: random.Random, mood: Mood) -> None:
         self.rng = rng
@@ -421,7 +421,7 @@ class _Palette:
         ]
 
     def sentence(self, template: str, motif: str) -> str:
-        """Fill a template and close it as the mood asks."""
+        """Fill a template and add punctuation that suits the mood."""
         adjectives = _draw(self.rng, self.adjectives, 2) if "{adjective" in template else ("", "")
         nouns = _draw(self.rng, self.nouns, 2) if "{noun" in template else ("", "")
         action = _draw(self.rng, self.actions, 1)[0] if "{action" in template else ""
@@ -443,7 +443,7 @@ class _Palette:
 
 
 def _with_article(sentence: str) -> str:
-    """'a' becomes 'an' before a vowel."""
+    """Replace 'a' with 'an' before a vowel."""
     words = sentence.split(" ")
     for position, following in enumerate(words[1:]):
         if words[position] == "a" and following[0] in "aeiou":

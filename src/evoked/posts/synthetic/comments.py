@@ -1,8 +1,9 @@
-"""What people write in a synthetic network: comments in an emotion, and descriptions of groups.
+"""Write the texts of a synthetic network: comments on images and descriptions of groups.
 
-Words of an emotion are those of :mod:`evoked.posts.synthetic.captions` that lie near it on the
-plane of moods, and some that tell it from its neighbours there. Nearly all stand in published norms
-of valence, arousal and dominance (Warriner et al. 2013), so the emotion can be read from them.
+The words of an emotion are those of :mod:`evoked.posts.synthetic.captions` that lie near it on the
+plane of moods, and some that distinguish it from its neighbours there. Nearly all are in the
+published norms of valence, arousal and dominance by Warriner et al. (2013), so the emotion can be
+read from them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from evoked.posts.schema import MIKELS
 from evoked.posts.synthetic.captions import ADJECTIVES, MOTIF_NAMES, NOUNS, Graded
 from evoked.posts.synthetic.society import EMOTION_MOODS, THEMES, Floats, Integers
 
-# Words of each emotion that lie beside others' on the plane of moods: adjectives, nouns.
+# Words that distinguish each emotion from its neighbours on the plane of moods: adjectives, nouns.
 OWN_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "amusement": (
         ("funny", "hilarious", "silly", "witty", "comical", "goofy"),
@@ -52,10 +53,10 @@ OWN_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 _OWN_SHARE = 0.6
-_WORD_SPREAD = 0.22  # of the others about the emotion on the plane of moods
+_WORD_SPREAD = 0.22  # distance of other words from the emotion on the plane of moods
 
-# By whether the writer goes by their own mind: these tell of themselves, the others of the picture.
-# As many of one sort as of the other.
+# By whether the writers go by their own mind: if so they write about themselves, if not about the
+# picture. There must be as many templates of one sort as of the other.
 _COMMENTS = {
     True: (
         "I feel so {adjective}!",
@@ -114,7 +115,7 @@ _NEUTRAL_COMMENTS = {
 }
 _NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
-# What the groups of a theme collect.
+# Subjects of the groups of a theme.
 _SUBJECTS: dict[str, tuple[str, ...]] = {
     "sun": ("sunsets", "sunrises", "summer skies", "golden light", "noon shadows", "dawn"),
     "flame": ("campfires", "candles", "bonfires", "fireplaces", "torches", "sparks at night"),
@@ -136,8 +137,19 @@ _DESCRIPTIONS = (
 def write_comments(
     emotion: Integers, theme: Integers, own_mind: NDArray[np.bool_], rng: np.random.Generator
 ) -> list[str]:
-    """Comments (n,) in the words of ``emotion``, a place in MIKELS or -1 for none, on an image of
-    ``theme``, as those write who go by their ``own_mind`` or others."""
+    """Write n comments.
+
+    Parameters
+    ----------
+    emotion
+        (n,), the emotion whose words the comment uses: an index into MIKELS, or -1 for none.
+    theme
+        (n,), the theme of the image.
+    own_mind
+        (n,), whether the comment is about the writer rather than the picture.
+    rng
+        Random generator; the same state writes the same comments.
+    """
     n = len(emotion)
     template = rng.integers(len(_COMMENTS[True]), size=n)
     neutral = rng.integers(len(_NEUTRAL_COMMENTS[True]), size=n)
@@ -166,7 +178,7 @@ def write_comments(
 
 
 def describe_groups(theme: Integers, rng: np.random.Generator) -> tuple[list[str], list[str]]:
-    """Name and description of groups (G,) of each ``theme``."""
+    """Names and descriptions of groups, each (G,), by their ``theme`` (G,)."""
     names, descriptions = [], []
     for number, kind in enumerate(theme.tolist()):
         subjects = rng.permutation(_SUBJECTS[THEMES[kind]]).tolist()
@@ -177,7 +189,7 @@ def describe_groups(theme: Integers, rng: np.random.Generator) -> tuple[list[str
 
 @cache
 def _palette(adjectives: bool) -> tuple[list[str], Floats]:
-    """Words, and the cumulative share of each in every emotion, (emotions, words)."""
+    """The words, and their cumulative probabilities by emotion, (emotions, words)."""
     graded: Graded = ADJECTIVES if adjectives else NOUNS
     own = [OWN_WORDS[emotion][0 if adjectives else 1] for emotion in MIKELS]
     words = [word for word, _, _ in graded]

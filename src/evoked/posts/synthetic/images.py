@@ -1,9 +1,9 @@
-"""Pictures of synthetic posts: a few motifs, each in a mood of its own, over a quiet landscape.
+"""Draw the pictures of synthetic posts: motifs, each with its own mood, over a quiet landscape.
 
-What kind a motif is shows in its hue and outline. Its valence shows in how light, saturated and
-smooth it is, its arousal in size, stripes and the strokes that burst from it; so both can be read
-from the region that the motif covers. The landscape keeps to dull colours and carries the mood of
-the whole picture.
+The kind of a motif shows in its hue and outline, its valence in how light, saturated and smooth it
+is, its arousal in its size, stripes and the strokes that burst from it; so both can be read from
+the region that the motif covers. The landscape has dull colours and shows the mood of the whole
+picture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IMAGE_SIZE = 320
-# Motifs stand in the cells of a 3 × 3 arrangement, so that none covers another.
+# Motifs are placed in the cells of a 3 × 3 grid, so that none covers another.
 PLACES = 9
 JPEG_QUALITY = 90
 
@@ -38,7 +38,7 @@ class Motif:
     kind
         A name of :data:`MOTIFS`.
     place
-        Cell of the 3 × 3 arrangement, 0 … 8, row by row from the top left.
+        Cell of the 3 × 3 grid, 0 … 8, row by row from the top left.
     valence, arousal
         Its mood, each in [-1, 1].
     """
@@ -58,7 +58,7 @@ def _petals(angle: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _drop(angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A disc with the two tangents that meet in a tip above it (y points down)."""
+    """A disc with two tangents that meet in a tip above it (y points down)."""
     disc, tip = 0.72, 1.3
     touch = np.arccos(disc / tip)
     from_tip = np.abs((angle + 1.5 * np.pi) % (2 * np.pi) - np.pi)
@@ -119,7 +119,7 @@ def draw_picture(
     Parameters
     ----------
     motifs
-        What it shows.
+        The motifs to draw.
     jitter
         Offset of each motif from the middle of its cell in pixels, (motifs, 2).
     scene
@@ -127,7 +127,7 @@ def draw_picture(
     category
         Product category, shown as a small sign in a corner.
     rng
-        Source of everything that is left to chance.
+        Random generator.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def _blend(gloomy: float, cheerful: float, valence: float) -> float:
 
 
 def _mixed(gloomy: Colour, cheerful: Colour, valence: float) -> NDArray[np.float64]:
-    """RGB between two colours that are given by hue, saturation and value."""
+    """RGB of a colour between two that are given by hue, saturation and value."""
     dark, light = np.array(_rgb(*gloomy)), np.array(_rgb(*cheerful))
     return dark + (light - dark) * (valence + 1) / 2
 
@@ -192,9 +192,9 @@ def _stroke(
 
 
 def _landscape(scene: float, rng: np.random.Generator) -> Picture:
-    """Sky, two ranges of hills: pale and warm, or dim and cold."""
+    """Draw the sky and two ranges of hills: pale and warm, or dim and cold."""
     turn = rng.uniform(-12, 12)
-    # Colours are mixed, not hues: halfway from cold to warm lies a pale grey, not green.
+    # RGB is mixed, not hues: halfway between cold and warm is a pale grey, not green.
     sky_top = _mixed((222 + turn, 0.24, 0.34), (204 + turn, 0.22, 0.96), scene)
     sky_low = _mixed((236 + turn, 0.16, 0.48), (38 + turn, 0.16, 0.99), scene)
     fall = np.linspace(0, 1, IMAGE_SIZE)[:, None, None]
@@ -248,7 +248,7 @@ def _paint(
     motif: Motif,
     rng: np.random.Generator,
 ) -> None:
-    """Fill an outline: a soft light from above, and stripes that grow bolder with arousal."""
+    """Fill an outline, with soft light from above and stripes that are bolder with arousal."""
     margin = int(np.ceil(reach.max())) + 1
     left, top = max(0, int(x) - margin), max(0, int(y) - margin)
     patch = picture[top : int(y) + margin + 1, left : int(x) + margin + 1]
@@ -277,7 +277,7 @@ def _draw_strokes(
     colour: Colour,
     rng: np.random.Generator,
 ) -> None:
-    """Short strokes around a motif: the more, the higher its arousal."""
+    """Draw short strokes around a motif, more of them the higher its arousal."""
     count = round(16 * max(0.0, motif.arousal + 0.25))
     turn = rng.uniform(0, 2 * np.pi)
     inner, outer = 1.14 * radius, (1.22 + 0.16 * (motif.arousal + 1)) * radius
@@ -304,7 +304,7 @@ def _draw_cracks(
 def _draw_parts(
     picture: Picture, kind: str, x: float, y: float, radius: float, value: float
 ) -> None:
-    """What hangs below a motif or carries it."""
+    """Draw what hangs below a motif or carries it."""
     wood = _rgb(28, 0.55, 0.25 + 0.35 * value)
     below = np.linspace(0.3, 1.42, 9) * radius
     swing = 0.1 * radius * np.sin(np.linspace(0, 7, 9))

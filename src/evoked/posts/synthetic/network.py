@@ -1,77 +1,77 @@
-"""A social network of known truth: who felt which of Mikels' emotions at whose image, and why.
+"""Make a synthetic social network: who felt which of Mikels' emotions at whose image, and why.
 
-For models of personal emotion (Bhattacharyya et al. 2024, *HMG-Emo*; see
+It is meant for models of personal emotion (Bhattacharyya et al. 2024, *HMG-Emo*; see
 :mod:`evoked.features.social_graph`). At scale 1 it has the size of the paper's Table I:
 108,899 users, 85,157 images, 1,649,058 connections, 197,561 viewings. Connections are mutual here
 and counted in both directions, so that many rows make as many directed edges of a graph.
 
-**What is felt.** The log odds of the eight emotions at a viewing are base rates (60 % of all
-viewings evoke contentment, as many as Table II implies, the others 12 % to 2 % each) and
+**Emotions.** The log odds of the eight emotions at a viewing are the sum of base rates (60 % of all
+viewings evoke contentment, as Table II implies, each other emotion 2 % to 12 %) and
 
-    2 β × (what the user brings) + 2 (1 - β) × (what the image brings).
+    2 β × (influence of the user) + 2 (1 - β) × (influence of the image).
 
-The user brings
+The user's influence consists of
 
-- taste: each of eight communities feels an emotion of its own at each theme (5.0), and one a little
-  more often at anything (1.0). So the same image is felt differently by different communities;
-- what is the user's own (standard deviation 0.8).
+- taste: each of eight communities feels an emotion of its own at each theme (5.0), and one emotion
+  slightly more often at any theme (1.0). So different communities feel differently at one image;
+- a deviation of the user's own (standard deviation 0.8).
 
-The image brings
+The image's influence consists of
 
-- what the picture shows: each of eight themes has an emotion that it favours in everybody (2.5),
-  and valence and arousal (4 × 3 steps) favour the emotions near them (2.5);
-- tone: a community means its images in a tone of its own (5.0), which no picture shows;
-- what is the image's own (standard deviation 0.8).
+- the picture: each of eight themes favours one emotion in everybody (2.5), and valence and arousal
+  (4 × 3 steps) favour the emotions near them (2.5);
+- tone: each community means its images in a tone of its own (5.0), which no picture shows;
+- a deviation of the image's own (standard deviation 0.8).
 
-β is what HMG-Emo's adaptive combination looks for (Eq. 5): half of the users go by their own mind,
-and lively pictures speak for themselves; its log odds are 2 or -2 by the user, and 2, 0 or -2 by
-the picture, from the calmest to the liveliest.
+β is what HMG-Emo's adaptive combination estimates (Eq. 5). Half of the users go by their own mind,
+and lively pictures speak for themselves: the log odds of β are 2 or -2 for the user plus 2, 0 or -2
+for the picture, from the calmest to the liveliest.
 
-The emotion is drawn from these odds, so even who knows all errs.
+The emotion is drawn at random with these odds, so even an observer who knows everything errs.
 
-**Where it shows.** Of all this, a viewing's own image and user show little:
+**What can be observed.** A viewing's own image and user show only part of this:
 
 - the picture shows theme, valence and arousal;
-- a community shows in the groups that its members join, not surely: half of the groups are of its
-  favourite theme, and a quarter of the users are in none. It shows in the groups of one's
-  *contacts*: 70 % of them come from the community, the others from anywhere;
-- an image comes out of its author's community, and 60 % of its viewers from there, the others by
-  their liking for the theme: the *other viewers* of an image tell its tone;
-- what an image and a user have of their own shows only in what was felt, and commented, at the
-  image's and the user's *other viewings*;
-- 34 % of the viewings have a comment. Of these, 72 % are written in words of the emotion felt,
-  16 % in words of none, 12 % of another. A comment leaks the emotion of its own viewing. It tells
-  legitimately of others: who goes by their own mind writes of themselves, the others of the picture
-  (90 % of the comments). Beside that it shows only in what they felt elsewhere, to who knows the
-  tastes and tones.
+- a user's groups show the community with some uncertainty: half of them have its favourite theme,
+  and a quarter of the users are in no group. The groups of *contacts* show it too: 70 % of the
+  contacts are from the community, the others from anywhere;
+- an image comes from its author's community, and so do 60 % of its viewers; the others come for the
+  theme. So the *other viewers* of an image show its tone;
+- the own deviations of images and users show only in the emotions and comments of their *other
+  viewings*;
+- 34 % of the viewings have a comment. Of these, 72 % use words of the emotion felt, 16 % of no
+  emotion and 12 % of another. A comment leaks the emotion of its own viewing, but it is
+  legitimate evidence on other viewings: in 90 % of the comments, users who go by their own mind
+  write about themselves and the others about the picture. Otherwise, that shows only in what they
+  felt elsewhere, to an observer who knows the tastes and tones.
 
 Contacts, viewings per user and per image, and images per author have heavy tails. Communities,
-effects, pictures and groups' themes are the same in every network; people, images and edges are
-drawn from the seed. ``planted`` in ``dataset.json`` says how far ideal observers get, who know the
-model and a part of the causes and name the most probable emotion.
+effects, pictures and the themes of groups are the same in every network; people, images and edges
+depend on the seed. ``planted`` in ``dataset.json`` gives the scores of ideal observers, who know
+the model and some of the causes and name the most probable emotion.
 
-**Pictures.** There are 96 looks (theme, valence, arousal) and four pictures of each; images share
-them, as reposts do. So the features of 384 pictures do for a network of any size, and what an image
-has of its own can hardly be learned by heart from its picture.
+**Pictures.** There are 96 looks (theme, valence, arousal) with four pictures each, which images
+share, as reposts do. So the features of 384 pictures suffice for a network of any size, and the own
+deviation of an image can hardly be memorised from its picture.
 
-**Rewired.** Does a model gain by the graph? In a rewired network every row is what it was, and
-edges join anybody to anybody. Drawing all ends of edges anew would also part a viewing's emotion
-from its own user's groups and its own picture, and every model would fail. So edges exchange
-ends, in pairs and many times:
+**Rewired networks.** They answer whether a model gains from the graph: every row stays as it was,
+while edges join anybody to anybody. Drawing all ends of edges anew would also separate a viewing's
+emotion from the groups of its user and from its picture, and every model would fail. So edges
+exchange their ends, in pairs and many times:
 
-- connections with any other connection: everybody keeps the number of contacts, nothing else;
-- a viewing, which keeps its place in the table, emotion, comment and time, takes the user of
-  another viewing who is in the very same groups, and the image of another that has the very same
-  picture.
+- a connection exchanges ends with any other connection: everybody keeps the number of contacts, and
+  nothing else;
+- a viewing keeps its place in the table, its emotion, comment and time. It gets the user of another
+  viewing who is in exactly the same groups, and the image of another with exactly the same picture.
 
-A model that reads rows by themselves (own picture, own groups' descriptions, own comment) is given
-exactly what it was given before, and scores the same where the same rows are held out (splits draw
-by user and image, so they hold out others here). Nodes, vectors, memberships and all
-degrees stay too. Among users of the same groups and images of the same picture the emotions are
-dealt at random: who somebody's contacts are, what they felt elsewhere, and who else saw an image
-and how, tells nothing that the row's own groups and picture do not. (Where groups or a picture are
-rare there are few to exchange with: some 15 % of the viewings keep their user.) ``truth`` then
-tells what made each emotion, not whose it has become.
+A model that uses rows alone (the picture, the descriptions of the user's groups, the comment) gets
+exactly the same input as before, and the same scores if the same rows are held out (splits draw by
+user and image, so they hold out other rows here). Nodes, vectors, memberships and all degrees stay
+too. Among users with the same groups and images with the same picture, emotions are assigned at
+random: a user's contacts, what they felt elsewhere, and who else saw an image and how, give no
+information beyond the row's own groups and picture. (Users with rare groups and images with rare
+pictures have few others to exchange with: about 15 % of the viewings keep their user.) The table
+``truth`` then says what made each emotion, but not for the user and image that it now belongs to.
 """
 
 from __future__ import annotations
@@ -116,12 +116,12 @@ from evoked.posts.synthetic.society import (
 )
 from evoked.progress import Progress
 
-# Raised by every change that changes a dataset.
+# Increased by every change that changes a dataset.
 _GENERATOR_VERSION = 2
 _START = pd.Timestamp("2010-01-01", tz="UTC")
-# Of its own, not the dataset's: the same pictures in every network.
+# Not the dataset's seed, so that every network has the same pictures.
 _PICTURE_SEED = 96
-# Seeds of independent streams of chance, beside those of the society.
+# Seeds of independent random streams, beside those of the society.
 _PICTURES, _COMMENTS, _GROUPS = range(100, 103)
 
 
@@ -143,19 +143,19 @@ def synthesise_network(
     Parameters
     ----------
     folder
-        Where; an existing dataset there is replaced.
+        The dataset's folder; a dataset that is there already is replaced.
     scale
         Size as a share of the paper's: 1 has 108,899 users.
     seed
         The same arguments give the same dataset, byte by byte (with the same versions of the
         libraries that write JPEG and Parquet).
     users, images, connections, viewings
-        Numbers instead of those of ``scale``; as many connections (both directions counted) per
-        user and viewings per image as in the paper where they are left out.
+        Numbers in place of those of ``scale``. By default, there are as many connections per user
+        (both directions counted) and viewings per image as in the paper.
     pictures
-        At most so many different pictures (96 at least, one of each look); images share them.
+        Largest number of different pictures, which images share (96 or more, one of each look).
     rewired
-        Make the rewired copy of the network that the other arguments give.
+        Make the rewired copy of the network given by the other arguments.
     progress
         Called with ``drawing``, the number of pictures drawn and the number of all.
 
@@ -168,10 +168,10 @@ def synthesise_network(
     Raises
     ------
     SettingsError
-        ``seed`` below 0, fewer than 96 pictures, or a size that can't be: everybody has a contact
-        (2 connections per user) and every image a viewing.
+        ``seed`` is below 0, there are fewer than 96 pictures, or the size is impossible: everybody
+        has a contact (2 connections per user) and every image a viewing.
     DataError
-        Another import or synthesis is at work at ``folder``.
+        Another process is writing ``folder``.
 
     References
     ----------
@@ -181,14 +181,7 @@ def synthesise_network(
         raise SettingsError(f"a seed is a whole number from 0, not {seed}.")
     if pictures < LOOKS:
         raise SettingsError(f"{LOOKS} pictures or more are needed, not {pictures}.")
-    users = users or round(scale * PUBLISHED_SIZE.users)
-    images = images or round(scale * PUBLISHED_SIZE.images)
-    size = NetworkSize(
-        users=users,
-        images=images,
-        connections=connections or round(users * PUBLISHED_SIZE.connections / PUBLISHED_SIZE.users),
-        viewings=viewings or round(images * PUBLISHED_SIZE.viewings / PUBLISHED_SIZE.images),
-    )
+    size = _size(scale, users, images, connections, viewings)
     check_size(size)
     folder = Path(folder)
     society = draw_society(size, seed)
@@ -223,13 +216,31 @@ def synthesise_network(
             shutil.rmtree(drawn, ignore_errors=True)
 
 
+def _size(
+    scale: float,
+    users: int | None,
+    images: int | None,
+    connections: int | None,
+    viewings: int | None,
+) -> NetworkSize:
+    """The given numbers, and those of the paper in proportion for the ones left out."""
+    users = users or round(scale * PUBLISHED_SIZE.users)
+    images = images or round(scale * PUBLISHED_SIZE.images)
+    return NetworkSize(
+        users=users,
+        images=images,
+        connections=connections or round(users * PUBLISHED_SIZE.connections / PUBLISHED_SIZE.users),
+        viewings=viewings or round(images * PUBLISHED_SIZE.viewings / PUBLISHED_SIZE.images),
+    )
+
+
 # What can be known --------------------------------------------------------------------------------
 
 
 def _planted(society: Society, rewired: bool) -> dict[str, Any]:
     """Shares of the emotions, and scores of ideal observers on all viewings.
 
-    A rewired network has no observers of what only its edges told.
+    In a rewired network, observers who use the edges are left out.
     """
     observers: dict[str, Floats] = {
         "nothing": np.ones((len(society.emotion), 1)) * _shares(society),
@@ -258,11 +269,11 @@ def _shares(society: Society) -> Floats:
 
 
 def _with_comment(expected: Floats, society: Society) -> Floats:
-    """What is expected (V, or 1, emotions) by who has read the own comment too."""
+    """Expectations (V or 1, emotions) updated by the comment of the viewing itself."""
     misleading = (1 - TRUTHFUL_SHARE - NEUTRAL_SHARE) / (len(MIKELS) - 1)
-    told = np.where(np.eye(len(MIKELS)) > 0, TRUTHFUL_SHARE, misleading)
-    nothing = np.ones((1, len(MIKELS)))
-    return expected * np.concatenate([told, nothing])[society.comment_emotion]  # -1 is the last
+    words = np.where(np.eye(len(MIKELS)) > 0, TRUTHFUL_SHARE, misleading)
+    no_words = np.ones((1, len(MIKELS)))
+    return expected * np.concatenate([words, no_words])[society.comment_emotion]  # -1: the last
 
 
 def _scores(truth: Integers, expected: Floats) -> dict[str, float]:
@@ -281,8 +292,10 @@ def _scores(truth: Integers, expected: Floats) -> dict[str, float]:
 
 
 def _choose_pictures(society: Society, variants: int, seed: int) -> Integers:
-    """Number of each image's picture, (I,): one of ``variants`` of its look, which is the
-    remainder by LOOKS."""
+    """Number of each image's picture, (I,): one of ``variants`` of its look.
+
+    The look is the remainder of the number modulo LOOKS.
+    """
     rng = np.random.default_rng([seed, _PICTURES])
     return society.look + LOOKS * rng.integers(variants, size=len(society.look))
 
@@ -300,7 +313,7 @@ def _draw_pictures(numbers: list[int], folder: Path, progress: Progress | None) 
 
 
 def _draw_look(look: int, variant: int) -> NDArray[np.uint8]:
-    """Two or three motifs of the theme, about as glad and lively as the look has it."""
+    """Draw two or three motifs of the theme, with about the valence and arousal of the look."""
     theme, valence, arousal = looks()[look]
     rng = np.random.default_rng([_PICTURE_SEED, look, variant])
     count = int(rng.integers(2, 4))
@@ -309,7 +322,7 @@ def _draw_look(look: int, variant: int) -> NDArray[np.uint8]:
         Motif(THEMES[theme], int(place), float(glad), float(lively))
         for place, (glad, lively) in zip(rng.permutation(PLACES), moods, strict=False)
     ]
-    # The sign in the corner says nothing here.
+    # The sign in the corner has no meaning here.
     sign = CATEGORY_NAMES[rng.integers(len(CATEGORY_NAMES))]
     return draw_picture(motifs, rng.uniform(-9, 9, (count, 2)), 0.8 * valence, sign, rng)
 
@@ -364,7 +377,7 @@ def _tables(
 
 
 def _truth_table(society: Society) -> pa.Table:
-    """What made each emotion, in the order of ``viewings``."""
+    """The causes of each emotion, in the order of ``viewings``."""
     user, image = society.viewings
     look = society.look[image]
     theme, valence, arousal = np.array(looks())[look].T

@@ -1,15 +1,15 @@
-"""Posts of a synthetic dataset as numbers: moods, evoked emotion, annotators, engagement.
+"""Draw the numbers behind synthetic posts: moods, evoked emotion, ratings and engagement.
 
-Everything here is vectorised and cheap, so the statistics that a dataset is meant to show are taken
-from a large population of the same generator and recorded beside it.
+Everything here is vectorised and fast, so the statistics that a dataset is meant to show can be
+taken from a large population of the same generator.
 
-What a post evokes needs both its picture and its caption:
+The emotion that a post evokes depends on both its picture and its caption:
 
-- The caption names one motif of the picture; that motif's mood counts for most of what the
-  picture adds, the others' and the landscape's for little.
-- In a congruent post caption and motif are of one mood and reinforce each other. In the other
-  30 % they contradict. Cheerful words about a gloomy motif are irony: they turn the valence
-  *down*. Every contradiction is a tension that raises arousal.
+- The caption names one motif of the picture. The mood of that motif makes up most of what the
+  picture contributes, the moods of the other motifs and of the landscape little.
+- In 70 % of the posts, the congruent ones, caption and motif have the same mood and reinforce each
+  other. In the others they contradict each other. Cheerful words about a gloomy motif are irony:
+  they *lower* the valence. Every contradiction is a tension that raises arousal.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Booleans = NDArray[np.bool_]
 
 
 class CategoryStatistics(NamedTuple):
-    """A row of ABMF's Table 2, and where the category lies in the plane of emotions.
+    """A row of ABMF's Table 2, and the category's place in the plane of emotions.
 
-    ``rate_range`` is the range of overall engagement in per cent of followers; we take it for the
-    10th to the 90th percentile. The shifts are ours, after the description of Figure 2.
+    ``rate_range`` is the range of overall engagement in per cent of followers, read as the 10th to
+    the 90th percentile. The shifts are ours, following the description of Figure 2.
     """
 
     posts: int
@@ -62,21 +62,21 @@ MAX_MOTIFS = 4
 CONGRUENT_SHARE = 0.7
 MISSING_SHARE = 0.02  # of pictures, and of captions
 
-# From moods in [-1, 1] to the scales of emotion, and what no content explains.
+# Factor from moods in [-1, 1] to the scales of emotion; deviation that no content explains.
 _EMOTION_GAIN = 3.4
 _OWN_SPREAD = 0.45
 
 ANNOTATORS = ("annotator-1", "annotator-2", "annotator-3")
 _ANNOTATOR_BIAS = np.array([-0.25, 0.0, 0.25])
-# Standard deviation of one annotator's judgement in points of the 9-point scale; with it,
-# Krippendorff's alpha comes near the published one.
+# Standard deviation of an annotator's ratings in points of the 9-point scale, chosen so that
+# Krippendorff's alpha is close to the published one.
 _ANNOTATOR_NOISE = {"valence": 0.79, "arousal": 0.90}
 PUBLISHED_ALPHA = {"valence": 0.78, "arousal": 0.71}
 
-# What likes, comments, shares and saves make up of all engagement at the middle of the plane.
+# Shares of likes, comments, shares and saves in all engagement at the middle of the plane.
 METRIC_SHARES = np.array([0.60, 0.12, 0.13, 0.15])
 # Effects on log rates, fitted by scripts/calibrate_synthetic.py to Table 8 and the lifts as far
-# as they can hold at once. Rows: see emotion_terms; columns: ENGAGEMENT.
+# as these are compatible. Rows: see emotion_terms; columns: ENGAGEMENT.
 EFFECTS = np.array(
     [
         [0.369, 0.490, 0.473, 0.336],
@@ -87,7 +87,7 @@ EFFECTS = np.array(
         [0.037, 0.203, 0.024, -0.107],
     ]
 )
-# With these effects: the deviation of every metric (column) in every category (row) at the middle
+# With these effects, the deviation of every metric (column) in every category (row) at the middle
 # of the category's overall engagement, and the distance from the 10th to the 90th percentile of
 # overall engagement.
 _MEAN_DEVIATION = np.array(
@@ -130,7 +130,7 @@ class Authors:
 
 @dataclass(frozen=True)
 class Population:
-    """n posts as numbers. Motif arrays are (n, MAX_MOTIFS); the caption names the first motif."""
+    """Numbers of n posts. Motif arrays are (n, MAX_MOTIFS); the caption names the first motif."""
 
     category: Integers
     authors: Authors
@@ -165,33 +165,12 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
     authors = _draw_authors(category, rng)
     author = _choose_authors(category, authors, rng)
     posted = _draw_times(authors.usual_hour[author], rng)
-
-    has_image = rng.random(n) >= MISSING_SHARE
-    has_caption = (rng.random(n) >= MISSING_SHARE) | ~has_image
-    count = rng.integers(2, MAX_MOTIFS + 1, n)
-    kind = rng.random((n, len(MOTIFS))).argsort(axis=1)[:, :MAX_MOTIFS]
-    place = rng.random((n, PLACES)).argsort(axis=1)[:, :MAX_MOTIFS]
-    motif_valence = rng.uniform(-1, 1, (n, MAX_MOTIFS))
-    motif_valence[:, 0] = 2 * _stratified(n, rng) - 1
-    scene = 0.5 * _mean_of(motif_valence, count) + 0.5 * rng.uniform(-1, 1, n)
-    congruent = _stratified(n, rng) < CONGRUENT_SHARE
-    side = np.where(congruent, 1, -1) * np.sign(motif_valence[:, 0])
-    caption_valence = side * (0.2 + 0.8 * _stratified(n, rng))
-    moods = _Moods(has_image, has_caption, count, motif_valence, scene, caption_valence)
-    valence = _evoke_valence(category, moods, rng)
-
-    motif_arousal = rng.uniform(-1, 1, (n, MAX_MOTIFS))
-    motif_arousal[:, 0] = 2 * _stratified(n, rng) - 1
-    caption_arousal = 0.3 * motif_arousal[:, 0] + 0.7 * (2 * _stratified(n, rng) - 1)
-    own = _OWN_SPREAD * rng.standard_normal(n)
-    arousal = _evoke_arousal(category, moods, motif_arousal, caption_arousal, own)
-    partner = _pair_evenly(2 * category + congruent, valence, arousal, rng)
-    motif_arousal, caption_arousal = motif_arousal[partner], caption_arousal[partner]
-    arousal = _evoke_arousal(category, moods, motif_arousal, caption_arousal, own[partner])
-
-    followers = np.round(authors.followers[author] * (1 + 0.2 * posted / _SECONDS_A_YEAR)).astype(
-        np.int64
-    )
+    content = _draw_content(n, rng)
+    valence = _evoke_valence(category, content, rng)
+    stir = _draw_arousal(category, content, valence, rng)
+    arousal = stir.evoked
+    growth = 1 + 0.2 * posted / _SECONDS_A_YEAR
+    followers = np.round(authors.followers[author] * growth).astype(np.int64)
     terms = emotion_terms(valence, arousal)
     disturbance = draw_disturbance(terms, authors.effect[author], posted, rng)
     deviation = terms @ EFFECTS + disturbance - _MEAN_DEVIATION[category]
@@ -201,17 +180,17 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
         authors=authors,
         author=author,
         posted=posted,
-        has_image=has_image,
-        has_caption=has_caption,
-        motif_count=count,
-        motif_kind=kind,
-        motif_place=place,
-        motif_valence=motif_valence,
-        motif_arousal=motif_arousal,
-        scene_valence=scene,
-        congruent=congruent,
-        caption_valence=caption_valence,
-        caption_arousal=caption_arousal,
+        has_image=content.has_image,
+        has_caption=content.has_caption,
+        motif_count=content.motif_count,
+        motif_kind=content.motif_kind,
+        motif_place=content.motif_place,
+        motif_valence=content.motif_valence,
+        motif_arousal=stir.motif,
+        scene_valence=content.scene_valence,
+        congruent=content.congruent,
+        caption_valence=content.caption_valence,
+        caption_arousal=stir.caption,
         valence=valence,
         arousal=arousal,
         ratings={
@@ -225,7 +204,7 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
 
 
 def emotion_terms(valence: Floats, arousal: Floats) -> Floats:
-    """What log rates depend on, (n, 6): the rows of EFFECTS.
+    """The terms on which log rates depend, (n, 6), in the order of the rows of EFFECTS.
 
     Positive valence, negative valence, excitement and calm (arousal above and below its
     midpoint), and the products of |valence| and of valence with arousal.
@@ -246,13 +225,13 @@ def emotion_terms(valence: Floats, arousal: Floats) -> Floats:
 def draw_activity(population: Population, rng: np.random.Generator) -> Integers:
     """Counts so far at ACTIVITY_HOURS, (n, hours, 4); the last are the post's counts.
 
-    New events per hour follow a bell in the logarithm of time, whose peak is Table 9's hour for
-    the metric and the quadrant that the annotators put the post in, give or take a tenth.
+    New events per hour follow a bell curve in the logarithm of time. Its peak is Table 9's hour for
+    the metric and the quadrant of the post's mean ratings, varied by about a tenth.
     """
     n = len(population.counts)
     peak = PUBLISHED_PEAK_HOURS[emotion_quadrant(*population.annotated())]
     peak = peak * np.exp(0.1 * rng.standard_normal((n, len(ENGAGEMENT))))
-    # A density that is a bell in log time is a log-normal one; its mean lies a variance higher.
+    # The density of a log-normal time is a bell curve in log time with its peak one variance lower.
     mean = np.log(peak) + _BURST_WIDTH**2
     shares = _normal_cdf((np.log(ACTIVITY_HOURS) - mean[..., None]) / _BURST_WIDTH)
     new = np.diff(shares / shares[..., -1:], prepend=0)
@@ -261,7 +240,7 @@ def draw_activity(population: Population, rng: np.random.Generator) -> Integers:
 
 
 def _apportion(n: int) -> Integers:
-    """Categories of n posts in Table 2's shares, by largest remainder, (n,)."""
+    """Categories of n posts in the proportions of Table 2, by largest remainder, (n,)."""
     exact = n * np.array([row.posts for row in _TABLE]) / sum(row.posts for row in _TABLE)
     whole = np.floor(exact).astype(np.int64)
     order = np.argsort(whole - exact, kind="stable")
@@ -270,7 +249,7 @@ def _apportion(n: int) -> Integers:
 
 
 def _draw_authors(category: Integers, rng: np.random.Generator) -> Authors:
-    """About one author for 25 posts, at least one for each category that occurs."""
+    """About one author per 25 posts, and at least one in each category that occurs."""
     posts = np.bincount(category, minlength=len(_TABLE))
     number = np.where(posts > 0, np.maximum(1, np.round(posts / 25)), 0).astype(np.int64)
     n = int(number.sum())
@@ -289,7 +268,7 @@ def _choose_authors(category: Integers, authors: Authors, rng: np.random.Generat
     """An author of the post's category, some more often than others, (n,)."""
     first = np.searchsorted(authors.category, np.arange(len(_TABLE)))
     number = np.bincount(authors.category, minlength=len(_TABLE))
-    # The square root leans towards the later of a category's authors.
+    # The square root prefers the later authors of a category.
     position = np.floor(np.sqrt(rng.random(len(category))) * number[category]).astype(np.int64)
     return np.asarray(first[category] + position, dtype=np.int64)
 
@@ -311,17 +290,17 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 def _stratified(n: int, rng: np.random.Generator) -> Floats:
-    """One number from each of n equal parts of [0, 1], in random order, (n,)."""
+    """One random number from each of n equal parts of [0, 1], in random order, (n,)."""
     return np.asarray((rng.permutation(n) + rng.random(n)) / n)
 
 
 def _pair_evenly(
     group: Integers, valence: Floats, arousal: Floats, rng: np.random.Generator
 ) -> Integers:
-    """Which post's arousal goes with which post's valence, (n,): a permutation in each group.
+    """Whose arousal each post's valence is combined with, (n,): a permutation in each group.
 
-    The ranks of both make a lattice by the golden ratio, which fills the plane more evenly than
-    chance does: a few thousand posts then show little of a relation that was not planted.
+    The ranks form a lattice by the golden ratio, which fills the plane more evenly than random
+    pairs: a few thousand posts then show hardly any relation that was not planted.
     """
     partner = np.empty(len(group), dtype=np.int64)
     for code in np.unique(group):
@@ -340,27 +319,78 @@ def _normal_cdf(x: Floats) -> Floats:
     return np.asarray(ndtr(x))
 
 
-class _Moods(NamedTuple):
-    """What valence comes from; see :class:`Population`."""
+class _Content(NamedTuple):
+    """Content of posts except for its arousal; see :class:`Population`."""
 
     has_image: Booleans
     has_caption: Booleans
     motif_count: Integers
+    motif_kind: Integers
+    motif_place: Integers
     motif_valence: Floats
     scene_valence: Floats
+    congruent: Booleans
     caption_valence: Floats
 
 
-def _evoke_valence(category: Integers, moods: _Moods, rng: np.random.Generator) -> Floats:
+class _Arousal(NamedTuple):
+    """Arousal of the motifs (n, MAX_MOTIFS), of the caption (n,) and as evoked, in [0, 8], (n,)."""
+
+    motif: Floats
+    caption: Floats
+    evoked: Floats
+
+
+def _draw_content(n: int, rng: np.random.Generator) -> _Content:
+    has_image = rng.random(n) >= MISSING_SHARE
+    has_caption = (rng.random(n) >= MISSING_SHARE) | ~has_image
+    count = rng.integers(2, MAX_MOTIFS + 1, n)
+    kind = rng.random((n, len(MOTIFS))).argsort(axis=1)[:, :MAX_MOTIFS]
+    place = rng.random((n, PLACES)).argsort(axis=1)[:, :MAX_MOTIFS]
+    valence = rng.uniform(-1, 1, (n, MAX_MOTIFS))
+    valence[:, 0] = 2 * _stratified(n, rng) - 1
+    scene = 0.5 * _mean_of(valence, count) + 0.5 * rng.uniform(-1, 1, n)
+    congruent = _stratified(n, rng) < CONGRUENT_SHARE
+    side = np.where(congruent, 1, -1) * np.sign(valence[:, 0])
+    return _Content(
+        has_image=has_image,
+        has_caption=has_caption,
+        motif_count=count,
+        motif_kind=kind,
+        motif_place=place,
+        motif_valence=valence,
+        scene_valence=scene,
+        congruent=congruent,
+        caption_valence=side * (0.2 + 0.8 * _stratified(n, rng)),
+    )
+
+
+def _draw_arousal(
+    category: Integers, content: _Content, valence: Floats, rng: np.random.Generator
+) -> _Arousal:
+    """Draw arousal so that it fills the plane evenly with ``valence``, as evoked, (n,)."""
+    n = len(category)
+    motif = rng.uniform(-1, 1, (n, MAX_MOTIFS))
+    motif[:, 0] = 2 * _stratified(n, rng) - 1
+    caption = 0.3 * motif[:, 0] + 0.7 * (2 * _stratified(n, rng) - 1)
+    own = _OWN_SPREAD * rng.standard_normal(n)
+    evoked = _evoke_arousal(category, content, motif, caption, own)
+    partner = _pair_evenly(2 * category + content.congruent, valence, evoked, rng)
+    motif, caption = motif[partner], caption[partner]
+    evoked = _evoke_arousal(category, content, motif, caption, own[partner])
+    return _Arousal(motif, caption, evoked)
+
+
+def _evoke_valence(category: Integers, content: _Content, rng: np.random.Generator) -> Floats:
     """Evoked valence in [-4, 4], (n,)."""
-    named, scene = moods.motif_valence[:, 0], moods.scene_valence
-    others = _mean_of(moods.motif_valence, moods.motif_count, first=1)
-    # Without a caption no motif is named, and all count alike.
-    every = _mean_of(moods.motif_valence, moods.motif_count)
-    looked_at = np.where(moods.has_caption, 0.8 * named + 0.1 * others, 0.9 * every)
-    image = moods.has_image * (looked_at + 0.1 * scene)
-    words = moods.has_caption * moods.caption_valence
-    irony = moods.has_image * _sigmoid(-8 * named) * _sigmoid(8 * words)
+    named, scene = content.motif_valence[:, 0], content.scene_valence
+    others = _mean_of(content.motif_valence, content.motif_count, first=1)
+    # Without a caption no motif is named, and all count the same.
+    every = _mean_of(content.motif_valence, content.motif_count)
+    looked_at = np.where(content.has_caption, 0.8 * named + 0.1 * others, 0.9 * every)
+    image = content.has_image * (looked_at + 0.1 * scene)
+    words = content.has_caption * content.caption_valence
+    irony = content.has_image * _sigmoid(-8 * named) * _sigmoid(8 * words)
     pleasure = 0.62 * image + 0.38 * words * (1 - 2 * irony)
     shift = np.array([row.valence_shift for row in _TABLE])[category]
     own = _OWN_SPREAD * rng.standard_normal(len(category))
@@ -369,25 +399,25 @@ def _evoke_valence(category: Integers, moods: _Moods, rng: np.random.Generator) 
 
 def _evoke_arousal(
     category: Integers,
-    moods: _Moods,
+    content: _Content,
     motif_arousal: Floats,
     caption_arousal: Floats,
     own: Floats,
 ) -> Floats:
     """Evoked arousal in [0, 8], (n,)."""
-    others = _mean_of(motif_arousal, moods.motif_count, first=1)
-    every = _mean_of(motif_arousal, moods.motif_count)
-    looked_at = np.where(moods.has_caption, 0.85 * motif_arousal[:, 0] + 0.15 * others, every)
-    tension = _sigmoid(-10 * moods.motif_valence[:, 0] * moods.caption_valence)
-    both = moods.has_image & moods.has_caption
-    stir = 0.62 * moods.has_image * looked_at + 0.3 * moods.has_caption * caption_arousal
+    others = _mean_of(motif_arousal, content.motif_count, first=1)
+    every = _mean_of(motif_arousal, content.motif_count)
+    looked_at = np.where(content.has_caption, 0.85 * motif_arousal[:, 0] + 0.15 * others, every)
+    tension = _sigmoid(-10 * content.motif_valence[:, 0] * content.caption_valence)
+    both = content.has_image & content.has_caption
+    stir = 0.62 * content.has_image * looked_at + 0.3 * content.has_caption * caption_arousal
     stir += 0.5 * both * (tension - 0.35)  # 0.35 is what tension is on average
     shift = np.array([row.arousal_shift for row in _TABLE])[category]
     return np.clip(AROUSAL_MIDPOINT + shift + _EMOTION_GAIN * stir + own, *SCALES["arousal"])
 
 
 def _annotate(ratings: Floats, terms: Floats, noise: float, rng: np.random.Generator) -> Floats:
-    """Ratings 1 … 9 of each annotator, (n, annotators)."""
+    """Ratings from 1 to 9 by each annotator, (n, annotators)."""
     error = _balance(noise * rng.standard_normal((len(ratings), len(ANNOTATORS))), terms)
     return np.clip(np.rint(ratings[:, None] + _ANNOTATOR_BIAS + error), 1, 9)
 
@@ -395,7 +425,7 @@ def _annotate(ratings: Floats, terms: Floats, noise: float, rng: np.random.Gener
 def draw_disturbance(
     terms: Floats, author_effect: Floats, posted: Integers, rng: np.random.Generator
 ) -> Floats:
-    """What moves log rates beside emotion, (n, 4): the author, the hour, and chance."""
+    """Influences on log rates other than emotion, (n, 4): the author, the hour and chance."""
     hour = posted / 3600 % 24
     rhythm = _HOUR_SPREAD * np.sqrt(2) * np.cos(2 * np.pi * (hour - _BUSIEST_HOUR) / 24)
     chance = _NOISE_SPREAD * rng.standard_normal((len(terms), len(ENGAGEMENT)))
@@ -416,10 +446,10 @@ def log_rates_of(category: Integers, deviation: Floats) -> Floats:
 
 
 def _balance(disturbance: Floats, terms: Floats) -> Floats:
-    """Take out of the disturbance what chance made it share with emotion.
+    """Remove from the disturbance what it shares with emotion by chance.
 
-    As in a balanced design: a few thousand posts then show what was planted, where chance alone
-    would shift a correlation among 2,000 posts by 0.02 to 0.05. The population is untouched.
+    As in a balanced design, a few thousand posts then show what was planted; chance alone would
+    shift a correlation among 2,000 posts by 0.02 to 0.05.
     """
     design = np.column_stack([np.ones(len(terms)), terms, terms[:, :4] > 0])
     fitted, *_ = np.linalg.lstsq(design, disturbance, rcond=None)

@@ -1,12 +1,12 @@
-"""Synthetic posts whose truth is known, after the published statistics of ABMF's dataset.
+"""Make a dataset of synthetic posts with the published statistics of ABMF's dataset.
 
-Pictures are drawn and captions written from latent moods; what a post evokes, how people rate it
-and how they engage follow from them (see :mod:`evoked.posts.synthetic.population`). The latent
-truth is kept in the table ``truth``, which no model reads, and what the posts were made to show in
-the entry ``planted`` of ``dataset.json``, with the published figure beside it.
+Pictures and captions are made from latent moods, from which also follows what a post evokes, how
+people rate it and how they engage (see :mod:`evoked.posts.synthetic.population`). The table
+``truth``, which no model reads, holds the latent values. The entry ``planted`` of ``dataset.json``
+holds the figures that the posts were made to show, with the published figures beside them.
 
-Planted figures are those of a large population of the same generator, measured by the definitions
-of :mod:`evoked.posts.emotion_and_rates` on what an analyst sees: mean ratings and counts.
+Planted figures are those of a large population of the same generator, computed as in
+:mod:`evoked.posts.emotion_and_rates` from what an analyst sees: mean ratings and counts.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ from evoked.progress import Progress
 RATING_SCALE = (1, 9)
 MAX_POSTS = 1_000_000
 
-# Raised by every change that changes a dataset.
+# Increased by every change that changes a dataset.
 _GENERATOR_VERSION = 1
 _YEAR = pd.Timestamp("2024-01-01", tz="UTC")
 _CAROUSEL_SHARE = 0.1
 _PLANTED_POPULATION = 200_000
-# Seeds of independent streams of chance.
+# Seeds of independent random streams.
 _POSTS, _ACTIVITY, _PICTURES, _PLANTED = range(4)
 
 
@@ -81,7 +81,7 @@ def synthesise(
     Parameters
     ----------
     folder
-        Where; an existing dataset there is replaced.
+        The dataset's folder; a dataset that is there already is replaced.
     n
         Number of posts, 1 … 1,000,000.
     seed
@@ -101,7 +101,7 @@ def synthesise(
     SettingsError
         ``n`` or ``seed`` out of range.
     DataError
-        Another import or synthesis is at work at ``folder``.
+        Another process is writing ``folder``.
 
     References
     ----------
@@ -147,7 +147,7 @@ def synthesise(
 
 @cache
 def planted_record(n: int = _PLANTED_POPULATION) -> dict[str, Any]:
-    """What synthetic posts are made to show, taken from a population of ``n``, beside the paper.
+    """The figures that synthetic posts are made to show, beside those of the paper.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def planted_record(n: int = _PLANTED_POPULATION) -> dict[str, Any]:
         ``correlations`` {dimension: {metric: {planted, published}}} (Table 8), ``lifts`` (Section
         4.3), ``peak_hours`` {quadrant: {metric: …}} (Table 9) and ``alpha`` (Section 3.2).
     """
-    # A seed of its own: what is planted does not depend on the dataset's.
+    # A seed of its own: the planted figures don't depend on the dataset's seed.
     population = draw_population(n, np.random.default_rng([0, _PLANTED]))
     valence, arousal = population.annotated()
     categories = np.array(CATEGORY_NAMES, dtype=object)[population.category]
@@ -205,7 +205,7 @@ def _beside(
 
 
 def _alpha(ratings: Floats) -> float:
-    """Krippendorff's alpha where every post has all ratings: one less within over total variance.
+    """Krippendorff's alpha for complete ratings: 1 minus the ratio of within to total variance.
 
     The general form is in :mod:`evoked.analysis.agreement`.
     """
@@ -215,12 +215,12 @@ def _alpha(ratings: Floats) -> float:
 def _draw_pictures(
     population: Population, folder: Path, seed: int, progress: Progress | None
 ) -> tuple[list[list[str]], list[list[list[float]]]]:
-    """Draw all pictures; the names of each post's, and the boxes of its motifs on the cover."""
+    """Draw all pictures; return their names and the boxes of the cover's motifs, for each post."""
     n = len(population.category)
     images: list[list[str]] = []
     boxes: list[list[list[float]]] = []
     for row in range(n):
-        # Every post has chance of its own, so a picture doesn't depend on those before it.
+        # A random stream for each post, so that a picture doesn't depend on those before it.
         rng = np.random.default_rng([seed, _PICTURES, row])
         names, found = _draw_post(population, row, folder, rng)
         images.append(names)
@@ -303,7 +303,7 @@ def _posts_table(
 def _write_texts(population: Population, seed: int) -> tuple[list[Caption], list[list[str]]]:
     captions, hashtags = [], []
     for row, number in enumerate(population.category):
-        rng = random.Random(f"{seed}-{row}")  # from a text: mixed well, the same everywhere
+        rng = random.Random(f"{seed}-{row}")  # a text is hashed alike everywhere
         category = CATEGORY_NAMES[number]
         statistics = CATEGORIES[category]
         mood = Mood(float(population.caption_valence[row]), float(population.caption_arousal[row]))
@@ -316,7 +316,7 @@ def _write_texts(population: Population, seed: int) -> tuple[list[Caption], list
 
 
 def _poisson(rng: random.Random, mean: float) -> int:
-    """Arrivals within ``mean`` units of time at one per unit."""
+    """A Poisson number: arrivals within ``mean`` units of time at a rate of one per unit."""
     count, time = 0, rng.expovariate(1)
     while time < mean:
         count, time = count + 1, time + rng.expovariate(1)
@@ -345,7 +345,7 @@ def _activity_table(activity: Integers, identifiers: list[str]) -> pa.Table:
     posts, hours, _ = activity.shape
     return pa.table(
         {
-            # A dictionary while in memory: as plain text the ids would take the most of it.
+            # As plain text, the ids would take most of the memory.
             "post_id": pa.DictionaryArray.from_arrays(
                 np.repeat(np.arange(posts, dtype=np.int32), hours), pa.array(identifiers)
             ).cast(pa.string()),
@@ -369,7 +369,7 @@ def _truth_table(
             "caption_arousal": population.caption_arousal,
             "scene_valence": population.scene_valence,
             "named_motif": kinds[:, 0],
-            # Lists over the picture's motifs, the named one first; boxes in pixels.
+            # Lists over the picture's motifs, the named one first; boxes are in pixels.
             "motifs": _ragged(kinds, population),
             "motif_valence": _ragged(population.motif_valence, population),
             "motif_arousal": _ragged(population.motif_arousal, population),

@@ -1,7 +1,7 @@
-"""A social network as numbers: who feels what at which image, and why.
+"""Draw the numbers behind a synthetic network: users, images, edges and feelings.
 
-See :mod:`evoked.posts.synthetic.network` for the model in words. Everything here is vectorised:
-the paper's full size takes some seconds.
+:mod:`evoked.posts.synthetic.network` describes the model in words. Everything here is vectorised:
+the paper's full size takes a few seconds.
 """
 
 from __future__ import annotations
@@ -25,24 +25,30 @@ Booleans = NDArray[np.bool_]
 THEMES = MOTIFS
 COMMUNITIES = 8
 EMOTIONS = len(MIKELS)
-# How an image may look: its theme and the mood that its picture shows.
+# The look of an image: its theme and the mood that its picture shows.
 PICTURE_VALENCES = np.array([-0.75, -0.25, 0.25, 0.75])
 PICTURE_AROUSALS = np.array([-0.7, 0.0, 0.7])
 LOOKS = len(THEMES) * len(PICTURE_VALENCES) * len(PICTURE_AROUSALS)
 COMMENT_SHARE = 0.34  # HMG-Emo, Section IV-A
-# Of the comments: written from words of the emotion felt, of none, of another.
+# Shares of comments in words of the emotion felt and of none; the others are of another emotion.
 TRUTHFUL_SHARE, NEUTRAL_SHARE = 0.72, 0.16
-OWN_MANNER = 0.9  # of the comments: written in the manner of those who feel as the user does
+OWN_MANNER = 0.9  # share of comments in the manner of users who decide alike
 GROUPS_PER_THEME = 4
 
-# In the order of MIKELS. The largest class is as large as Table II implies, where nearly
-# everything is taken for it and 0.65 of that is right.
+# In the order of MIKELS. Table II implies the size of the largest class: models predict it nearly
+# always, with a precision of 0.65.
 EMOTION_SHARES = np.array([0.12, 0.07, 0.60, 0.08, 0.02, 0.025, 0.03, 0.055])
-# Where each lies on the plane of moods: valence and arousal in [-1, 1].
+# Place of each emotion on the plane of moods: valence and arousal in [-1, 1].
 EMOTION_MOODS = np.array(
     [
-        *((0.75, 0.35), (0.45, 0.2), (0.7, -0.65), (0.7, 0.85)),
-        *((-0.7, 0.75), (-0.75, 0.25), (-0.65, 0.6), (-0.75, -0.5)),
+        (0.75, 0.35),
+        (0.45, 0.2),
+        (0.7, -0.65),
+        (0.7, 0.85),
+        (-0.7, 0.75),
+        (-0.75, 0.25),
+        (-0.65, 0.6),
+        (-0.75, -0.5),
     ]
 )
 
@@ -54,20 +60,20 @@ _MOOD_EFFECT = 1.0
 _TONE_EFFECT = 5.0
 _IMAGE_SPREAD = 0.8
 _USER_SPREAD = 0.8
-# On the scale of log odds that it is the user and not the image who decides: who goes by their own
-# mind, and the liveliest pictures.
+# Effects on the log odds that the user decides and not the image: of users who go by their own
+# mind, and of the liveliest pictures.
 _OWN_MIND_SHARE = 0.5
 _MIND_EFFECT = 2.0
 _VIVID_EFFECT = 2.0
 
-_SAME_TASTE = 0.2  # how often a community feels at a theme what most people feel
-_HOMOPHILY = 0.7  # connections within the community, over what chance brings
-_OWN_AUDIENCE = 0.6  # viewings by the community that an image comes from, likewise
+_SAME_TASTE = 0.2  # share of themes at which a community feels what most people feel
+_HOMOPHILY = 0.7  # share of connections within the community, besides those by chance
+_OWN_AUDIENCE = 0.6  # share of viewings by the image's own community, likewise
 _GROUPS_JOINED = np.array([0.25, 0.4, 0.35])  # shares of users in none, one and two
-_STRAY_GROUP = 0.1  # memberships of any theme
+_STRAY_GROUP = 0.1  # share of memberships in a group of any theme
 _UPLOADERS = 0.2
 _VIEWERS = 0.45
-_NEVER = 1e-9  # weight of users who don't: never zero, so that no community is empty
+_NEVER = 1e-9  # weight of all others: not zero, so that no community is empty
 # Exponents of Pareto laws.
 _CONTACT_TAIL, _VIEWER_TAIL, _AUTHOR_TAIL, _POPULARITY_TAIL = 2.2, 1.8, 1.5, 1.3
 _LARGEST_WEIGHT = 1000.0
@@ -78,7 +84,7 @@ _SWAP_ROUNDS = 10
 
 _YEARS = 6
 _SECONDS_A_DAY = 24 * 3600
-# Seeds of independent streams of chance.
+# Seeds of independent random streams.
 _USERS, _TIES, _IMAGES, _VIEWINGS, _FEELINGS, _REWIRING = range(6)
 
 
@@ -97,7 +103,7 @@ PUBLISHED_SIZE = NetworkSize(108_899, 85_157, 1_649_058, 197_561)
 
 @dataclass(frozen=True)
 class Structure:
-    """What is the same in every network.
+    """The part of the model that is the same in every network.
 
     Attributes
     ----------
@@ -106,11 +112,11 @@ class Structure:
     interest
         How often a community's images and groups are of each theme, (COMMUNITIES, themes).
     theme
-        What a theme evokes in everybody, (themes, EMOTIONS).
+        Effect of a theme on everybody, (themes, EMOTIONS).
     taste
-        What it evokes in a community, (COMMUNITIES, themes, EMOTIONS).
+        Effect of a theme on a community, (COMMUNITIES, themes, EMOTIONS).
     mood
-        What a community's members feel at anything, (COMMUNITIES, EMOTIONS).
+        Effect of a community at any theme, (COMMUNITIES, EMOTIONS).
     tone
         How a community means its images, which no picture shows, (COMMUNITIES, EMOTIONS).
     """
@@ -150,19 +156,19 @@ class Society:
     viewings: Integers  # (2, V): user, image
     viewed: Integers  # (V,): likewise
     emotion: Integers  # (V,): place in MIKELS
-    probability: Floats  # (V, EMOTIONS): of each emotion, all causes known
+    probability: Floats  # (V, EMOTIONS): of each emotion, given all causes
     observers: dict[str, Floats]  # what ideal observers expect, each (V, EMOTIONS)
     has_comment: Booleans  # (V,)
-    comment_emotion: Integers  # (V,): whose words the comment has; -1: of none
-    comment_own_mind: Booleans  # (V,): whether the comment is written as by who goes by their own
-    # What made the emotion; in a rewired network no longer the user's and the image's own.
+    comment_emotion: Integers  # (V,): emotion of the comment's words; -1 for none
+    comment_own_mind: Booleans  # (V,): whether the comment is about the user, not the picture
+    # Causes of the emotion; in a rewired network, no longer those of the row's user and image.
     felt_in: Integers  # (V,): community of the user
     felt_by_own_mind: Booleans  # (V,): own_mind of the user
     meant_in: Integers  # (V,): community of the image's author
 
     @property
     def group_sets(self) -> Integers:
-        """The groups that each user has joined, (U,): a bit for each, 0 for none."""
+        """The groups that each user has joined, (U,), as bits; 0 for none."""
         user, group = self.memberships
         sets = np.zeros(len(self.community), np.int64)
         np.bitwise_or.at(sets, user, 1 << group)
@@ -176,7 +182,7 @@ def looks() -> list[tuple[int, float, float]]:
 
 @cache
 def structure() -> Structure:
-    """The communities and what they feel: drawn once and for all."""
+    """The communities and their effects, the same for every seed."""
     rng = np.random.default_rng(_STRUCTURE_SEED)
     communities, themes = np.arange(COMMUNITIES), np.arange(len(THEMES))
     share = (communities + 3.0) ** -0.5
@@ -208,7 +214,7 @@ def draw_society(size: NetworkSize, seed: int) -> Society:
     Raises
     ------
     SettingsError
-        A size that leaves somebody without a connection, or too few people for so many.
+        The size leaves somebody without a connection, or has too many for so few people.
     """
     check_size(size)
     users, ties, images, watching, feeling = (
@@ -216,7 +222,7 @@ def draw_society(size: NetworkSize, seed: int) -> Society:
     )
     fixed = structure()
     community = users.choice(COMMUNITIES, size.users, p=fixed.share)
-    community[:COMMUNITIES] = np.arange(COMMUNITIES)  # nobody's is empty
+    community[:COMMUNITIES] = np.arange(COMMUNITIES)  # no community is empty
     group_theme, memberships = _draw_groups(community, users)
     own_mind = users.random(size.users) < _OWN_MIND_SHARE
     origin = images.choice(COMMUNITIES, size.images, p=fixed.share)
@@ -284,9 +290,9 @@ def check_size(size: NetworkSize) -> None:
 def rewire(society: Society, picture: Integers, seed: int) -> Society:
     """The same rows in a network whose edges join anybody to anybody.
 
-    Edges exchange their ends in pairs, so all degrees stay. Connections exchange theirs with any
-    other; a viewing, which keeps its emotion, comment and time, its user with viewings by users of
-    the very same groups, and its image with viewings of images of the very same picture.
+    Edges exchange their ends in pairs, so all degrees stay. A connection exchanges ends with any
+    other. A viewing keeps its emotion, comment and time; it exchanges its user with viewings by
+    users of exactly the same groups, and its image with viewings of exactly the same picture.
 
     Parameters
     ----------
@@ -319,10 +325,10 @@ def _exchanged(
     rng: np.random.Generator,
     mutual: bool = False,
 ) -> Integers:
-    """``others`` (E,) after random pairs of edges of one kind have exchanged theirs.
+    """``others`` (E,) after random pairs of edges of the same kind have exchanged them.
 
-    An exchange that would make an edge that is there already, or join somebody to themselves,
-    does not take place. ``mutual``: the ends are of one sort, and edges have no direction.
+    An exchange is skipped if it would repeat an edge or join somebody to themselves. ``mutual``
+    means that both ends are of the same sort and edges have no direction.
     """
     order = np.lexsort([rng.random(len(kinds)), kinds])
     start = int(rng.integers(2))
@@ -349,7 +355,7 @@ def _exchanged(
 
 
 class _Urn:
-    """Draws members of a class by their weight."""
+    """Draws members of a class with probabilities in proportion to their weights."""
 
     def __init__(self, weight: Floats, kind: Integers) -> None:
         self._order = np.argsort(kind, kind="stable")
@@ -370,12 +376,12 @@ def _pareto(n: int, tail: float, rng: np.random.Generator) -> Floats:
 
 
 def _some(weight: Floats, share: float, rng: np.random.Generator) -> Floats:
-    """The weights of a share of all; next to nothing for the others."""
+    """The weights for a random share of all, and almost zero for the others."""
     return np.where(rng.random(len(weight)) < share, weight, _NEVER)
 
 
 def _draw_rows(probability: Floats, rng: np.random.Generator) -> Integers:
-    """A column of each row (n,) by the row's probabilities."""
+    """A column for each row (n,), drawn by the probabilities in the row."""
     cumulative = probability.cumsum(axis=1)
     drawn = (rng.random((len(probability), 1)) * cumulative[:, -1:] > cumulative).sum(axis=1)
     return drawn.astype(np.int64)
@@ -393,7 +399,7 @@ def _draw_groups(community: Integers, rng: np.random.Generator) -> tuple[Integer
 
 
 def _draw_connections(community: Integers, count: int, rng: np.random.Generator) -> Integers:
-    """``count`` different pairs, (2, count); everybody is in one at least."""
+    """``count`` different pairs, (2, count); everybody is in at least one."""
     n = len(community)
     urn = _Urn(_pareto(n, _CONTACT_TAIL, rng), community)
     anybody = urn.weights / urn.weights.sum()
@@ -458,14 +464,14 @@ class _Feelings(NamedTuple):
 
 
 def _shown(look: Integers) -> Floats:
-    """What a picture evokes in everybody by its look, (n, EMOTIONS)."""
+    """Effect of a picture on everybody by its look, (n, EMOTIONS)."""
     theme, valence, arousal = np.array(looks()).T
     moods = np.stack([valence, arousal], axis=1) @ EMOTION_MOODS.T
     return (_PICTURE_EFFECT * moods + structure().theme[theme.astype(np.int64)])[look]
 
 
 def user_share(look: Integers, own_mind: Booleans) -> Floats:
-    """How much it is the user and not the image who decides, (n,), between 0 and 1."""
+    """The weight of the user against the image, β, (n,), between 0 and 1."""
     arousal = np.array(looks())[look, 2] / PICTURE_AROUSALS.max()
     return 1 / (1 + np.exp(_VIVID_EFFECT * arousal - np.where(own_mind, 1, -1) * _MIND_EFFECT))
 
@@ -478,7 +484,7 @@ def _causes(
     users_own: Floats,
     images_own: Floats,
 ) -> Floats:
-    """What user and image add to the log odds, (n, EMOTIONS)."""
+    """Contribution of user and image to the log odds, (n, EMOTIONS)."""
     fixed = structure()
     theme = look // (LOOKS // len(THEMES))
     user = fixed.taste[felt_in, theme] + fixed.mood[felt_in] + users_own
@@ -487,7 +493,7 @@ def _causes(
 
 
 def _weighed(share: Floats, user: Floats, image: Floats) -> Floats:
-    """What both bring, by the user's share (n,); each its own strength where both decide alike."""
+    """Influences of both, weighted by the user's share (n,); unchanged where that is a half."""
     return 2 * share[:, None] * user + 2 * (1 - share[:, None]) * image
 
 
@@ -508,7 +514,7 @@ def _draw_feelings(
     users_own = rng.normal(0, _USER_SPREAD, (size.users, EMOTIONS))[viewings[0]]
     images_own = rng.normal(0, _IMAGE_SPREAD, (size.images, EMOTIONS))[viewings[1]]
     odds = _causes(look, felt_in, meant_in, own_mind, users_own, images_own)
-    # Base rates with which the shares come out; what a full network gives is settled by some.
+    # Fit base rates so that the shares come out; a sample of a full network is enough.
     base, some = np.log(EMOTION_SHARES), odds[:: max(1, len(odds) // 50_000)]
     for _ in range(50):
         base += np.log(EMOTION_SHARES / _softmax(some + base).mean(axis=0))
@@ -516,7 +522,7 @@ def _draw_feelings(
 
 
 def _draw_comments(emotion: Integers, rng: np.random.Generator) -> tuple[Booleans, Integers]:
-    """Which viewings have a comment, and the emotion whose words it has, -1 for none."""
+    """Which viewings have a comment, and the emotion of its words, -1 for none."""
     n = len(emotion)
     has_comment = np.zeros(n, bool)
     has_comment[rng.permutation(n)[: round(COMMENT_SHARE * n)]] = True
@@ -535,7 +541,7 @@ def _observers(
     own_mind: Booleans,
     themes_joined: Integers,
 ) -> dict[str, Floats]:
-    """What is expected by who knows a part of the causes and the model, each (V, EMOTIONS)."""
+    """What observers expect who know the model and some of the causes, each (V, EMOTIONS)."""
     fixed = structure()
     by_mind = _expected(feelings.base)
     expected = np.average(by_mind, axis=-2, weights=[1 - _OWN_MIND_SHARE, _OWN_MIND_SHARE])
@@ -563,7 +569,7 @@ def _observers(
 
 @cache
 def _own_deviations() -> tuple[Floats, Floats]:
-    """What is the user's and the image's own, for averages over it."""
+    """Samples of the own deviations of users and images, to average over."""
     rng = np.random.default_rng(_STRUCTURE_SEED)
     return rng.normal(0, _USER_SPREAD, (200, EMOTIONS)), rng.normal(
         0, _IMAGE_SPREAD, (200, EMOTIONS)
@@ -571,8 +577,10 @@ def _own_deviations() -> tuple[Floats, Floats]:
 
 
 def _expected(base: Floats) -> Floats:
-    """Mean probabilities by look, viewer's and author's community, and whether the viewer goes by
-    their own mind: (LOOKS, C, C, 2, EMOTIONS)."""
+    """Mean probabilities, (LOOKS, COMMUNITIES, COMMUNITIES, 2, EMOTIONS).
+
+    By look, community of the viewer and of the author, and whether viewers go by their own mind.
+    """
     sizes = LOOKS, COMMUNITIES, COMMUNITIES, 2
     look, felt_in, meant_in, own_mind = np.indices(sizes).reshape(4, -1)
     share, nothing = user_share(look, own_mind > 0), np.zeros(EMOTIONS)
@@ -589,12 +597,14 @@ def _in_order_of_time(society: Society) -> Society:
     return replace(
         society,
         viewings=society.viewings[:, order],
+        viewed=society.viewed[order],
+        emotion=society.emotion[order],
+        probability=society.probability[order],
         observers={name: known[order] for name, known in society.observers.items()},
-        **{
-            name: getattr(society, name)[order]
-            for name in (
-                *("viewed", "emotion", "probability", "has_comment", "comment_emotion"),
-                *("comment_own_mind", "felt_in", "felt_by_own_mind", "meant_in"),
-            )
-        },
+        has_comment=society.has_comment[order],
+        comment_emotion=society.comment_emotion[order],
+        comment_own_mind=society.comment_own_mind[order],
+        felt_in=society.felt_in[order],
+        felt_by_own_mind=society.felt_by_own_mind[order],
+        meant_in=society.meant_in[order],
     )

@@ -1,4 +1,4 @@
-"""A small network that tests of models of viewings share."""
+"""A small network of viewings for trying out models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Column, FeatureTable
-from evoked.models import Examples
+from evoked.models.base import Examples
 from evoked.posts.author_hashes import hashes
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
@@ -24,12 +24,13 @@ def small_network_examples(
 ) -> tuple[Examples, Examples, Examples]:
     """Training, validation and test viewings (8 : 1 : 1) of a network whose truth is planted.
 
-    What a user feels follows from the picture (of which its vector tells some, and what others
-    felt and wrote the rest), from the user's own taste (which only their viewings and, through
-    homophily, their connections tell) and from what their community likes of the picture's theme.
-    34 % of the viewings have a comment, which tells the emotion noisily. A few users have no group,
-    a few images no vector, a few viewings no known emotion. Of ten test viewings one is by a user
-    and one of an image that the graph doesn't hold; their vectors are in the features all the same.
+    What a user feels follows from the picture (its vector shows a part of it, and what others felt
+    and wrote the rest), from the user's own taste (which shows only in their viewings and, since
+    connected users are alike, in their connections) and from how much their community likes the
+    picture's theme. 34 % of the viewings have a comment, which shows the emotion with noise. A few
+    users have no group, a few images no vector, a few viewings no known emotion. Of ten test
+    viewings, one is by a user and one of an image that the graph doesn't hold; their vectors are in
+    the features all the same.
     """
     random = np.random.default_rng(seed)
     community = random.integers(_COMMUNITIES, size=n_users)
@@ -51,7 +52,9 @@ def small_network_examples(
         user_vectors=_vectors(np.eye(_COMMUNITIES)[community], USER_WIDTH, 0.5, 0.9, random),
         image_vectors=_vectors(
             np.column_stack([evoked[:, :4], np.eye(_COMMUNITIES)[theme]]),
-            *(IMAGE_WIDTH, 0.5, 0.95),
+            IMAGE_WIDTH,
+            0.5,
+            0.95,
             random,
         ),
         comment_vectors=_vectors(np.eye(8)[felt], COMMENT_WIDTH, 0.3, _COMMENTED, random),
@@ -111,12 +114,12 @@ def with_strangers(examples: Examples, rows: Sequence[int], *columns: str) -> Ex
 
 
 def _vectors(
-    told: np.ndarray, width: int, noise: float, present: float, random: np.random.Generator
+    shown: np.ndarray, width: int, noise: float, present: float, random: np.random.Generator
 ) -> Column:
-    """Vectors that tell ``told`` (n, anything) by a random projection, with noise."""
-    values = told @ random.normal(size=(told.shape[1], width))
+    """Vectors that show ``shown`` (n, anything) through a random projection, with noise."""
+    values = shown @ random.normal(size=(shown.shape[1], width))
     values = values + noise * random.normal(size=values.shape)
-    return Column.dense(values.astype(np.float32), random.random(len(told)) < present)
+    return Column.dense(values.astype(np.float32), random.random(len(shown)) < present)
 
 
 def _connections(community: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,126 @@
+"""Every analysis of posts, and the study that makes all that a dataset allows."""
+
+from __future__ import annotations
+
+from evoked.analysis.annotations import AGREEMENT_ANALYSIS, ANNOTATOR_ANALYSIS
+from evoked.analysis.base import Analysis, PostContext, PostFindings, Progress, carry_out
+from evoked.analysis.categories import CATEGORY_ANALYSIS
+from evoked.analysis.emotions import PostsWithEmotion, posts_with_emotion
+from evoked.analysis.engagement import CORRELATION_ANALYSIS, LIFT_ANALYSIS
+from evoked.analysis.peaks import PEAK_DIFFERENCE_ANALYSIS, TIME_TO_PEAK_ANALYSIS
+from evoked.analysis.popular_posts import (
+    COVER_ANALYSIS,
+    EMOJI_ANALYSIS,
+    TEXT_ANALYSIS,
+    WORD_ANALYSIS,
+)
+from evoked.analysis.positions import POSITION_ANALYSIS
+from evoked.analysis.ratings import Aggregation
+from evoked.analysis.recovery import RECOVERY_ANALYSIS
+from evoked.analysis.sharing import check_popularity
+from evoked.analysis.sharing_tables import (
+    CAPTION_EMOTION_ANALYSIS,
+    COUNT_ANALYSIS,
+    COUNT_CORRELATION_ANALYSIS,
+    FACE_ANALYSIS,
+    INTERACTION_FIT_ANALYSIS,
+    INTERACTION_TERM_ANALYSIS,
+    LAW_ANALYSIS,
+)
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
+from evoked.posts.dataset import PostDataset
+from evoked.targets import choose_denominator
+
+ANALYSES: dict[str, Analysis[PostContext]] = {
+    analysis.name: analysis
+    for analysis in (
+        CATEGORY_ANALYSIS,
+        AGREEMENT_ANALYSIS,
+        ANNOTATOR_ANALYSIS,
+        CORRELATION_ANALYSIS,
+        LIFT_ANALYSIS,
+        TIME_TO_PEAK_ANALYSIS,
+        PEAK_DIFFERENCE_ANALYSIS,
+        POSITION_ANALYSIS,
+        COUNT_ANALYSIS,
+        LAW_ANALYSIS,
+        CAPTION_EMOTION_ANALYSIS,
+        FACE_ANALYSIS,
+        COUNT_CORRELATION_ANALYSIS,
+        INTERACTION_FIT_ANALYSIS,
+        INTERACTION_TERM_ANALYSIS,
+        COVER_ANALYSIS,
+        TEXT_ANALYSIS,
+        WORD_ANALYSIS,
+        EMOJI_ANALYSIS,
+        RECOVERY_ANALYSIS,
+    )
+}
+"""By name, in the order in which people read them."""
+
+
+def analyse_posts(
+    dataset: PostDataset,
+    *,
+    ratings: Aggregation | None = None,
+    estimate: bool = True,
+    popularity: str = "shares",
+    features: FeatureSettings | None = None,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> PostFindings:
+    """Make every analysis of :data:`ANALYSES` that a dataset allows.
+
+    Parameters
+    ----------
+    dataset
+        Posts; emotions, counts, activity, annotations and categories are each optional.
+    ratings, estimate
+        Where emotions come from: see :func:`evoked.analysis.emotions.posts_with_emotion`.
+    popularity
+        The count that popularity is in the analyses of sharing: one of
+        :data:`evoked.analysis.sharing.POPULARITIES`.
+    features
+        Settings of the image encoder that covers are clustered by; builtin by default.
+    cache
+        Where features are kept; the user's cache by default.
+    progress
+        Called with what is read, how much of it is done and how much there is.
+    draws, seed
+        Resamples of all intervals, and their random seed; positions take 300 draws at most.
+
+    Raises
+    ------
+    SettingsError
+        ``popularity`` is none of these.
+    DataError
+        ``ratings`` was given but there are no annotations.
+
+    Examples
+    --------
+    >>> found = analyse_posts(evoked.open("my_posts"))          # doctest: +SKIP
+    >>> found.tables["correlations"], found.skipped             # doctest: +SKIP
+    """
+    check_popularity(popularity)
+    emotions = posts_with_emotion(dataset, ratings, estimate)
+    denominator = choose_denominator(emotions.posts)
+    divisor = 1.0 if denominator == "none" else emotions.posts[denominator]
+    emotions = PostsWithEmotion(emotions.posts.assign(followers=divisor), emotions.estimated)
+    context = PostContext(
+        dataset=dataset,
+        emotions=emotions,
+        denominator=denominator,
+        rated_anew=ratings is not None,
+        popularity=popularity,
+        features=features,
+        cache=cache,
+        progress=progress,
+        draws=draws,
+        seed=seed,
+    )
+    findings = PostFindings(context)
+    carry_out(ANALYSES.values(), findings)
+    return findings
