@@ -26,19 +26,16 @@ ALLOWED = {
 }
 # Rooms that aren't clean yet, and how many lines they may still have. The aim is none.
 CEILINGS = {
-    "src": 2,
-    "src/affect": 16,
-    "src/analysis": 61,
-    "src/cli": 53,
+    "src/cli": 32,
     "src/evaluation": 12,
-    "src/explain": 9,
-    "src/features": 73,
+    "src/explain": 5,
+    "src/features": 6,
     "src/laboratory": 54,
-    "src/models": 38,
-    "src/posts": 107,
-    "src/report": 73,
+    "src/posts": 7,
+    "src/report": 38,
     "src/runs": 20,
     "src/targets": 23,
+    "src/testing": 1,
 }
 
 
