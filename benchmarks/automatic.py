@@ -28,7 +28,6 @@ import torch
 from numpy.typing import NDArray
 from record import add_json_option, finish, table
 
-import evoked.runs.posts
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.metrics import r2
 from evoked.evaluation.splits import Split, choose_split, k_fold
@@ -37,6 +36,7 @@ from evoked.laboratory.automatic import train_automatically
 from evoked.laboratory.leaderboard import Leaderboard, behind_best
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 
 
@@ -88,7 +88,7 @@ def fold_scores(
             runs[model] = auto
         elif model != "stack":
             if not is_finished(place / model):
-                evoked.runs.posts.train(dataset, model, place / model, **shared)
+                train_posts(dataset, model, place / model, **shared)
             runs[model] = Run.load(place / model)
     runs.pop("stack", None)
     return board, runs

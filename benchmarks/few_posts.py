@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 from record import add_json_option, finish, table
 
-import evoked.runs.posts
 from evoked.evaluation.splits import Split, choose_split
 from evoked.features.cache import FeatureCache
 from evoked.posts.dataset import PostDataset
 from evoked.posts.synthetic.posts import synthesise
+from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 
 SCORES = {
@@ -67,7 +67,7 @@ def scores_of(
     """Test scores of one run, by name."""
     place = arguments.work / f"few-posts-{arguments.split}-{arguments.n}"
     shutil.rmtree(place, ignore_errors=True)
-    run = evoked.runs.posts.train(
+    run = train_posts(
         dataset,
         model,
         place,

@@ -25,7 +25,8 @@ from record import add_json_option, finish, table
 from evoked.features.cache import FeatureCache
 from evoked.posts.dataset import PostDataset
 from evoked.posts.synthetic.posts import synthesise
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.targets import TASKS, Emotion
 from evoked.training import TrainingSettings
 
@@ -60,7 +61,7 @@ def coverage_of(arguments: argparse.Namespace, seed: int, model: str, task: str)
     if (place / "run.json").is_file():
         run = Run.load(place)
     else:
-        run = train(
+        run = train_posts(
             posts_of(arguments, seed),
             model,
             place,

@@ -25,7 +25,8 @@ from evoked.features.cache import FeatureCache
 from evoked.models import load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 
 
@@ -36,7 +37,7 @@ def predictions(
     if (place / "run.json").is_file():
         run = Run.load(place, cache)
     else:
-        run = train(
+        run = train_posts(
             dataset,
             "abmf",
             place,
@@ -55,9 +56,9 @@ def predictions(
         predicted = run.task.inverse_transform(model.predict(test), test.posts)["likes"]
         likes[name] = np.log1p(predicted.to_numpy(dtype=float))
     # The strongest simple rival: the mean of log likes itself, by author where one is known.
-    train_posts = dataset.posts.iloc[split.train]
-    known = train_posts["likes"].astype(float).map(np.log1p)
-    by_author = known.groupby(train_posts["author_id"]).mean()
+    learned_from = dataset.posts.iloc[split.train]
+    known = learned_from["likes"].astype(float).map(np.log1p)
+    by_author = known.groupby(learned_from["author_id"]).mean()
     likes["author mean of log likes"] = (
         posts["author_id"].map(by_author).fillna(known.mean()).to_numpy()
     )

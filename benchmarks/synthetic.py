@@ -24,7 +24,8 @@ from evoked.analysis.recovery import planted_recovery
 from evoked.features.cache import FeatureCache
 from evoked.posts.dataset import PostDataset
 from evoked.posts.synthetic.posts import synthesise
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -46,7 +47,7 @@ def run_of(folder: Path, dataset: PostDataset, name: str, seed: int, epochs: int
     place = folder / f"{dataset.folder.name}-{name.replace(' ', '-')}"
     if (place / "run.json").is_file():
         return Run.load(place)
-    return train(
+    return train_posts(
         dataset,
         "abmf",
         place,

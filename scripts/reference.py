@@ -93,7 +93,10 @@ def docstring(file: str) -> str:
 
 def run_folder() -> str:
     """The trees of files that docstrings draw of a run's folder."""
-    titles = {"runs/posts.py": "A run of posts", "runs/viewings.py": "A run of viewings adds"}
+    titles = {
+        "runs/folder.py": "Every run holds",
+        "runs/viewings.py": "A run of viewings also holds",
+    }
     return "\n".join(
         f"{title}:\n\n```text\n{inspect.cleandoc(drawing(docstring(file)))}\n```\n"
         for file, title in titles.items()

@@ -21,7 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoked.errors import DataError
-from evoked.files import link, locked, only_writer, plain
+from evoked.files import (
+    check_format_version,
+    link,
+    locked,
+    only_writer,
+    plain,
+    write_parquet,
+)
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
@@ -221,3 +228,21 @@ def test_a_destination_has_one_writer(tmp_path: Path) -> None:
     with pytest.raises(BlockingIOError, match="its own"), only_writer(folder):
         raise BlockingIOError("its own")
     assert not any(folder.parent.iterdir())
+
+
+@pytest.mark.parametrize("content", [{}, {"format_version": 2}, {"format_version": "1"}, [1], None])
+def test_only_the_format_version_that_is_read_is_taken(content: object, tmp_path: Path) -> None:
+    check_format_version({"format_version": 1}, 1, tmp_path / "a.json", "Make it again")
+    with pytest.raises(DataError, match=r"a\.json: format version .* reads version 1\. Make it"):
+        check_format_version(content, 1, tmp_path / "a.json", "Make it again")
+
+
+def test_a_table_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "table.parquet"
+    table = pd.DataFrame({"a": [1, 2]}, index=[5, 6])
+    write_parquet(path, table)
+    pd.testing.assert_frame_equal(pd.read_parquet(path), table.reset_index(drop=True))
+    with pytest.raises(Exception, match="mixed"):
+        write_parquet(path, pd.DataFrame({"mixed": [1, object()]}))
+    assert [each.name for each in path.parent.iterdir()] == ["table.parquet"]
+    assert len(pd.read_parquet(path)) == 2

@@ -20,6 +20,7 @@ LAYERS = (
     "evoked.errors",
     "evoked.files",
     "evoked.progress",
+    "evoked.settings",
     "evoked.posts",
     "evoked.targets",
     "evoked.features.captions",

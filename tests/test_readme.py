@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evoked.cli import main
 from evoked.posts.dataset import PostDataset
+from tests.support.command_line import evoked
 from tests.support.reader_sources import instaloader_source
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -25,18 +25,6 @@ def shell_commands() -> list[str]:
     """Lines of the README's shell blocks that call evoked."""
     lines = "".join(blocks("sh")).replace("\\\n", " ").splitlines()
     return [line for line in lines if line.startswith("evoked ")]
-
-
-def evoked(*arguments: object) -> None:
-    """Run the command line in this process; anything but success is a failure."""
-    status = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["evoked", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-    assert status == 0, arguments
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evoked.laboratory.automatic import train as train
+    from evoked.evaluation.splits import Split as Split
+    from evoked.experiments import load_table as load_table
+    from evoked.features.cache import FeatureCache as FeatureCache
+    from evoked.features.catalog import FeatureSettings as FeatureSettings
+    from evoked.laboratory.automatic import train_automatically as train_automatically
+    from evoked.laboratory.study import Study as Study
+    from evoked.laboratory.study import StudyCallbacks as StudyCallbacks
+    from evoked.models.base import Examples as Examples
+    from evoked.models.base import Model as Model
+    from evoked.models.base import ModelSettings as ModelSettings
+    from evoked.models.base import NeuralModel as NeuralModel
     from evoked.posts.dataset import PostDataset as PostDataset
     from evoked.posts.drafts import Draft as Draft
     from evoked.posts.importing import import_posts as import_posts
     from evoked.posts.synthetic.posts import synthesise as synthesise
+    from evoked.runs.base import Callbacks as Callbacks
+    from evoked.runs.base import Evaluation as Evaluation
+    from evoked.runs.loading import load as load
     from evoked.runs.posts import Run as Run
+    from evoked.runs.training import train as train
+    from evoked.runs.viewings import NetworkRun as NetworkRun
+    from evoked.runs.viewings import Viewing as Viewing
+    from evoked.training.settings import TrainingSettings as TrainingSettings
 
     open = PostDataset
 
@@ -28,15 +45,57 @@ __version__ = "0.1.0"
 
 # Loaded when first used, so that 'import evoked' and 'evoked --help' take no second.
 _LAZY = {
+    "Callbacks": "evoked.runs.base",
     "Draft": "evoked.posts.drafts",
+    "Evaluation": "evoked.runs.base",
+    "Examples": "evoked.models.base",
+    "FeatureCache": "evoked.features.cache",
+    "FeatureSettings": "evoked.features.catalog",
+    "Model": "evoked.models.base",
+    "ModelSettings": "evoked.models.base",
+    "NetworkRun": "evoked.runs.viewings",
+    "NeuralModel": "evoked.models.base",
     "PostDataset": "evoked.posts.dataset",
     "Run": "evoked.runs.posts",
+    "Split": "evoked.evaluation.splits",
+    "Study": "evoked.laboratory.study",
+    "StudyCallbacks": "evoked.laboratory.study",
+    "TrainingSettings": "evoked.training.settings",
+    "Viewing": "evoked.runs.viewings",
     "import_posts": "evoked.posts.importing",
+    "load": "evoked.runs.loading",
+    "load_table": "evoked.experiments",
     "synthesise": "evoked.posts.synthetic.posts",
-    "train": "evoked.laboratory.automatic",
+    "train": "evoked.runs.training",
+    "train_automatically": "evoked.laboratory.automatic",
 }
 
-__all__ = ["Draft", "PostDataset", "Run", "import_posts", "open", "synthesise", "train"]
+__all__ = [
+    "Callbacks",
+    "Draft",
+    "Evaluation",
+    "Examples",
+    "FeatureCache",
+    "FeatureSettings",
+    "Model",
+    "ModelSettings",
+    "NetworkRun",
+    "NeuralModel",
+    "PostDataset",
+    "Run",
+    "Split",
+    "Study",
+    "StudyCallbacks",
+    "TrainingSettings",
+    "Viewing",
+    "import_posts",
+    "load",
+    "load_table",
+    "open",
+    "synthesise",
+    "train",
+    "train_automatically",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -45,3 +104,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'evoked' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -211,6 +211,12 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, without its index, atomically."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
 def check_free(folder: Path, mark: str, what: str) -> None:
     """Raise SettingsError unless ``folder`` is new, empty, or holds ``what`` ("a study").
 
@@ -220,6 +226,29 @@ def check_free(folder: Path, mark: str, what: str) -> None:
     if taken and not (folder / mark).is_file():
         raise SettingsError(
             f"{folder} holds something else: it is not empty and not {what}. Choose another folder."
+        )
+
+
+def check_format_version(content: Any, expected: int, file: Path, fix: str) -> None:
+    """Raise DataError if a file's ``format_version`` is not the one that this release reads.
+
+    Parameters
+    ----------
+    content
+        What the JSON file holds.
+    expected
+        The version that this release reads.
+    file
+        The file.
+    fix
+        How to make the file anew, as a sentence without its full stop.
+    """
+    found = content.get("format_version") if isinstance(content, dict) else None
+    if found != expected:
+        raise DataError(
+            f"format version {found!r}; this release reads version {expected}.",
+            file=file,
+            fix=f"{fix}, or install the release that wrote it.",
         )
 
 

@@ -41,7 +41,7 @@ def test_equals_the_definition(binary: bool) -> None:
     np.testing.assert_allclose(clustered_slope(x, y, clusters), _written_out(x, y, clusters))
 
 
-def test_one_cluster_alone_tells_nothing() -> None:
+def test_one_cluster_alone_shows_nothing() -> None:
     """Only one author wrote in the half: however many posts, nothing is known of other authors."""
     clusters = np.repeat(np.arange(10), 20)
     x = (clusters == 0).astype(float)
@@ -61,5 +61,5 @@ def test_one_cluster_alone_tells_nothing() -> None:
         ([1.0, 2, 3, 4], [2.0, 2, 2, 2], [0, 1, 2, 3]),
     ],
 )
-def test_what_cannot_be_told(x: list[float], y: list[float], clusters: list[int]) -> None:
+def test_what_cannot_be_known(x: list[float], y: list[float], clusters: list[int]) -> None:
     assert np.isnan(clustered_slope(x, y, clusters)).all()

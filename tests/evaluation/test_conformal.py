@@ -41,7 +41,7 @@ ONE_UNIT: tuple[list[float], list[float]] = ([], [])
 
 
 def drawn_posts(n: int, seed: int) -> pd.DataFrame:
-    """Posts whose log rate of engagement and emotion a number ``signal`` tells in part."""
+    """Posts whose log rate of engagement and emotion partly follow from a number ``signal``."""
     generator = np.random.default_rng(seed)
     signal = generator.normal(size=n)
     followers = np.exp(generator.normal(8, 1, size=n)).round() + 1
@@ -407,8 +407,8 @@ def test_the_console_shows_intervals(made: Run, dataset: PostDataset) -> None:
     assert re.search(r"likes +[\d.,]+ \([\d.,]+–[\d.,]+\)", shown.output)
     wide = ["predict", str(made.folder), "--caption", "x", "--coverage", "0.9"]
     assert "Too few calibration posts for 90%" in CliRunner().invoke(app, wide).output
-    told = CliRunner().invoke(app, ["evaluate", str(made.folder), str(dataset.folder)])
-    assert re.search(r"likes_rate +80% +[\d.]+% \(\d+%…\d+%\)", told.output)
+    result = CliRunner().invoke(app, ["evaluate", str(made.folder), str(dataset.folder)])
+    assert re.search(r"likes_rate +80% +[\d.]+% \(\d+%…\d+%\)", result.output)
     refused = CliRunner().invoke(app, [*wide[:-1], "90"])
     assert refused.exit_code != 0
 

@@ -20,6 +20,7 @@ from evoked.evaluation.tables import (
     evaluate_counts,
     evaluate_predictions,
 )
+from evoked.targets import EMOTION_ENGAGEMENT_OUTCOMES
 
 AGREEMENT = [
     metrics.mean_absolute_error,
@@ -281,7 +282,9 @@ def scored_posts() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
 
 def test_evaluation_table(scored_posts: tuple) -> None:
     predictions, truth, categories = scored_posts
-    table = evaluate_predictions(predictions, truth, categories, truth, (0.25, 0.1), draws=50)
+    table = evaluate_predictions(
+        EMOTION_ENGAGEMENT_OUTCOMES, predictions, truth, categories, truth, (0.25, 0.1), draws=50
+    )
     assert list(table.columns) == ["target", "metric", "value", "low", "high", "n"]
     # No post has saves, no table arousal: nothing is said about either.
     assert set(table["target"]) == {"valence", "likes", "comments", "overall"}
@@ -310,7 +313,13 @@ def test_evaluation_table(scored_posts: tuple) -> None:
 def test_comparison_has_a_row_per_model(scored_posts: tuple) -> None:
     predictions, truth, categories = scored_posts
     constant = predictions * 0.0
-    table = comparison_table({"ours": predictions, "mean": constant}, truth, categories, truth)
+    table = comparison_table(
+        EMOTION_ENGAGEMENT_OUTCOMES,
+        {"ours": predictions, "mean": constant},
+        truth,
+        categories,
+        truth,
+    )
     assert list(table.index) == ["ours", "mean"]
     assert table.loc["mean", "valence CCC"] == 0
     assert table.loc["mean", "likes AUC"] == 0.5
@@ -331,17 +340,19 @@ def test_counts_are_scored_on_the_log_scale() -> None:
 def test_tables_of_other_posts_are_refused() -> None:
     truth = pd.DataFrame({"post_id": ["a", "b"], "valence": [1.0, 2.0]})
     with pytest.raises(DataError, match=r"row 2.*different posts"):
-        evaluate_predictions(truth.assign(post_id=["a", "c"]), truth, None, None)
+        evaluate_predictions(
+            EMOTION_ENGAGEMENT_OUTCOMES, truth.assign(post_id=["a", "c"]), truth, None, None
+        )
     with pytest.raises(DataError, match="one for each"):
-        evaluate_predictions(truth.iloc[:1], truth, None, None)
+        evaluate_predictions(EMOTION_ENGAGEMENT_OUTCOMES, truth.iloc[:1], truth, None, None)
     rates = pd.DataFrame({"likes_rate": [0.1, 0.2]})
-    with pytest.raises(DataError, match="train_rates"):
-        evaluate_predictions(rates, rates, None, None)
+    with pytest.raises(DataError, match="training_values"):
+        evaluate_predictions(EMOTION_ENGAGEMENT_OUTCOMES, rates, rates, None, None)
 
 
 def test_nothing_to_score_is_an_empty_table() -> None:
     empty = pd.DataFrame({"valence": [], "likes_rate": []}, dtype=float)
     train = pd.DataFrame({"likes_rate": [0.1, 0.2]})
-    table = evaluate_predictions(empty, empty, [], train)
+    table = evaluate_predictions(EMOTION_ENGAGEMENT_OUTCOMES, empty, empty, [], train)
     assert len(table) == 0
     assert list(table.columns) == ["target", "metric", "value", "low", "high", "n"]

@@ -155,7 +155,7 @@ def auto(workshop: Workshop, dataset: PostDataset, name: str, **arguments: Any) 
         "estimate": False,
         "cache": workshop.cache,
     }
-    return train_automatically(dataset, workshop.folder / name, **{**defaults, **arguments})
+    return train_automatically(dataset, workshop.folder / name, **(defaults | arguments))
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +169,8 @@ def test_chosen_run_is_a_run_like_any_other(
     board = Leaderboard.load(chosen.folder)
     assert board.metric == "likes Spearman"
     assert board.posts == len(dataset) - 15
-    assert {each.model for each in board.standings} == {
-        *("linear", "abmf", "mean", "author_mean", "category_mean")
-    }
+    names = {"linear", "abmf", "mean", "author_mean", "category_mean"}
+    assert {each.model for each in board.standings} == names
     (winner,) = [each for each in board.standings if each.chosen]
     assert winner.model == board.chosen == chosen.model.name
     assert "s.e." in (chosen.folder / "README.md").read_text()
@@ -200,8 +199,8 @@ def test_same_call_goes_on_where_it_stopped(
     kept = {path: path.stat().st_mtime_ns for path in fits.rglob("scores.json")}
     assert [path for path in times if kept[path] != times[path]] == [removed]
     before, after = json.loads(board), Leaderboard.load(again.folder).to_dict()
-    for told in (before, after):
-        for standing in told["standings"]:
+    for board in (before, after):
+        for standing in board["standings"]:
             standing.pop("seconds")
     assert after == before
 
@@ -278,12 +277,14 @@ def test_stack_is_chosen_when_asked_for(workshop: Workshop, dataset: PostDataset
     assert not list(run.folder.rglob("*.pkl"))
 
 
-def test_evoked_train_and_the_command_know_auto(
+def test_python_and_the_command_line_choose_a_model(
     workshop: Workshop, dataset: PostDataset, tmp_path: Path
 ) -> None:
     split = choose_split(dataset.posts, "random", 0)
-    run = evoked.train(
-        dataset, "auto", tmp_path / "run", split=split, models=("linear",), folds=2,
+    with pytest.raises(SettingsError, match=r"evoked\.train_automatically"):
+        evoked.train(dataset, "auto", tmp_path / "run")
+    run = evoked.train_automatically(
+        dataset, tmp_path / "run", split=split, models=("linear",), folds=2,
         estimate=False, cache=workshop.cache,
     )  # fmt: skip
     assert Leaderboard.load(run.folder).metric == "valence MAE"
@@ -294,10 +295,10 @@ def test_evoked_train_and_the_command_know_auto(
     )
     assert shown.exit_code == 0, shown.output
     assert "Leaderboard" in shown.stdout
-    told = Leaderboard.load(tmp_path / "cli")
-    for standing in told.standings:
+    printed = Leaderboard.load(tmp_path / "cli")
+    for standing in printed.standings:
         assert standing.mean is None or f"{standing.mean:.4f}" in shown.stdout
-    assert told.chosen == Leaderboard.load(run.folder).chosen
+    assert printed.chosen == Leaderboard.load(run.folder).chosen
     refused = CliRunner().invoke(app, [*place, "--metric", "likes MAP", "--stack"])
     assert isinstance(refused.exception, SettingsError)
     assert "--metric, --stack: only with --model auto" in str(refused.exception)
@@ -351,8 +352,8 @@ def test_lines_of_probabilities_minimise_the_penalised_log_loss() -> None:
 
     def loss(line: np.ndarray) -> float:
         made = expit(columns @ np.abs(line[:2]) + line[2])
-        told = np.where(truth[:, 0] == 1, made, 1 - made)
-        return float(-np.log(told).mean() + PENALTY * (line[:2] ** 2).sum())
+        likelihoods = np.where(truth[:, 0] == 1, made, 1 - made)
+        return float(-np.log(likelihoods).mean() + PENALTY * (line[:2] ** 2).sum())
 
     found = minimize(
         loss, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-6, "maxiter": 5000}

@@ -92,6 +92,12 @@ def test_what_cannot_be_compared_is_refused(
     parts.assign(caption="another").to_parquet(strange / "split.parquet", index=False)
     with pytest.raises(DataError, match="no post is a test post of all"):
         compare_runs([first, strange])
+    viewings = tmp_path / "viewings"
+    shutil.copytree(first, viewings)
+    description = json.loads((viewings / "run.json").read_text())
+    (viewings / "run.json").write_text(json.dumps({**description, "rows": "viewings"}))
+    with pytest.raises(DataError, match="a run of viewings, and only runs of posts"):
+        compare_runs([first, viewings])
     older = tmp_path / "older"
     shutil.copytree(first, older)
     (older / "predictions.parquet").unlink()
@@ -102,9 +108,8 @@ def test_what_cannot_be_compared_is_refused(
 def test_pages_are_written(runs: list[Run], tmp_path: Path) -> None:
     comparison = compare_runs([run.folder for run in runs], draws=50)
     paths = write_comparison(comparison, tmp_path, "evoked compare first second")
-    assert [path.name for path in paths] == [
-        *("comparison.csv", "comparison.md", "comparison.html")
-    ]
+    names = ["comparison.csv", "comparison.md", "comparison.html"]
+    assert [path.name for path in paths] == names
     text = paths[1].read_text()
     assert "20 posts that are test posts of every run" in text
     assert "evoked compare first second" in paths[2].read_text()
@@ -122,9 +127,9 @@ def test_command_line_compares(runs: list[Run], workshop: Workshop, dataset: Pos
     folders = [str(run.folder) for run in runs]
     found = CliRunner().invoke(app, ["compare", *folders, "--rows", "second", "--json"])
     assert found.exit_code == 0, found.output
-    told = json.loads(found.stdout)
-    assert told["posts"] == 20
-    assert {line["run"] for line in told["table"]} == {"first", "second"}
+    printed = json.loads(found.stdout)
+    assert printed["posts"] == 20
+    assert {line["run"] for line in printed["table"]} == {"first", "second"}
     printed = CliRunner().invoke(app, ["compare", *folders])
     assert "valence CCC" in printed.stdout
     again = ["compare", *folders, "--data", str(dataset.folder), "--folds", "2", "--json"]

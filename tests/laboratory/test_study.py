@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from evoked.experiments import Experiment, PublishedTable
 from evoked.laboratory import (
     FitsDone,
     Study,
-    StudyProgress,
+    StudyCallbacks,
     StudyResults,
     correlation_table,
     result_table,
@@ -33,7 +34,7 @@ from evoked.laboratory import (
 )
 from evoked.laboratory.study_data import Posts, StudyContext
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import train
+from evoked.runs.training import train_posts
 from evoked.targets import AuthorPopularity
 from evoked.training import TrainingSettings
 from tests.support.small_runs import Workshop
@@ -47,23 +48,35 @@ def table_of(*names: str, training: TrainingSettings = QUICK, **changes: Any) ->
     """ABMF and parts of it, made small."""
     rows = {
         "full": Experiment(
-            **{"name": "full", "label": "Full | <b>", "model": "abmf", "settings": SMALL},
-            **{"training": training, "published": {"valence CCC": 0.712}, "source": "a paper"},
+            name="full",
+            label="Full | <b>",
+            model="abmf",
+            settings=SMALL,
+            training=training,
+            published={"valence CCC": 0.712},
+            source="a paper",
         ),
         "image_only": Experiment(
-            **{"name": "image_only", "label": "Image only", "model": "abmf", "needs": ("image",)},
+            name="image_only",
+            label="Image only",
+            model="abmf",
+            needs=("image",),
             settings={**SMALL, "modalities": ("image", "metadata")},
             training=training,
         ),
         "caption_only": Experiment(
-            **{"name": "caption_only", "label": "Caption only", "model": "abmf"},
+            name="caption_only",
+            label="Caption only",
+            model="abmf",
+            needs=("caption",),
             settings={**SMALL, "modalities": ("caption", "hashtags")},
-            **{"training": training, "needs": ("caption",)},
+            training=training,
         ),
     }
     chosen = tuple(rows[name] for name in names)
     described = {"name": "test/table1", "title": "A table", "source": "S", "reference": "full"}
-    return PublishedTable(**{**described, **changes}, experiments=chosen)
+    described |= changes
+    return PublishedTable(**described, experiments=chosen)
 
 
 def study_of(workshop: Workshop, dataset: PostDataset, name: str, *rows: str, **more: Any) -> Study:
@@ -88,7 +101,7 @@ def test_fold_scores_as_a_run_on_the_same_split(
     unbroken: tuple[Study, StudyResults], workshop: Workshop, dataset: PostDataset
 ) -> None:
     split = list(k_fold(dataset.posts, 3, "random", 0))[1]
-    run = train(
+    run = train_posts(
         dataset,
         "abmf",
         workshop.folder / "fold",
@@ -117,7 +130,13 @@ def test_each_part_of_a_fold_is_labelled_on_its_own(
     posts = workshop.changed(dataset, "strangers", author_id=authors, likes=rows)
     row = Experiment(name="row", label="Row", model="linear", task="author_popularity")
     context = StudyContext(
-        *(workshop.folder / "strangers-study", posts, (split,), (row,), AuthorPopularity, 0, False),
+        folder=workshop.folder / "strangers-study",
+        dataset=posts,
+        splits=(split,),
+        experiments=(row,),
+        task=AuthorPopularity,
+        seed=0,
+        estimate=False,
         cache=workshop.cache.folder,
     )
     fold = Posts(context).fold(row, row.build(), 1)
@@ -226,22 +245,22 @@ def test_killed_study_ends_with_the_same_tables(
 def test_finished_study_fits_nothing_again(
     workshop: Workshop, dataset: PostDataset, unbroken: tuple[Study, StudyResults]
 ) -> None:
-    told: list[FitsDone] = []
+    reported: list[FitsDone] = []
     before = (unbroken[0].folder / "record.json").read_bytes()
     again = study_of(workshop, dataset, "unbroken", "image_only", "full")
-    again.run(workers=1, progress=StudyProgress(fits=told.append))
-    assert [(done.fits, done.of, done.folds) for done in told] == [(15, 15, 3)]
+    again.run(workers=1, callbacks=StudyCallbacks(fits=reported.append))
+    assert [(done.fits, done.of, done.folds) for done in reported] == [(15, 15, 3)]
     assert (again.folder / "record.json").read_bytes() == before
 
 
 def test_progress_counts_fits_and_folds(workshop: Workshop, dataset: PostDataset) -> None:
-    told: list[FitsDone] = []
-    study = study_of(workshop, dataset, "told", table=table_of())
-    study.run(workers=1, progress=StudyProgress(fits=told.append))
-    assert [done.fits for done in told] == list(range(10))
-    assert [done.folds for done in told] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
-    assert told[0].seconds_left is None
-    assert told[-1].seconds_left == 0
+    reported: list[FitsDone] = []
+    study = study_of(workshop, dataset, "reported", table=table_of())
+    study.run(workers=1, callbacks=StudyCallbacks(fits=reported.append))
+    assert [done.fits for done in reported] == list(range(10))
+    assert [done.folds for done in reported] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+    assert reported[0].seconds_left is None
+    assert reported[-1].seconds_left == 0
 
 
 @pytest.mark.parametrize(
@@ -263,6 +282,28 @@ def test_folder_refuses_another_study(
 ) -> None:
     with pytest.raises(SettingsError, match=f"holds another study.*{named}"):
         study_of(workshop, dataset, "unbroken", "image_only", "full", **change)
+
+
+def test_a_study_of_another_format_version_is_refused(
+    workshop: Workshop, dataset: PostDataset, unbroken: tuple[Study, StudyResults]
+) -> None:
+    folder = shutil.copytree(unbroken[0].folder, workshop.folder / "older")
+    plan = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert plan["format_version"] == 1
+    (folder / "study.json").write_text(json.dumps({**plan, "format_version": 2}))
+    message = r"study\.json: format version 2; this release reads version 1\. Run the study again"
+    with pytest.raises(DataError, match=message):
+        study_of(workshop, dataset, "older", "image_only", "full")
+
+
+def test_a_study_prints_what_makes_it(
+    unbroken: tuple[Study, StudyResults], dataset: PostDataset
+) -> None:
+    study = unbroken[0]
+    assert repr(study) == (
+        f"Study({dataset!r}, table='test/table1', folder='{study.folder}', folds=3, "
+        "split='random', seed=0, estimate=True)"
+    )
 
 
 def test_folder_refuses_other_posts_and_what_is_no_study(
@@ -311,16 +352,16 @@ def test_unreadable_pictures_are_told(workshop: Workshop, dataset: PostDataset) 
     picture = damaged.cover_paths()[3]
     assert picture is not None
     picture.write_bytes(b"no picture")
-    told: list[str] = []
+    notes: list[str] = []
     study = study_of(workshop, damaged, "damaged-study", "image_only", folds=2)
-    results = study.run(workers=1, progress=StudyProgress(note=told.append), command="evoked x")
-    assert told == list(results.notes)
-    assert told == [
+    results = study.run(workers=1, callbacks=StudyCallbacks(note=notes.append), command="evoked x")
+    assert notes == list(results.notes)
+    assert notes == [
         "1 pictures could not be read; their posts count as imageless: "
         f"{damaged.posts['post_id'].iloc[3]}."
     ]
     write_results(study, results)
-    assert told[0] in (study.folder / "table.md").read_text()
+    assert notes[0] in (study.folder / "table.md").read_text()
     assert json.loads((study.folder / "record.json").read_text())["sessions"][0]["command"]
 
 
@@ -335,9 +376,9 @@ def test_command_line_reproduces(workshop: Workshop, dataset: PostDataset) -> No
     options += ["--cache", str(workshop.cache.folder), "--split", "author", "--json"]
     found = CliRunner().invoke(app, ["reproduce", "abmf/table6", *options])
     assert found.exit_code == 0, found.output
-    told = json.loads(found.stdout)
-    assert told["plan"]["split"] == "author"
-    rows = {line["row"]: line for line in told["table"] if line["metric"] == "CCC"}
+    printed = json.loads(found.stdout)
+    assert printed["plan"]["split"] == "author"
+    rows = {line["row"]: line for line in printed["table"] if line["metric"] == "CCC"}
     assert set(rows) == {"text_bert", "mean", "author_mean", "category_mean"}
     assert rows["text_bert"]["published"] == 0.412
     assert rows["mean"]["published"] is None

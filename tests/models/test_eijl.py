@@ -31,7 +31,8 @@ from evoked.models.eijl import (
     text_emotion,
 )
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.targets.shares import SHARE_CLASSES, Shares
 from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
@@ -362,7 +363,7 @@ def test_clip_from_a_folder(
     finetune: bool, few_posts: PostDataset, clip_folder: str, tmp_path: Path
 ) -> None:
     cache = FeatureCache(tmp_path / "cache")
-    run = train(
+    run = train_posts(
         few_posts,
         "eijl",
         tmp_path / "run",
@@ -398,7 +399,7 @@ def test_roberta_and_resnet_from_files(few_posts: PostDataset, tmp_path: Path) -
         text_encoder=f"transformers:{tmp_path / 'roberta'}",
         image_encoder=f"torchvision:{weights}?image_size=64",
     )
-    run = train(
+    run = train_posts(
         few_posts,
         row.model,
         tmp_path / "run",
@@ -434,7 +435,7 @@ def test_published_runs_caution_and_drafts_of_both_protocols_are_scored(
 ) -> None:
     cache = FeatureCache(tmp_path / "cache")
     for protocol in ("draft", "published"):
-        run = train(
+        run = train_posts(
             few_posts,
             "eijl",
             tmp_path / protocol,

@@ -17,7 +17,8 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders.registry import image_encoder, text_encoder
 from evoked.models.abmf import ABMF, ABMFSettings
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 from tests.features.encoders.test_encoders import TEXT_MODELS, seeded, vit
 
@@ -49,7 +50,7 @@ def test_encoders_learn_and_are_saved_with_the_run(
     dataset: PostDataset, encoders: FeatureSettings, tmp_path: Path
 ) -> None:
     cache = FeatureCache(tmp_path / "cache")
-    run = train(
+    run = train_posts(
         dataset,
         out=tmp_path / "run",
         model_settings=FINETUNED,
@@ -82,7 +83,7 @@ def test_baselines_train_encoders_as_well(
     name: str, read: set[str], dataset: PostDataset, encoders: FeatureSettings, tmp_path: Path
 ) -> None:
     cache = FeatureCache(tmp_path / "cache")
-    run = train(
+    run = train_posts(
         dataset,
         name,
         tmp_path / "run",
@@ -124,7 +125,7 @@ def test_mmbt_is_the_text_encoder(kind: str, tmp_path: Path, encoders: FeatureSe
 def test_frozen_encoders_read_the_same_folders(
     dataset: PostDataset, encoders: FeatureSettings, tmp_path: Path
 ) -> None:
-    run = train(
+    run = train_posts(
         dataset,
         out=tmp_path / "run",
         model_settings={"width": 16},

@@ -26,7 +26,8 @@ from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.run_analysis import analyse_run
 from evoked.runs.card import posts_of
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train
 from tests.support.examples import tamper_with_names
 from tests.support.small_runs import HOSTILE, OTHER_TASKS, Workshop, by_hand, hostile_posts
 
@@ -102,15 +103,23 @@ def test_is_one_accessible_file_without_requests(report: Page) -> None:
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def test_tells_everything_about_a_run(report: Page, run: Run) -> None:
-    for told in (
-        *("Summary", "Loss per epoch", "author_mean", "Best predicted", "Worst predicted"),
-        *("Most promising", "Results by category", "Valence: observed and predicted means"),
-        *("does not tell what one person will feel", run.description["data"]["sha256"]),
-        *(run.description["split"]["reason"], "Every picture of the test posts could be read"),
+def test_shows_everything_about_a_run(report: Page, run: Run) -> None:
+    for shown in (
+        "Summary",
+        "Loss per epoch",
+        "author_mean",
+        "Best predicted",
+        "Worst predicted",
+        "Most promising",
+        "Results by category",
+        "Valence: observed and predicted means",
+        "does not predict what one person will feel",
+        run.description["data"]["sha256"],
+        run.description["split"]["reason"],
+        "Every picture of the test posts could be read",
         run.description["environment"]["torch"],
     ):
-        assert told in report.text
+        assert shown in report.text
     assert "learned from estimates" not in report.text
     assert "nan" not in report.text.lower().split()
     scores = pd.DataFrame(run.metrics["scores"]).set_index(["model", "target", "metric"])
@@ -292,21 +301,26 @@ def test_calibration_groups_by_prediction() -> None:
 
 class TestOtherTasks:
     @pytest.mark.parametrize("task", OTHER_TASKS)
-    def test_tells_everything_about_a_run(
+    def test_shows_everything_about_a_run(
         self, workshop: Workshop, dataset: PostDataset, task_runs: dict[str, Run], task: str
     ) -> None:
         run = task_runs[task]
         page = Page(write_report(run, dataset, workshop.folder / f"{task}.html"))
         assert_self_contained(page)
         assert_accessible(page)
-        for told in (
-            *("Predicted and true", "What the model looks at", "Calibration", "Best predicted"),
-            *("author_mean", "By how many followers the author has", "Most promising"),
+        for shown in (
+            "Predicted and true",
+            "What the model looks at",
+            "Calibration",
+            "Best predicted",
+            "author_mean",
+            "By how many followers the author has",
+            "Most promising",
             type(run.task).description,
         ):
-            assert told in page.text
-        for untold in ("Valence", "quantile", "CCC is", "nan"):
-            assert untold not in page.text.replace(",", " ").split()
+            assert shown in page.text
+        for absent in ("Valence", "quantile", "CCC is", "nan"):
+            assert absent not in page.text.replace(",", " ").split()
         command = next(text for text in page.texts if text.startswith("evoked train"))
         other = run.model.tasks[0] != task
         assert (f"--task {task}" in command) == other
@@ -399,7 +413,7 @@ class TestOtherTasks:
         page = Page(write_report(run, dataset, workshop.folder / "collapsed.html"))
         assert "COLLAPSED: level is predicted as" in page.text
 
-    def test_trees_tell_their_features(self, workshop: Workshop, dataset: PostDataset) -> None:
+    def test_features_of_trees_are_shown(self, workshop: Workshop, dataset: PostDataset) -> None:
         run = workshop.run(dataset, "trees", "pixelrec_catboost", trees=10)
         page = Page(write_report(run, dataset, workshop.folder / "trees.html"))
         assert_accessible(page)

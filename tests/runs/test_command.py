@@ -80,14 +80,15 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*positional: Any, **named: Any) -> None:
         raise Called(positional, named)
 
-    monkeypatch.setattr("evoked.laboratory.automatic.train", train)
+    monkeypatch.setattr("evoked.runs.training.train", train)
     monkeypatch.setattr("evoked.posts.dataset.PostDataset", str)
     monkeypatch.setattr("evoked.train", train, raising=False)
     monkeypatch.setattr("evoked.open", str, raising=False)
 
 
-def typed(command: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def typed(command: str | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What a command line has trained."""
+    assert command is not None
     program, *words = shlex.split(command)
     assert program == "evoked"
     result = CliRunner().invoke(app, words)
@@ -149,6 +150,9 @@ def test_what_a_model_does_by_itself_needs_no_option(model: str) -> None:
 
 def test_another_task_than_the_models_first_is_named() -> None:
     description = {**described(), "task": "level"}
-    assert "--task level" in training_command(description, "run")
+    command, usual = training_command(description, "run"), training_command(described(), "run")
+    assert command is not None
+    assert "--task level" in command
     assert "task='level'" in training_call(description, "run")
-    assert "task" not in training_command(described(), "run")
+    assert usual is not None
+    assert "task" not in usual

@@ -22,14 +22,10 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.models.linear import Linear
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import (
-    Progress,
-    Run,
-    calibrated_split,
-    data_description,
-    part_examples,
-    train,
-)
+from evoked.runs.base import Callbacks
+from evoked.runs.folder import data_description
+from evoked.runs.posts import Run
+from evoked.runs.training import calibrated_split, part_examples, train
 from evoked.training import TrainingSettings
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
@@ -129,25 +125,25 @@ def test_scores_agree_with_predictions_by_hand(run: Run, dataset: PostDataset) -
     assert rows.loc[("abmf", "valence", "MAE"), "value"] == pytest.approx(by_hand, abs=1e-6)
 
 
-def test_few_validation_posts_are_told_in_whatever_number(dataset: PostDataset) -> None:
-    rows, told = np.arange(80), list[str]()
+def test_few_validation_posts_are_reported_in_whatever_number(dataset: PostDataset) -> None:
+    rows, notes = np.arange(80), list[str]()
     split = Split(rows[2:], rows[:1], rows[1:2], "random", "By hand.")
-    calibrated_split(dataset.posts, split, 0, Progress(note=told.append))
-    assert told[1].startswith("Too few validation rows (1) to calibrate intervals on half of them")
+    calibrated_split(dataset.posts, split, 0, Callbacks(note=notes.append))
+    assert notes[1].startswith("Too few validation rows (1) to calibrate intervals on half of them")
 
 
 @pytest.mark.parametrize(("calibrating", "note"), [(1, "by 1 author only"), (9, None)])
-def test_few_authors_that_calibrate_are_told(calibrating: int, note: str | None) -> None:
+def test_few_authors_that_calibrate_are_reported(calibrating: int, note: str | None) -> None:
     # Half of the authors that validate calibrate.
     authors = np.repeat([f"a{number}" for number in range(2 * calibrating + 2)], 20)
     posts = pd.DataFrame({"post_id": np.arange(len(authors)).astype(str), "author_id": authors})
-    rows, told = np.arange(len(posts)), list[str]()
+    rows, notes = np.arange(len(posts)), list[str]()
     for kind in ("author", "random"):
         split = Split(rows[:20], rows[40:], rows[20:40], kind, "By hand.")
-        calibrated_split(posts, split, 0, Progress(note=told.append))
-    assert told[0] == told[-1] == "By hand."
-    assert len(told) == (2 if note is None else 3)
-    assert note is None or note in told[1]
+        calibrated_split(posts, split, 0, Callbacks(note=notes.append))
+    assert notes[0] == notes[-1] == "By hand."
+    assert len(notes) == (2 if note is None else 3)
+    assert note is None or note in notes[1]
 
 
 def test_draft_needs_nothing_but_something(run: Run) -> None:
@@ -225,7 +221,7 @@ def test_posts_that_nobody_rated_are_estimated_and_marked(
         model_settings=SMALL_NETWORK,
         training=QUICK,
         cache=cache,
-        progress=Progress(note=notes.append),
+        callbacks=Callbacks(note=notes.append),
     )
     assert estimated.estimated
     assert any("estimated" in note for note in notes)
@@ -273,15 +269,17 @@ def test_what_test_posts_got_teaches_nothing(
 ) -> None:
     rows = np.arange(80)
     split = Split(rows[:50], rows[50:60], rows[60:], "time", "By hand.")
-    told = {
+    columns = {
         "author_id": np.where(rows < 50, "known", "stranger"),
         "posted_at": pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(rows, unit="D"),
     }
     runs = []
     for name, likes in (("true", rows), ("poisoned", np.where(rows < 60, rows, 0))):
-        posts = without(dataset, tmp_path / name / "posts", **told, likes=likes)
+        posts = without(dataset, tmp_path / name / "posts", **columns, likes=likes)
         run = train(
-            *(posts, "linear", tmp_path / name / "run"),
+            posts,
+            "linear",
+            tmp_path / name / "run",
             task="author_popularity",
             model_settings={"min_validation_posts": 0},
             split=split,
@@ -303,45 +301,51 @@ def test_what_test_posts_got_teaches_nothing(
         np.testing.assert_array_equal(values, poisoned.arrays[name], err_msg=name)
 
 
-def test_what_no_training_post_had_is_told(
+def test_what_no_training_post_had_is_reported(
     dataset: PostDataset, cache: FeatureCache, tmp_path: Path
 ) -> None:
     nothing = {"caption": None, "title": None, "hashtags": [[] for _ in range(80)]}
     bare = without(dataset, tmp_path / "bare" / "posts", **nothing, images=[[] for _ in range(80)])
     notes: list[str] = []
-    progress = Progress(note=notes.append)
+    callbacks = Callbacks(note=notes.append)
     run = train(
-        *(bare, "eijl", tmp_path / "bare" / "run"),
+        bare,
+        "eijl",
+        tmp_path / "bare" / "run",
         training=QUICK,
         cache=cache,
-        progress=progress,
+        callbacks=callbacks,
     )
     reason = (
         "None of the posts learned from has a caption or a picture, which is all that eijl reads: "
-        "it can't tell posts apart."
+        "to it, all posts are alike."
     )
     assert reason in notes
     # Another learning rate would not help.
     assert run.metrics["warnings"] == [reason]
     assert "COLLAPSED" not in "".join(notes)
     notes.clear()
-    Run.load(run.folder, cache).predict([evoked.Draft(caption="A quiet morning")], progress)
+    Run.load(run.folder, cache).predict([evoked.Draft(caption="A quiet morning")], callbacks)
     assert notes == [reason]
 
     untagged = without(dataset, tmp_path / "untagged" / "posts", **nothing)
     notes.clear()
     run = train(
-        *(untagged, "linear", tmp_path / "untagged" / "run"), cache=cache, progress=progress
+        untagged,
+        "linear",
+        tmp_path / "untagged" / "run",
+        cache=cache,
+        callbacks=callbacks,
     )
     reason = (
         "None of the posts learned from has a caption or hashtags, so linear has not learned what "
-        "that tells of a post."
+        "that says about a post."
     )
     assert reason in notes
     notes.clear()
-    run.predict(untagged, progress)
+    run.predict(untagged, callbacks)
     assert notes == []
-    run.predict([evoked.Draft(caption="A quiet morning")], progress)
+    run.predict([evoked.Draft(caption="A quiet morning")], callbacks)
     assert notes == [reason]
 
 
@@ -389,11 +393,10 @@ def test_views_are_augmented_pictures(
 
 @pytest.mark.slow
 def test_killed_training_resumes(dataset: PostDataset, tmp_path: Path) -> None:
-    command = [
-        *(sys.executable, "-m", "evoked", "train", str(dataset.folder)),
-        *("--out", str(tmp_path / "run"), "--epochs", "6", "--set", "width=16"),
-        *("--cache", str(tmp_path / "cache"), "--device", "cpu"),
-    ]
+    options = (
+        f"--out {tmp_path}/run --epochs 6 --set width=16 --cache {tmp_path}/cache --device cpu"
+    )
+    command = [sys.executable, "-m", "evoked", "train", str(dataset.folder), *options.split()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     log = tmp_path / "run" / "training" / "log.csv"

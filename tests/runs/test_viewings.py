@@ -23,8 +23,10 @@ from evoked.features.viewings import read_network, user_rows
 from evoked.models import VIEWING_BASELINES
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import MIKELS
+from evoked.runs.loading import load
 from evoked.runs.posts import Run
-from evoked.runs.viewings import COMMENT_HIDDEN, NetworkRun, Viewing, load_run, train_network
+from evoked.runs.training import train_viewings
+from evoked.runs.viewings import COMMENT_HIDDEN, NetworkRun, Viewing
 from evoked.training import TrainingSettings
 from tests.support.small_networks import create_network, draw_picture, network_tables
 
@@ -33,7 +35,7 @@ PROBABILITIES = [f"emotion_probability_{label}" for label in MIKELS]
 
 
 def train_trees(dataset: PostDataset, folder: Path, cache: FeatureCache) -> NetworkRun:
-    return train_network(
+    return train_viewings(
         dataset,
         "viewing_boosting",
         folder,
@@ -74,14 +76,14 @@ def run(folder: Path, dataset: PostDataset, cache: FeatureCache) -> NetworkRun:
 @pytest.fixture(scope="module")
 def graph_run(folder: Path, dataset: PostDataset, cache: FeatureCache) -> NetworkRun:
     """HMG-Emo, saved and loaded."""
-    train_network(dataset, "hmg_emo", folder / "graph-run", training=QUICK, cache=cache)
+    train_viewings(dataset, "hmg_emo", folder / "graph-run", training=QUICK, cache=cache)
     return NetworkRun.load(folder / "graph-run", cache)
 
 
 @pytest.fixture(scope="module")
 def comment_run(folder: Path, dataset: PostDataset, cache: FeatureCache) -> NetworkRun:
     """A model that reads the own comment."""
-    return train_network(
+    return train_viewings(
         dataset, "comments_only", folder / "comment-run", training=QUICK, cache=cache
     )
 
@@ -180,7 +182,7 @@ def test_a_model_that_reads_the_comment_is_scored_without_it_too(comment_run: Ne
     hidden = pd.read_parquet(
         comment_run.folder / "baselines" / COMMENT_HIDDEN / "predictions.parquet"
     )
-    assert hidden[PROBABILITIES].nunique().max() == 1  # nothing else tells its rows apart
+    assert hidden[PROBABILITIES].nunique().max() == 1  # nothing else differs between its rows
 
 
 def test_own_comments_reach_the_model_that_reads_them(comment_run: NetworkRun) -> None:
@@ -205,14 +207,14 @@ def test_training_again_gives_the_same_and_refuses_another_run(
 ) -> None:
     assert train_trees(dataset, run.folder, cache).metrics == run.metrics
     with pytest.raises(SettingsError, match="holds another run"):
-        train_network(dataset, "viewing_boosting", run.folder, training=QUICK, split="user")
+        train_viewings(dataset, "viewing_boosting", run.folder, training=QUICK, split="user")
 
 
 @pytest.mark.parametrize("kind", ["user", "image"])
 def test_strangers_are_held_out(
     kind: str, folder: Path, dataset: PostDataset, cache: FeatureCache
 ) -> None:
-    run = train_network(
+    run = train_viewings(
         dataset, "user_mean", folder / f"by-{kind}", split=kind, training=QUICK, cache=cache
     )
     column = {"user": "user", "image": "post_id"}[kind]
@@ -224,7 +226,7 @@ def test_strangers_are_held_out(
 def test_a_split_by_hand(folder: Path, dataset: PostDataset, cache: FeatureCache) -> None:
     rows = np.arange(400)
     split = Split(rows[100:], rows[50:100], rows[:50], "random", "By hand.")
-    run = train_network(dataset, "user_mean", folder / "by-hand", split=split, cache=cache)
+    run = train_viewings(dataset, "user_mean", folder / "by-hand", split=split, cache=cache)
     assert (run.parts["part"][:50] == "test").all()
 
 
@@ -271,7 +273,7 @@ def test_an_explanation_tells_what_a_prediction_rests_on(
     assert neighbourly.beta is not None
     assert (neighbourly.neighbours["effect"].abs() > 0).any()
     json.dumps(neighbourly.to_dict(), allow_nan=False)
-    # Any model is asked what single neighbours add, if it does not tell by itself.
+    # Any model is asked what single neighbours add, unless it shows that by itself.
     single = explain_viewing(run, Viewing("u1", "p2")).neighbours
     assert (single["effect"] == 0).all()
     assert single["image"].isna().any()
@@ -358,13 +360,13 @@ def test_posts_without_viewings_are_told_what_is_missing(folder: Path, tmp_path:
 
 
 def test_runs_of_posts_and_of_viewings_are_told_apart(run: NetworkRun, tmp_path: Path) -> None:
-    assert isinstance(load_run(run.folder), NetworkRun)
+    assert isinstance(load(run.folder), NetworkRun)
     with pytest.raises(DataError, match="a run of viewings"):
         Run.load(run.folder)
     with pytest.raises(DataError, match="not a finished run"):
-        load_run(tmp_path)
+        load(tmp_path)
     with pytest.raises(SettingsError, match="learns from posts"):
-        train_network(PostDataset(run.folder.parent / "data"), "linear", tmp_path / "run")
+        train_viewings(PostDataset(run.folder.parent / "data"), "linear", tmp_path / "run")
 
 
 def invoke(*arguments: object) -> Result:
@@ -374,10 +376,8 @@ def invoke(*arguments: object) -> Result:
 def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> None:
     cache = ["--cache", folder / "cache"]
     out = folder / "cli-run"
-    trained = invoke(
-        *("train", dataset.folder, "--model", "hmg_emo", "--out", out, "--epochs", 1),
-        *("--split", "random", *cache),
-    )
+    options = ["--model", "hmg_emo", "--out", out, "--epochs", 1, "--split", "random"]
+    trained = invoke("train", dataset.folder, *options, *cache)
     assert trained.exit_code == 0, trained.output
     assert "Test viewings" in trained.output
     evaluated = invoke("evaluate", out, dataset.folder, "--json", *cache)
@@ -389,10 +389,8 @@ def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> 
     assert len(pd.read_csv(folder / "p.csv")) > 0
     explained = invoke("explain", out, "--user", "u1", "--image", "p2", *cache)
     assert "others' viewings of the image" in explained.stdout
-    drawn = invoke(
-        *("audience", out, "--image", "p2", "--community", "dogs", "--json", *cache),
-        *("--plot", folder / "audience.png"),
-    )
+    asked = ["--image", "p2", "--community", "dogs", "--json", "--plot", folder / "audience.png"]
+    drawn = invoke("audience", out, *asked, *cache)
     assert json.loads(drawn.stdout)["n"]["share"] > 0
     assert (folder / "audience.png").read_bytes().startswith(b"\x89PNG")
     reported = invoke("report", out, *cache)
@@ -400,8 +398,8 @@ def test_the_command_line(folder: Path, dataset: PostDataset, picture: Path) -> 
     page = (out / "report.html").read_text(encoding="utf-8")
     for part in ("400 viewings of 30 images by 40 users", "What members of", "class by class"):
         assert part in page
-    told = invoke("models", "--json")
-    rows = {entry["name"]: entry["rows"] for entry in json.loads(told.stdout)}
+    listed = invoke("models", "--json")
+    rows = {entry["name"]: entry["rows"] for entry in json.loads(listed.stdout)}
     assert rows["hmg_emo"] == "viewings"
 
 

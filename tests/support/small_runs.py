@@ -13,7 +13,8 @@ import evoked
 from evoked.evaluation.splits import Split
 from evoked.features.cache import FeatureCache
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import Run, train
+from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 
 QUICK = TrainingSettings(max_epochs=2, batch_size=16, device="cpu")
@@ -64,7 +65,7 @@ class Workshop:
         **settings: Any,
     ) -> Run:
         """A model trained for two epochs."""
-        return train(
+        return train_posts(
             dataset,
             model,
             self.folder / name,

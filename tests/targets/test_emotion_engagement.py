@@ -37,7 +37,7 @@ def test_rate_is_count_per_follower_and_unknown_without_followers() -> None:
     assert rates["saves"].isna().all()
 
 
-def test_denominator_is_the_first_that_most_posts_tell() -> None:
+def test_denominator_is_the_first_that_most_posts_have() -> None:
     posts = pd.DataFrame({"followers": [np.nan, np.nan, 10], "reach": [5, 6, 7]})
     assert choose_denominator(posts) == "reach"
     assert choose_denominator(posts.drop(columns="reach")) == "none"
@@ -57,7 +57,7 @@ def test_quantiles_rise_with_the_rate_and_average_to_a_half(likes: list[int]) ->
 
 
 @given(counts)
-def test_restoring_leads_back_to_the_counts(likes: list[int]) -> None:
+def test_restoring_gives_the_counts_again(likes: list[int]) -> None:
     posts = posts_with_likes(likes)
     targets = EmotionEngagement.fit(posts)
     values = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))
@@ -86,7 +86,7 @@ def test_emotions_pass_unchanged_and_estimates_fill_gaps_only() -> None:
     assert not table.estimated[[0, 2, 3]].any()
 
 
-def test_untold_targets_are_left_out_of_the_way_back() -> None:
+def test_unknown_targets_are_not_restored() -> None:
     posts = random_posts(5).assign(saves=np.nan)
     targets = EmotionEngagement.fit(posts)
     values = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))

@@ -86,7 +86,7 @@ def test_a_count_that_the_dataset_lacks_is_absent_and_not_zero() -> None:
     assert set(Popularity.fit(train).weights) == {"likes"}
     task = Level.fit(train)
     assert task.counts == ("likes",)
-    # The one post that tells its shares is not held against the others with them.
+    # The one post with known shares is not compared with the others by them.
     alike = train.assign(shares=np.nan)
     np.testing.assert_array_equal(task.transform(train).values, task.transform(alike).values)
 
@@ -127,7 +127,7 @@ def test_posts_without_counts_are_an_error() -> None:
             kind.fit(posts(views=[1.0, 2.0]))
         with pytest.raises(DataError):
             kind.fit(posts(views=[1.0, 2.0]).iloc[:0])
-    with pytest.raises(DataError, match="tells all of likes, shares"):
+    with pytest.raises(DataError, match="has all of likes, shares"):
         Level.fit(posts(likes=[1.0, np.nan], shares=[np.nan, 1.0]))
 
 

@@ -18,6 +18,7 @@ from evoked.evaluation.metrics import (
 from evoked.evaluation.tables import evaluate_predictions, side_by_side
 from evoked.posts.emotion_and_rates import AROUSAL_MIDPOINT, METRICS
 from evoked.posts.schema import ENGAGEMENT
+from evoked.targets import EMOTION_ENGAGEMENT_OUTCOMES
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +148,14 @@ def scores_by_category(
     for name in counts[counts >= FEWEST_POSTS].index:
         chosen = (labels == name).to_numpy()
         scores = {
-            model: evaluate_predictions(table[chosen], truth[chosen], None, train_rates, draws=0)
+            model: evaluate_predictions(
+                EMOTION_ENGAGEMENT_OUTCOMES,
+                table[chosen],
+                truth[chosen],
+                None,
+                train_rates,
+                draws=0,
+            )
             for model, table in predictions.items()
         }
         wide = side_by_side(scores).reset_index()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evoked.analysis.annotations import AGREEMENT_ANALYSIS, ANNOTATOR_ANALYSIS
-from evoked.analysis.base import Analysis, PostContext, PostFindings, Progress, carry_out
+from evoked.analysis.base import Analysis, PostContext, PostFindings, carry_out
 from evoked.analysis.categories import CATEGORY_ANALYSIS
 from evoked.analysis.emotions import PostsWithEmotion, posts_with_emotion
 from evoked.analysis.engagement import CORRELATION_ANALYSIS, LIFT_ANALYSIS
@@ -30,6 +30,7 @@ from evoked.analysis.sharing_tables import (
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
+from evoked.progress import Progress
 from evoked.targets import choose_denominator
 
 ANALYSES: dict[str, Analysis[PostContext]] = {

@@ -19,11 +19,11 @@ from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
+from evoked.progress import Progress
 
 Result = TypeVar("Result")
 Given = TypeVar("Given", bound="Context")
 Tables = Mapping[str, pd.DataFrame]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.analysis.base import Analysis, PostContext, Progress, Tables, table_of
+from evoked.analysis.base import Analysis, PostContext, Tables, table_of
 from evoked.analysis.excerpts import Excerpt, excerpt, one_decimal, two_decimals, whole, yes_or_no
 from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters, popular_clusters
 from evoked.analysis.popular_words import TextStatistics, text_statistics

@@ -21,7 +21,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from evoked.analysis.base import Progress
 from evoked.analysis.correlations import author_numbers, correlate_posts
 from evoked.analysis.count_classes import popularity_by_class
 from evoked.analysis.distribution import (

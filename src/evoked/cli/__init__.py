@@ -7,12 +7,17 @@ import sys
 from rich.markup import escape
 
 from evoked.cli import (  # noqa: F401 (register their commands)
+    affect,
     analyse,
+    catalogue,
     comment_generation,
+    demo,
+    importing,
     labels,
     laboratory,
-    posts,
     privacy,
+    scoring,
+    training,
     viewings,
 )
 from evoked.cli.application import app, notes

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
-from evoked.cli.options import load_run
-from evoked.cli.printing import print_json, print_table, run_progress
+from evoked.cli.application import app, notes, out
+from evoked.cli.options import CacheOption, JsonFlag, load_run
+from evoked.cli.printing import print_json, print_table
+from evoked.cli.progress import progress_display
 from evoked.errors import SettingsError
 from evoked.files import check_free
 
@@ -98,7 +99,7 @@ def analyse(
     dataset = PostDataset(target if run is None else data or _data_of(run))
     others = [load_run(folder, cache) for folder in compare or []]
     notes.print(f"Analysing {len(dataset)} posts")
-    with run_progress() as progress:
+    with progress_display() as progress:
         found = analyse_posts(
             dataset,
             ratings=None if ratings is None else ratings.value,
@@ -106,7 +107,7 @@ def analyse(
             popularity=popularity.value,
             features=FeatureSettings(image_encoder=image_encoder),
             cache=FeatureCache(cache),
-            progress=progress.stage,
+            progress=progress,
             draws=draws,
             seed=seed,
         )
@@ -123,11 +124,7 @@ def analyse(
 
 
 def _is_run(folder: Path) -> bool:
-    from evoked.posts.dataset import DESCRIPTION_FILE
-
-    if not folder.is_dir() or (folder / DESCRIPTION_FILE).is_file():
-        return False  # the import below takes seconds
-    from evoked.runs.posts import RUN_FILE
+    from evoked.runs.description import RUN_FILE
 
     return (folder / RUN_FILE).is_file()
 

@@ -1,74 +1,171 @@
-"""``evoked train --model auto``: options that go with it alone, and what it prints."""
+"""``evoked train --model auto``: the options that go with it alone, and what it prints."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.markup import escape
 
 from evoked.cli.application import out
+from evoked.cli.options import given_flags, names_in, option
 from evoked.cli.printing import print_table
+from evoked.cli.progress import progress_display, run_callbacks, study_callbacks
 from evoked.errors import SettingsError
 
 if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset
     from evoked.runs.posts import Run
+    from evoked.training.settings import TrainingSettings
+
+AUTO = "auto"
+_PANEL = "Automatic choice (--model auto)"
+
+AUTOMATIC_OPTIONS = (
+    option(
+        "metric",
+        str | None,
+        typer.Option(
+            help="Score that decides, for example 'likes Spearman' or 'level macro F1'; the task's "
+            "usual one if left out.",
+            rich_help_panel=_PANEL,
+        ),
+    ),
+    option(
+        "models",
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="Models to try, for example linear,abmf; the task's short list if left out.",
+            rich_help_panel=_PANEL,
+        ),
+    ),
+    option(
+        "folds",
+        int | None,
+        typer.Option(
+            min=2,
+            help="Folds that the posts to learn from are divided into; 5 if left out.",
+            rich_help_panel=_PANEL,
+        ),
+    ),
+    option(
+        "stack",
+        bool | None,
+        typer.Option(
+            "--stack",
+            help="Stack the models, too, and take the stack if it is better.",
+            rich_help_panel=_PANEL,
+        ),
+    ),
+    option(
+        "always_stack",
+        bool | None,
+        typer.Option("--always-stack", help="Take the stack in any case.", rich_help_panel=_PANEL),
+    ),
+    option(
+        "workers",
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that fit side by side; one per core if left out.",
+            rich_help_panel=_PANEL,
+        ),
+    ),
+)
 
 
-def check_auto(model: str, model_settings: dict[str, Any], **options: Any) -> None:
-    """Raise SettingsError for options that don't go with ``model``; those not given are None or
-    False."""
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
-    if model != "auto" and given:
-        raise SettingsError(f"{', '.join(given)}: only with --model auto.")
-    if model == "auto" and model_settings:
+def check_automatic(
+    model: str, task: str | None, model_settings: dict[str, Any], automatic: dict[str, Any]
+) -> None:
+    """Refuse options that don't go with ``model``, and names that the choice can't be made of.
+
+    Parameters
+    ----------
+    automatic
+        Values of :data:`AUTOMATIC_OPTIONS`, None where they weren't given.
+
+    Raises
+    ------
+    SettingsError
+        An option goes with ``--model auto`` only, or not with it; there is no such task or model,
+        or a model doesn't learn the task.
+    """
+    flags = given_flags(automatic)
+    if model != AUTO:
+        if flags:
+            raise SettingsError(f"{flags}: only with --model auto.")
+        return
+    if model_settings:
         raise SettingsError("--set is for one model; --model auto takes each as it is.")
 
+    from evoked.models.catalogue import check_model
+    from evoked.targets import task_class
 
-def train_auto(
+    if task is not None:
+        task_class(task)
+    for name in names_in(automatic["models"]) or []:
+        check_model(name, task)
+
+
+def train_automatic(
     dataset: PostDataset,
     folder: Path,
+    automatic: dict[str, Any],
     *,
-    short_list: str | None,
-    stack: bool,
-    always_stack: bool,
-    epochs: int,
+    training: TrainingSettings,
     **arguments: Any,
 ) -> Run:
-    """Choose and train a model, and print the leaderboard."""
-    from evoked.cli.laboratory import study_progress  # which imports the commands of posts
-    from evoked.laboratory.automatic import train_automatically
-    from evoked.laboratory.leaderboard import Leaderboard, about, table_rows
-    from evoked.runs.posts import Progress
+    """Choose and train a model, and print the leaderboard.
 
-    with study_progress() as told:
-        progress = Progress(
-            told.stage,
-            lambda record: told.stage("Training", int(record["epoch"]), epochs),
-            told.note,
-        )
+    Parameters
+    ----------
+    automatic
+        Values of :data:`AUTOMATIC_OPTIONS`.
+    training, arguments
+        See :func:`evoked.laboratory.automatic.train_automatically`.
+    """
+    from evoked.laboratory.automatic import FOLDS, train_automatically
+
+    with progress_display() as display:
         run = train_automatically(
             dataset,
             folder,
-            models=short_list and [name.strip() for name in short_list.split(",")],
-            stack="always" if always_stack else "if_better" if stack else "no",
-            progress=progress,
-            study_progress=told,
+            metric=automatic["metric"],
+            models=names_in(automatic["models"]),
+            folds=automatic["folds"] or FOLDS,
+            stack=(
+                "always"
+                if automatic["always_stack"]
+                else "if_better"
+                if automatic["stack"]
+                else "no"
+            ),
+            workers=automatic["workers"],
+            training=training,
+            callbacks=run_callbacks(display, training.max_epochs),
+            study_callbacks=study_callbacks(display),
             **arguments,
         )
+    _print_leaderboard(folder)
+    return run
+
+
+def _print_leaderboard(folder: Path) -> None:
+    from evoked.laboratory.leaderboard import Leaderboard, about, table_rows
+
     leaderboard = Leaderboard.load(folder)
     headings, rows = table_rows(leaderboard)
     # What a terminal of 80 columns has room for; the model card holds all.
-    shown = [place for place, name in enumerate(headings) if name not in ("s.d.", "note")]
+    shown = [column for column, name in enumerate(headings) if name not in ("s.d.", "note")]
     print_table(
         "Leaderboard",
-        [headings[place].replace(" ", "\n").replace("_", "\n") for place in shown],
-        [[row[place] for place in shown] for row in rows],
+        [headings[column].replace(" ", "\n").replace("_", "\n") for column in shown],
+        [[row[column] for column in shown] for row in rows],
         whole=range(len(shown)),
     )
     for standing in leaderboard.standings:
         if standing.note:
             out.print(escape(f"{standing.model}: {standing.note}"), soft_wrap=True)
     out.print(escape(about(leaderboard)), highlight=False, soft_wrap=True)
-    return run

@@ -1,4 +1,4 @@
-"""The command that has a model write the comments that are missing."""
+"""Missing comments, written by a model (generate-comments)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from evoked.cli.application import JsonFlag, app, out
-from evoked.cli.printing import print_json, progress_bar
+from evoked.cli.application import app, out
+from evoked.cli.options import JsonFlag, open_dataset
+from evoked.cli.printing import print_json
+from evoked.cli.progress import progress_display
 
 
 @app.command(
@@ -18,35 +20,46 @@ from evoked.cli.printing import print_json, progress_bar
     "[dim]evoked generate-comments my_network some --model ./llava --limit 1000[/]",
 )
 def generate_comments(
-    dataset: Annotated[Path, typer.Argument(metavar="NETWORK", help="It stays as it is.")],
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NETWORK", help="Network whose viewings lack comments; it stays as it is."
+        ),
+    ],
     dest: Annotated[Path, typer.Argument(help="Folder of the copy with comments.")],
     model: Annotated[
         str,
         typer.Option(
-            metavar="ID_OR_FOLDER", help="A vision-language model such as LLaVA; safetensors only."
+            metavar="ID_OR_FOLDER",
+            help="A vision-language model, for example LLaVA; safetensors only.",
         ),
     ],
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Comments to write at most; the copy can be gone on with."),
+        typer.Option(
+            min=1, help="Comments to write at most; a later call can continue from the copy."
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Viewings that are asked about at a time.")] = 8,
-    longest: Annotated[int, typer.Option(min=1, help="Tokens of a comment at most.")] = 40,
-    seed: Annotated[int, typer.Option(help="Of synonyms and sampling.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Viewings to comment on at a time.")] = 8,
+    longest: Annotated[int, typer.Option(min=1, help="Tokens per comment at most.")] = 40,
+    seed: Annotated[
+        int, typer.Option(help="Random seed for the choice of synonyms and for sampling.")
+    ] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Have a model comment on viewings that lack a comment (HMG-Emo, Table III).
 
-    It is told the emotion that the viewer felt: what it writes gives the label away. Such comments
-    are marked, and no model sees them unless the feature setting [bold]generated_comments[/] is on.
+    The model is given the emotion that the viewer felt, so what it writes gives the label away.
+    These comments are marked, and no model sees them unless the feature setting
+    [bold]generated_comments[/] is on.
     """
-    from evoked.features.comment_generation import CommentWriter, generate_comments
-    from evoked.posts.dataset import PostDataset
-
-    network = PostDataset(dataset)
+    network = open_dataset(dataset)
     network.check_apart(dest)  # before minutes of loading
+
+    from evoked.features.comment_generation import CommentWriter, generate_comments
+
     writer = CommentWriter(model, longest)
-    with progress_bar("Comments") as progress:
+    with progress_display() as progress:
         made = generate_comments(
             network, writer, dest, seed=seed, batch=batch, limit=limit, progress=progress
         )

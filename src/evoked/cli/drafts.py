@@ -1,87 +1,82 @@
-"""A draft of a post: the options that tell it, and the draft that they tell."""
+"""Options that describe a draft, and the Draft they build."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import typer
 
 from evoked.cli.application import notes
-from evoked.cli.options import check_picture, moment
+from evoked.cli.options import check_picture, moment, option
 from evoked.errors import did_you_mean
+from evoked.posts.drafts import Draft
 
 if TYPE_CHECKING:
-    from evoked.posts.drafts import Draft
     from evoked.runs.posts import Run
 
 # Categories of the training posts that a note names.
 _SHOWN_CATEGORIES = 10
-
-CaptionOption = Annotated[str | None, typer.Option("--caption", help="Caption of the draft.")]
-TitleOption = Annotated[
-    str | None, typer.Option("--title", help="Its heading, where the network has such.")
-]
-HashtagsOption = Annotated[
-    str | None,
-    typer.Option("--hashtags", help="Separated by spaces or commas; the caption's if left out."),
-]
-AuthorOption = Annotated[str | None, typer.Option("--author", help="Author id, if a known one.")]
-CategoryOption = Annotated[
-    str | None, typer.Option("--category", help="One of the training posts'.")
-]
-FollowersOption = Annotated[
-    int | None, typer.Option("--followers", min=0, help="How many the author has.")
-]
-FollowingOption = Annotated[
-    int | None, typer.Option("--following", min=0, help="How many the author follows.")
-]
-AuthorPostsOption = Annotated[
-    int | None, typer.Option("--author-posts", min=0, help="How many the author has published.")
-]
-PaidOption = Annotated[
-    bool | None, typer.Option("--paid/--not-paid", help="Whether it is advertising.")
-]
-PostedAtOption = Annotated[
-    datetime | None,
-    typer.Option(
-        "--posted-at",
-        parser=moment,
-        metavar="DATE",
-        help="When it is to appear, UTC, such as 2024-05-13T18:30; this hour if left out.",
-    ),
-]
+_PANEL = "The draft"
+_TYPES = get_type_hints(Draft, include_extras=True)
+# What an option adds to the text of its field, about how its value is typed.
+_TYPED = {
+    "image": "Of a viewing also the post_id of one of the network's images.",
+    "hashtags": "Separated by spaces or commas.",
+    "posted_at": "For example 2024-05-13T18:30.",
+}
 
 
-def draft_of(run: Run, image: str | None, facts: dict[str, Any]) -> Draft:
-    """The draft that options tell; a category or author that the run does not know is pointed out.
+def _option(name: str) -> inspect.Parameter:
+    """The option for a field of a draft; texts, pictures and lists are typed as text."""
+    union, description = get_args(_TYPES[name])
+    kinds, flag = get_args(union), "--" + name.replace("_", "-")
+    words: dict[str, Any] = {
+        "help": f"{description} {_TYPED.get(name, '')}".strip(),
+        "rich_help_panel": _PANEL,
+    }
+    if bool in kinds:
+        return option(name, bool | None, typer.Option(f"{flag}/--not-{name}", **words))
+    if int in kinds:
+        return option(name, int | None, typer.Option(flag, min=0, **words))
+    if datetime in kinds:
+        info = typer.Option(flag, parser=moment, metavar="DATE", **words)
+        return option(name, datetime | None, info)
+    return option(name, str | None, typer.Option(flag, **words))
+
+
+DRAFT_OPTIONS = tuple(_option(field.name) for field in fields(Draft))
+
+
+def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
+    """The draft that options describe; a category or author unknown to the run is pointed out.
 
     Parameters
     ----------
-    image
-        Path of the picture.
     facts
-        The other fields of a draft, hashtags as one text.
+        Values of :data:`DRAFT_OPTIONS`, hashtags as one text.
 
     Raises
     ------
     SettingsError
-        No such picture.
+        There is no such picture.
     """
-    from evoked.posts.drafts import Draft
     from evoked.posts.readers.values import parse_tags
 
+    image, hashtags = facts["image"], facts["hashtags"]
     picture = None if image is None else check_picture(Path(image))
-    draft = Draft(image=picture, **{**facts, "hashtags": parse_tags(facts["hashtags"])})
+    draft = replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags))
     for note in _unknown(run, draft):
         notes.print(note, markup=False, highlight=False, soft_wrap=True)
     return draft
 
 
 def _unknown(run: Run, draft: Draft) -> list[str]:
-    """What a draft says that no training post does, a note for each."""
+    """A note for each fact of a draft that no training post shares."""
     found = []
     if draft.category is not None and not run.knows_category(draft.category):
         found.append(_unknown_category(draft.category, run.training_categories))

@@ -1,4 +1,4 @@
-"""Emotions read from comments and captions: label."""
+"""Emotions read from comments and captions (label)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Annotated
 
 import typer
 
-from evoked.cli.application import JsonFlag, app
+from evoked.cli.application import app
+from evoked.cli.options import JsonFlag, open_dataset
 from evoked.cli.printing import print_json, print_table
 
 
 class LabelledText(StrEnum):
-    """What labels are read of."""
+    """Texts that labels can be read from."""
 
     comments = "comments"
     captions = "captions"
 
 
 class Reference(StrEnum):
-    """By what texts are standardised."""
+    """What the values of texts can be standardised by."""
 
     norms = "norms"
     texts = "texts"
@@ -38,31 +39,34 @@ def label(
     ],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the labelled dataset.")],
     of: Annotated[
-        LabelledText, typer.Option(help="Comments label viewings, captions label posts.")
+        LabelledText,
+        typer.Option(help="What to read: comments label viewings, captions label posts."),
     ] = LabelledText.comments,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Do away with the labels that are there.")
+        bool, typer.Option("--replace", help="Replace the labels that are there.")
     ] = False,
     min_words: Annotated[
-        int, typer.Option(min=1, help="Words that the norms have to know of a text.")
+        int, typer.Option(min=1, help="Words of a text that must be in the norms.")
     ] = 2,
     standardise: Annotated[
         Reference,
-        typer.Option(help="By the spread of the norms' words, or of the texts that are read."),
+        typer.Option(
+            help="What to standardise by: the spread of the norms' words, or of the texts read."
+        ),
     ] = Reference.norms,
     as_json: JsonFlag = False,
 ) -> None:
     """Read emotions from comments or captions into a new dataset.
 
-    The mean valence, arousal and dominance of a text's words; the emotion whose name is nearest.
+    A text gets the emotion whose name is nearest to the mean valence, arousal and dominance of its
+    words.
 
-    Such labels are weak: by the spread of Warriner's norms, most texts come out as awe.
+    These labels are weak: by the spread of Warriner's norms, most texts come out as awe.
     """
     from evoked.affect.emotion_labels import label_dataset, read_norms
-    from evoked.posts.dataset import PostDataset
 
     found = label_dataset(
-        PostDataset(dataset),
+        open_dataset(dataset),
         read_norms(norms),
         out_folder,
         of=of.value,
@@ -75,7 +79,7 @@ def label(
         return
     read = sum(found.counts.values()) + found.unknown
     rows = [
-        *((emotion, count) for emotion, count in found.counts.items()),
+        *found.counts.items(),
         ("unknown: too few words", found.unknown),
     ]
     table = [[name, str(count), f"{count / max(read, 1):.1%}"] for name, count in rows]

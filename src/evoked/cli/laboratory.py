@@ -1,30 +1,38 @@
-"""Commands of the laboratory: reproduce a published table, compare runs."""
+"""Whole studies: reproduce a published table, compare runs (reproduce, compare)."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 
-from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
-from evoked.cli.options import setting
-from evoked.cli.posts import SplitKind
+from evoked.cli.application import app, notes, out
+from evoked.cli.options import (
+    CacheOption,
+    JsonFlag,
+    SplitKind,
+    WorkersOption,
+    check_runs,
+    names_in,
+    open_dataset,
+    setting,
+)
 from evoked.cli.printing import print_json, print_table
+from evoked.cli.progress import progress_display, study_callbacks
 from evoked.errors import SettingsError
 from evoked.files import records
 
 if TYPE_CHECKING:
     from evoked.experiments import PublishedTable
-    from evoked.laboratory import FitsDone, RunComparison, StudyResults
+    from evoked.laboratory import RunComparison, StudyResults
+    from evoked.posts.dataset import PostDataset
 
-# Options that change where and how fast, but not what is found, and whether they take a value.
+# Options that don't change what is found, only where it goes and how fast; and whether each takes a
+# value.
 _INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": False}
 
 
@@ -36,16 +44,18 @@ _INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": Fals
 )
 def reproduce(
     table: Annotated[
-        str | None, typer.Argument(help="Such as abmf/table6; left out, the tables are listed.")
+        str | None,
+        typer.Argument(help="Table, for example abmf/table6; the tables are listed if left out."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Dataset to run it on.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Dataset to run the rows on.")] = None,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the study; started again, it goes on.")
+        Path | None,
+        typer.Option("--out", help="Folder of the study; an interrupted study is resumed there."),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds, the weights and the batches.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for the folds, weights and batches.")] = 0,
     rows: Annotated[
-        str | None, typer.Option(help="Rows to run, such as mmbt,abmf; all by default.")
+        str | None, typer.Option(help="Rows to run, for example mmbt,abmf; all by default.")
     ] = None,
     split: Annotated[
         SplitKind, typer.Option(help="How folds are made: random, author or time.")
@@ -55,33 +65,49 @@ def reproduce(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="ROW.NAME=VALUE, a setting of a row's model; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="ROW.NAME=VALUE",
+            help="Value of a setting of a row's model; repeatable.",
+        ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
-    ] = None,
-    list_tables: Annotated[bool, typer.Option("--list", help="List the tables and rows.")] = False,
+    workers: WorkersOption = None,
+    list_tables: Annotated[
+        bool, typer.Option("--list", help="List the tables and their rows.")
+    ] = False,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
 ) -> None:
     """Run a published table's rows on your posts, on the same folds, beside what was published."""
-    from evoked.experiments import load_table
-
     if table is None or list_tables:
         _list_tables(as_json)
         return
     if data is None or out_folder is None:
         raise SettingsError("reproduce needs --data DATASET and --out FOLDER.")
+    posts = open_dataset(data)
+
+    from evoked.experiments import load_table
+
     chosen = load_table(table)
-    if rows is not None:
-        chosen = chosen.select([name.strip() for name in rows.split(",") if name.strip()])
+    if (names := names_in(rows)) is not None:
+        chosen = chosen.select(names)
     if epochs is not None:
         chosen = chosen.with_training(max_epochs=epochs)
     for text in settings or []:
-        place, value = setting(text)
-        row, _, name = place.partition(".")
+        key, value = setting(text)
+        row, _, name = key.partition(".")
         chosen = chosen.with_setting(row, name, value)
-    _run_study(chosen, data, out_folder, folds, split, seed, workers, cache, as_json)
+    _run_study(
+        chosen,
+        posts,
+        out_folder,
+        folds=folds,
+        split=split,
+        seed=seed,
+        workers=workers,
+        cache=cache,
+        as_json=as_json,
+    )
 
 
 @app.command(
@@ -90,42 +116,57 @@ def reproduce(
 )
 def compare(
     run_folders: Annotated[
-        list[Path], typer.Argument(metavar="RUN RUN…", help="The first is compared with each.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN…", help="Runs; the first is set against each of the others."
+        ),
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Posts to fit the runs' models on again, with --folds.")
+        Path | None, typer.Option(help="Posts to fit the runs' models to again, with --folds.")
     ] = None,
     folds: Annotated[
-        int | None, typer.Option(min=2, help="Fit again in so many folds, with --data.")
+        int | None, typer.Option(min=2, help="Number of folds to fit in again, with --data.")
     ] = None,
     split: Annotated[
         SplitKind, typer.Option(help="How folds are made: random, author or time.")
     ] = SplitKind.random,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap, or of the folds and fits.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed for the bootstrap, or for the folds and fits.")
+    ] = 0,
     rows: Annotated[
-        str | None, typer.Option(help="Runs and baselines to show, by name; all by default.")
+        str | None, typer.Option(help="Names of runs and baselines to show; all by default.")
     ] = None,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for CSV, Markdown and HTML.")
+        Path | None, typer.Option("--out", help="Folder for CSV, Markdown and HTML files.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
-    ] = None,
+    workers: WorkersOption = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
 ) -> None:
     """Compare runs on the posts that all of them held out, or fitted again on the same folds."""
-    from evoked.laboratory import compare_runs, table_of_runs, write_comparison
-
-    names = None if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
+    names = names_in(rows)
     if (data is None) != (folds is None):
         raise SettingsError("to fit the runs again, give --data and --folds together.")
-    if data is not None and folds is not None:
-        if out_folder is None:
-            raise SettingsError("fitting the runs again needs --out FOLDER for the study.")
+    if data is not None and out_folder is None:
+        raise SettingsError("fitting the runs again needs --out FOLDER for the study.")
+    check_runs(*run_folders)
+    posts = None if data is None else open_dataset(data)
+
+    from evoked.laboratory import compare_runs, table_of_runs, write_comparison
+
+    if posts is not None and folds is not None and out_folder is not None:
         table = table_of_runs(run_folders)
-        table = table if names is None else table.select(names)
-        _run_study(table, data, out_folder, folds, split, seed, workers, cache, as_json)
+        _run_study(
+            table if names is None else table.select(names),
+            posts,
+            out_folder,
+            folds=folds,
+            split=split,
+            seed=seed,
+            workers=workers,
+            cache=cache,
+            as_json=as_json,
+        )
         return
     comparison = compare_runs(run_folders, rows=names, seed=seed)
     _print_comparison(comparison, as_json)
@@ -134,35 +175,11 @@ def compare(
         notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
 
 
-@contextmanager
-def study_progress() -> Iterator[Any]:
-    """Bars for the stages and for the fits, with folds done and time left."""
-    from evoked.laboratory import StudyProgress
-
-    with Progress(TextColumn("{task.description}"), BarColumn(), console=notes) as progress:
-        tasks: dict[str, Any] = {}
-
-        def show(name: str, done: int, total: int, text: str) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(text, total=total)
-            progress.update(tasks[name], completed=done, total=total, description=text)
-
-        def fits(done: FitsDone) -> None:
-            show("fits", done.fits, done.of, _progress_text(done))
-            if not notes.is_terminal:
-                notes.print(_progress_text(done), highlight=False)
-
-        yield StudyProgress(
-            lambda name, done, total: show(name, done, total, f"{name} {done}/{total}"),
-            fits,
-            lambda text: notes.print(escape(text), highlight=False, soft_wrap=True),
-        )
-
-
 def _run_study(
     table: PublishedTable,
-    data: Path,
+    posts: PostDataset,
     folder: Path,
+    *,
     folds: int,
     split: SplitKind,
     seed: int,
@@ -172,10 +189,9 @@ def _run_study(
 ) -> None:
     from evoked.features.cache import FeatureCache
     from evoked.laboratory import Study, write_results
-    from evoked.posts.dataset import PostDataset
 
     study = Study(
-        PostDataset(data),
+        posts,
         table,
         folder,
         folds=folds,
@@ -184,8 +200,8 @@ def _run_study(
         cache=FeatureCache(cache),
     )
     command = _command(sys.argv[1:])
-    with study_progress() as progress:
-        results = study.run(workers, progress, command)
+    with progress_display() as display:
+        results = study.run(workers, study_callbacks(display), command)
     paths = write_results(study, results, command)
     _print_results(results, as_json)
     notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
@@ -195,8 +211,14 @@ def _print_comparison(comparison: RunComparison, as_json: bool) -> None:
     from evoked.laboratory import writing
 
     if as_json:
-        told = {"posts": comparison.posts, "of": comparison.of, "by_author": comparison.by_author}
-        print_json({**told, "table": records(comparison.table)})
+        print_json(
+            {
+                "posts": comparison.posts,
+                "of": comparison.of,
+                "by_author": comparison.by_author,
+                "table": records(comparison.table),
+            }
+        )
         return
     out.print(writing.about_comparison(comparison), highlight=False, soft_wrap=True)
     for title, lines in writing.score_blocks(comparison.table, writing.comparison_cells):
@@ -205,14 +227,6 @@ def _print_comparison(comparison: RunComparison, as_json: bool) -> None:
             print_table(title, writing.COMPARISON_COLUMNS, cells, whole=range(1, 8))
     for note in writing.comparison_footnotes(comparison):
         out.print(escape(note), highlight=False, soft_wrap=True, style="dim")
-
-
-def _progress_text(done: FitsDone) -> str:
-    text = f"folds {done.folds}/{done.of_folds} · fits {done.fits}/{done.of}"
-    if done.seconds_left is None or done.fits == done.of:
-        return text
-    minutes, seconds = divmod(round(done.seconds_left), 60)
-    return f"{text} · about {minutes} min {seconds:02d} s left"
 
 
 def _list_tables(as_json: bool) -> None:
@@ -224,11 +238,16 @@ def _list_tables(as_json: bool) -> None:
         return
     print_table(
         "Tables",
-        ["name", "title", "source", "rows"],
+        ["name", "what it compares"],
         [
-            [table.name, table.title, table.source, ", ".join(e.name for e in table.experiments)]
+            [
+                table.name,
+                f"{table.title} ({table.source})\n"
+                f"rows {', '.join(experiment.name for experiment in table.experiments)}",
+            ]
             for table in tables
         ],
+        spaced=True,
     )
 
 
@@ -259,21 +278,21 @@ def _print_results(results: StudyResults, as_json: bool) -> None:
 
 
 def _for_terminal(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """What a terminal has room for, in cells of two lines; the files hold all columns."""
+    """The columns that a terminal has room for, in cells of two lines; the files have them all."""
     from evoked.laboratory.writing import COLUMNS
 
-    place = COLUMNS.index
-    tests = [(place(name), place(name) + 1) for name in ("p t", "p Wilcoxon")]
+    column = COLUMNS.index
+    tests = [(column(name), column(name) + 1) for name in ("p t", "p Wilcoxon")]
     cells = [
         [
-            line[place("row")],
-            line[place("published")],
-            line[place("measured")].replace(" ± ", "\n± "),
-            line[place("95 % (folds)")].replace(" … ", "\n… "),
-            line[place("difference")],
+            line[column("row")],
+            line[column("published")],
+            line[column("measured")].replace(" ± ", "\n± "),
+            line[column("95 % (folds)")].replace(" … ", "\n… "),
+            line[column("difference")],
             *(f"{line[raw]}\n({line[corrected]})" for raw, corrected in tests),
-            line[place("g_z")],
-            line[place("n")],
+            line[column("g_z")],
+            line[column("n")],
         ]
         for line in lines
     ]
@@ -282,8 +301,8 @@ def _for_terminal(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
 
 
 def _command(arguments: list[str]) -> str:
-    """The command as typed, without what does not decide the results, and without where on this
-    machine files lie."""
+    """The command as typed, without options that don't decide the results, and without the places
+    of files on this machine."""
     kept, skip = ["evoked"], False
     for argument in arguments:
         name = argument.partition("=")[0]

@@ -1,81 +1,30 @@
-"""What commands print: tables, JSON, progress."""
+"""What commands print: tables and JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from evoked.cli.application import notes, out
+from evoked.cli.application import out
 from evoked.errors import SettingsError
 from evoked.files import atomic_path, plain, records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evoked.runs.posts import TrainedRun
-
-
-@contextmanager
-def progress_bar(label: str) -> Iterator[Any]:
-    """A progress bar; yields an :class:`evoked.progress.Progress` with one stage."""
-    with _progress() as progress:
-        task = progress.add_task(label, total=None)
-
-        def report(_stage: str, done: int, total: int | None, /) -> None:
-            progress.update(task, completed=done, total=total or None)
-
-        yield report
-
-
-@contextmanager
-def run_progress(epochs: int = 1) -> Iterator[Any]:
-    """Bars for the stages and the epochs of a run."""
-    from evoked.runs.posts import Progress as RunProgress
-
-    with _progress() as progress:
-        tasks: dict[str, Any] = {}
-
-        def stage(name: str, done: int, total: int | None, /) -> None:
-            if not total:
-                return  # a bar of nothing
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done, total=total)
-
-        def epoch(record: dict[str, float]) -> None:
-            stage("Training", int(record["epoch"]), epochs)
-            progress.update(
-                tasks["Training"],
-                description=f"Training (loss {record['train_loss']:.3f}, "
-                f"held out {record['validation_loss']:.3f})",
-            )
-
-        yield RunProgress(
-            stage, epoch, lambda text: notes.print(escape(text), highlight=False, soft_wrap=True)
-        )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=notes,
-    )
+    from evoked.runs.base import TrainedRun
+    from evoked.targets import Task
 
 
 def print_json(value: Any) -> None:
-    """JSON without NaN and infinity, which no other program reads."""
+    """Print JSON without NaN and infinity, which other programs can't read."""
     print(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False))
 
 
@@ -89,11 +38,13 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
 
 
 def check_suffix(path: Path) -> None:
+    """Raise SettingsError if no table can be written to such a file."""
     if path.suffix not in _WRITERS:
         raise SettingsError(f"--out: a file ending in {', '.join(_WRITERS)}, not {path.name!r}.")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table in the format that the file's name ends in."""
     with atomic_path(path) as temporary:
         _WRITERS[path.suffix](table, temporary)
 
@@ -103,8 +54,18 @@ def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     whole: Sequence[int] = (0,),
+    *,
+    spaced: bool = False,
 ) -> None:
-    """A table; the columns at ``whole`` are never broken over lines."""
+    """Print a table.
+
+    Parameters
+    ----------
+    whole
+        Indices of the columns whose cells are never broken over lines.
+    spaced
+        Leave a line empty between rows, where their cells have several.
+    """
     table = Table(
         title=escape(title),
         title_justify="left",
@@ -112,6 +73,7 @@ def print_table(
         show_edge=False,
         pad_edge=False,
         padding=(0, 1, 0, 0),
+        leading=int(spaced),
     )
     for position, name in enumerate(columns):
         table.add_column(name, overflow="fold", no_wrap=position in whole)
@@ -121,7 +83,7 @@ def print_table(
 
 
 def print_scores(scores: list[dict[str, Any]], title: str) -> None:
-    """Rows are scores, columns are models: the first with its interval, then the baselines."""
+    """Print a row per score, a column per model: the first with its interval, then baselines."""
     names = list(dict.fromkeys(row["model"] for row in scores))
     cells: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in scores:
@@ -141,7 +103,7 @@ def print_scores(scores: list[dict[str, Any]], title: str) -> None:
 
 
 def print_coverage(rows: list[dict[str, Any]]) -> None:
-    """How often a run's intervals held; nothing for a run without."""
+    """Print how often a run's intervals held; nothing if none were measured."""
     if not rows:
         return
     print_table(
@@ -173,11 +135,10 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
     learned = " (valence and arousal learned from estimates)" if run.estimated else ""
     rows = table.head(50)
     if len(table) == 1:
-        intervals = "" if run.intervals is None else f" ({coverage:.0%} interval)"
         meanings = {outcome.name: run.task.meanings(outcome) for outcome in run.task.outcomes}
         print_table(
             "Prediction" + learned,
-            ["what", "predicted" + intervals],
+            ["what", f"predicted ({coverage:.0%} interval)"],
             [
                 [name, _with_interval(rows.iloc[0], name, meanings.get(name, {}))]
                 for name in _without_intervals(table)
@@ -185,39 +146,36 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
             ],
         )
         _note_intervals(table, run, coverage)
-        uncounted = [name for name in rows if f"{name}_rate" in rows and rows[name].isna().all()]
-        if uncounted and getattr(run.task, "denominator", None) == "followers":
+        uncounted = _uncounted(run.task, rows)
+        if uncounted and run.task.count_basis == "followers":
             out.print("Counts need the number of followers: --followers.", highlight=False)
         return
-    shown = [name for name in _shown_columns(table) if name in _without_intervals(table)]
+    shown = [name for name in _shown_columns(run.task, table) if name in _without_intervals(table)]
     print_table(
         f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else "") + learned,
         [name.replace("_", "\n") for name in shown],
         [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
         whole=range(len(shown) - ("problem" in shown)),
     )
-    if run.intervals is not None:
-        out.print(f"--out and --json tell the {coverage:.0%} intervals too.", highlight=False)
+    out.print(f"--out and --json include the {coverage:.0%} intervals.", highlight=False)
     _note_intervals(table, run, coverage)
 
 
 def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
-    """Say which intervals say nothing."""
-    if run.intervals is None:
-        note = "The run has no prediction intervals: it was made before there were any."
-    else:
-        names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
-        names = [name for name in names if table[name].notna().any()]
-        if not names:
-            return
-        note = (
-            f"Too few calibration posts for {coverage:.0%}, so the whole range: {', '.join(names)}."
+    """Print which intervals are the whole range."""
+    names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
+    names = [name for name in names if table[name].notna().any()]
+    if names:
+        out.print(
+            f"Too few calibration posts for {coverage:.0%}, so the whole range: "
+            f"{', '.join(names)}.",
+            highlight=False,
+            soft_wrap=True,
         )
-    out.print(note, highlight=False, soft_wrap=True)
 
 
 def _without_intervals(table: pd.DataFrame) -> list[str]:
-    """The columns that are not the interval or set of another."""
+    """The columns that are not the interval or set of another column."""
     added = {
         f"{name}_{part}"
         for name in table
@@ -240,18 +198,25 @@ def _with_interval(row: pd.Series, name: str, meanings: dict[str, str]) -> str:
     return f"{cell} ({_cell(low)}{dash}{_cell(high)})"
 
 
-def _shown_columns(table: pd.DataFrame) -> list[str]:
-    """What a row has room for: of each engagement the count, or the rate if no count is known; of
+def _uncounted(task: Task, table: pd.DataFrame) -> list[str]:
+    """Counts that are unknown for all rows."""
+    counts = [outcome.count for outcome in task.outcomes if outcome.count in table]
+    return [name for name in counts if table[name].isna().all()]
+
+
+def _shown_columns(task: Task, table: pd.DataFrame) -> list[str]:
+    """What a row has room for: of a rate the count, or the rate itself if no count is known; of
     classes the most probable one."""
-    shown = [
-        name
-        for name in table.columns
-        if not name.endswith(("_quantile", "_rate")) and "_probability_" not in name
-    ]
-    named = [
-        f"{name}_rate" if f"{name}_rate" in table and table[name].isna().all() else name
-        for name in shown
-    ]
+    counted = {outcome.count: outcome.name for outcome in task.outcomes if outcome.count in table}
+    classes = [outcome for outcome in task.outcomes if outcome.kind == "classes"]
+    hidden = {
+        *counted.values(),
+        *(outcome.restored_column for outcome in task.outcomes),
+        *(name for outcome in classes for name in outcome.probability_columns),
+    }
+    uncounted = _uncounted(task, table)
+    shown = [str(name) for name in table if name not in hidden]
+    named = [counted[name] if name in uncounted else name for name in shown]
     return [name for name in named if name != "problem" or table[name].notna().any()]
 
 

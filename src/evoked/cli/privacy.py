@@ -1,4 +1,4 @@
-"""Commands of privacy: keys, protected copies, figures from encrypted fields, locked pictures."""
+"""Privacy: keys, protected copies, figures from encrypted fields, locked pictures (privacy …)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evoked.cli.application import JsonFlag, app, notes, out
-from evoked.cli.printing import (
-    check_suffix,
-    print_json,
-    print_table,
-    progress_bar,
-    write_table,
-)
+from evoked.cli.application import app, notes, out
+from evoked.cli.options import JsonFlag, open_dataset
+from evoked.cli.printing import check_suffix, print_json, print_table, write_table
+from evoked.cli.progress import progress_display
 from evoked.errors import MissingExtraError
 from evoked.files import records
 
@@ -28,13 +24,13 @@ app.add_typer(privacy, name="privacy")
 
 KeyOption = Annotated[Path, typer.Option("--key", help="The owner's folder of keys.")]
 
-# Rows of figures that are shown; --json and --out give all.
+# Rows of figures that are shown; --json and --out have them all.
 _SHOWN = 50
 
 
 @privacy.command("explain")
 def privacy_explain() -> None:
-    """Tell what is protected from whom, and what is not."""
+    """Explain what is protected from whom, and what is not."""
     from rich.markdown import Markdown
 
     from evoked.posts.privacy import page
@@ -44,9 +40,11 @@ def privacy_explain() -> None:
 
 @privacy.command("keys", epilog="Example: [dim]evoked privacy keys ~/evoked_keys[/]")
 def privacy_keys(
-    folder: Annotated[Path, typer.Argument(metavar="KEYDIR", help="Away from any dataset.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="KEYDIR", help="Folder of the keys, away from any dataset.")
+    ],
 ) -> None:
-    """Make the owner's keys; those that are there stay."""
+    """Make the owner's keys; existing ones are kept."""
     from evoked.posts.privacy.keys import make_keys
 
     try:
@@ -56,7 +54,7 @@ def privacy_keys(
         notes.print(f"No key for fields: {error}", highlight=False, soft_wrap=True)
     out.print(
         f"Made {', '.join(made) or 'nothing: all keys are there'}. Keep a copy of {folder} in a "
-        "safe place: what was locked or encrypted can't be read without it.",
+        "safe place: without it, what was locked or encrypted can't be read.",
         highlight=False,
         soft_wrap=True,
     )
@@ -79,18 +77,17 @@ def privacy_protect(
         str, typer.Option(help="Counts to encrypt, separated by commas; or 'all' or 'none'.")
     ] = "all",
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="Take the pictures along, as they are.")
+        bool, typer.Option("--pictures", help="Copy the pictures, too, unencrypted.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a copy to give away: pseudonyms for names, counts encrypted, no pictures."""
-    from evoked.posts.dataset import PostDataset
     from evoked.posts.privacy.keys import KeyFolder
     from evoked.posts.privacy.protecting import protect
 
     columns = {"all": None, "none": []}.get(encrypt, [name.strip() for name in encrypt.split(",")])
     done = protect(
-        PostDataset(dataset),
+        open_dataset(dataset),
         dest,
         KeyFolder(key),
         pseudonyms=pseudonyms,
@@ -106,7 +103,7 @@ def privacy_protect(
         ["names of authors", authors],
         ["encrypted", ", ".join(done.encrypted) or "nothing"],
         ["pictures", str(done.pictures)],
-        ["still in clear", "captions, dates, categories, ratings; see 'evoked privacy explain'"],
+        ["not encrypted", "captions, dates, categories, ratings; see 'evoked privacy explain'"],
     ]
     print_table(f"Protected copy in {dest}", ["what", "how"], rows)
 
@@ -119,7 +116,7 @@ def privacy_aggregate(
     protected: Annotated[Path, typer.Argument(help="A protected copy; no key is needed.")],
     out_file: Annotated[Path, typer.Option("--out", help="File for the owner.")],
     by: Annotated[
-        str | None, typer.Option(help="Column in clear that names groups; all posts by default.")
+        str | None, typer.Option(help="Unencrypted column that names groups; all posts by default.")
     ] = None,
     minimum_group: Annotated[
         int, typer.Option(min=2, help="Groups of fewer posts are left out.")
@@ -129,7 +126,7 @@ def privacy_aggregate(
     """Compute sums, means and variances of encrypted counts and rates, without the key."""
     from evoked.posts.privacy.aggregates import aggregate
 
-    with progress_bar("Computing on ciphertext") as report:
+    with progress_display() as report:
         done = aggregate(protected, out_file, by=by, minimum_group=minimum_group, progress=report)
     if as_json:
         print_json(vars(done))
@@ -153,7 +150,7 @@ def privacy_rates(
     """Compute every post's engagement rates, without the key."""
     from evoked.posts.privacy.aggregates import compute_rates
 
-    with progress_bar("Computing on ciphertext") as report:
+    with progress_display() as report:
         rates = compute_rates(protected, out_file, report)
     out.print(f"{', '.join(rates)}: encrypted in {out_file}.", highlight=False, soft_wrap=True)
 
@@ -176,13 +173,12 @@ def privacy_reveal(
     as_json: JsonFlag = False,
 ) -> None:
     """Decrypt what was computed on ciphertext, with the owner's key."""
-    from evoked.posts.dataset import PostDataset
     from evoked.posts.privacy.aggregates import reveal
     from evoked.posts.privacy.keys import KeyFolder
 
     if out_file is not None:
         check_suffix(out_file)
-    table = reveal(file, KeyFolder(key), None if originals is None else PostDataset(originals))
+    table = reveal(file, KeyFolder(key), None if originals is None else open_dataset(originals))
     if out_file is not None:
         write_table(table, out_file)
         notes.print(f"{len(table)} rows in {out_file}")
@@ -194,16 +190,15 @@ def privacy_reveal(
 
 @privacy.command("lock", epilog="Example: [dim]evoked privacy lock my_posts --key ~/evoked_keys[/]")
 def privacy_lock(
-    dataset: Annotated[Path, typer.Argument(help="Its pictures are encrypted where they lie.")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset whose pictures are encrypted in place.")],
     key: KeyOption,
 ) -> None:
-    """Encrypt a dataset's pictures; start it again after a crash."""
-    from evoked.posts.dataset import PostDataset
+    """Encrypt a dataset's pictures; after a crash, start the same command again."""
     from evoked.posts.privacy.image_locking import lock_images
     from evoked.posts.privacy.keys import KeyFolder
 
-    with progress_bar("Locking") as report:
-        done = lock_images(PostDataset(dataset), KeyFolder(key), report)
+    with progress_display() as report:
+        done = lock_images(open_dataset(dataset), KeyFolder(key), report)
     out.print(f"{done.pictures} pictures locked ({done.bytes / 2**20:.1f} MiB).")
 
 
@@ -211,16 +206,17 @@ def privacy_lock(
     "unlock", epilog="Example: [dim]evoked privacy unlock my_posts --key ~/evoked_keys[/]"
 )
 def privacy_unlock(
-    dataset: Annotated[Path, typer.Argument(help="Its pictures come back, byte for byte.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="Dataset whose pictures are restored, byte for byte.")
+    ],
     key: KeyOption,
 ) -> None:
-    """Bring locked pictures back; start it again after a crash."""
-    from evoked.posts.dataset import PostDataset
+    """Decrypt locked pictures; after a crash, start the same command again."""
     from evoked.posts.privacy.image_locking import unlock_images
     from evoked.posts.privacy.keys import KeyFolder
 
-    with progress_bar("Unlocking") as report:
-        done = unlock_images(PostDataset(dataset), KeyFolder(key), report)
+    with progress_display() as report:
+        done = unlock_images(open_dataset(dataset), KeyFolder(key), report)
     out.print(f"{done.pictures} pictures unlocked ({done.bytes / 2**20:.1f} MiB).")
 
 

@@ -1,14 +1,14 @@
-"""What an audience feels at an image; options of runs of viewings in the other commands."""
+"""What an audience feels at an image, and the options that runs of viewings take elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evoked.cli.application import CacheOption, JsonFlag, app, notes, out
-from evoked.cli.options import check_picture, load_any_run
+from evoked.cli.application import app, notes, out
+from evoked.cli.options import CacheOption, JsonFlag, check_picture, load_any_run, option
 from evoked.cli.printing import print_json, print_table
 from evoked.errors import SettingsError
 from evoked.files import write_json
@@ -28,20 +28,32 @@ _AROUND = {
 }
 
 
-UserOption = Annotated[
-    str | None,
-    typer.Option("--user", help="Run of viewings: whose emotion; an unknown id is a new user."),
-]
-GroupsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--groups", help="Run of viewings: description of a group of a new user; repeatable."
+_PANEL = "The viewing (runs of viewings, for example of hmg_emo)"
+VIEWING_OPTIONS = (
+    option(
+        "user",
+        str | None,
+        typer.Option(
+            help="Id of the user whose emotion is predicted; an unknown id is a new user.",
+            rich_help_panel=_PANEL,
+        ),
     ),
-]
-CommentOption = Annotated[
-    str | None,
-    typer.Option("--comment", help="Run of viewings: the comment, for models that read it."),
-]
+    option(
+        "groups",
+        list[str] | None,
+        typer.Option(
+            help="Description of a group that a new user belongs to; repeatable.",
+            rich_help_panel=_PANEL,
+        ),
+    ),
+    option(
+        "comment",
+        str | None,
+        typer.Option(
+            help="Comment that the user left, for models that read it.", rich_help_panel=_PANEL
+        ),
+    ),
+)
 
 
 @app.command(
@@ -50,33 +62,43 @@ CommentOption = Annotated[
     "[dim]evoked audience my_run --image post-3 --community 'street dogs' --json[/]"
 )
 def audience(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN")],
-    image: Annotated[str, typer.Option(help="Picture, or post_id of an image of the network.")],
-    followers_of: Annotated[str | None, typer.Option(help="The contacts of this user.")] = None,
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of viewings.")],
+    image: Annotated[str, typer.Option(help="Picture, or post_id of one of the network's images.")],
+    followers_of: Annotated[
+        str | None, typer.Option(help="User whose contacts are the audience.")
+    ] = None,
     community: Annotated[
-        str | None, typer.Option(help="The members of this group, by id or name.")
+        str | None, typer.Option(help="Group whose members are the audience, by id or name.")
     ] = None,
     users: Annotated[
-        Path | None, typer.Option(help="The users in this file, one id per line.")
+        Path | None, typer.Option(help="File that lists the audience, one user id per line.")
     ] = None,
-    most: Annotated[int, typer.Option(min=1, help="Of larger audiences so many are drawn.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    most: Annotated[
+        int, typer.Option(min=1, help="Users to sample from an audience that is larger.")
+    ] = 2000,
+    seed: Annotated[int, typer.Option(help="Random seed for the sample.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw.")] = None,
     out_file: Annotated[Path | None, typer.Option("--out", help="JSON file to write.")] = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
 ) -> None:
     """Predict what a user's contacts, or a community, feel at an image."""
+    from evoked.posts.readers.base import require_file
+
+    for name, path, suffix in (("--plot", plot, ".png"), ("--out", out_file, ".json")):
+        if path is not None and path.suffix != suffix:
+            raise SettingsError(f"{name}: a file ending in {suffix}, not {path.name!r}.")
+    if users is not None:
+        require_file(users)
+    picture = image_of(image)
+    run = network_run(run_folder, cache)
+
     from evoked.analysis.audience import audience as predicted_audience
     from evoked.analysis.audience import read_users
-    from evoked.report.audience_chart import draw_audience
 
-    for path, suffix in ((plot, ".png"), (out_file, ".json")):
-        if path is not None and path.suffix != suffix:
-            raise SettingsError(f"a file ending in {suffix}, not {path.name!r}.")
     found = predicted_audience(
-        network_run(run_folder, cache),
-        image_of(image),
+        run,
+        picture,
         followers_of=followers_of,
         community=community,
         users=None if users is None else read_users(users),
@@ -87,6 +109,8 @@ def audience(
         write_json(out_file, found.to_dict())
         notes.print(f"Written: {out_file}")
     if plot is not None:
+        from evoked.report.audience_chart import draw_audience
+
         notes.print(f"Drawn: {draw_audience(found, plot)}")
     if as_json:
         print_json(found.to_dict())
@@ -102,13 +126,14 @@ def network_run(folder: Path, cache: Path | None) -> NetworkRun:
     SettingsError
         The run is of posts.
     """
+    run = load_any_run(folder, cache)
+
     from evoked.runs.viewings import NetworkRun
 
-    run = load_any_run(folder, cache)
     if not isinstance(run, NetworkRun):
         raise SettingsError(
             f"{folder} is a run of posts ({run.model.name}): it knows no users. Train a model of "
-            "viewings, such as hmg_emo, on a network."
+            "viewings, for example hmg_emo, on a network."
         )
     return run
 
@@ -132,12 +157,12 @@ def viewing_of(
     groups: list[str] | None,
     comment: str | None,
 ) -> Viewing:
-    """The viewing that options tell; a user whom the run does not know is pointed out.
+    """The viewing that options describe; a user unknown to the run is pointed out.
 
     Raises
     ------
     SettingsError
-        No image.
+        There is no image.
     """
     from evoked.runs.viewings import Viewing
 
@@ -145,7 +170,7 @@ def viewing_of(
         raise SettingsError("a viewing needs --image: a picture, or a post_id of the network.")
     if user is not None and not run.knows(user):
         notes.print(
-            f"The run's graph holds no user {user!r}: predicted as a new user, from the image"
+            f"The run's graph has no user {user!r}: predicted as a new user, from the image"
             + (
                 " and the groups." if groups else " alone (--groups describes a new user's groups)."
             ),
@@ -154,22 +179,6 @@ def viewing_of(
             soft_wrap=True,
         )
     return Viewing(user, image_of(image), groups or (), comment)
-
-
-def check_only_viewings(**options: Any) -> None:
-    """Raise SettingsError for options of drafts; those not given are None."""
-    _refuse(options, "goes with drafts of posts, not with a run of viewings (--user, --image)")
-
-
-def check_only_posts(**options: Any) -> None:
-    """Raise SettingsError for options of viewings; those not given are None."""
-    _refuse(options, "goes with a run of viewings (such as hmg_emo); this run is of posts")
-
-
-def _refuse(options: dict[str, Any], why: str) -> None:
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
-    if given:
-        raise SettingsError(f"{', '.join(given)} {why}.")
 
 
 def _print_audience(found: Audience) -> None:
@@ -184,7 +193,9 @@ def _print_audience(found: Audience) -> None:
     print_table(
         f"What {found.name} feel at {found.image} ({found.members} users{drawn})",
         [
-            *("emotion", "mean probability\n(95 %)", "most probable\n(95 %)"),
+            "emotion",
+            "mean probability\n(95 %)",
+            "most probable\n(95 %)",
             *(f"{headings[name]}\n(n = {n[name]})" for name in compared),
         ],
         [
@@ -202,7 +213,8 @@ def _print_audience(found: Audience) -> None:
     if found.unknown:
         few = ", ".join(found.unknown[:5])
         out.print(
-            f"{len(found.unknown)} ids are not in the graph and left out: {few}", soft_wrap=True
+            f"{len(found.unknown)} ids are not in the graph and were left out: {few}",
+            soft_wrap=True,
         )
     out.print(found.note, highlight=False, soft_wrap=True)
 
@@ -224,9 +236,9 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
     if as_json:
         print_json(found.to_dict())
         return
-    told, shown = found.prediction, found.to_dict()
+    prediction, shown = found.prediction, found.to_dict()
     print_table(
-        f"{told['user_id'] or 'A new user'} at {told['post_id']}: {found.emotion} "
+        f"{prediction['user_id'] or 'A new user'} at {prediction['post_id']}: {found.emotion} "
         f"({found.probability:.1%})",
         ["hidden", "how many", f"{found.emotion} without it", "what it adds"],
         [
@@ -264,8 +276,8 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
         )
     if found.beta is not None:
         out.print(
-            f"β = {found.beta:.3f} on average: the user's weight; the image's is 1 - β (Eq. 5).",
+            f"β = {found.beta:.3f} on average: weight of the user; the image's is 1 - β (Eq. 5).",
             highlight=False,
         )
-    if told["problem"]:
-        out.print(told["problem"], style="bold", soft_wrap=True)
+    if prediction["problem"]:
+        out.print(prediction["problem"], style="bold", soft_wrap=True)

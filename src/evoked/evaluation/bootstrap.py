@@ -49,7 +49,7 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile bootstrap interval of a metric (Efron 1979).
 
-    Of rankings by chance (AP, NDCG) it lies somewhat too high, as posts that are drawn twice are
+    For rankings by chance (AP, NDCG) it lies somewhat too high, as posts that are drawn twice are
     ranked together: simulated, 150 posts in 8 queries, it held 87 % of the time for 95 %.
 
     Parameters
@@ -57,7 +57,7 @@ def bootstrap_interval(
     metric
         A function of ``*arrays`` and ``weights`` as in :mod:`evoked.evaluation.metrics`.
     arrays
-        What the metric reads, each (posts,) or (posts, …); posts with an unknown number in any of
+        Arguments of the metric, each (posts,) or (posts, …); posts with an unknown number in any of
         them are left out.
     groups
         Author of each post, (posts,): authors are resampled with all their posts, as is right
@@ -68,7 +68,7 @@ def bootstrap_interval(
     level
         Coverage, between 0 and 1.
     seed
-        Of the resampling.
+        Seed of the resampling.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def interval_bounds(
     if not 0 < level < 1:
         raise SettingsError(f"the level of an interval lies between 0 and 1, not at {level}.")
     undefined = np.isnan(draws).all(axis=0)
-    # A stand-in for what is undefined everywhere, for which numpy would warn.
+    # A stand-in for scores that are undefined everywhere, about which numpy would warn.
     filled = np.where(undefined, 0.0, draws)
     low, high = np.nanquantile(filled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
@@ -142,7 +142,7 @@ def interval_bounds(
 def _resamples(
     size: int, groups: ArrayLike | None, n: int, seed: int
 ) -> Iterator[NDArray[np.float64]]:
-    """How often each post stands in each resample, (draws, size) at a time."""
+    """How often each post occurs in each resample, (draws, size) at a time."""
     cluster = np.arange(size) if groups is None else _clusters(groups)
     clusters = int(cluster.max(initial=-1)) + 1
     generator = np.random.default_rng(seed)

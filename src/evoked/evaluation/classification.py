@@ -57,7 +57,7 @@ def macro_f1(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None 
 
 
 def weighted_f1(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
-    """F1 of each class, averaged by how many posts are truly of it; [0, 1].
+    """Mean of each class's F1, weighted by how many posts are truly of it; [0, 1].
 
     Parameters as in :func:`accuracy`.
     """
@@ -83,8 +83,10 @@ def weighted_precision(
 def class_f1(
     truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None, *, of: int
 ) -> Score:
-    """F1 of one class, the number ``of``; NaN where it neither is nor is predicted. Parameters as
-    in :func:`accuracy`."""
+    """F1 of the class number ``of``; NaN if no post is of it or predicted to be.
+
+    Parameters as in :func:`accuracy`.
+    """
     scores = _f1(confusion(truth, prediction, weights))
     own = scores[:, of] if of < scores.shape[1] else np.full(len(scores), np.nan)
     return shaped(own, weights)
@@ -100,16 +102,17 @@ def calibration_error(
     came_true
         1 where the predicted class is the true one, else 0; (n,).
     probability
-        Of the predicted class, (n,); ten equally wide bins.
+        Probability of the predicted class, (n,); it is put into ten equally wide bins.
     weights
         As in :func:`accuracy`.
     """
     held, stated, counts = known_values(came_true, probability, weights)
-    places = np.searchsorted(np.linspace(0, 1, 11)[1:-1], stated, side="left")
+    positions = np.searchsorted(np.linspace(0, 1, 11)[1:-1], stated, side="left")
     cells = sparse.csr_array(
-        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), 10)
+        (np.ones(len(positions)), (np.arange(len(positions)), positions)),
+        shape=(len(positions), 10),
     )
-    # Of a bin, its share of the posts times the distance of both means: the distance of the sums.
+    # A bin's share of the posts times the distance of its two means is the distance of the sums.
     distance = np.abs((counts * (held - stated)) @ cells).sum(axis=1)
     return shaped(ratio(distance, counts.sum(axis=1)), weights)
 
@@ -125,7 +128,7 @@ def kappa(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = N
 def quadratic_kappa(
     truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None
 ) -> Score:
-    """Cohen's kappa of ordered classes, errors weighing by their squared distance (Cohen 1968).
+    """Cohen's kappa of ordered classes, errors weighted by their squared distance (Cohen 1968).
 
     [-1, 1]; 0 for chance, NaN where truth and prediction are one and the same class. Parameters as
     in :func:`accuracy`.
@@ -136,13 +139,18 @@ def quadratic_kappa(
 
 
 def precision(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
-    """Share of the posts called 1 that are 1; 0 where none is called so. Parameters as in
-    :func:`accuracy`."""
+    """Share of the posts predicted as 1 that are 1; 0 if none is predicted as 1.
+
+    Parameters as in :func:`accuracy`.
+    """
     return _of_ones(confusion(truth, prediction, weights, 2), 1, weights)
 
 
 def recall(truth: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> Score:
-    """Share of the posts that are 1 that are called so. Parameters as in :func:`accuracy`."""
+    """Share of the posts that are 1 that are predicted as 1.
+
+    Parameters as in :func:`accuracy`.
+    """
     return _of_ones(confusion(truth, prediction, weights, 2), 2, weights)
 
 
@@ -165,7 +173,7 @@ def confusion(
     truth, prediction, weights
         As in :func:`accuracy`.
     classes
-        How many there are; by default as many as occur.
+        Number of classes; by default as many as occur.
 
     Returns
     -------
@@ -187,7 +195,7 @@ def _diagonal(table: Floats) -> Floats:
 
 
 def _f1(table: Floats) -> Floats:
-    """Of every class, (draws, classes); NaN for a class that does not occur."""
+    """F1 of every class, (draws, classes); NaN for a class that does not occur."""
     return ratio(2 * _diagonal(table), table.sum(axis=1) + table.sum(axis=2))
 
 
@@ -196,9 +204,9 @@ def _kappa(
     weights: ArrayLike | None,
     distance: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[Any]],
 ) -> Score:
-    """1 less the errors seen per error expected by chance, each as heavy as its distance."""
-    place = np.arange(table.shape[1])
-    heavy = distance(place[:, None], place[None, :])
+    """One minus the errors seen per error expected by chance, each weighted by its distance."""
+    position = np.arange(table.shape[1])
+    heavy = distance(position[:, None], position[None, :])
     expected = ratio(
         table.sum(axis=2)[:, :, None] * table.sum(axis=1)[:, None, :],
         table.sum(axis=(1, 2))[:, None, None],
@@ -208,5 +216,5 @@ def _kappa(
 
 
 def _of_ones(table: Floats, axis: int, weights: ArrayLike | None) -> Score:
-    """Found ones per one, summed over the true (axis 1) or the predicted (axis 2) classes."""
+    """Share of right predictions among the true (axis 1) or the predicted (axis 2) classes."""
     return shaped(ratio(table[:, 1, 1], table.sum(axis=axis)[:, 1], otherwise=0.0), weights)

@@ -1,4 +1,4 @@
-"""Does a classifier tell posts apart, or call nearly all of them the same?
+"""Does a classifier distinguish posts, or call nearly all of them the same?
 
 The BERT + ViT classifier of the PixelRec report reached 35.94 % accuracy by predicting the most
 frequent class for every post; its accuracy alone does not show that.
@@ -11,9 +11,9 @@ import pandas as pd
 
 from evoked.targets import Outcome, Task
 
-# From here on a prediction says next to nothing.
+# From this share on a prediction says next to nothing.
 _LARGEST_SHARE = 0.9
-# Of the entropy of the true classes that predictions keep.
+# Share of the true classes' entropy that predictions have to keep.
 _LEAST_ENTROPY = 0.25
 # Fewer posts may well be of one class.
 _FEWEST_POSTS = 10
@@ -27,7 +27,7 @@ ADVICE = (
 def collapse_warning(
     predictions: pd.DataFrame, truth: pd.DataFrame, outcome: Outcome
 ) -> str | None:
-    """What to tell a person whose classifier predicts (nearly) one class for all posts.
+    """Warning that a classifier predicts (nearly) one class for all posts.
 
     A prediction has collapsed when one class takes 90 % of the posts or more, or the entropy of the
     predicted classes is below a quarter of that of the true ones, although no class is that
@@ -39,13 +39,13 @@ def collapse_warning(
         n rows of :meth:`evoked.targets.Task.inverse_transform` and of
         :meth:`evoked.targets.Task.truth`.
     outcome
-        Which of the task's outcomes.
+        One of the task's outcomes.
 
     Returns
     -------
     str or None
         What is seen and what to try; None for values, for fewer than ten posts with a known class,
-        for posts that really are of one class, and for predictions that tell posts apart.
+        for posts that really are of one class, and for predictions that distinguish posts.
     """
     if outcome.kind == "value" or outcome.name not in predictions:
         return None
@@ -77,6 +77,6 @@ def collapse_warnings(task: Task, predictions: pd.DataFrame, truth: pd.DataFrame
 
 
 def _entropy(shares: pd.Series) -> float:
-    """In bits."""
+    """Entropy of shares, in bits."""
     values = shares[shares > 0].to_numpy(dtype=np.float64)
     return float(-(values * np.log2(values)).sum())

@@ -2,11 +2,11 @@
 they promise, whatever the model.
 
 Split conformal prediction (Vovk, Gammerman and Shafer 2005; Lei et al. 2018). Posts that a model
-has not learned from, the *calibration* posts, tell how far its predictions miss. Of n such misses
+has not learned from, the *calibration* posts, show how far its predictions miss. Among n misses
 the ceil((n + 1) · coverage)-th smallest is not exceeded by the next post's with at least the
-probability ``coverage``, if that post comes as the calibration posts did (is exchangeable with
-them). With too few calibration posts for a coverage (:func:`fewest_posts`) there is no such miss,
-and intervals are the whole range.
+probability ``coverage``, if that post is drawn as the calibration posts were (is exchangeable with
+them). With too few calibration posts for a coverage (:func:`fewest_posts`) no miss has that
+rank, and intervals are the whole range.
 
 **Numbers.** A miss is measured in units of what is usual for a prediction of its size and for its
 direction: the square root of the mean distance, above or below, of posts predicted near it
@@ -42,11 +42,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError
 from evoked.evaluation.bootstrap import bootstrap_interval
+from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.targets import Outcome, Task
 
-DEFAULT_COVERAGE = 0.8
 NOMINAL_COVERAGES = (0.8, 0.9)
 
 # More scores than this make no interval better; a random choice of them is as good a calibration.
@@ -58,28 +58,30 @@ _SMALLEST_UNIT = 0.1
 _BETWEEN_LABELS = "|"
 
 COVERAGE_COLUMNS = (
-    *("outcome", "kind", "nominal", "coverage", "low", "high", "width", "n"),
-    *("calibration", "enough"),
+    "outcome",
+    "kind",
+    "nominal",
+    "coverage",
+    "low",
+    "high",
+    "width",
+    "n",
+    "calibration",
+    "enough",
 )
 
 Floats = NDArray[np.float64]
 
 
 class Predicted(NamedTuple):
-    """n posts and what a model predicts of them, (n, columns of the task)."""
+    """n posts and what a model predicts for them, (n, columns of the task)."""
 
     posts: pd.DataFrame
     columns: pd.DataFrame
 
 
-def check_coverage(coverage: float) -> None:
-    """Raise SettingsError if no interval can have the coverage: it has to lie between 0 and 1."""
-    if not 0 < coverage < 1:
-        raise SettingsError(f"the coverage of an interval lies between 0 and 1, not at {coverage}.")
-
-
 def fewest_posts(coverage: float) -> int:
-    """Calibration posts that a coverage needs; with fewer, an interval is the whole range."""
+    """How many calibration posts a coverage needs; with fewer, an interval is the whole range."""
     return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
@@ -123,7 +125,7 @@ class ResidualIntervals:
         Parameters
         ----------
         difficulty
-            From which the units of misses come.
+            Posts from which the units of misses come.
         calibration
             Other posts, which the model has not learned from in any way.
         """
@@ -177,11 +179,11 @@ class Intervals:
     Attributes
     ----------
     values
-        By column of the task that holds a number.
+        Intervals by column of the task that holds a number.
     sets
-        By outcome that is a class, or true or false.
+        Sets by outcome that has classes or is true or false.
     posts
-        How many calibration posts tell what :meth:`evoked.targets.Task.truth` names.
+        How many calibration posts have what :meth:`evoked.targets.Task.truth` names.
     """
 
     values: dict[str, ResidualIntervals]
@@ -197,7 +199,7 @@ class Intervals:
         task
             Fitted on the training posts.
         difficulty
-            Posts that may have decided when to stop; where there are few, some models have learned
+            Posts that may have decided when to stop; if there are few, some models have learned
             from them as well, which makes all units smaller and calibration larger.
         calibration
             Posts that the model has not learned from in any way, none of ``difficulty``; may be
@@ -252,12 +254,15 @@ class Intervals:
             low[name], high[name] = (np.clip(end, *task.bounds(name)) for end in ends)
         lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
         outcomes = {outcome.name: outcome for outcome in _label_outcomes(task)}
+        probabilities = {
+            name for outcome in outcomes.values() for name in outcome.probability_columns
+        }
         parts: dict[str, Any] = {}
         for name in map(str, restored):
             parts[name] = restored[name]
             if name in outcomes:
                 parts[f"{name}_set"] = self._sets(restored, outcomes[name], coverage)
-            elif not any(name.startswith(f"{label}_probability") for label in outcomes):
+            elif name not in probabilities:
                 parts |= {f"{name}_low": lows[name], f"{name}_high": highs[name]}
         return pd.DataFrame(parts, index=restored.index)
 
@@ -285,7 +290,7 @@ class Intervals:
         return inside, members.sum(axis=1).astype(np.float64)
 
     def uncalibrated(self, coverage: float) -> list[str]:
-        """What has too few calibration posts for a coverage, so that it gets its whole range."""
+        """Outcomes with too few calibration posts for a coverage, which get their whole range."""
         return [name for name, count in self.posts.items() if count < fewest_posts(coverage)]
 
     def coverage(
@@ -404,11 +409,8 @@ def _label_outcomes(task: Task) -> list[Outcome]:
 
 def _value_columns(task: Task) -> list[str]:
     """Columns that hold a number, not the probability of a class."""
-    labels = _label_outcomes(task)
     return [
-        name
-        for name in task.columns
-        if not any(name == label.name or name.startswith(f"{label.name}_") for label in labels)
+        name for outcome in task.outcomes if outcome.kind == "value" for name in outcome.columns
     ]
 
 
@@ -417,12 +419,9 @@ def _labels(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _probabilities(restored: pd.DataFrame, outcome: Outcome) -> Floats:
-    """Of each label, (n, labels)."""
-    if outcome.kind == "binary":
-        yes = restored[f"{outcome.name}_probability"].to_numpy(np.float64)
-        return np.stack([1 - yes, yes], axis=1)
-    names = [f"{outcome.name}_probability_{label}" for label in outcome.labels]
-    return restored[names].to_numpy(np.float64)
+    """Probability of each label, (n, labels)."""
+    shares = restored[list(outcome.probability_columns)].to_numpy(np.float64)
+    return np.concatenate([1 - shares, shares], axis=1) if outcome.kind == "binary" else shares
 
 
 def _class_numbers(truth: pd.DataFrame, outcome: Outcome) -> NDArray[np.int64]:

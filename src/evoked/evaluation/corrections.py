@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down correction: holds the chance of any false positive (Holm 1979).
+    """Holm's step-down correction: bounds the chance of any false positive (Holm 1979).
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Benjamini and Hochberg's correction: holds the share of false among all positives (1995).
+    """Benjamini and Hochberg's correction: bounds the share of false among all positives (1995).
 
     Parameters as in :func:`holm`.
 
@@ -48,7 +48,7 @@ def attainable(least: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
     least
         (n,): least p-value that each test could have had; NaN for tests that could not be made.
     level
-        Of the correction.
+        Level of the correction.
 
     Examples
     --------

@@ -20,7 +20,7 @@ class Reliability(NamedTuple):
     posts
         (bins,): how many.
     error
-        Expected calibration error: mean distance of the two, bins weighed by their posts (Guo et
+        Expected calibration error: mean distance of the two, bins weighted by their posts (Guo et
         al. 2017); 0 at best, NaN without posts.
     """
 
@@ -36,7 +36,7 @@ def reliability(probability: Floats, came_true: NDArray[np.bool_], bins: int = 1
     Parameters
     ----------
     probability
-        (n,), in [0, 1]. Of classes, that of the predicted one.
+        (n,), in [0, 1]; for classes the probability of the predicted one.
     came_true
         (n,).
     bins
@@ -46,11 +46,11 @@ def reliability(probability: Floats, came_true: NDArray[np.bool_], bins: int = 1
         nothing = np.zeros(0)
         return Reliability(nothing, nothing, nothing.astype(np.int64), float("nan"))
     edges = np.linspace(0, 1, bins + 1)
-    places = np.searchsorted(edges[1:-1], probability, side="left")
-    posts = np.bincount(places, minlength=bins)
+    positions = np.searchsorted(edges[1:-1], probability, side="left")
+    posts = np.bincount(positions, minlength=bins)
     held = posts > 0
     predicted, observed = (
-        np.bincount(places, values, minlength=bins)[held] / posts[held]
+        np.bincount(positions, values, minlength=bins)[held] / posts[held]
         for values in (probability, came_true.astype(np.float64))
     )
     weights = posts[held] / len(probability)

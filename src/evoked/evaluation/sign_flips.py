@@ -23,7 +23,7 @@ Integers = NDArray[np.int64]
 
 # Two to the power of -5: with fewer signs to flip, no two-sided p-value is below 0.05.
 FEWEST_UNITS = 6
-# Of an author with unequally many posts of both kinds, differences are rounded to quarters.
+# If an author has unequally many posts of the two kinds, differences are rounded to quarters.
 _FINENESS = 4
 
 
@@ -71,7 +71,7 @@ def _p_of_sums(differences: Integers, sums: Integers) -> Floats:
 
 @lru_cache(maxsize=10_000)
 def _coins(count: int) -> Floats:
-    """Probability that of so many coins 0, 1, … all show heads."""
+    """Probability that 0, 1, … all of so many coins show heads."""
     return np.asarray(stats.binom.pmf(np.arange(count + 1), count, 0.5))
 
 
@@ -117,7 +117,7 @@ def unit_differences(
     kind
         (n,) bool: whether a post is of the first kind.
     units
-        Of :func:`flipping_units`.
+        Units that :func:`flipping_units` gives.
 
     Returns
     -------

@@ -205,9 +205,9 @@ def accuracy_correlations(
     names = ["n", "pearson", "pearson_p", "spearman", "spearman_p"]
     table = pd.DataFrame(rows, columns=["emotion", "engagement", *names])
     for kind in ("pearson", "spearman"):
-        place = table.columns.get_loc(f"{kind}_p")
-        assert isinstance(place, int)
-        table.insert(place + 1, f"{kind}_p_holm", holm(table[f"{kind}_p"].to_numpy(dtype=float)))
+        position = table.columns.get_loc(f"{kind}_p")
+        assert isinstance(position, int)
+        table.insert(position + 1, f"{kind}_p_holm", holm(table[f"{kind}_p"].to_numpy(dtype=float)))
     return table.assign(marks=[significance_marks(p) for p in table["pearson_p_holm"]])
 
 

@@ -1,4 +1,4 @@
-"""Which posts, or viewings of posts, a model learns from, is tuned on and is judged by.
+"""Which posts, or viewings of posts, a model learns from, is tuned on and is tested on.
 
 A split is decided by the posts' ids, authors and dates together with the seed, never by the order
 of rows or the Python process: the same posts give the same parts everywhere.
@@ -27,7 +27,7 @@ KINDS = ("column", "time", "author", "random")
 VIEWING_KINDS = ("time", "user", "image", "random")
 FRACTIONS = (0.7, 0.15, 0.15)
 VIEWING_FRACTIONS = (0.8, 0.1, 0.1)
-"""Of Bhattacharyya et al. (2024), *HMG-Emo*, Section IV."""
+"""As in Bhattacharyya et al. (2024), *HMG-Emo*, Section IV."""
 
 # A forecast can be judged when nearly all posts have a date.
 _ENOUGH_DATES = 0.9
@@ -42,7 +42,7 @@ _COLUMN_VALUES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """Row numbers of parts that share no post.
 
@@ -53,7 +53,7 @@ class Split:
     kind
         One of :data:`KINDS` or :data:`VIEWING_KINDS`.
     reason
-        One or two sentences: which split, why, what was left out.
+        One or two sentences on which split it is, why, and what was left out.
     calibration
         Held out from validation to calibrate intervals; empty unless :func:`with_calibration` is
         asked for it.
@@ -65,6 +65,10 @@ class Split:
     kind: str
     reason: str
     calibration: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={len(getattr(self, name))}" for name in PARTS)
+        return f"Split({self.kind!r}, {sizes})"
 
     def part_names(self, n: int) -> NDArray[np.object_]:
         """The part of each of n rows by name, ``unused`` for those in none."""
@@ -89,7 +93,7 @@ def choose_split(
     ``random``   by a hash of ``post_id``
     ============ ===================================================================
 
-    Of viewings:
+    Viewings are split by:
 
     ============ ===================================================================
     ``time``     train on the earliest viewings, test on the latest
@@ -101,17 +105,17 @@ def choose_split(
     Parameters
     ----------
     posts
-        ``post_id`` and, where known, ``author_id``, ``posted_at``, ``split``; (n,) rows. Of
-        viewings ``user_id``, ``post_id`` and, where known, ``viewed_at``.
+        ``post_id`` and, where known, ``author_id``, ``posted_at``, ``split``; (n,) rows. Viewings
+        have ``user_id``, ``post_id`` and, where known, ``viewed_at``.
     kind
         One of the above. By default the split column if it names train and test; else by time when
         at least 90 % of the posts have a date, since a draft is scored before what it is judged by
         exists; else by author when authors have several posts, since a post by an author seen in
-        training is easier than one by a stranger; else random. Of viewings by time when at least
-        90 % of them have one, since what a user will feel is asked before it is felt, and at
-        random a model would know what others felt later; else random.
+        training is easier than one by a stranger; else random. Viewings are split by time when
+        at least 90 % of them have one, since what a user will feel is asked before it is felt,
+        and at random a model would know what others felt later; else random.
     seed
-        Of the hash; it changes neither ``column`` (with a validation part) nor ``time``.
+        Seed of the hash; it changes neither ``column`` (with a validation part) nor ``time``.
     fractions
         Shares of train, validation and test; validation or test may be 0.
 
@@ -222,7 +226,7 @@ def leave_one_author_out(
     authors
         Author of each post, (n,); posts without one are never used.
     seed
-        Of the choice of validation authors.
+        Seed of the choice of validation authors.
     validation
         Share of the other authors' posts held out for early stopping, by whole authors; with a
         single other author, or at 0, the validation part is empty.
@@ -263,10 +267,10 @@ def k_fold(
         Number of folds, at least 2.
     kind
         ``random``; ``author``: no author in two parts; ``time``: the later half of the posts is
-        cut into k spans, and each is the test part once, after training on all before it. Of
-        viewings one of :data:`VIEWING_KINDS`.
+        cut into k spans, and each is the test part once, after training on all before it.
+        Viewings have :data:`VIEWING_KINDS`.
     seed
-        Of the hash of ids.
+        Seed of the hash of ids.
     validation
         Share of the remaining posts held out for early stopping, the latest ones for ``time``;
         empty when only one post, author or instant remains.
@@ -311,7 +315,7 @@ def repeated_runs(
         One of :data:`VIEWING_KINDS` for viewings; ``random``, ``author`` or ``time`` for posts. By
         ``time`` the test parts are the last spans, each after all that its run learns from.
     seed
-        Of the hash of ids.
+        Seed of the hash of ids.
     fractions
         Shares of train, validation and test; ``runs`` test parts have to fit.
 
@@ -336,8 +340,11 @@ def repeated_runs(
 
 
 def held_together(posts: pd.DataFrame, kind: str) -> pd.Series | None:
-    """What a bootstrap has to draw whole where posts or viewings were split by ``kind``: the author
-    (the post itself where unknown), user or image of each, (n,); None where each stands alone."""
+    """What a bootstrap has to draw whole if posts or viewings were split by ``kind``.
+
+    It is the author (the post itself if unknown), user or image of each, (n,); None if each post or
+    viewing stands alone.
+    """
     if kind not in ("author", "user", "image"):
         return None
     names = posts[_kinds(posts)[kind].column]
@@ -345,7 +352,7 @@ def held_together(posts: pd.DataFrame, kind: str) -> pd.Series | None:
 
 
 class _Kind(NamedTuple):
-    """What a split holds together: the column that tells it, its name, and that of several."""
+    """What a split holds together: its column, the name of one, and the name of several."""
 
     column: str
     one: str
@@ -410,7 +417,7 @@ def _units(posts: pd.DataFrame, kind: str, seed: int, smallest_part: float) -> _
 
 
 def _pairs(viewings: pd.DataFrame) -> pd.Series:
-    """A name for each viewing, missing where its user or image is."""
+    """A name for each viewing, missing if its user or image is unknown."""
     users, images = _column(viewings, "user_id"), _column(viewings, "post_id")
     return users.astype("string") + "\n" + images.astype("string")
 
@@ -502,12 +509,12 @@ def _default_kind_of_viewings(viewings: pd.DataFrame, needed: int) -> tuple[str,
         )
     return "random", (
         f"dates ({dated:.0%} of the viewings have one) do not allow a forecast; a test viewing is "
-        "of a user and an image that other viewings tell of"
+        "of a user and an image that occur in other viewings"
     )
 
 
 def _about_time(posts: pd.DataFrame, train: Rows, test: Rows) -> str:
-    """Where the cut lies, and how many test posts are by strangers."""
+    """When training ends, and how many test posts are by authors seen in training."""
     if not len(test):
         return ""
     dates = posts[_kinds(posts)["time"].column]

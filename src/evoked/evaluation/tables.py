@@ -1,13 +1,14 @@
 """Tables of scores: one model in full with intervals, or several models side by side.
 
-Engagement is scored as a ranking (ABMF, Section 4.1): a post is relevant when its rate lies in the
-top quarter of the training posts' rates; MAP and NDCG take one query per product category.
+Ranked outcomes, such as rates of engagement, are scored as ABMF's are (Section 4.1): a post is
+relevant when its value lies in the top quarter of the training posts' values; MAP and NDCG take one
+query per product category.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -20,10 +21,9 @@ from evoked.evaluation import classification, metrics
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.evaluation.metrics import Score
 from evoked.posts.schema import ENGAGEMENT
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Outcome, Task
+from evoked.targets import Outcome, Task
+from evoked.targets.base import OVERALL, ScoreKey
 
-RATE_TARGETS = tuple(f"{name}_rate" for name in ENGAGEMENT)
-OVERALL = "overall"
 COLUMNS = ("target", "metric", "value", "low", "high", "n")
 # Metrics of which less is better.
 LOWER_IS_BETTER = ("MAE", "calibration error")
@@ -32,13 +32,10 @@ LOWER_IS_BETTER = ("MAE", "calibration error")
 _OF_KIND: dict[str, tuple[str, ...]] = {
     "value": ("R2", "Spearman", "MAE", "Pearson", "CCC"),
     "classes": ("accuracy", "macro F1", "weighted F1", "balanced accuracy"),
-    "binary": ("accuracy", "F1", "precision", "recall"),
+    "binary": ("accuracy", "F1", "AUC", "precision", "recall"),
 }
-_HEADLINES_OF_KIND = 3
-_EMOTION_HEADLINES = (
-    *(("valence", "MAE"), ("arousal", "MAE"), ("valence", "CCC"), ("arousal", "CCC")),
-    *((OVERALL, "MAP"), (OVERALL, "AUC"), (OVERALL, "NDCG@10")),
-)
+_OF_RANKING = ("MAP", "AUC", "NDCG@10", "NDCG@5", "Spearman")
+_HEADLINES_OF_OUTCOME = 3
 
 _AGREEMENT = {
     "MAE": metrics.mean_absolute_error,
@@ -62,6 +59,8 @@ _CLASSIFICATION = {
 # Weighted scores with truth and prediction exchanged: what the figures published of HMG-Emo imply,
 # whose recall alone would stay (it is the accuracy either way).
 _SWAPPED = {"swapped precision": "weighted precision", "swapped F1": "weighted F1"}
+# Shares of the training posts that count as relevant.
+_RELEVANT_SHARES = (0.25,)
 _COUNT_METRICS = ("R2", "Spearman", "MAE")
 _NDCG_RANKS = (5, 10)
 
@@ -79,6 +78,7 @@ class _Row:
     metric: str
     n: int
     score: Callable[[NDArray[np.float64] | None], Score]
+    group: str | None = None
 
 
 class Scorer:
@@ -107,27 +107,28 @@ class Scorer:
     @classmethod
     def of(
         cls,
+        outcomes: Sequence[Outcome],
         predictions: pd.DataFrame,
         truth: pd.DataFrame,
         categories: ArrayLike | None,
-        train_rates: pd.DataFrame | None,
-        thresholds: Sequence[float] = (0.25,),
+        training_values: pd.DataFrame | None,
+        thresholds: Sequence[float] = _RELEVANT_SHARES,
     ) -> Scorer:
         """The scores that :func:`evaluate_predictions` tabulates, whose parameters these are."""
         _check_same_posts(predictions, truth)
         queries = (
             np.zeros(len(truth)) if categories is None else np.asarray(categories, dtype=object)
         )
-        shared = set(predictions) & set(truth)
         rows: list[_Row] = []
-        for target in EMOTION_TARGETS:
-            if target in shared:
-                known, guessed = _floats(truth[target]), _floats(predictions[target])
-                rows += _agreement_rows(target, known, guessed, tuple(_AGREEMENT))
-        for target in RATE_TARGETS:
-            if target in shared:
-                cuts = _relevance_cuts(target, train_rates, thresholds)
-                rows += _ranking_rows(target, truth[target], predictions[target], queries, cuts)
+        for outcome in outcomes:
+            if outcome.name not in predictions or outcome.name not in truth:
+                continue
+            if outcome.ranked:
+                cuts = _relevance_cuts(outcome, training_values, thresholds)
+                own = _ranking_rows(outcome, predictions, truth, queries, cuts)
+            else:
+                own = _outcome_rows(outcome, predictions, truth)
+            rows += [replace(row, group=outcome.group) for row in own]
         return cls([row for row in rows if row.n], len(truth))
 
     @classmethod
@@ -150,11 +151,7 @@ class Scorer:
         categories
             Query of each post for MAP and NDCG, (n,); None for one query of all posts.
         """
-        if isinstance(task, EmotionEngagement):
-            return cls.of(predictions, truth, categories, task.training_rates())
-        _check_same_posts(predictions, truth)
-        rows = [row for each in task.outcomes for row in _outcome_rows(each, predictions, truth)]
-        return cls([row for row in rows if row.n], len(truth))
+        return cls.of(task.outcomes, predictions, truth, categories, task.relevance_values())
 
     def only(self, names: Collection[str]) -> Scorer:
         """The scorer of these metrics, which is faster than that of all."""
@@ -169,20 +166,37 @@ class Scorer:
         return np.concatenate([scores, *(mean[..., None] for mean in overall)], axis=-1)
 
 
-def headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
+def headlines(task: type[Task]) -> tuple[ScoreKey, ...]:
     """The scores, as (target, metric), that stand first wherever a task's results are shown."""
-    if task is EmotionEngagement:
-        return _EMOTION_HEADLINES
-    return tuple(
-        (outcome.name, metric)
+    first = (
+        (OVERALL if outcome.group else outcome.target, metric)
         for outcome in task.outcomes
-        for metric in _metrics_of(outcome)[:_HEADLINES_OF_KIND]
+        for metric in _metrics_of(outcome)[:_HEADLINES_OF_OUTCOME]
+    )
+    return task.headline_metrics or tuple(dict.fromkeys(first))
+
+
+def summary_scores(task: type[Task]) -> tuple[ScoreKey, ...]:
+    """The scores that a report sums up and draws; more is better for each.
+
+    By default headlines of outcomes that a model predicts itself: what is computed from another
+    outcome would say the same twice. None of them depends on how frequent the true ones are: for
+    posts that are mostly popular, always saying so is right more often than a baseline that goes by
+    the training posts, and than many a model.
+    """
+    own = [OVERALL, *(outcome.target for outcome in task.outcomes if outcome.columns)]
+    return task.summary_metrics or tuple(
+        (target, metric)
+        for target, metric in headlines(task)
+        if target in own
+        and not metric.startswith(LOWER_IS_BETTER)
+        and not depends_on_prevalence(task, target, metric)
     )
 
 
 def depends_on_prevalence(task: type[Task], target: str, metric: str) -> bool:
-    """Whether a score of what is true or false depends on how frequent the true ones are, as all do
-    but AUC: always saying "true" is then right the more often, the more of them there are."""
+    """Whether a score of a binary outcome depends on how frequent the true ones are. All but AUC
+    do: the more true ones there are, the more often it is right to say "true" always."""
     binary = {outcome.name for outcome in task.outcomes if outcome.kind == "binary"}
     return target in binary and metric != "AUC"
 
@@ -210,29 +224,28 @@ def evaluate_task(
     Returns
     -------
     DataFrame
-        Columns ``target, metric, value, low, high, n``. Emotion and engagement: as
-        :func:`evaluate_predictions` and, "of log count", :func:`evaluate_counts`. Other tasks, per
-        outcome: values R2, Spearman, MAE, Pearson, CCC; classes accuracy, macro and weighted F1,
-        balanced accuracy and, where they are ordered, quadratic kappa, else kappa, weighted
-        precision, the same and F1 with truth and prediction swapped, F1 of each class and the
-        calibration error; true or false accuracy, F1, precision, recall and AUC.
+        As :func:`evaluate_predictions` has it and, if outcomes have counts behind them, the scores
+        of :func:`evaluate_counts`, called "R2 of log count" and so on.
     """
     scorer = Scorer.of_task(task, predictions, truth, categories)
-    resampling = _Resampling(groups, draws, level, seed)
-    scores = _scored(scorer, resampling)
-    if not isinstance(task, EmotionEngagement):
+    scores = _scored(scorer, _Resampling(groups, draws, level, seed))
+    names = [outcome.count for outcome in task.outcomes if outcome.count]
+    if not names:
         return scores
-    counts = evaluate_counts(predictions, truth, groups=groups, draws=draws, level=level, seed=seed)
+    counts = evaluate_counts(
+        predictions, truth, names, groups=groups, draws=draws, level=level, seed=seed
+    )
     counts["metric"] = [f"{metric} of log count" for metric in counts["metric"]]
     return pd.concat([scores, counts], ignore_index=True)
 
 
 def evaluate_predictions(
+    outcomes: Sequence[Outcome],
     predictions: pd.DataFrame,
     truth: pd.DataFrame,
     categories: ArrayLike | None,
-    train_rates: pd.DataFrame | None,
-    thresholds: Sequence[float] = (0.25,),
+    training_values: pd.DataFrame | None,
+    thresholds: Sequence[float] = _RELEVANT_SHARES,
     *,
     groups: ArrayLike | None = None,
     draws: int = 1000,
@@ -243,17 +256,18 @@ def evaluate_predictions(
 
     Parameters
     ----------
-    predictions
-        ``valence``, ``arousal`` on the project's scales and ``likes_rate``, ``comments_rate``,
-        ``shares_rate``, ``saves_rate`` as ranking scores on any scale; (n,) rows. A target that
-        either table lacks, or that no post has both of, is left out of the result.
-    truth
-        The same columns, the engagement rates as count / followers; NaN where unknown.
+    outcomes
+        What is scored, such as :attr:`evoked.targets.Task.outcomes`.
+    predictions, truth
+        A column per outcome, (n,) rows, NaN where unknown; classes and binary outcomes have their
+        probabilities beside them in ``predictions``. Predictions of ranked outcomes may be on any
+        scale that rises with the outcome. An outcome that either table lacks, or that no post has
+        in both, is left out of the result.
     categories
         Query of each post for MAP and NDCG, (n,); None for one query of all posts.
-    train_rates
-        The rate columns of the training posts, from which the thresholds of relevance come; None
-        when no rate is scored.
+    training_values
+        Ranked outcomes of the training posts, from which the thresholds of relevance come; None
+        if no outcome is ranked.
     thresholds
         Shares of the training posts that count as relevant. The first gives the rows "MAP" and
         "AUC", a further one such as 0.1 the rows "MAP (top 10 %)" and "AUC (top 10 %)".
@@ -267,22 +281,28 @@ def evaluate_predictions(
     Returns
     -------
     DataFrame
-        Columns ``target, metric, value, low, high, n`` (n: posts scored). Emotion: MAE, CCC,
-        Pearson, Spearman, R2. Engagement (targets ``likes`` …): MAP, AUC, NDCG@5, NDCG@10,
-        Spearman; target ``overall``: their means over the engagement targets that have one.
+        Columns ``target, metric, value, low, high, n`` (n: posts scored). Values have R2, Spearman,
+        MAE, Pearson and CCC; ranked ones MAP, AUC, NDCG@5, NDCG@10 and Spearman. Classes have
+        accuracy, macro and weighted F1 and balanced accuracy; if ordered quadratic kappa, else
+        kappa, weighted precision, weighted precision and F1 with truth and prediction swapped, F1
+        of each class and the calibration error. Binary outcomes have accuracy, F1, AUC, precision
+        and recall. The target ``overall`` has the means over the outcomes of a group that have a
+        score.
 
     Raises
     ------
     DataError
-        The tables differ in length or in their ``post_id``, or ``train_rates`` lacks a target.
+        The tables differ in length or in their ``post_id``, or ``training_values`` lacks a ranked
+        outcome.
     """
-    scorer = Scorer.of(predictions, truth, categories, train_rates, thresholds)
+    scorer = Scorer.of(outcomes, predictions, truth, categories, training_values, thresholds)
     return _scored(scorer, _Resampling(groups, draws, level, seed))
 
 
 def evaluate_counts(
     predictions: pd.DataFrame,
     truth: pd.DataFrame,
+    names: Sequence[str] = ENGAGEMENT,
     *,
     groups: ArrayLike | None = None,
     draws: int = 1000,
@@ -294,8 +314,9 @@ def evaluate_counts(
     Parameters
     ----------
     predictions, truth
-        Columns ``likes``, ``comments``, ``shares``, ``saves``, those that both have; (n,) rows of
-        counts, NaN where unknown. Negative counts are taken as 0.
+        (n,) rows of counts, NaN where unknown. Negative counts are taken as 0.
+    names
+        Columns to score; those that both tables have are.
     groups, draws, level, seed
         As in :func:`evaluate_predictions`.
 
@@ -311,7 +332,7 @@ def evaluate_counts(
     """
     _check_same_posts(predictions, truth)
     rows: list[_Row] = []
-    for target in ENGAGEMENT:
+    for target in names:
         if target in predictions and target in truth:
             known, guessed = (
                 np.log1p(np.maximum(_floats(table[target]), 0.0)) for table in (truth, predictions)
@@ -322,11 +343,12 @@ def evaluate_counts(
 
 
 def comparison_table(
+    outcomes: Sequence[Outcome],
     predictions: Mapping[str, pd.DataFrame],
     truth: pd.DataFrame,
     categories: ArrayLike | None,
-    train_rates: pd.DataFrame | None,
-    thresholds: Sequence[float] = (0.25,),
+    training_values: pd.DataFrame | None,
+    thresholds: Sequence[float] = _RELEVANT_SHARES,
 ) -> pd.DataFrame:
     """Scores of several models side by side, on the same posts.
 
@@ -334,7 +356,7 @@ def comparison_table(
     ----------
     predictions
         Predictions by name of the model, trivial baselines among them.
-    truth, categories, train_rates, thresholds
+    outcomes, truth, categories, training_values, thresholds
         As in :func:`evaluate_predictions`.
 
     Returns
@@ -344,7 +366,9 @@ def comparison_table(
         "likes MAP", "overall AUC" …) and the number of posts per target ("valence n" …).
     """
     tables = {
-        name: evaluate_predictions(table, truth, categories, train_rates, thresholds, draws=0)
+        name: evaluate_predictions(
+            outcomes, table, truth, categories, training_values, thresholds, draws=0
+        )
         for name, table in predictions.items()
     }
     return side_by_side(tables)
@@ -377,9 +401,12 @@ def _agreement_rows(
 
 
 def _metrics_of(outcome: Outcome) -> tuple[str, ...]:
+    """Metrics of an outcome, the most informative ones first."""
+    if outcome.metrics:
+        return outcome.metrics
+    if outcome.ranked:
+        return _OF_RANKING
     names = _OF_KIND[outcome.kind]
-    if outcome.kind == "binary":
-        return (*names[:2], "AUC", *names[2:])
     if outcome.kind == "classes":
         return (*names[:2], "quadratic kappa", *names[2:]) if outcome.ordered else (*names, "kappa")
     return names
@@ -392,7 +419,7 @@ def _unordered_rows(
     predictions: pd.DataFrame,
     n: int,
 ) -> list[_Row]:
-    """What classes are scored by besides where none is nearer to another."""
+    """Further scores of classes of which none is nearer to another."""
     name = outcome.name
     rows = [
         _Row(
@@ -407,23 +434,23 @@ def _unordered_rows(
         for swapped, metric in _SWAPPED.items()
     ]
     rows += [
-        _Row(name, f"F1 of {label}", n, partial(classification.class_f1, known, guessed, of=place))
-        for place, label in enumerate(outcome.labels)
+        _Row(
+            name, f"F1 of {label}", n, partial(classification.class_f1, known, guessed, of=position)
+        )
+        for position, label in enumerate(outcome.labels)
     ]
-    columns = [f"{name}_probability_{label}" for label in outcome.labels]
-    highest = predictions[columns].max(axis=1)
+    highest = predictions[list(outcome.probability_columns)].max(axis=1)
     right = np.where(np.isfinite(known), known == guessed, np.nan)
     error = partial(classification.calibration_error, right, _floats(highest))
     return [*rows, _Row(name, "calibration error", n, error)]
 
 
 def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame) -> list[_Row]:
+    """Scores of an outcome that is not ranked."""
     name = outcome.name
-    if name not in predictions or name not in truth:
-        return []
     if outcome.kind == "value":
         known, guessed = _floats(truth[name]), _floats(predictions[name])
-        return _agreement_rows(name, known, guessed, _metrics_of(outcome))
+        return _agreement_rows(outcome.target, known, guessed, _metrics_of(outcome))
     labels = outcome.labels or (False, True)
     known, guessed = (_class_numbers(table[name], labels) for table in (truth, predictions))
     n = int(metrics.known_posts(known, guessed).sum())
@@ -433,7 +460,8 @@ def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFra
         if metric in _CLASSIFICATION
     ]
     if outcome.kind == "binary":
-        chances = _floats(predictions[f"{name}_probability"])
+        (column,) = outcome.probability_columns
+        chances = _floats(predictions[column])
         rows.insert(2, _Row(name, "AUC", n, partial(metrics.roc_auc, known, chances)))
     elif not outcome.ordered:
         rows += _unordered_rows(outcome, known, guessed, predictions, n)
@@ -441,34 +469,30 @@ def _outcome_rows(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFra
 
 
 def _class_numbers(column: pd.Series, labels: Sequence[object]) -> NDArray[np.float64]:
-    """Places of the labels, NaN where missing."""
+    """Positions among the labels, (n,); NaN where missing."""
     known = pd.Index(list(labels), dtype=object)
-    places = known.get_indexer(pd.Index(column.astype(object)))
-    return np.where(places < 0, np.nan, places.astype(np.float64))
+    positions = known.get_indexer(pd.Index(column.astype(object)))
+    return np.where(positions < 0, np.nan, positions.astype(np.float64))
 
 
 def _ranking_rows(
-    target: str,
-    truth: pd.Series,
-    prediction: pd.Series,
+    outcome: Outcome,
+    predictions: pd.DataFrame,
+    truth: pd.DataFrame,
     queries: NDArray[np.generic],
     cuts: Mapping[str, float],
 ) -> list[_Row]:
-    rates, scores = _floats(truth), _floats(prediction)
-    name = target.removesuffix("_rate")
-    n = int(metrics.known_posts(rates, scores).sum())
-    rows: list[_Row] = []
+    values, scores = _floats(truth[outcome.name]), _floats(predictions[outcome.name])
+    ranked: dict[str, Callable[[NDArray[np.float64] | None], Score]] = {}
     for label, cut in cuts.items():
-        wanted = metrics.relevant(rates, cut)
-        rows += [
-            _Row(name, f"MAP{label}", n, partial(_mean_average_precision, wanted, scores, queries)),
-            _Row(name, f"AUC{label}", n, partial(metrics.roc_auc, wanted, scores)),
-        ]
-    rows += [
-        _Row(name, f"NDCG@{k}", n, partial(_mean_ndcg, rates, scores, queries, k))
-        for k in _NDCG_RANKS
-    ]
-    return [*rows, _Row(name, "Spearman", n, partial(metrics.spearman, rates, scores))]
+        wanted = metrics.relevant(values, cut)
+        ranked[f"MAP{label}"] = partial(_mean_average_precision, wanted, scores, queries)
+        ranked[f"AUC{label}"] = partial(metrics.roc_auc, wanted, scores)
+    for k in _NDCG_RANKS:
+        ranked[f"NDCG@{k}"] = partial(_mean_ndcg, values, scores, queries, k)
+    ranked["Spearman"] = partial(metrics.spearman, values, scores)
+    n = int(metrics.known_posts(values, scores).sum())
+    return [_Row(outcome.target, name, n, score) for name, score in ranked.items()]
 
 
 def _mean_average_precision(
@@ -491,18 +515,18 @@ def _mean_ndcg(
 
 
 def _relevance_cuts(
-    target: str, train_rates: pd.DataFrame | None, thresholds: Sequence[float]
+    outcome: Outcome, training_values: pd.DataFrame | None, thresholds: Sequence[float]
 ) -> dict[str, float]:
-    """Rate from which a post is relevant, by what follows the metric's name."""
-    if train_rates is None or target not in train_rates:
+    """Value from which a post is relevant, by what follows the metric's name."""
+    if training_values is None or outcome.name not in training_values:
         raise DataError(
-            "the training posts' rates are needed to tell which posts are relevant.",
-            field=target,
-            fix="Give train_rates with this column.",
+            "the training posts' values are needed to know which posts are relevant.",
+            field=outcome.name,
+            fix="Give training_values with this column.",
         )
-    rates = _floats(train_rates[target])
+    values = _floats(training_values[outcome.name])
     return {
-        f" (top {100 * share:g} %)" if position else "": metrics.relevance_threshold(rates, share)
+        f" (top {100 * share:g} %)" if position else "": metrics.relevance_threshold(values, share)
         for position, share in enumerate(thresholds)
     }
 
@@ -522,9 +546,8 @@ def _scored(scorer: Scorer, resampling: _Resampling) -> pd.DataFrame:
 def _overall_means(rows: list[_Row]) -> dict[str, list[int]]:
     """Positions of the rows that are averaged, by metric."""
     members: dict[str, list[int]] = {}
-    ranked = {row.target for row in rows if row.metric == "MAP"}
     for position, row in enumerate(rows):
-        if row.target in ranked:
+        if row.group is not None:
             members.setdefault(row.metric, []).append(position)
     return members
 

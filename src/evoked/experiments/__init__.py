@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from evoked.errors import DataError, SettingsError, settings_problem
 from evoked.features.catalog import FeatureSettings
 from evoked.models import build_model
+from evoked.settings import Settings
 from evoked.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ FOLDER = Path(__file__).parent
 _DEFAULTS = "defaults.yaml"
 _MAX_BYTES = 65_536
 
-# What a row has to have to say anything: of the dataset, or its weights and a machine for them.
+# What a row needs to say anything: parts of the dataset, or weights and a machine to run them.
 Need = Literal[
     "image",
     "caption",
@@ -44,20 +45,18 @@ Need = Literal[
 ]
 
 
-class Experiment(BaseModel):
-    """One row: a model, how it is set and trained, and what was published of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Experiment(Settings):
+    """One row: a model, its settings, how it is trained, and what was published about it."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="as --rows takes it")
     label: str = Field(min_length=1, description="as the table prints it")
     model: str = Field(description="a name that 'evoked models' prints")
     source: str = Field("", description="paper and table of the published figures")
     task: str | None = Field(None, description="what it learns; the model's first task if absent")
-    settings: dict[str, Any] = Field(default_factory=dict, description="of the model")
+    settings: dict[str, Any] = Field(default_factory=dict, description="settings of the model")
     features: FeatureSettings = FeatureSettings()
     training: TrainingSettings = TrainingSettings()
-    needs: tuple[Need, ...] = Field((), description="the row is skipped where there are none")
+    needs: tuple[Need, ...] = Field((), description="the row is skipped where one is missing")
     published: dict[str, float] = Field(
         default_factory=dict, description="scores by 'target metric', such as 'valence MAE'"
     )
@@ -73,24 +72,29 @@ class Experiment(BaseModel):
         return build_model(self.model, self.settings, self.features, self.task)
 
 
-class PublishedTable(BaseModel):
+class PublishedTable(Settings):
     """A table of rows that are run on the same folds.
 
     Attributes
     ----------
     name
-        Such as ``abmf/table6``.
+        Name of the table, for example ``abmf/table6``.
+    title, source
+        What the table is called, and the paper that published it.
     reference
-        The row that every other is compared with.
+        Name of the row that every other is compared with.
+    experiments
+        The rows, in order.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str
     source: str
     reference: str
     experiments: tuple[Experiment, ...]
+
+    def __repr__(self) -> str:
+        return f"PublishedTable({self.name!r}, rows={[each.name for each in self.experiments]})"
 
     def select(self, rows: list[str]) -> PublishedTable:
         """The table restricted to the named rows, in the table's order.
@@ -147,9 +151,9 @@ def load_table(name: str, folder: Path = FOLDER) -> PublishedTable:
     Raises
     ------
     SettingsError
-        There is no such table; the message lists those that there are.
+        There is no such table; the message lists those that exist.
     DataError
-        A file is not what it should be; the message names file and field.
+        A file is damaged or has a wrong entry; the message names file and field.
     """
     if name not in published_tables(folder):
         raise SettingsError(

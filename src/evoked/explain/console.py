@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evoked.explain.explanation import Explanation
-from evoked.targets import EmotionEngagement
+from evoked.targets import task_class
 
 # Characters of the longest bar, and the console from which there is room for more of them.
 _BAR, _NARROW_BAR = 10, 3
@@ -76,10 +76,9 @@ def _contributions(explanation: Explanation, bar: int) -> Table:
 
 
 def _units(explanation: Explanation) -> str:
-    if explanation.task == EmotionEngagement.name:
-        return "engagement as quantiles"
     units = {each.name: each.note or each.own_unit for each in explanation.readings}
-    return "; ".join(f"{name}: {unit}" if unit else name for name, unit in units.items())
+    listed = "; ".join(f"{name}: {unit}" if unit else name for name, unit in units.items())
+    return task_class(explanation.task).wording.units or listed
 
 
 def _bar(value: float, span: float, width: int) -> Text:

@@ -35,7 +35,7 @@ from evoked.explain.heat_maps import (
 from evoked.explain.readings import Reading
 from evoked.files import atomic_path
 from evoked.posts.images import load_image
-from evoked.targets import EmotionEngagement
+from evoked.targets import task_class
 
 _PICTURE_EDGE = 480
 _FACTS_DRAWN = 10
@@ -204,10 +204,9 @@ def words_alternative(explanation: Explanation) -> str:
 
 
 def _measures(explanation: Explanation) -> str:
-    if explanation.task == EmotionEngagement.name:
-        return "engagement in percentile points among the training posts"
     units = (each.unit or each.title.lower() for each in explanation.readings)
-    return f"in units of {', '.join(dict.fromkeys(units))}"
+    listed = f"in units of {', '.join(dict.fromkeys(units))}"
+    return task_class(explanation.task).wording.shown_units or listed
 
 
 def _signed_bars(axis: Axes, values: pd.Series, reach: float) -> None:

@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from evoked.explain.readings import Reading, readings_of
+from evoked.explain.readings import Reading, headline_names, readings_of
 from evoked.features.extract import ImageSource
 from evoked.files import plain, records
 from evoked.models.explanations import RegionWeights
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, task_class
+from evoked.targets import DEFAULT_TASK, task_class
 
 # A rank correlation over fewer words says nothing.
 _FEWEST_WORDS = 4
@@ -98,7 +98,7 @@ class Explanation:
     notes: list[str]
     image: ImageSource = field(repr=False, default=None)
     region_probabilities: NDArray[np.float32] | None = None
-    task: str = EmotionEngagement.name
+    task: str = DEFAULT_TASK.name
     region_effects: dict[str, NDArray[np.float64]] | None = None
 
     @property
@@ -114,12 +114,8 @@ class Explanation:
 
     @property
     def headline(self) -> list[str]:
-        """What there is room to show: valence, arousal and the first kind of engagement; of other
-        tasks the first three targets."""
-        if self.task != EmotionEngagement.name:
-            return self.targets[:3]
-        engagement = [name for name in self.targets if name not in EMOTION_TARGETS]
-        return [name for name in EMOTION_TARGETS if name in self.targets] + engagement[:1]
+        """The targets that there is room to show: three at most, one of each group of outcomes."""
+        return headline_names(self.readings)
 
     @property
     def tokens(self) -> int:

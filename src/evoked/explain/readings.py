@@ -1,38 +1,43 @@
-"""What explanations and reports tell of: numbers that people read, made of a model's columns.
+"""What explanations and reports are about: numbers that people read, made from a model's columns.
 
-Values and probabilities of "true" are read as they are. Of ordered classes the expected one is
-read, their numbers weighed by their probabilities: it moves with every change of a prediction,
+Values and probabilities of "true" are read as they are. Ordered classes are read as the expected
+one, their numbers weighted by their probabilities: it moves with every change of a prediction,
 which the most probable class does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from evoked.models.base import Examples, Model
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Outcome, Task
+from evoked.targets import Outcome, Task
 from evoked.targets.base import inverse_transformed_classes
+
+_MOST_HEADLINES = 3
 
 
 class Reading(NamedTuple):
-    """One number that is read of a prediction.
+    """One number that is read from a prediction.
 
     Attributes
     ----------
     name
-        Of the outcome, of an engagement target, or of a class.
+        Name of the outcome, of a value's column, or of the outcome and one of its classes.
     unit
         As it stands at an axis.
     span
-        How far its values may lie apart; infinite where they have no upper end.
+        How far its values may lie apart; infinite if they have no upper end.
     percent
         Whether people are shown hundredths.
     note
-        What the numbers are, where their unit does not tell.
+        What the numbers are, if their unit does not say so.
+    group
+        Group of the outcome, if it has one.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Reading(NamedTuple):
     span: float
     percent: bool = False
     note: str = ""
+    group: str | None = None
 
     @property
     def title(self) -> str:
@@ -53,7 +59,7 @@ class Reading(NamedTuple):
         return raw.get(self.unit, self.unit)
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """What people are shown, in words."""
         if self.percent and self.unit != "percentile points":
             return f"probability of “{self.title.lower()}” in per cent"
@@ -67,12 +73,12 @@ class Reading(NamedTuple):
 
     @property
     def digits(self) -> int:
-        """Of a shown number, after the point."""
+        """Digits after the point of a shown number."""
         return 0 if self.percent else 2
 
 
 def readings_of(task: type[Task], known: Collection[str] | None = None) -> list[Reading]:
-    """What is read of a task's predictions.
+    """What is read from a task's predictions.
 
     Parameters
     ----------
@@ -81,48 +87,44 @@ def readings_of(task: type[Task], known: Collection[str] | None = None) -> list[
     known
         Columns that the model predicts; the others are not read. All by default.
     """
-    if task is EmotionEngagement:
-        found = [
-            Reading(name, "points", 8.0)
-            if name in EMOTION_TARGETS
-            else Reading(name, "percentile points", 1.0, percent=True)
-            for name in task.columns
-        ]
-        return [each for each in found if known is None or each.name in known]
+    columns = set(task.columns if known is None else known)
     return [
         reading
         for outcome in task.outcomes
-        if set(columns_of(task, outcome)) & set(task.columns if known is None else known)
+        if columns & set(outcome.columns)
         for reading in _of_outcome(outcome)
     ]
 
 
-def columns_of(task: type[Task], outcome: Outcome) -> list[str]:
-    """The columns that tell an outcome; none where it follows from another one's."""
-    if outcome.kind == "classes":
-        return [name for name in task.columns if name.startswith(f"{outcome.name}_")]
-    return [outcome.name] if outcome.name in task.columns else []
+def headline_names(readings: Sequence[Reading]) -> list[str]:
+    """Names of the readings that there is room to show: three at most, one of each group."""
+    groups: set[str] = set()
+    found = []
+    for each in readings:
+        if each.group not in groups:
+            found.append(each.name)
+        if each.group is not None:
+            groups.add(each.group)
+    return found[:_MOST_HEADLINES]
 
 
 def read(task: type[Task], predicted: pd.DataFrame) -> pd.DataFrame:
     """(n, columns) of a model's prediction to (n, readings)."""
-    if task is EmotionEngagement:
-        return predicted
-    table: dict[str, pd.Series] = {}
+    table: dict[str, pd.Series | float] = {}
     for outcome in task.outcomes:
-        columns = columns_of(task, outcome)
+        columns = list(outcome.columns)
         if outcome.kind == "classes":
             restored = inverse_transformed_classes(outcome, predicted[columns].to_numpy(np.float64))
             table |= expected_class(outcome, restored.set_index(predicted.index))
         elif columns:
-            table[outcome.name] = predicted[outcome.name].astype(float)
+            table[outcome.target] = predicted[columns[0]].astype(float)
     return pd.DataFrame(table, index=predicted.index)
 
 
 def expected_class(outcome: Outcome, restored: pd.DataFrame) -> dict[str, pd.Series]:
-    """By reading of an outcome of classes, its numbers, from a table of
+    """The readings of an outcome of classes by name, from a table of
     :meth:`evoked.targets.Task.inverse_transform`."""
-    names = [f"{outcome.name}_probability_{label}" for label in outcome.labels]
+    names = list(outcome.probability_columns)
     shares = restored[names].astype(float)
     if outcome.ordered:
         numbers = np.arange(1, len(names) + 1)
@@ -134,58 +136,52 @@ def expected_class(outcome: Outcome, restored: pd.DataFrame) -> dict[str, pd.Ser
 
 
 def read_predictions(task: type[Task], restored: pd.DataFrame) -> pd.DataFrame:
-    """(n, readings) of a table of :meth:`evoked.targets.Task.inverse_transform`; not of emotion and
-    engagement."""
-    table: dict[str, pd.Series] = {}
+    """(n, readings) of a table of :meth:`evoked.targets.Task.inverse_transform`; NaN where it lacks
+    the column, since no training post had what it holds."""
+    table: dict[str, pd.Series | float] = {}
     for outcome in task.outcomes:
         if outcome.kind == "classes":
             table |= expected_class(outcome, restored)
-        elif columns_of(task, outcome):
-            name = outcome.name if outcome.kind == "value" else f"{outcome.name}_probability"
-            table[outcome.name] = restored[name].astype(float)
+        elif outcome.columns:
+            (column,) = outcome.probability_columns or (outcome.restored_column or outcome.name,)
+            known = column in restored
+            table[outcome.target] = restored[column].astype(float) if known else math.nan
     return pd.DataFrame(table, index=restored.index)
 
 
-def read_truth(task: type[Task], truth: pd.DataFrame) -> pd.DataFrame:
-    """(n, readings) of a table of :meth:`evoked.targets.Task.truth`, NaN where unknown; not of
-    emotion and engagement."""
-    table = {}
+def read_truth(task: Task, posts: pd.DataFrame) -> pd.DataFrame:
+    """(n, readings) of what posts really got, ratings by people alone; NaN where unknown."""
+    columns = pd.DataFrame(task.transform(posts).values, posts.index, list(task.columns))
+    table = read(type(task), columns)
     for outcome in task.outcomes:
-        if not columns_of(task, outcome):
-            continue
-        column = truth[outcome.name]
-        if outcome.kind != "classes":
-            table[outcome.name] = (
-                pd.to_numeric(column).astype("Float64").to_numpy(float, na_value=np.nan)
-            )
-            continue
-        numbers = pd.Categorical(column.astype(object), categories=list(outcome.labels)).codes + 1.0
-        if outcome.ordered:
-            table[outcome.name] = np.where(numbers > 0, numbers, np.nan)
-        for number, label in enumerate(() if outcome.ordered else outcome.labels, start=1):
-            table[f"{outcome.name}_{label}"] = np.where(numbers > 0, numbers == number, np.nan)
-    return pd.DataFrame(table, index=truth.index)
+        unknown = columns[list(outcome.columns)].isna().any(axis=1)
+        table.loc[unknown, [each.name for each in _of_outcome(outcome) if outcome.columns]] = np.nan
+    return table
 
 
 def predict_readings(model: Model, examples: Examples) -> pd.DataFrame:
-    """What is read of a model's prediction, (n, readings)."""
+    """What is read from a model's prediction, (n, readings)."""
     return read(model.task, model.predict(examples))
 
 
 def _of_outcome(outcome: Outcome) -> list[Reading]:
-    name = outcome.name
+    name, group = outcome.name, outcome.group
     if outcome.kind == "value":
-        return [Reading(name, "natural logarithm" if name.startswith("log_") else "", np.inf)]
+        return [
+            Reading(
+                outcome.target, outcome.unit, outcome.span, percent=outcome.percent, group=group
+            )
+        ]
     if outcome.kind == "binary":
-        return [Reading(name, "percentage points", 1.0, percent=True)]
+        return [Reading(name, "percentage points", 1.0, percent=True, group=group)]
     if outcome.ordered:
         labels, last = outcome.labels, len(outcome.labels)
         ends = (f"{number} ({label.replace('_', ' ')})" for number, label in enumerate(labels, 1))
         plain = labels == tuple(str(number) for number in range(1, last + 1))
         shown = [str(number) for number in range(1, last + 1)] if plain else list(ends)
         note = f"expected class, {shown[0]} to {shown[-1]}"
-        return [Reading(name, "classes", last - 1.0, note=note)]
+        return [Reading(name, "classes", last - 1.0, note=note, group=group)]
     return [
-        Reading(f"{name}_{label}", "percentage points", 1.0, percent=True)
+        Reading(f"{name}_{label}", "percentage points", 1.0, percent=True, group=group)
         for label in outcome.labels
     ]

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from evoked.errors import SettingsError
 from evoked.features.captions import TEXT_STEPS, TextStep
+from evoked.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -266,15 +267,13 @@ def feature(name: str) -> Feature:
     return CATALOG[name]
 
 
-class FeatureSettings(BaseModel):
+class FeatureSettings(Settings):
     """Which encoders compute the features, and how.
 
     An encoder is named ``builtin``, or ``KIND:WHERE``: ``timm:resnext101_32x8d``,
     ``torchvision:resnet50``, ``transformers:openai/clip-vit-base-patch32``, where WHERE is the
     name of an architecture or hub model, or a local folder.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     image_encoder: str = Field(
         "builtin",
@@ -309,7 +308,6 @@ class FeatureSettings(BaseModel):
         le=2000,
         description="most topics of captions; there is at most one per ten captions",
     )
-
     generated_comments: bool = Field(
         False, description="for viewings: also read comments that a model wrote"
     )

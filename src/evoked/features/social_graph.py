@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError
 from evoked.features.table import Column
-from evoked.files import atomic_path
+from evoked.files import atomic_path, write_parquet
 
 Integers = NDArray[np.int64]
 
@@ -104,8 +104,7 @@ class SocialGraph:
             column: Column = getattr(self, name).compact()
             tensors[f"{name}.data"], tensors[f"{name}.index"] = column.data, column.index
         for name in ("users", "images"):
-            with atomic_path(folder / f"{name}.parquet") as path:
-                pd.DataFrame({"id": getattr(self, name)}).to_parquet(path, index=False)
+            write_parquet(folder / f"{name}.parquet", pd.DataFrame({"id": getattr(self, name)}))
         with atomic_path(folder / GRAPH_FILE) as path:
             save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, path)
 

@@ -23,7 +23,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-import evoked.runs.posts
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.evaluation.conformal import DEFAULT_COVERAGE, fewest_posts
 from evoked.evaluation.splits import Split, choose_split, with_calibration
@@ -42,15 +41,18 @@ from evoked.laboratory.leaderboard import (
     standings_of,
     whole_scores,
 )
-from evoked.laboratory.study import PLAN_FILE, Study, StudyProgress
+from evoked.laboratory.study import PLAN_FILE, Study, StudyCallbacks
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
-from evoked.models import MODELS, TRIVIAL_BASELINES, model_class
+from evoked.models import MODELS, TRIVIAL_BASELINES
+from evoked.models.catalogue import catalogue
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
 from evoked.posts.dataset import PostDataset
+from evoked.runs.base import Callbacks, queries_of
 from evoked.runs.card import model_card
-from evoked.runs.posts import Progress, Run, queries_of
-from evoked.runs.viewings import NetworkRun, train_network
-from evoked.targets import EmotionEngagement, Task, task_class
+from evoked.runs.folder import mark
+from evoked.runs.posts import Run
+from evoked.runs.training import train_posts
+from evoked.targets import DEFAULT_TASK, Task, task_class
 from evoked.training.settings import TrainingSettings
 
 AUTO = "auto"
@@ -78,8 +80,8 @@ def train_automatically(
     estimate: bool = True,
     cache: FeatureCache | None = None,
     workers: int | None = 1,
-    progress: Progress | None = None,
-    study_progress: StudyProgress | None = None,
+    callbacks: Callbacks | None = None,
+    study_callbacks: StudyCallbacks | None = None,
 ) -> Run:
     """Choose a model by cross-validation, train it, score it on held-out posts, and save it all.
 
@@ -91,15 +93,16 @@ def train_automatically(
 
     Parameters
     ----------
-    dataset, out, features, training, split, estimate, cache, progress
-        As in :func:`evoked.runs.posts.train`.
+    dataset, out, features, training, split, estimate, cache, callbacks
+        As in :func:`evoked.train`.
     task
         What to predict; emotion and engagement by default.
     metric
-        What decides, such as ``"likes Spearman"`` or ``"level macro F1"``; by default the first of
-        the task's headlines that the posts can tell, of what is true or false AUC.
+        The score that decides, such as ``"likes Spearman"`` or ``"level macro F1"``; by default the
+        first of the task's headlines that the posts have, and AUC where the truth is yes or no.
     folds
-        Of the posts that the run learns from, made as its split is: by author, by time or random.
+        Number of folds of the posts that the run learns from; they are made as its split is: by
+        author, by time or random.
     models
         What to try beside the trivial baselines; the task's short list by default.
     stack
@@ -108,25 +111,26 @@ def train_automatically(
     workers
         Processes that fit side by side; None for as many as there are cores (a script then needs
         ``if __name__ == "__main__"``). The choice does not depend on it.
-    study_progress
-        Whom to tell how far the short list is.
+    study_callbacks
+        Callbacks that report the progress of the short list.
 
     Returns
     -------
     Run
-        Of the chosen model; :meth:`Leaderboard.load` reads from its folder how it was chosen.
+        A run of the chosen model; :meth:`Leaderboard.load` reads from its folder how the model was
+        chosen.
 
     Raises
     ------
     DataError
         Too few posts for the folds, none with a target, or no model could be trained.
     SettingsError
-        A metric that the posts can't tell (the message lists those they can), an unknown model or
+        A metric that the posts don't have (the message lists those they have), an unknown model or
         one that does not learn the task, or ``out`` holds something else.
     """
     out, training = Path(out), training or TrainingSettings()
     features = features or FeatureSettings()
-    kind = task_class(EmotionEngagement.name if task is None else task)
+    kind = DEFAULT_TASK if task is None else task_class(task)
     if split is None or isinstance(split, str):
         split = choose_split(dataset.posts, split, training.seed)
     chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))
@@ -142,12 +146,10 @@ def train_automatically(
         estimate=estimate,
         cache=cache,
     )
-    leaderboard = _choose(study, decisive, stack, workers, study_progress)
+    leaderboard = _choose(study, decisive, stack, workers, study_callbacks)
     write_json(out / LEADERBOARD_FILE, leaderboard.to_dict())
-    mark = out / "training" / "plan.json"
-    if not mark.is_file():
-        write_json(mark, {})  # tells run.train() that the folder is a run's
-    run = evoked.runs.posts.train(
+    mark(out)
+    run = train_posts(
         dataset,
         leaderboard.chosen,
         out,
@@ -158,28 +160,12 @@ def train_automatically(
         split=split,
         estimate=estimate,
         cache=cache,
-        progress=progress,
+        callbacks=callbacks,
     )
     write_text(
         out / "README.md", model_card(run.description, run.metrics) + card_section(leaderboard)
     )
     return run
-
-
-def train(
-    dataset: PostDataset, model: str = "abmf", out: Path | str = "run", **arguments: Any
-) -> Run | NetworkRun:
-    """What ``evoked.train`` is: :func:`evoked.runs.posts.train`, for models of viewings
-    :func:`evoked.runs.viewings.train_network`, and for the model ``auto``
-    :func:`train_automatically`. The further arguments are theirs.
-
-    It stands here because a run knows nothing of studies, which are made of runs' parts.
-    """
-    if model == AUTO:
-        return train_automatically(dataset, out, **arguments)
-    if model_class(model).rows == "viewings":
-        return train_network(dataset, model, out, **arguments)
-    return evoked.runs.posts.train(dataset, model, out, **arguments)
 
 
 def measurable(task: type[Task], posts: pd.DataFrame) -> list[tuple[str, str]]:
@@ -188,13 +174,14 @@ def measurable(task: type[Task], posts: pd.DataFrame) -> list[tuple[str, str]]:
     Raises
     ------
     DataError
-        No post tells what the task is about.
+        No post has what the task is about.
     """
     fitted = task.fit(posts)
     truth = fitted.truth(posts)
     columns = pd.DataFrame(fitted.transform(posts).values, columns=list(task.columns))
-    told = fitted.inverse_transform(columns, posts).assign(post_id=posts["post_id"].to_numpy())
-    scorer = Scorer.of_task(fitted, told, truth, queries_of(posts))
+    predicted = fitted.inverse_transform(columns, posts)
+    predicted["post_id"] = posts["post_id"].to_numpy()
+    scorer = Scorer.of_task(fitted, predicted, truth, queries_of(posts))
     return [(target, name) for target, name, _ in scorer.labels]
 
 
@@ -224,7 +211,7 @@ def _kind_of_folds(posts: pd.DataFrame, split: Split) -> str:
 def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) -> tuple[str, str]:
     known = measurable(task, posts)
     if not known:
-        raise DataError(f"no post tells the truth of the task {task.name}, so nothing is scored.")
+        raise DataError(f"no post has the truth of the task {task.name}, so nothing is scored.")
     if metric is None:
         return next((each for each in _usual_metrics(task) if each in known), known[0])
     names = {f"{target} {name}": (target, name) for target, name in known}
@@ -238,9 +225,9 @@ def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) 
 
 
 def _usual_metrics(task: type[Task]) -> list[tuple[str, str]]:
-    """What decides where nobody says, the best first: the task's headlines, but last those that
-    hang on how frequent the true ones are. By time that changes, and a model that knows nothing
-    would now and then be the best."""
+    """What decides by default, the best first: the task's headlines, but last those that depend on
+    how frequent the true ones are. That changes over time, and a model that knows nothing would
+    now and then be the best."""
     return sorted(headlines(task), key=lambda each: depends_on_prevalence(task, *each))
 
 
@@ -251,8 +238,11 @@ def _short_list(
     training: TrainingSettings,
 ) -> PublishedTable:
     if models is None:
-        every = [name for name, kind in MODELS.items() if task.name in kind.tasks]
-        models = task.short_list or tuple(name for name in every if name != Stack.name)
+        models = task.short_list or tuple(
+            name
+            for name, entry in catalogue().items()
+            if task.name in entry.tasks and name != Stack.name
+        )
     trivial = [kind.name for kind in TRIVIAL_BASELINES]
     names = list(dict.fromkeys([*models, *trivial]))
     rows = tuple(
@@ -277,15 +267,15 @@ def _choose(
     decisive: tuple[str, str],
     stack: Stacking,
     workers: int | None,
-    progress: StudyProgress | None,
+    callbacks: StudyCallbacks | None,
 ) -> Leaderboard:
     target, metric = decisive
     lower = metric in LOWER_IS_BETTER
-    results = study.run(workers, progress)
+    results = study.run(workers, callbacks)
     ran = [each.name for each in results.table.experiments]
     if not ran:
-        told = "; ".join(f"{row}: {why}" for row, why in results.skipped.items())
-        raise DataError(f"no model could be trained ({told}).")
+        reasons = "; ".join(f"{row}: {why}" for row, why in results.skipped.items())
+        raise DataError(f"no model could be trained ({reasons}).")
     entries = results.scores.query("target == @target and metric == @metric")
     scores = entries.set_index(["row", "fold"])["value"].unstack().reindex(ran)
     costs = _costs(study, ran)
@@ -338,7 +328,7 @@ def _complexity(name: str, weights: int) -> tuple[int, int, str]:
 
 
 def _costs(study: Study, rows: Sequence[str]) -> pd.DataFrame:
-    """By row: seconds per fold, and weights of a network."""
+    """Seconds per fold and weights of a network, a row per model."""
     jobs = [job for job in study.jobs if job.row in rows]
     found = pd.DataFrame([read_json(job.folder(study.folder) / SCORES_FILE) for job in jobs])
     by_row = found.groupby([job.row for job in jobs])
@@ -374,7 +364,7 @@ class _Stacked:
         return cls(study, members, tasks, predicted, truth)
 
     def scores(self, decisive: tuple[str, str]) -> list[float]:
-        """By fold, with lines that were learned on the other folds."""
+        """The score of each fold, with lines that were learned on the other folds."""
         found = []
         for fold, split in enumerate(self.study.context.splits):
             others = [each for each in range(len(self.tasks)) if each != fold]
@@ -383,10 +373,10 @@ class _Stacked:
             columns = list(self.study.context.task.columns)
             tables = [pd.DataFrame(each, columns=columns) for each in self.predicted[fold]]
             stacked = combined(self.study.context.task, lines, tables)
-            told = self.tasks[fold].inverse_transform(pd.DataFrame(stacked, columns=columns), posts)
-            told["post_id"] = posts["post_id"]
-            truth = self.tasks[fold].truth(posts)
-            scorer = Scorer.of_task(self.tasks[fold], told, truth, queries_of(posts))
+            task = self.tasks[fold]
+            predicted = task.inverse_transform(pd.DataFrame(stacked, columns=columns), posts)
+            predicted["post_id"] = posts["post_id"]
+            scorer = Scorer.of_task(task, predicted, task.truth(posts), queries_of(posts))
             values = {
                 label[:2]: value for label, value in zip(scorer.labels, scorer(), strict=True)
             }
@@ -394,7 +384,8 @@ class _Stacked:
         return found
 
     def settings(self) -> dict[str, Any]:
-        """Of the stack with lines learned on all folds; members without weight are left out."""
+        """Settings of the stack with lines learned on all folds; members without weight are left
+        out."""
         lines = self._lines(range(len(self.tasks)))
         weights = np.array([line.weights for line in lines.values()])
         kept = np.flatnonzero((weights > _LEAST_WEIGHT).any(axis=0))
@@ -414,6 +405,6 @@ class _Stacked:
         predicted = np.concatenate([self.predicted[fold] for fold in folds], axis=1)
         truth = np.concatenate([self.truth[fold] for fold in folds])
         task = self.study.context.task
-        told = np.isfinite(predicted).any(axis=(0, 1))
-        names = [name for name, there in zip(task.columns, told, strict=True) if there]
+        known = np.isfinite(predicted).any(axis=(0, 1))
+        names = [name for name, there in zip(task.columns, known, strict=True) if there]
         return learn_lines(task, predicted, truth, names)

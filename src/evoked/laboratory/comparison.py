@@ -20,11 +20,13 @@ from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment, PublishedTable
 from evoked.files import read_json
 from evoked.models import TRIVIAL_BASELINES
-from evoked.runs.posts import RUN_FILE
+from evoked.runs.base import BASELINES_FOLDER
+from evoked.runs.description import read_description
+from evoked.runs.folder import PREDICTIONS_FILE, SPLIT_FILE, TARGETS_FILE, TRUTH_FILE
 from evoked.targets import Task, load_task
 
 DRAWS = 2000
-# What tells that two runs mean the same post: ids alone don't.
+# Two runs mean the same post if all of these agree; ids alone prove nothing.
 _IDENTITY = ["post_id", "posted_at", "caption"]
 
 
@@ -41,7 +43,7 @@ class RunComparison:
     posts
         Number of common test posts.
     of
-        Number of each run's own test posts, by name.
+        Number of each run's own test posts, by the run's name.
     by_author
         Whether authors were resampled with all their posts, because the first run held authors
         out.
@@ -62,36 +64,39 @@ def compare_runs(
 ) -> RunComparison:
     """Compare runs, and the first run's trivial baselines, post by post.
 
-    Truth, and which posts are relevant, are the first run's; every other run is compared with it.
+    The truth, and which posts are relevant, come from the first run; every other run is compared
+    with it.
 
     Parameters
     ----------
     folders
-        Folders of ``evoked train``, two or more.
+        Folders that ``evoked train`` made, two or more.
     rows
         Names of runs (their folders') and baselines to show beside the first run; all by default.
     seed, draws
-        Of the bootstrap.
+        Random seed of the bootstrap, and its number of resamples.
 
     Raises
     ------
     DataError
-        A folder is no run, or no post is a test post of all.
+        A folder holds no finished run of posts, or one of another format version, or no post is a
+        test post of all runs.
     SettingsError
-        Fewer than two runs, or a row that there is not.
+        Fewer than two runs, runs of different tasks, or a row that does not exist.
     """
     runs = _named(folders)
+    _check_posts(runs)
     first = next(iter(runs.values()))
     common = _common_posts(runs)
-    truth = _rows_of(first / "truth.parquet", common)
+    truth = _rows_of(first / TRUTH_FILE, common)
     predictions = {
-        name: _rows_of(folder / "predictions.parquet", common) for name, folder in runs.items()
+        name: _rows_of(folder / PREDICTIONS_FILE, common) for name, folder in runs.items()
     }
     for kind in TRIVIAL_BASELINES:
-        path = first / "baselines" / kind.name / "predictions.parquet"
+        path = first / BASELINES_FOLDER / kind.name / PREDICTIONS_FILE
         predictions.setdefault(kind.name, _rows_of(path, common))
     predictions = _chosen(predictions, rows)
-    by_author = read_json(first / RUN_FILE)["split"]["kind"] == "author"
+    by_author = read_description(first)["split"]["kind"] == "author"
     table = _compared(
         _common_task(runs),
         predictions,
@@ -109,19 +114,19 @@ def table_of_runs(folders: Sequence[Path | str]) -> PublishedTable:
     Raises
     ------
     DataError
-        A folder is no run.
+        A folder holds no finished run, or one of another format version.
     SettingsError
         Fewer than two runs.
     """
     experiments = []
     for label, folder in _named(folders).items():
-        description = read_json(folder / RUN_FILE)
+        description = read_description(folder)
         experiments.append(
             Experiment(
                 name=re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_") or "run",
                 label=label,
                 model=description["model"]["name"],
-                task=description.get("task"),
+                task=description["task"],
                 settings=description["model"]["settings"],
                 features=description["features"],
                 training=description["training"],
@@ -140,17 +145,12 @@ def table_of_runs(folders: Sequence[Path | str]) -> PublishedTable:
 
 
 def _named(folders: Sequence[Path | str]) -> dict[str, Path]:
-    """Runs by the shortest end of their paths that tells them apart."""
+    """Runs by the shortest end of their paths that no two of them share."""
     paths = [Path(folder) for folder in folders]
     if len(paths) < 2:
         raise SettingsError("a comparison needs two runs or more.")
     for path in paths:
-        if not (path / RUN_FILE).is_file():
-            raise DataError(
-                "not a finished run: there is no run.json in it.",
-                file=path,
-                fix="Make one with 'evoked train'.",
-            )
+        read_description(path)  # which refuses what is no finished run
     names = [path.resolve().name for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
@@ -159,18 +159,28 @@ def _named(folders: Sequence[Path | str]) -> dict[str, Path]:
     return dict(zip(names, paths, strict=True))
 
 
+def _check_posts(runs: Mapping[str, Path]) -> None:
+    for path in runs.values():
+        if read_description(path)["rows"] != "posts":
+            raise DataError(
+                "a run of viewings, and only runs of posts can be compared as they are.",
+                file=path,
+                fix="Give --data and --folds to fit the runs again and compare the fits.",
+            )
+
+
 def _common_task(runs: Mapping[str, Path]) -> Task:
     """The first run's; the others learn the same."""
-    tasks = {name: load_task(read_json(folder / "targets.json")) for name, folder in runs.items()}
+    tasks = {name: load_task(read_json(folder / TARGETS_FILE)) for name, folder in runs.items()}
     first = next(iter(tasks.values()))
     if any(type(task) is not type(first) for task in tasks.values()):
-        told = ", ".join(f"{name} predicts {task.name}" for name, task in tasks.items())
-        raise SettingsError(f"runs of different tasks can't be compared: {told}.")
+        different = ", ".join(f"{name} predicts {task.name}" for name, task in tasks.items())
+        raise SettingsError(f"runs of different tasks can't be compared: {different}.")
     return first
 
 
 def _test_posts(folder: Path) -> pd.DataFrame:
-    parts = pd.read_parquet(folder / "split.parquet")
+    parts = pd.read_parquet(folder / SPLIT_FILE)
     return parts.loc[parts["part"] == "test", _IDENTITY]
 
 
@@ -191,7 +201,7 @@ def _common_posts(runs: Mapping[str, Path]) -> list[str]:
 def _rows_of(path: Path, posts: list[str]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(
-            "the file is missing, which this release writes with every run.",
+            "the file is missing, which every run with test posts has.",
             file=path,
             fix="Train the run again, or give --data and --folds to fit all of them again.",
         )
@@ -252,8 +262,12 @@ def _of_score(
         value, n = found[key]
         low, high = interval_bounds(draws[name][key])
         line = {
-            **{"target": key[0], "metric": key[1], "run": name, "value": value},
-            **{"low": float(low), "high": float(high)},
+            "target": key[0],
+            "metric": key[1],
+            "run": name,
+            "value": value,
+            "low": float(low),
+            "high": float(high),
             **dict.fromkeys(("difference", "difference_low", "difference_high", "p"), np.nan),
             "n": n,
         }
@@ -262,7 +276,8 @@ def _of_score(
             low, high = interval_bounds(differences)
             line |= {
                 "difference": values[first][key][0] - value,
-                **{"difference_low": float(low), "difference_high": float(high)},
+                "difference_low": float(low),
+                "difference_high": float(high),
                 "p": float(bootstrap_p(differences)),
             }
         lines.append(line)

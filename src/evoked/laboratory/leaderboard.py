@@ -14,7 +14,7 @@ from evoked.errors import DataError
 from evoked.files import plain, read_json
 
 LEADERBOARD_FILE = "leaderboard.json"
-_UNDEFINED = "undefined on some folds, as where it predicts the same for every post"
+_UNDEFINED = "undefined on some folds, for example because it predicts the same for every post"
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,18 @@ class Standing:
     model
         Its name; ``stack`` for the stack of the others.
     mean, deviation, standard_error
-        Of the metric over the folds; None where it has no score.
+        Mean, standard deviation and standard error of the metric over the folds; None where the
+        model has no score.
     behind, behind_error
         Mean and standard error, over the folds, of how much worse it is than the best.
     folds, n
         Folds with a score, and posts scored on them in all.
     seconds
-        Per fold, features not counted.
+        Time per fold, features not counted.
     weights
         Numbers that a network learns; 0 for what is no network.
     chosen
-        Whether it is the one.
+        Whether this model was chosen.
     note
         Why it has no score or can't be chosen.
     """
@@ -64,13 +65,13 @@ class Leaderboard:
     task, metric
         What was learned, and the score that decided ("target metric").
     lower_is_better
-        Its direction.
+        The metric's direction.
     split, folds, posts
-        Kind and number of the folds, and posts that they were made of.
+        Kind and number of the folds, and number of the posts that they were made of.
     chosen, why
-        The model, and what speaks for it.
+        The chosen model, and the reason for it.
     settings
-        Of the chosen model.
+        Settings of the chosen model.
     standings
         The models, the best first, those without a score last.
     """
@@ -88,8 +89,8 @@ class Leaderboard:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        told: dict[str, Any] = plain(asdict(self))
-        return told
+        state: dict[str, Any] = plain(asdict(self))
+        return state
 
     @classmethod
     def load(cls, run: Path | str) -> Self:
@@ -124,10 +125,11 @@ def one_standard_error(
         A row per model, a column per fold. A fold on which no model has a score is left out; then
         a model that lacks a score on a fold can't be chosen.
     simplest_first
-        The models, the simplest first. Of models with the same mean, it is the best.
+        The models, the simplest first. Among models with the same mean, the simplest counts as the
+        best.
     trivial
-        Those that don't look at the post: chosen only if nothing is better at all. On few posts the
-        standard error is so large that they would else be chosen over whatever was learned.
+        Models that don't look at the post: chosen only if nothing is better at all. With few posts
+        the standard error is so large that they would otherwise be chosen over anything learned.
     lower_is_better
         The metric's direction.
 
@@ -166,7 +168,7 @@ def standings_of(
     scores
         As in :func:`one_standard_error`.
     costs
-        By model: ``seconds`` per fold, ``weights`` and ``n``.
+        A row per model: ``seconds`` per fold, ``weights`` and ``n``.
     best, chosen, lower_is_better
         See :func:`one_standard_error`.
     """
@@ -201,7 +203,7 @@ def behind_best(
     scores: pd.DataFrame, best: str, *, lower_is_better: bool = False
 ) -> tuple[pd.Series, pd.Series]:
     """How much worse each model is than the best: mean over the folds, and its standard error, 0
-    where there is one fold only, which tells nothing of it."""
+    where there is only one fold, which can't show it."""
     gains = -scores if lower_is_better else scores
     behind = gains.loc[best] - gains
     folds = behind.notna().sum(axis=1)
@@ -224,9 +226,14 @@ def table_rows(leaderboard: Leaderboard) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             ("→ " if each.chosen else "") + each.model,
-            *(number(each.mean), number(each.deviation), number(each.standard_error)),
-            *(number(each.behind), number(each.behind_error)),
-            *(str(each.folds), str(each.n), number(each.seconds, 1)),
+            number(each.mean),
+            number(each.deviation),
+            number(each.standard_error),
+            number(each.behind),
+            number(each.behind_error),
+            str(each.folds),
+            str(each.n),
+            number(each.seconds, 1),
             each.note,
         ]
         for each in leaderboard.standings

@@ -40,7 +40,7 @@ from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
 from evoked.features.extract import fingerprints
-from evoked.files import check_free, read_json, write_json
+from evoked.files import check_format_version, check_free, read_json, write_json
 from evoked.laboratory.study_data import KINDS, StudyContext, StudyData, kind_of
 from evoked.laboratory.worker import (
     DRAWS_FILE,
@@ -53,9 +53,10 @@ from evoked.laboratory.worker import (
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.progress import Progress
-from evoked.runs.posts import data_description, environment
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
+from evoked.runs.folder import data_description, environment
+from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task
 
+FORMAT_VERSION = 1
 PLAN_FILE = "study.json"
 RECORD_FILE = "record.json"
 # Posts that a note names.
@@ -74,7 +75,17 @@ _LACKS: dict[Need, str] = {
 
 @dataclass(frozen=True)
 class FitsDone:
-    """How far a study is; ``seconds_left`` is None before the first fit has told."""
+    """How far a study has come.
+
+    Attributes
+    ----------
+    fits, of
+        Fits that are done, and all fits.
+    folds, of_folds
+        Folds of which every fit is done, and all folds.
+    seconds_left
+        A guess of the time left; None until the first fit is done.
+    """
 
     fits: int
     of: int
@@ -84,8 +95,18 @@ class FitsDone:
 
 
 @dataclass
-class StudyProgress:
-    """What a caller wants to hear of while a study goes on; each is optional."""
+class StudyCallbacks:
+    """Callbacks that report progress while a study goes on; each is optional.
+
+    Attributes
+    ----------
+    stage
+        Called with what is being done, how much of it is done, and how much there is.
+    fits
+        Called after every fit.
+    note
+        Called with a sentence that a person should read.
+    """
 
     stage: Progress | None = None
     fits: Callable[[FitsDone], None] = field(default=lambda done: None)
@@ -99,22 +120,22 @@ class StudyResults:
     Attributes
     ----------
     table
-        The rows that were run, the trivial ones last, and what was published of them.
+        The rows that were run, the trivial ones last, and what was published about them.
     plan
         See :attr:`Study.plan`.
     scores
         Tidy: row, fold, target, metric, value, n.
     categories
-        The same per category of a fold, with a column ``category``.
+        The same for each category of a fold, with a column ``category``.
     draws
-        Per row the scores of resampled posts, (draws, scores), averaged over the folds. Every row
-        sees the same resamples.
+        For each row the scores of resampled posts, (draws, scores), averaged over the folds. Every
+        row sees the same resamples.
     skipped
         Rows that were not run, and why.
     test_to_train
         Test posts per post learned from, mean of the folds.
     notes
-        What went amiss on the way without ending it, such as pictures that could not be read.
+        What went wrong on the way without ending it, for example pictures that could not be read.
     """
 
     table: PublishedTable
@@ -137,10 +158,11 @@ class Study:
     table
         The rows; the trivial baselines are added.
     folder
-        Of the study; an interrupted one goes on.
+        The study's folder; an interrupted study goes on.
     folds, split, seed
-        See :func:`evoked.evaluation.splits.k_fold`, of viewings
-        :func:`evoked.evaluation.splits.repeated_runs`; ``seed`` is that of the training as well.
+        Number and kind of the folds, and the random seed for them and for the training: see
+        :func:`evoked.evaluation.splits.k_fold`, and for viewings
+        :func:`evoked.evaluation.splits.repeated_runs`.
     estimate
         Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
         are never scored against.
@@ -152,12 +174,13 @@ class Study:
     SettingsError
         ``folder`` holds another study, or something else.
     DataError
-        Fewer posts, authors or dates than folds.
+        Fewer posts, authors or dates than folds, or ``folder`` holds a study of another format
+        version.
 
     Examples
     --------
-    >>> table = load_table("abmf/table6")                                  # doctest: +SKIP
-    >>> Study(evoked.open("my_posts"), table, "my_study").run()            # doctest: +SKIP
+    >>> table = evoked.load_table("abmf/table6")                           # doctest: +SKIP
+    >>> evoked.Study(evoked.open("my_posts"), table, "my_study").run()     # doctest: +SKIP
     """
 
     def __init__(
@@ -195,6 +218,14 @@ class Study:
         self.plan = self._plan(split)
         _claim(self.folder, self.plan)
 
+    def __repr__(self) -> str:
+        context = self.context
+        return (
+            f"Study({context.dataset!r}, table={self.table.name!r}, folder={str(self.folder)!r}, "
+            f"folds={len(context.splits)}, split={self.plan['split']!r}, seed={context.seed}, "
+            f"estimate={context.estimate})"
+        )
+
     @property
     def jobs(self) -> list[Job]:
         """All fits, fold by fold."""
@@ -207,7 +238,7 @@ class Study:
     def run(
         self,
         workers: int | None = None,
-        progress: StudyProgress | None = None,
+        callbacks: StudyCallbacks | None = None,
         command: str | None = None,
     ) -> StudyResults:
         """Do what is left to do.
@@ -218,29 +249,29 @@ class Study:
             Processes that fit side by side, one thread each; as many as there are cores by
             default. The results don't depend on it. A script that asks for more than one needs
             ``if __name__ == "__main__"``, as always with processes.
-        progress
-            Whom to tell how far it is.
+        callbacks
+            Callbacks that report progress.
         command
-            What record.json names as the command of this session; none by default.
+            The command that record.json gives for this session; none by default.
 
         Raises
         ------
         EvokedError
             A process was ended from outside.
         """
-        progress = progress or StudyProgress()
+        callbacks = callbacks or StudyCallbacks()
         started = time.perf_counter()
-        self._extract(progress)
+        self._extract(callbacks)
         waiting = [job for job in self.jobs if not job.is_finished(self.folder)]
         workers = min(workers or _cores(), max(len(waiting), 1))
         results = _in_processes if workers > 1 else _in_this_process
         problems: dict[str, str] = {}
-        clock = _Clock(self.jobs, self.folder, workers, progress.fits)
-        clock.tell()
+        clock = _Clock(self.jobs, self.folder, workers, callbacks.fits)
+        clock.report()
         for job, problem in results(self.context, waiting, workers):
             if problem is not None:
                 problems[job.row] = f"fold {job.fold}: {problem}"
-            clock.tell(job)
+            clock.report(job)
         if waiting:
             self._record(time.perf_counter() - started, len(waiting), workers, command)
         return self.results(problems)
@@ -265,8 +296,9 @@ class Study:
             scores += [{**named, **entry} for entry in found["scores"]]
             categories += [{**named, **entry} for entry in found["categories"]]
             ratios.append(found["tested_on"] / found["learned_from"])
-            told = found.get("warnings", [])  # absent from older studies
-            warnings.setdefault(job.row, []).extend(f"fold {job.fold}: {each}" for each in told)
+            warnings.setdefault(job.row, []).extend(
+                f"fold {job.fold}: {warning}" for warning in found["warnings"]
+            )
         return StudyResults(
             table,
             self.plan,
@@ -299,6 +331,7 @@ class Study:
     def _plan(self, split: str) -> dict[str, Any]:
         """Everything that decides what the study finds."""
         return {
+            "format_version": FORMAT_VERSION,
             "table": self.table.name,
             "task": self.context.task.name,
             "data": data_description(self.context.dataset, self.context.splits, self.data.tables),
@@ -316,15 +349,15 @@ class Study:
         chosen = dict.fromkeys(each.features for each in self.table.experiments)
         return [fingerprints(self.data.encoded(each), each) for each in chosen]
 
-    def _extract(self, progress: StudyProgress) -> None:
+    def _extract(self, callbacks: StudyCallbacks) -> None:
         """Compute every feature of every post before the folds start."""
         unreadable: dict[str, str] = {}
         for features in dict.fromkeys(each.features for each in self.table.experiments):
-            problems = self.data.extract(features, progress.stage)
+            problems = self.data.extract(features, callbacks.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
-        self.notes = _told_unreadable(unreadable) + _cautions(self.table.experiments)
+        self.notes = _unreadable_notes(unreadable) + _cautions(self.table.experiments)
         for note in self.notes:
-            progress.note(note)
+            callbacks.note(note)
 
     def _record(self, seconds: float, fits: int, workers: int, command: str | None) -> None:
         path = self.folder / RECORD_FILE
@@ -344,7 +377,7 @@ class Study:
         write_json(path, record)
 
 
-def _told_unreadable(messages: dict[str, str]) -> tuple[str, ...]:
+def _unreadable_notes(messages: dict[str, str]) -> tuple[str, ...]:
     """A note naming the first posts whose picture could not be read; none where all could."""
     if not messages:
         return ()
@@ -395,27 +428,27 @@ class _Clock:
     """Counts finished fits and guesses how long the others take."""
 
     def __init__(
-        self, jobs: Sequence[Job], folder: Path, workers: int, told: Callable[[FitsDone], None]
+        self, jobs: Sequence[Job], folder: Path, workers: int, done: Callable[[FitsDone], None]
     ) -> None:
-        self.jobs, self.folder, self.workers, self.told = jobs, folder, workers, told
+        self.jobs, self.folder, self.workers, self.done = jobs, folder, workers, done
         self.seconds: dict[Job, float] = {}
         for job in jobs:
             if job.is_finished(folder):
                 self._note(job)
 
-    def tell(self, job: Job | None = None) -> None:
+    def report(self, job: Job | None = None) -> None:
         if job is not None:
             self._note(job)
         left = [each for each in self.jobs if each not in self.seconds]
         folds = {each.fold for each in self.jobs}
         open_folds = {each.fold for each in left}
-        self.told(
+        self.done(
             FitsDone(
-                len(self.seconds),
-                len(self.jobs),
-                len(folds - open_folds),
-                len(folds),
-                self._guess(left),
+                fits=len(self.seconds),
+                of=len(self.jobs),
+                folds=len(folds - open_folds),
+                of_folds=len(folds),
+                seconds_left=self._guess(left),
             )
         )
 
@@ -454,8 +487,8 @@ def _in_processes(
             yield futures[future], future.result()
     except BrokenProcessPool as error:
         raise EvokedError(
-            "a process of the study was ended from outside, most often for want of memory. Start "
-            "the same command again to go on, with fewer --workers."
+            "a process of the study was ended from outside, most often because memory ran out. "
+            "Start the same command again to go on, with fewer --workers."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -508,9 +541,9 @@ def _common_task(experiments: Sequence[Experiment]) -> type[Task]:
     """
     tasks = {each.name: each.build().task for each in experiments}
     if len(set(tasks.values())) > 1:
-        told = ", ".join(f"{row} learns {task.name}" for row, task in tasks.items())
-        raise SettingsError(f"rows of one table learn one task, but {told}.")
-    return next(iter(tasks.values()), EmotionEngagement)
+        different = ", ".join(f"{row} learns {task.name}" for row, task in tasks.items())
+        raise SettingsError(f"rows of one table learn one task, but {different}.")
+    return next(iter(tasks.values()), DEFAULT_TASK)
 
 
 def _unmet_needs(
@@ -556,6 +589,7 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
         write_json(path, plan)
         return
     known = read_json(path)
+    check_format_version(known, FORMAT_VERSION, path, "Run the study again in a new folder")
     differing = [name for name in plan if plan[name] != known.get(name)]
     if differing:
         raise SettingsError(

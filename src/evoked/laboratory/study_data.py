@@ -27,10 +27,10 @@ from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.dataset import PostDataset
 from evoked.progress import Progress
-from evoked.runs.posts import Progress as RunProgress
-from evoked.runs.posts import estimate_emotions, part_examples
-from evoked.runs.viewings import NETWORK_TABLES
-from evoked.targets import EmotionEngagement, Task
+from evoked.runs.base import Callbacks
+from evoked.runs.training import estimate_emotions, part_examples
+from evoked.runs.viewings import ENCODED_FEATURES, NETWORK_TABLES
+from evoked.targets import Task
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class StudyData(ABC):
 
 
 class Posts(StudyData):
-    """Posts: extracted features are read from the cache once, those that are fitted on the training
-    posts are computed once per fold."""
+    """Posts: features without training are read from the cache once, and those that are fitted on
+    the training posts are computed once per fold."""
 
     baselines = TRIVIAL_BASELINES
 
@@ -115,7 +115,7 @@ class Posts(StudyData):
         self.posts = context.dataset.posts
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
-        # Of the last fold; what was fitted on the one before is forgotten.
+        # Fitted on the last fold; what was fitted on the one before is forgotten.
         self._fitted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._fold = 0
 
@@ -128,7 +128,7 @@ class Posts(StudyData):
         return k_fold(rows, folds, kind, seed)
 
     def encoded(self, features: FeatureSettings) -> list[str]:
-        """Those from which others are made included."""
+        """Includes those from which other features are made."""
         return FeaturePipeline(self._names(features), features).extracted
 
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
@@ -174,11 +174,11 @@ class Posts(StudyData):
         return {**self._extracted[features], **self._fitted[features]}
 
     def _estimated(self, features: FeatureSettings) -> NDArray[np.float32] | None:
-        if not self.context.estimate or self.context.task is not EmotionEngagement:
+        if not (self.context.estimate and self.context.task.learns_emotion):
             return None
         if features not in self._estimates:
             self._estimates[features] = estimate_emotions(
-                self.context.dataset, features, self.cache, RunProgress()
+                self.context.dataset, features, self.cache, Callbacks()
             )
         return self._estimates[features]
 
@@ -203,7 +203,7 @@ class Viewings(StudyData):
         return repeated_runs(rows, folds, kind, seed)
 
     def encoded(self, features: FeatureSettings) -> list[str]:
-        return ["image.vector", "caption.vector"]  # comments and groups are read as captions are
+        return list(ENCODED_FEATURES)
 
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
         self._networks[features] = read_network(

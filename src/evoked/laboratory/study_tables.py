@@ -19,10 +19,8 @@ from evoked.evaluation.significance import (
 from evoked.laboratory.study import StudyResults
 
 P_VALUES = ("p_t", "p_corrected_t", "p_wilcoxon", "p_posts")
-_COMPARISON = (
-    *("difference", "difference_low", "difference_high", "d_z", "g_z"),
-    *(column for name in P_VALUES for column in (name, f"{name}_holm")),
-)
+_EFFECTS = ("difference", "difference_low", "difference_high", "d_z", "g_z")
+_COMPARISON = _EFFECTS + tuple(column for name in P_VALUES for column in (name, f"{name}_holm"))
 
 
 def result_table(results: StudyResults) -> pd.DataFrame:
@@ -93,12 +91,20 @@ def _score_table(
         low, high = t_interval(own)
         posts_low, posts_high = interval_bounds(draws)
         line = {
-            **{"target": target, "metric": metric, "row": row, "label": experiment.label},
+            "target": target,
+            "metric": metric,
+            "row": row,
+            "label": experiment.label,
             "published": experiment.published.get(name, np.nan),
-            **{"mean": mean, "deviation": deviation, "low": low, "high": high},
-            **{"posts_low": float(posts_low), "posts_high": float(posts_high)},
+            "mean": mean,
+            "deviation": deviation,
+            "low": low,
+            "high": high,
+            "posts_low": float(posts_low),
+            "posts_high": float(posts_high),
             **dict.fromkeys(_COMPARISON, np.nan),
-            **{"folds": int(np.isfinite(own).sum()), "n": int(counts[row])},
+            "folds": int(np.isfinite(own).sum()),
+            "n": int(counts[row]),
         }
         if row != reference and reference in values.index:
             best = values.loc[reference].to_numpy()

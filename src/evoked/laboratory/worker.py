@@ -21,10 +21,10 @@ from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.splits import held_together
 from evoked.evaluation.tables import Scorer
-from evoked.files import atomic_path, plain, write_json
+from evoked.files import plain, write_json, write_parquet
 from evoked.laboratory.study_data import StudyContext, kind_of
 from evoked.models import Model, NeuralModel
-from evoked.runs.posts import modal_relevance, queries_of
+from evoked.runs.base import modal_relevance, queries_of
 from evoked.targets import Task
 
 SCORES_FILE = "scores.json"
@@ -36,8 +36,18 @@ DRAWS = 1000
 _LEAST_POSTS = 10
 # Scores whose resamples are kept: those that tables show.
 _RESAMPLED = (
-    *("MAE", "CCC", "MAP", "AUC", "NDCG@5", "NDCG@10"),
-    *("R2", "accuracy", "macro F1", "weighted F1", "quadratic kappa", "F1"),
+    "MAE",
+    "CCC",
+    "MAP",
+    "AUC",
+    "NDCG@5",
+    "NDCG@10",
+    "R2",
+    "accuracy",
+    "macro F1",
+    "weighted F1",
+    "quadratic kappa",
+    "F1",
 )
 
 
@@ -58,7 +68,7 @@ class Job:
 
 
 class Worker:
-    """Fits rows one after the other; what they share, their data keeps."""
+    """Fits rows one after the other; ``data`` keeps what they share."""
 
     def __init__(self, context: StudyContext) -> None:
         self.context = context
@@ -66,7 +76,7 @@ class Worker:
         self.data = kind_of(context.experiments)(context)
 
     def run(self, job: Job) -> str | None:
-        """Do a job unless it is done; returns what kept it from being done, for a person."""
+        """Do a job unless it is done; returns why it could not be done, for a person."""
         if not job.is_finished(self.context.folder):
             try:
                 self._run(job)
@@ -95,9 +105,9 @@ class Worker:
         relevance = modal_relevance(model, fold.test)
         if relevance is not None:
             scored["scores"].append({"target": "image and text", "metric": "MRS", **relevance})
-        _write_parquet(folder / PREDICTIONS_FILE, predictions)
-        _write_parquet(folder / COLUMNS_FILE, predicted)
-        _write_parquet(folder / DRAWS_FILE, scored.pop("draws"))
+        write_parquet(folder / PREDICTIONS_FILE, predictions)
+        write_parquet(folder / COLUMNS_FILE, predicted)
+        write_parquet(folder / DRAWS_FILE, scored.pop("draws"))
         known = len(fold.train) + len(fold.validation)
         sizes = {"learned_from": known, "tested_on": len(fold.test), "weights": _weights(model)}
         seconds = time.perf_counter() - started
@@ -161,8 +171,3 @@ def _entries(scorer: Scorer) -> list[dict[str, Any]]:
         {"target": target, "metric": metric, "value": float(value), "n": n}
         for (target, metric, n), value in zip(scorer.labels, scorer(), strict=True)
     ]
-
-
-def _write_parquet(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False)

@@ -17,8 +17,8 @@ from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.study_tables import correlation_table, result_table
 from evoked.report.templates import templates
-from evoked.runs.posts import environment
-from evoked.targets import TASKS, EmotionEngagement
+from evoked.runs.folder import environment
+from evoked.targets import TASKS, task_class
 
 # The scores that stand first; the others follow.
 _HEADLINES = tuple(score for task in TASKS.values() for score in headlines(task))
@@ -54,22 +54,22 @@ def write_results(study: Study, results: StudyResults, command: str | None = Non
     Parameters
     ----------
     command
-        What the tables are said to be made by.
+        The command that the tables name as theirs; none by default.
     """
     table, correlations = result_table(results), correlation_table(results)
     folder = study.folder
     write_csv(table, folder / "table.csv")
     write_csv(correlations, folder / "correlations.csv")
     page = _Page(
-        results.table.title,
-        f"{results.table.source}. {about(results)}",
-        COLUMNS,
-        score_blocks(table),
-        footnotes(results),
-        _made_by(study, command),
-        results.skipped,
-        _correlation_blocks(results, correlations),
-        results.table.reference,
+        title=results.table.title,
+        about=f"{results.table.source}. {about(results)}",
+        columns=COLUMNS,
+        blocks=score_blocks(table),
+        footnotes=footnotes(results),
+        made_by=_made_by(study, command),
+        skipped=results.skipped,
+        correlations=_correlation_blocks(results, correlations),
+        reference=results.table.reference,
     )
     page.write(folder / "table")
     names = ("table.csv", "table.md", "table.html", "correlations.csv", RECORD_FILE)
@@ -84,22 +84,23 @@ def write_comparison(
     Parameters
     ----------
     command
-        What the tables are said to be made by.
+        The command that the tables name as theirs; none by default.
 
     Raises
     ------
     SettingsError
-        ``folder`` holds something else than a comparison.
+        ``folder`` holds something other than a comparison.
     """
     check_free(folder, COMPARISON_FILE, "a comparison")
-    versions = ", ".join(f"{name} {value}" for name, value in environment().items())
+    made_by = {"command": command} if command else {}
+    made_by["versions"] = ", ".join(f"{name} {value}" for name, value in environment().items())
     page = _Page(
-        "Runs compared",
-        about_comparison(comparison),
-        COMPARISON_COLUMNS,
-        score_blocks(comparison.table, comparison_cells),
-        comparison_footnotes(comparison),
-        {**({"command": command} if command else {}), "versions": versions},
+        title="Runs compared",
+        about=about_comparison(comparison),
+        columns=COMPARISON_COLUMNS,
+        blocks=score_blocks(comparison.table, comparison_cells),
+        footnotes=comparison_footnotes(comparison),
+        made_by=made_by,
     )
     write_csv(comparison.table, folder / COMPARISON_FILE)
     page.write(folder / "comparison")
@@ -113,16 +114,16 @@ def about_comparison(comparison: RunComparison) -> str:
 
 
 def comparison_footnotes(comparison: RunComparison) -> list[str]:
-    """What a reader has to know to read the numbers rightly."""
+    """What a reader has to know to read the numbers correctly."""
     first = next(iter(comparison.of))
     what = "authors with all their posts" if comparison.by_author else "posts"
     return [
         f"95 %: bootstrap of {what}. difference: {first} − row, with the interval of the paired "
         "bootstrap; p: the same bootstrap's two-sided p-value, followed by itself after Holm's "
         "correction over the rows of the score.",
-        "The tests are about these very fits; how much another seed or split would change, they "
-        "don't tell (--data and --folds fit all again and do).",
-        f"Which posts are relevant is told by the training posts of {first}; the trivial rows are "
+        "The tests are about these very fits; they can't show how much another seed or split would "
+        "change (--data and --folds fit all runs again and can).",
+        f"The training posts of {first} decide which posts are relevant; the trivial rows are "
         f"those of {first}.",
     ]
 
@@ -180,7 +181,7 @@ def about(results: StudyResults) -> str:
 
 
 def footnotes(results: StudyResults) -> list[str]:
-    """What a reader has to know to read the numbers rightly."""
+    """What a reader has to know to read the numbers correctly."""
     folds = results.plan["folds"]
     names = {each.name: each.label for each in results.table.experiments}
     reference = names.get(results.table.reference)
@@ -205,7 +206,7 @@ def footnotes(results: StudyResults) -> list[str]:
             "these very fits.",
         ]
     data = results.plan["data"]
-    estimated = results.plan["task"] == EmotionEngagement.name and results.plan["estimate"]
+    estimated = task_class(results.plan["task"]).learns_emotion and results.plan["estimate"]
     if estimated and data["with valence"] < data["posts"]:
         notes.append(
             f"{data['posts'] - data['with valence']} posts have no rated valence: the models learn "
@@ -221,7 +222,7 @@ def footnotes(results: StudyResults) -> list[str]:
             "recall 0.65 and F1 0.77, as published of HMG-Emo, can't all be weighted scores of "
             "predictions whose accuracy (which is their weighted recall) is 0.65; exchanged they "
             "are, for predictions that name the largest class nearly always. Published figures "
-            "stand beside both; macro F1, balanced accuracy and kappa tell what they hide."
+            "stand beside both; macro F1, balanced accuracy and kappa show what they hide."
         )
     return [*notes, *results.notes]
 
@@ -305,7 +306,7 @@ def _correlation_blocks(
             for line in part.to_dict(orient="records")
         }
         rows = [
-            [name, *(cells.get((name, each), "–") for each in emotion)]
+            [name] + [cells.get((name, each), "–") for each in emotion]
             for name in dict.fromkeys(part["engagement"])
         ]
         blocks.append((f"n = {part['n'].max():.0f}, one per {unit}", emotion, rows))

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -35,7 +35,8 @@ from evoked.features.table import FeatureTable
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models.catalogue import check_task
 from evoked.models.explanations import PostAttention, ViewingExplanation
-from evoked.targets import EmotionEngagement, TargetTable, Task, task_class
+from evoked.settings import Settings
+from evoked.targets import DEFAULT_TASK, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
@@ -95,10 +96,8 @@ class Examples:
         )
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(Settings):
     """Settings of a model; unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Model(ABC):
@@ -148,7 +147,7 @@ class Model(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     source: ClassVar[str] = ""
-    tasks: ClassVar[tuple[str, ...]] = (EmotionEngagement.name,)
+    tasks: ClassVar[tuple[str, ...]] = (DEFAULT_TASK.name,)
     default_training: ClassVar[TrainingSettings] = TrainingSettings()
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     needs: ClassVar[tuple[str, ...]] = ()
@@ -177,13 +176,7 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         """The recipe: the class, and the settings and task that differ from the defaults."""
-        own = type(self.settings).model_fields
-        values = {name: getattr(self.settings, name) for name in own}
-        changed = {
-            name: value
-            for name, value in values.items()
-            if value != own[name].get_default(call_default_factory=True)
-        }
+        changed = dict(self.settings.__repr_args__())
         if self.task.name != self.tasks[0]:
             changed["task"] = self.task.name
         arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())

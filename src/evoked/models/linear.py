@@ -37,7 +37,7 @@ from evoked.models.pooled import (
     pooled_matrix,
     row_batches,
 )
-from evoked.targets import Task, outcome_columns
+from evoked.targets import Task
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -289,7 +289,7 @@ def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
 
     def columns(kind: str) -> list[list[int]]:
         chosen = [outcome for outcome in task.outcomes if outcome.kind == kind]
-        return [[names.index(name) for name in outcome_columns(task, each)] for each in chosen]
+        return [[names.index(name) for name in each.columns] for each in chosen]
 
     classes, binary = columns("classes"), [column for (column,) in columns("binary")]
     taken = {column for group in classes for column in group} | set(binary)

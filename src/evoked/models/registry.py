@@ -82,7 +82,7 @@ def model_class(name: str) -> type[Model]:
 
 
 def build_model(
-    name: str,
+    model: str | type[Model],
     settings: dict[str, Any] | None = None,
     features: FeatureSettings | None = None,
     task: str | None = None,
@@ -91,8 +91,8 @@ def build_model(
 
     Parameters
     ----------
-    name
-        As ``evoked models`` prints it.
+    model
+        A name that ``evoked models`` prints, or a class.
     settings
         By name; the others keep their defaults.
     features
@@ -106,31 +106,46 @@ def build_model(
         An unknown model or setting, a task that it does not learn, or a value that a setting does
         not take.
     """
-    kind = model_class(name)
+    kind = model_class(model) if isinstance(model, str) else model
     try:
         checked = kind.Settings.model_validate(settings or {})
     except ValidationError as error:
         problem = settings_problem(error, kind.Settings.model_fields)
-        raise SettingsError(f"{name}: {problem}") from error
+        raise SettingsError(f"{kind.name}: {problem}") from error
     return kind(checked, features, task)
 
 
-def load_model(folder: Path | str) -> Model:
+def load_model(folder: Path | str, kind: type[Model] | None = None) -> Model:
     """Load a saved model of any kind; nothing in the folder is executed.
+
+    Parameters
+    ----------
+    folder
+        Where the model was saved.
+    kind
+        Class of the model, where that is one of the caller's own.
 
     Raises
     ------
     DataError
-        The folder holds no model, or one of an unknown kind, or damaged weights.
+        The folder holds no model, or one of an unknown kind, or one of another kind than ``kind``,
+        or damaged weights.
     """
     from evoked.models.base import MODEL_FILE  # which imports torch
 
     folder = Path(folder)
     description = read_json(folder / MODEL_FILE)
     name = description.get("model") if isinstance(description, dict) else None
-    if not isinstance(name, str) or name not in MODELS:
+    if kind is not None and kind.name != name:
+        raise DataError(
+            f"a model of the kind {name!r}, not {kind.name!r} as {kind.__name__} is.",
+            file=folder / MODEL_FILE,
+            fix="Give the class that it was trained with, or none if it is one of evoked's own.",
+        )
+    if kind is None and (not isinstance(name, str) or name not in MODELS):
         raise DataError(
             f"a model of the unknown kind {name!r}; this release knows {', '.join(MODELS)}.",
             file=folder / MODEL_FILE,
+            fix="A model of your own loads with its class: evoked.load(folder, model=MyModel).",
         )
-    return MODELS[name].load(folder)
+    return (kind or MODELS[str(name)]).load(folder)

@@ -26,7 +26,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.models.registry import build_model, load_model
-from evoked.targets import TASKS, Task, outcome_columns
+from evoked.targets import TASKS, Task
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -321,7 +321,7 @@ def _logits(chances: Vector) -> Vector:
 def _is_probability(task: type[Task], column: str) -> bool:
     """Whether a column belongs to an outcome of classes, or is true or false."""
     outcomes = [outcome for outcome in task.outcomes if outcome.kind != "value"]
-    return any(column in outcome_columns(task, outcome) for outcome in outcomes)
+    return any(column in outcome.columns for outcome in outcomes)
 
 
 def _folds(

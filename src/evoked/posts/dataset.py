@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, link, read_json, write_json
+from evoked.files import atomic_folder, check_format_version, link, read_json, write_json
 from evoked.posts.schema import ENGAGEMENT, POSTS, TABLES, conform
 
 FORMAT_VERSION = 1
@@ -73,13 +73,12 @@ class PostDataset:
                 fix="Make one with 'evoked import' or 'evoked synth'.",
             )
         self.description: dict[str, Any] = read_json(self.folder / DESCRIPTION_FILE)
-        version = self.description.get("format_version")
-        if version != FORMAT_VERSION:
-            raise DataError(
-                f"format version {version!r}; this release reads version {FORMAT_VERSION}.",
-                file=self.folder / DESCRIPTION_FILE,
-                fix="Import the posts again, or install the release that wrote them.",
-            )
+        check_format_version(
+            self.description,
+            FORMAT_VERSION,
+            self.folder / DESCRIPTION_FILE,
+            "Import the posts again",
+        )
         self._rows = None if rows is None else np.asarray(rows, dtype=np.int64)
 
     @classmethod

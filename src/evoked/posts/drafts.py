@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING, Annotated
 
 from evoked.errors import DataError
-from evoked.posts.readers.values import hashtags_in, mentions_in
-from evoked.posts.schema import MAX_CAPTION_CHARACTERS, MAX_COUNT, POSTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The command line makes its options from a draft's fields, so what is slow to import (pandas,
+# pyarrow) is imported within the functions.
 
 _TEXTS = ("name", "author", "category", "title", "caption")
 
@@ -21,34 +23,30 @@ _TEXTS = ("name", "author", "category", "title", "caption")
 class Draft:
     """A post to be scored before it is published; anything may be left out.
 
-    Attributes
-    ----------
-    image
-        Path or bytes of the cover picture.
-    caption, title
-        The text, hashtags included, and its heading where the network has such.
-    hashtags
-        Without '#'; taken from the caption when left out.
-    author
-        An author of the training posts, whose earlier posts then count; a new one otherwise.
-    category, followers, following, author_posts, paid
-        As in :mod:`evoked.posts.schema`.
-    posted_at
-        When it is to appear; without a time zone, UTC is meant. The current hour when left out.
+    Each field's annotation ends in the text that describes it, which is also the help of its option
+    of ``evoked predict``.
     """
 
-    image: Path | str | bytes | None = None
-    caption: str | None = None
-    hashtags: Sequence[str] | None = None
-    author: str | None = None
-    category: str | None = None
-    followers: int | None = None
-    following: int | None = None
-    author_posts: int | None = None
-    paid: bool | None = None
-    posted_at: datetime | None = None
-    name: str | None = field(default=None, kw_only=True)
-    title: str | None = field(default=None, kw_only=True)
+    image: Annotated[Path | str | bytes | None, "Cover picture."] = None
+    caption: Annotated[str | None, "Text of the post, hashtags included."] = None
+    hashtags: Annotated[Sequence[str] | None, "Hashtags; those in the caption if left out."] = None
+    author: Annotated[
+        str | None,
+        "Id of an author of the training posts, whose earlier posts then count; a new author if "
+        "left out.",
+    ] = None
+    category: Annotated[str | None, "One of the training posts' categories."] = None
+    followers: Annotated[int | None, "Number of accounts that follow the author."] = None
+    following: Annotated[int | None, "Number of accounts that the author follows."] = None
+    author_posts: Annotated[int | None, "Number of posts that the author has published."] = None
+    paid: Annotated[bool | None, "Whether the post is advertising."] = None
+    posted_at: Annotated[
+        datetime | None,
+        "When it will appear, in UTC unless a time zone is given; this hour if left out.",
+    ] = None
+    _: KW_ONLY
+    name: Annotated[str | None, "Id of the draft in what is printed or written."] = None
+    title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
 
 
 def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
@@ -60,6 +58,10 @@ def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes |
         A count that is negative or beyond any account, a caption beyond any network's bound, or a
         text that can't be stored as UTF-8.
     """
+    import pyarrow as pa
+
+    from evoked.posts.schema import POSTS
+
     rows = [_row(number, draft) for number, draft in enumerate(drafts, start=1)]
     frame = pa.Table.from_pylist(rows, schema=POSTS).to_pandas()
     for name in ("hashtags", "mentions", "images"):
@@ -71,6 +73,8 @@ def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes |
 
 
 def _check_counts(number: int, draft: Draft) -> None:
+    from evoked.posts.schema import MAX_COUNT
+
     for name in ("followers", "following", "author_posts"):
         count = getattr(draft, name)
         if count is not None and not 0 <= count <= MAX_COUNT:
@@ -83,6 +87,8 @@ def _check_counts(number: int, draft: Draft) -> None:
 
 
 def _check_texts(number: int, draft: Draft) -> None:
+    from evoked.posts.schema import MAX_CAPTION_CHARACTERS
+
     named = [(name, getattr(draft, name)) for name in _TEXTS]
     for name, text in [*named, *(("hashtags", tag) for tag in draft.hashtags or ())]:
         if text is not None and not _is_utf8(text):
@@ -109,6 +115,8 @@ def _is_utf8(text: str) -> bool:
 
 
 def _row(number: int, draft: Draft) -> dict[str, object]:
+    from evoked.posts.readers.values import hashtags_in, mentions_in
+
     _check_counts(number, draft)
     _check_texts(number, draft)
     caption = draft.caption

@@ -38,24 +38,26 @@ def _drawn(found: Audience) -> Figure:
     """Bars of the audience's shares with intervals; marks for all users, and for what viewers of
     the image felt."""
     table = found.table
-    places = np.arange(len(table))[::-1]
+    positions = np.arange(len(table))[::-1]
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
         axis = drawn.subplots()
         share = table["share"].to_numpy()
         reach = np.abs(table[["low", "high"]].to_numpy() - share[:, None]).T
-        axis.barh(places, share, _BAR, color=BLUE, label=f"{found.name} (n = {found.n['share']})")
+        axis.barh(
+            positions, share, _BAR, color=BLUE, label=f"{found.name} (n = {found.n['share']})"
+        )
         axis.errorbar(
-            share, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1
+            share, positions, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1
         )
         marks = (("everyone", "all users", "D", ORANGE), ("viewers", "its viewers felt", "o", INK))
         for column, label, marker, colour in marks:
             if found.n[column]:
-                told = f"{label} (n = {found.n[column]})"
-                axis.plot(table[column], places, marker, color=colour, markersize=5, label=told)
-        told = f"felt at any image (n = {found.n['all_viewings']} viewings learned from)"
-        axis.plot(table["all_viewings"], places, "|", color=GREY, markersize=14, label=told)
-        axis.set_yticks(places, table["emotion"])
+                named = f"{label} (n = {found.n[column]})"
+                axis.plot(table[column], positions, marker, color=colour, markersize=5, label=named)
+        anywhere = f"felt at any image (n = {found.n['all_viewings']} viewings learned from)"
+        axis.plot(table["all_viewings"], positions, "|", color=GREY, markersize=14, label=anywhere)
+        axis.set_yticks(positions, table["emotion"])
         axis.set_xlim(left=-0.01)  # marks at zero are whole
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axis.set_xlabel("share of the audience (mean predicted probability, 95 % interval)")

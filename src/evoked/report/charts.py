@@ -32,7 +32,7 @@ _NORMAL_95 = 1.96
 
 @dataclass(frozen=True)
 class Chart:
-    """An inline picture with what is said below it and what is said instead of it."""
+    """An inline picture with its caption and the text that stands in for it."""
 
     source: str
     caption: str
@@ -76,14 +76,14 @@ def learning_curve(log: pd.DataFrame) -> Chart:
 
 
 def intervals(rows: Sequence[dict[str, Any]], title: str, better: str) -> Chart:
-    """A score of every model, the run's own first: model, value, low, high, n."""
+    """A score of every model, the run's own first; rows have model, value, low, high, n."""
     names = [row["model"] for row in rows]
     drawn = _dots(rows, names, title, [BLUE] + [GREY] * (len(rows) - 1))
-    told = "; ".join(f"{row['model']} {row['value']:.2f}" for row in rows)
+    values = "; ".join(f"{row['model']} {row['value']:.2f}" for row in rows)
     return _chart(
         drawn,
         f"{title} with 95 % bootstrap intervals; {better} (n = {rows[0]['n']}).",
-        f"Dots with intervals: {told}.",
+        f"Dots with intervals: {values}.",
     )
 
 
@@ -139,7 +139,7 @@ def predicted_and_true(predicted: NDArray, true: NDArray, target: str) -> Chart:
 def value_scatter(
     predicted: NDArray, true: NDArray, title: str, unit: str, agreement: str
 ) -> Chart:
-    """Predicted against true values of any range; ``agreement`` are scores to be told."""
+    """Predicted against true values of any range; ``agreement`` gives their scores."""
     low, high = (float(edge(np.concatenate([predicted, true]))) for edge in (np.min, np.max))
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
@@ -159,7 +159,7 @@ def value_scatter(
 
 
 def residuals(predicted: NDArray, true: NDArray, title: str, unit: str) -> Chart:
-    """What is left of the true value after the prediction, against the prediction."""
+    """Residuals, true minus predicted values, against the predictions."""
     left = true - predicted
     reach = max(float(np.abs(left).max()), 1e-3)
     ends = (float(predicted.min()), float(predicted.max()))
@@ -196,12 +196,12 @@ def confusion(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
         for (row, column), count in [] if many else list(np.ndenumerate(counts)):
             colour = "white" if shares[row, column] > 0.6 else INK
             axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
-        places = range(len(labels))
+        positions = range(len(labels))
         turned = max(map(len, labels)) > 2
         axis.set_xticks(
-            places, labels, rotation=45 if turned else 0, ha="right" if turned else "center"
+            positions, labels, rotation=45 if turned else 0, ha="right" if turned else "center"
         )
-        axis.set_yticks(places, labels)
+        axis.set_yticks(positions, labels)
         axis.tick_params(length=0, labelsize=8)
         axis.set_title(title)
         axis.set_xlabel("predicted")
@@ -219,15 +219,15 @@ def class_shares(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
     """How frequent each class is among the true and among the predicted ones."""
     n = max(int(counts.sum()), 1)
     true, predicted = 100 * counts.sum(axis=1) / n, 100 * counts.sum(axis=0) / n
-    places = np.arange(len(labels))
+    positions = np.arange(len(labels))
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
         axis = drawn.subplots()
-        axis.bar(places - 0.2, true, 0.38, color=GREY, label="true")
-        axis.bar(places + 0.2, predicted, 0.38, color=BLUE, label="predicted")
+        axis.bar(positions - 0.2, true, 0.38, color=GREY, label="true")
+        axis.bar(positions + 0.2, predicted, 0.38, color=BLUE, label="predicted")
         turned = max(map(len, labels)) > 2
         axis.set_xticks(
-            places, labels, rotation=30 if turned else 0, ha="right" if turned else "center"
+            positions, labels, rotation=30 if turned else 0, ha="right" if turned else "center"
         )
         axis.tick_params(axis="x", length=0)
         axis.set_ylim(0, 1.25 * max(true.max(), predicted.max(), 1.0))
@@ -245,7 +245,7 @@ def class_shares(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
 
 
 def probabilities(found: Reliability, title: str, what: str) -> Chart:
-    """How often probabilities came true; ``what`` says of what they are."""
+    """How often probabilities came true; ``what`` names what they are probabilities of."""
     shown = zip(found.observed, found.posts, strict=True)
     bounds = [binomtest(round(o * n), int(n)).proportion_ci(method="wilson") for o, n in shown]
     with look():
@@ -275,7 +275,7 @@ def probabilities(found: Reliability, title: str, what: str) -> Chart:
 
 
 def importances(shares: Mapping[str, float], title: str, caption: str) -> Chart:
-    """Bars of shares in per cent, by what they are of, the largest first."""
+    """Bars of shares in per cent by name, in the given order."""
     names = [
         name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
         for name in shares
@@ -319,7 +319,7 @@ def emotion_plane(points: NDArray, what: str) -> Chart:
 
 
 def by_category(rows: Sequence[dict[str, Any]], title: str, what: str = "category") -> Chart:
-    """A score per category (or author's size): category, value, low, high, n."""
+    """A score per category or size of account; rows have category, value, low, high, n."""
     ranked = sorted(rows, key=lambda row: -row["value"])
     names = [str(row["category"])[:_NAME_CHARACTERS] for row in ranked]
     return _chart(
@@ -331,7 +331,7 @@ def by_category(rows: Sequence[dict[str, Any]], title: str, what: str = "categor
 
 
 def _groups_of(posts: int) -> int:
-    """Into how many groups posts are put whose means are shown."""
+    """How many groups posts are divided into whose means are shown."""
     return max(min(_DECILES, posts // _FEWEST_PER_BIN), 1)
 
 

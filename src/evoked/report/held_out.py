@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evoked.evaluation.tables import evaluate_predictions, evaluate_task
+from evoked.evaluation.tables import evaluate_predictions
 from evoked.explain.readings import read_predictions, read_truth, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
-from evoked.posts.schema import ENGAGEMENT
 from evoked.runs.posts import Run
-from evoked.targets import EMOTION_TARGETS, TARGETS, EmotionEngagement, Task
+from evoked.targets import Task
 from evoked.targets.base import numeric
 
 SMALL = 30
@@ -33,7 +32,7 @@ class HeldOutPosts:
     Attributes
     ----------
     run
-        Whose predictions.
+        The run that predicts.
     posts
         n posts, index 0 … n - 1.
     predictions
@@ -70,7 +69,7 @@ class HeldOutPosts:
 
     @property
     def task(self) -> Task:
-        """What was learned."""
+        """The fitted task."""
         return self.run.task
 
     @cached_property
@@ -80,34 +79,19 @@ class HeldOutPosts:
 
     @cached_property
     def true(self) -> pd.DataFrame:
-        """(n, readings; see :mod:`evoked.explain.readings`): with emotion and engagement, ratings
-        by people and quantiles of engagement; NaN where unknown."""
-        if not isinstance(self.task, EmotionEngagement):
-            return read_truth(type(self.task), self.truth)
-        values = self.task.transform(self.posts).values
-        return pd.DataFrame(values.astype(float), columns=list(TARGETS))
+        """(n, readings; see :mod:`evoked.explain.readings`), such as ratings by people; NaN where
+        unknown."""
+        return read_truth(self.task, self.posts)
 
     @cached_property
     def predicted(self) -> pd.DataFrame:
         """(n, readings) in the units of :attr:`true`."""
-        if not isinstance(self.task, EmotionEngagement):
-            return read_predictions(type(self.task), self.predictions)
-        columns = {
-            name: name if name in EMOTION_TARGETS else f"{name}_quantile" for name in TARGETS
-        }
-        return pd.DataFrame(
-            {
-                name: self.predictions[column].astype(float)
-                if column in self.predictions
-                else np.full(len(self), np.nan)
-                for name, column in columns.items()
-            }
-        )
+        return read_predictions(type(self.task), self.predictions)
 
     @cached_property
     def error(self) -> pd.Series:
         """(n,): mean absolute error over the known readings, each as a share of its range, or of
-        the true values' where that has no end; NaN where none is known."""
+        the true values' range if its own has no end; NaN where none is known."""
         readings = readings_of(type(self.task))
         names, spans = [each.name for each in readings], np.array([each.span for each in readings])
         seen = (self.true[names].max() - self.true[names].min()).to_numpy(float)
@@ -116,12 +100,11 @@ class HeldOutPosts:
 
     @cached_property
     def promise(self) -> pd.Series:
-        """(n,): mean predicted quantile of engagement; valence where that is not predicted. Of
-        other tasks the first reading."""
-        if not isinstance(self.task, EmotionEngagement):
-            return self.predicted.iloc[:, 0]
-        engagement = self.predicted[list(ENGAGEMENT)].mean(axis=1)
-        return engagement if engagement.notna().any() else self.predicted["valence"]
+        """(n,): mean over the predicted readings of the task's group of outcomes; the first reading
+        if there is no group or it is not predicted."""
+        grouped = [each.name for each in readings_of(type(self.task)) if each.group]
+        means = self.predicted[grouped].mean(axis=1)
+        return means if means.notna().any() else self.predicted.iloc[:, 0]
 
     def known(self, target: str) -> tuple[np.ndarray, np.ndarray]:
         """Predicted and true values of the posts that have both."""
@@ -135,7 +118,7 @@ class HeldOutPosts:
         -------
         dict
             By category, rows with target, metric, value, low, high (95 % bootstrap interval) and
-            n; empty where no post has a category.
+            n; empty if no post has a category.
         """
         counts = self.posts["category"].value_counts().head(_MOST_CATEGORIES)
         return {
@@ -144,8 +127,8 @@ class HeldOutPosts:
         }
 
     def scores_by_author_size(self) -> dict[str, list[dict[str, Any]]]:
-        """Scores by how many followers the authors have, as :meth:`scores_by_category` gives them;
-        empty where no post tells."""
+        """Scores by number of the authors' followers, as :meth:`scores_by_category` gives them;
+        empty if no post has them."""
         followers = numeric(self.posts, "followers")
         names = [
             f"{low:,.0f} to {high - 1:,.0f}" if np.isfinite(high) else f"{low:,.0f} and more"
@@ -159,8 +142,12 @@ class HeldOutPosts:
         return {name: rows for name, rows in scores.items() if rows}
 
     def _scores(self, chosen: np.ndarray) -> list[dict[str, Any]]:
-        predictions, truth = self.predictions[chosen], self.truth[chosen]
-        if not isinstance(self.task, EmotionEngagement):
-            return records(evaluate_task(self.task, predictions, truth, draws=_DRAWS))
-        rates = self.task.training_rates()
-        return records(evaluate_predictions(predictions, truth, None, rates, draws=_DRAWS))
+        scores = evaluate_predictions(
+            self.task.outcomes,
+            self.predictions[chosen],
+            self.truth[chosen],
+            None,
+            self.task.relevance_values(),
+            draws=_DRAWS,
+        )
+        return records(scores)

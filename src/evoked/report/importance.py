@@ -28,12 +28,12 @@ class ModalityShares:
     Attributes
     ----------
     charts
-        Of the rows.
+        Figures of the rows.
     rows
-        Per modality: modality, and by reading size (of the effect, as it is shown to people) and
-        share (per cent of all).
+        One per modality: modality, and for each reading the size of the effect, as people are
+        shown it, and its share (per cent of all).
     n
-        Posts that they come from.
+        Number of posts that they come from.
     """
 
     charts: list[Chart]
@@ -43,18 +43,18 @@ class ModalityShares:
 
 @dataclass(frozen=True)
 class TreeFeatures:
-    """What trees look at.
+    """Which features trees use.
 
     Attributes
     ----------
     charts
-        Of the rows.
+        Figures of the rows.
     modalities
-        Per modality: modality, features (how many), importance, shap (per cent of all).
+        One row per modality: modality, features (how many), importance, shap (per cent of all).
     features
         The most important ones: feature, modality, importance, shap.
     of
-        How many features there are.
+        Number of all features.
     """
 
     charts: list[Chart]
@@ -82,20 +82,16 @@ def modalities_of_posts(run: Run, dataset: PostDataset, tested: HeldOutPosts) ->
         for each in readings
         if shares[each.name].notna().all()
     ]
-    told = [
-        {
-            "modality": modality,
-            **{
-                each.name: {
-                    "size": sizes.loc[modality, each.name] * each.scale,
-                    "share": shares.loc[modality, each.name],
-                }
-                for each in readings
-            },
-        }
-        for modality in sizes.index
-    ]
-    return ModalityShares(drawn, told, len(rows))
+    table = []
+    for modality in sizes.index:
+        row: dict[str, Any] = {"modality": modality}
+        for each in readings:
+            row[each.name] = {
+                "size": sizes.loc[modality, each.name] * each.scale,
+                "share": shares.loc[modality, each.name],
+            }
+        table.append(row)
+    return ModalityShares(drawn, table, len(rows))
 
 
 def features_of_trees(run: Run) -> TreeFeatures | None:

@@ -1,4 +1,4 @@
-"""Test posts, outcome by outcome: predicted against true values, or classes taken for others."""
+"""Test posts, outcome by outcome: predicted against true values, and confusions of classes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from evoked.evaluation import metrics
 from evoked.evaluation.classification import confusion
 from evoked.evaluation.collapse import collapse_warning
 from evoked.evaluation.reliability import reliability
-from evoked.explain.readings import columns_of
 from evoked.report import charts
 from evoked.report.charts import Chart
-from evoked.runs.posts import TrainedRun
-from evoked.targets import EmotionEngagement, Outcome, Task
+from evoked.runs.base import TrainedRun
+from evoked.targets import Outcome, Task
 
 Counts = NDArray[np.int64]
 
@@ -35,14 +34,14 @@ class OutcomeResults:
     charts, calibration
         Figures of agreement, and of whether predictions hold.
     labels
-        Of the classes; none for values.
+        Names of the classes; none for values.
     counts
         (classes, classes): how often each true class (rows) was taken for each.
     classes
         A row per class: label, true, predicted (posts), precision, recall, f1 (None where
         undefined).
     warning
-        What has to be said of predictions that tell nothing apart.
+        Warning about predictions that hardly distinguish posts.
     """
 
     title: str
@@ -61,15 +60,17 @@ def results_by_outcome(run: TrainedRun) -> list[OutcomeResults]:
     Returns
     -------
     list
-        Of the outcomes that the model predicts and at least one test post tells; empty without
-        test posts, and for emotion and engagement, which the report shows in its own way.
+        Results of each outcome that the model predicts and at least one test post has; empty
+        without test posts, and for tasks whose report does not go outcome by outcome.
     """
     files = [run.folder / name for name in ("predictions.parquet", "truth.parquet")]
-    if isinstance(run.task, EmotionEngagement) or not all(file.is_file() for file in files):
+    if "outcomes" not in run.task.charts or not all(file.is_file() for file in files):
         return []
     predictions, truth = (pd.read_parquet(file) for file in files)
     found = []
     for outcome in run.task.outcomes:
+        if outcome.name not in predictions:
+            continue
         known = truth[outcome.name].notna() & predictions[outcome.name].notna()
         if known.any():
             found.append(_results(run.task, outcome, predictions[known], truth[known]))
@@ -77,17 +78,17 @@ def results_by_outcome(run: TrainedRun) -> list[OutcomeResults]:
 
 
 def class_labels(outcome: Outcome) -> list[str]:
-    """What the classes, or false and true, are called for people."""
+    """Names of the classes, or of false and true, for people."""
     if outcome.kind == "binary":
         return [f"not {outcome.name}", outcome.name]
     return [label.replace("_", " ") for label in outcome.labels]
 
 
 def class_numbers(outcome: Outcome, column: pd.Series) -> NDArray[np.float64]:
-    """Place of each label (of false and true) among its outcome's, (n,); NaN where missing."""
+    """Position of each label (or of false and true) in its outcome, (n,); NaN where missing."""
     labels: list[object] = list(outcome.labels) or [False, True]
-    places = pd.Categorical(column.astype(object), categories=labels).codes.astype(np.float64)
-    return np.where(places < 0, np.nan, places)
+    positions = pd.Categorical(column.astype(object), categories=labels).codes.astype(np.float64)
+    return np.where(positions < 0, np.nan, positions)
 
 
 def _results(
@@ -95,13 +96,13 @@ def _results(
 ) -> OutcomeResults | None:
     if outcome.kind != "value":
         return _of_classes(task, outcome, predictions, truth)
-    # Another outcome on another scale shows the same.
-    return _of_values(outcome, predictions, truth) if columns_of(type(task), outcome) else None
+    # A value without columns shows on another scale what the outcome shows that it comes from.
+    return _of_values(outcome, predictions, truth) if outcome.columns else None
 
 
 def _of_values(outcome: Outcome, predictions: pd.DataFrame, truth: pd.DataFrame) -> OutcomeResults:
     title = outcome.name.replace("_", " ").capitalize()
-    unit = "natural logarithm" if outcome.name.startswith("log_") else "as counted"
+    unit = outcome.unit or "as counted"
     pair = [table[outcome.name].to_numpy(np.float64) for table in (predictions, truth)]
     scores = {
         "R²": metrics.r2(pair[1], pair[0]),
@@ -130,11 +131,12 @@ def _of_classes(
     guessed, known = (class_numbers(outcome, table[outcome.name]) for table in (predictions, truth))
     counts = confusion(known, guessed, classes=len(labels))[0].round().astype(np.int64)
     if outcome.kind == "binary":
-        chance, came_true = predictions[f"{outcome.name}_probability"], known == 1
+        (column,) = outcome.probability_columns
+        chance, came_true = predictions[column], known == 1
         what = f"the probability of “{outcome.name}”"
     else:
-        names = [f"{outcome.name}_probability_{label}" for label in outcome.labels]
-        chance, came_true = predictions[names].max(axis=1), known == guessed
+        chance = predictions[list(outcome.probability_columns)].max(axis=1)
+        came_true = known == guessed
         what = "the probability of the predicted class"
     meanings = task.meanings(outcome)
     explained = [f"{label} ({meanings[label]})" if meanings else label for label in labels]
@@ -156,13 +158,13 @@ def _per_class(counts: Counts, labels: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "label": label,
-            "true": int(true[place]),
-            "predicted": int(predicted[place]),
-            "precision": _share(right[place], predicted[place]),
-            "recall": _share(right[place], true[place]),
-            "f1": _share(2 * right[place], true[place] + predicted[place]),
+            "true": int(true[position]),
+            "predicted": int(predicted[position]),
+            "precision": _share(right[position], predicted[position]),
+            "recall": _share(right[position], true[position]),
+            "f1": _share(2 * right[position], true[position] + predicted[position]),
         }
-        for place, label in enumerate(labels)
+        for position, label in enumerate(labels)
     ]
 
 

@@ -27,7 +27,6 @@ from evoked.report.charts import data_uri
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import class_labels, class_numbers
 from evoked.runs.posts import Run
-from evoked.targets import EmotionEngagement
 
 _POSTS_PER_LIST = 3
 _THUMBNAIL = 320
@@ -39,7 +38,7 @@ _FACTS = 4
 
 @dataclass(frozen=True)
 class Fragment:
-    """A piece of a caption; ``shade`` in [0, 1] tells how much attention it receives."""
+    """A piece of a caption; ``shade`` in [0, 1] is the attention it receives."""
 
     text: str
     shade: float
@@ -47,7 +46,7 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Story:
-    """What the report tells of one post."""
+    """What the report shows of one post."""
 
     post_id: str
     category: str | None
@@ -100,22 +99,27 @@ def _choose(tested: HeldOutPosts) -> list[tuple[str, str, list[int]]]:
     size = min(_POSTS_PER_LIST, -(-len(by_error) // 2))
     worst = by_error[::-1][: min(size, len(by_error) - size)]
     by_promise = tested.promise.dropna().sort_values(ascending=False, kind="stable").index
-    of_emotion = isinstance(tested.task, EmotionEngagement)
-    told = [each.told for each in readings_of(type(tested.task))]
-    what = "valence, arousal and the quantiles of engagement" if of_emotion else " and ".join(told)
+    names = [each.in_words for each in readings_of(type(tested.task))]
+    wording = tested.task.wording
+    what = wording.errors or " and ".join(names)
     measure = f"error over {what}, each as a share of its range"
     lists = [
         ("Best predicted", f"The smallest mean {measure}.", by_error[:size]),
         ("Worst predicted", f"The largest mean {measure}.", worst),
         (
             "Most promising",
-            "The highest mean predicted quantile of engagement (without engagement: valence)."
-            if of_emotion
-            else f"The highest predicted {told[0]}.",
+            wording.promise or f"The highest predicted {_promising(tested)}.",
             by_promise[:_POSTS_PER_LIST].tolist(),
         ),
     ]
     return [entry for entry in lists if entry[2]]
+
+
+def _promising(tested: HeldOutPosts) -> str:
+    """What :attr:`HeldOutPosts.promise` is, in words."""
+    readings = readings_of(type(tested.task))
+    group = type(tested.task).group()
+    return f"mean of {group}" if group else readings[0].in_words
 
 
 def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
@@ -154,7 +158,7 @@ class _Heat(NamedTuple):
 
 
 def _heat(picture: NDArray[np.uint8], explanation: Explanation) -> _Heat | None:
-    """What the model tells of the regions of a picture, over it; None where it tells nothing."""
+    """The picture with what the model makes of its regions; None if it reports nothing on them."""
     if explanation.regions is not None:
         return _Heat(
             heat_over(picture, explanation.regions),
@@ -190,13 +194,13 @@ def _outcomes(tested: HeldOutPosts, row: int) -> list[str]:
         labels, name = class_labels(outcome), outcome.name
         (guess,), (known,) = (class_numbers(outcome, each[name]) for each in (predicted, truth))
         if outcome.kind == "binary":
-            chance = float(predicted[f"{name}_probability"].iloc[0])
+            chance = float(predicted[outcome.probability_columns[0]].iloc[0])
             chance = chance if guess else 1 - chance
         else:
-            chance = float(predicted[f"{name}_probability_{outcome.labels[int(guess)]}"].iloc[0])
-        told = "unknown" if np.isnan(known) else labels[int(known)]
+            chance = float(predicted[outcome.probability_columns[int(guess)]].iloc[0])
+        true = "unknown" if np.isnan(known) else labels[int(known)]
         title = name.replace("_", " ").capitalize()
-        found.append(f"{title}: predicted {labels[int(guess)]} ({chance:.0%}), truly {told}.")
+        found.append(f"{title}: predicted {labels[int(guess)]} ({chance:.0%}), truly {true}.")
     return found
 
 

@@ -27,14 +27,14 @@ from evoked.posts.emotion_and_rates import emotion_quadrant
 from evoked.posts.schema import ENGAGEMENT
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.run_context import RunContext
-from evoked.runs.posts import queries_of
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement
+from evoked.runs.base import queries_of
+from evoked.targets import EMOTION_TARGETS
 
 _FEWEST_CATEGORIES = 3
 
 
 def _predicts_emotion(context: RunContext) -> bool:
-    return isinstance(context.run.task, EmotionEngagement)
+    return context.run.task.learns_emotion
 
 
 def _needs_emotion_task(context: RunContext) -> str:
@@ -66,8 +66,8 @@ def _predictions(context: RunContext) -> dict[str, pd.DataFrame]:
 
 def _accuracy(context: RunContext) -> pd.DataFrame:
     task, tested = context.run.task, context.tested
-    assert isinstance(task, EmotionEngagement)
-    rates = task.rates(tested.posts).add_suffix("_rate")
+    truth = task.truth(tested.posts)
+    rates = truth[[outcome.name for outcome in task.outcomes if outcome.ranked]]
     # Which half of arousal a post is in may be estimated; what predictions are scored on may not.
     halves = pd.concat([context.posts[["arousal"]].astype(float), rates], axis=1)
     by_author = context.run.description["split"]["kind"] == "author"
@@ -76,7 +76,7 @@ def _accuracy(context: RunContext) -> pd.DataFrame:
             predictions,
             halves,
             queries_of(tested.posts),
-            task.training_rates(),
+            task.relevance_values(),
             draws=context.draws,
             seed=context.seed,
             authors=tested.posts["author_id"] if by_author else None,
@@ -106,9 +106,8 @@ def _accuracy_summary(_: RunContext, tables: Tables) -> Iterator[Excerpt]:
 
 def _category_scores(context: RunContext) -> pd.DataFrame:
     task, posts = context.run.task, context.tested.posts
-    assert isinstance(task, EmotionEngagement)
     return scores_by_category(
-        context.once(_predictions), task.truth(posts), posts["category"], task.training_rates()
+        context.once(_predictions), task.truth(posts), posts["category"], task.relevance_values()
     )
 
 
@@ -201,7 +200,11 @@ def _errors(
     tested: HeldOutPosts, predicted: pd.DataFrame, targets: Sequence[str]
 ) -> NDArray[np.float64]:
     """Mean absolute error of each test post over the targets that are known, (n,)."""
-    columns = {name: name if name in EMOTION_TARGETS else f"{name}_quantile" for name in targets}
+    columns = {
+        outcome.target: outcome.restored_column or outcome.name
+        for outcome in tested.task.outcomes
+        if outcome.target in targets
+    }
     errors = [
         (predicted[column].astype(float) - tested.true[name]).abs()
         * (1 if name in EMOTION_TARGETS else 100)

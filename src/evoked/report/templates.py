@@ -11,15 +11,15 @@ _OWN = Path(__file__).parent
 
 
 def templates(folder: Path = _OWN, **filters: Any) -> Environment:
-    """Jinja's environment of the templates in ``folder``: whatever is put into a page is text, and
-    what a template names must be there.
+    """Jinja's environment for the templates in ``folder``: values are escaped, so that they stay
+    text, and a name that a template uses without being given it is an error.
 
     Parameters
     ----------
     folder
-        Of the templates; those of this folder and its style.css can be included as well.
+        Folder of the templates; those beside this file and its style.css can be included as well.
     filters
-        By the name that templates call them.
+        Filters by the name that templates use.
     """
     environment = Environment(
         loader=FileSystemLoader([folder, _OWN]),

@@ -1,4 +1,4 @@
-"""Gather what the report tells, and write it."""
+"""Gather what a report shows, and write it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ import pandas as pd
 from evoked.analysis.audience import audience
 from evoked.errors import SettingsError
 from evoked.evaluation.splits import PARTS
-from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, depends_on_prevalence, headlines
-from evoked.explain.readings import columns_of, readings_of
+from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
+from evoked.explain.readings import readings_of
 from evoked.files import records, write_text
 from evoked.posts.dataset import PostDataset
-from evoked.posts.schema import ENGAGEMENT
 from evoked.report import charts
 from evoked.report.audience_chart import audience_chart
 from evoked.report.charts import Chart
@@ -29,28 +28,15 @@ from evoked.report.importance import ModalityShares, features_of_trees, modaliti
 from evoked.report.outcome_results import results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
+from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
 from evoked.runs.command import training_call, training_command
-from evoked.runs.posts import Run, TrainedRun
+from evoked.runs.posts import Run
 from evoked.runs.viewings import NetworkRun
-from evoked.targets import EMOTION_TARGETS, EmotionEngagement, Task
+from evoked.targets import EMOTION_TARGETS, Task
+from evoked.targets.base import OVERALL, ScoreKey
 
-# What the table of scores shows of emotion and engagement; all scores stand below it.
-_SHOWN_OF_EMOTION = (
-    *(("valence", "CCC"), ("valence", "MAE"), ("arousal", "CCC"), ("arousal", "MAE")),
-    *(("overall", "MAP"), ("overall", "AUC"), ("overall", "NDCG@10"), ("overall", "Spearman")),
-    ("image and text", "MRS"),
-)
-_HEADLINES_OF_EMOTION = (("valence", "CCC"), ("arousal", "CCC"), ("overall", "MAP"))
-_MEANING_OF_EMOTION = {
-    "CCC": "agreement of predicted and rated values, 1 at best, 0 for a constant",
-    "MAE": "mean absolute error in points of the scale",
-    "MAP": "how far up the posts stand that belong to the top quarter, 1 at best",
-    "AUC": "chance that a post of the top quarter is ranked above another, 0.5 by guessing",
-    "NDCG@10": "how good the ten highest ranked posts are, 1 at best",
-    "Spearman": "rank correlation of predicted and observed rates",
-    "MRS": "how alike the model sees a post's picture and text (cosine, 1 at most)",
-}
+# What metrics mean, where a task does not say it in its own words.
 _MEANING = {
     "R2": "share of the true values' variance that is predicted, 1 at best, 0 for their mean, "
     "negative for worse",
@@ -64,6 +50,8 @@ _MEANING = {
     "a near one, 1 at best",
     "F1": "harmonic mean of precision and recall of what is called true",
     "AUC": "chance that a true one is held for more probable than another, 0.5 by guessing",
+    "MAP": "how far up the relevant posts stand, the top quarter, 1 at best",
+    "NDCG@10": "how good the ten highest ranked posts are, 1 at best",
 }
 _MOST_PROBLEMS = 20
 
@@ -72,7 +60,7 @@ Scores = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class TestSection:
-    """Everything about the test posts that needs the dataset."""
+    """Everything about the test posts for which the dataset is needed."""
 
     headlines: list[str] = field(default_factory=list)
     categories: list[dict[str, Any]] = field(default_factory=list)
@@ -88,14 +76,14 @@ class TestSection:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What only a run of viewings tells.
+    """Facts that only a run of viewings has.
 
     Attributes
     ----------
     learned_from, holds
         How much there is, as parts of sentences.
     audience
-        An example of an audience; none where there is no community.
+        An example of an audience; empty if there is no community.
     """
 
     learned_from: str
@@ -104,7 +92,7 @@ class NetworkFacts:
 
 
 def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path | str) -> Path:
-    """Write everything there is to tell about a run into one HTML file.
+    """Write everything that is known about a run into one HTML file.
 
     The file needs nothing but itself: no network, no script. Captions and names in it are text,
     whatever they contain.
@@ -112,12 +100,12 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     Parameters
     ----------
     run
-        Any run, one of a trivial baseline included.
+        Any run, including one of a trivial baseline.
     dataset
         The posts it was made from. None leaves out what needs them: pictures, explanations,
         calibration and categories.
     path
-        Where to; replaced if it exists.
+        File to write; replaced if it exists.
 
     Returns
     -------
@@ -127,18 +115,18 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     Raises
     ------
     SettingsError
-        A dataset for a run of viewings, whose report needs none.
+        A dataset is given with a run of viewings, whose report needs none.
     """
     of_viewings = isinstance(run, NetworkRun)
     if of_viewings and dataset is not None:
         raise SettingsError(
             "the report of a run of viewings needs no dataset: leave --data out; "
-            "'evoked explain' tells why single viewings are predicted as they are."
+            "'evoked explain' shows why single viewings are predicted as they are."
         )
     description, scores, task = run.description, run.metrics["scores"], type(run.task)
-    of_emotion = task is EmotionEngagement
     results = results_by_outcome(run)
-    first = () if of_emotion else headlines(task)
+    shown = task.report_metrics or headlines(task)
+    first = () if task.report_metrics else shown
     every = dict.fromkeys([*first, *((row["target"], row["metric"]) for row in scores)])
     tested = None
     if isinstance(run, Run) and dataset is not None:
@@ -154,19 +142,21 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         tests=int(run.metrics["posts"]),
         small=SMALL,
         task=task,
-        of_emotion=of_emotion,
+        charts=task.charts,
+        quantiles=_group_of_quantiles(task),
         summary=_summary(run, scores),
         warnings=[each.warning for each in results if each.warning],
         coverage=_coverage(description["data"], run.noun),
         parts={name: description["split"].get(name, 0) for name in PARTS},
         imported=None if dataset is None else _imported(dataset),
         models=list(dict.fromkeys(row["model"] for row in scores)),
-        shown=_score_rows(scores, first or _SHOWN_OF_EMOTION),
-        every=_score_rows(scores, every),
+        shown=_score_rows(task, scores, shown),
+        every=_score_rows(task, scores, every),
         emotions=EMOTION_TARGETS,
         percents=[each.name for each in readings_of(task) if each.percent],
         readings=readings_of(task),
-        meaning=_MEANING_OF_EMOTION if of_emotion else _MEANING,
+        meaning=_meanings(task),
+        explained=_explained(task),
         intervals=_intervals(run.metrics.get("intervals", [])),
         held_out_by=description["split"]["kind"],
         score_charts=_score_charts(task, scores),
@@ -176,8 +166,8 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         trees=features_of_trees(run) if isinstance(run, Run) else None,
         problems=_problems(run),
         settings=_settings(description),
-        command=training_command(description, run.folder),
-        python=training_call(description, run.folder),
+        command=training_command(description, run.folder, type(run.model)),
+        python=training_call(description, run.folder, type(run.model)),
         cautions=_cautions(run),
     )
     write_text(path, page)
@@ -193,8 +183,28 @@ def _rows(scores: Scores, target: str, metric: str) -> Scores:
     ]
 
 
-def _score_rows(scores: Scores, wanted: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A row per target and metric with the models' scores; those that nobody has are left out."""
+def _meanings(task: type[Task]) -> dict[str, str]:
+    """What metrics mean, the task's own words first."""
+    own = task.metric_meanings
+    return {**own, **{name: words for name, words in _MEANING.items() if name not in own}}
+
+
+def _group_of_quantiles(task: type[Task]) -> str | None:
+    """The task's group of outcomes, if it is read as quantiles among the training posts."""
+    quantiles = (each for each in readings_of(task) if each.group and each.own_unit == "quantile")
+    return next((each.group for each in quantiles), None)
+
+
+def _explained(task: type[Task]) -> list[str]:
+    """Metrics of the summary that mean something of their own for the task."""
+    metrics = dict.fromkeys(metric for _, metric in summary_scores(task))
+    return [metric for metric in metrics if metric in task.metric_meanings]
+
+
+def _score_rows(
+    task: type[Task], scores: Scores, wanted: Iterable[ScoreKey]
+) -> list[dict[str, Any]]:
+    """A row per target and metric with the models' scores; scores that nobody has are left out."""
     rows = []
     for target, metric in wanted:
         chosen = _rows(scores, target, metric)
@@ -203,6 +213,7 @@ def _score_rows(scores: Scores, wanted: Iterable[tuple[str, str]]) -> list[dict[
             rows.append(
                 {
                     "target": target,
+                    "name": _named(task, target),
                     "metric": metric,
                     "by_model": {row["model"]: row for row in chosen},
                     "best": choose(row["value"] for row in chosen) if len(chosen) > 1 else None,
@@ -214,8 +225,8 @@ def _score_rows(scores: Scores, wanted: Iterable[tuple[str, str]]) -> list[dict[
 
 def _summary(run: TrainedRun, scores: Scores) -> list[str]:
     """The run's scores beside the best trivial baseline's, in plain words."""
-    lines = []
-    for target, metric in _headlines(type(run.task)):
+    task, lines = type(run.task), []
+    for target, metric in summary_scores(task):
         rows = _rows(scores, target, metric)
         own = next((row for row in rows if row["model"] == run.model.name), None)
         others = [row for row in rows if row is not own]
@@ -225,38 +236,19 @@ def _summary(run: TrainedRun, scores: Scores) -> list[str]:
         low, high = _fixed(own["low"]), _fixed(own["high"])
         bounds = "" if own["low"] is None else f"{low} to {high}, "
         lines.append(
-            f"{_named(target).capitalize()}: {metric} {_fixed(own['value'])} ({bounds}"
+            f"{_named(task, target).capitalize()}: {metric} {_fixed(own['value'])} ({bounds}"
             f"n = {own['n']}), {_compared(own, best)} ({best['model']} {_fixed(best['value'])})."
         )
     return lines
 
 
-def _headlines(task: type[Task]) -> tuple[tuple[str, str], ...]:
-    """The scores that are summed up and drawn: of those where more is better.
-
-    None that hangs on how frequent the true ones are: on posts that are mostly popular, always
-    saying so is right more often than a baseline that goes by the training posts, and than many a
-    model.
-    """
-    if task is EmotionEngagement:
-        return _HEADLINES_OF_EMOTION
-    # What follows from another outcome, on another scale, would tell the same twice.
-    own = [outcome.name for outcome in task.outcomes if columns_of(task, outcome)]
-    return tuple(
-        (target, metric)
-        for target, metric in headlines(task)
-        if target in own
-        and not metric.startswith(LOWER_IS_BETTER)
-        and not depends_on_prevalence(task, target, metric)
-    )
+def _named(task: type[Task], target: str) -> str:
+    """A target's name for people; the mean over a group goes by the group's name."""
+    return str(task.group()) if target == OVERALL else target.replace("_", " ")
 
 
-def _named(target: str) -> str:
-    return "engagement" if target == OVERALL else target.replace("_", " ")
-
-
-def _titled(target: str, metric: str) -> str:
-    return f"{_named(target)} {metric}"
+def _titled(task: type[Task], target: str, metric: str) -> str:
+    return f"{_named(task, target)} {metric}"
 
 
 def _compared(own: dict[str, Any], best: dict[str, Any]) -> str:
@@ -304,15 +296,16 @@ def _imported(dataset: PostDataset) -> dict[str, Any]:
 
 def _score_charts(task: type[Task], scores: Scores) -> list[Chart]:
     drawn = []
-    for target, metric in _headlines(task):
+    for target, metric in summary_scores(task):
         rows = _rows(scores, target, metric)
         if rows:
-            drawn.append(charts.intervals(rows, _titled(target, metric), "further right is better"))
+            title = _titled(task, target, metric)
+            drawn.append(charts.intervals(rows, title, "further right is better"))
     return drawn
 
 
 def _intervals(rows: Scores) -> dict[str, list[dict[str, Any]]]:
-    """By outcome its rows, one of each level."""
+    """Rows by outcome, one per nominal coverage."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         grouped.setdefault(row["outcome"], []).append(row)
@@ -337,30 +330,30 @@ def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None)
             reason="The dataset holds none of the run's test posts, so pictures, explanations, "
             "calibration and results by category are left out."
         )
-    of_emotion = isinstance(run.task, EmotionEngagement)
+    task, parts = type(run.task), run.task.charts
     categories = tested.scores_by_category()
-    sizes = {} if of_emotion else tested.scores_by_author_size()
-    headlines = _group_headlines(type(run.task), [*categories.values(), *sizes.values()])
+    sizes = tested.scores_by_author_size() if "author_sizes" in parts else {}
+    headlines = _group_headlines(task, [*categories.values(), *sizes.values()])
     return TestSection(
-        [_titled(*key) for key in headlines],
-        _category_rows(categories, headlines),
-        _category_charts(categories, headlines, "category"),
-        _category_rows(sizes, headlines),
-        _category_charts(sizes, headlines, "authors' followers"),
-        _calibration(tested) if of_emotion else [],
-        _emotion(tested) if of_emotion else [],
-        story_lists(run, dataset, tested),
-        None if of_emotion else modalities_of_posts(run, dataset, tested),
+        headlines=[_titled(task, *key) for key in headlines],
+        categories=_category_rows(categories, headlines),
+        category_charts=_category_charts(task, categories, headlines, "category"),
+        author_sizes=_category_rows(sizes, headlines),
+        size_charts=_category_charts(task, sizes, headlines, "authors' followers"),
+        calibration=_calibration(tested) if "calibration" in parts else [],
+        emotion=_emotion(tested) if "emotion_plane" in parts else [],
+        stories=story_lists(run, dataset, tested),
+        importance=modalities_of_posts(run, dataset, tested) if "importance" in parts else None,
     )
 
 
-def _group_headlines(task: type[Task], groups: Sequence[Scores]) -> list[tuple[str, str]]:
-    """The headline scores that any group of posts has."""
-    return [key for key in _headlines(task) if any(_rows(scores, *key) for scores in groups)]
+def _group_headlines(task: type[Task], groups: Sequence[Scores]) -> list[ScoreKey]:
+    """The scores of the summary that any group of posts has."""
+    return [key for key in summary_scores(task) if any(_rows(scores, *key) for scores in groups)]
 
 
 def _category_rows(
-    categories: dict[str, Scores], headlines: list[tuple[str, str]]
+    categories: dict[str, Scores], headlines: list[ScoreKey]
 ) -> list[dict[str, Any]]:
     """A row per category (or author's size) with its headline scores."""
     return [
@@ -374,7 +367,7 @@ def _category_rows(
 
 
 def _category_charts(
-    categories: dict[str, Scores], headlines: list[tuple[str, str]], what: str
+    task: type[Task], categories: dict[str, Scores], headlines: list[ScoreKey], what: str
 ) -> list[Chart]:
     drawn = []
     for target, metric in headlines:
@@ -385,18 +378,14 @@ def _category_charts(
             if np.isfinite(row["value"])
         ]
         if len(rows) > 1:
-            drawn.append(charts.by_category(rows, _titled(target, metric), what))
+            drawn.append(charts.by_category(rows, _titled(task, target, metric), what))
     return drawn
 
 
 def _calibration(tested: HeldOutPosts) -> list[Chart]:
     drawn = [
-        charts.calibration(
-            *tested.known(target),
-            target.capitalize(),
-            "points" if target in EMOTION_TARGETS else "quantile",
-        )
-        for target in (*EMOTION_TARGETS, *ENGAGEMENT)
+        charts.calibration(*tested.known(each.name), each.title, each.own_unit)
+        for each in readings_of(type(tested.task))
     ]
     return [chart for chart in drawn if chart is not None]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from evoked.evaluation.tables import headlines
-from evoked.targets import EmotionEngagement, Task, task_class
+from evoked.runs.notes import authors_of
+from evoked.targets import Task, task_class
 
 
 def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
-    """Markdown that tells what a model is for, what it learned from and how well it does.
+    """Markdown that says what a model is for, what it learned from and how well it does.
 
     Parameters
     ----------
@@ -18,9 +19,8 @@ def model_card(description: dict[str, Any], metrics: dict[str, Any]) -> str:
     """
     data, split = description["data"], description["split"]
     task = task_class(description["task"])
-    of_viewings = "viewings" in data
-    calibration = split.get("calibration", 0)  # absent from older runs
-    noun = "viewings" if of_viewings else "posts"
+    noun = description["rows"]
+    of_viewings = noun == "viewings"
     return f"""---
 library_name: evoked
 tags: [emotion, engagement, social-media, {description["model"]["name"]}]
@@ -33,7 +33,7 @@ Predicts what a social-media post evokes: {task.description}.
 {_caution(description)}## Learned from
 
 {_learned_from(data)}
-{split["train"]} {noun} to train, {split["validation"]} to validate, {calibration} to
+{split["train"]} {noun} to train, {split["validation"]} to validate, {split["calibration"]} to
 calibrate intervals, {split["test"]} to test.
 {split["reason"]}
 
@@ -63,15 +63,16 @@ posts, whichever part they are in."""
 _GRAPH_SHOWS = """Predictions look at the graph of all users, images and connections and of the
 training viewings alone, with their comments and emotions; of a test viewing neither its comment nor
 its emotion is seen, unless a caution above or a row "own comment hidden" below says otherwise."""
-_CARE_OF_POSTS = """It tells what posts like these tended to evoke among the people who saw them; it
-does not tell what one person will feel, and not what causes engagement. Scores hold for posts like
-the training posts; for other authors, languages or years, evaluate anew. It inherits the biases of
-its posts, its raters and its encoders. Do not use it to exploit people's emotional state.
+_CARE_OF_POSTS = """It predicts what posts like these tended to evoke among the people who saw
+them; it does not predict what one person will feel, nor does it show what causes engagement. Scores
+hold for posts like the training posts; for other authors, languages or years, evaluate anew. It
+inherits the biases of its posts, its raters and its encoders. Do not use it to exploit people's
+emotional state.
 
 The folder holds ids and predictions of the test posts and, with authors as hashes, what each
 author's posts achieved: treat it as confidential if the posts are."""
-_CARE_OF_VIEWINGS = """It tells what users like these tended to feel, or to write that they felt, at
-images like these; of one person it may well be wrong. Scores hold for viewings like the training
+_CARE_OF_VIEWINGS = """It predicts what users like these tended to feel, or to write that they felt,
+at images like these; of one person it may well be wrong. Scores hold for viewings like the training
 viewings; for new users, new images or later times, evaluate anew (--split user, image, time). Where
 emotions were read from comments, it predicts what the words say. It inherits the biases of its
 network and its encoders. Do not use it to exploit people's emotional state, and not to judge a
@@ -101,25 +102,20 @@ def posts_of(data: dict[str, Any]) -> str:
     return f"{posts} by {authors_of(data['authors'])}" if data["authors"] else posts
 
 
-def authors_of(number: int) -> str:
-    """So many authors: "1 author", "2 authors"."""
-    return "1 author" if number == 1 else f"{number} authors"
-
-
 def _caution(description: dict[str, Any]) -> str:
     """The model's own warning, as a paragraph; nothing if it has none."""
-    caution = description.get("caution")  # absent from older runs
+    caution = description["caution"]
     return f"**{caution}**\n\n" if caution else ""
 
 
 def _warnings(metrics: dict[str, Any]) -> str:
     """What is wrong with the predictions, a paragraph each; nothing if all is well."""
-    return "".join(f"**{warning}**\n\n" for warning in metrics.get("warnings", []))
+    return "".join(f"**{warning}**\n\n" for warning in metrics["warnings"])
 
 
 def _emotions(description: dict[str, Any]) -> str:
     """Where valence and arousal come from, as a paragraph; nothing if they are not learned."""
-    if description["task"] != EmotionEngagement.name:
+    if not task_class(description["task"]).learns_emotion:
         return ""
     if description["estimated_emotions"]:
         return (
@@ -131,10 +127,8 @@ def _emotions(description: dict[str, Any]) -> str:
 
 def _score_table(task: type[Task], metrics: dict[str, Any]) -> str:
     columns = list(headlines(task))
-    values = {
-        (row["model"], row["target"], row["metric"]): row for row in metrics.get("scores", [])
-    }
-    models = list(dict.fromkeys(row["model"] for row in metrics.get("scores", [])))
+    values = {(row["model"], row["target"], row["metric"]): row for row in metrics["scores"]}
+    models = list(dict.fromkeys(row["model"] for row in metrics["scores"]))
     columns = [column for column in columns if any((name, *column) in values for name in models)]
     if not columns:
         return "No test posts, so no scores.\n"
@@ -148,7 +142,7 @@ def _score_table(task: type[Task], metrics: dict[str, Any]) -> str:
 
 def _interval_table(metrics: dict[str, Any]) -> str:
     """How often the intervals held, and how wide they were, on the test posts."""
-    rows = metrics.get("intervals", [])
+    rows = metrics["intervals"]
     if not rows:
         return "None were measured.\n"
     lines = [

@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
 from evoked.features.catalog import FeatureSettings
-from evoked.models import model_class
 from evoked.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from evoked.models import Model
+
+# The command line makes its options from these tables, so the models, whose tasks need pandas, are
+# imported within the functions.
 
 Group = Literal["model", "features", "training"]
 
@@ -45,7 +50,9 @@ GENERAL_OPTIONS: dict[Group, str] = {
 NO_STEPS = "none"
 
 
-def training_command(description: dict[str, Any], folder: Path | str) -> str:
+def training_command(
+    description: dict[str, Any], folder: Path | str, model: type[Model] | None = None
+) -> str | None:
     """The command line that repeats a run.
 
     Parameters
@@ -54,15 +61,26 @@ def training_command(description: dict[str, Any], folder: Path | str) -> str:
         What ``run.json`` holds.
     folder
         Folder of the run; the command names it without its parents, as it names the dataset.
+    model
+        Class of the run's model; needed where that is not one of evoked's.
+
+    Returns
+    -------
+    str or None
+        None if the model is not one of evoked's, since a command line can't give a class.
     """
+    from evoked.models import MODELS
+
+    if description["model"]["name"] not in MODELS:
+        return None
     words = ["evoked", "train", description["data"]["name"]]
     words += ["--model", description["model"]["name"], "--out", Path(folder).name]
-    words += ["--task", task] if (task := _chosen_task(description)) else []
+    words += ["--task", task] if (task := _chosen_task(description, model)) else []
     words += ["--split", description["split"]["kind"]]
-    for group, settings in _changed_settings(description).items():
+    for group, settings in _changed_settings(description, model).items():
         for field, value in settings.items():
             words += setting_words(group, field, value)
-    # Runs of viewings estimate nothing, so that their description doesn't mention it.
+    # Runs of viewings estimate nothing, so their description doesn't mention it.
     words += [] if description.get("estimate", True) else ["--no-estimate"]
     return shlex.join(words)
 
@@ -76,44 +94,55 @@ def setting_words(group: Group, field: str, value: Any) -> list[str]:
     return [OWN_OPTIONS[group, field], text]
 
 
-def training_call(description: dict[str, Any], folder: Path | str) -> str:
-    """The lines of Python that repeat a run; parameters as of :func:`training_command`."""
-    changed = _changed_settings(description)
+def training_call(
+    description: dict[str, Any], folder: Path | str, model: type[Model] | None = None
+) -> str:
+    """The lines of Python that repeat a run; the parameters are those of
+    :func:`training_command`."""
+    from evoked.models import MODELS
+
+    changed = _changed_settings(description, model)
     # In Python training settings are given whole, not on top of the model's own.
     changed["training"] = changed["training"] and _differing(
         description["training"], TrainingSettings()
     )
+    name = description["model"]["name"]
     arguments = [
         f"evoked.open({description['data']['name']!r})",
-        f"{description['model']['name']!r}",
+        repr(name) if name in MODELS or model is None else model.__name__,
         f"{Path(folder).name!r}",
         f"split={description['split']['kind']!r}",
     ]
-    imports = ["import evoked"]
-    if task := _chosen_task(description):
+    if task := _chosen_task(description, model):
         arguments.append(f"task={task!r}")
     if changed["model"]:
         arguments.append(f"model_settings={changed['model']!r}")
     if changed["features"]:
-        arguments.append(f"features=FeatureSettings({_keywords(changed['features'])})")
-        imports.append("from evoked.features.catalog import FeatureSettings")
+        arguments.append(f"features=evoked.FeatureSettings({_keywords(changed['features'])})")
     if changed["training"]:
-        arguments.append(f"training=TrainingSettings({_keywords(changed['training'])})")
-        imports.append("from evoked.training import TrainingSettings")
+        arguments.append(f"training=evoked.TrainingSettings({_keywords(changed['training'])})")
     if not description.get("estimate", True):
         arguments.append("estimate=False")
-    return "\n".join(imports) + "\n\nevoked.train(\n    " + ",\n    ".join(arguments) + ",\n)"
+    return "import evoked\n\nevoked.train(\n    " + ",\n    ".join(arguments) + ",\n)"
 
 
-def _chosen_task(description: dict[str, Any]) -> str | None:
+def _chosen_task(description: dict[str, Any], model: type[Model] | None) -> str | None:
     """The task, unless it is the one that the model learns anyway."""
     task: str = description["task"]
-    return None if task == model_class(description["model"]["name"]).tasks[0] else task
+    return None if task == _class_of(description, model).tasks[0] else task
 
 
-def _changed_settings(description: dict[str, Any]) -> dict[Group, dict[str, Any]]:
+def _class_of(description: dict[str, Any], model: type[Model] | None) -> type[Model]:
+    from evoked.models import model_class
+
+    return model_class(description["model"]["name"]) if model is None else model
+
+
+def _changed_settings(
+    description: dict[str, Any], model: type[Model] | None
+) -> dict[Group, dict[str, Any]]:
     """The settings that differ from those of ``evoked train`` without options, by group."""
-    kind = model_class(description["model"]["name"])
+    kind = _class_of(description, model)
     return {
         "model": _differing(description["model"]["settings"], kind.Settings()),
         "features": _differing(description["features"], FeatureSettings()),

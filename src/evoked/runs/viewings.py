@@ -1,6 +1,6 @@
-"""A run of viewings: which emotion a user feels at an image, with the graph that tells it.
+"""Runs of viewings: which emotion a user feels at an image, predicted from a graph of both.
 
-Beside what every run's folder holds (:mod:`evoked.runs.posts`)::
+Beside what every run's folder holds (:mod:`evoked.runs.folder`)::
 
     my_run/
         graph/                users (as hashes), images, connections, memberships, vectors, and the
@@ -8,7 +8,7 @@ Beside what every run's folder holds (:mod:`evoked.runs.posts`)::
         groups.parquet        ids and names of the communities
         features.json         the encoders
         split.parquet         which viewing was in which part, users as hashes
-        predictions.parquet   of the test viewings, users as hashes
+        predictions.parquet   predictions of the test viewings, users as hashes
 
 So it predicts without the dataset: for a user or an image of the graph, and for new ones.
 """
@@ -25,13 +25,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.errors import DataError, SettingsError
-from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals
-from evoked.evaluation.splits import PARTS, VIEWING_FRACTIONS, Split, choose_split
+from evoked.errors import DataError
+from evoked.evaluation.conformal import DEFAULT_COVERAGE
+from evoked.evaluation.splits import Split
 from evoked.features.cache import FeatureCache
-from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import Problem
-from evoked.features.pipeline import FeaturePipeline
 from evoked.features.social_graph import Integers, SocialGraph
 from evoked.features.table import Column, FeatureTable
 from evoked.features.viewings import (
@@ -44,28 +42,12 @@ from evoked.features.viewings import (
     user_rows,
     viewing_features,
 )
-from evoked.files import atomic_path
-from evoked.models import VIEWING_BASELINES, Examples, Model, build_model
-from evoked.models.viewings import viewing_examples
+from evoked.files import write_parquet
+from evoked.models import VIEWING_BASELINES, Examples, Model
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import (
-    Evaluation,
-    Progress,
-    Run,
-    TrainedRun,
-    calibrated_split,
-    claim,
-    data_description,
-    environment,
-    finish,
-    fit_baselines,
-    fit_intervals,
-    load_parts,
-    plan_of,
-)
-from evoked.targets import Task
-from evoked.training.settings import TrainingSettings
+from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun
+from evoked.runs.folder import load_contents
 
 GRAPH_FOLDER = "graph"
 GROUPS_FILE = "groups.parquet"
@@ -73,7 +55,7 @@ NETWORK_TABLES = ("viewings", "connections", "groups", "memberships")
 COMMENT_HIDDEN = "own comment hidden"
 
 # Computed by encoders: pictures, and the texts of comments and groups, which are read as captions.
-_ENCODED = ["image.vector", "caption.vector"]
+ENCODED_FEATURES = ["image.vector", "caption.vector"]
 _ROWS_AT_ONCE = 4096
 
 Image = str | Path | bytes
@@ -83,7 +65,7 @@ _LEARNED = "the run has learned from this very viewing"
 
 @dataclass(frozen=True)
 class Viewing:
-    """One user at the sight of one image.
+    """One user looking at one image.
 
     Attributes
     ----------
@@ -92,7 +74,7 @@ class Viewing:
     image
         ``post_id`` of an image of the graph, or a picture: its ``Path`` or its bytes.
     groups
-        Of a new user: descriptions of the groups that they are in (Eq. 1).
+        Descriptions of the groups that a new user is in (Eq. 1).
     comment
         What they wrote, for models that read it.
     """
@@ -109,7 +91,7 @@ class NetworkRun(TrainedRun):
     Examples
     --------
     >>> run = evoked.train(evoked.open("my_network"), "hmg_emo", "my_run")  # doctest: +SKIP
-    >>> run.predict([Viewing("user-17", "sunset.jpg")])                     # doctest: +SKIP
+    >>> run.predict([evoked.Viewing("user-17", Path("sunset.jpg"))])        # doctest: +SKIP
     """
 
     baselines = VIEWING_BASELINES
@@ -117,51 +99,43 @@ class NetworkRun(TrainedRun):
 
     def __init__(
         self,
-        folder: Path,
-        model: Model,
-        pipeline: FeaturePipeline,
-        task: Task,
-        description: dict[str, Any],
-        parts: pd.DataFrame,
+        contents: RunContents,
         graph: SocialGraph,
         groups: pd.DataFrame,
         cache: FeatureCache | None = None,
-        intervals: Intervals | None = None,
     ) -> None:
-        super().__init__(folder, model, task, description, parts, cache, intervals)
-        self.pipeline = pipeline
+        super().__init__(contents, cache)
         self.graph = graph
         self.groups = groups
 
     @classmethod
-    def load(cls, folder: Path | str, cache: FeatureCache | None = None) -> NetworkRun:
-        """Load a run's folder; nothing in it is executed.
+    def load(
+        cls,
+        folder: Path | str,
+        cache: FeatureCache | None = None,
+        *,
+        model: type[Model] | None = None,
+    ) -> NetworkRun:
+        """Load a run of viewings; nothing in its folder is executed.
+
+        Parameters
+        ----------
+        folder, cache, model
+            As in :func:`evoked.load`, which loads runs of posts as well.
 
         Raises
         ------
         DataError
-            The folder holds no finished run of viewings.
+            The folder holds no finished run of viewings, or its model is not known.
         """
-        folder = Path(folder)
-        stored = load_parts(folder)
-        if stored.model.rows != "viewings":
-            raise DataError(
-                f"a run of posts ({stored.model.name}), not of viewings.",
-                file=folder,
-                fix="Load it with evoked.Run.load.",
-            )
-        return cls(
-            folder,
-            stored.model,
-            FeaturePipeline.load(folder),
-            stored.task,
-            stored.description,
-            stored.parts,
-            SocialGraph.load(folder / GRAPH_FOLDER),
-            pd.read_parquet(folder / GROUPS_FILE),
-            cache,
-            stored.intervals,
-        )
+        return cls.with_graph(load_contents(folder, model, rows="viewings"), cache)
+
+    @classmethod
+    def with_graph(cls, contents: RunContents, cache: FeatureCache | None = None) -> NetworkRun:
+        """A run of viewings from what its folder holds, with the graph and the groups read."""
+        folder = contents.folder
+        graph = SocialGraph.load(folder / GRAPH_FOLDER)
+        return cls(contents, graph, pd.read_parquet(folder / GROUPS_FILE), cache)
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["user_id", "post_id"]].reset_index(drop=True)
@@ -173,10 +147,9 @@ class NetworkRun(TrainedRun):
         return {"user": hashes(posts["user_id"])}
 
     def save_inputs(self) -> None:
+        super().save_inputs()
         self.graph.save(self.folder / GRAPH_FOLDER)
-        self.pipeline.save(self.folder)
-        with atomic_path(self.folder / GROUPS_FILE) as path:
-            self.groups.to_parquet(path, index=False)
+        write_parquet(self.folder / GROUPS_FILE, self.groups)
 
     def knows(self, user: str) -> bool:
         """Whether the graph holds a user."""
@@ -196,7 +169,7 @@ class NetworkRun(TrainedRun):
     def predict(
         self,
         viewings: PostDataset | Sequence[Viewing],
-        progress: Progress | None = None,
+        callbacks: Callbacks | None = None,
         coverage: float = DEFAULT_COVERAGE,
     ) -> pd.DataFrame:
         """Predict what users feel at images.
@@ -205,8 +178,8 @@ class NetworkRun(TrainedRun):
         ----------
         viewings
             A dataset, whose viewings without an emotion are predicted, or single ones.
-        progress
-            Whom to tell how far it is.
+        callbacks
+            Callbacks that report progress.
         coverage
             How often the sets of emotions are to hold the true one, between 0 and 1.
 
@@ -224,7 +197,7 @@ class NetworkRun(TrainedRun):
             have an emotion.
         """
         if isinstance(viewings, PostDataset):
-            network = self._read(viewings, progress)
+            network = self._read(viewings, callbacks)
             rows = np.flatnonzero(~network.known)
             if not len(rows):
                 raise DataError(
@@ -233,13 +206,13 @@ class NetworkRun(TrainedRun):
                     fix="'evoked evaluate' compares predictions with known emotions.",
                 )
             return self.table(self.rows_of(network, rows), network.problems, coverage)
-        examples, problems = self.examples(viewings, progress)
+        examples, problems = self.examples(viewings, callbacks)
         table = self.table(examples, problems, coverage)
         learned = (examples.posts["viewing"] >= 0) & table["problem"].isna()
         table["problem"] = table["problem"].astype(object).mask(learned.to_numpy(), _LEARNED)
         return table
 
-    def evaluate(self, dataset: PostDataset, progress: Progress | None = None) -> Evaluation:
+    def evaluate(self, dataset: PostDataset, callbacks: Callbacks | None = None) -> Evaluation:
         """Score the run on viewings that it has not learned from, beside the trivial baselines and,
         where the model reads the own comment, beside itself without it.
 
@@ -248,7 +221,7 @@ class NetworkRun(TrainedRun):
         DataError
             The run has learned from all viewings with a known emotion.
         """
-        network = self._read(dataset, progress)
+        network = self._read(dataset, callbacks)
         part = self.part_of(network.viewings)
         fresh = (part.isna() | (part == "test")).to_numpy()
         rows = np.flatnonzero(fresh & network.known)
@@ -276,7 +249,7 @@ class NetworkRun(TrainedRun):
         return found
 
     def examples(
-        self, viewings: Sequence[Viewing], progress: Progress | None = None
+        self, viewings: Sequence[Viewing], callbacks: Callbacks | None = None
     ) -> tuple[Examples, list[Problem]]:
         """Single viewings as the model reads them, and pictures that could not be read.
 
@@ -306,14 +279,14 @@ class NetworkRun(TrainedRun):
                 fix="Give the post_id of one of its images, or the path of a picture.",
             )
         sources = [None if isinstance(each.image, str) else each.image for each in viewings]
-        stage = None if progress is None else progress.stage
+        stage = None if callbacks is None else callbacks.stage
         read, problems = self.pipeline.transform(
             pd.DataFrame({"post_id": frame["post_id"], "caption": frame["comment"]}),
             sources,
             cache=self.cache,
             progress=stage,
         )
-        images, comments = (read.columns[name] for name in _ENCODED)
+        images, comments = (read.columns[name] for name in ENCODED_FEATURES)
         assert isinstance(images, Column)
         assert isinstance(comments, Column)
         features = {
@@ -351,8 +324,8 @@ class NetworkRun(TrainedRun):
     def rows_of(self, network: ViewingData, rows: Integers) -> Examples:
         """Viewings of a network (n,) as the model reads them, in the run's own graph.
 
-        An image is the graph's if its id is and its picture has the same vector: ids alone don't
-        tell, since many files number their posts from one.
+        An image is the graph's if its id is and its picture has the same vector: ids alone prove
+        nothing, since many files number their posts from one.
         """
         frame = network.viewings.iloc[rows].reset_index(drop=True)
         images = image_rows(self.graph, pd.Series(network.graph.images))
@@ -365,9 +338,9 @@ class NetworkRun(TrainedRun):
         frame["image"] = images[frame["image"]]
         return self._in_graph(frame, network.features(self.model.features, rows))
 
-    def _read(self, dataset: PostDataset, progress: Progress | None) -> ViewingData:
+    def _read(self, dataset: PostDataset, callbacks: Callbacks | None) -> ViewingData:
         self.pipeline.check_encoders()
-        stage = None if progress is None else progress.stage
+        stage = None if callbacks is None else callbacks.stage
         return read_network(dataset, self.pipeline.settings, cache=self.cache, progress=stage)
 
     def _groups_of(self, viewings: Sequence[Viewing]) -> Column:
@@ -434,113 +407,6 @@ class NetworkRun(TrainedRun):
         )
 
 
-def load_run(folder: Path | str, cache: FeatureCache | None = None) -> Run | NetworkRun:
-    """Load a run's folder, of posts or of viewings; nothing in it is executed.
-
-    Raises
-    ------
-    DataError
-        The folder holds no finished run.
-    """
-    kind = NetworkRun if (Path(folder) / GRAPH_FOLDER).is_dir() else Run
-    return kind.load(folder, cache)
-
-
-def train_network(
-    dataset: PostDataset,
-    model: str = "hmg_emo",
-    out: Path | str = "run",
-    *,
-    task: str | None = None,
-    model_settings: dict[str, Any] | None = None,
-    features: FeatureSettings | None = None,
-    training: TrainingSettings | None = None,
-    split: str | Split | None = None,
-    cache: FeatureCache | None = None,
-    progress: Progress | None = None,
-) -> NetworkRun:
-    """Train a model on viewings, score it on held-out ones, and save it all with its graph.
-
-    Started again with the same arguments after an interruption, it goes on where it stopped. The
-    graph shows the training viewings alone, those without an emotion included.
-
-    Parameters
-    ----------
-    dataset
-        A network: posts with viewings, connections, groups and memberships.
-    model
-        One that ``evoked models`` says is of viewings.
-    split
-        ``time``, ``user``, ``image``, ``random``, or a split of
-        ``read_network(dataset).viewings`` made by hand; by default the one that fits them, with
-        its reason in ``run.description``.
-    out, task, model_settings, features, training, cache, progress
-        As in :func:`evoked.runs.posts.train`.
-
-    Raises
-    ------
-    DataError
-        No viewings, too few, or none with an emotion.
-    SettingsError
-        An unknown model or setting, a model of posts, or ``out`` holds another run.
-    """
-    progress = progress or Progress()
-    features = features or FeatureSettings()
-    out = Path(out)
-    built = build_model(model, model_settings, features, task)
-    training = training or built.default_training
-    if built.rows != "viewings":
-        raise SettingsError(f"{built.name} learns from {built.rows}, not from viewings.")
-    network = read_network(dataset, features, cache=cache, progress=progress.stage)
-    viewings = network.viewings
-    for note in network.notes:
-        progress.note(note)
-    if isinstance(split, Split):
-        chosen = split
-    else:
-        chosen = choose_split(viewings, split, training.seed, VIEWING_FRACTIONS)
-    chosen = calibrated_split(viewings, chosen, training.seed, progress)
-    data = data_description(dataset, [chosen], ("posts", *NETWORK_TABLES))
-    plan = plan_of({**data, **_sizes(network)}, built, features, training, chosen)
-    claim(out, plan)
-    if built.caution:
-        progress.note(built.caution)
-    if network.problems:
-        progress.note(
-            f"{len(network.problems)} pictures could not be read; their images have no vector."
-        )
-
-    fitted_task = built.task.fit(viewings.iloc[chosen.train])
-    parts = {
-        name: viewing_examples(
-            network, built, fitted_task, chosen.train, _told(network, getattr(chosen, name))
-        )
-        for name in PARTS
-    }
-    built.fit(
-        parts["train"],
-        parts["validation"],
-        folder=out / "training",
-        training=training,
-        progress=progress.epoch,
-    )
-    fit_baselines(NetworkRun.baselines, built, parts["train"], out)
-    run = NetworkRun(
-        out,
-        built,
-        FeaturePipeline(_ENCODED, features).fit(dataset.posts),
-        fitted_task,
-        {**plan, "caution": built.caution, "environment": environment()},
-        _parts(viewings, chosen),
-        network.graph.with_viewings(chosen.train),
-        network.groups,
-        cache,
-        fit_intervals(fitted_task, built, parts),
-    )
-    finish(run, parts["test"], network.problems, progress)
-    return run
-
-
 def _filled(known: Column, rows: Integers, others: Column) -> Column:
     """Rows of ``known`` (n,), and where they are -1 that of ``others`` (n rows) at the place."""
     if (rows >= 0).all():
@@ -566,25 +432,9 @@ def _name(image: Image) -> str:
     return image.name if isinstance(image, Path) else image
 
 
-def _told(network: ViewingData, rows: Integers) -> Integers:
-    """Those of the viewings that tell an emotion: the others teach nothing and are not scored."""
-    return rows[network.known[rows]]
-
-
-def _sizes(network: ViewingData) -> dict[str, int]:
-    graph = network.graph
-    return {
-        "users": len(graph.users),
-        "images": len(graph.images),
-        "viewings": graph.viewings.shape[1],
-        "with emotion": int(network.known.sum()),
-        "with comment": int(graph.comment_vectors.present.sum()),
-        "connections": graph.connections.shape[1] // 2,
-        "memberships": graph.memberships.shape[1],
-    }
-
-
-def _parts(viewings: pd.DataFrame, split: Split) -> pd.DataFrame:
+def viewings_in_parts(viewings: pd.DataFrame, split: Split) -> pd.DataFrame:
+    """Which viewing is in which part, with what recognises it: the user's hash, the image and the
+    date."""
     return pd.DataFrame(
         {
             "user": hashes(viewings["user_id"]),

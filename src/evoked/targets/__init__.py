@@ -6,9 +6,10 @@ from typing import Any
 
 from evoked.errors import SettingsError, did_you_mean
 from evoked.targets.author_popularity import AuthorPopularity
-from evoked.targets.base import Outcome, TargetTable, Task, outcome_columns
+from evoked.targets.base import Outcome, TargetTable, Task, Wording
 from evoked.targets.emotion import Emotion, emotion_classes
 from evoked.targets.emotion_engagement import (
+    EMOTION_ENGAGEMENT_OUTCOMES,
     EMOTION_TARGETS,
     ENGAGEMENT_TARGETS,
     TARGETS,
@@ -24,7 +25,12 @@ TASKS: dict[str, type[Task]] = {
     for task in (EmotionEngagement, AuthorPopularity, Popularity, Level, Shares, Emotion)
 }
 
+# What is learned where no task is asked for.
+DEFAULT_TASK: type[Task] = EmotionEngagement
+
 __all__ = [
+    "DEFAULT_TASK",
+    "EMOTION_ENGAGEMENT_OUTCOMES",
     "EMOTION_TARGETS",
     "ENGAGEMENT_TARGETS",
     "TARGETS",
@@ -38,11 +44,11 @@ __all__ = [
     "Shares",
     "TargetTable",
     "Task",
+    "Wording",
     "choose_denominator",
     "emotion_classes",
     "engagement_rates",
     "load_task",
-    "outcome_columns",
     "task_class",
     "task_state",
 ]
@@ -68,7 +74,6 @@ def task_state(task: Task) -> dict[str, Any]:
 
 
 def load_task(state: dict[str, Any]) -> Task:
-    """Inverse of :func:`task_state`. A state without a name is of a run from before there were
-    several tasks."""
+    """Inverse of :func:`task_state`."""
     own = {name: value for name, value in state.items() if name != "task"}
-    return task_class(state.get("task", EmotionEngagement.name)).from_dict(own)
+    return task_class(state["task"]).from_dict(own)

@@ -1,15 +1,15 @@
-"""Popularity for one author: will a post be among its author's popular ones?
+"""Popularity within one author's posts: will a post be among the author's popular ones?
 
 Zhang et al. (2018), *How to Become Instagram Famous: Post Popularity Prediction with
 Dual-Attention*, Section IV-A: of each author's posts the quarter with the most likes is popular,
 the quarter with the fewest is not, and the half between has no label.
 
-The paper draws the line over all posts of an author and splits them afterwards. That defines the
-labels and leaks no feature, but nobody can draw it for posts that are not out yet. Here
-:meth:`AuthorPopularity.fit` draws it from the posts that it is given, which for a run are the
-training posts; later posts of these authors are held against the same two numbers. Fit on the whole
-dataset to get the paper's labels. An author whom ``fit`` has not seen is held against the posts
-that are given together (posts of held-out authors, say).
+The paper computes the quartiles over all posts of an author and splits the posts afterwards. That
+defines the labels and leaks no feature, but nobody can do it for posts that are not published yet.
+Here :meth:`AuthorPopularity.fit` computes them from the posts that it is given, which for a run are
+the training posts; later posts of these authors are compared with the same two numbers. Fit on the
+whole dataset to get the paper's labels. Posts by an author whom ``fit`` has not seen (held-out
+authors, say) are compared with the author's other posts that are given with them.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from evoked.errors import DataError
 from evoked.posts.author_hashes import author_hashes
 from evoked.targets.base import Outcome, TargetTable, Task, numeric
 
-# A quarter of fewer posts is none.
+# With fewer posts there is no quarter.
 LEAST_POSTS = 4
 _QUARTERS = (0.25, 0.75)
 
 
 @dataclass(frozen=True)
 class AuthorPopularity(Task):
-    """Popular or not among an author's posts; made by :meth:`fit`.
+    """Whether a post is popular among its author's posts; made by :meth:`fit`.
 
     A post is popular when it has at least as many likes as the upper quartile of its author's
     posts, and unpopular when it has at most as many as the lower one (quartiles interpolated
     linearly). Ties with a quartile share its label, so that either group can be larger than a
-    quarter. Where both quartiles are the same number, only posts above and below it are told apart
-    and those at it have no label.
+    quarter. If both quartiles are the same number, only posts above and below it are labelled;
+    those at it have no label.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class AuthorPopularity(Task):
     )
     source: ClassVar[str] = "Zhang et al. 2018"
     columns: ClassVar[tuple[str, ...]] = ("popular",)
-    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("popular", "binary"),)
+    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("popular", "binary", columns=("popular",)),)
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
@@ -75,7 +75,7 @@ class AuthorPopularity(Task):
         thresholds = _quartiles(author_hashes(posts), _likes(posts))
         if not thresholds["low"].notna().any():
             raise DataError(
-                f"no author has {LEAST_POSTS} training posts with known likes, so none of them is "
+                f"no author has {LEAST_POSTS} training posts with known likes, so no post is "
                 "popular or unpopular for its author.",
                 fix="Import the posts with the columns that hold author and likes "
                 "(--map author_id=… --map likes=…).",
@@ -110,7 +110,7 @@ class AuthorPopularity(Task):
         return pd.DataFrame({"post_id": posts["post_id"], "popular": popular})
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready state; authors stand in it as hashes."""
+        """JSON-ready state, with authors as hashes."""
         lines = self.thresholds.astype(object).where(self.thresholds.notna(), None)
         return {
             "authors": lines.index.tolist(),

@@ -1,21 +1,24 @@
-"""The contract of a task: what a model learns of posts, and how that is read and scored.
+"""The contract of a task: what a model learns about posts, and how that is read and scored.
 
 A task is fitted on the training posts (quantiles, weights, class edges), turns posts into columns
-of numbers that a model learns, and leads predicted columns back to what people read.
+of numbers that a model learns, and turns predicted columns back into what people read. Whatever
+differs from task to task stands on the task and its outcomes; nobody asks which task it is.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome:
     """One thing that a task predicts and that is scored.
 
     Attributes
@@ -25,15 +28,89 @@ class Outcome(NamedTuple):
     kind
         ``value`` (a number), ``classes`` (one of ``labels``) or ``binary`` (true or false).
     labels
-        Of the classes, in order.
+        Names of the classes, in order.
     ordered
         Whether the classes are levels, so that a near miss is better than a far one.
+    columns
+        The task's columns that the outcome is read from: one of a value or a binary outcome, one
+        per label of classes. Empty for a value that is computed from another outcome's column.
+    unit
+        Unit of a value's column as it stands at an axis; empty for plain numbers.
+    span
+        How far apart values of the column can lie; infinite if they have no upper end.
+    percent
+        Whether the column is shown to people in hundredths.
+    metrics
+        Metrics of a value in the order in which they are shown; by default those of its kind.
+    ranked
+        Whether a value is scored as a ranking (MAP, AUC, NDCG): posts are relevant if they belong
+        to the top of :meth:`Task.relevance_values`.
+    group
+        Name of the outcomes that it is averaged with, such as ``engagement``; None if it stands for
+        itself. A task has one group at most.
+    count
+        Column of :meth:`Task.inverse_transform` and :meth:`Task.truth` with the count behind a
+        rate, scored on a logarithmic scale; empty if there is none.
+    restored_column
+        Column of :meth:`Task.inverse_transform` that repeats the task's own column, where that is
+        not ``name``.
     """
 
     name: str
     kind: Literal["value", "classes", "binary"]
     labels: tuple[str, ...] = ()
     ordered: bool = False
+    columns: tuple[str, ...] = ()
+    unit: str = ""
+    span: float = math.inf
+    percent: bool = False
+    metrics: tuple[str, ...] = ()
+    ranked: bool = False
+    group: str | None = None
+    count: str = ""
+    restored_column: str = ""
+
+    @property
+    def target(self) -> str:
+        """The name in tables of scores: a value goes by its column if it has one."""
+        return self.columns[0] if self.kind == "value" and self.columns else self.name
+
+    @property
+    def probability_columns(self) -> tuple[str, ...]:
+        """Columns of :meth:`Task.inverse_transform` that hold probabilities: one per label of
+        classes, one of a binary outcome (that it is true), none of a value."""
+        if self.kind == "binary":
+            return (f"{self.name}_probability",)
+        return tuple(f"{self.name}_probability_{label}" for label in self.labels)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What is said about a task where sentences made from its outcomes would read badly.
+
+    Attributes
+    ----------
+    introduction
+        Sentence at the head of a report.
+    scores
+        Sentence beside the table of scores about how outcomes are scored.
+    errors
+        What the error of a post is a mean over.
+    promise
+        Sentence about which posts count as the most promising.
+    numbers
+        Sentence about the numbers given for single posts.
+    units, shown_units
+        Units of explanations: of the numbers themselves, and as people are shown them.
+    """
+
+    introduction: str = ""
+    scores: str = ""
+    errors: str = ""
+    promise: str = ""
+    numbers: str = ""
+    units: str = ""
+    shown_units: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,18 +133,44 @@ class TargetTable:
         return TargetTable(self.values[rows], self.estimated[rows])
 
 
+# Target under which the mean over a group of outcomes is scored.
+OVERALL = "overall"
+# (target, metric) of a table of scores.
+ScoreKey = tuple[str, str]
+# Parts of a report that a task may have: results by outcome, scores by size of the author's
+# account, what the model looks at, calibration of every reading, the plane of valence and arousal.
+ReportPart = Literal["outcomes", "author_sizes", "importance", "calibration", "emotion_plane"]
+
+
 class Task(ABC):
     """What is predicted. Fitted on training posts by :meth:`fit`.
 
     Attributes
     ----------
     name, description, source
-        As ``evoked models`` prints them; the paper that poses the task.
+        As ``evoked models`` prints them; ``source`` is the paper that poses the task.
     columns
-        What a model learns and predicts, a number each: values; classes as one column of 0 and 1
-        each, of which a model predicts the probability; likewise true (1) or false (0).
+        What a model learns and predicts, a number each: values; classes as a column of 0 and 1 per
+        class, for which a model predicts the probability; true (1) or false (0) likewise.
     outcomes
-        What people read and what is scored.
+        What people read and what is scored. Their columns part ``columns`` among them.
+    learns_emotion
+        Whether valence and arousal are learned, so that an emotion reader's estimates may stand in
+        for missing ratings.
+    headline_metrics
+        Scores that stand first wherever results are shown; if empty, the first three metrics of
+        each outcome.
+    report_metrics
+        Scores in the report's table; if empty, the headline metrics.
+    summary_metrics
+        Scores that a report sums up and draws, more being better; if empty, those of the headline
+        metrics that qualify.
+    metric_meanings
+        What metrics mean for this task, by name, where that differs from other tasks.
+    charts
+        Parts that a report has beside those of every task.
+    wording
+        Sentences about the task.
     short_list
         Names of the models that automatic choice tries in addition to the trivial baselines; every
         model that learns the task if empty.
@@ -79,6 +182,28 @@ class Task(ABC):
     columns: ClassVar[tuple[str, ...]]
     outcomes: ClassVar[tuple[Outcome, ...]]
     short_list: ClassVar[tuple[str, ...]] = ()
+    learns_emotion: ClassVar[bool] = False
+    headline_metrics: ClassVar[tuple[ScoreKey, ...]] = ()
+    report_metrics: ClassVar[tuple[ScoreKey, ...]] = ()
+    summary_metrics: ClassVar[tuple[ScoreKey, ...]] = ()
+    metric_meanings: ClassVar[dict[str, str]] = {}
+    charts: ClassVar[tuple[ReportPart, ...]] = ("outcomes", "author_sizes", "importance")
+    wording: ClassVar[Wording] = Wording()
+
+    @classmethod
+    def group(cls) -> str | None:
+        """Name of the group of outcomes, if the task has one."""
+        return next((outcome.group for outcome in cls.outcomes if outcome.group), None)
+
+    @property
+    def count_basis(self) -> str | None:
+        """Column of posts that rates are multiplied with to give counts; None if none is needed."""
+        return None
+
+    def relevance_values(self) -> pd.DataFrame:
+        """Values of the ranked outcomes among the training posts, a column per outcome's name: what
+        reaches the highest quarter of them is relevant (MAP, AUC)."""
+        return pd.DataFrame()
 
     @classmethod
     def bounds(cls, column: str) -> tuple[float, float]:
@@ -86,7 +211,7 @@ class Task(ABC):
         return (0.0, 1.0)
 
     def meanings(self, outcome: Outcome) -> dict[str, str]:
-        """What the labels of an outcome stand for, where they don't say so themselves."""
+        """What the labels of an outcome stand for, by label, if they don't speak for themselves."""
         return {}
 
     @classmethod
@@ -97,7 +222,7 @@ class Task(ABC):
         Raises
         ------
         DataError
-            No post tells what the task is about.
+            No post has what the task is about.
         """
 
     @abstractmethod
@@ -116,19 +241,19 @@ class Task(ABC):
 
     @abstractmethod
     def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
-        """Lead predicted columns of n posts back to what people read.
+        """Turn predicted columns of n posts back into what people read.
 
         Returns
         -------
         DataFrame
-            Per outcome its ``name``: the number, the most probable label, or whether true is more
-            probable than false; classes have ``name_probability_<label>`` beside it, true or false
-            ``name_probability``.
+            Each outcome's ``name``: the number, the most probable label, or whether true is more
+            probable than false. The probabilities stand beside it: ``name_probability_<label>`` for
+            classes, ``name_probability`` for true or false.
         """
 
     @abstractmethod
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
-        """What posts really got: post_id and per outcome its ``name``, missing where unknown."""
+        """What posts really got: post_id and each outcome's ``name``, missing where unknown."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -140,16 +265,8 @@ class Task(ABC):
         """Inverse of :meth:`to_dict`."""
 
 
-def outcome_columns(task: type[Task], outcome: Outcome) -> list[str]:
-    """Columns of a task that tell an outcome: one per class, or the one of its name; none for a
-    number that is computed from a column of another name."""
-    if outcome.kind == "classes":
-        return [name for name in task.columns if name.startswith(f"{outcome.name}_")]
-    return [name for name in task.columns if name == outcome.name]
-
-
 def one_hot(classes: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Numbers of classes from 0, (n,) and NaN where unknown, as 0 and 1, (n, count)."""
+    """Numbers of classes from 0, (n,), as columns of 0 and 1, (n, count); NaN where unknown."""
     columns = (classes[:, None] == np.arange(count)).astype(np.float64)
     columns[np.isnan(classes)] = np.nan
     return columns
@@ -161,16 +278,14 @@ def inverse_transformed_classes(outcome: Outcome, predicted: NDArray[np.float64]
     Parameters
     ----------
     predicted
-        (n, labels): probabilities, or what a model took for them; brought to a sum of 1, and equal
-        where there is nothing to go by.
+        (n, labels): probabilities or a model's estimates of them; rescaled to a sum of 1, and equal
+        for all labels if nothing is known.
     """
     shares = np.clip(np.nan_to_num(predicted), 0.0, None)
     total = shares.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, shares / np.where(total > 0, total, 1.0), 1 / len(outcome.labels))
     labels = np.array(outcome.labels, dtype=object)
-    table = pd.DataFrame(
-        shares, columns=[f"{outcome.name}_probability_{label}" for label in outcome.labels]
-    )
+    table = pd.DataFrame(shares, columns=list(outcome.probability_columns))
     table.insert(0, outcome.name, labels[shares.argmax(axis=1)])
     return table
 

@@ -1,4 +1,4 @@
-"""Which of Mikels' eight emotions: of a post, or of one user at the sight of it.
+"""Which of Mikels' eight emotions a post evokes, in people or in one user who views it.
 
 Mikels et al. (2005), *Emotional category data on images from the International Affective Picture
 System*; as the label of a user's viewing: Bhattacharyya et al. (2024), *HMG-Emo*, Section IV-A.
@@ -20,22 +20,24 @@ from evoked.targets.base import Outcome, TargetTable, Task, inverse_transformed_
 
 @dataclass(frozen=True)
 class Emotion(Task):
-    """One of eight emotions; made by :meth:`fit`.
+    """Which of eight emotions is felt; made by :meth:`fit`.
 
-    Rows are posts, or viewings: whatever has a column ``emotion``. Rows of an unknown emotion, or
-    of one that is none of the eight, teach nothing and are not scored.
+    Rows are posts or viewings: whatever has a column ``emotion``. Rows whose emotion is unknown, or
+    is none of the eight, are neither learned from nor scored.
     """
 
     name: ClassVar[str] = "emotion"
     description: ClassVar[str] = "which of Mikels' eight emotions is felt, by a user or by people"
     source: ClassVar[str] = "Mikels et al. 2005; Bhattacharyya et al. 2024"
-    columns: ClassVar[tuple[str, ...]] = tuple(f"emotion_{label}" for label in MIKELS)
-    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("emotion", "classes", MIKELS),)
+    columns: ClassVar[tuple[str, ...]] = tuple(f"emotion_{each}" for each in MIKELS)
+    outcomes: ClassVar[tuple[Outcome, ...]] = (
+        Outcome("emotion", "classes", MIKELS, columns=tuple(f"emotion_{each}" for each in MIKELS)),
+    )
     short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting")
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
-        """Check that some row tells an emotion.
+        """Check that some row has an emotion.
 
         Raises
         ------
@@ -44,7 +46,7 @@ class Emotion(Task):
         """
         if not np.isfinite(_classes(posts)).any():
             raise DataError(
-                f"none of {len(posts)} rows tells one of the emotions {', '.join(MIKELS)}.",
+                f"none of {len(posts)} rows has one of the emotions {', '.join(MIKELS)}.",
                 field="emotion",
                 fix="Import the rows with their emotion, or read it from comments with "
                 "'evoked label'.",
@@ -79,7 +81,7 @@ class Emotion(Task):
 
 
 def emotion_classes(emotions: pd.Series) -> NDArray[np.int64]:
-    """Place of each emotion in :data:`evoked.posts.schema.MIKELS`, (n,); -1 where it is none."""
+    """Position of each emotion in :data:`evoked.posts.schema.MIKELS`, (n,); -1 for others."""
     return pd.Categorical(emotions, categories=list(MIKELS)).codes.astype(np.int64)
 
 

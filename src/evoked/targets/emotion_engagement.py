@@ -3,8 +3,8 @@
 Emotion targets are valence and arousal on the project's scales. Engagement targets follow ABMF
 (Section 3.2 and Table 5): the rate of each kind of engagement is its count per follower, and a
 model learns the *quantile* of the rate among the training posts, in [0, 1], since rates spread
-over orders of magnitude. :meth:`EmotionEngagement.inverse_transform` leads back to rates and
-counts.
+over orders of magnitude. :meth:`EmotionEngagement.inverse_transform` turns quantiles back into
+rates and counts.
 """
 
 from __future__ import annotations
@@ -18,11 +18,52 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.posts.schema import ENGAGEMENT, SCALES
-from evoked.targets.base import Outcome, TargetTable, Task, numeric
+from evoked.targets.base import (
+    OVERALL,
+    Outcome,
+    ReportPart,
+    ScoreKey,
+    TargetTable,
+    Task,
+    Wording,
+    numeric,
+)
 
 EMOTION_TARGETS = ("valence", "arousal")
 ENGAGEMENT_TARGETS = ENGAGEMENT
 TARGETS = (*EMOTION_TARGETS, *ENGAGEMENT_TARGETS)
+
+GROUP = "engagement"
+
+_EMOTION_METRICS = ("MAE", "CCC", "Pearson", "Spearman", "R2")
+EMOTION_ENGAGEMENT_OUTCOMES = (
+    *(
+        Outcome(
+            name,
+            "value",
+            columns=(name,),
+            unit="points",
+            span=SCALES[name][1] - SCALES[name][0],
+            metrics=_EMOTION_METRICS,
+        )
+        for name in EMOTION_TARGETS
+    ),
+    *(
+        Outcome(
+            f"{name}_rate",
+            "value",
+            columns=(name,),
+            unit="percentile points",
+            span=1.0,
+            percent=True,
+            ranked=True,
+            group=GROUP,
+            count=name,
+            restored_column=f"{name}_quantile",
+        )
+        for name in ENGAGEMENT_TARGETS
+    ),
+)
 
 # What a count is divided by, in order of preference; 'none' leaves the count itself.
 _DENOMINATORS = ("followers", "reach", "impressions", "views")
@@ -30,7 +71,7 @@ _KNOTS = 1001
 
 
 def choose_denominator(posts: pd.DataFrame) -> str:
-    """Followers where most posts tell them, else reach, impressions, views, else ``none``."""
+    """Followers if most posts have them, else reach, impressions, views, else ``none``."""
     for name in _DENOMINATORS:
         if name in posts and (posts[name] > 0).mean() > 0.5:
             return name
@@ -79,16 +120,61 @@ class EmotionEngagement(Task):
         What counts are divided by.
     knots
         Per engagement target, the rates at equally spaced quantiles of the training posts;
-        empty where no training post tells the count.
+        empty if no training post has the count.
     """
 
     name: ClassVar[str] = "emotion_engagement"
     description: ClassVar[str] = "valence, arousal, and rates of likes, comments, shares, saves"
     source: ClassVar[str] = "Lu and Li 2025, Section 3.2"
     columns: ClassVar[tuple[str, ...]] = TARGETS
-    outcomes: ClassVar[tuple[Outcome, ...]] = tuple(
-        Outcome(name, "value")
-        for name in (*EMOTION_TARGETS, *(f"{name}_rate" for name in ENGAGEMENT_TARGETS))
+    outcomes: ClassVar[tuple[Outcome, ...]] = EMOTION_ENGAGEMENT_OUTCOMES
+    learns_emotion: ClassVar[bool] = True
+    headline_metrics: ClassVar[tuple[ScoreKey, ...]] = (
+        ("valence", "MAE"),
+        ("arousal", "MAE"),
+        ("valence", "CCC"),
+        ("arousal", "CCC"),
+        (OVERALL, "MAP"),
+        (OVERALL, "AUC"),
+        (OVERALL, "NDCG@10"),
+    )
+    report_metrics: ClassVar[tuple[ScoreKey, ...]] = (
+        ("valence", "CCC"),
+        ("valence", "MAE"),
+        ("arousal", "CCC"),
+        ("arousal", "MAE"),
+        (OVERALL, "MAP"),
+        (OVERALL, "AUC"),
+        (OVERALL, "NDCG@10"),
+        (OVERALL, "Spearman"),
+        ("image and text", "MRS"),
+    )
+    summary_metrics: ClassVar[tuple[ScoreKey, ...]] = (
+        ("valence", "CCC"),
+        ("arousal", "CCC"),
+        (OVERALL, "MAP"),
+    )
+    metric_meanings: ClassVar[dict[str, str]] = {
+        "CCC": "agreement of predicted and rated values, 1 at best, 0 for a constant",
+        "MAE": "mean absolute error in points of the scale",
+        "MAP": "how far up the posts stand that belong to the top quarter, 1 at best",
+        "AUC": "chance that a post of the top quarter is ranked above another, 0.5 by guessing",
+        "NDCG@10": "how good the ten highest ranked posts are, 1 at best",
+        "Spearman": "rank correlation of predicted and observed rates",
+        "MRS": "how alike the model sees a post's picture and text (cosine, 1 at most)",
+    }
+    charts: ClassVar[tuple[ReportPart, ...]] = ("calibration", "emotion_plane")
+    wording: ClassVar[Wording] = Wording(
+        introduction="Predicts the emotion that a post evokes (valence from −4 to 4, arousal from "
+        "0 to 8) and its engagement per follower.",
+        scores="Engagement is scored as a ranking by rate; “engagement” is the mean over likes, "
+        "comments, shares and saves.",
+        errors="valence, arousal and the quantiles of engagement",
+        promise="The highest mean predicted quantile of engagement (without engagement: valence).",
+        numbers="Valence and arousal are points of their scales; engagement is the percentage of "
+        "the training posts that a post outranks.",
+        units="engagement as quantiles",
+        shown_units="engagement in percentile points among the training posts",
     )
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
@@ -133,7 +219,7 @@ class EmotionEngagement(Task):
 
     @property
     def engagement(self) -> list[str]:
-        """The engagement targets that the training posts tell."""
+        """The engagement targets that some training post has."""
         return [name for name in ENGAGEMENT if self.knots[name]]
 
     @classmethod
@@ -144,8 +230,11 @@ class EmotionEngagement(Task):
         """The posts' own rates, (n, 4)."""
         return engagement_rates(posts, self.denominator)
 
-    def training_rates(self) -> pd.DataFrame:
-        """The training posts' rates, from which the thresholds of relevance come."""
+    @property
+    def count_basis(self) -> str | None:
+        return None if self.denominator == "none" else self.denominator
+
+    def relevance_values(self) -> pd.DataFrame:
         return pd.DataFrame({f"{name}_rate": pd.Series(self.knots[name]) for name in ENGAGEMENT})
 
     def transform(
@@ -175,7 +264,7 @@ class EmotionEngagement(Task):
         return TargetTable(np.stack(columns, axis=1).astype(np.float32), estimated)
 
     def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
-        """Lead predicted target values back to what people read.
+        """Turn predicted target values back into what people read.
 
         Parameters
         ----------
@@ -187,7 +276,7 @@ class EmotionEngagement(Task):
         Returns
         -------
         DataFrame
-            Columns valence and arousal (project scales); per engagement target known to the
+            Columns valence and arousal (project scales); for each engagement target known from the
             training posts ``likes_quantile`` [0, 1], ``likes_rate`` (per follower or other
             denominator) and ``likes`` (that rate as a count; NaN without the denominator).
         """

@@ -3,11 +3,11 @@
 Both tasks sum likes *l*, comments *c*, shares *s* and favourites *f*. Favourites are what this
 project calls saves: on PixelRec's platform, items that people keep.
 
-A count that the training posts tell less than half as often as the best-known one is left out of
-the sum for all posts; a post that lacks one of the others has no target. Where most posts do not
-tell their views, what :func:`evoked.targets.choose_denominator` finds takes their place (followers,
-reach or impressions); where there is nothing of the sort, the counts stand alone. The state of a
-fitted task says what was used.
+A count that is known for less than half as many training posts as the best-known one is left out
+of the sum for all posts; a post that lacks one of the other counts has no target. If most posts do
+not have their views, what :func:`evoked.targets.choose_denominator` finds takes their place
+(followers, reach or impressions); if there is nothing of the sort, the counts stand alone. The
+state of a fitted task says what was used.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from evoked.targets.base import (
 from evoked.targets.emotion_engagement import choose_denominator
 
 _LEVEL_WEIGHTS = {"likes": 1.0, "comments": 2.0, "shares": 3.0, "saves": 3.0}
+_LEVELS = ("very_low", "low", "medium", "high", "very_high")
 _QUINTILES = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -39,25 +40,27 @@ _QUINTILES = (0.2, 0.4, 0.6, 0.8)
 class Popularity(Task):
     """log(1 + popularity score), Eq. 1 of the report; made by :meth:`fit`.
 
-    The score weighs each count by 1 - Cor(V, count), the part of it that views do not tell; the
+    The score weights each count by 1 - Cor(V, count), the part of it that views do not explain; the
     Pearson correlations are those of the training posts (the report takes the entire dataset's). A
-    count that never varies, or that one post alone tells, correlates with nothing: its weight is 1.
+    count that never varies, or that only one post has, correlates with nothing: its weight is 1.
 
     Attributes
     ----------
     exposure
         The column that stands for V, or ``none``.
     weights
-        Of each count that is summed.
+        Weight of each count that is summed.
     """
 
     name: ClassVar[str] = "popularity"
     description: ClassVar[str] = (
-        "log(1 + popularity score), counts weighed by what views don't tell"
+        "log(1 + popularity score), counts weighted by what views don't explain"
     )
     source: ClassVar[str] = "PixelRec report, Eq. 1"
     columns: ClassVar[tuple[str, ...]] = ("log_popularity",)
-    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("log_popularity", "value"),)
+    outcomes: ClassVar[tuple[Outcome, ...]] = (
+        Outcome("log_popularity", "value", columns=("log_popularity",), unit="natural logarithm"),
+    )
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
@@ -70,7 +73,7 @@ class Popularity(Task):
 
     @classmethod
     def bounds(cls, column: str) -> tuple[float, float]:
-        """From 0, without an upper end."""
+        """Zero and no upper end."""
         return (0.0, float("inf"))
 
     @classmethod
@@ -80,7 +83,7 @@ class Popularity(Task):
         Raises
         ------
         DataError
-            No post tells any of the counts.
+            No post has any of the counts.
         """
         exposure = _exposure(posts)
         views = _count(posts, exposure)
@@ -129,17 +132,17 @@ class Popularity(Task):
 class Level(Task):
     """Five levels of engagement per view (report, Section 4.1); made by :meth:`fit`.
 
-    The score is (likes + 2 comments + 3 shares + 3 saves) / max(views, 1), and its levels are the
-    fifths of the training posts. A score at an edge belongs to the lower level.
+    The score is (likes + 2 comments + 3 shares + 3 saves) / max(views, 1); its levels are fifths of
+    the training posts. A score at an edge belongs to the lower level.
 
     Attributes
     ----------
     exposure
         The column that the sum is divided by, or ``none``.
     counts
-        Those that are summed.
+        Counts that are summed.
     edges
-        The four scores that part the levels.
+        The four scores between the levels.
     """
 
     name: ClassVar[str] = "level"
@@ -149,7 +152,7 @@ class Level(Task):
     source: ClassVar[str] = "PixelRec report, Section 4.1"
     columns: ClassVar[tuple[str, ...]] = tuple(f"level_{number}" for number in range(1, 6))
     outcomes: ClassVar[tuple[Outcome, ...]] = (
-        Outcome("level", "classes", ("very_low", "low", "medium", "high", "very_high"), True),
+        Outcome("level", "classes", _LEVELS, ordered=True, columns=columns),
     )
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
@@ -169,14 +172,14 @@ class Level(Task):
         Raises
         ------
         DataError
-            No post tells any of the counts, or none tells all of those that are summed.
+            No post has any of the counts, or none has all of those that are summed.
         """
         exposure, counts = _exposure(posts), _known_counts(posts)
         scores = _score(posts, exposure, counts)
         if np.isnan(scores).all():
             what = ", ".join([*counts, *([exposure] if exposure != "none" else [])])
             raise DataError(
-                f"no training post tells all of {what}, from which its level is computed.",
+                f"no training post has all of {what}, from which its level is computed.",
                 fix="Leave out the column that most posts lack (--map saves=).",
             )
         return cls(exposure, counts, tuple(np.nanquantile(scores, _QUINTILES).tolist()))
@@ -239,10 +242,10 @@ def _score(posts: pd.DataFrame, exposure: str, counts: tuple[str, ...]) -> NDArr
 
 
 def _exposure(posts: pd.DataFrame) -> str:
-    """Views where most posts tell them, else what rates elsewhere are divided by."""
+    """Views if most posts have them, else what rates elsewhere are divided by."""
     views = _count(posts, "views")
-    told = len(views) > 0 and np.mean(views > 0) > 0.5
-    return "views" if told else choose_denominator(posts)
+    viewed = len(views) > 0 and np.mean(views > 0) > 0.5
+    return "views" if viewed else choose_denominator(posts)
 
 
 def _known_counts(posts: pd.DataFrame) -> tuple[str, ...]:
@@ -270,7 +273,7 @@ def _count(posts: pd.DataFrame, name: str) -> NDArray[np.float64]:
 
 
 def _correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Pearson's r over the posts that tell both; 0 where it is undefined."""
+    """Pearson's r over the posts that have both; 0 if it is undefined."""
     both = np.isfinite(left) & np.isfinite(right)
     left, right = left[both], right[both]
     if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:

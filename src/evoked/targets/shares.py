@@ -1,8 +1,8 @@
 """How often a post is shared, as a number and in 13 classes (EIJL, Sections 4.2 and 5).
 
-A model learns log(1 + shares), and beside it in which of 13 equally wide parts of the training
-posts' range of log(1 + shares) a post lies; the paper's error (Eq. 3) is in shares. It says that
-the logarithm is parted in 13 and not how: equal widths are our reading.
+A model learns log(1 + shares) and, beside it, in which of 13 equally wide parts of the training
+posts' range of log(1 + shares) a post lies; the paper's error (Eq. 3) is in shares. The paper says
+that the logarithm is divided into 13 parts but not how: equal widths are our reading.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from evoked.targets.base import (
 
 SHARE_CLASSES = 13
 _LABELS = tuple(str(number) for number in range(1, SHARE_CLASSES + 1))
-_ROUNDING = 1e-9  # of expm1, which leads back to whole numbers
+_CLASS_COLUMNS = tuple(f"share_class_{label}" for label in _LABELS)
+_ROUNDING = 1e-9  # of expm1, which turns logarithms back into whole numbers
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,18 @@ class Shares(Task):
     Attributes
     ----------
     lowest, highest
-        Of log(1 + shares) among the training posts: the outer edges of the classes. What lies
-        beyond them belongs to the first or the last class.
+        Ends of log(1 + shares) among the training posts, which are the outer edges of the classes.
+        What lies beyond them belongs to the first or the last class.
     """
 
     name: ClassVar[str] = "shares"
     description: ClassVar[str] = "how often a post is shared: log(1 + shares), and 13 classes of it"
     source: ClassVar[str] = "Leng and Yan 2025, Section 4.2"
-    columns: ClassVar[tuple[str, ...]] = (
-        "log_shares",
-        *(f"share_class_{label}" for label in _LABELS),
-    )
+    columns: ClassVar[tuple[str, ...]] = ("log_shares", *_CLASS_COLUMNS)
     outcomes: ClassVar[tuple[Outcome, ...]] = (
-        Outcome("log_shares", "value"),
+        Outcome("log_shares", "value", columns=("log_shares",), unit="natural logarithm"),
         Outcome("shares", "value"),
-        Outcome("share_class", "classes", _LABELS, True),
+        Outcome("share_class", "classes", _LABELS, ordered=True, columns=_CLASS_COLUMNS),
     )
     short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "eijl")
 
@@ -70,13 +68,13 @@ class Shares(Task):
         Raises
         ------
         DataError
-            No post tells its shares.
+            No post has its number of shares.
         """
         known = _log_shares(posts)
         known = known[np.isfinite(known)]
         if not len(known):
             raise DataError(
-                "no training post tells how often it was shared, so there is nothing to learn.",
+                "no training post has its number of shares, so there is nothing to learn.",
                 field="shares",
                 fix="Import the posts with the column that holds it (--map shares=…).",
             )
@@ -85,13 +83,13 @@ class Shares(Task):
     @property
     def edges(self) -> NDArray[np.float64]:
         """The 14 edges of the classes, as log(1 + shares); a class holds its lower edge."""
-        # Where all were shared alike, the range has no width to part.
+        # If all were shared equally often, the range has no width to divide.
         highest = self.highest if self.highest > self.lowest else self.lowest + 1.0
         return np.linspace(self.lowest, highest, SHARE_CLASSES + 1)
 
     def meanings(self, outcome: Outcome) -> dict[str, str]:
-        """How many shares the posts of a class have: "26–39 shares"; what lies beyond the training
-        posts' range belongs to the first and the last."""
+        """How many shares the posts of a class have, such as "26–39 shares"; what lies beyond the
+        training posts' range belongs to the first and the last class."""
         if outcome.name != "share_class":
             return {}
         # A class holds the whole numbers from its lower edge on, below its upper one.
@@ -154,7 +152,7 @@ class Shares(Task):
 
 
 def _range(start: int, end: int) -> str:
-    """The whole numbers from ``start`` on below ``end``, for people."""
+    """The whole numbers from ``start`` to just below ``end``, in words."""
     if start >= end:
         return "no whole number of shares"
     if start == end - 1:
@@ -164,5 +162,5 @@ def _range(start: int, end: int) -> str:
 
 def _log_shares(posts: pd.DataFrame) -> NDArray[np.float64]:
     shares = numeric(posts, "shares")
-    # Imported counts below zero are errors of their source.
+    # Counts below zero are errors in the source that was imported.
     return np.log1p(np.where(shares < 0, np.nan, shares))

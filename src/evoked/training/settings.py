@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from evoked.settings import Settings
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(Settings):
     """How a network is trained; the defaults are for heads on frozen encoders."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_epochs: int = Field(40, ge=1, description="largest number of epochs")
     batch_size: int = Field(32, ge=2, description="posts per step")
     learning_rate: float = Field(
-        2e-3, gt=0, description="Adam's rate for what is trained from scratch (ABMF: 3e-5)"
+        2e-3, gt=0, description="learning rate of what is trained from scratch"
     )
     optimizer: Literal["adam", "adamw"] = Field(
         "adam", description="adamw decays weights separately from the gradient"
@@ -35,6 +35,8 @@ class TrainingSettings(BaseModel):
     precision: Literal["auto", "32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 on a GPU that has it, else 32 bits; fp16 needs a GPU"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="device to train on: auto, cpu or cuda"
+    )
     workers: int = Field(0, ge=0, description="processes that load batches")
-    seed: int = 0
+    seed: int = Field(0, description="random seed for the split, weights and batches")

@@ -1,0 +1,187 @@
+"""Datasets: import them from what is there, or make them up (import, synth)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from evoked.cli.application import app, out
+from evoked.cli.options import JsonFlag, pair, scale
+from evoked.cli.printing import print_json, print_table
+from evoked.cli.progress import progress_display
+from evoked.posts.readers import READERS
+
+if TYPE_CHECKING:
+    from evoked.posts.importing import ImportResult
+
+# Examples that are shown of what an import skipped or put right.
+_EXAMPLES = 10
+_NETWORK = "Networks (with --network)"
+
+
+@app.command(
+    "import",
+    epilog="Examples: [dim]evoked import instaloader downloads/ my_posts[/]  ·  "
+    "[dim]evoked import csv insights.csv my_posts --map likes='Like count'[/]  ·  "
+    "[dim]evoked import csv emobank.csv emobank --scale valence=1:5 --scale arousal=1:5[/]  ·  "
+    "[dim]evoked import edges likes.csv my_network --map user_id=fan[/]  ·  "
+    "[dim]evoked import iesn iesn_files/ iesn --map viewings=emotions.txt --map viewings.user_id=2"
+    "[/]",
+)
+def import_command(
+    format_: Annotated[
+        str, typer.Argument(metavar="FORMAT", help=f"What SOURCE is: {', '.join(READERS)}.")
+    ],
+    source: Annotated[Path, typer.Argument(help="File or folder to read.")],
+    dest: Annotated[Path, typer.Argument(help="Folder of the new dataset.")],
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=COLUMN",
+            help="Column to read a field from, where the guess is wrong; repeatable. For networks "
+            "also TABLE.FIELD=COLUMN and TABLE=FILE.",
+        ),
+    ] = None,
+    scales: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scale",
+            metavar="DIMENSION=LOW:HIGH",
+            help="Scale on which a dimension was rated; repeatable.",
+        ),
+    ] = None,
+    blur_faces: Annotated[
+        bool, typer.Option("--blur-faces", help="Blur faces in the copied pictures.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace a dataset that was made from another source.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read posts from a file or folder into a dataset."""
+    from evoked.posts.importing import import_posts
+
+    find_faces = None
+    if blur_faces:
+        from evoked.features.encoders.faces import find_faces_to_hide
+
+        find_faces = find_faces_to_hide
+    with progress_display() as progress:
+        result = import_posts(
+            format_,
+            source,
+            dest,
+            mapping=dict(pair(item, "--map") for item in mapping or []),
+            scales=dict(scale(item) for item in scales or []),
+            find_faces=find_faces,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        _print_import(result, dest)
+
+
+def _print_import(result: ImportResult, dest: Path) -> None:
+    from evoked.posts.importing import reasons, summary_rows
+
+    if result.mapping:
+        print_table(
+            "Columns", ["field", "column"], [[k, str(v)] for k, v in result.mapping.items()]
+        )
+    print_table(
+        f"Imported to {dest}",
+        ["what", "how many", "of what, or why"],
+        [[what, str(count), why] for what, count, why in summary_rows(result)],
+    )
+    shown = list(islice(reasons(result), _EXAMPLES))
+    more = sum(result.tally.skipped.values()) + sum(result.tally.changed.values()) - len(shown)
+    if more:
+        shown.append(f"… and {more} more; --json lists up to twenty of each kind.")
+    for line in [*shown, *result.notes]:
+        out.print(escape(line), highlight=False, soft_wrap=True)
+    if result.already_there:
+        out.print("The same source was imported there before, so nothing was done.", soft_wrap=True)
+
+
+@app.command(
+    epilog="Examples: [dim]evoked synth my_posts --n 2000 --seed 1[/]  ·  "
+    "[dim]evoked synth my_network --network --scale 0.1[/]"
+)
+def synth(
+    dest: Annotated[Path, typer.Argument(help="Folder of the new dataset.")],
+    n: Annotated[int, typer.Option(min=1, help="Number of posts.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed makes the same posts.")] = 0,
+    network: Annotated[
+        bool,
+        typer.Option(
+            "--network",
+            help="Make a social network, with who felt what at which image, instead of posts.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = False,
+    scale: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Size as a share of the network of HMG-Emo, which has 108,899 users.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = 0.1,
+    users: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of users, in place of the scale's.", rich_help_panel=_NETWORK
+        ),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of images, in place of the scale's.", rich_help_panel=_NETWORK
+        ),
+    ] = None,
+    pictures: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of different pictures at most; images share them.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = 384,
+    rewire: Annotated[
+        bool,
+        typer.Option(
+            "--rewire",
+            help="Make the copy whose connections join users at random.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = False,
+) -> None:
+    """Make up posts, or a social network, with a known truth and the published statistics."""
+    if network:
+        from evoked.posts.synthetic.network import synthesise_network
+
+        with progress_display() as progress:
+            dataset = synthesise_network(
+                dest,
+                scale,
+                seed,
+                users=users,
+                images=images,
+                pictures=pictures,
+                rewired=rewire,
+                progress=progress,
+            )
+        out.print(f"{len(dataset)} images and {len(dataset.table('viewings'))} viewings in {dest}")
+        return
+    from evoked.posts.synthetic.posts import synthesise
+
+    with progress_display() as progress:
+        dataset = synthesise(dest, n=n, seed=seed, progress=progress)
+    out.print(f"{len(dataset)} posts in {dest}")

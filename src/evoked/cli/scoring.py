@@ -1,0 +1,208 @@
+"""What a run is asked for: evaluate, predict, explain, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evoked.cli.application import app, notes, out
+from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
+from evoked.cli.options import (
+    CacheOption,
+    JsonFlag,
+    load_any_run,
+    open_dataset,
+    refuse,
+    with_options,
+)
+from evoked.cli.printing import (
+    check_suffix,
+    print_coverage,
+    print_json,
+    print_predictions,
+    print_scores,
+    write_table,
+)
+from evoked.cli.progress import progress_display, run_callbacks
+from evoked.cli.viewings import VIEWING_OPTIONS, explain_viewing, image_of, viewing_of
+from evoked.errors import SettingsError
+from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
+from evoked.files import records
+
+if TYPE_CHECKING:
+    from evoked.posts.drafts import Draft
+    from evoked.runs.posts import Run
+    from evoked.runs.viewings import NetworkRun, Viewing
+
+_ONLY_DRAFTS = "goes with drafts of posts, not with a run of viewings (--user, --image)"
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+
+
+@app.command(
+    epilog="Examples: [dim]evoked evaluate my_run other_posts --json[/]  ·  "
+    "[dim]evoked evaluate my_network_run my_network[/]"
+)
+def evaluate(
+    run_folder: RunArgument,
+    dataset: Annotated[
+        Path, typer.Argument(help="Posts to score; those that the run learned from are left out.")
+    ],
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+) -> None:
+    """Score a run on posts, beside the trivial baselines."""
+    posts = open_dataset(dataset)
+    run = load_any_run(run_folder, cache)
+    with progress_display() as display:
+        evaluation = run.evaluate(posts, run_callbacks(display))
+    found = evaluation.to_dict()
+    if as_json:
+        print_json(found)
+        return
+    out.print(evaluation.split[:1].upper() + evaluation.split[1:], soft_wrap=True)
+    if evaluation.excluded:
+        out.print(f"{evaluation.excluded} {run.noun} left out: the run has learned from them.")
+    for warning in evaluation.warnings:
+        out.print(warning, style="bold red", soft_wrap=True)
+    print_scores(found["scores"], f"{len(evaluation.predictions)} {run.noun} of {dataset}")
+    print_coverage(found["intervals"])
+
+
+@app.command(
+    epilog="Examples: [dim]evoked predict my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
+    "[dim]evoked predict my_run --posts new_posts --coverage 0.9 --out scores.csv[/]  ·  "
+    "[dim]evoked predict my_network_run --user user-17 --image draft.jpg[/]"
+)
+@with_options(draft=DRAFT_OPTIONS, viewing=VIEWING_OPTIONS)
+def predict(
+    run_folder: RunArgument,
+    draft: dict[str, Any],
+    viewing: dict[str, Any],
+    posts: Annotated[
+        Path | None, typer.Option(help="Dataset whose posts are scored, in place of a draft.")
+    ] = None,
+    coverage: Annotated[
+        float,
+        typer.Option(help="Share of posts whose true value the intervals are meant to contain."),
+    ] = DEFAULT_COVERAGE,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
+    ] = None,
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+) -> None:
+    """Predict what a draft, or every post of a dataset, evokes."""
+    if out_file is not None:
+        check_suffix(out_file)
+    check_coverage(coverage)
+    if posts is None:
+        _check_subject(draft, viewing)
+        dataset = None
+    else:
+        refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
+        dataset = open_dataset(posts)
+    run = load_any_run(run_folder, cache)
+    subject: Any = [_subject(run, draft, viewing)] if dataset is None else dataset
+    with progress_display() as display:
+        table = run.predict(subject, run_callbacks(display), coverage)
+    if out_file is not None:
+        write_table(table, out_file)
+        notes.print(f"{len(table)} predictions in {out_file}")
+    if as_json:
+        print_json(records(table))
+    elif out_file is None:
+        print_predictions(table, run, coverage)
+
+
+@app.command(
+    epilog="Examples: [dim]evoked explain my_run --image draft.jpg --caption 'Golden hour' "
+    "--out why[/]  ·  [dim]evoked explain my_network_run --user user-17 --image draft.jpg[/]"
+)
+@with_options(draft=DRAFT_OPTIONS, viewing=VIEWING_OPTIONS)
+def explain(
+    run_folder: RunArgument,
+    draft: dict[str, Any],
+    viewing: dict[str, Any],
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the pictures.")
+    ] = None,
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+) -> None:
+    """Show what a prediction rests on: regions, words, both, and each modality's share."""
+    _check_subject(draft, viewing)
+    run = load_any_run(run_folder, cache)
+
+    from evoked.explain import explain as explain_draft
+    from evoked.explain import print_explanation
+    from evoked.runs.posts import Run
+
+    if not isinstance(run, Run):
+        refuse({"out": out_folder}, _ONLY_DRAFTS)
+        explain_viewing(run, _viewing(run, draft, viewing), as_json)
+        return
+    explanation = explain_draft(run, _draft(run, draft, viewing))
+    if out_folder is not None:
+        from evoked.explain.drawing import draw_explanation  # which imports matplotlib
+
+        for path in draw_explanation(explanation, out_folder):
+            notes.print(f"Drawn: {path}")
+    if as_json:
+        print_json(explanation.to_dict())
+    else:
+        print_explanation(explanation, out)
+
+
+@app.command(epilog="Example: [dim]evoked report my_run --data my_posts[/]")
+def report(
+    run_folder: RunArgument,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The run's dataset, to show and explain some of its posts."),
+    ] = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="HTML file; RUN/report.html by default.")
+    ] = None,
+    cache: CacheOption = None,
+) -> None:
+    """Write one HTML file that shows how good a run is, and where."""
+    dataset = None if data is None else open_dataset(data)
+    run = load_any_run(run_folder, cache)
+
+    from evoked.report import write_report
+
+    path = write_report(run, dataset, out_file or run_folder / "report.html")
+    out.print(f"Report: {path}")
+
+
+def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:
+    """Raise SettingsError for what is neither a draft nor a viewing, before a run is loaded."""
+    if draft["image"] is not None:
+        image_of(draft["image"])
+    elif draft["caption"] is None and viewing["user"] is None:
+        raise SettingsError("a draft needs --image or --caption (or give --posts).")
+
+
+def _subject(
+    run: Run | NetworkRun, draft: dict[str, Any], viewing: dict[str, Any]
+) -> Draft | Viewing:
+    """The draft or, for a run of viewings, the viewing that the options describe."""
+    from evoked.runs.posts import Run
+
+    if isinstance(run, Run):
+        return _draft(run, draft, viewing)
+    return _viewing(run, draft, viewing)
+
+
+def _draft(run: Run, draft: dict[str, Any], viewing: dict[str, Any]) -> Draft:
+    refuse(viewing, "goes with a run of viewings (such as hmg_emo); this run is of posts")
+    return draft_of(run, draft)
+
+
+def _viewing(run: NetworkRun, draft: dict[str, Any], viewing: dict[str, Any]) -> Viewing:
+    others = {name: value for name, value in draft.items() if name != "image"}
+    refuse(others, _ONLY_DRAFTS)
+    return viewing_of(run, draft["image"], **viewing)

@@ -1,0 +1,310 @@
+"""What runs of posts and runs of viewings have in common: what they hold, and how they score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from evoked.evaluation.collapse import collapse_warnings
+from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals, Predicted
+from evoked.evaluation.metrics import modal_relevance_score
+from evoked.evaluation.splits import held_together
+from evoked.evaluation.tables import evaluate_task
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import CATALOG
+from evoked.features.extract import Problem
+from evoked.features.pipeline import FeaturePipeline
+from evoked.files import plain, read_json, records
+from evoked.models import Examples, Model, load_model
+from evoked.progress import Progress
+from evoked.runs.notes import sees_nothing, unseen_note
+from evoked.targets import Task
+from evoked.training.loop import EpochRecord
+
+BASELINES_FOLDER = "baselines"
+METRICS_FILE = "metrics.json"
+
+
+@dataclass
+class Callbacks:
+    """Callbacks that report progress while a run is made or used; each is optional.
+
+    Attributes
+    ----------
+    stage
+        Called with what is being done, how much of it is done, and how much there is.
+    epoch
+        Called after every epoch of a network's training.
+    note
+        Called with a sentence that a person should read.
+    """
+
+    stage: Progress | None = None
+    epoch: Callable[[EpochRecord], None] | None = None
+    note: Callable[[str], None] = field(default=lambda text: None)
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """Scores of a run and of the trivial baselines on the same posts.
+
+    Attributes
+    ----------
+    table
+        Tidy: model, target, metric, value, low, high (95 % bootstrap interval), n.
+    predictions
+        The run's predictions, one row per post.
+    truth
+        What the posts really got: see :meth:`evoked.targets.Task.truth`.
+    split
+        How the posts came to be test posts.
+    excluded
+        Number of posts left out because the run had learned from them.
+    intervals
+        How often the run's prediction intervals held, and how wide they were, by outcome and
+        nominal coverage: see :meth:`evoked.evaluation.conformal.Intervals.coverage`.
+    warnings
+        What is wrong with the predictions, for example that nearly all are of one class.
+    """
+
+    table: pd.DataFrame
+    predictions: pd.DataFrame
+    truth: pd.DataFrame
+    split: str
+    excluded: int
+    intervals: pd.DataFrame
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready scores."""
+        rows = self.table.astype(object).where(self.table.notna(), None)
+        return {
+            "posts": len(self.predictions),
+            "excluded": self.excluded,
+            "split": self.split,
+            "scores": rows.to_dict(orient="records"),
+            "intervals": plain(records(self.intervals)),
+            "warnings": list(self.warnings),
+        }
+
+    def __repr__(self) -> str:
+        models = list(dict.fromkeys(self.table["model"]))
+        return (
+            f"Evaluation(models={models}, posts={len(self.predictions)}, "
+            f"excluded={self.excluded}, split={self.split!r}, warnings={len(self.warnings)})"
+        )
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """What every run is made of.
+
+    Attributes
+    ----------
+    folder
+        Where the run is kept.
+    model
+        What predicts.
+    pipeline
+        What leads from posts to the features that the model reads.
+    task
+        What is predicted, fitted on the training posts.
+    description
+        Contents of run.json.
+    parts
+        Which row was in which part when the run was made.
+    intervals
+        How far predictions missed on the calibration posts.
+    """
+
+    folder: Path
+    model: Model
+    pipeline: FeaturePipeline
+    task: Task
+    description: dict[str, Any]
+    parts: pd.DataFrame
+    intervals: Intervals
+
+
+class TrainedRun(ABC):
+    """What runs have in common, whether their rows are posts or viewings of posts.
+
+    Attributes
+    ----------
+    folder, model, pipeline, task, description, parts, intervals
+        See :class:`RunContents`.
+    cache
+        Where extracted features are kept; None for the user's cache.
+    baselines
+        Trivial models that are scored beside the run's model.
+    noun
+        What the rows are.
+    """
+
+    baselines: ClassVar[tuple[type[Model], ...]]
+    noun: ClassVar[Literal["posts", "viewings"]]
+
+    def __init__(self, contents: RunContents, cache: FeatureCache | None = None) -> None:
+        self.folder = contents.folder
+        self.model = contents.model
+        self.pipeline = contents.pipeline
+        self.task = contents.task
+        self.description = contents.description
+        self.parts = contents.parts
+        self.intervals = contents.intervals
+        self.cache = cache
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({str(self.folder)!r}, model={self.model!r}, "
+            f"task={self.task.name!r}, {self.noun}={len(self.parts)})"
+        )
+
+    @abstractmethod
+    def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """The columns that say which post or viewing a row is; a table of predictions begins with
+        them."""
+
+    @abstractmethod
+    def facts(self, posts: pd.DataFrame) -> dict[str, Any]:
+        """Columns that stand beside the truth of test posts in the folder; they name nobody."""
+
+    def save_inputs(self) -> None:
+        """Write what leads from posts to examples into the folder."""
+        self.pipeline.save(self.folder)
+
+    def anonymised(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of predictions as the folder may hold it, which names nobody."""
+        return table
+
+    @property
+    def estimated(self) -> bool:
+        """Whether valence and arousal were learned from an emotion reader's estimates."""
+        return bool(self.description["estimated_emotions"])
+
+    @property
+    def unseen(self) -> list[str]:
+        """What the model reads and no training post had: see
+        :func:`evoked.runs.notes.unseen_inputs`."""
+        return list(self.description["unseen"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The scores that were measured when the run was made."""
+        scores: dict[str, Any] = read_json(self.folder / METRICS_FILE)
+        return scores
+
+    def table(
+        self,
+        examples: Examples,
+        problems: Sequence[Problem],
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> pd.DataFrame:
+        """Predictions of examples as :meth:`predict` returns them."""
+        predicted = Predicted(examples.posts, self.model.predict(examples))
+        return self._described(predicted, problems, coverage)
+
+    def _described(
+        self, predicted: Predicted, problems: Sequence[Problem], coverage: float
+    ) -> pd.DataFrame:
+        """What the model predicts as people read it, with intervals and problems."""
+        table = self.intervals.table(self.task, predicted, coverage)
+        table = pd.concat([self.identify(predicted.posts), table], axis=1)
+        if self.task.learns_emotion:
+            table["emotion_estimated"] = self.estimated
+        messages = {problem.post_id: problem.message for problem in problems}
+        table["problem"] = [messages.get(name) for name in table["post_id"]]
+        return table
+
+    def score(
+        self,
+        examples: Examples,
+        problems: Sequence[Problem],
+        baselines: dict[str, pd.DataFrame],
+        split: str,
+        excluded: int,
+    ) -> Evaluation:
+        """Scores of examples whose truth is known, the baselines' scores beside the model's.
+
+        Parameters
+        ----------
+        examples, problems
+            The posts, and their pictures that could not be read.
+        baselines
+            The baselines' predictions of the same examples, by name.
+        split, excluded
+            As in :class:`Evaluation`.
+        """
+        posts = examples.posts
+        predicted = Predicted(posts, self.model.predict(examples))
+        predictions = self._described(predicted, problems, DEFAULT_COVERAGE)
+        truth = self.task.truth(posts)
+        # Posts of one author resemble each other: where authors were held out, authors are drawn.
+        groups = held_together(posts, self.description["split"]["kind"])
+        tables = []
+        for name, restored in {self.model.name: predictions, **baselines}.items():
+            scores = evaluate_task(self.task, restored, truth, queries_of(posts), groups=groups)
+            scores.insert(0, "model", name)
+            tables.append(scores)
+        relevance = modal_relevance(self.model, examples)
+        if relevance is not None:
+            row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
+            tables.append(pd.DataFrame([{**row, **relevance}]))
+        return Evaluation(
+            table=pd.concat(tables, ignore_index=True),
+            predictions=predictions,
+            truth=truth,
+            split=split,
+            excluded=excluded,
+            intervals=self.intervals.coverage(self.task, predicted, authors=groups),
+            warnings=self._warnings(predictions, truth),
+        )
+
+    def _warnings(self, predictions: pd.DataFrame, truth: pd.DataFrame) -> tuple[str, ...]:
+        """What is wrong with predictions; where the model sees nothing of the posts, that alone,
+        since no other settings could help."""
+        if sees_nothing(self.model, self.unseen):
+            return (unseen_note(self.model, self.unseen),)
+        return tuple(collapse_warnings(self.task, predictions, truth))
+
+    def restored(self, model: Model, examples: Examples) -> pd.DataFrame:
+        """What a model of the task predicts, as people read it."""
+        restored = self.task.inverse_transform(model.predict(examples), examples.posts)
+        return pd.concat([self.identify(examples.posts), restored], axis=1)
+
+    def baseline(self, kind: type[Model]) -> Model:
+        """One of the trivial baselines, as fitted on the run's training posts."""
+        return load_model(self.folder / BASELINES_FOLDER / kind.name)
+
+    def baseline_predictions(self, examples: Examples) -> dict[str, pd.DataFrame]:
+        """Predictions that are scored beside the model's, by name: those of the trivial
+        baselines."""
+        return {kind.name: self.restored(self.baseline(kind), examples) for kind in self.baselines}
+
+
+def queries_of(posts: pd.DataFrame) -> pd.Series | None:
+    """Category of each post, the queries of MAP and NDCG; None where no post has one."""
+    known = "category" in posts and posts["category"].notna().any()
+    return posts["category"].fillna("none") if known else None
+
+
+def modal_relevance(model: Model, examples: Examples) -> dict[str, float] | None:
+    """Modal Relevance Score (ABMF Table 5) of the posts that have both modalities: value and n;
+    None for models without a space that image and text share."""
+    vectors = model.modal_vectors(examples)
+    if vectors is None:
+        return None
+    content = [
+        examples.features.columns[name].present
+        for name in model.features
+        if name != "image.objects" and CATALOG[name].modality in ("image", "caption")
+    ]
+    whole = np.logical_and.reduce(content)
+    score = modal_relevance_score(vectors[whole, 0], vectors[whole, 1])
+    return {"value": float(score), "n": int(whole.sum())}

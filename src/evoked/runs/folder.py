@@ -1,0 +1,239 @@
+"""The folder of a run, which can be handed on: what it holds, claiming it, writing and reading it.
+
+::
+
+    my_run/
+        README.md             model card
+        run.json              data, split, seed, versions: what is needed to repeat the run
+        model.json            the model's settings
+        weights.safetensors   its weights
+        features.json …       the encoders, and what was fitted on the training posts (what each
+                              author's posts achieved, authors as hashes, for drafts)
+        targets.json          the task: how posts become targets and back
+        intervals.json        how far predictions missed on the calibration posts
+        metrics.json          scores on the test posts, trivial baselines beside them, and how often
+                              the intervals held
+        split.parquet         which post was in which part, captions as hashes
+        predictions.parquet   predictions of the test posts
+        truth.parquet         what the test posts really got, authors as hashes
+        baselines/            the trivial baselines, with their predictions of the test posts
+        training/             plan.json (what is being made), log.csv and the last checkpoint
+
+A run of viewings holds more: see :mod:`evoked.runs.viewings`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+import evoked
+from evoked.errors import DataError, SettingsError
+from evoked.evaluation.conformal import Intervals
+from evoked.evaluation.splits import PARTS, Split
+from evoked.features.catalog import FeatureSettings
+from evoked.features.extract import Problem, picture_digest
+from evoked.features.pipeline import FeaturePipeline
+from evoked.files import (
+    check_format_version,
+    check_free,
+    read_json,
+    write_json,
+    write_parquet,
+    write_text,
+)
+from evoked.models import Examples, Model, load_model
+from evoked.posts.dataset import PostDataset
+from evoked.runs.base import BASELINES_FOLDER, METRICS_FILE, Callbacks, RunContents, TrainedRun
+from evoked.runs.card import model_card
+from evoked.runs.description import FORMAT_VERSION, RUN_FILE, TRAIN_AGAIN, read_description
+from evoked.targets import load_task, task_state
+from evoked.training.loop import LAST_CHECKPOINT, TrainingSettings
+
+PLAN_FILE = "plan.json"
+TARGETS_FILE = "targets.json"
+INTERVALS_FILE = "intervals.json"
+SPLIT_FILE = "split.parquet"
+PREDICTIONS_FILE = "predictions.parquet"
+TRUTH_FILE = "truth.parquet"
+TRAINING_FOLDER = "training"
+# Fewer test posts than this would make scores that say nothing.
+_SMALL_TEST = 30
+
+
+def load_contents(
+    folder: Path | str,
+    model: type[Model] | None = None,
+    rows: Literal["posts", "viewings"] | None = None,
+) -> RunContents:
+    """Read what every run's folder holds; nothing in it is executed.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    model
+        Class of the model, where that is one of the caller's own.
+    rows
+        What the run has to be made of; either by default.
+
+    Raises
+    ------
+    DataError
+        The folder holds no finished run, one of another format version, one of other rows, or one
+        whose model evoked does not know and ``model`` does not give.
+    """
+    folder = Path(folder)
+    description = read_description(folder)
+    loaded = load_model(folder, model)
+    if rows not in (None, loaded.rows):
+        raise DataError(
+            f"a run of {loaded.rows} ({loaded.name}), where a run of {rows} was expected.",
+            file=folder,
+            fix="evoked.load(folder) loads runs of both kinds.",
+        )
+    intervals = folder / INTERVALS_FILE
+    return RunContents(
+        folder=folder,
+        model=loaded,
+        pipeline=FeaturePipeline.load(folder),
+        task=load_task(read_json(folder / TARGETS_FILE)),
+        description=description,
+        parts=pd.read_parquet(folder / SPLIT_FILE),
+        intervals=Intervals.from_dict(read_json(intervals), intervals),
+    )
+
+
+def plan_of(
+    data: dict[str, Any],
+    model: Model,
+    features: FeatureSettings,
+    training: TrainingSettings,
+    split: Split,
+) -> dict[str, Any]:
+    """What decides what a run becomes; two runs with equal plans are the same run."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "data": data,
+        "rows": model.rows,
+        "model": {"name": model.name, "settings": model.settings.model_dump(mode="json")},
+        "task": model.task.name,
+        "features": features.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "split": {
+            "kind": split.kind,
+            "reason": split.reason,
+            **{name: len(getattr(split, name)) for name in PARTS},
+        },
+    }
+
+
+def data_description(
+    dataset: PostDataset, splits: Sequence[Split], tables: Sequence[str] = ("posts",)
+) -> dict[str, Any]:
+    """Which posts a run or study is made of; the digest covers posts, cover pictures, parts and
+    those of ``tables`` that the dataset has."""
+    content = hashlib.sha256("\n".join(dataset.posts["post_id"]).encode())
+    for name in dataset.tables:
+        if name in tables:
+            with (dataset.folder / f"{name}.parquet").open("rb") as stream:
+                content.update(hashlib.file_digest(stream, "sha256").digest())
+    for digest in map(picture_digest, dataset.cover_paths()):
+        content.update(digest if isinstance(digest, bytes) else b"|")
+    for split in splits:
+        for rows in (split.train, split.validation, split.test):
+            content.update(np.ascontiguousarray(rows, dtype=np.int64).tobytes() + b"|")
+    return {
+        "name": dataset.folder.resolve().name,
+        "sha256": content.hexdigest(),
+        "provenance": dataset.description.get("provenance", {}),
+        **dataset.describe(),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that numbers depend on."""
+    libraries = ("torch", "transformers", "lightning", "numpy", "pandas", "scikit-learn")
+    return {
+        "evoked": evoked.__version__,
+        "python": platform.python_version(),
+        **{name: packages.version(name) for name in libraries},
+        "platform": platform.platform(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def mark(out: Path) -> None:
+    """Mark a folder as a run's before its plan is known, for whatever else is kept in it."""
+    path = out / TRAINING_FOLDER / PLAN_FILE
+    if not path.is_file():
+        write_json(path, {})
+
+
+def claim(out: Path, plan: dict[str, Any]) -> None:
+    """Make ``out`` this run's folder, or go on with it if it already is.
+
+    Raises
+    ------
+    DataError
+        The folder holds a run of another format version.
+    SettingsError
+        The folder holds another run, or something else.
+    """
+    path = out / TRAINING_FOLDER / PLAN_FILE
+    # A run that failed before its first epoch (an encoder's name mistyped, say) bars nobody.
+    begun = (out / RUN_FILE).is_file() or (path.parent / LAST_CHECKPOINT).is_file()
+    if begun and path.is_file():
+        known = read_json(path)
+        check_format_version(known, FORMAT_VERSION, path, TRAIN_AGAIN)
+        if known != plan:
+            raise SettingsError(
+                f"{out} holds another run (other posts, settings or split). Choose another folder, "
+                "or remove that one."
+            )
+    check_free(out, str(path.relative_to(out)), "a run")
+    write_json(path, plan)
+
+
+def finish(
+    run: TrainedRun, test: Examples, problems: Sequence[Problem], callbacks: Callbacks
+) -> None:
+    """Write the run's folder; run.json comes last, so a folder that has it is whole."""
+    out = run.folder
+    run.model.save(out)
+    run.save_inputs()
+    write_json(out / TARGETS_FILE, task_state(run.task))
+    write_json(out / INTERVALS_FILE, run.intervals.to_dict())
+    write_parquet(out / SPLIT_FILE, run.parts)
+    write_json(out / METRICS_FILE, _score_test_rows(run, test, problems, callbacks))
+    write_text(out / "README.md", model_card(run.description, run.metrics))
+    write_json(out / RUN_FILE, run.description)
+
+
+def _score_test_rows(
+    run: TrainedRun, test: Examples, problems: Sequence[Problem], callbacks: Callbacks
+) -> dict[str, Any]:
+    """Score the test posts or viewings, and write their predictions and truth into the folder."""
+    if not len(test):
+        return {"posts": 0, "scores": [], "intervals": [], "warnings": []}
+    out, baselines = run.folder, run.baseline_predictions(test)
+    reason = run.description["split"]["reason"]
+    evaluation = run.score(test, problems, baselines, reason, excluded=0)
+    if len(test) < _SMALL_TEST:
+        callbacks.note(f"Only {len(test)} {run.noun} were held out: their scores say little.")
+    for warning in evaluation.warnings:
+        callbacks.note(warning)
+    write_parquet(out / PREDICTIONS_FILE, run.anonymised(evaluation.predictions))
+    write_parquet(out / TRUTH_FILE, evaluation.truth.assign(**run.facts(test.posts)))
+    for name, predicted in baselines.items():
+        path = out / BASELINES_FOLDER / name / PREDICTIONS_FILE
+        write_parquet(path, run.anonymised(predicted))
+    return evaluation.to_dict()

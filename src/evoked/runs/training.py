@@ -1,0 +1,662 @@
+"""Training a run, on posts or on viewings: one course of steps for both.
+
+What a run is made of (:class:`_RunData`) differs between the two: its rows, how they become
+examples, and the kind of run that comes out. The steps, in :func:`_train`, don't.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, overload
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from evoked.errors import SettingsError, settings_problem
+from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals, Predicted, fewest_posts
+from evoked.evaluation.splits import (
+    FRACTIONS,
+    PARTS,
+    VIEWING_FRACTIONS,
+    Rows,
+    Split,
+    choose_split,
+    with_calibration,
+)
+from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
+from evoked.features.extract import Problem
+from evoked.features.pipeline import FeaturePipeline
+from evoked.features.social_graph import Integers
+from evoked.features.viewings import ViewingData, read_network
+from evoked.models import MODELS, Examples, Model, build_model
+from evoked.models.viewings import viewing_examples
+from evoked.posts.dataset import PostDataset
+from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
+from evoked.runs.folder import (
+    TRAINING_FOLDER,
+    claim,
+    data_description,
+    environment,
+    finish,
+    plan_of,
+)
+from evoked.runs.notes import calibration_notes, unseen_inputs, unseen_note
+from evoked.runs.posts import Run, posts_in_parts
+from evoked.runs.viewings import (
+    ENCODED_FEATURES,
+    NETWORK_TABLES,
+    NetworkRun,
+    viewings_in_parts,
+)
+from evoked.targets import EMOTION_TARGETS, Task
+from evoked.training.settings import TrainingSettings
+
+DEFAULT_MODEL = "abmf"
+
+# Names of evoked's own models of viewings, for type checkers: with one of them, training returns a
+# NetworkRun.
+ViewingModel = Literal[
+    "hmg_emo", "rmthg", "comments_only", "viewing_boosting", "user_mean", "image_mean"
+]
+# The same of posts, with which training returns a Run.
+PostModel = Literal[
+    "abmf",
+    "visual_cnn",
+    "text_bert",
+    "early_fusion",
+    "late_fusion",
+    "bilinear_pooling",
+    "mmbt",
+    "eijl",
+    "dual_attention",
+    "dual_baseline",
+    "pixelrec_regressor",
+    "pixelrec_classifier",
+    "pixelrec_catboost",
+    "gradient_boosting",
+    "linear",
+    "stack",
+    "mean",
+    "author_mean",
+    "category_mean",
+]
+
+TrainedRunT = TypeVar("TrainedRunT", bound=TrainedRun)
+
+
+@overload
+def train(
+    dataset: PostDataset,
+    model: PostModel = ...,
+    out: Path | str = ...,
+    *,
+    task: str | None = ...,
+    model_settings: dict[str, Any] | None = ...,
+    features: FeatureSettings | None = ...,
+    training: TrainingSettings | None = ...,
+    epochs: int | None = ...,
+    split: str | Split | None = ...,
+    estimate: bool = ...,
+    cache: FeatureCache | None = ...,
+    callbacks: Callbacks | None = ...,
+) -> Run: ...
+
+
+@overload
+def train(
+    dataset: PostDataset,
+    model: ViewingModel,
+    out: Path | str = ...,
+    *,
+    task: str | None = ...,
+    model_settings: dict[str, Any] | None = ...,
+    features: FeatureSettings | None = ...,
+    training: TrainingSettings | None = ...,
+    epochs: int | None = ...,
+    split: str | Split | None = ...,
+    estimate: bool = ...,
+    cache: FeatureCache | None = ...,
+    callbacks: Callbacks | None = ...,
+) -> NetworkRun: ...
+
+
+@overload
+def train(
+    dataset: PostDataset,
+    model: str | type[Model] | Model,
+    out: Path | str = ...,
+    *,
+    task: str | None = ...,
+    model_settings: dict[str, Any] | None = ...,
+    features: FeatureSettings | None = ...,
+    training: TrainingSettings | None = ...,
+    epochs: int | None = ...,
+    split: str | Split | None = ...,
+    estimate: bool = ...,
+    cache: FeatureCache | None = ...,
+    callbacks: Callbacks | None = ...,
+) -> Run | NetworkRun: ...
+
+
+def train(
+    dataset: PostDataset,
+    model: str | type[Model] | Model = DEFAULT_MODEL,
+    out: Path | str = "run",
+    *,
+    task: str | None = None,
+    model_settings: dict[str, Any] | None = None,
+    features: FeatureSettings | None = None,
+    training: TrainingSettings | None = None,
+    epochs: int | None = None,
+    split: str | Split | None = None,
+    estimate: bool = True,
+    cache: FeatureCache | None = None,
+    callbacks: Callbacks | None = None,
+) -> Run | NetworkRun:
+    """Train a model, score it on held-out posts or viewings, and save it all as a folder.
+
+    Started again with the same arguments after an interruption, it goes on where it stopped.
+    To have the model chosen by the posts, call :func:`evoked.train_automatically`.
+
+    Parameters
+    ----------
+    dataset
+        The posts; for a model of viewings a network, which has viewings, connections, groups and
+        memberships as well.
+    model
+        A name that ``evoked models`` prints, or a model of your own: a subclass of
+        :class:`evoked.Model`, or an instance of one, which is fitted in place. To load such a run
+        again, give the class: ``evoked.load(folder, model=MyModel)``.
+    out
+        Folder of the run.
+    task
+        What to predict, one of those that ``evoked models`` prints beside the model; its first one
+        by default.
+    model_settings
+        Settings of the model by name; the others keep their defaults. An instance has its own.
+    features
+        Encoders and their settings; an instance has its own.
+    training
+        How to train; ``model.default_training`` by default.
+    epochs
+        Train for this many epochs at most, in place of ``training.max_epochs``.
+    split
+        ``random``, ``author``, ``time`` or ``column`` (of viewings ``random``, ``user``, ``image``
+        or ``time``), or a split made by hand, of viewings one of
+        ``read_network(dataset).viewings``. By default the one that fits the posts, with its reason
+        in ``run.description``.
+    estimate
+        Let the emotion reader estimate valence and arousal of posts that nobody rated; of no
+        concern to models of viewings.
+    cache
+        Where extracted features are kept; the user's cache folder by default.
+    callbacks
+        Callbacks that report progress.
+
+    Returns
+    -------
+    Run or NetworkRun
+        A run of posts or of viewings, whichever the model learns from.
+
+    Raises
+    ------
+    DataError
+        Too few posts or viewings, or none with a target.
+    SettingsError
+        An unknown model or setting, settings given beside an instance, or ``out`` holds another
+        run.
+    """
+    built = _built(model, model_settings, features, task)
+    settings = _with_epochs(training or built.default_training, epochs)
+    if built.rows == "viewings":
+        return train_viewings(
+            dataset,
+            built,
+            out,
+            training=settings,
+            split=split,
+            cache=cache,
+            callbacks=callbacks,
+        )
+    return train_posts(
+        dataset,
+        built,
+        out,
+        training=settings,
+        split=split,
+        estimate=estimate,
+        cache=cache,
+        callbacks=callbacks,
+    )
+
+
+def train_posts(
+    dataset: PostDataset,
+    model: str | type[Model] | Model = DEFAULT_MODEL,
+    out: Path | str = "run",
+    *,
+    task: str | None = None,
+    model_settings: dict[str, Any] | None = None,
+    features: FeatureSettings | None = None,
+    training: TrainingSettings | None = None,
+    split: str | Split | None = None,
+    estimate: bool = True,
+    cache: FeatureCache | None = None,
+    callbacks: Callbacks | None = None,
+) -> Run:
+    """:func:`train` for a model of posts.
+
+    Raises
+    ------
+    SettingsError
+        The model learns from viewings, or as for :func:`train`.
+    """
+    callbacks = callbacks or Callbacks()
+    built = _built(model, model_settings, features, task)
+    _check_rows(built, "posts")
+    data = _Posts(dataset, built, cache, callbacks, estimate)
+    return _train(data, Path(out), training or built.default_training, split)
+
+
+def train_viewings(
+    dataset: PostDataset,
+    model: str | type[Model] | Model = "hmg_emo",
+    out: Path | str = "run",
+    *,
+    task: str | None = None,
+    model_settings: dict[str, Any] | None = None,
+    features: FeatureSettings | None = None,
+    training: TrainingSettings | None = None,
+    split: str | Split | None = None,
+    cache: FeatureCache | None = None,
+    callbacks: Callbacks | None = None,
+) -> NetworkRun:
+    """:func:`train` for a model of viewings.
+
+    The graph shows the training viewings alone, those without an emotion included.
+
+    Raises
+    ------
+    SettingsError
+        The model learns from posts, or as for :func:`train`.
+    """
+    callbacks = callbacks or Callbacks()
+    built = _built(model, model_settings, features, task)
+    _check_rows(built, "viewings")
+    data = _Viewings(dataset, built, cache, callbacks)
+    return _train(data, Path(out), training or built.default_training, split)
+
+
+class _Prepared(NamedTuple):
+    """What a model is fitted on.
+
+    examples are those of each part by name; problems are the pictures that could not be read;
+    facts are entries of run.json that only the features show.
+    """
+
+    examples: dict[str, Examples]
+    pipeline: FeaturePipeline
+    problems: list[Problem]
+    facts: dict[str, Any]
+
+
+@dataclass
+class _RunData(ABC, Generic[TrainedRunT]):
+    """What a run is made of, and what differs between posts and viewings.
+
+    Attributes
+    ----------
+    kind
+        The run that comes out.
+    tables
+        Tables of the dataset that decide what becomes of the run.
+    fractions
+        Sizes of the training, validation and test parts.
+    """
+
+    dataset: PostDataset
+    model: Model
+    cache: FeatureCache | None
+    callbacks: Callbacks
+
+    kind: ClassVar[type[TrainedRun]]
+    tables: ClassVar[tuple[str, ...]] = ("posts",)
+    fractions: ClassVar[tuple[float, float, float]] = FRACTIONS
+
+    @property
+    @abstractmethod
+    def rows(self) -> pd.DataFrame:
+        """The posts or viewings, one row each."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the rows."""
+        return []
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Counts that run.json gives beside those of every dataset."""
+        return {}
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Choices that decide what becomes of the run, beside those of every run."""
+        return {}
+
+    @abstractmethod
+    def prepare(self, task: Task, split: Split, seed: int) -> _Prepared:
+        """Compute features, and make each part's examples."""
+
+    @abstractmethod
+    def in_parts(self, split: Split) -> pd.DataFrame:
+        """Which row is in which part, as the run keeps it."""
+
+    @abstractmethod
+    def run(self, contents: RunContents, split: Split) -> TrainedRunT:
+        """The run, from what every run is made of."""
+
+
+@dataclass
+class _Posts(_RunData[Run]):
+    """Posts, each an example."""
+
+    estimate: bool
+
+    kind: ClassVar[type[TrainedRun]] = Run
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return self.dataset.posts
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        return {"estimate": self.estimate}
+
+    def prepare(self, task: Task, split: Split, seed: int) -> _Prepared:
+        posts, model, note = self.rows, self.model, self.callbacks.note
+        features, covers = model.feature_settings, self.dataset.cover_paths()
+        pipeline = FeaturePipeline(model.features, features).fit(
+            posts.iloc[split.train],
+            seed,
+            images=[covers[row] for row in split.train],
+            cache=self.cache,
+            progress=self.callbacks.stage,
+        )
+        for text in pipeline.notes:
+            note(text)
+        table, problems = pipeline.transform(
+            posts, covers, cache=self.cache, progress=self.callbacks.stage
+        )
+        if problems:
+            note(f"{len(problems)} pictures could not be read; their posts count as imageless.")
+        unseen = unseen_inputs(model, table.select(split.train))
+        if unseen:
+            note(unseen_note(model, unseen))
+        estimates = None
+        if self.estimate and model.task.learns_emotion:
+            estimates = estimate_emotions(self.dataset, features, self.cache, self.callbacks)
+        examples = {
+            name: part_examples(Examples(posts, table), getattr(split, name), task, estimates)
+            for name in PARTS
+        }
+        targets = examples["train"].targets
+        assert targets is not None
+        guessed = bool(targets.estimated.any())
+        if guessed:
+            note("Valence and arousal of unrated posts are estimated by the emotion reader.")
+        facts = {"unseen": unseen, "estimated_emotions": guessed}
+        return _Prepared(examples, pipeline, problems, facts)
+
+    def in_parts(self, split: Split) -> pd.DataFrame:
+        return posts_in_parts(self.rows, split)
+
+    def run(self, contents: RunContents, split: Split) -> Run:
+        return Run(contents, self.cache)
+
+
+@dataclass
+class _Viewings(_RunData[NetworkRun]):
+    """Viewings, each an example in the graph of those that are learned from."""
+
+    kind: ClassVar[type[TrainedRun]] = NetworkRun
+    tables: ClassVar[tuple[str, ...]] = ("posts", *NETWORK_TABLES)
+    fractions: ClassVar[tuple[float, float, float]] = VIEWING_FRACTIONS
+
+    @cached_property
+    def network(self) -> ViewingData:
+        """The dataset as a graph."""
+        return read_network(
+            self.dataset,
+            self.model.feature_settings,
+            cache=self.cache,
+            progress=self.callbacks.stage,
+        )
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return self.network.viewings
+
+    @property
+    def notes(self) -> list[str]:
+        return self.network.notes
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        graph = self.network.graph
+        return {
+            "users": len(graph.users),
+            "images": len(graph.images),
+            "viewings": graph.viewings.shape[1],
+            "with emotion": int(self.network.known.sum()),
+            "with comment": int(graph.comment_vectors.present.sum()),
+            "connections": graph.connections.shape[1] // 2,
+            "memberships": graph.memberships.shape[1],
+        }
+
+    def prepare(self, task: Task, split: Split, seed: int) -> _Prepared:
+        problems = self.network.problems
+        if problems:
+            self.callbacks.note(
+                f"{len(problems)} pictures could not be read; their images have no vector."
+            )
+        examples = {
+            name: viewing_examples(
+                self.network, self.model, task, split.train, self._known(getattr(split, name))
+            )
+            for name in PARTS
+        }
+        pipeline = FeaturePipeline(ENCODED_FEATURES, self.model.feature_settings)
+        facts = {"unseen": [], "estimated_emotions": False}
+        return _Prepared(examples, pipeline.fit(self.dataset.posts), problems, facts)
+
+    def _known(self, rows: Integers) -> Integers:
+        """Those of the viewings whose emotion is known: the others teach nothing and are not
+        scored."""
+        return rows[self.network.known[rows]]
+
+    def in_parts(self, split: Split) -> pd.DataFrame:
+        return viewings_in_parts(self.rows, split)
+
+    def run(self, contents: RunContents, split: Split) -> NetworkRun:
+        graph = self.network.graph.with_viewings(split.train)
+        return NetworkRun(contents, graph, self.network.groups, self.cache)
+
+
+def _train(
+    data: _RunData[TrainedRunT],
+    out: Path,
+    training: TrainingSettings,
+    split: str | Split | None,
+) -> TrainedRunT:
+    """Claim the folder, split, fit, calibrate, score and write: the same for every run."""
+    model, callbacks = data.model, data.callbacks
+    for note in data.notes:
+        callbacks.note(note)
+    if split is None or isinstance(split, str):
+        split = choose_split(data.rows, split, training.seed, data.fractions)
+    split = calibrated_split(data.rows, split, training.seed, callbacks)
+    described = {**data_description(data.dataset, [split], data.tables), **data.sizes}
+    plan = plan_of(described, model, model.feature_settings, training, split) | data.choices
+    claim(out, plan)
+    if model.caution:
+        callbacks.note(model.caution)
+
+    task = model.task.fit(data.rows.iloc[split.train])
+    prepared = data.prepare(task, split, training.seed)
+    model.fit(
+        prepared.examples["train"],
+        prepared.examples["validation"],
+        folder=out / TRAINING_FOLDER,
+        training=training,
+        progress=callbacks.epoch,
+    )
+    _fit_baselines(data.kind.baselines, model, prepared.examples["train"], out)
+    contents = RunContents(
+        folder=out,
+        model=model,
+        pipeline=prepared.pipeline,
+        task=task,
+        description={
+            **plan,
+            "caution": model.caution,
+            **prepared.facts,
+            "environment": environment(),
+        },
+        parts=data.in_parts(split),
+        intervals=_fit_intervals(task, model, prepared.examples),
+    )
+    run = data.run(contents, split)
+    finish(run, prepared.examples["test"], prepared.problems, callbacks)
+    return run
+
+
+def calibrated_split(rows: pd.DataFrame, split: Split, seed: int, callbacks: Callbacks) -> Split:
+    """A split with a calibration part, where there are enough posts or viewings for one."""
+    split = with_calibration(rows, split, seed, fewest_posts(DEFAULT_COVERAGE))
+    for note in (split.reason, *calibration_notes(rows, split)):
+        callbacks.note(note)
+    return split
+
+
+def part_examples(
+    examples: Examples, rows: Rows, task: Task, estimates: NDArray[np.float32] | None = None
+) -> Examples:
+    """The examples at ``rows`` with targets, as :meth:`evoked.targets.Task.truth` has them.
+
+    A task may hold posts against those that it is given together with them: given all parts at
+    once, it would let the test posts decide what validation posts are labelled as.
+
+    Parameters
+    ----------
+    estimates
+        Valence and arousal of all of ``examples``, (n, 2).
+    """
+    part = examples.select(rows)
+    own = None if estimates is None else estimates[rows]
+    return replace(part, targets=task.transform(part.posts, own))
+
+
+def estimate_emotions(
+    dataset: PostDataset,
+    features: FeatureSettings,
+    cache: FeatureCache | None,
+    callbacks: Callbacks,
+) -> NDArray[np.float32] | None:
+    """Valence and arousal read from the captions, (n, 2), if any post lacks a rating."""
+    if dataset.known("valence").all() and dataset.known("arousal").all():
+        return None
+    reader = FeaturePipeline(["affect.text"], features).fit(dataset.posts)
+    table, _ = reader.transform(
+        dataset.posts, [None] * len(dataset), cache=cache, progress=callbacks.stage
+    )
+    column = table.columns["affect.text"]
+    read = column.take(np.arange(len(dataset)), None)[""].numpy()[:, : len(EMOTION_TARGETS)]
+    return np.where(column.present[:, None], read, np.nan).astype(np.float32)
+
+
+def _built(
+    model: str | type[Model] | Model,
+    settings: dict[str, Any] | None,
+    features: FeatureSettings | None,
+    task: str | None,
+) -> Model:
+    """The model to fit, from its name, its class, or an instance of it.
+
+    Raises
+    ------
+    SettingsError
+        An unknown model or setting, a class whose name another model has, or settings given beside
+        an instance.
+    """
+    if model == "auto":
+        raise SettingsError(
+            "no model is called 'auto': evoked.train_automatically chooses a model by the posts."
+        )
+    if isinstance(model, str):
+        return build_model(model, settings, features, task)
+    _check_name(model if isinstance(model, type) else type(model))
+    if isinstance(model, type):
+        return build_model(model, settings, features, task)
+    given = {"model_settings": settings, "features": features, "task": task}
+    beside = [name for name, value in given.items() if value is not None]
+    if beside:
+        raise SettingsError(
+            f"{', '.join(beside)}: a model that is already built has its own. Give them to "
+            f"{type(model).__name__}(…), or give the class in place of the instance."
+        )
+    return model
+
+
+def _check_name(kind: type[Model]) -> None:
+    """Raise SettingsError if a run's folder could not say which class its model is of."""
+    name = getattr(kind, "name", None)
+    if not isinstance(name, str) or not name:
+        raise SettingsError(f"{kind.__name__} needs a name: give the class name = 'my_model'.")
+    if name in MODELS and MODELS[name] is not kind:
+        raise SettingsError(
+            f"{kind.__name__} has the name {name!r}, as one of evoked's own models does: give the "
+            "class another one."
+        )
+
+
+def _check_rows(model: Model, rows: Literal["posts", "viewings"]) -> None:
+    if model.rows != rows:
+        raise SettingsError(
+            f"{model.name} learns from {model.rows}, not from {rows}: evoked.train trains both."
+        )
+
+
+def _with_epochs(training: TrainingSettings, epochs: int | None) -> TrainingSettings:
+    if epochs is None:
+        return training
+    try:
+        return TrainingSettings.model_validate({**training.model_dump(), "max_epochs": epochs})
+    except ValidationError as error:
+        problem = settings_problem(error, TrainingSettings.model_fields)
+        raise SettingsError(f"epochs: {problem}") from error
+
+
+def _fit_baselines(
+    kinds: Sequence[type[Model]], model: Model, train_examples: Examples, out: Path
+) -> None:
+    """Fit the trivial models that are scored beside a run's model, and save them in its folder."""
+    for kind in kinds:
+        trivial = kind(task=model.task.name)
+        trivial.fit(train_examples, folder=out / TRAINING_FOLDER)
+        trivial.save(out / BASELINES_FOLDER / kind.name)
+
+
+def _fit_intervals(task: Task, model: Model, examples: dict[str, Examples]) -> Intervals:
+    """Learn from the validation and calibration parts how far a fitted model misses."""
+    difficulty, calibration = (
+        Predicted(examples[name].posts, model.predict(examples[name]))
+        for name in ("validation", "calibration")
+    )
+    return Intervals.fit(task, difficulty, calibration)

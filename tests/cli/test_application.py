@@ -1,0 +1,149 @@
+"""What holds for every command: help, clear refusals, and nothing imported in vain."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from evoked.cli import app
+from tests.support.command_line import evoked
+
+
+def commands(group: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command there is."""
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        yield from commands(command, *words, name) if inner else [(*words, name)]
+
+
+@pytest.mark.parametrize("words", commands(typer.main.get_command(app)), ids=" ".join)
+def test_help_of_every_command(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train nowhere --out run", "not a dataset"),
+        ("predict nowhere --caption x", "not a finished run"),
+        ("predict nowhere", "needs --image or --caption"),
+        ("predict nowhere --posts posts --caption x", "in place of a draft"),
+        ("predict nowhere --caption x --out scores.xlsx", "ending in .csv"),
+        ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
+        ("predict nowhere --image .", "is a folder: give one picture"),
+        (
+            "predict nowhere --caption x --posted-at 13.05.2024",
+            "--posted-at: '13.05.2024' is not a date",
+        ),
+        ("train nowhere --out run --set width", "NAME=VALUE"),
+        ("import csv nowhere.csv out --scale valence=5", "DIMENSION=LOW:HIGH"),
+        ("import csv nowhere.csv out", "nowhere.csv"),
+    ],
+)
+def test_mistakes_are_answered_in_a_sentence(
+    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = evoked(*shlex.split(arguments), fails=True)
+    assert message in " ".join(answer.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "stdout", "stderr"),
+    [
+        ("privacy explain", 0, "What is not protected", ""),
+        ("predict nowhere", 2, "", "needs --image or --caption"),
+    ],
+)
+def test_in_a_process_of_its_own(arguments: str, status: int, stdout: str, stderr: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "evoked", *arguments.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert stdout in done.stdout
+    assert stderr in done.stderr
+    assert bool(done.stderr) == bool(stderr)
+    assert "Traceback" not in done.stderr
+
+
+# None of these needs a network, a table of trees or a figure.
+LIGHT = """
+models
+features
+reproduce --list
+synth made --n 20
+import csv posts.csv imported
+import jsonl posts.jsonl lines
+import cvs posts.csv out
+privacy keys keys
+privacy explain
+train made --out run --model lineer
+train made --out run --task emotions
+train made --out run --set widht=3
+train made --out run --training optimiser=adam
+train made --out run --split tim
+train made --out run --wdith 3
+train made --out run --model auto --models abfm
+train nowhere --out run
+evaluate nowhere made
+evaluate made nowhere
+predict nowhere --caption x
+predict nowhere --posts missing
+predict nowhere --image missing.jpg
+explain nowhere --caption x
+report nowhere
+audience nowhere --image x --users missing.txt
+audience nowhere --image x --community y
+compare nowhere elsewhere
+compare nowhere elsewhere --data made
+reproduce abmf/table0 --data made --out study
+reproduce abmf/table6 --data nowhere --out study
+label nowhere --norms missing.csv --out labelled
+generate-comments nowhere copy --model x
+affect fit nowhere --out reader
+affect evaluate nowhere
+"""
+RUN_THEM = """
+import contextlib, json, os, shlex, sys
+from evoked.cli import main
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["evoked", *shlex.split(command)]
+    with open(os.devnull, "w") as nowhere, contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            main()
+    heavy = {"torch", "transformers", "catboost", "plotly", "matplotlib"} & set(sys.modules)
+    if heavy:
+        sys.exit(f"{command} imports {sorted(heavy)}")
+"""
+
+
+def test_nothing_slow_is_imported_in_vain(tmp_path: Path) -> None:
+    (tmp_path / "posts.csv").write_text("id,text\na,Hello\n", encoding="utf-8")
+    (tmp_path / "posts.jsonl").write_text('{"id": "a", "caption": "Hello"}\n', encoding="utf-8")
+    every_help = [f"{' '.join(words)} --help" for words in commands(typer.main.get_command(app))]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_THEM, json.dumps(every_help + LIGHT.strip().splitlines())],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "imported" / "dataset.json").is_file()
+    assert (tmp_path / "lines" / "dataset.json").is_file()

@@ -1,0 +1,61 @@
+"""Options of train are the settings' own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer
+
+from evoked.cli import app
+from evoked.features.catalog import FeatureSettings
+from evoked.runs.command import GENERAL_OPTIONS, OWN_OPTIONS
+from evoked.training import TrainingSettings
+from tests.support.command_line import evoked
+
+FIELDS = {**FeatureSettings.model_fields, **TrainingSettings.model_fields}
+
+
+def options_of(command: str) -> dict[str, Any]:
+    """The options of a command, by how they are typed."""
+    group: Any = typer.main.get_command(app)
+    return {flag: option for option in group.commands[command].params for flag in option.opts}
+
+
+@pytest.mark.parametrize(("group", "field"), OWN_OPTIONS)
+def test_an_option_is_described_as_its_setting(group: str, field: str) -> None:
+    option = options_of("train")[OWN_OPTIONS[group, field]]  # type: ignore[index]
+    description = FIELDS[field].description
+    assert description is not None
+    assert option.help.lower().startswith(description.lower())
+
+
+def test_settings_without_an_option_of_their_own_have_a_general_one() -> None:
+    assert set(GENERAL_OPTIONS.values()) <= set(options_of("train"))
+
+
+def test_options_stand_in_panels() -> None:
+    panels = {option.rich_help_panel for option in options_of("train").values()}
+    assert {"Model", "Training", "Encoders", "Automatic choice (--model auto)"} <= panels
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "lineer"], "no model is called 'lineer'. Did you mean 'linear'?"),
+        (["--task", "emotions"], "abmf does not learn the task 'emotions'"),
+        (["--set", "widht=3"], "there is no setting 'widht'. Did you mean 'width'?"),
+        (["--training", "optimiser=adam"], "--training: there is no setting 'optimiser'."),
+        (["--features", "topcs=3"], "--features: there is no setting 'topcs'."),
+        (["--epochs", "0"], "--epochs: max_epochs: Input should be greater than or equal to 1"),
+        (["--text-steps", "upper"], "--text-steps: "),
+        (["--split", "tim"], "'tim'"),
+        (["--metric", "likes MAP", "--stack"], "--metric, --stack: only with --model auto"),
+        (["--model", "auto", "--set", "a=1"], "--set is for one model"),
+        (["--model", "auto", "--models", "linear,abfm"], "Did you mean 'abmf'?"),
+        (["--model", "auto", "--task", "lvel"], "no task is called 'lvel'. Did you mean 'level'?"),
+    ],
+)
+def test_a_mistyped_option_is_refused(options: list[str], message: str) -> None:
+    answer = evoked("train", "nowhere", "--out", "run", *options, fails=True)
+    assert message in " ".join(answer.stderr.replace("│", " ").split())
