@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.errors import DataError
-from evoked.targets import Outcome, Task
+from evoked.targets import Task
 from evoked.targets.base import TargetTable
 from evoked.testing.examples import random_posts
 from evoked.testing.failures import refuses, require
@@ -41,6 +41,12 @@ def check_describes_itself(kind: type[Task]) -> None:
         require(outcome.kind in kinds, f"{outcome.name} is of the unknown kind {outcome.kind!r}")
         has_labels = bool(outcome.labels)
         require(has_labels == (outcome.kind == "classes"), f"labels of {outcome.name} are wrong")
+        counts = {"value": (0, 1), "classes": (len(outcome.labels),), "binary": (1,)}
+        right = len(outcome.columns) in counts[outcome.kind]
+        require(
+            right and set(outcome.columns) <= set(kind.columns),
+            f"{outcome.name} is read from the columns {outcome.columns}",
+        )
     for column in kind.columns:
         low, high = kind.bounds(column)
         require(low < high, f"the bounds of {column} are {low} and {high}")
@@ -70,7 +76,7 @@ def check_classes_are_one_hot(kind: type[Task]) -> None:
     for outcome in kind.outcomes:
         if outcome.kind == "value":
             continue
-        own = columns[_columns_of(kind, outcome)].dropna()
+        own = columns[list(outcome.columns)].dropna()
         require(own.isin([0.0, 1.0]).all(axis=None), f"{outcome.name} is neither 0 nor 1")
         if outcome.kind == "classes":
             require((own.sum(axis=1) == 1).all(), f"a post has several classes of {outcome.name}")
@@ -193,9 +199,3 @@ def _bare_posts() -> pd.DataFrame:
 
 def _as_table(kind: type[Task], targets: TargetTable) -> pd.DataFrame:
     return pd.DataFrame(targets.values.astype(np.float64), columns=list(kind.columns))
-
-
-def _columns_of(kind: type[Task], outcome: Outcome) -> list[str]:
-    if outcome.kind == "classes":
-        return [name for name in kind.columns if name.startswith(f"{outcome.name}_")]
-    return [outcome.name]
