@@ -97,6 +97,7 @@ def test_phrases_are_found() -> None:
 
 
 def test_packed_arguments_are_found() -> None:
-    code = "f(*(1, 2))\nf(**{'a': 1})\nf(*names, **facts)\nf(**{name: 1, **facts})\nx = [*(a for a in b)]\n"
+    packed = "f(*(1, 2))\nf(**{'a': 1})\n"
+    code = packed + "f(*names, **facts)\nf(**{name: 1, **facts})\nx = [*(a for a in b)]\n"
     numbers = [line.split(":")[1] for line in packed_arguments(code, "module.py")]
     assert numbers == ["1", "2"]
