@@ -23,14 +23,14 @@ BANNED_IN_CODE = {r"^\s+\*\(": "keyword arguments", r"^\s+\*\*\{": "keyword argu
 # Where the words are data or a quotation: file, and what it may hold.
 ALLOWED = {
     "src/evoked/analysis/_function_words.py": r"\b(tell|tells|told|telling)\b",
+    "src/evoked/posts/synthetic/captions.py": r"tell",
 }
 # Rooms that aren't clean yet, and how many lines they may still have. The aim is none.
 CEILINGS: dict[str, int] = {
     "src/cli": 5,
     "src/explain": 1,
     "src/features": 6,
-    "src/posts": 6,
-    "src/report": 1,
+    "src/posts": 5,
     "src/runs": 2,
     "src/targets": 2,
     "src/testing": 2,
