@@ -21,7 +21,7 @@ notes = Console(stderr=True)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """Print text on standard output as it is: no markup is read in it, no path broken over lines."""
+    """Print text on standard output as it is: without markup, and without breaking its lines."""
     out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
