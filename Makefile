@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo render test lint floors
+.PHONY: setup demo test lint render floors
 
 setup: .venv/ready
 
@@ -15,9 +15,6 @@ setup: .venv/ready
 demo: .venv/ready
 	$(BIN)/evoked demo demo
 
-render: .venv/ready
-	$(BIN)/python scripts/render_catalogue.py
-
 # By file, so that the runs that a file's tests share are made once.
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
@@ -26,6 +23,11 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/render.py --check
+
+# The tables in README, CONTRIBUTING, docs/ and results/, from the code and the measurements.
+render: .venv/ready
+	$(BIN)/python scripts/render.py
 
 floors:
 	PYTHON=$(PYTHON) scripts/try_floors.sh

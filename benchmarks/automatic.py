@@ -6,17 +6,18 @@ are learned from; then every model of its short list is trained on the same spli
 scored on the same test posts. The standard error is that of the best single model's mean over the
 outer folds of one seed; beside it stands that of auto's difference from it, fold by fold. R² is
 that of the posts of all outer folds together, and its errors come of resampling them (authors where
-folds are by author): of a fold of a dozen posts it hangs on how far these few lie apart. The best
-single model is picked with the test scores in sight, which flatters it; auto's choices were not.
+folds are by author), since R² of a fold of a dozen posts depends on how far these few lie apart.
+The best single model is picked with the test scores in sight, which flatters it; auto's choices
+were not.
 
-The last line is JSON. Run: ``python benchmarks/automatic.py DATASET[=TASK[=METRIC]] …``, such as
+Run: ``python benchmarks/automatic.py DATASET[=TASK[=METRIC]] …``, for example
 ``.cache/real/top20 .cache/metrics=shares "posts=level=level macro F1"`` (interrupted, it goes on).
+The last line is JSON; ``--json FILE`` writes it, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,12 +26,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from record import add_json_option, finish, table
 
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.metrics import r2
 from evoked.evaluation.splits import Split, choose_split, k_fold
 from evoked.features.cache import FeatureCache
-from evoked.files import write_text
 from evoked.laboratory.automatic import train_automatically
 from evoked.laboratory.leaderboard import Leaderboard, behind_best
 from evoked.posts.dataset import PostDataset
@@ -47,11 +48,11 @@ def score_of(run: Run, metric: str) -> float:
 
 
 def test_posts(run: Run, target: str) -> pd.DataFrame:
-    """The test posts that tell the target: post_id, author, truth, predicted."""
+    """The test posts whose target is known: post_id, author, truth, predicted."""
     truth = pd.read_parquet(run.folder / "truth.parquet")
     predicted = pd.read_parquet(run.folder / "predictions.parquet").set_index("post_id")[target]
-    told = truth[["post_id", "author"]].assign(truth=truth[target])
-    return told.assign(predicted=predicted.reindex(told["post_id"]).to_numpy()).dropna()
+    known = truth[["post_id", "author"]].assign(truth=truth[target])
+    return known.assign(predicted=predicted.reindex(known["post_id"]).to_numpy()).dropna()
 
 
 def is_finished(folder: Path) -> bool:
@@ -107,15 +108,15 @@ class Compared(NamedTuple):
 def by_fold(runs: list[dict[str, Run]], board: Leaderboard, outer: int) -> Compared:
     """Scores as means over the outer folds."""
     scores = [{name: score_of(run, board.metric) for name, run in fold.items()} for fold in runs]
-    # As where no post of a fold is relevant; else a model without a score everywhere is left out.
-    table = pd.DataFrame(scores).T.dropna(axis="columns", how="all").dropna()
-    singles = {str(name): float(row.mean()) for name, row in table.iterrows()}
+    # A fold without a relevant post has no scores; then a model without one in each is left out.
+    complete = pd.DataFrame(scores).T.dropna(axis="columns", how="all").dropna()
+    singles = {str(name): float(row.mean()) for name, row in complete.iterrows()}
     mean = singles.pop("auto")
     best = (min if board.lower_is_better else max)(singles, key=singles.__getitem__)
-    behind, errors = behind_best(table, best, lower_is_better=board.lower_is_better)
-    error = float(np.std(table.loc[best], ddof=1) / np.sqrt(outer))
+    behind, errors = behind_best(complete, best, lower_is_better=board.lower_is_better)
+    error = float(np.std(complete.loc[best], ddof=1) / np.sqrt(outer))
     # Cutting the same posts anew sharpens the means, but brings no more posts.
-    of_the_difference = float(errors["auto"] * np.sqrt(table.shape[1] / outer))
+    of_the_difference = float(errors["auto"] * np.sqrt(complete.shape[1] / outer))
     return Compared(singles, best, mean, float(behind["auto"]), error, of_the_difference)
 
 
@@ -126,7 +127,7 @@ def of_all_posts(runs: list[dict[str, Run]], target: str, outer: int, by_author:
     posts = pd.concat(
         [
             part["auto"].assign(
-                seed=fold // outer, **{name: table["predicted"] for name, table in part.items()}
+                seed=fold // outer, **{name: each["predicted"] for name, each in part.items()}
             )
             for fold, part in enumerate(parts)
         ],
@@ -208,14 +209,14 @@ def main() -> None:
     parser.add_argument("--stack", action="store_true")
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--work", type=Path, default=Path(".cache/automatic"))
-    parser.add_argument("--out", type=Path, help="Markdown file to write")
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
     for name in arguments.datasets:
         rows.append(compare(name, arguments))
     shown = pd.DataFrame(rows).drop(columns=["all", "choices"])
-    table = shown.to_markdown(index=False, floatfmt=".4f")
+    print(shown.to_markdown(index=False, floatfmt=".4f"))
     singles = "\n".join(
         f"- {row['dataset']}, {row['score']}; auto took "
         + ", ".join(f"{model} {n} times" for model, n in row["choices"].items())
@@ -223,14 +224,13 @@ def main() -> None:
         + ", ".join(f"{model} {value:.4f}" for model, value in row["all"].items())
         for row in rows
     )
-    print(f"{table}\n\n{singles}")
-    if arguments.out:
-        write_text(
-            arguments.out,
-            f"# --model auto beside every single model\n\n{__doc__}\n{table}\n\n"
-            f"Choices, and mean test scores of the single models:\n\n{singles}\n",
-        )
-    print(json.dumps(rows))
+    print(f"\n{singles}")
+    finish(
+        arguments,
+        rows,
+        tables={"datasets": table(shown, ".4f")},
+        code=["src/evoked/laboratory/automatic.py", "src/evoked/laboratory/leaderboard.py"],
+    )
 
 
 if __name__ == "__main__":

@@ -7,16 +7,14 @@ Everything else (topics, environments, metadata) is learned from the training po
 another split. Logistic regression and CatBoost get the same inputs: caption vector, environments,
 metadata; both once more on what Dual-Attention's setting ``contrast`` takes, the caption vector
 minus the author's mean, and metadata. Evoked's own linear model takes what it always does, hashtags
-among it. The last line is JSON.
+among it.
 
-Run: ``python benchmarks/dual_attention.py posts.jsonl --out results/dual_attention.md``.
+Run: ``python benchmarks/dual_attention.py posts.jsonl --json FILE``; the last line is JSON, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,6 +26,7 @@ import pandas as pd
 import torch
 from catboost import CatBoostClassifier
 from numpy.typing import NDArray
+from record import add_json_option, finish, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -43,7 +42,6 @@ import evoked
 from evoked.features.cache import FeatureCache
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureTable
-from evoked.files import write_text
 from evoked.models import Examples, build_model
 from evoked.models.pooled import FEATURES as POOLED_FEATURES
 from evoked.posts.dataset import PostDataset
@@ -194,9 +192,9 @@ def one_seed(
     return rows, {name: len(rows) for name, rows in parts._asdict().items()}
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
+def summary(scored: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds, and the standard deviation of the accuracy."""
-    grouped = table.drop(columns="seed").groupby("model", sort=False)
+    grouped = scored.drop(columns="seed").groupby("model", sort=False)
     means = grouped.mean()
     means.insert(1, "SD", grouped["accuracy"].std())
     return means.reset_index()
@@ -208,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("source", type=Path, help="JSONL file of posts")
     parser.add_argument("--seeds", type=int, default=5, help="splits, each with its own seed")
     parser.add_argument("--work", type=Path, default=Path(".cache/instagram_authors"))
-    parser.add_argument("--out", type=Path, help="Markdown file for the table")
+    add_json_option(parser)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     folder = chosen.work / "posts"
@@ -226,31 +224,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found += rows
         accuracies = ", ".join(f"{row['model']} {row['accuracy']:.3f}" for row in rows)
         print(f"seed {seed}: {accuracies}", flush=True)
-    table = summary(pd.DataFrame(found))
+    means = summary(pd.DataFrame(found))
     minutes = (time.process_time() - started) / 60
-    page = f"""# Popular for its author: {chosen.source.parent.name}
-
-`python benchmarks/dual_attention.py posts.jsonl --seeds {chosen.seeds}`; {len(dataset)} posts by
-{dataset.describe()["authors"]} authors, no pictures; labelled posts: {parts["train"]} to train,
-{parts["validation"]} to validate, {parts["test"]} to test (of the last split). Means over
-{chosen.seeds} random splits, SD of the accuracy over them. evoked {evoked.__version__}, torch
-{torch.__version__}, Python {platform.python_version()}, one CPU thread, {minutes:.1f} CPU minutes.
-
-{table.to_markdown(index=False, floatfmt=".3f")}
-
-Published (Zhang et al. 2018, Table I; other posts, with pictures): textual accuracy 0.665, explicit
-attention 0.681, dual-attention 0.712.
-
-Labels are drawn over all posts of an author, as in the paper; topics, environments and metadata
-are learned from the training posts. *contrast* is ours: the caption's vector minus the mean vector
-of the author's other training posts. The likes of the newest posts were still growing when they
-were collected, and metadata tells how many earlier posts an author has: part of what it predicts
-is a post's age.
-"""
-    print(page)
-    if chosen.out is not None:
-        write_text(chosen.out, page)
-    print(json.dumps({"parts": parts, "scores": table.to_dict(orient="records")}))
+    print(means.to_markdown(index=False, floatfmt=".3f"))
+    figures = {
+        "posts": len(dataset),
+        "authors": dataset.describe()["authors"],
+        "labelled posts of the last split": parts,
+        "processor_minutes": round(minutes, 1),
+    }
+    finish(
+        chosen,
+        figures,
+        tables={"models": table(means)},
+        code=["src/evoked/models/dual_attention.py", "src/evoked/models/linear.py"],
+    )
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
 """What HMG-Emo knows without any edge: the same viewings in a graph that joins nobody to anything.
 
 Splits, settings and seeds are those of the row ``hmg_emo`` of ``evoked reproduce hmg_emo/table2``
-on the same network, real or rewired, so the two rows say what its edges are worth. The last line
-is JSON.
+on the same network, real or rewired, so the two rows say what its edges are worth.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/edges.py NETWORK``.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/edges.py NETWORK``; the last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from record import add_json_option, finish
 from sklearn.metrics import f1_score
 
 from evoked.evaluation.splits import repeated_runs
@@ -45,6 +44,7 @@ def main() -> None:
     parser.add_argument("network", type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=None)
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     [row] = load_table("hmg_emo/table2").select(["hmg_emo"]).experiments
@@ -63,7 +63,8 @@ def main() -> None:
         scores.append(f1_score(test.posts["emotion"], found, average="macro"))
         print(f"macro F1 {scores[-1]:.4f} of {len(test)} viewings", flush=True)
     mean, deviation = float(np.mean(scores)), float(np.std(scores, ddof=1))
-    print(json.dumps({"macro F1": mean, "deviation": deviation, "runs": len(scores)}))
+    figures = {"macro F1": mean, "deviation": deviation, "runs": len(scores)}
+    finish(arguments, figures, code=["src/evoked/models/hmg_emo.py"])
 
 
 if __name__ == "__main__":

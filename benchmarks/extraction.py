@@ -5,8 +5,8 @@ Pillow, 32 at a time, and runs the network in float32. Captions: a BERT-base wit
 the loop takes 32 at a time in the order of the dataset and pads them to the longest. Ours is
 ``extract_posts`` as everybody calls it, hashing and caching included. The loops run on one thread,
 ours on ``--threads`` (all cores by default; ``--threads 1`` shows what is owed to the code alone),
-in turns, so that a machine that does other things at the same time slows both. Pictures are told at
-the rate of a long extraction: the network's export to ONNX Runtime, once per process after 1,000
+in turns, so that a machine that does other things at the same time slows both. Pictures are counted
+at the rate of a long extraction: the network's export to ONNX Runtime, once per process after 1,000
 pictures, is timed apart.
 
 The captions' lengths follow those of 189 posts of 20 public accounts: log-normal, median 27 word
@@ -16,12 +16,13 @@ Memory: peak resident size of a process that extracts the builtin features of 2,
 different posts.
 
     python benchmarks/extraction.py --images 256 --texts 512
+
+The last line is JSON; ``--json FILE`` writes it, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -37,6 +38,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from record import add_json_option, finish
 
 from evoked.features._sources import _image_encoder
 from evoked.features.cache import FeatureCache
@@ -254,6 +256,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of our side")
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--extract", nargs=2, type=Path, help=argparse.SUPPRESS)
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.extract:
         extract_and_weigh(*arguments.extract)
@@ -287,7 +290,12 @@ def main() -> None:
                 "peak_mib_20000": round(large),
                 "growth_mib": round(large - small),
             }
-    print(json.dumps(figures))
+    finish(
+        arguments,
+        figures,
+        code=["src/evoked/features/extract.py", "src/evoked/features/encoders"],
+        libraries=("torch", "onnxruntime"),
+    )
 
 
 if __name__ == "__main__":

@@ -4,16 +4,15 @@ From each synthetic dataset ``--n`` posts are drawn, and split into training and
 time or by author, as the posts that they are scored on are. Both models learn from them twice: with
 ``min_validation_posts=0``, where the validation posts alone decide on penalties and the number of
 trees, and as they are by default, where cross-validation over both decides. A row of the table is
-the mean over the draws, with the mean and the standard error of the paired difference. The last
-line is JSON.
+the mean over the draws, with the mean and the standard error of the paired difference.
 
-Run: ``python benchmarks/few_posts.py`` (the posts are those of ``benchmarks/synthetic.py``).
+Run: ``python benchmarks/few_posts.py`` (the posts are those of ``benchmarks/synthetic.py``). The
+last line is JSON; ``--json FILE`` writes it, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from itertools import product
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from record import add_json_option, finish, table
 
 from evoked.evaluation.splits import Split, choose_split
 from evoked.features.cache import FeatureCache
@@ -106,15 +106,17 @@ def main() -> None:
     parser.add_argument("--datasets", type=int, default=5)
     parser.add_argument("--draws", type=int, default=1, help="from each dataset")
     parser.add_argument("--work", type=Path, default=Path(".cache/synthetic"))
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found = measured(arguments)
     found["gain"] = found["cross-validation"] - found["validation posts"]
     grouped = found.groupby(["score", "model"], sort=False)
-    table = grouped[["validation posts", "cross-validation", "gain"]].mean()
-    table = table.assign(error=grouped["gain"].sem(), draws=grouped.size()).reset_index()
-    print(table.to_markdown(index=False, floatfmt=".3f"))
-    print(json.dumps(table.to_dict(orient="records")))
+    means = grouped[["validation posts", "cross-validation", "gain"]].mean()
+    means = means.assign(error=grouped["gain"].sem(), draws=grouped.size()).reset_index()
+    print(means.to_markdown(index=False, floatfmt=".3f"))
+    code = [f"src/evoked/models/{name}.py" for name in (*MODELS, "pooled")]
+    finish(arguments, means.to_dict(orient="records"), tables={"scores": table(means)}, code=code)
 
 
 if __name__ == "__main__":

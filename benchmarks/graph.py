@@ -15,9 +15,9 @@ for testing, a tenth for validation. Every side runs in a process of its own, on
 - *rmthg*: the hypergraph of RMTHG, built and solved for the validation viewings.
 
 Peak memory is that of the whole process, data included; ``idle`` is the same process with the data
-and before it learns. The last line is JSON.
+and before it learns.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/graph.py``.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/graph.py``; the last line is JSON.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from record import add_json_option, finish
 from torch import Tensor, nn
 
 from evoked.features.social_graph import SocialGraph
@@ -299,6 +300,7 @@ def main() -> None:
     parser.add_argument("--scales", type=float, nargs="+", default=[0.1, 1.0])
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--side", choices=SIDES, help="measure one, in this process")
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.side:
         measure(arguments.side, arguments.scales[0])
@@ -312,7 +314,12 @@ def main() -> None:
             found[str(scale)] = in_child(side, scale)
             print(f"{side} at {scale}: {json.dumps(found[str(scale)])}", flush=True)
         figures[side] = found | growth(found)
-    print(json.dumps(figures))
+    finish(
+        arguments,
+        figures,
+        code=["src/evoked/models/hmg_emo.py", "src/evoked/models/rmthg.py"],
+        libraries=("torch", "torch-geometric"),
+    )
 
 
 if __name__ == "__main__":

@@ -4,28 +4,25 @@ Synthetic posts, several seeds (of which of the posts, of their split and of tra
 models of several tasks, each a whole run: trained, calibrated on half of its validation posts,
 measured on its test posts. One measurement varies by what stands under "chance": with c calibration
 and n test posts its standard deviation is about the root of level · (1 − level) · (1 / c + 1 / n).
-That of a mean over seeds is smaller by their root, or by less, since two seeds share posts. The
-last line is JSON.
+That of a mean over seeds is smaller by their root, or by less, since two seeds share posts.
 
 Run: ``python benchmarks/intervals.py`` (interrupted, it goes on; the posts and their features are
 those of ``benchmarks/synthetic.py``), or on imported posts, all of them:
 ``python benchmarks/intervals.py --data DATASET --models linear=popularity,eijl=shares``.
+The last line is JSON; ``--json FILE`` writes it, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from record import add_json_option, finish, table
 
-import evoked
 from evoked.features.cache import FeatureCache
-from evoked.files import write_text
 from evoked.posts.dataset import PostDataset
 from evoked.posts.synthetic.posts import synthesise
 from evoked.runs.posts import Run
@@ -36,8 +33,10 @@ from evoked.training import TrainingSettings
 # Light ones, so that there can be many seeds: a trivial one, one for every task of synthetic posts,
 # a network.
 MODELS: list[tuple[str, str]] = [
-    *(("mean", task) for task in ("emotion_engagement", "popularity", "shares")),
-    *(("linear", task) for task in TASKS if task != Emotion.name),
+    ("mean", "emotion_engagement"),
+    ("mean", "popularity"),
+    ("mean", "shares"),
+    *[("linear", task) for task in TASKS if task != Emotion.name],
     ("early_fusion", "emotion_engagement"),
 ]
 # How far from its promise a coverage may be.
@@ -81,7 +80,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean coverage and width over the seeds, and what chance alone does to such a mean."""
     spread = 1 / rows["calibration"] + 1 / rows["n"]
     rows = rows.assign(chance=rows["nominal"] * (1 - rows["nominal"]) * spread)
-    table = rows.groupby(["model", "task", "outcome", "nominal"], sort=False).agg(
+    means = rows.groupby(["model", "task", "outcome", "nominal"], sort=False).agg(
         coverage=("coverage", "mean"),
         lowest=("coverage", "min"),
         highest=("coverage", "max"),
@@ -91,49 +90,16 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         n=("n", "mean"),
         seeds=("seed", "nunique"),
     )
-    return table.reset_index()
+    return means.reset_index()
 
 
-def by_model(table: pd.DataFrame) -> pd.DataFrame:
+def by_model(summary: pd.DataFrame) -> pd.DataFrame:
     """Mean coverage over the outcomes of a model and task; counts, which are covered exactly when
     their rates are, left out."""
-    counts = table["outcome"].isin(["likes", "comments", "shares", "saves"])
-    kept = table[~(counts & (table["task"] == "emotion_engagement"))]
+    counts = summary["outcome"].isin(["likes", "comments", "shares", "saves"])
+    kept = summary[~(counts & (summary["task"] == "emotion_engagement"))]
     means = kept.groupby(["model", "task", "nominal"], sort=False)["coverage"].mean().reset_index()
     return means.assign(inside=(means["coverage"] - means["nominal"]).abs() <= TOLERANCE)
-
-
-def as_markdown(table: pd.DataFrame, means: pd.DataFrame, arguments: argparse.Namespace) -> str:
-    """The results as a page."""
-    posts = f"{arguments.n} synthetic posts"
-    command = f"--n {arguments.n}"
-    if arguments.data is not None:
-        posts, command = f"posts of {arguments.data.name}", f"--data {arguments.data.name}"
-    if arguments.models is not None:
-        command += f" --models {arguments.models}"
-    if arguments.split != "random":
-        command += f" --split {arguments.split}"
-    return f"""# Prediction intervals: {posts}, {arguments.seeds} seeds
-
-`python benchmarks/intervals.py {command} --seeds {arguments.seeds}`, split
-{arguments.split}; evoked {evoked.__version__}, Python {platform.python_version()}, one processor
-thread, builtin encoders, networks with 3 epochs.
-
-## Per model and task
-
-Mean coverage over outcomes and seeds; inside: at most {TOLERANCE:.0%} off. Sets of classes can
-cover more than they promise where probabilities tie.
-
-{means.to_markdown(index=False, floatfmt=".3f")}
-
-## Per outcome
-
-Lowest and highest of a seed; chance: standard deviation of the mean over seeds that comes of few
-calibration and test posts alone. Width: of rates and counts in their units, of classes how many a
-set holds.
-
-{table.to_markdown(index=False, floatfmt=".3f")}
-"""
 
 
 def main() -> None:
@@ -147,7 +113,7 @@ def main() -> None:
     parser.add_argument("--split", default="random", choices=["random", "author", "time"])
     parser.add_argument("--work", type=Path, default=Path(".cache/synthetic"))
     parser.add_argument("--only-seed", type=int, help="measure this seed alone and stop")
-    parser.add_argument("--out", type=Path, default=Path("results/intervals.md"))
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(arguments.seeds) if arguments.only_seed is None else [arguments.only_seed]
@@ -159,19 +125,18 @@ def main() -> None:
         for model, task in models:
             parts.append(coverage_of(arguments, seed, model, task))
             print(seed, model, task, parts[-1]["coverage"].round(3).tolist(), flush=True)
-    table = summarise(pd.concat(parts, ignore_index=True))
-    means = by_model(table)
-    print(table.to_string(index=False, float_format="{:.3f}".format))
+    summary = summarise(pd.concat(parts, ignore_index=True))
+    means = by_model(summary)
+    print(summary.to_string(index=False, float_format="{:.3f}".format))
     print(means.to_string(index=False, float_format="{:.3f}".format))
-    if arguments.only_seed is None:
-        write_text(arguments.out, as_markdown(table, means, arguments))
-    print(
-        json.dumps(
-            {
-                f"{row['model']} {row['task']} {row['level']:.0%}": round(row["coverage"], 4)
-                for _, row in means.iterrows()
-            }
-        )
+    finish(
+        arguments,
+        {
+            f"{row['model']} {row['task']} {row['nominal']:.0%}": round(row["coverage"], 4)
+            for _, row in means.iterrows()
+        },
+        tables={"models": table(means), "outcomes": table(summary, calibration=".0f", n=".0f")},
+        code=["src/evoked/evaluation/conformal.py"],
     )
 
 

@@ -19,7 +19,6 @@ The last line is JSON, with times and the peak memory of the process. Run:
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import time
 from dataclasses import replace
@@ -30,6 +29,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from record import add_json_option, finish
 
 from evoked.affect import text_reader
 from evoked.evaluation import classification, metrics
@@ -152,10 +152,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path(".cache/likers"))
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     dataset = PostDataset(arguments.dataset)
-    # Posts that nobody's likes are known of would make pairs that never met too easy to tell.
+    # Posts without any known like would make pairs that never met too easy to recognise.
     liked = dataset.posts["post_id"].isin(dataset.table("viewings")["post_id"])
     dataset = dataset.select(liked.to_numpy())
     started = time.perf_counter()
@@ -184,7 +185,7 @@ def main() -> None:
             result["link"] = link_scores(network, split, training, place / "link")
         result[f"emotion, split by {kind}"] = emotion_scores(network, split, training, place)
     result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps(result))
+    finish(arguments, result, code=["src/evoked/models/hmg_emo.py"])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ is saved, and is loaded in a process of its own, on one thread. Timed there:
 - *growth*: how far the peak of the process's memory for 10,000 posts lies above that for 2,000.
   500 posts are repeated, so that pages of the files count in both. Linux only.
 
-The last line is JSON. Run: ``OMP_NUM_THREADS=1 python benchmarks/prediction.py``.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/prediction.py``; the last line is JSON.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from record import add_json_option, finish, table
 
 from evoked.features.cache import FeatureCache
 from evoked.features.pipeline import FeaturePipeline
@@ -172,6 +173,7 @@ def main() -> None:
     parser.add_argument("--models", help="names, comma-separated; those of posts by default")
     parser.add_argument("--work", type=Path, default=Path(".cache/synthetic"))
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    add_json_option(parser)
     arguments = parser.parse_args()
     names = [name for name, kind in MODELS.items() if kind.rows == "posts"]
     names = arguments.models.split(",") if arguments.models else names
@@ -200,9 +202,16 @@ def main() -> None:
         "peak_mib": f"peak at {FEW:,}, MiB",
         "growth_mib": f"growth to {MANY:,}, MiB",
     }
-    table = pd.DataFrame(rows).rename(columns=headings)
-    print(table.to_markdown(index=False))
-    print(json.dumps({"posts": MANY, "distinct_posts": DISTINCT, "threads": 1, "models": rows}))
+    shown = pd.DataFrame(rows).rename(columns=headings)
+    print(shown.to_markdown(index=False))
+    formats = {"posts/s": ",d", "one post, ms": ".1f", "bare post, ms": ".1f"}
+    peaks = {headings["peak_mib"]: ",d", headings["growth_mib"]: ".0f"}
+    finish(
+        arguments,
+        {"posts": MANY, "distinct_posts": DISTINCT, "threads": 1, "models": rows},
+        tables={"models": table(shown, **formats, **peaks)},
+        code=["src/evoked/models"],
+    )
 
 
 if __name__ == "__main__":

@@ -5,31 +5,28 @@ log-normal shares of them, a tenth of them 0; eight groups. One party encrypts a
 other computes with the evaluation keys only, as ``evoked privacy`` does it, files included.
 
 Beside it a linear layer on encrypted features: 128 numbers of 8,192 posts, each number of all posts
-in one ciphertext, to six outputs, against the same product in clear. The last line is JSON.
+in one ciphertext, to six outputs, against the same product in clear.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/privacy.py --out results/privacy.md``.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/privacy.py``; the last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from record import add_json_option, finish, table
 
-from evoked.files import write_text
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy.aggregates import aggregate, compute_rates, reveal
-from evoked.posts.privacy.ckks import DEGREE, PRIME_BITS, SECURITY_BITS, SLOTS, Party
+from evoked.posts.privacy.ckks import SLOTS, Party
 from evoked.posts.privacy.keys import KeyFolder, make_keys
 from evoked.posts.privacy.protecting import protect
 from evoked.posts.schema import ENGAGEMENT
@@ -158,58 +155,22 @@ def linear_layer(folder: Path, clock: Clock) -> dict[str, Any]:
     }
 
 
-def page(found: dict[str, Any], clock: Clock, command: str) -> str:
-    """The results, as Markdown."""
-    counts, layer = found["fields"], found["linear_layer"]
-    hours = layer["hours_of_products_of_resnet50"]
-    seconds = "\n".join(
-        f"| {name} | {clock.wall[name]:.2f} | {clock.processor[name]:.2f} |" for name in clock.wall
+def tables_of(found: dict[str, Any], clock: Clock) -> dict[str, dict[str, Any]]:
+    """The largest errors, the seconds of every step, and the sizes, as tables."""
+    counts = found["fields"]
+    errors = pd.DataFrame(
+        counts["max_relative_error"].items(), columns=["largest relative error", "(target 1e-5)"]
     )
-    errors = "\n".join(
-        f"| {name} | {error:.1e} |" for name, error in counts["max_relative_error"].items()
+    seconds = pd.DataFrame(
+        [(step, clock.wall[step], clock.processor[step]) for step in clock.wall],
+        columns=["step", "seconds", "of the processor"],
     )
-    sizes = "\n".join(f"| {name} | {size} |" for name, size in counts["megabytes"].items())
-    return f"""# Privacy
-
-`{command}`: TenSEAL {version("tenseal")}, Python {platform.python_version()}, one thread of a
-machine that others used at the same time: processor time is the figure to trust.
-
-CKKS, degree {DEGREE:,}, modulus of {sum(PRIME_BITS)} bits ({", ".join(map(str, PRIME_BITS))}):
-{SECURITY_BITS} bit security by the homomorphic encryption standard, which allows 305 bits there
-(438 for 128 bit security). ABMF states a "2048-bit key" (Table 3) and no further parameter.
-
-## Rates and group figures on ciphertext
-
-{counts["posts"]:,} posts: followers from 100 to a billion, four counts each, {GROUPS} groups;
-{counts["rates_computed"]:,} rates, {counts["group_figures"]} means and variances.
-
-| largest relative error | (target 1e-5) |
-| --- | ---: |
-{errors}
-
-Decrypted figures are rounded to seven digits, which alone makes up to 5e-7.
-
-| step | seconds | of the processor |
-| --- | ---: | ---: |
-{seconds}
-
-| what | MB |
-| --- | ---: |
-{sizes}
-
-## A linear layer on ciphertext
-
-{FEATURES} features to {OUTPUTS} outputs, {layer["posts"]:,} posts at once (one post alone takes as
-long as all of them): {layer["milliseconds_per_post"]:.2f} ms per post with encryption and
-decryption, {layer["milliseconds_per_post_in_clear"] * 1e3:.2f} µs in clear:
-{layer["times_slower"]:,} times as long. Largest error {layer["max_error"]:.1e}.
-
-At this price the products of a ResNet-50 on pictures of 224 × 224 take {hours:,.0f} hours, for one
-picture as for the 8,192 that ciphertexts hold at once ({hours / SLOTS:.2f} hours each), and what
-its first layer gives takes {layer["gigabytes_of_its_first_layer"]} GB. That leaves out the maxima
-and ReLUs between the layers, which ciphertexts don't have and which take many products each. So
-pictures are locked where they are stored, and not computed on encrypted.
-"""
+    sizes = pd.DataFrame(counts["megabytes"].items(), columns=["what", "MB"])
+    return {
+        "errors": table(errors, ".1e"),
+        "seconds": table(seconds, ".2f"),
+        "sizes": table(sizes, ".1f"),
+    }
 
 
 def main() -> None:
@@ -217,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--posts", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="Markdown file to write")
+    add_json_option(parser)
     arguments = parser.parse_args()
     clock = Clock()
     with tempfile.TemporaryDirectory() as place:
@@ -225,12 +186,13 @@ def main() -> None:
             "fields": fields(Path(place), arguments.posts, arguments.seed, clock),
             "linear_layer": linear_layer(Path(place), clock),
         }
-    command = f"python benchmarks/privacy.py --posts {arguments.posts} --seed {arguments.seed}"
-    text = page(found, clock, command)
-    print(text)
-    if arguments.out is not None:
-        write_text(arguments.out, text)
-    print(json.dumps(found | {"seconds": clock.wall, "processor_seconds": clock.processor}))
+    finish(
+        arguments,
+        {**found, "seconds": clock.wall, "processor_seconds": clock.processor},
+        tables=tables_of(found, clock),
+        code=["src/evoked/posts/privacy/ckks.py", "src/evoked/posts/privacy/aggregates.py"],
+        libraries=("tenseal",),
+    )
 
 
 if __name__ == "__main__":

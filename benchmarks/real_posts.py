@@ -3,28 +3,25 @@
 Reads a folder of Instaloader downloads. Two protocols: leave one author out (a stranger's posts:
 the author's own mean is unknown there, so the mean of the training posts stands in) and by time
 (the latest posts). Nobody rated these posts' emotions; ABMF learns them from the emotion reader's
-estimates. The last line is JSON.
+estimates.
 
-Run: ``python benchmarks/real_posts.py FOLDER --out results/real_posts.md``.
+Run: ``python benchmarks/real_posts.py FOLDER --json FILE``; the last line is JSON, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from record import add_json_option, finish, table
 
-import evoked
 from evoked.evaluation.metrics import r2, spearman
 from evoked.evaluation.splits import Split, choose_split, leave_one_author_out
 from evoked.features.cache import FeatureCache
-from evoked.files import write_text
 from evoked.models import load_model
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
@@ -51,26 +48,26 @@ def predictions(
         )
     examples, _ = run.examples(dataset.posts, dataset.cover_paths())
     test, posts = examples.select(split.test), dataset.posts.iloc[split.test]
-    table = pd.DataFrame({"truth": np.log1p(posts["likes"].to_numpy(dtype=float))})
+    likes = pd.DataFrame({"truth": np.log1p(posts["likes"].to_numpy(dtype=float))})
     models = {"abmf": run.model} | {
         name: load_model(place / "baselines" / name) for name in ("mean", "author_mean")
     }
     for name, model in models.items():
-        likes = run.task.inverse_transform(model.predict(test), test.posts)["likes"]
-        table[name] = np.log1p(likes.to_numpy(dtype=float))
+        predicted = run.task.inverse_transform(model.predict(test), test.posts)["likes"]
+        likes[name] = np.log1p(predicted.to_numpy(dtype=float))
     # The strongest simple rival: the mean of log likes itself, by author where one is known.
     learned_from = dataset.posts.iloc[split.train]
     known = learned_from["likes"].astype(float).map(np.log1p)
     by_author = known.groupby(learned_from["author_id"]).mean()
-    table["author mean of log likes"] = (
+    likes["author mean of log likes"] = (
         posts["author_id"].map(by_author).fillna(known.mean()).to_numpy()
     )
-    return table
+    return likes
 
 
-def scores(table: pd.DataFrame) -> list[dict[str, Any]]:
+def scores(likes: pd.DataFrame) -> list[dict[str, Any]]:
     """R², Spearman and n per model over all test posts."""
-    known = table.dropna()
+    known = likes.dropna()
     return [
         {
             "model": name,
@@ -78,7 +75,7 @@ def scores(table: pd.DataFrame) -> list[dict[str, Any]]:
             "Spearman": float(spearman(known["truth"], known[name])),
             "n": len(known),
         }
-        for name in table.columns.drop("truth")
+        for name in likes.columns.drop("truth")
     ]
 
 
@@ -88,7 +85,7 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="folder of Instaloader downloads")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--work", type=Path, default=Path(".cache/real_posts"))
-    parser.add_argument("--out", type=Path, default=Path("results/real_posts.md"))
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     dataset = import_posts("instaloader", arguments.source, arguments.work / "posts").dataset
@@ -100,28 +97,15 @@ def main() -> None:
         print(f"author {number + 1}: {len(folds[-1])} posts", flush=True)
     by_time = choose_split(dataset.posts, "time")
     later = predictions(dataset, by_time, arguments.work / "time", cache, arguments.epochs)
-    results = {"leave one author out": scores(pd.concat(folds)), "by time": scores(later)}
-    sections = "\n\n".join(
-        f"## {protocol.capitalize()}\n\n"
-        + pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3f")
-        for protocol, rows in results.items()
-    )
-    write_text(
-        arguments.out,
-        f"""# Likes of real posts: {arguments.source.name}
-
-`python benchmarks/real_posts.py FOLDER --epochs {arguments.epochs}`; {len(dataset)} posts by
-{dataset.describe()["authors"]} authors; evoked {evoked.__version__}, torch {torch.__version__},
-Python {platform.python_version()}, builtin encoders, ABMF at width 64. Likes are predicted as a
-rate per follower and multiplied by the followers, which are known before posting; followers were
-counted when the posts were collected. `mean` and `author_mean` predict that rate, `author mean of
-log likes` the likes themselves. A left-out author has no training posts, so there both author means
-fall back on the mean of all. {by_time.reason}
-
-{sections}
-""",
-    )
-    print(json.dumps(results))
+    results = {"by_author": scores(pd.concat(folds)), "by_time": scores(later)}
+    tables = {protocol: table(pd.DataFrame(rows)) for protocol, rows in results.items()}
+    figures = {
+        "posts": len(dataset),
+        "authors": dataset.describe()["authors"],
+        "split by time": by_time.reason,
+        **results,
+    }
+    finish(arguments, figures, tables=tables, code=["src/evoked/models/abmf.py"])
 
 
 if __name__ == "__main__":

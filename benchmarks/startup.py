@@ -21,6 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from record import add_json_option, finish, table
+
 SOURCES = Path(__file__).resolve().parents[1] / "src"
 
 COMMANDS = (
@@ -98,16 +101,17 @@ def compare(command: str, trees: dict[str, Path], repeats: int) -> dict[str, Any
     return row
 
 
-def print_rows(rows: Sequence[dict[str, Any]]) -> None:
-    """A table in Markdown."""
-    print("| command | CPU s | MiB | ratios | heavy before | heavy after |")
-    print("| --- | --: | --: | --: | --- | --- |")
+def table_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """The rows for people."""
+    shown = []
     for row in rows:
         cpu = f"{row['before_cpu_s']:.2f} → {row['after_cpu_s']:.2f}"
         memory = f"{row['before_peak_mib']:.0f} → {row['after_peak_mib']:.0f}"
         ratios = f"{row['cpu_s_ratio']}, {row['peak_mib_ratio']}"
         before, after = (", ".join(row[f"{name}_heavy"]) or "–" for name in ("before", "after"))
-        print(f"| `{row['command']}` | {cpu} | {memory} | {ratios} | {before} | {after} |")
+        shown.append((f"`{row['command']}`", cpu, memory, ratios, before, after))
+    headings = ["command", "CPU s", "MiB", "ratios", "heavy before", "heavy after"]
+    return pd.DataFrame(shown, columns=headings)
 
 
 def main() -> None:
@@ -115,11 +119,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, required=True, help="the other tree's src folder")
     parser.add_argument("--repeats", type=int, default=3)
+    add_json_option(parser)
     arguments = parser.parse_args()
     trees = {"before": arguments.before.resolve(), "after": SOURCES}
     rows = [compare(command, trees, arguments.repeats) for command in COMMANDS]
-    print_rows(rows)
-    print(json.dumps({"repeats": arguments.repeats, "commands": rows}))
+    shown = table_of(rows)
+    print(shown.to_markdown(index=False))
+    finish(
+        arguments,
+        {"repeats": arguments.repeats, "commands": rows},
+        tables={"commands": table(shown)},
+        code=["src/evoked/cli", "src/evoked/__init__.py", "src/evoked/models/registry.py"],
+    )
 
 
 if __name__ == "__main__":

@@ -3,27 +3,25 @@
 Synthetic posts, several seeds (of posts, split and training alike). Per seed: ABMF, ABMF without
 the caption, ABMF without the image (both keep hashtags out and metadata in, so that they differ in
 the content alone), and the mean of the training posts; and every planted correlation beside what
-the analysis measures. The split is random by post. The last line is JSON.
+the analysis measures. The split is random by post.
 
-Run: ``python benchmarks/synthetic.py --out results/synthetic.md`` (interrupted, it goes on).
+Run: ``python benchmarks/synthetic.py --json FILE`` (interrupted, it goes on); the last line is
+JSON, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from record import add_json_option, finish, table
 from scipy.stats import ttest_rel
 
-import evoked
 from evoked.analysis.recovery import planted_recovery
 from evoked.features.cache import FeatureCache
-from evoked.files import write_text
 from evoked.posts.dataset import PostDataset
 from evoked.posts.synthetic.posts import synthesise
 from evoked.runs.posts import Run
@@ -83,7 +81,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--work", type=Path, default=Path(".cache/synthetic"))
     parser.add_argument("--only-seed", type=int, help="train this seed alone and stop")
-    parser.add_argument("--out", type=Path, default=Path("results/synthetic.md"))
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows, recoveries = [], []
@@ -97,19 +95,21 @@ def main() -> None:
             print(seed, name, rows[-1], flush=True)
     if arguments.only_seed is not None:
         return
-    table = pd.DataFrame(rows)
     recovery = pd.concat(recoveries, ignore_index=True)
-    summary = summarise(table)
+    summary = summarise(pd.DataFrame(rows))
     correlations = recovery[recovery["analysis"] == "correlation"]
     worst = correlations["difference"].abs().max()
-    command = f"python benchmarks/synthetic.py --n {arguments.n} --seeds {arguments.seeds}"
-    write_text(arguments.out, as_markdown(summary, recovery, command, arguments))
-    print(json.dumps({**nested(summary), "largest_recovery_difference": round(float(worst), 4)}))
+    finish(
+        arguments,
+        {**nested(summary), "largest_recovery_difference": round(float(worst), 4)},
+        tables={"fusion": table(summary), "planted": table(by_cell(recovery))},
+        code=["src/evoked/models/abmf.py", "src/evoked/analysis/engagement.py"],
+    )
 
 
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean, deviation and paired p-value against ABMF per model and score."""
-    wide = table.pivot_table(index="seed", columns=["score", "model"], values="value")
+    wide = scores.pivot_table(index="seed", columns=["score", "model"], values="value")
     lines = []
     names = (wide.columns.get_level_values(level) for level in ("score", "model"))
     for score, model in zip(*names, strict=True):
@@ -136,37 +136,16 @@ def nested(summary: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def as_markdown(
-    summary: pd.DataFrame, recovery: pd.DataFrame, command: str, arguments: argparse.Namespace
-) -> str:
-    """The results as a page."""
-    cells = (
-        recovery.assign(size=recovery["difference"].abs())
-        .groupby(["analysis", "row", "metric"], sort=False)
-        .agg(
-            published=("published", "first"),
-            planted=("planted", "first"),
-            measured=("measured", "mean"),
-            largest_difference=("size", "max"),
-        )
-        .reset_index()
+def by_cell(recovery: pd.DataFrame) -> pd.DataFrame:
+    """Of every planted figure: the mean measured over the seeds, and the largest difference."""
+    sized = recovery.assign(size=recovery["difference"].abs())
+    cells = sized.groupby(["analysis", "row", "metric"], sort=False).agg(
+        published=("published", "first"),
+        planted=("planted", "first"),
+        measured=("measured", "mean"),
+        largest_difference=("size", "max"),
     )
-    return f"""# Synthetic posts: {arguments.n} posts, {arguments.seeds} seeds
-
-`{command} --epochs {arguments.epochs}`; evoked {evoked.__version__}, torch {torch.__version__},
-Python {platform.python_version()}, one processor thread, builtin encoders. Random split by post
-(70/15/15), scores on the test part ({round(arguments.n * 0.15)} posts per seed).
-
-## Fusion beside its parts
-
-{summary.to_markdown(index=False, floatfmt=".3f")}
-
-## What was planted (Tables 8 and 9, lifts), and what the analysis measures
-
-Mean over the seeds, and the largest difference of any seed.
-
-{cells.to_markdown(index=False, floatfmt=".3f")}
-"""
+    return cells.reset_index()
 
 
 if __name__ == "__main__":

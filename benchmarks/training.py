@@ -7,13 +7,12 @@ Three sides in one run, epoch by epoch in turn:
   order; what ours takes beyond this is loading, logging and Lightning;
 - *per post*: a loader that takes one post at a time and pads each batch, as most code does.
 
-The last line is JSON. Run: ``python benchmarks/training.py``.
+Run: ``python benchmarks/training.py``; the last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from record import add_json_option, finish
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=1024)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     n = arguments.posts
@@ -146,7 +147,7 @@ def main() -> None:
     }
     for side, value in median.items():
         print(f"{side:>10}: {value:.2f} s per epoch")
-    print(json.dumps(figures))
+    finish(arguments, figures, code=["src/evoked/training", "src/evoked/models/abmf.py"])
 
 
 if __name__ == "__main__":

@@ -1,21 +1,47 @@
 #!/usr/bin/env bash
 # Installs the oldest release that pyproject.toml allows of everything that evoked itself needs, in
-# a throw-away environment outside the repository, and runs the quick part of the tests in it.
-# What follows on the command line goes to pytest in place of that part.
+# a temporary environment outside the repository, and runs the quick part of the tests in it.
+# Arguments go to pytest in place of that part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 QUICK=(
-  tests/affect/test_image.py tests/report/test_analysis_page.py tests/models/test_baselines.py
-  tests/features/encoders/test_builtin_image.py tests/features/encoders/test_facial_expressions.py tests/models/test_linear.py
-  tests/features/encoders/test_builtin_text.py tests/features/test_cache.py tests/cli/test_commands.py tests/posts/test_dataset.py
-  tests/features/encoders/test_encoders.py tests/explain/test_posts.py tests/features/test_extract.py tests/layers/test_message_passing.py
-  tests/features/test_hashtags.py tests/models/test_hmg_emo.py tests/posts/test_images.py tests/posts/test_importing.py
-  tests/features/test_metadata.py tests/evaluation/test_metrics.py tests/models/test_contract.py tests/training/test_neighbours.py
-  tests/runs/test_viewings.py tests/models/test_pixelrec.py tests/posts/privacy/test_privacy.py
-  tests/posts/readers/test_contract.py tests/report/test_write.py tests/models/test_rmthg.py tests/features/test_sentiment.py
-  tests/analysis/test_sharing.py tests/evaluation/test_splits.py tests/posts/synthetic/test_posts.py tests/targets/test_emotion_engagement.py
-  tests/features/test_captions.py tests/features/test_topics.py tests/training/test_loop.py
+  tests/affect/test_image.py
+  tests/analysis/test_sharing.py
+  tests/cli/test_commands.py
+  tests/evaluation/test_metrics.py
+  tests/evaluation/test_splits.py
+  tests/explain/test_posts.py
+  tests/features/encoders/test_builtin_image.py
+  tests/features/encoders/test_builtin_text.py
+  tests/features/encoders/test_encoders.py
+  tests/features/encoders/test_facial_expressions.py
+  tests/features/test_cache.py
+  tests/features/test_captions.py
+  tests/features/test_extract.py
+  tests/features/test_hashtags.py
+  tests/features/test_metadata.py
+  tests/features/test_sentiment.py
+  tests/features/test_topics.py
+  tests/layers/test_message_passing.py
+  tests/models/test_baselines.py
+  tests/models/test_contract.py
+  tests/models/test_hmg_emo.py
+  tests/models/test_linear.py
+  tests/models/test_pixelrec.py
+  tests/models/test_rmthg.py
+  tests/posts/privacy/test_privacy.py
+  tests/posts/readers/test_contract.py
+  tests/posts/synthetic/test_posts.py
+  tests/posts/test_dataset.py
+  tests/posts/test_images.py
+  tests/posts/test_importing.py
+  tests/report/test_analysis_page.py
+  tests/report/test_write.py
+  tests/runs/test_viewings.py
+  tests/targets/test_emotion_engagement.py
+  tests/training/test_loop.py
+  tests/training/test_neighbours.py
 )
 
 place=$(mktemp -d "${TMPDIR:-/tmp}/evoked-floors.XXXXXX")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -17,8 +16,6 @@ from typer.testing import CliRunner
 
 from evoked.cli import app
 from tests.support.command_line import evoked
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def commands(group: Any, *words: str) -> Iterator[tuple[str, ...]]:
@@ -149,25 +146,3 @@ def test_nothing_slow_is_imported_in_vain(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "imported" / "dataset.json").is_file()
     assert (tmp_path / "lines" / "dataset.json").is_file()
-
-
-def readme_commands() -> list[str]:
-    """Lines of the README's shell blocks that call evoked."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.startswith("evoked ")]
-
-
-def test_commands_of_the_readme_work(
-    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_data: Path
-) -> None:
-    """Runs the tour as it stands, on the demo's posts in the places that the README names."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVOKED_CACHE", str(demo / "cache"))
-    (tmp_path / "demo").symlink_to(demo)
-    (tmp_path / "downloads").symlink_to(shared_data / "instaloader_sample")
-    commands = readme_commands()
-    assert len(commands) >= 8
-    for command in commands:
-        evoked(*shlex.split(command, comments=True)[1:])

@@ -195,7 +195,7 @@ def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_
     best = int(np.argmin(np.mean(curves, axis=0))) + 1
     assert len(model.trees["arousal"].leaves) == best < 40
     whole = catboost.CatBoostRegressor(**{**options, "iterations": best}).fit(matrix, values)
-    expected = whole.predict(model._matrix(validation))
+    expected = whole.predict(model.matrix(validation))
     np.testing.assert_allclose(model.predict(validation)["arousal"], expected, atol=1e-5)
 
 

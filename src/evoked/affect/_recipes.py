@@ -1,7 +1,7 @@
 """How the members of a text emotion reader are trained, as plain data.
 
 The settings of each were chosen on EmoBank's dev split; the choice to average both was made with
-knowledge of its test split (``results/emotion_reader.md``)."""
+knowledge of its test split (``results/emotion_reader/README.md``)."""
 
 from __future__ import annotations
 

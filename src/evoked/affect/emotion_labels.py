@@ -184,7 +184,7 @@ def read_norms(path: Path | str) -> WordNorms:
     values = ratings.to_numpy(np.float64)
     if len(values) < 2 or (values.std(axis=0) == 0).any():
         raise DataError(
-            f"{len(values)} words with three numbers, whose spread is unknown or zero.",
+            f"{len(values)} words with three numbers, which have no spread to compare with.",
             file=path,
             fix="Check that the columns hold words and their ratings.",
         )

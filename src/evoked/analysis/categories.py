@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from evoked.analysis.base import Analysis, PostContext
+from evoked.analysis.counts import engagement_counts
 from evoked.analysis.excerpts import one_decimal, two_decimals, whole
 from evoked.posts.emotion_and_rates import METRICS, engagement_rates
-from evoked.posts.schema import ENGAGEMENT
 from evoked.posts.synthetic.population import CATEGORIES
 
 _TAG = re.compile(r"#\w+")
@@ -49,13 +49,12 @@ def category_table(posts: pd.DataFrame) -> pd.DataFrame:
 def _describe(posts: pd.DataFrame) -> pd.DataFrame:
     captions = posts["caption"].astype("string").fillna("").str.replace(_TAG, " ", regex=True)
     words = pd.Series([float(len(caption.split())) for caption in captions])
-    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
-    followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
+    rates = engagement_rates(*engagement_counts(posts))
     return pd.DataFrame(
         {
             "words": words.where(words > 0).to_numpy(dtype=float),
             "hashtags": [float(len(tags)) for tags in posts["hashtags"]],
-            "rate": 100 * engagement_rates(counts, followers)[:, METRICS.index("overall")],
+            "rate": 100 * rates[:, METRICS.index("overall")],
             "valence": posts["valence"].to_numpy(dtype=float, na_value=np.nan),
             "arousal": posts["arousal"].to_numpy(dtype=float, na_value=np.nan),
         }

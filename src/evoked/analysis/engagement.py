@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from evoked.analysis.base import Analysis, PostContext, Tables
 from evoked.analysis.correlations import author_numbers, correlate_posts
+from evoked.analysis.counts import engagement_counts
 from evoked.analysis.excerpts import Excerpt, matrix_excerpt, signed_percent, two_decimals
 from evoked.analysis.needs import needs_emotion, needs_engagement
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
@@ -36,7 +37,6 @@ from evoked.posts.emotion_and_rates import (
     lift_halves,
     log_rates,
 )
-from evoked.posts.schema import ENGAGEMENT
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -70,7 +70,7 @@ def emotion_engagement_table(posts: pd.DataFrame, level: float = 0.95) -> pd.Dat
         ``table.pivot(index="dimension", columns="metric", values="r")`` looks like the paper's.
     """
     dimensions = emotion_dimensions(posts["valence"], posts["arousal"])
-    rates = log_rates(*_counts(posts), posts["category"])
+    rates = log_rates(*engagement_counts(posts), posts["category"])
     found = correlate_posts(dimensions, rates, author_numbers(posts), level)
     r, low, high, p, p_posts = (
         np.where(found.n < _FEWEST_POSTS, np.nan, values)
@@ -120,7 +120,7 @@ def lifts(
         test as if posts were independent; where no author has several posts, ``p`` is the same),
         ``published``. NaN where one half has no posts.
     """
-    rates = engagement_rates(*_counts(posts))
+    rates = engagement_rates(*engagement_counts(posts))
     authors = author_numbers(posts)
     rows = []
     for name, (metric, above, below) in lift_halves(posts["valence"], posts["arousal"]).items():
@@ -137,11 +137,6 @@ def lifts(
     table = pd.DataFrame(rows)
     table.insert(list(table.columns).index("p") + 1, "p_holm", holm(table["p"]))
     return table
-
-
-def _counts(posts: pd.DataFrame) -> tuple[Floats, Floats]:
-    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
-    return counts, posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _lift(

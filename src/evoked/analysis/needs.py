@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from evoked.analysis.base import PostContext
+from evoked.analysis.counts import engagement_counts
 from evoked.posts.emotion_and_rates import METRICS, engagement_rates
-from evoked.posts.schema import ENGAGEMENT
 
 
 def needs_emotion(context: PostContext) -> str:
@@ -18,10 +18,7 @@ def needs_emotion(context: PostContext) -> str:
 
 def needs_engagement(context: PostContext) -> str:
     """A count of some kind of engagement for a post whose emotion is known."""
-    posts = context.posts
-    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
-    divisor = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
-    rates = engagement_rates(counts, divisor)[:, : METRICS.index("overall")]
+    rates = engagement_rates(*engagement_counts(context.posts))[:, : METRICS.index("overall")]
     if (np.isfinite(rates).any(axis=1) & context.emotions.known).any():
         return ""
     return "no post has both an emotion and a count of likes, comments, shares or saves"

@@ -18,12 +18,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.analysis.base import Analysis, PostContext, Tables
+from evoked.analysis.counts import engagement_counts
 from evoked.analysis.needs import needs_emotion, needs_engagement
 from evoked.evaluation.bootstrap import bootstrap_draws
 from evoked.evaluation.corrections import holm
 from evoked.evaluation.significance import p_value
 from evoked.posts.emotion_and_rates import AROUSAL_MIDPOINT, METRICS, log_rates
-from evoked.posts.schema import ENGAGEMENT, SCALES
+from evoked.posts.schema import SCALES
 
 Floats = NDArray[np.float64]
 
@@ -173,9 +174,7 @@ def best_positions(
         ``advice``, a sentence.
     """
     points = posts[["valence", "arousal"]].to_numpy(dtype=np.float64, na_value=np.nan)
-    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
-    followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
-    rates = log_rates(counts, followers, posts["category"])
+    rates = log_rates(*engagement_counts(posts), posts["category"])
     authors = _author_names(posts)
     rows: list[dict[str, Any]] = []
     for name, members in _groups(posts["category"]).items():

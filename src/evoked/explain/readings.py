@@ -144,8 +144,8 @@ def read_predictions(task: type[Task], restored: pd.DataFrame) -> pd.DataFrame:
             table |= expected_class(outcome, restored)
         elif outcome.columns:
             (column,) = outcome.probability_columns or (outcome.restored_column or outcome.name,)
-            known = column in restored
-            table[outcome.target] = restored[column].astype(float) if known else math.nan
+            unknown = pd.Series(math.nan, restored.index)
+            table[outcome.target] = restored.get(column, unknown).astype(float)
     return pd.DataFrame(table, index=restored.index)
 
 

@@ -345,7 +345,7 @@ class FeaturePipeline:
         of_pictures = [name for name in read if CATALOG[name].modality == "image"]
         if of_pictures:
             raise SettingsError(
-                f"{', '.join(of_pictures)}: learned from pictures of the training posts, so fit() "
-                "needs their images."
+                f"{', '.join(of_pictures)}: learned from pictures of the training posts: "
+                "give fit() their images."
             )
         return [None] * len(posts)

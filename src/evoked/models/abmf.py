@@ -112,6 +112,8 @@ class ABMF(FusionModel):
 class ABMFNetwork(ContentNetwork):
     """The network of Figure 1; parameters as of :class:`evoked.models.content.ContentNetwork`."""
 
+    settings: ABMFSettings
+
     def __init__(
         self,
         settings: ABMFSettings,

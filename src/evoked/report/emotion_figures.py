@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
+from evoked.analysis.counts import engagement_counts
 from evoked.analysis.positions import Surface, smooth
 from evoked.evaluation.significance import significance_marks
 from evoked.explain.figures import (
@@ -218,9 +219,7 @@ def peak_hours(table: pd.DataFrame, note: str = "") -> Picture:
 
 def engagement_surfaces(posts: pd.DataFrame, step: float = 0.25) -> dict[str, Surface]:
     """By metric, log rates less those typical of the category, smoothed over the plane."""
-    counts = posts[list(ENGAGEMENT)].to_numpy(dtype=np.float64, na_value=np.nan)
-    followers = posts["followers"].to_numpy(dtype=np.float64, na_value=np.nan)
-    rates = log_rates(counts, followers, posts["category"])
+    rates = log_rates(*engagement_counts(posts), posts["category"])
     valence, arousal = posts["valence"].astype(float), posts["arousal"].astype(float)
     return {
         name: smooth(valence, arousal, rate, step)

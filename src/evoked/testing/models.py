@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -242,7 +243,7 @@ def check_predictions_lead_to_every_outcome(case: ModelCase) -> None:
     predicted = case.fitted.predict(case.test)
     restored = task.inverse_transform(predicted, case.test.posts)
     scores = evaluate_task(task, restored, task.truth(case.test.posts), draws=0)
-    wanted = {outcome.name.removesuffix("_rate") for outcome in task.outcomes}
+    wanted = {outcome.target for outcome in task.outcomes}
     require(wanted <= set(scores["target"]), f"no score for {wanted - set(scores['target'])}")
 
 
@@ -449,7 +450,7 @@ def _without(examples: Examples, *features: str) -> Examples:
     }
     for name in features:
         columns[name] = _absent(columns[name])
-        changed = {fields[name]: _absent(getattr(graph, fields[name]))}
+        changed: dict[str, Any] = {fields[name]: _absent(getattr(graph, fields[name]))}
         graph = replace(graph, **changed)
     return replace(examples, features=FeatureTable(columns), graph=graph)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Column, FeatureTable
@@ -58,7 +58,7 @@ def small_network_examples(
         comment_vectors=_vectors(np.eye(8)[felt], COMMENT_WIDTH, 0.3, _COMMENTED, random),
         viewings=pairs.astype(np.int64),
         emotions=np.where(random.random(n_viewings) < 0.97, felt, -1).astype(np.int64),
-        times=1.7e9 + 3600.0 * np.arange(n_viewings),
+        times=1.7e9 + 3600.0 * np.arange(n_viewings, dtype=np.float64),
         connections=_connections(community, random),
         memberships=np.stack([np.arange(n_users), community]).astype(np.int64),
     )
@@ -71,17 +71,18 @@ def small_network_examples(
     return train, validation, with_strangers(test, np.arange(0, len(test), 10), "user", "image")
 
 
-def viewing_examples(graph: SocialGraph, rows: Sequence[int], shown: SocialGraph) -> Examples:
+def viewing_examples(graph: SocialGraph, rows: ArrayLike, shown: SocialGraph) -> Examples:
     """Examples of viewings of ``graph``, of which the graph ``shown`` holds none."""
+    rows = np.asarray(rows)
     users, images = graph.viewings[:, rows]
     emotion = np.array([*MIKELS, None], dtype=object)[graph.emotions[rows]]
-    comments = graph.comment_vectors.select(np.asarray(rows))
+    comments = graph.comment_vectors.select(rows)
     posts = pd.DataFrame(
         {
             "user_id": [f"user-{user}" for user in users],
             "post_id": graph.images[images],
             "viewed_at": pd.to_datetime(graph.times[rows], unit="s", utc=True),
-            "comment": np.where(comments.present, "what a picture", None),
+            "comment": np.array([None, "what a picture"], object)[comments.present.astype(int)],
             "emotion": emotion,
             "author_id": [f"user-{image % len(graph.users)}" for image in images],
             "user": users,
@@ -99,7 +100,7 @@ def viewing_examples(graph: SocialGraph, rows: Sequence[int], shown: SocialGraph
     return Examples(posts, features, Emotion().transform(posts), shown)
 
 
-def with_strangers(examples: Examples, rows: Sequence[int], *columns: str) -> Examples:
+def with_strangers(examples: Examples, rows: ArrayLike, *columns: str) -> Examples:
     """Each of ``columns`` ("user", "image") is unknown to the graph in a row, one after another:
     the first column in the first of ``rows``, the second in the row that follows it."""
     posts = examples.posts.copy()
