@@ -223,14 +223,14 @@ class AuthorHistory:
         size = len(state["author"])
         nothing = [0] * size
         known, total = (
-            np.array([state[name].get(value, nothing) for value in _VALUES], dtype=kind).T
-            for name, kind in (("known", np.int64), ("total", np.float64))
+            np.array([state[name].get(value, nothing) for value in _VALUES], dtype=np.float64).T
+            for name in ("known", "total")
         )
         return cls(
             author=np.array(state["author"], dtype=object),
             instant=np.array(state["instant"], dtype=np.int64).reshape(size),
             posts=np.array(state["posts"], dtype=np.int64).reshape(size),
-            known=known.reshape(size, len(_VALUES)),
+            known=known.reshape(size, len(_VALUES)).astype(np.int64),
             total=total.reshape(size, len(_VALUES)),
         )
 
@@ -357,7 +357,7 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
 def _published(posts: pd.DataFrame) -> pd.DataFrame:
     """The posts of which any count is known: others may be drafts."""
     counts = np.column_stack([known_counts(posts, name) for name in KINDS])
-    return posts[np.isfinite(counts).any(axis=1)]
+    return posts.iloc[np.flatnonzero(np.isfinite(counts).any(axis=1))]
 
 
 def _values(posts: pd.DataFrame) -> Floats:
