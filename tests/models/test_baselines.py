@@ -174,6 +174,30 @@ def test_validation_posts_stop_the_growth(examples: Examples, tmp_path: Path) ->
     assert min(len(trees.leaves) for trees in model.trees.values()) < 60
 
 
+def test_with_the_chosen_number_trees_grow_on_validation_posts_too(tmp_path: Path) -> None:
+    catboost = pytest.importorskip("catboost")
+    train, validation = random_examples(60), random_examples(40, seed=2)
+    model = GradientBoosting(GradientBoostingSettings(trees=60, patience=5, min_validation_posts=0))
+    model.fit(train, validation, folder=tmp_path)
+    assert train.targets is not None
+    assert validation.targets is not None
+    parts, place = (train, validation), model.targets.index("valence")
+    pools = [
+        catboost.Pool(model.matrix(part), part.targets.values[:, place])
+        for part in parts
+        if part.targets is not None
+    ]
+    options = growing_options(model.settings, None)
+    judged = catboost.CatBoostRegressor(**options).fit(pools[0], eval_set=pools[1])
+    number = judged.tree_count_
+    matrix = np.concatenate([model.matrix(part) for part in parts])
+    values = np.concatenate([train.targets.values[:, place], validation.targets.values[:, place]])
+    whole = catboost.CatBoostRegressor(**{**options, "iterations": number}).fit(matrix, values)
+    assert len(model.trees["valence"].leaves) == number
+    expected = whole.predict(matrix[:60])
+    np.testing.assert_allclose(model.predict(train)["valence"], expected, atol=1e-5)
+
+
 def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_path: Path) -> None:
     catboost = pytest.importorskip("catboost")
     train, validation = random_examples(60), random_examples(20, seed=2)

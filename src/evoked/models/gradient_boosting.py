@@ -6,6 +6,7 @@ what a post lacks is a missing value, for which trees have branches.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ class GradientBoostingSettings(PooledSettings, BoostingSettings):
 class GradientBoosting(BoostedTrees, PooledModel):
     """Gradient-boosted trees on the pooled features of all modalities.
 
-    The validation posts decide the number of trees. If they are few, cross-validation decides it,
-    and then training and validation posts are learned from together. The training posts take about
-    4 kB of memory each with the builtin encoders.
+    The validation posts decide the number of trees; if they are few, cross-validation decides it.
+    With that number, training and validation posts are learned from together, at about 4 kB of
+    memory each with the builtin encoders.
     """
 
     name = "gradient_boosting"
@@ -62,40 +63,38 @@ class GradientBoosting(BoostedTrees, PooledModel):
     ) -> SymmetricTrees | None:
         """The trees of one target; None if the posts leave nothing to learn."""
         own, judges = learned.with_target(column), held_out.with_target(column)
-        stops = _teaches(judges, column)
-        if len(judges) < self.settings.min_validation_posts:
-            posts = own.joined(judges)
-            number = _number_of_trees(catboost, posts, column, options)
-            if number is not None:
-                own, stops, options = posts, False, {**options, "iterations": number}
-        if not _teaches(own, column):
+        posts = own.joined(judges)
+        if not _teaches(posts, column):
             return None
+        trials = [(own, judges)]
+        if len(judges) < self.settings.min_validation_posts:
+            folds = [(posts.select(~held), posts.select(held)) for held in posts.held_out()]
+            trials = folds if _all_teach(folds, column) else trials
+        if _all_teach(trials, column):
+            number = _number_of_trees(catboost, trials, column, options)
+            options = {**options, "iterations": number}
         regressor = catboost.CatBoostRegressor(**options)
-        regressor.fit(
-            _pool(catboost, own, column),
-            eval_set=_pool(catboost, judges, column) if stops else None,
-        )
-        return SymmetricTrees.of(regressor)
+        return SymmetricTrees.of(regressor.fit(_pool(catboost, posts, column)))
 
 
 def _number_of_trees(
-    catboost: Any, posts: Sample, column: int, options: dict[str, Any]
-) -> int | None:
-    """The number of trees that predicts held-out folds best; None if a fold leaves nothing to
-    learn, or if each holds out one post, which CatBoost refuses."""
-    folds = posts.held_out()
-    if len(folds) in (0, 1, len(posts)) or not all(
-        _teaches(posts.select(~held), column) for held in folds
-    ):
-        return None
-    found = catboost.cv(
-        _pool(catboost, posts, column),
-        # Unlike a regressor, cv() starts at zero by default.
-        {**options, "loss_function": "RMSE", "boost_from_average": True},
-        folds=[(np.flatnonzero(~held), np.flatnonzero(held)) for held in folds],
-        as_pandas=False,
-    )
-    return int(np.argmin(found["test-RMSE-mean"])) + 1
+    catboost: Any, trials: Sequence[tuple[Sample, Sample]], column: int, options: dict[str, Any]
+) -> int:
+    """The number of trees with the smallest mean error over ``trials``, pairs of posts to learn
+    from and posts to judge by. Where one stops growing, its error counts as staying what it is."""
+    curves = []
+    for own, judges in trials:
+        regressor = catboost.CatBoostRegressor(**options)
+        regressor.fit(_pool(catboost, own, column), eval_set=_pool(catboost, judges, column))
+        curves.append(regressor.get_evals_result()["validation"]["RMSE"])
+    longest = max(map(len, curves))
+    padded = [np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves]
+    return int(np.argmin(np.mean(padded, axis=0))) + 1
+
+
+def _all_teach(trials: Sequence[tuple[Sample, Sample]], column: int) -> bool:
+    """Whether CatBoost can learn from the posts of every trial, and be judged by them."""
+    return all(_teaches(part, column) for trial in trials for part in trial)
 
 
 def _teaches(posts: Sample, column: int) -> bool:
