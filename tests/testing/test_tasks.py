@@ -26,9 +26,9 @@ class Reactions(Task):
     description: ClassVar[str] = "likes, and whether somebody commented"
     columns: ClassVar[tuple[str, ...]] = ("log_likes", "size_few", "size_many", "discussed")
     outcomes: ClassVar[tuple[Outcome, ...]] = (
-        Outcome("log_likes", "value"),
-        Outcome("size", "classes", ("few", "many")),
-        Outcome("discussed", "binary"),
+        Outcome("log_likes", "value", columns=("log_likes",)),
+        Outcome("size", "classes", ("few", "many"), columns=("size_few", "size_many")),
+        Outcome("discussed", "binary", columns=("discussed",)),
     )
 
     median: float
@@ -84,6 +84,17 @@ def test_good_task_passes_without_being_registered() -> None:
 
 class Undescribed(Reactions):
     description: ClassVar[str] = ""
+
+
+class ReadTwice(Reactions):
+    outcomes: ClassVar[tuple[Outcome, ...]] = (
+        *Reactions.outcomes,
+        Outcome("size_few", "binary", columns=("size_few",)),
+    )
+
+
+class Unconnected(Reactions):
+    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("discussed", "binary"),)
 
 
 class OffScale(Reactions):
@@ -142,6 +153,8 @@ class FitsOnNothing(Reactions):
 
 BAD: list[tuple[Check, type[Task]]] = [
     (checks.check_describes_itself, Undescribed),
+    (checks.check_outcomes_share_out_the_columns, ReadTwice),
+    (checks.check_describes_itself, Unconnected),
     (checks.check_values_lie_on_their_scale, OffScale),
     (checks.check_classes_are_one_hot, Soft),
     (checks.check_inverse_leads_back_to_the_truth, Swapped),

@@ -10,18 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.features.author_history import author_hashes
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
-from evoked.posts.author_hashes import hashes
-from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.author_hashes import author_hashes, hashes
+from evoked.posts.author_history import KINDS, MEDIANS_OVER, PREFIX
 from evoked.targets import EMOTION_TARGETS, TASKS, Emotion, Outcome, Task, load_task, task_state
 from evoked.targets.base import numeric
 from evoked.training.loop import EpochRecord, TrainingSettings
 
 # Candidates for how many of an author's last posts say most about the next one.
-_RECENT_POSTS = (1, 3, 5, 10, 20)
+_RECENT_POSTS = (1, *MEDIANS_OVER)
 
 
 class MeanOfTraining(Model):
@@ -208,7 +207,7 @@ class RecentPosts(AuthorMean):
         assert self.fitted_task is not None
         counts = {
             kind: np.expm1(numeric(posts, _recent_column(number, kind)))
-            for kind in (*ENGAGEMENT, "views")
+            for kind in KINDS
         }
         # What else is known of a post only once it is out.
         later = dict.fromkeys((*EMOTION_TARGETS, "reach", "impressions"), np.nan)
@@ -257,12 +256,12 @@ VIEWING_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, UserMean, ImageMea
 
 def _recent_column(number: int, kind: str) -> str:
     """Name of the posts' column with the median of the author's last ``number`` posts."""
-    return f"history.last_{kind}" if number == 1 else f"history.median{number}_{kind}"
+    return f"{PREFIX}{'last' if number == 1 else f'median{number}'}_{kind}"
 
 
 def _has_recent(posts: pd.DataFrame, number: int) -> bool:
     """Whether any post has a median of so many posts."""
-    names = [_recent_column(number, kind) for kind in ENGAGEMENT]
+    names = [_recent_column(number, kind) for kind in KINDS]
     return any(name in posts and posts[name].notna().any() for name in names)
 
 

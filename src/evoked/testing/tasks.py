@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.errors import DataError
-from evoked.targets import Outcome, Task
+from evoked.targets import Task
 from evoked.targets.base import TargetTable
 from evoked.testing.examples import random_posts
 from evoked.testing.failures import refuses, require
@@ -41,9 +41,27 @@ def check_describes_itself(kind: type[Task]) -> None:
         require(outcome.kind in kinds, f"{outcome.name} is of the unknown kind {outcome.kind!r}")
         has_labels = bool(outcome.labels)
         require(has_labels == (outcome.kind == "classes"), f"labels of {outcome.name} are wrong")
+        counts = {"value": (0, 1), "classes": (len(outcome.labels),), "binary": (1,)}
+        right = len(outcome.columns) in counts[outcome.kind]
+        require(
+            right and set(outcome.columns) <= set(kind.columns),
+            f"{outcome.name} is read from the columns {outcome.columns}",
+        )
     for column in kind.columns:
         low, high = kind.bounds(column)
         require(low < high, f"the bounds of {column} are {low} and {high}")
+
+
+def check_outcomes_share_out_the_columns(kind: type[Task]) -> None:
+    """Every column belongs to one outcome: one to each label or binary outcome, one to a value."""
+    read = [column for outcome in kind.outcomes for column in outcome.columns]
+    require(sorted(read) == sorted(kind.columns), f"outcomes are read from {read}")
+    for outcome in kind.outcomes:
+        n = len(outcome.columns)
+        right = n == (len(outcome.labels) or 1) or (outcome.kind == "value" and n == 0)
+        require(right, f"{outcome.name} is read from {n} columns")
+    groups = {outcome.group for outcome in kind.outcomes if outcome.group}
+    require(len(groups) <= 1, f"a task has one group of outcomes, not {sorted(groups)}")
 
 
 def check_values_lie_on_their_scale(kind: type[Task]) -> None:
@@ -70,7 +88,7 @@ def check_classes_are_one_hot(kind: type[Task]) -> None:
     for outcome in kind.outcomes:
         if outcome.kind == "value":
             continue
-        own = columns[_columns_of(kind, outcome)].dropna()
+        own = columns[list(outcome.columns)].dropna()
         require(own.isin([0.0, 1.0]).all(axis=None), f"{outcome.name} is neither 0 nor 1")
         if outcome.kind == "classes":
             require((own.sum(axis=1) == 1).all(), f"a post has several classes of {outcome.name}")
@@ -173,6 +191,7 @@ def check_refuses_to_fit_on_nothing(kind: type[Task]) -> None:
 
 CHECKS: tuple[Check, ...] = (
     check_describes_itself,
+    check_outcomes_share_out_the_columns,
     check_values_lie_on_their_scale,
     check_classes_are_one_hot,
     check_inverse_leads_back_to_the_truth,
@@ -193,9 +212,3 @@ def _bare_posts() -> pd.DataFrame:
 
 def _as_table(kind: type[Task], targets: TargetTable) -> pd.DataFrame:
     return pd.DataFrame(targets.values.astype(np.float64), columns=list(kind.columns))
-
-
-def _columns_of(kind: type[Task], outcome: Outcome) -> list[str]:
-    if outcome.kind == "classes":
-        return [name for name in kind.columns if name.startswith(f"{outcome.name}_")]
-    return [outcome.name]
