@@ -205,10 +205,7 @@ class RecentPosts(AuthorMean):
         """Target values of n posts that get the median of their author's last ``number`` posts,
         (n, targets); NaN where no count decides or nothing is known."""
         assert self.fitted_task is not None
-        counts = {
-            kind: np.expm1(numeric(posts, _recent_column(number, kind)))
-            for kind in KINDS
-        }
+        counts = {kind: np.expm1(numeric(posts, _recent_column(number, kind))) for kind in KINDS}
         # What else is known of a post only once it is out.
         later = dict.fromkeys((*EMOTION_TARGETS, "reach", "impressions"), np.nan)
         return self.fitted_task.transform(posts.assign(**counts, **later)).values
