@@ -178,7 +178,7 @@ def test_chosen_run_is_a_run_like_any_other(
     board = Leaderboard.load(chosen.folder)
     assert board.metric == "likes Spearman"
     assert board.posts == len(dataset) - 15
-    names = {"linear", "abmf", "mean", "author_mean", "category_mean"}
+    names = {"linear", "abmf", "mean", "author_mean", "category_mean", "recent_posts"}
     assert {each.model for each in board.standings} == names
     (winner,) = [each for each in board.standings if each.chosen]
     assert winner.model == board.chosen == chosen.model.name
@@ -245,7 +245,7 @@ def test_model_that_fails_is_listed(
     notes = {each.model: each.note for each in board.standings}
     assert "out of trees" in notes["gradient_boosting"]
     assert "no post has a picture" in notes["visual_cnn"]
-    assert board.chosen in ("linear", "mean", "category_mean", "author_mean")
+    assert board.chosen in ("linear", "mean", "category_mean", "author_mean", "recent_posts")
 
 
 def test_what_is_true_or_false_is_decided_by_auc(workshop: Workshop, dataset: PostDataset) -> None:

@@ -85,7 +85,7 @@ _FEATURE_OPTIONS = _settings_options(
 
 @app.command(
     epilog="Examples: [dim]evoked train my_posts --out my_run[/]  ·  "
-    "[dim]evoked train my_posts --out my_run --split author --set width=256 --epochs 60[/]  ·  "
+    "[dim]evoked train my_posts --out my_run --model abmf --set width=256 --epochs 60[/]  ·  "
     "[dim]evoked train my_posts --out my_run --model auto --task level --metric 'level macro F1' "
     "--stack[/]"
 )

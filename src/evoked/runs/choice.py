@@ -8,7 +8,7 @@ split is. Each is scored by the share of the variance of the task's own columns 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.baselines import RecentPosts
 from evoked.models.catalogue import model_entry
 from evoked.progress import Progress
-from evoked.targets import Task
+from evoked.targets import TargetTable, Task
 
 # Every model sees what the others predict with; ABMF takes minutes, and needs many posts.
 _QUICK: dict[str, dict[str, Any]] = {
@@ -172,15 +172,21 @@ def _parts(
         fitted = task.fit(posts.iloc[train])
     except DataError:
         return None
-    parts = _Parts(*(examples_of(part, fitted) for part in (train, validation, test)))
+    parts = _Parts(*(_certain(examples_of(part, fitted)) for part in (train, validation, test)))
     return parts if np.isfinite(_truth(parts.train)).any() else None
 
 
+def _certain(examples: Examples) -> Examples:
+    """Examples without targets that were only estimated, which nothing is scored on."""
+    targets = examples.targets
+    assert targets is not None
+    known = np.where(targets.estimated, np.float32("nan"), targets.values)
+    return replace(examples, targets=TargetTable(known, np.zeros_like(targets.estimated)))
+
+
 def _truth(examples: Examples) -> NDArray[np.float64]:
-    """Target values, NaN where unknown or only estimated."""
     assert examples.targets is not None
-    values = examples.targets.values.astype(np.float64)
-    return np.where(examples.targets.estimated, np.nan, values)
+    return examples.targets.values.astype(np.float64)
 
 
 def _predictions(model: Model, parts: _Parts, seed: int) -> NDArray[np.float64]:
@@ -200,14 +206,13 @@ def _explained(
     scores: dict[str, list[float]] = {name: [] for name in predicted}
     for outcome in task.outcomes:
         columns = [task.columns.index(name) for name in outcome.columns]
-        centred = np.where(known, truth, np.nan)[:, columns]
-        rows = np.isfinite(centred).all(axis=1) if columns else np.zeros(len(truth), bool)
-        centred = centred[rows] - centred[rows].mean(axis=0)
-        if not (centred**2).sum() > 0:
+        rows = known[:, columns].all(axis=1)
+        true = truth[rows][:, columns]
+        if not len(true) or not (variance := float(((true - true.mean(axis=0)) ** 2).sum())):
             continue
         for name, values in predicted.items():
-            missed = values[rows][:, columns] - truth[rows][:, columns]
-            scores[name].append(1 - float((missed**2).sum() / (centred**2).sum()))
+            missed = values[rows][:, columns] - true
+            scores[name].append(1 - float((missed**2).sum()) / variance)
     return {name: float(np.mean(each)) for name, each in scores.items() if each}
 
 

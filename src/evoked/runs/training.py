@@ -36,6 +36,7 @@ from evoked.features.extract import Problem
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.social_graph import Integers
 from evoked.features.viewings import ViewingData, read_network
+from evoked.files import check_free
 from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.author_history import attach_history, published_history
@@ -43,6 +44,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
 from evoked.runs.choice import Choice, choose_model, quick_candidates
 from evoked.runs.folder import (
+    PLAN_FILE,
     TRAINING_FOLDER,
     claim,
     data_description,
@@ -283,6 +285,7 @@ def train_posts(
             raise SettingsError(
                 f"{', '.join(model_settings)}: settings are for one model. Give its name, too."
             )
+        check_free(Path(out), f"{TRAINING_FOLDER}/{PLAN_FILE}", "a run")
         kind, features = task_class(task or DEFAULT_TASK.name), features or FeatureSettings()
         seed = (training or TrainingSettings()).seed
         if split is None or isinstance(split, str):
