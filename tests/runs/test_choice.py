@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,9 @@ def test_where_the_last_posts_are_all_there_is_they_predict(tmp_path: Path) -> N
     assert sum(said in note for note in notes) == 1
     assert said in (run.folder / "README.md").read_text()
     # A draft is predicted by the last posts that the run knows, and by nothing that it holds.
-    drafts = [evoked.Draft(caption=text, author="one", followers=1000) for text in ("a", "b")]
+    when = datetime(2025, 1, 1, tzinfo=UTC)
     drafts = [
-        draft.model_copy(update={"posted_at": pd.Timestamp("2025-01-01", tz="UTC")})
-        for draft in drafts
+        evoked.Draft(caption=text, author="one", followers=1000, posted_at=when) for text in "ab"
     ]
     predicted = run.predict(drafts)["likes"]
     known = dataset.posts["likes"].astype(float).to_numpy()
