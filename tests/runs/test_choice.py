@@ -104,7 +104,7 @@ def test_few_posts_are_predicted_by_the_last_ones(tmp_path: Path) -> None:
 
 
 def test_slow_models_are_tried_on_many_posts_only() -> None:
-    few, many = (quick_candidates(EmotionEngagement, posts) for posts in (1999, 2000))
+    few, many = (quick_candidates(EmotionEngagement, posts) for posts in (9_999, 10_000))
     assert "abmf" not in few
     assert "abmf" in many
     for task in TASKS.values():
