@@ -77,12 +77,12 @@ def test_nothing_keeps_a_post_from_outdoing_the_training_posts() -> None:
 
 
 def test_level_by_hand() -> None:
-    """(n · median + w · guess) / (n + w) with w = k · (1 − n / 10)."""
+    """(n · median + w · guess) / (n + w) with w = k · (1 − n / 5)."""
     posts = attach_history(account(np.log([101.0, 201.0, 401.0])))
     level = AuthorLevel("likes", mean=4.0, slope=0.5, mean_followers=6.0, prior_posts=2.0)
     guess = 4.0 + 0.5 * (np.log(1001) - 6)
     medians = [np.nan, np.log(101), np.log(np.sqrt(101 * 201))]
-    expected = [guess, (medians[1] + 1.8 * guess) / 2.8, (2 * medians[2] + 1.6 * guess) / 3.6]
+    expected = [guess, (medians[1] + 1.6 * guess) / 2.6, (2 * medians[2] + 1.2 * guess) / 3.2]
     np.testing.assert_allclose(level.of(posts), expected)
     unknown = level.of(posts.assign(followers=np.nan))
     assert unknown[0] == pytest.approx(4.0)
