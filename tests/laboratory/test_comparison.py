@@ -42,7 +42,7 @@ def test_scores_are_those_of_the_common_posts(runs: list[Run], dataset: PostData
     assert line["difference_low"] <= line["difference"] <= line["difference_high"]
     agreement = concordance_correlation(posts["arousal"], predicted[1]["arousal"])
     assert table.loc[("arousal", "CCC", "second"), "value"] == pytest.approx(agreement, abs=1e-5)
-    assert {"mean", "author_mean", "category_mean"} <= set(found.table["run"])
+    assert {"mean", "author_mean", "category_mean", "recent_posts"} <= set(found.table["run"])
     assert ("overall", "MAP", "mean") in table.index
     assert (table["p_holm"].dropna() >= table["p"].dropna()).all()
 

@@ -179,7 +179,7 @@ def test_statistics_are_those_of_the_folds(unbroken: tuple[Study, StudyResults])
 
 def test_trivial_rows_are_always_there(unbroken: tuple[Study, StudyResults]) -> None:
     table = result_table(unbroken[1])
-    assert {"mean", "author_mean", "category_mean"} <= set(table["row"])
+    assert {"mean", "author_mean", "category_mean", "recent_posts"} <= set(table["row"])
     assert (table.loc[table["row"] == "mean", "n"] > 0).all()
 
 
@@ -341,7 +341,7 @@ def test_row_that_fails_is_told_and_spoils_no_other(
     results = study.run(workers=1)
     assert "training loss" in results.skipped["full"]
     table = result_table(results)
-    assert set(table["row"]) == {"mean", "author_mean", "category_mean"}
+    assert set(table["row"]) == {"mean", "author_mean", "category_mean", "recent_posts"}
     assert table["difference"].isna().all()
     write_results(study, results)
     assert "no row is compared" in (study.folder / "table.md").read_text()
@@ -379,7 +379,7 @@ def test_command_line_reproduces(workshop: Workshop, dataset: PostDataset) -> No
     printed = json.loads(found.stdout)
     assert printed["plan"]["split"] == "author"
     rows = {line["row"]: line for line in printed["table"] if line["metric"] == "CCC"}
-    assert set(rows) == {"text_bert", "mean", "author_mean", "category_mean"}
+    assert set(rows) == {"text_bert", "mean", "author_mean", "category_mean", "recent_posts"}
     assert rows["text_bert"]["published"] == 0.412
     assert rows["mean"]["published"] is None
     assert (workshop.folder / "line" / "table.csv").is_file()

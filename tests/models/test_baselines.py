@@ -20,6 +20,7 @@ from evoked.layers.fusion import LowRankBilinear
 from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
 from evoked.models import MODELS, Examples, load_model
 from evoked.models._symmetric_trees import SymmetricTrees, growing_options
+from evoked.models.baselines import RecentPosts
 from evoked.models.content import ContentModel
 from evoked.models.fusion import BilinearPoolingSettings, LateFusion
 from evoked.models.gradient_boosting import GradientBoosting, GradientBoostingSettings
@@ -140,6 +141,70 @@ def test_heads_keep_to_the_scales_and_the_loss_ignores_what_is_unknown() -> None
     assert loss(truth, truth, weights) < 1e-3 < loss(predicted, truth, weights)
 
 
+# recent posts -------------------------------------------------------------------------------------
+
+
+def with_history(examples: Examples, **columns: list[float]) -> Examples:
+    """Examples with columns of their authors' history, as log(1 + count)."""
+    attached = {f"history.{name}": np.log1p(values) for name, values in columns.items()}
+    return replace(examples, posts=examples.posts.assign(**attached))
+
+
+def test_recent_posts_are_as_many_as_say_most(tmp_path: Path) -> None:
+    examples = random_examples(48, task="shares")
+    own = examples.posts["shares"].to_numpy(float)
+    off = np.where(np.arange(48) % 2, 3.0, 0.0)
+    known = with_history(
+        examples, last_shares=own + 9, median3_shares=own + off, median5_shares=own + 5
+    )
+    model = RecentPosts(task="shares")
+    model.fit(known, folder=tmp_path)
+    assert set(model.numbers.values()) == {3}
+    new = with_history(
+        random_examples(4, task="shares"),
+        last_shares=[9, 9, 9, 9],
+        median3_shares=[0, 19, np.nan, 98],
+        median5_shares=[9, 9, 9, 9],
+    )
+    predicted = model.predict(new)
+    np.testing.assert_allclose(np.expm1(predicted["log_shares"])[[0, 1, 3]], [0, 19, 98], rtol=1e-5)
+    assert model.fitted_task is not None
+    restored = model.fitted_task.inverse_transform(predicted, new.posts)
+    assert restored["share_class"].tolist()[0] == "1"
+    # A post without a history gets what its author's training posts got on average.
+    average = MODELS["author_mean"](task="shares")
+    average.fit(known, folder=tmp_path)
+    pd.testing.assert_series_equal(predicted.loc[2], average.predict(new).loc[2])
+    model.save(tmp_path / "saved")
+    pd.testing.assert_frame_equal(load_model(tmp_path / "saved").predict(new), predicted)
+
+
+def test_a_post_never_shows_what_it_got_itself(tmp_path: Path) -> None:
+    examples = with_history(random_examples(48), median5_likes=list(range(48)))
+    model = RecentPosts()
+    model.fit(examples, folder=tmp_path)
+    assert set(model.numbers) == {"likes_rate"}
+    hidden = ["valence", "arousal", "likes", "comments", "shares", "saves", "views", "reach"]
+    blind = replace(examples, posts=examples.posts.assign(**dict.fromkeys(hidden, np.nan)))
+    pd.testing.assert_frame_equal(model.predict(blind), model.predict(examples))
+    average = MODELS["author_mean"]()
+    average.fit(examples, folder=tmp_path)
+    others = ["valence", "arousal", "comments", "shares", "saves"]
+    pd.testing.assert_frame_equal(
+        model.predict(examples)[others], average.predict(examples)[others]
+    )
+
+
+def test_without_a_history_recent_posts_are_the_authors_mean(tmp_path: Path) -> None:
+    examples = random_examples(48)
+    predicted = []
+    for name in ("recent_posts", "author_mean"):
+        model = MODELS[name]()
+        model.fit(examples, folder=tmp_path)
+        predicted.append(model.predict(examples))
+    pd.testing.assert_frame_equal(*predicted)
+
+
 # gradient boosting --------------------------------------------------------------------------------
 
 
@@ -172,6 +237,55 @@ def test_validation_posts_stop_the_growth(examples: Examples, tmp_path: Path) ->
     assert {len(trees.leaves) for trees in model.trees.values()} == {60}
     model.fit(examples, random_examples(40, seed=2), folder=tmp_path)
     assert min(len(trees.leaves) for trees in model.trees.values()) < 60
+
+
+def test_trees_see_long_vectors_as_their_principal_components(tmp_path: Path) -> None:
+    examples = random_examples(48)
+    model = GradientBoosting(FEW_TREES.model_copy(update={"components": 14}))
+    model.fit(examples, folder=tmp_path)
+    # 12 numbers of the picture stay as they are, and metadata are no vector.
+    assert set(model.projections) == {"caption.vector", "hashtags.vector"}
+    assert model.matrix(examples).shape == (48, 12 + 14 + 14 + 9 + 3 + 4) == (48, model.width())
+    column = examples.features.columns["hashtags.vector"]
+    there = np.flatnonzero(column.present)
+    values = column.take(there, None)[""].numpy().astype(np.float64)
+    centred = values - values.mean(axis=0)
+    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    seen = model.matrix(examples)[:, 26:40]
+    np.testing.assert_allclose(np.abs(seen[there]), np.abs(left * sizes)[:, :14], atol=1e-3)
+    assert np.isnan(seen[~column.present]).all()
+    model.save(tmp_path / "saved")
+    again = load_model(tmp_path / "saved")
+    pd.testing.assert_frame_equal(again.predict(examples), model.predict(examples))
+    arrays = load_file(tmp_path / "saved" / "weights.safetensors")
+    arrays["projection.hashtags.vector"] = arrays["projection.hashtags.vector"][:, :5]
+    save_file(arrays, tmp_path / "saved" / "weights.safetensors")
+    with pytest.raises(DataError, match="projection of hashtags"):
+        load_model(tmp_path / "saved")
+
+
+def test_with_the_chosen_number_trees_grow_on_validation_posts_too(tmp_path: Path) -> None:
+    catboost = pytest.importorskip("catboost")
+    train, validation = random_examples(60), random_examples(40, seed=2)
+    model = GradientBoosting(GradientBoostingSettings(trees=60, patience=5, min_validation_posts=0))
+    model.fit(train, validation, folder=tmp_path)
+    assert train.targets is not None
+    assert validation.targets is not None
+    parts, place = (train, validation), model.targets.index("valence")
+    pools = [
+        catboost.Pool(model.matrix(part), part.targets.values[:, place])
+        for part in parts
+        if part.targets is not None
+    ]
+    options = growing_options(model.settings, None)
+    judged = catboost.CatBoostRegressor(**options).fit(pools[0], eval_set=pools[1])
+    number = judged.tree_count_
+    matrix = np.concatenate([model.matrix(part) for part in parts])
+    values = np.concatenate([train.targets.values[:, place], validation.targets.values[:, place]])
+    whole = catboost.CatBoostRegressor(**{**options, "iterations": number}).fit(matrix, values)
+    assert len(model.trees["valence"].leaves) == number
+    expected = whole.predict(matrix[:60])
+    np.testing.assert_allclose(model.predict(train)["valence"], expected, atol=1e-5)
 
 
 def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
 @pytest.fixture(scope="module")
 def run(dataset: PostDataset, cache: FeatureCache, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("runs") / "run"
-    return train(dataset, out=out, model_settings=SMALL_NETWORK, training=QUICK, cache=cache)
+    return train(
+        dataset, model="abmf", out=out, model_settings=SMALL_NETWORK, training=QUICK, cache=cache
+    )
 
 
 def without(dataset: PostDataset, folder: Path, **columns: object) -> PostDataset:
@@ -94,7 +96,7 @@ def test_scores_are_those_of_held_out_posts(run: Run, dataset: PostDataset) -> N
     assert set(evaluation.predictions["post_id"]) == set(tested)
     assert evaluation.excluded == len(dataset) - len(tested)
     table = evaluation.table
-    assert set(table["model"]) == {"abmf", "mean", "author_mean", "category_mean"}
+    assert set(table["model"]) == {"abmf", "mean", "author_mean", "category_mean", "recent_posts"}
     again = pd.DataFrame(run.metrics["scores"])
     np.testing.assert_allclose(
         again["value"].astype(float), table["value"].astype(float), atol=1e-6
@@ -179,19 +181,40 @@ def test_same_command_again_changes_nothing_other_settings_are_refused(
     run: Run, dataset: PostDataset, cache: FeatureCache, tmp_path: Path
 ) -> None:
     weights = (run.folder / "weights.safetensors").read_bytes()
-    train(dataset, out=run.folder, model_settings=SMALL_NETWORK, training=QUICK, cache=cache)
+    train(
+        dataset,
+        out=run.folder,
+        model="abmf",
+        model_settings=SMALL_NETWORK,
+        training=QUICK,
+        cache=cache,
+    )
     assert (run.folder / "weights.safetensors").read_bytes() == weights
     with pytest.raises(SettingsError, match="another run"):
-        train(dataset, out=run.folder, model_settings={"width": 32}, training=QUICK, cache=cache)
+        train(
+            dataset,
+            out=run.folder,
+            model="abmf",
+            model_settings={"width": 32},
+            training=QUICK,
+            cache=cache,
+        )
     changed = PostDataset(shutil.copytree(dataset.folder, tmp_path / dataset.folder.name))
     assert data_description(changed, []) == data_description(dataset, [])
     shutil.copyfile(*[path for path in changed.cover_paths() if path is not None][:2])
     with pytest.raises(SettingsError, match="another run"):
-        train(changed, out=run.folder, model_settings=SMALL_NETWORK, training=QUICK, cache=cache)
+        train(
+            changed,
+            out=run.folder,
+            model="abmf",
+            model_settings=SMALL_NETWORK,
+            training=QUICK,
+            cache=cache,
+        )
     with pytest.raises(SettingsError, match="not empty"):
         train(dataset, out=dataset.folder, training=QUICK, cache=cache)
     with pytest.raises(SettingsError, match=r"abmf: .*'witdh'.*'width'"):
-        train(dataset, out=run.folder, model_settings={"witdh": 32}, cache=cache)
+        train(dataset, out=run.folder, model="abmf", model_settings={"witdh": 32}, cache=cache)
 
 
 def test_run_that_failed_before_it_began_bars_no_other(
@@ -199,15 +222,27 @@ def test_run_that_failed_before_it_began_bars_no_other(
 ) -> None:
     mistyped = FeatureSettings(text_encoder=f"transformers:{tmp_path / 'nowhere'}")
     with pytest.raises(SettingsError, match="nowhere"):
-        train(dataset, out=tmp_path / "run", features=mistyped, training=QUICK, cache=cache)
-    train(dataset, out=tmp_path / "run", model_settings=SMALL_NETWORK, training=QUICK, cache=cache)
+        train(dataset, "abmf", tmp_path / "run", features=mistyped, training=QUICK, cache=cache)
+    train(
+        dataset,
+        out=tmp_path / "run",
+        model="abmf",
+        model_settings=SMALL_NETWORK,
+        training=QUICK,
+        cache=cache,
+    )
 
 
 def test_same_seed_makes_the_same_run(
     run: Run, dataset: PostDataset, cache: FeatureCache, tmp_path: Path
 ) -> None:
     again = train(
-        dataset, out=tmp_path / "run", model_settings=SMALL_NETWORK, training=QUICK, cache=cache
+        dataset,
+        out=tmp_path / "run",
+        model="abmf",
+        model_settings=SMALL_NETWORK,
+        training=QUICK,
+        cache=cache,
     )
     pd.testing.assert_frame_equal(again.predict(dataset), run.predict(dataset))
 
@@ -220,6 +255,7 @@ def test_posts_that_nobody_rated_are_estimated_and_marked(
     estimated = train(
         unrated,
         out=tmp_path / "run",
+        model="abmf",
         model_settings=SMALL_NETWORK,
         training=QUICK,
         cache=cache,
@@ -234,6 +270,7 @@ def test_posts_that_nobody_rated_are_estimated_and_marked(
     untaught = train(
         unrated,
         out=tmp_path / "untaught",
+        model="abmf",
         model_settings=SMALL_NETWORK,
         training=QUICK,
         cache=cache,
@@ -259,7 +296,12 @@ def test_poor_data_trains_all_the_same(
 ) -> None:
     poor = without(dataset, tmp_path / "posts", **columns)
     run = train(
-        poor, out=tmp_path / "run", model_settings=SMALL_NETWORK, training=QUICK, cache=cache
+        poor,
+        out=tmp_path / "run",
+        model="abmf",
+        model_settings=SMALL_NETWORK,
+        training=QUICK,
+        cache=cache,
     )
     table = run.predict(poor)
     assert len(table) == 80
@@ -432,6 +474,7 @@ def test_views_are_augmented_pictures(
     run = train(
         few,
         out=tmp_path / "run",
+        model="abmf",
         model_settings=SMALL_NETWORK,
         training=QUICK,
         features=FeatureSettings(views=2),

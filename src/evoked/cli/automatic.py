@@ -76,7 +76,7 @@ AUTOMATIC_OPTIONS = (
 
 
 def check_automatic(
-    model: str, task: str | None, model_settings: dict[str, Any], automatic: dict[str, Any]
+    model: str | None, task: str | None, model_settings: dict[str, Any], automatic: dict[str, Any]
 ) -> None:
     """Refuse options that don't go with ``model``, and names that the choice can't be made of.
 

@@ -85,7 +85,7 @@ _FEATURE_OPTIONS = _settings_options(
 
 @app.command(
     epilog="Examples: [dim]evoked train my_posts --out my_run[/]  ·  "
-    "[dim]evoked train my_posts --out my_run --split author --set width=256 --epochs 60[/]  ·  "
+    "[dim]evoked train my_posts --out my_run --model abmf --set width=256 --epochs 60[/]  ·  "
     "[dim]evoked train my_posts --out my_run --model auto --task level --metric 'level macro F1' "
     "--stack[/]"
 )
@@ -104,12 +104,13 @@ def train(
     estimate: EstimateOption = True,
     cache: CacheOption = None,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="A name that 'evoked models' lists, or auto to try several and take the best.",
+            help="A name that 'evoked models' lists, or auto to compare several at length; chosen "
+            "by a quick trial on the posts if left out.",
             rich_help_panel=_MODEL,
         ),
-    ] = "abmf",
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -143,7 +144,7 @@ def train(
     from evoked.models import model_class
     from evoked.runs.training import train as train_any
 
-    if model != AUTO:
+    if model not in (AUTO, None):
         training_settings = _checked(model_class(model).default_training, asked, "training")
     shared: dict[str, Any] = {
         "task": task,
@@ -201,10 +202,15 @@ def _checked(defaults: Any, given: dict[str, Any], group: Group) -> Any:
 
 
 def _check_model(
-    model: str, task: str | None, settings: dict[str, Any], automatic: dict[str, Any]
+    model: str | None, task: str | None, settings: dict[str, Any], automatic: dict[str, Any]
 ) -> str:
     """Refuse what can't be trained; return what the model's rows are, posts or viewings."""
     from evoked.models.catalogue import check_model
+    from evoked.targets import task_class
 
     check_automatic(model, task, settings, automatic)
-    return "posts" if model == AUTO else check_model(model, task, settings).rows
+    if model is None and settings:
+        raise SettingsError("--set is for one model: give --model, too.")
+    if model is None and task is not None:
+        task_class(task)
+    return "posts" if model in (AUTO, None) else check_model(model, task, settings).rows

@@ -295,6 +295,22 @@ def k_fold(
         yield _held_out(units, span, validation, kind, f"Fold {fold} of {k}, by {kind}.")
 
 
+def kind_of_folds(posts: pd.DataFrame, split: Split) -> str:
+    """How to make folds that ask what the split asks: of new authors, of later posts, or neither.
+
+    A split by column is read as what it keeps apart.
+    """
+    if split.kind != "column":
+        return split.kind
+    test, others = posts.iloc[split.test], posts.iloc[np.append(split.train, split.validation)]
+    authors, dates = others["author_id"], others["posted_at"]
+    strangers = not test["author_id"].isin(authors.dropna()).any()
+    if strangers and authors.notna().all() and test["author_id"].notna().all():
+        return "author"
+    dated = dates.notna().all() and test["posted_at"].notna().all()
+    return "time" if dated and test["posted_at"].min() > dates.max() else "random"
+
+
 def repeated_runs(
     posts: pd.DataFrame,
     runs: int = 3,

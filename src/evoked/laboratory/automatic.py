@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.evaluation.conformal import DEFAULT_COVERAGE, fewest_posts
-from evoked.evaluation.splits import Split, choose_split, with_calibration
+from evoked.evaluation.splits import Split, choose_split, kind_of_folds, with_calibration
 from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, depends_on_prevalence, headlines
 from evoked.experiments import Experiment, PublishedTable
 from evoked.features.cache import FeatureCache
@@ -142,7 +142,7 @@ def train_automatically(
         _short_list(kind, models, features, training),
         out / STUDY_FOLDER,
         folds=folds,
-        split=_kind_of_folds(dataset.posts, split),
+        split=kind_of_folds(dataset.posts, split),
         seed=training.seed,
         estimate=estimate,
         cache=cache,
@@ -191,22 +191,6 @@ def _rows_to_choose_on(posts: pd.DataFrame, split: Split, seed: int) -> NDArray[
     aside to calibrate intervals."""
     parts = with_calibration(posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
     return np.sort(np.concatenate([parts.train, parts.validation]))
-
-
-def _kind_of_folds(posts: pd.DataFrame, split: Split) -> str:
-    """How to make folds that ask what the split asks: of new authors, of later posts, or neither.
-
-    A split by column is read as what it keeps apart.
-    """
-    if split.kind != "column":
-        return split.kind
-    test, others = posts.iloc[split.test], posts.iloc[np.append(split.train, split.validation)]
-    authors, dates = others["author_id"], others["posted_at"]
-    strangers = not test["author_id"].isin(authors.dropna()).any()
-    if strangers and authors.notna().all() and test["author_id"].notna().all():
-        return "author"
-    dated = dates.notna().all() and test["posted_at"].notna().all()
-    return "time" if dated and test["posted_at"].min() > dates.max() else "random"
 
 
 def _decisive_metric(task: type[Task], posts: pd.DataFrame, metric: str | None) -> tuple[str, str]:
@@ -289,7 +273,9 @@ def _choose(
     settings: dict[str, Any] = {}
     behind, errors = behind_best(scores, best, lower_is_better=lower)
     why = "the best, and no simpler one is within one standard error of it"
-    if chosen != best:
+    if chosen in trivial:
+        why = "no model that looks at the post predicts better"
+    elif chosen != best:
         why = (
             f"behind the best, {best}, by {behind[chosen]:.4f}, no more than one standard error "
             f"({errors[chosen]:.4f}), and simpler"

@@ -14,6 +14,7 @@ from evoked.errors import DataError
 from evoked.files import plain, read_json
 
 LEADERBOARD_FILE = "leaderboard.json"
+_ROUNDING = 1e-9  # of means of the same numbers
 _UNDEFINED = "undefined on some folds, for example because it predicts the same for every post"
 
 
@@ -130,6 +131,7 @@ def one_standard_error(
     trivial
         Models that don't look at the post: chosen only if nothing is better at all. With few posts
         the standard error is so large that they would otherwise be chosen over anything learned.
+        Nor is a model chosen that is worse than one of these, however few its weights.
     lower_is_better
         The metric's direction.
 
@@ -149,7 +151,10 @@ def one_standard_error(
     means = whole.loc[names].mean(axis=1)
     best = str(means.idxmin() if lower_is_better else means.idxmax())  # the first of several
     behind, errors = behind_best(whole, best, lower_is_better=lower_is_better)
-    candidates = [name for name in names if name == best or name not in trivial]
+    worst = behind[[name for name in names if name in trivial]].min() + _ROUNDING
+    candidates = [
+        name for name in names if name == best or not (name in trivial or behind[name] > worst)
+    ]
     return best, next(name for name in candidates if behind[name] <= errors[name])
 
 

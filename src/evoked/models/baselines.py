@@ -14,8 +14,13 @@ from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.posts.author_hashes import author_hashes, hashes
-from evoked.targets import TASKS, Emotion
+from evoked.posts.author_history import KINDS, MEDIANS_OVER, PREFIX
+from evoked.targets import EMOTION_TARGETS, TASKS, Emotion, Outcome, Task, load_task, task_state
+from evoked.targets.base import numeric
 from evoked.training.loop import EpochRecord, TrainingSettings
+
+# Candidates for how many of an author's last posts say most about the next one.
+_RECENT_POSTS = (1, *MEDIANS_OVER)
 
 
 class MeanOfTraining(Model):
@@ -107,6 +112,105 @@ class CategoryMean(MeanOfTraining):
         return posts["category"].astype("string")
 
 
+class RecentPosts(AuthorMean):
+    """Predicts what the median of the author's last posts would be worth to the task.
+
+    The median is that of log(1 + count) over the last k earlier posts, as the posts' columns
+    ``history.*`` have it (see :mod:`evoked.posts.author_history`); k is chosen for each outcome on
+    the training posts. Outcomes that no count decides, and posts without a history, are predicted
+    as by :class:`AuthorMean`.
+
+    Attributes
+    ----------
+    numbers
+        The chosen k by outcome; empty where the training posts had no history.
+    fitted_task
+        The task as fitted on the training posts; it turns counts into target values.
+    """
+
+    name = "recent_posts"
+    description = "trivial: the median of the author's last posts"
+    complexity = 25
+
+    def __init__(
+        self,
+        settings: ModelSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
+        self.numbers: dict[str, int] = {}
+        self.fitted_task: Task | None = None
+
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        super().fit(train, folder=folder)
+        assert train.targets is not None
+        self.numbers, self.fitted_task = {}, None
+        candidates = [number for number in _RECENT_POSTS if _has_recent(train.posts, number)]
+        if not candidates:
+            return []
+        self.fitted_task = self.task.fit(train.posts)
+        recent = [self._recent(train.posts, number) for number in candidates]
+        for outcome in self._outcomes():
+            columns = [self.targets.index(name) for name in outcome.columns]
+            missed = [
+                np.abs(values[:, columns] - train.targets.values[:, columns]) for values in recent
+            ]
+            if np.isfinite(missed[0]).any():
+                errors = [np.nanmean(each) for each in missed]
+                self.numbers[outcome.name] = candidates[int(np.argmin(errors))]
+        return []
+
+    def predict(self, examples: Examples) -> pd.DataFrame:
+        table = super().predict(examples)
+        for number in set(self.numbers.values()):
+            recent = self._recent(examples.posts, number)
+            for outcome in self._outcomes():
+                if self.numbers.get(outcome.name) == number:
+                    names = list(outcome.columns)
+                    own = recent[:, [self.targets.index(name) for name in names]]
+                    table[names] = np.where(np.isnan(own), table[names], own)
+        return self._as_table(table.to_numpy())
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        state = read_json(folder / MODEL_FILE)
+        state["numbers"] = self.numbers
+        state["fitted_task"] = None if self.fitted_task is None else task_state(self.fitted_task)
+        write_json(folder / MODEL_FILE, state)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        model = super().load(folder)
+        description = read_json(folder / MODEL_FILE)
+        model.numbers = {str(name): int(k) for name, k in description["numbers"].items()}
+        if description["fitted_task"] is not None:
+            model.fitted_task = load_task(description["fitted_task"])
+        return model
+
+    def _outcomes(self) -> list[Outcome]:
+        """Outcomes that counts may decide. Whether a post is above its author's others, yes or no,
+        is relative to them already."""
+        return [each for each in self.task.outcomes if each.columns and each.kind != "binary"]
+
+    def _recent(self, posts: pd.DataFrame, number: int) -> NDArray[np.float32]:
+        """Target values of n posts that get the median of their author's last ``number`` posts,
+        (n, targets); NaN where no count decides or nothing is known."""
+        assert self.fitted_task is not None
+        counts = {kind: np.expm1(numeric(posts, _recent_column(number, kind))) for kind in KINDS}
+        # What else is known of a post only once it is out.
+        later = dict.fromkeys((*EMOTION_TARGETS, "reach", "impressions"), np.nan)
+        return self.fitted_task.transform(posts.assign(**counts, **later)).values
+
+
 class UserMean(MeanOfTraining):
     """Predicts the shares of emotions of the user's training viewings; the overall shares for a
     new user."""
@@ -135,11 +239,27 @@ class ImageMean(MeanOfTraining):
         return _known(hashes(posts["post_id"]))
 
 
-TRIVIAL_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, AuthorMean, CategoryMean)
+TRIVIAL_BASELINES: tuple[type[Model], ...] = (
+    MeanOfTraining,
+    AuthorMean,
+    CategoryMean,
+    RecentPosts,
+)
 """Shown beside every model of posts, fitted on the same posts."""
 
 VIEWING_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, UserMean, ImageMean)
 """Shown beside every model of viewings, fitted on the same viewings."""
+
+
+def _recent_column(number: int, kind: str) -> str:
+    """Name of the posts' column with the median of the author's last ``number`` posts."""
+    return f"{PREFIX}{'last' if number == 1 else f'median{number}'}_{kind}"
+
+
+def _has_recent(posts: pd.DataFrame, number: int) -> bool:
+    """Whether any post has a median of so many posts."""
+    names = [_recent_column(number, kind) for kind in KINDS]
+    return any(name in posts and posts[name].notna().any() for name in names)
 
 
 def _known(hashed: NDArray[np.object_]) -> pd.Series:

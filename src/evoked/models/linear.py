@@ -86,8 +86,8 @@ class Linear(PooledModel):
     """One line per target on the pooled features of all modalities.
 
     The penalty is chosen per value, and per set of classes, by the validation posts' squared error
-    or log loss; where they are few, by that of cross-validation, after which training and
-    validation posts are learned from together. Values beyond the training posts' range are not
+    or log loss; where they are few, by that of cross-validation. With the chosen penalty, training
+    and validation posts are learned from together. Values beyond the training posts' range are not
     predicted: a line knows no bounds, and a count is read off its logarithm. While it learns, the
     features of all training posts are in memory: about 8 kB per post with the builtin encoders.
 
@@ -223,7 +223,7 @@ class Linear(PooledModel):
         """The trials that choose a penalty: validation posts judge, or folds of all posts if the
         validation posts are few."""
         if len(judges) and len(judges) >= self.settings.min_validation_posts:
-            return _Trials([(learned, judges)], learned)
+            return _Trials([(learned, judges)], learned.joined(judges))
         posts = learned.joined(judges)
         folds = posts.held_out()
         if not self.settings.min_validation_posts or len(folds) < 2:
@@ -289,8 +289,7 @@ class Linear(PooledModel):
             if loss >= least:
                 break  # weaker penalties overfit more, and take longest
             least, chosen = loss, penalty
-        # Start from the solution for the same posts.
-        final = solvers[0] if len(trials) == 1 else _logistic()
+        final = _logistic()
         _solve(final, posts, columns, chosen)
         self._keep_classes(columns, chosen, final)
 

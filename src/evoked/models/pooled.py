@@ -47,7 +47,7 @@ class PooledSettings(ModelSettings):
         100,
         ge=0,
         description="with fewer validation posts than this, hyperparameters are chosen by "
-        "cross-validation on training and validation posts, and the final fit uses both",
+        "cross-validation on training and validation posts; the final fit uses both in any case",
     )
 
 

@@ -41,6 +41,7 @@ CLASSES = {
     "mean": "evoked.models.baselines:MeanOfTraining",
     "author_mean": "evoked.models.baselines:AuthorMean",
     "category_mean": "evoked.models.baselines:CategoryMean",
+    "recent_posts": "evoked.models.baselines:RecentPosts",
     "user_mean": "evoked.models.baselines:UserMean",
     "image_mean": "evoked.models.baselines:ImageMean",
 }

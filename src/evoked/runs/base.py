@@ -263,10 +263,15 @@ class TrainedRun(ABC):
             split=split,
             excluded=excluded,
             intervals=self.intervals.coverage(self.task, predicted, authors=groups),
-            warnings=self._warnings(predictions, truth),
+            warnings=self._warnings(predictions, truth, baselines),
         )
 
-    def _warnings(self, predictions: pd.DataFrame, truth: pd.DataFrame) -> tuple[str, ...]:
+    def _warnings(
+        self,
+        predictions: pd.DataFrame,
+        truth: pd.DataFrame,
+        baselines: dict[str, pd.DataFrame],
+    ) -> tuple[str, ...]:
         """What is wrong with predictions; where the model sees nothing of the posts, that alone,
         since no other settings could help."""
         if sees_nothing(self.model, self.unseen):

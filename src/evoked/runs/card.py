@@ -36,7 +36,7 @@ Predicts what a social-media post evokes: {task.description}.
 {split["train"]} {noun} to train, {split["validation"]} to validate, {split["calibration"]} to
 calibrate intervals, {split["test"]} to test.
 {split["reason"]}
-
+{_choice(description)}
 {_emotions(description)}{_GRAPH_SHOWS if of_viewings else _HISTORY_SHOWS}
 
 ## Scores on the test {noun}
@@ -100,6 +100,11 @@ def posts_of(data: dict[str, Any]) -> str:
     """How many posts by how many authors, who may be unknown."""
     posts = f"{data['posts']} posts"
     return f"{posts} by {authors_of(data['authors'])}" if data["authors"] else posts
+
+
+def _choice(description: dict[str, Any]) -> str:
+    """How the model was chosen, if nobody asked for it."""
+    return f"\n{description['choice']['reason']}\n" if "choice" in description else ""
 
 
 def _caution(description: dict[str, Any]) -> str:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from evoked.evaluation.conformal import NOMINAL_COVERAGES, fewest_posts
+from evoked.evaluation.significance import t_interval
 from evoked.evaluation.splits import Split
 from evoked.features.catalog import CATALOG
 from evoked.features.table import FeatureTable
 from evoked.models import Model
+from evoked.targets import Outcome
+
+Floats = NDArray[np.float64]
 
 # What a post may lack, as notes name it, by the modality of the features that are made from it.
 _INPUTS = {
@@ -66,6 +72,74 @@ def calibration_notes(rows: pd.DataFrame, split: Split) -> list[str]:
 def authors_of(number: int) -> str:
     """A number of authors in words: "1 author", "2 authors"."""
     return "1 author" if number == 1 else f"{number} authors"
+
+
+def beside_recent_posts(
+    name: str,
+    outcomes: Sequence[Outcome],
+    predicted: pd.DataFrame,
+    recent: pd.DataFrame,
+    truth: pd.DataFrame,
+) -> str | None:
+    """Where a model is no better than the median of each author's last posts, in a sentence.
+
+    It is better at an outcome if its errors are smaller post by post: if the 95 % interval of the
+    mean difference (Student's) lies above zero.
+
+    Parameters
+    ----------
+    name
+        The model's name.
+    outcomes
+        What both predict.
+    predicted, recent, truth
+        n rows of :meth:`evoked.targets.Task.inverse_transform` by the model and by
+        ``recent_posts``, and of :meth:`evoked.targets.Task.truth`.
+
+    Returns
+    -------
+    str or None
+        None where the model is better at every outcome, or nothing can be compared.
+    """
+    found = []
+    for outcome in outcomes:
+        own, theirs = (_errors(outcome, table, truth) for table in (predicted, recent))
+        known = np.isfinite(own) & np.isfinite(theirs)
+        low, _ = t_interval((theirs - own)[known])
+        if low <= 0:  # not where it is undefined
+            found.append(_compared(outcome, own[known], theirs[known]))
+    if not found:
+        return None
+    return (
+        f"On the test posts, {name} is no better than the author's last posts (recent_posts): "
+        f"{'; '.join(found)}."
+    )
+
+
+def _errors(outcome: Outcome, predicted: pd.DataFrame, truth: pd.DataFrame) -> Floats:
+    """Size of the error of each of n posts, NaN where unknown: of a count in logarithms, of classes
+    0 or 1."""
+    if outcome.kind != "value":
+        known = truth[outcome.name].notna().to_numpy()
+        wrong = predicted[outcome.name].astype(object) != truth[outcome.name].astype(object)
+        return np.where(known, wrong.to_numpy(np.float64), np.nan)
+    column = outcome.count or outcome.name
+    values, true = (table[column].to_numpy(np.float64) for table in (predicted, truth))
+    return np.abs(np.log1p(values) - np.log1p(true)) if outcome.count else np.abs(values - true)
+
+
+def _compared(outcome: Outcome, own: Floats, theirs: Floats) -> str:
+    """The errors of a model and of the last posts beside each other, in words."""
+    if outcome.kind != "value":
+        return (
+            f"{outcome.name} wrong for {own.mean():.0%} of them, the last posts {theirs.mean():.0%}"
+        )
+    if outcome.count:
+        off, by_last = (np.expm1(np.median(errors)) for errors in (own, theirs))
+        return f"{outcome.count} typically off by {off:.0%}, the last posts by {by_last:.0%}"
+    return (
+        f"{outcome.name} off by {own.mean():.3g} on average, the last posts by {theirs.mean():.3g}"
+    )
 
 
 def _modalities(model: Model) -> set[str]:

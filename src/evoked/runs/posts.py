@@ -17,14 +17,14 @@ from evoked.evaluation.splits import Split
 from evoked.features.cache import FeatureCache
 from evoked.features.extract import ImageSource, Problem
 from evoked.models import TRIVIAL_BASELINES, Examples, Model
-from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
+from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining, RecentPosts
 from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import AuthorHistory, attach_history, has_history
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
 from evoked.runs.folder import load_contents
-from evoked.runs.notes import unseen_inputs, unseen_note
+from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
 
 HISTORY_FILE = "history.json"
 
@@ -197,6 +197,23 @@ class Run(TrainedRun):
     def _shows_unseen(self, examples: Examples) -> bool:
         """Whether a post has what the model reads and no training post had."""
         return not set(self.unseen) <= set(unseen_inputs(self.model, examples.features))
+
+    def _warnings(
+        self,
+        predictions: pd.DataFrame,
+        truth: pd.DataFrame,
+        baselines: dict[str, pd.DataFrame],
+    ) -> tuple[str, ...]:
+        found = super()._warnings(predictions, truth, baselines)
+        last_posts = self.baseline(RecentPosts)
+        assert isinstance(last_posts, RecentPosts)
+        blind = sees_nothing(self.model, self.unseen)
+        if blind or self.model.name in baselines or not last_posts.numbers:
+            return found
+        outcomes = [each for each in self.task.outcomes if each.name in last_posts.numbers]
+        recent = baselines[RecentPosts.name]
+        note = beside_recent_posts(self.model.name, outcomes, predictions, recent, truth)
+        return found if note is None else (*found, note)
 
     def evaluate(self, dataset: PostDataset, callbacks: Callbacks | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.

@@ -27,6 +27,7 @@ from evoked.evaluation.splits import (
     Rows,
     Split,
     choose_split,
+    kind_of_folds,
     with_calibration,
 )
 from evoked.features.cache import FeatureCache
@@ -35,12 +36,15 @@ from evoked.features.extract import Problem
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.social_graph import Integers
 from evoked.features.viewings import ViewingData, read_network
+from evoked.files import check_free
 from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.author_history import attach_history, published_history
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
+from evoked.runs.choice import Choice, choose_model, quick_candidates
 from evoked.runs.folder import (
+    PLAN_FILE,
     TRAINING_FOLDER,
     claim,
     data_description,
@@ -56,10 +60,8 @@ from evoked.runs.viewings import (
     NetworkRun,
     viewings_in_parts,
 )
-from evoked.targets import EMOTION_TARGETS, Task
+from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task, task_class
 from evoked.training.settings import TrainingSettings
-
-DEFAULT_MODEL = "abmf"
 
 # Names of evoked's own models of viewings, for type checkers: with one of them, training returns a
 # NetworkRun.
@@ -87,6 +89,7 @@ PostModel = Literal[
     "mean",
     "author_mean",
     "category_mean",
+    "recent_posts",
 ]
 
 TrainedRunT = TypeVar("TrainedRunT", bound=TrainedRun)
@@ -95,7 +98,7 @@ TrainedRunT = TypeVar("TrainedRunT", bound=TrainedRun)
 @overload
 def train(
     dataset: PostDataset,
-    model: PostModel = ...,
+    model: PostModel | None = ...,
     out: Path | str = ...,
     *,
     task: str | None = ...,
@@ -131,7 +134,7 @@ def train(
 @overload
 def train(
     dataset: PostDataset,
-    model: str | type[Model] | Model,
+    model: str | type[Model] | Model | None,
     out: Path | str = ...,
     *,
     task: str | None = ...,
@@ -148,7 +151,7 @@ def train(
 
 def train(
     dataset: PostDataset,
-    model: str | type[Model] | Model = DEFAULT_MODEL,
+    model: str | type[Model] | Model | None = None,
     out: Path | str = "run",
     *,
     task: str | None = None,
@@ -164,7 +167,6 @@ def train(
     """Train a model, score it on held-out posts or viewings, and save it all as a folder.
 
     Started again with the same arguments after an interruption, it goes on where it stopped.
-    To let the posts decide between models, call :func:`evoked.train_automatically`.
 
     Parameters
     ----------
@@ -174,7 +176,9 @@ def train(
     model
         A name that ``evoked models`` prints, or a model of your own: a subclass of
         :class:`evoked.Model`, or an instance of one, which is fitted in place. To load such a run
-        again, give the class: ``evoked.load(folder, model=MyModel)``.
+        again, give the class: ``evoked.load(folder, model=MyModel)``. By default a quick trial on
+        the posts chooses one for posts: see :mod:`evoked.runs.choice`.
+        :func:`evoked.train_automatically` compares more models, at length.
     out
         Folder of the run.
     task
@@ -211,9 +215,24 @@ def train(
     DataError
         Too few posts or viewings, or none with a target.
     SettingsError
-        An unknown model or setting, settings given together with an instance, or ``out`` holds
-        another run.
+        An unknown model or setting, settings given together with an instance or without a
+        model, or ``out`` holds another run.
     """
+    if model is None:
+        given = training if epochs is None else _with_epochs(training or TrainingSettings(), epochs)
+        return train_posts(
+            dataset,
+            None,
+            out,
+            task=task,
+            model_settings=model_settings,
+            features=features,
+            training=given,
+            split=split,
+            estimate=estimate,
+            cache=cache,
+            callbacks=callbacks,
+        )
     built = _built(model, model_settings, features, task)
     settings = _with_epochs(training or built.default_training, epochs)
     if built.rows == "viewings":
@@ -240,7 +259,7 @@ def train(
 
 def train_posts(
     dataset: PostDataset,
-    model: str | type[Model] | Model = DEFAULT_MODEL,
+    model: str | type[Model] | Model | None = None,
     out: Path | str = "run",
     *,
     task: str | None = None,
@@ -259,10 +278,23 @@ def train_posts(
     SettingsError
         The model learns from viewings, or as for :func:`train`.
     """
-    callbacks = callbacks or Callbacks()
+    callbacks, choice = callbacks or Callbacks(), None
+    if model is None:
+        if model_settings:
+            raise SettingsError(
+                f"{', '.join(model_settings)}: settings are for one model. Give its name, too."
+            )
+        check_free(Path(out), f"{TRAINING_FOLDER}/{PLAN_FILE}", "a run")
+        kind, features = task_class(task or DEFAULT_TASK.name), features or FeatureSettings()
+        seed = (training or TrainingSettings()).seed
+        if split is None or isinstance(split, str):
+            split = choose_split(dataset.posts, split, seed)
+        choice = _choose(dataset, kind, features, split, seed, estimate, cache, callbacks)
+        callbacks.note(choice.reason)
+        model, model_settings = choice.model, choice.settings
     built = _built(model, model_settings, features, task)
     _check_rows(built, "posts")
-    data = _Posts(dataset, built, cache, callbacks, estimate)
+    data = _Posts(dataset, built, cache, callbacks, estimate, choice)
     return _train(data, Path(out), training or built.default_training, split)
 
 
@@ -364,11 +396,33 @@ class _RunData(ABC, Generic[TrainedRunT]):
         """Make the run from the contents that every run has."""
 
 
+class _ReadPosts(NamedTuple):
+    """All posts of a dataset, read.
+
+    posts are examples without targets; problems are the pictures that could not be read; estimates
+    are an emotion reader's, (n, 2), or None.
+    """
+
+    posts: Examples
+    pipeline: FeaturePipeline
+    problems: list[Problem]
+    estimates: NDArray[np.float32] | None
+
+
 @dataclass
 class _Posts(_RunData[Run]):
-    """Posts, each an example."""
+    """Posts, each an example.
+
+    Attributes
+    ----------
+    estimate
+        Whether an emotion reader stands in for ratings.
+    choice
+        How the model was chosen; None where it was asked for.
+    """
 
     estimate: bool
+    choice: Choice | None = None
 
     kind: ClassVar[type[TrainedRun]] = Run
 
@@ -383,30 +437,18 @@ class _Posts(_RunData[Run]):
         return {"estimate": self.estimate}
 
     def prepare(self, task: Task, split: Split, seed: int) -> _Prepared:
-        posts, model, note = self.rows, self.model, self.callbacks.note
-        features, covers = model.feature_settings, self.dataset.cover_paths()
-        pipeline = FeaturePipeline(model.features, features).fit(
-            posts.iloc[split.train],
-            seed,
-            images=[covers[row] for row in split.train],
-            cache=self.cache,
-            progress=self.callbacks.stage,
-        )
-        for text in pipeline.notes:
+        model, note = self.model, self.callbacks.note
+        read = self.read(model.features, split.train, seed)
+        for text in read.pipeline.notes:
             note(text)
-        table, problems = pipeline.transform(
-            posts, covers, cache=self.cache, progress=self.callbacks.stage
-        )
-        if problems:
-            note(f"{len(problems)} pictures could not be read; their posts count as imageless.")
-        unseen = unseen_inputs(model, table.select(split.train))
+        if read.problems:
+            number = len(read.problems)
+            note(f"{number} pictures could not be read; their posts count as imageless.")
+        unseen = unseen_inputs(model, read.posts.features.select(split.train))
         if unseen:
             note(unseen_note(model, unseen))
-        estimates = None
-        if self.estimate and model.task.learns_emotion:
-            estimates = estimate_emotions(self.dataset, features, self.cache, self.callbacks)
         examples = {
-            name: part_examples(Examples(posts, table), getattr(split, name), task, estimates)
+            name: part_examples(read.posts, getattr(split, name), task, read.estimates)
             for name in PARTS
         }
         targets = examples["train"].targets
@@ -414,8 +456,27 @@ class _Posts(_RunData[Run]):
         guessed = bool(targets.estimated.any())
         if guessed:
             note("Valence and arousal of unrated posts are estimated by the emotion reader.")
-        facts = {"unseen": unseen, "estimated_emotions": guessed}
-        return _Prepared(examples, pipeline, problems, facts)
+        facts: dict[str, Any] = {"unseen": unseen, "estimated_emotions": guessed}
+        if self.choice is not None:
+            facts["choice"] = self.choice.to_dict()
+        return _Prepared(examples, read.pipeline, read.problems, facts)
+
+    def read(self, names: Sequence[str], learned_from: Rows, seed: int) -> _ReadPosts:
+        """Features of all posts by name, fitted on those at ``learned_from``."""
+        posts, covers = self.rows, self.dataset.cover_paths()
+        features, stage = self.model.feature_settings, self.callbacks.stage
+        pipeline = FeaturePipeline(names, features).fit(
+            posts.iloc[learned_from],
+            seed,
+            images=[covers[row] for row in learned_from],
+            cache=self.cache,
+            progress=stage,
+        )
+        table, problems = pipeline.transform(posts, covers, cache=self.cache, progress=stage)
+        estimates = None
+        if self.estimate and self.model.task.learns_emotion:
+            estimates = estimate_emotions(self.dataset, features, self.cache, self.callbacks)
+        return _ReadPosts(Examples(posts, table), pipeline, problems, estimates)
 
     def in_parts(self, split: Split) -> pd.DataFrame:
         return posts_in_parts(self.rows, split)
@@ -538,6 +599,40 @@ def _train(
     run = data.run(contents, split)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
     return run
+
+
+def _choose(
+    dataset: PostDataset,
+    task: type[Task],
+    features: FeatureSettings,
+    split: Split,
+    seed: int,
+    estimate: bool,
+    cache: FeatureCache | None,
+    callbacks: Callbacks,
+) -> Choice:
+    """The model for a run on these posts; the posts that test it or calibrate its intervals take no
+    part in the choice."""
+    parts = with_calibration(dataset.posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
+    rows = np.sort(np.concatenate([parts.train, parts.validation]))
+    candidates = quick_candidates(task, len(rows))
+    models = [
+        build_model(name, settings, features, task.name) for name, settings in candidates.items()
+    ]
+    names = list(dict.fromkeys(name for model in models for name in model.features))
+    data = _Posts(dataset, models[-1], cache, Callbacks(stage=callbacks.stage), estimate)
+    read = data.read(names, rows, seed)
+    return choose_model(
+        task,
+        read.posts.posts,
+        lambda chosen, fitted: part_examples(read.posts, chosen, fitted, read.estimates),
+        candidates,
+        features,
+        rows=rows,
+        kind=kind_of_folds(dataset.posts, split),
+        seed=seed,
+        progress=callbacks.stage,
+    )
 
 
 def calibrated_split(rows: pd.DataFrame, split: Split, seed: int, callbacks: Callbacks) -> Split:

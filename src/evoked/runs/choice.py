@@ -1,0 +1,230 @@
+"""Which model predicts such posts best: a quick trial before a run where no model is asked for.
+
+A few models that take seconds are tried on folds of the posts that the run learns from, made as its
+split is. Each is scored by the share of the variance of the task's own columns that it explains.
+:func:`evoked.train_automatically` compares more models, at length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.errors import DataError
+from evoked.evaluation.splits import Rows, Split, k_fold
+from evoked.features.catalog import FeatureSettings
+from evoked.models import MODELS, Examples, Model, build_model
+from evoked.models.baselines import RecentPosts
+from evoked.models.catalogue import model_entry
+from evoked.progress import Progress
+from evoked.targets import TargetTable, Task
+
+# Seconds each for some hundreds of posts.
+_QUICK: dict[str, dict[str, Any]] = {
+    RecentPosts.name: {},
+    "linear": {},
+    "gradient_boosting": {"trees": 300, "learning_rate": 0.1, "patience": 20},
+}
+_SLOW = "abmf"
+# ABMF takes minutes, and had nothing over the others on 4,000 posts by 150 authors.
+_POSTS_FOR_SLOW = 10_000
+# Of so many posts, one fold is enough.
+_MANY_POSTS = 2000
+_FOLDS = 3
+
+# Makes the examples, with targets, of some of a dataset's posts.
+ExamplesOf = Callable[[Rows, Task], Examples]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the trial found.
+
+    Attributes
+    ----------
+    model, settings
+        The chosen model, and its settings where they aren't the defaults.
+    explained
+        Share of the variance that each model explains in posts that it has not learned from, mean
+        of the task's outcomes; empty where the posts are too few for a trial.
+    kind, folds, posts
+        Kind and number of the folds, and number of the posts that they were made of.
+    reason
+        What was chosen and why, in a sentence.
+    """
+
+    model: str
+    settings: dict[str, Any]
+    explained: dict[str, float]
+    kind: str
+    folds: int
+    posts: int
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def quick_candidates(task: type[Task], posts: int) -> dict[str, dict[str, Any]]:
+    """Models that are tried for a task on so many posts, with the settings that differ from their
+    defaults."""
+    slow: dict[str, dict[str, Any]] = {_SLOW: {}} if posts >= _POSTS_FOR_SLOW else {}
+    return {
+        name: settings
+        for name, settings in {**_QUICK, **slow}.items()
+        if task.name in model_entry(name).tasks and all(map(find_spec, MODELS[name].needs))
+    }
+
+
+def choose_model(
+    task: type[Task],
+    posts: pd.DataFrame,
+    examples_of: ExamplesOf,
+    candidates: dict[str, dict[str, Any]],
+    features: FeatureSettings,
+    *,
+    rows: Rows,
+    kind: str,
+    seed: int,
+    progress: Progress | None = None,
+) -> Choice:
+    """Try models on folds, and take the best.
+
+    Parameters
+    ----------
+    task
+        What is learned.
+    posts
+        All posts of the dataset, (n,).
+    examples_of
+        Gives the examples of some rows of ``posts``.
+    candidates
+        Settings by model.
+    features
+        Settings of the features that the models read.
+    rows
+        The posts that the run learns from.
+    kind, seed
+        How folds are made: see :func:`evoked.evaluation.splits.k_fold`. Many posts are one fold
+        by time, or one of several otherwise: scores of thousands of posts are sure enough.
+    progress
+        Called after every fit.
+    """
+    folds = _folds(posts.iloc[rows], kind, seed)
+    predicted: dict[str, list[NDArray[np.float64]]] = {name: [] for name in candidates}
+    truth: list[NDArray[np.float64]] = []
+    for number, fold in enumerate(folds):
+        parts = _parts(task, posts, examples_of, rows, fold)
+        if parts is None:
+            continue
+        truth.append(_truth(parts.test))
+        for place, (name, settings) in enumerate(candidates.items(), start=1):
+            model = build_model(name, settings, features, task.name)
+            predicted[name].append(_predictions(model, parts, seed))
+            if progress is not None:
+                done = number * len(candidates) + place
+                progress("trying models", done, len(folds) * len(candidates))
+    explained = {}
+    if truth:
+        joined = {name: np.concatenate(each) for name, each in predicted.items()}
+        explained = _explained(task, joined, np.concatenate(truth))
+    chosen = max(explained, key=lambda name: explained[name], default=RecentPosts.name)
+    return Choice(
+        model=chosen,
+        settings=candidates[chosen],
+        explained=explained,
+        kind=kind,
+        folds=len(truth),
+        posts=len(rows),
+        reason=_reason(chosen, explained, kind, len(truth), len(rows)),
+    )
+
+
+class _Parts(NamedTuple):
+    """Examples of a fold."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:
+    """The folds; none where the posts are too few for them."""
+    try:
+        folds = list(k_fold(posts, _FOLDS, kind, seed))
+    except DataError:
+        return []
+    return folds[-1:] if len(posts) >= _MANY_POSTS else folds
+
+
+def _parts(
+    task: type[Task], posts: pd.DataFrame, examples_of: ExamplesOf, rows: Rows, fold: Split
+) -> _Parts | None:
+    """Examples of a fold of the posts at ``rows``; None where it has nothing to learn."""
+    train, validation, test = (rows[part] for part in (fold.train, fold.validation, fold.test))
+    try:
+        fitted = task.fit(posts.iloc[train])
+    except DataError:
+        return None
+    parts = _Parts(*(_certain(examples_of(part, fitted)) for part in (train, validation, test)))
+    return parts if np.isfinite(_truth(parts.train)).any() else None
+
+
+def _certain(examples: Examples) -> Examples:
+    """Examples without targets that were only estimated, which nothing is scored on."""
+    targets = examples.targets
+    assert targets is not None
+    known = np.where(targets.estimated, np.float32("nan"), targets.values)
+    return replace(examples, targets=TargetTable(known, np.zeros_like(targets.estimated)))
+
+
+def _truth(examples: Examples) -> NDArray[np.float64]:
+    assert examples.targets is not None
+    return examples.targets.values.astype(np.float64)
+
+
+def _predictions(model: Model, parts: _Parts, seed: int) -> NDArray[np.float64]:
+    training = model.default_training.model_copy(update={"seed": seed})
+    with TemporaryDirectory() as folder:
+        model.fit(parts.train, parts.validation, folder=Path(folder), training=training)
+    return model.predict(parts.test).to_numpy(np.float64)
+
+
+def _explained(
+    task: type[Task], predicted: dict[str, NDArray[np.float64]], truth: NDArray[np.float64]
+) -> dict[str, float]:
+    """Share of the variance that each model explains, mean of the outcomes that vary."""
+    known = np.isfinite(truth)
+    for values in predicted.values():
+        known &= np.isfinite(values)
+    scores: dict[str, list[float]] = {name: [] for name in predicted}
+    for outcome in task.outcomes:
+        columns = [task.columns.index(name) for name in outcome.columns]
+        rows = known[:, columns].all(axis=1)
+        true = truth[rows][:, columns]
+        if not len(true) or not (variance := float(((true - true.mean(axis=0)) ** 2).sum())):
+            continue
+        for name, values in predicted.items():
+            missed = values[rows][:, columns] - true
+            scores[name].append(1 - float((missed**2).sum()) / variance)
+    return {name: float(np.mean(each)) for name, each in scores.items() if each}
+
+
+def _reason(chosen: str, explained: dict[str, float], kind: str, folds: int, posts: int) -> str:
+    if not explained:
+        return f"{posts} posts are too few to try models on, so the last posts predict the next."
+    others = ", ".join(f"{name} {share:.2f}" for name, share in explained.items() if name != chosen)
+    where = f"on {folds} fold{'s' if folds > 1 else ''} by {kind} of {posts} posts"
+    shares = f"variance explained {where}: {explained[chosen]:.2f}; {others}"
+    if chosen == RecentPosts.name:
+        return f"For these posts, the author's last posts predict as well as any model ({shares})."
+    return f"Chosen by trial: {chosen} ({shares})."
