@@ -23,8 +23,10 @@ from evoked.features.pipeline import FeaturePipeline
 from evoked.files import plain, read_json, records
 from evoked.models import Examples, Model, load_model
 from evoked.progress import Progress
+from evoked.runs.answer import RecentCounts, add_answers
 from evoked.runs.notes import sees_nothing, unseen_note
-from evoked.targets import Task
+from evoked.runs.track_record import TrackRecord
+from evoked.targets import EMOTION_TARGETS, Task
 from evoked.training.loop import EpochRecord
 
 BASELINES_FOLDER = "baselines"
@@ -208,7 +210,37 @@ class TrainedRun(ABC):
     ) -> pd.DataFrame:
         """Predictions of examples as :meth:`predict` returns them."""
         predicted = Predicted(examples.posts, self.model.predict(examples))
-        return self._described(predicted, problems, coverage)
+        table = self._described(predicted, problems, coverage)
+        return add_answers(
+            self.task,
+            table,
+            self.track_record,
+            coverage,
+            self.recent_counts(examples.posts),
+            whose=self.whose,
+        )
+
+    @property
+    def unrated_emotions(self) -> list[str]:
+        """Which of valence and arousal the task predicts although nobody rated any post's."""
+        data = self.description["data"]
+        names = EMOTION_TARGETS if self.task.learns_emotion else ()
+        return [name for name in names if not data[f"with {name}"]]
+
+    @property
+    def track_record(self) -> TrackRecord:
+        """What the test posts showed of the run."""
+        return TrackRecord(self.folder, self.metrics["intervals"])
+
+    @property
+    def whose(self) -> str:
+        """Whose last posts a prediction is held against, in words."""
+        return "your" if self.description["data"]["authors"] == 1 else "the author's"
+
+    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+        """Counts of the last posts of each post's author: see
+        :data:`evoked.runs.answer.RecentCounts`."""
+        return {}
 
     def _described(
         self, predicted: Predicted, problems: Sequence[Problem], coverage: float

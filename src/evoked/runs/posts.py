@@ -138,7 +138,9 @@ class Run(TrainedRun):
             (``likes_low``, ``likes_high``; of classes ``level_set``: see
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates, and
-            ``problem``: what could not be read.
+            ``problem``: what could not be read. ``answer`` says it in a sentence;
+            ``coverage_measured`` is how often such intervals held on ``coverage_n`` test posts of
+            the run.
         """
         if isinstance(posts, PostDataset):
             examples, problems = self.examples(posts.posts, posts.cover_paths(), callbacks)
@@ -147,6 +149,22 @@ class Run(TrainedRun):
         if callbacks is not None and self._shows_unseen(examples):
             callbacks.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, coverage)
+
+    def answer(
+        self,
+        posts: PostDataset | Sequence[Draft],
+        callbacks: Callbacks | None = None,
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> list[str]:
+        """What :meth:`predict` finds, a sentence for each post.
+
+        Examples
+        --------
+        >>> run.answer([evoked.Draft(caption="Hello")])  # doctest: +SKIP
+        ['About 4,600 likes (3,800 to 6,800), better than 7 of your last 10 posts; ranges like
+        this held for 78 of 100 test posts; typically off by 15 %.']
+        """
+        return list(self.predict(posts, callbacks, coverage)["answer"])
 
     def _shows_unseen(self, examples: Examples) -> bool:
         """Whether a post has what the model reads and no training post had."""
