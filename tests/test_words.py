@@ -26,15 +26,13 @@ ALLOWED = {
 }
 # Rooms that aren't clean yet, and how many lines they may still have. The aim is none.
 CEILINGS = {
-    "src/cli": 32,
-    "src/evaluation": 12,
-    "src/explain": 5,
+    "src/cli": 5,
+    "src/explain": 1,
     "src/features": 6,
-    "src/laboratory": 54,
-    "src/posts": 7,
-    "src/report": 38,
-    "src/runs": 20,
-    "src/targets": 23,
+    "src/posts": 6,
+    "src/report": 1,
+    "src/runs": 2,
+    "src/targets": 2,
     "src/testing": 1,
 }
 

@@ -93,6 +93,10 @@ class ReadTwice(Reactions):
     )
 
 
+class Unconnected(Reactions):
+    outcomes: ClassVar[tuple[Outcome, ...]] = (Outcome("discussed", "binary"),)
+
+
 class OffScale(Reactions):
     def transform(self, posts: pd.DataFrame, estimates: Any = None) -> TargetTable:
         table = super().transform(posts, estimates)
@@ -150,6 +154,7 @@ class FitsOnNothing(Reactions):
 BAD: list[tuple[Check, type[Task]]] = [
     (checks.check_describes_itself, Undescribed),
     (checks.check_outcomes_share_out_the_columns, ReadTwice),
+    (checks.check_describes_itself, Unconnected),
     (checks.check_values_lie_on_their_scale, OffScale),
     (checks.check_classes_are_one_hot, Soft),
     (checks.check_inverse_leads_back_to_the_truth, Swapped),

@@ -79,16 +79,15 @@ def reproduce(
     cache: CacheOption = None,
 ) -> None:
     """Run a published table's rows on your posts, on the same folds, beside what was published."""
+    from evoked.experiments import load_table
+
     if table is None or list_tables:
         _list_tables(as_json)
         return
     if data is None or out_folder is None:
         raise SettingsError("reproduce needs --data DATASET and --out FOLDER.")
-    posts = open_dataset(data)
-
-    from evoked.experiments import load_table
-
     chosen = load_table(table)
+    posts = open_dataset(data)
     if (names := names_in(rows)) is not None:
         chosen = chosen.select(names)
     if epochs is not None:

@@ -243,7 +243,7 @@ def check_predictions_lead_to_every_outcome(case: ModelCase) -> None:
     predicted = case.fitted.predict(case.test)
     restored = task.inverse_transform(predicted, case.test.posts)
     scores = evaluate_task(task, restored, task.truth(case.test.posts), draws=0)
-    wanted = {outcome.name.removesuffix("_rate") for outcome in task.outcomes}
+    wanted = {outcome.target for outcome in task.outcomes}
     require(wanted <= set(scores["target"]), f"no score for {wanted - set(scores['target'])}")
 
 

@@ -41,6 +41,12 @@ def check_describes_itself(kind: type[Task]) -> None:
         require(outcome.kind in kinds, f"{outcome.name} is of the unknown kind {outcome.kind!r}")
         has_labels = bool(outcome.labels)
         require(has_labels == (outcome.kind == "classes"), f"labels of {outcome.name} are wrong")
+        counts = {"value": (0, 1), "classes": (len(outcome.labels),), "binary": (1,)}
+        right = len(outcome.columns) in counts[outcome.kind]
+        require(
+            right and set(outcome.columns) <= set(kind.columns),
+            f"{outcome.name} is read from the columns {outcome.columns}",
+        )
     for column in kind.columns:
         low, high = kind.bounds(column)
         require(low < high, f"the bounds of {column} are {low} and {high}")
