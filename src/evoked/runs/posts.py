@@ -19,9 +19,10 @@ from evoked.features.extract import ImageSource, Problem
 from evoked.models import TRIVIAL_BASELINES, Examples, Model
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
 from evoked.posts.author_hashes import author_hashes, hashes
-from evoked.posts.author_history import AuthorHistory, attach_history, has_history
+from evoked.posts.author_history import KINDS, AuthorHistory, attach_history, has_history
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.runs.answer import LAST_POSTS, RecentCounts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import unseen_inputs, unseen_note
@@ -91,6 +92,9 @@ class Run(TrainedRun):
         own: see :func:`evoked.posts.author_history.attach_history`."""
         age = self.pipeline.settings.history_min_age_hours
         return attach_history(posts, self.history, drafts, age)
+
+    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+        return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)
