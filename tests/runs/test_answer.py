@@ -50,7 +50,7 @@ def test_rates_are_said_per_as_many_as_make_one() -> None:
         1_000_000,
     ]
     assert base_in_words(1_000, "reach") == "1,000 people reached"
-    assert [spoken_share(share) for share in (0.153, 0.004)] == ["15 %", "under 1 %"]
+    assert [spoken_share(share) for share in (0.153, 0.004)] == ["15%", "under 1%"]
 
 
 def test_typical_error_is_a_median_in_per_cent_unless_many_have_none() -> None:
@@ -121,7 +121,7 @@ def test_answer_has_count_range_standing_record_and_error(tmp_path: Path) -> Non
     found = add_answers(task, table, record, 0.8, recent, whose="your")
     assert found["answer"].iloc[0] == (
         "About 4,600 likes (3,800 to 6,800), better than 6 of your last 10 posts; ranges like this "
-        "held for 78 of 100 test posts; typically off by 15 %."
+        "held for 78 of 100 test posts; typically off by 15%."
     )
     assert found["coverage_measured"].iloc[0] == pytest.approx(0.78)
     assert found["coverage_n"].iloc[0] == 100
@@ -168,8 +168,8 @@ def test_promise_that_was_not_kept_is_taken_back(tmp_path: Path) -> None:
     table = predicted(likes=(4621, 3840, 6816))
     record = made(tmp_path, engagement("followers"), {"likes": (14 / 30, 30)})
     assert answer(engagement("followers"), table, record) == (
-        "About 4,600 likes (3,800 to 6,800); don't rely on the range: ranges that were to hold for "
-        "80 % held for only 14 of 30 test posts."
+        "About 4,600 likes (3,800 to 6,800); ranges that were to hold for 80% held for only 14 of "
+        "30 test posts, so this one is wider."
     )
 
 
@@ -177,14 +177,14 @@ def test_ranges_of_another_coverage_are_named_and_not_measured(tmp_path: Path) -
     table = predicted(likes=(4621, 3840, 6816))
     record = made(tmp_path, engagement("followers"), {"likes": (0.78, 100)})
     found = add_answers(engagement("followers"), table, record, 0.95, {})
-    assert "; ranges of 80 % held for 78 of 100 test posts." in found["answer"].iloc[0]
+    assert "; ranges of 80% held for 78 of 100 test posts." in found["answer"].iloc[0]
     assert found["coverage_measured"].isna().all()
 
 
 def test_whole_range_is_no_range(tmp_path: Path) -> None:
     table = predicted(likes=(4621, 0, np.inf))
     assert answer(engagement("followers"), table, TrackRecord(tmp_path, [])) == (
-        "About 4,600 likes; too few posts to give a range."
+        "About 4,600 likes; too few posts for a range."
     )
 
 
@@ -203,7 +203,7 @@ def test_classes_are_answered_by_the_most_probable_and_their_set(tmp_path: Path)
     task = level.fit(pd.DataFrame({"likes": np.arange(30.0)}))
     record = made(tmp_path, task, {"level": (0.81, 100)})
     assert answer(task, table, record) == (
-        "Most probably high (62 %), otherwise medium; such sets held the truth of 81 of 100 test "
+        "Most probably high (62%), otherwise medium; such sets held the truth of 81 of 100 test "
         "posts."
     )
 
@@ -226,15 +226,16 @@ def test_verdict_has_error_baseline_and_coverage(tmp_path: Path) -> None:
         comments=([3.0, 5.0], [0.0, 1.0]),
     )
     assert verdicts(task, record, 0.8) == [
-        "Likes: typically off by 15 %, or 25 likes (median over 2 test posts). Ranges of 80 % held "
+        "Likes: typically off by 15%, or 25 likes (median over 2 test posts). Ranges of 80% held "
         "for 1 of 2 test posts.",
         "Comments: typically off by 4 comments (median over 2 test posts).",
     ]
     trivial = tmp_path / "baselines" / "author_mean" / "predictions.parquet"
     write_parquet(trivial, pd.DataFrame({"likes": [120.0, 200.0]}))
-    assert "; the best trivial baseline (author_mean) is off by 10 %." in (
-        verdicts(task, record, 0.8)[0]
+    assert (
+        "; the best trivial baseline (author_mean) is off by 10%."
+        in (verdicts(task, record, 0.8)[0])
     )
     recent = tmp_path / "baselines" / "recent_posts" / "predictions.parquet"
     write_parquet(recent, pd.DataFrame({"likes": [130.0, 200.0]}))
-    assert "; the median of the last posts is off by 15 %." in verdicts(task, record, 0.8)[0]
+    assert "; the median of the last posts is off by 15%." in verdicts(task, record, 0.8)[0]

@@ -138,6 +138,8 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
     range; of several posts a row each."""
     unrated = run.unrated_emotions
     table = table.drop(columns=[name for name in table if _is_of(str(name), unrated)])
+    if unrated:
+        table = table.drop(columns="emotion_estimated")
     if len(table) == 1:
         _print_prediction(table.iloc[0], run, coverage)
     else:
@@ -168,15 +170,17 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
     # Rates that repeat counts, and percentiles, say nothing to people.
     hidden = {outcome.name for outcome in task.outcomes if outcome.count}
     hidden |= {outcome.restored_column for outcome in task.outcomes}
-    hidden |= {*ANSWER_COLUMNS, *(number.column for number in numbers)}
+    hidden |= {"post_id", *ANSWER_COLUMNS, *(number.column for number in numbers)}
     for name in _without_intervals(row.index):
         if name not in hidden and (name != "problem" or row[name] is not None):
             cell = _with_interval(row, name, meanings.get(name, {}))
             lines.append([name, cell, _held(record.held(name, coverage))])
-    learned = " (valence and arousal learned from estimates)" if _shows_estimates(row.index, run) else ""
+    learned = (
+        " (valence and arousal learned from estimates)" if _shows_estimates(row.index, run) else ""
+    )
     print_table(
         "Prediction" + learned,
-        ["what", f"predicted ({coverage:.0%} interval)", "such intervals held"],
+        ["what", f"predicted ({coverage:.0%} interval)", "held (test posts)"],
         lines,
     )
     if _uncounted(task, row.to_frame().T) and task.count_basis == "followers":
@@ -188,7 +192,11 @@ def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     from evoked.runs.answer import ANSWER_COLUMNS
 
     rows = table.head(50)
-    learned = " (valence and arousal learned from estimates)" if _shows_estimates(rows.columns, run) else ""
+    learned = (
+        " (valence and arousal learned from estimates)"
+        if _shows_estimates(rows.columns, run)
+        else ""
+    )
     shown = [
         name
         for name in _shown_columns(run.task, table)

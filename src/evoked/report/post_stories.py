@@ -212,9 +212,7 @@ def _target_row(
         "percent": reading.percent,
         "percentile": reading.unit == "percentile points",
         "got": _amount(tested, tested.truth.iloc[row], tested.true[target].iloc[row], reading),
-        "said": _amount(
-            tested, tested.predictions.iloc[row], explanation.outcome[target], reading
-        ),
+        "said": _amount(tested, tested.predictions.iloc[row], explanation.outcome[target], reading),
         "predicted": float(explanation.outcome[target]),
         "base": float(explanation.base[target]),
         "contributions": explanation.contributions[target].to_dict(),

@@ -58,6 +58,18 @@ def quantities(task: Task) -> list[Quantity]:
     return counts + rates + plain
 
 
+def columns_to_widen(task: Task, record: TrackRecord, coverage: float) -> set[str]:
+    """Columns of numbers whose ranges held for fewer test posts than promised, by more than
+    chance."""
+    found = set()
+    for outcome in task.outcomes:
+        if outcome.kind == "value":
+            measured = (record.held(name, coverage) for name in (outcome.name, outcome.count))
+            if any(held is not None and not held.kept for held in measured):
+                found |= set(outcome.columns)
+    return found
+
+
 def add_answers(
     task: Task,
     table: pd.DataFrame,
@@ -131,7 +143,7 @@ def _verdict(quantity: Quantity, record: TrackRecord, coverage: float) -> str:
 
 
 def _off(error: TypicalError, quantity: Quantity) -> str:
-    """An error in per cent, or in what is counted: "15 %", "3 comments"."""
+    """An error in per cent, or in what is counted: "15%", "3 comments"."""
     if error.share is not None and quantity.counts:
         return spoken_share(error.share)
     if quantity.counts and not quantity.basis:
@@ -151,8 +163,7 @@ def _measured(held: Held) -> str:
     if held.kept:
         return f"ranges of {share} held for {held.held} of {held.posts} test posts"
     return (
-        f"ranges that were to hold for {share} held for only {held.held} of {held.posts} test "
-        "posts"
+        f"ranges that were to hold for {share} held for only {held.held} of {held.posts} test posts"
     )
 
 
@@ -196,7 +207,9 @@ class _Answers:
 
     def _amount(self, row: pd.Series, quantity: Quantity, position: int) -> str:
         value = float(row[quantity.column])
-        low, high = (float(row[f"{quantity.column}_{end}"]) for end in ("low", "high"))
+        low, high = (
+            float(row.get(f"{quantity.column}_{end}", math.nan)) for end in ("low", "high")
+        )
         base = base_of(value) if quantity.basis else 1
         bounded = math.isfinite(low) and math.isfinite(high)
         numbers = [value, low, high] if bounded else [value]
@@ -211,7 +224,7 @@ class _Answers:
         if quantity.column in self.recent:
             text += self._against_last(value, self.recent[quantity.column][position])
         held = self.held[quantity.column] if ends else None
-        parts = [text, self._how_sure(held) if ends else "too few posts to give a range"]
+        parts = [text, self._how_sure(held) if ends else "too few posts for a range"]
         error = self.errors[quantity.column]
         if error is not None:
             parts.append(f"typically off by {_off(error, quantity)}")
@@ -234,7 +247,7 @@ class _Answers:
             return f"ranges like this held for {held.held} of {held.posts} test posts"
         if held.kept:
             return _measured(held)
-        return f"don't rely on the range: {_measured(held)}"
+        return f"{_measured(held)}, so this one is wider"
 
     def _label(self, row: pd.Series, outcome: Outcome) -> str:
         """The most probable class, the others of its set, and how often such sets held."""
@@ -246,7 +259,9 @@ class _Answers:
         else:
             label = str(row[outcome.name])
             chance = float(row[f"{outcome.name}_probability_{label}"])
-            others = [each for each in row[f"{outcome.name}_set"].split("|") if each != label]
+            others = [
+                each for each in row.get(f"{outcome.name}_set", label).split("|") if each != label
+            ]
             text = f"Most probably {label.replace('_', ' ')} ({spoken_share(chance)})"
             if others:
                 text += f", otherwise {' or '.join(others).replace('_', ' ')}"

@@ -212,7 +212,7 @@ class Run(TrainedRun):
         --------
         >>> run.answer([evoked.Draft(caption="Hello")])  # doctest: +SKIP
         ['About 4,600 likes (3,800 to 6,800), better than 7 of your last 10 posts; ranges like
-        this held for 78 of 100 test posts; typically off by 15 %.']
+        this held for 78 of 100 test posts; typically off by 15%.']
         """
         return list(self.predict(posts, callbacks, coverage)["answer"])
 

@@ -44,8 +44,8 @@ def spoken_alike(values: Sequence[float], *, whole: bool = True) -> list[str]:
 
 
 def spoken_share(share: float) -> str:
-    """A share in whole per cent, "15 %"; less than one per cent as "under 1 %"."""
-    return f"{share:.0%}".replace("%", " %") if share >= 0.01 else "under 1 %"
+    """A share in whole per cent, "15%"; less than one per cent as "under 1%"."""
+    return f"{share:.0%}" if share >= 0.01 else "under 1%"
 
 
 def base_of(rate: float) -> int:
