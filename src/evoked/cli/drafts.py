@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import typer
 
-from evoked.cli.application import notes
+from evoked.cli.application import say_aside
 from evoked.cli.options import check_picture, moment, option
 from evoked.errors import did_you_mean
 from evoked.posts.drafts import Draft
@@ -71,7 +71,7 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
     picture = None if image is None else check_picture(Path(image))
     draft = replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags))
     for note in _unknown(run, draft):
-        notes.print(note, markup=False, highlight=False, soft_wrap=True)
+        say_aside(note)
     return draft
 
 

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from evoked.cli.application import out
+from evoked.cli.application import out, say
 from evoked.errors import SettingsError
 from evoked.files import atomic_path, plain, records
 
@@ -84,6 +84,11 @@ def print_table(
     out.print(table)
 
 
+def print_sentence(text: str, style: str | None = None) -> None:
+    """Print a sentence for people, broken between words where the terminal ends."""
+    out.print(text, style=style, markup=False, highlight=False)
+
+
 def print_scores(scores: list[dict[str, Any]], title: str) -> None:
     """Print a row per score, a column per model: the first with its interval, then baselines."""
     names = list(dict.fromkeys(row["model"] for row in scores))
@@ -146,19 +151,16 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
         _print_rows(table, run, coverage)
     _note_intervals(table, run, coverage)
     if unrated:
-        out.print(
-            f"{' and '.join(unrated).capitalize()} are left out: none of your posts is rated.",
-            highlight=False,
-        )
+        say(f"{' and '.join(unrated).capitalize()} are left out: none of your posts is rated.")
 
 
 def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
     """Print the answer to one draft, and its numbers in a table."""
-    if row["answer"] is not None:
-        out.print(row["answer"], style="bold", markup=False, highlight=False)
-        out.print()
     from evoked.runs.answer import ANSWER_COLUMNS, quantities
 
+    if row["answer"] is not None:
+        print_sentence(row["answer"], style="bold")
+        out.print()
     record, task = run.track_record, run.task
     meanings = {outcome.name: task.meanings(outcome) for outcome in task.outcomes}
     numbers = quantities(task)
@@ -184,7 +186,7 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
         lines,
     )
     if _uncounted(task, row.to_frame().T) and task.count_basis == "followers":
-        out.print("Counts need the number of followers: --followers.", highlight=False)
+        say("Counts need the number of followers: --followers.")
 
 
 def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
@@ -208,7 +210,7 @@ def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
         [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
         whole=range(len(shown) - ("problem" in shown)),
     )
-    out.print(f"--out and --json include the {coverage:.0%} intervals.", highlight=False)
+    say(f"--out and --json include the {coverage:.0%} intervals.")
 
 
 def _amount(row: pd.Series, quantity: Quantity) -> tuple[str, str]:
@@ -247,11 +249,8 @@ def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> No
     names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
     names = [name for name in names if table[name].notna().any()]
     if names:
-        out.print(
-            f"Too few calibration posts for {coverage:.0%}, so the whole range: "
-            f"{', '.join(names)}.",
-            highlight=False,
-            soft_wrap=True,
+        say(
+            f"Too few calibration posts for {coverage:.0%}, so the whole range: {', '.join(names)}."
         )
 
 

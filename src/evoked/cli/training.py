@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel, ValidationError
 
-from evoked.cli.application import app, out
+from evoked.cli.application import app, say
 from evoked.cli.automatic import AUTO, AUTOMATIC_OPTIONS, check_automatic, train_automatic
 from evoked.cli.options import (
     CacheOption,
@@ -21,9 +21,10 @@ from evoked.cli.options import (
     setting,
     with_options,
 )
-from evoked.cli.printing import print_scores
+from evoked.cli.printing import print_scores, print_sentence
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.errors import SettingsError, settings_problem
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.features.catalog import FeatureSettings
 from evoked.runs.command import GENERAL_OPTIONS, NO_STEPS, OWN_OPTIONS, Group
 from evoked.training.settings import TrainingSettings
@@ -141,6 +142,7 @@ def train(
 
     from evoked.features.cache import FeatureCache
     from evoked.models import model_class
+    from evoked.runs.answer import verdicts
     from evoked.runs.training import train as train_any
 
     if model != AUTO:
@@ -166,13 +168,12 @@ def train(
                 callbacks=run_callbacks(display, training_settings.max_epochs),
                 **shared,
             )
+    for sentence in verdicts(run.task, run.track_record, DEFAULT_COVERAGE):
+        print_sentence(sentence, style="bold")
     print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
     for warning in run.metrics.get("warnings", []):
-        out.print(warning, style="bold red", soft_wrap=True)
-    out.print(
-        f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.",
-        soft_wrap=True,
-    )
+        say(warning, style="bold red")
+    say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
 
 
 def _given(group: Group, values: dict[str, Any]) -> dict[str, Any]:
