@@ -199,7 +199,7 @@ class _Answers:
         held = self.held[column]
         if held is None or not self._is_asked(held):
             return answer, math.nan, math.nan
-        return answer, held.held / held.posts, float(held.posts)
+        return answer, held.held / held.posts, held.posts
 
     def _is_asked(self, held: Held) -> bool:
         """Whether these are intervals that promise what was asked for, not others."""
