@@ -214,17 +214,19 @@ def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
 
 
 def _amount(row: pd.Series, quantity: Quantity) -> tuple[str, str]:
-    """A number's name and its value with its interval; rates per so many of their basis that one
-    or more come of it."""
+    """A number's name and its value with its interval: counts are whole, rates per so many of their
+    basis that one or more come of it."""
     from evoked.runs.spoken import base_in_words, base_of
 
     name = quantity.column
+    if not quantity.counts:
+        return name, _with_interval(row, name, {})
+    numbers = row[[name, f"{name}_low", f"{name}_high"]].astype(float)
     if not quantity.basis:
-        return (quantity.noun if quantity.counts else name), _with_interval(row, name, {})
+        return quantity.noun, _with_interval(numbers.round(), name, {})
     base = base_of(float(row[name]))
-    scaled = row[[name, f"{name}_low", f"{name}_high"]].astype(float) * base
     title = f"{quantity.noun} per {base_in_words(base, quantity.basis)}"
-    return title, _with_interval(scaled, name, {})
+    return title, _with_interval(numbers * base, name, {})
 
 
 def _is_known(value: Any) -> bool:

@@ -210,7 +210,7 @@ def _target_row(
     return {
         "name": target,
         "percent": reading.percent,
-        "percentile": reading.unit == "percentile points",
+        "scale": reading.scale_name if reading.group else "",
         "got": _amount(tested, tested.truth.iloc[row], tested.true[target].iloc[row], reading),
         "said": _amount(tested, tested.predictions.iloc[row], explanation.outcome[target], reading),
         "predicted": float(explanation.outcome[target]),
