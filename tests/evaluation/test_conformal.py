@@ -476,3 +476,15 @@ def test_ranges_hold_though_an_account_drifts(drift: float) -> None:
         found = ResidualIntervals([0.0], [1.0], [1.0], misses[540:595].tolist(), half_life=25.0)
         shares.append(np.mean(misses[595:] <= found.reach_in_turn(misses[595:], when[595:], 0.8)))
     assert 0.74 <= np.mean(shares) <= 0.87
+
+
+def test_ranges_of_a_logistic_curve_multiply_its_odds() -> None:
+    task = EmotionEngagement.fit(drawn_posts(400, 99))
+    calibration = predicted(task, 150, 1)
+    found = Intervals.fit(task, predicted(task, 0, 0), calibration)  # one unit for all
+    columns = calibration.columns.iloc[:3].assign(likes=[0.5, 0.9, 0.99])
+    table = found.table(task, Predicted(calibration.posts.iloc[:3], columns))
+    share = table["likes_standing_high"].to_numpy()
+    ratio = share / (1 - share) / np.array([1.0, 9.0, 99.0])
+    assert ratio[0] > 1
+    np.testing.assert_allclose(ratio, ratio[0])

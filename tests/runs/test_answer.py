@@ -187,6 +187,11 @@ def test_whole_range_is_no_range(tmp_path: Path) -> None:
         "About 4,600 likes; too few posts for a range."
     )
 
+    table = predicted(likes=(4621, 0, 1e9))
+    assert answer(
+        engagement("followers"), table, TrackRecord(tmp_path, []), unbounded={"likes"}
+    ).startswith("About 4,600 likes; too few posts")
+
 
 def test_nothing_predicted_is_no_answer(tmp_path: Path) -> None:
     nan = np.nan

@@ -53,6 +53,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
 from scipy.stats import binomtest
 
 from evoked.errors import DataError
@@ -73,6 +74,8 @@ _KNOTS = 33
 _PRIOR_POSTS = 10.0
 _SMALLEST_UNIT = 0.1
 _BETWEEN_LABELS = "|"
+# Values of a logistic curve nearer to 0 or 1 than this say nothing more.
+_NEAREST = 1e-4
 
 COVERAGE_COLUMNS = (
     "outcome",
@@ -314,15 +317,12 @@ class Intervals:
         """
         if by_time:
             calibration = _oldest_first(calibration)
-        known = [
-            task.transform(part.posts).values.astype(np.float64)
-            for part in (difficulty, calibration)
-        ]
+        known = [_known_columns(task, part.posts) for part in (difficulty, calibration)]
         values = {}
         for name in _value_columns(task):
             position = task.columns.index(name)
             pairs = [
-                (part.columns[name], truth[:, position])
+                (_unsquashed(task, name, part.columns[name]), truth[:, position])
                 for part, truth in zip((difficulty, calibration), known, strict=True)
             ]
             values[name] = ResidualIntervals.fit(*pairs, HALF_LIFE if by_time else None)
@@ -354,9 +354,11 @@ class Intervals:
 
     def _misses(self, task: Task, predicted: Predicted) -> dict[str, Floats]:
         """How far the predictions of posts of known truth miss, by column, (n,) each."""
-        truth = task.transform(predicted.posts).values.astype(np.float64)
+        truth = _known_columns(task, predicted.posts)
         return {
-            name: interval.misses(predicted.columns[name], truth[:, task.columns.index(name)])
+            name: interval.misses(
+                _unsquashed(task, name, predicted.columns[name]), truth[:, task.columns.index(name)]
+            )
             for name, interval in self.values.items()
         }
 
@@ -402,7 +404,9 @@ class Intervals:
             reach: ArrayLike = interval.reach(coverage, widened=name in widened)
             if in_turn:
                 reach = interval.reach_in_turn(misses[name], _instants(posts), coverage)
-            ends = interval.around(columns[name], reach)
+            ends = interval.around(_unsquashed(task, name, columns[name]), reach)
+            if task.is_logistic(name):
+                ends = (expit(ends[0]), expit(ends[1]))
             low[name], high[name] = (np.clip(end, *task.bounds(name)) for end in ends)
         lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
         outcomes = {outcome.name: outcome for outcome in _label_outcomes(task)}
@@ -447,6 +451,17 @@ class Intervals:
         return [
             name for name, count in self.posts.items() if count + self.tested.get(name, 0) < fewest
         ]
+
+    def unbounded(self, task: Task, coverage: float) -> set[str]:
+        """Outcomes and counts whose intervals of drafts are the whole range, since too few posts
+        calibrate them."""
+        endless = {name for name, each in self.values.items() if math.isinf(each.reach(coverage))}
+        return {
+            name
+            for outcome in task.outcomes
+            if endless & set(outcome.columns)
+            for name in (outcome.name, outcome.count)
+        }
 
     def coverage(
         self,
@@ -528,6 +543,22 @@ class Intervals:
             raise DataError(
                 f"not the intervals of a run ({error}).", file=file, fix="Train the model again."
             ) from error
+
+
+def _known_columns(task: Task, posts: pd.DataFrame) -> Floats:
+    """The task's columns of posts as intervals are made of them, (n, columns)."""
+    values = task.transform(posts).values.astype(np.float64)
+    for position, name in enumerate(task.columns):
+        values[:, position] = _unsquashed(task, name, values[:, position])
+    return values
+
+
+def _unsquashed(task: Task, name: str, values: ArrayLike) -> Floats:
+    """What a column is a logistic curve of, or the column itself, (n,)."""
+    column = np.asarray(values, dtype=np.float64)
+    if not task.is_logistic(name):
+        return column
+    return np.asarray(logit(np.clip(column, _NEAREST, 1 - _NEAREST)))
 
 
 def _known(predicted: ArrayLike, truth: ArrayLike) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ such ranges held."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +77,7 @@ def add_answers(
     coverage: float,
     recent: RecentCounts,
     *,
+    unbounded: Collection[str] = (),
     whose: str = "the author's",
 ) -> pd.DataFrame:
     """Add to predictions what they say in a sentence.
@@ -93,6 +94,8 @@ def add_answers(
         How often the intervals are to hold the truth.
     recent
         See :data:`RecentCounts`; empty where nothing is known.
+    unbounded
+        Columns whose intervals are the whole range, which is no answer.
     whose
         Whose last posts those are.
 
@@ -103,7 +106,7 @@ def add_answers(
         often such ranges held on the test posts, between 0 and 1) and ``coverage_n`` (the number of
         these posts); NaN where none was measured.
     """
-    answers = _Answers(task, record, coverage, recent, whose)
+    answers = _Answers(task, record, coverage, recent, unbounded, whose)
     rows = [answers.of(row, position) for position, (_, row) in enumerate(table.iterrows())]
     added = pd.DataFrame(rows, columns=list(ANSWER_COLUMNS), index=table.index)
     return pd.concat([table, added], axis=1)
@@ -176,11 +179,13 @@ class _Answers:
         record: TrackRecord,
         coverage: float,
         recent: RecentCounts,
+        unbounded: Collection[str],
         whose: str,
     ) -> None:
         self.quantities = quantities(task)
         self.labelled = [each for each in task.outcomes if each.kind != "value"]
         self.recent, self.whose, self.coverage = recent, whose, coverage
+        self.unbounded = unbounded
         names = [*(each.column for each in self.quantities), *(each.name for each in self.labelled)]
         self.held = {name: record.held(name, coverage) for name in names}
         self.errors = {each.column: record.error(each.column) for each in self.quantities}
@@ -211,7 +216,7 @@ class _Answers:
             float(row.get(f"{quantity.column}_{end}", math.nan)) for end in ("low", "high")
         )
         base = base_of(value) if quantity.basis else 1
-        bounded = math.isfinite(low) and math.isfinite(high)
+        bounded = math.isfinite(high - low) and quantity.column not in self.unbounded
         numbers = [value, low, high] if bounded else [value]
         whole = quantity.counts and not quantity.basis
         about, *ends = spoken_alike([number * base for number in numbers], whole=whole)

@@ -219,6 +219,7 @@ class TrainedRun(ABC):
             record,
             coverage,
             self.recent_counts(examples.posts),
+            unbounded=self.intervals.unbounded(self.task, coverage),
             whose=self.whose,
         )
 

@@ -135,6 +135,10 @@ class EmotionEngagement(EmotionAndRates):
         fitted = {name: Deviations.fit(name, attached) for name in ENGAGEMENT}
         return cls(denominator, knots, {name: each for name, each in fitted.items() if each})
 
+    @classmethod
+    def is_logistic(cls, column: str) -> bool:
+        return column in ENGAGEMENT
+
     @property
     def engagement(self) -> list[str]:
         """The engagement targets that some training post has."""
