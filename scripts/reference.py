@@ -61,7 +61,7 @@ def tasks_table() -> str:
         own = [
             f"`{model.name}`"
             for model in MODELS.values()
-            if task.name in model.tasks and len(model.tasks) == 1
+            if task.name in model.tasks and len(model.tasks) <= 2
         ]
         rows.append([f"`{task.name}`", task.description, ", ".join(own), task.source])
     return markdown_table(["task", "what is predicted", "its own models", "source"], rows)

@@ -280,7 +280,7 @@ def test_few_calibration_posts_give_the_whole_range(task: Task, n: int) -> None:
         table = found.table(task, new, 0.9)
         assert (table["valence_low"] == -4).all()
         assert (table["valence_high"] == 4).all()
-        assert (table["likes_quantile_high"] == 1).all()
+        assert (table["likes_standing_high"] == 1).all()
     for outcome in task.outcomes:
         if outcome.kind != "value":
             chosen = found.table(task, new, 0.9)[f"{outcome.name}_set"]
@@ -305,7 +305,7 @@ def test_emotion_that_nobody_rated_is_not_calibrated() -> None:
     found = Intervals.fit(task, predicted(task, 60, 0), calibration)
     table = found.table(task, predicted(task, 5, 2))
     assert (table["valence_low"] == -4).all()
-    assert (table["likes_quantile_high"] - table["likes_quantile_low"]).max() < 1
+    assert (table["likes_standing_high"] - table["likes_standing_low"]).max() < 1
 
 
 def test_authors_are_resampled_where_they_were_held_out() -> None:

@@ -54,7 +54,7 @@ def test_contributions_lead_from_nothing_shown_to_the_prediction(
     assert explanation.contributions.index.tolist() == list(modalities_of(run.model))
     total = explanation.base + explanation.contributions.sum()
     for target in explanation.targets:
-        shown = predicted[target if target in ("valence", "arousal") else f"{target}_quantile"]
+        shown = predicted[target if target in ("valence", "arousal") else f"{target}_standing"]
         assert total[target] == pytest.approx(shown, abs=1e-4)
     assert explanation.prediction["likes"] == pytest.approx(predicted["likes"], rel=1e-4)
 
@@ -148,7 +148,7 @@ def test_effect_of_a_word_is_what_predicting_without_it_changes(
     words = explain(run, draft).words.set_index("word")
     shorter = Draft(draft.image, prepare([CAPTION])[0].replace("breathtaking ", ""))
     before, after = run.predict([draft]).iloc[0], run.predict([shorter]).iloc[0]
-    for column, target in (("valence", "valence"), ("likes_quantile", "likes")):
+    for column, target in (("valence", "valence"), ("likes_standing", "likes")):
         change = before[column] - after[column]
         assert words.loc["breathtaking", target] == pytest.approx(change, abs=2e-3)
     assert explain(run, draft).metadata.empty

@@ -180,7 +180,7 @@ def test_chosen_run_is_a_run_like_any_other(
     assert sizes["linear"] == 0
     loaded = Run.load(chosen.folder, workshop.cache)
     drafts = loaded.predict([evoked.Draft(caption="Hello")])
-    assert np.isfinite(drafts["likes_quantile"]).all()
+    assert np.isfinite(drafts["likes_standing"]).all()
     pd.testing.assert_frame_equal(
         loaded.predict(dataset).set_index("post_id").loc[dataset.posts["post_id"][:15]],
         chosen.predict(dataset).set_index("post_id").loc[dataset.posts["post_id"][:15]],

@@ -245,3 +245,25 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     save_file({**arrays, "bias": arrays["bias"][:2]}, weights)
     with pytest.raises(DataError, match=r"weights\.safetensors.*bias is \(2,\), not \(5,\)"):
         load_model(tmp_path / "model")
+
+
+def test_weight_of_the_metadata_is_the_one_that_predicts_the_validation_posts_best(
+    tmp_path: Path,
+) -> None:
+    train, validation = random_examples(150), random_examples(100, seed=1)
+    assert validation.targets is not None
+    truth, errors = validation.targets.values[:, 0], {}
+    for weight in (1.0, 20.0):
+        one = Linear(LinearSettings(penalties=(0.1,), metadata_weights=(weight,)))
+        one.fit(train, validation, folder=tmp_path)
+        errors[weight] = ((one.predict(validation)["valence"] - truth) ** 2).mean()
+    assert errors[1.0] != pytest.approx(errors[20.0], rel=1e-3)
+    both = Linear(LinearSettings(penalties=(0.1,), metadata_weights=(1.0, 20.0)))
+    both.fit(train, validation, folder=tmp_path)
+    error = ((both.predict(validation)["valence"] - truth) ** 2).mean()
+    assert error == pytest.approx(min(errors.values()), rel=1e-4)
+
+
+def test_a_weight_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        LinearSettings(metadata_weights=(1.0, 0.0))

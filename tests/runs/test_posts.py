@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.models.linear import Linear
 from evoked.posts.dataset import PostDataset
+from evoked.posts.drafts import as_posts
 from evoked.runs.base import Callbacks
 from evoked.runs.folder import data_description
 from evoked.runs.posts import Run
@@ -285,7 +287,58 @@ def test_poor_data_trains_all_the_same(
     )
     table = run.predict(poor)
     assert len(table) == 80
-    assert table["likes_quantile"].between(0, 1).all()
+    assert table["likes_standing"].between(0, 1).all()
+
+
+def later(dataset: PostDataset) -> datetime:
+    """An instant after all posts."""
+    return dataset.posts["posted_at"].max().to_pydatetime()
+
+
+def test_drafts_are_nobodys_past(run: Run, dataset: PostDataset) -> None:
+    """Several drafts of one author get what each gets alone, in whatever order."""
+    author = dataset.posts["author_id"].value_counts().index[0]
+    drafts = [
+        evoked.Draft(
+            caption="Golden hour",
+            author=author,
+            followers=1000,
+            posted_at=later(dataset) + timedelta(hours=hours),
+            name=f"after {hours} hours",
+        )
+        for hours in (30, 60, 90)
+    ]
+    alone = pd.concat([run.predict([draft]) for draft in drafts], ignore_index=True)
+    pd.testing.assert_frame_equal(run.predict(drafts), alone, rtol=1e-4)
+    backwards = run.predict(drafts[::-1]).iloc[::-1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(backwards, alone, rtol=1e-4)
+
+
+def test_a_drafts_level_is_that_of_the_newest_posts(run: Run, dataset: PostDataset) -> None:
+    """What a run carries includes its test posts, whose authors' next posts drafts are."""
+    author = dataset.posts["author_id"].value_counts().index[0]
+    draft = evoked.Draft(author=author, posted_at=later(dataset) + timedelta(days=1))
+    attached = run.attach_history(as_posts([draft])[0], drafts=True)
+    own = dataset.posts[dataset.posts["author_id"] == author].sort_values("posted_at")
+    assert attached["history.posts"][0] == len(own)
+    median = np.log1p(own["likes"].astype(float)).tail(10).median()
+    assert attached["history.median10_likes"][0] == pytest.approx(median, abs=1e-4)
+
+
+def test_posts_without_counts_are_nobodys_past(
+    run: Run, dataset: PostDataset, cache: FeatureCache, tmp_path: Path
+) -> None:
+    hours = pd.to_timedelta(24 * np.arange(1, 81), unit="h")
+    unknown = without(
+        dataset,
+        tmp_path / "posts",
+        **dict.fromkeys(["likes", "comments", "shares", "saves", "views"], np.nan),
+        author_id=dataset.posts["author_id"].value_counts().index[0],
+        posted_at=later(dataset) + hours,
+    )
+    attached = run.attach_history(unknown.posts)
+    assert attached["history.posts"].nunique() == 1
+    assert attached["history.median10_likes"].nunique() == 1
 
 
 def test_what_test_posts_got_teaches_nothing(
@@ -341,7 +394,7 @@ def test_what_no_training_post_had_is_reported(
         callbacks=callbacks,
     )
     reason = (
-        "None of the posts learned from has a caption or a picture, which is all that eijl reads: "
+        "None of the training posts has a caption or a picture, which is all that eijl reads: "
         "to it, all posts are alike."
     )
     assert reason in notes
@@ -362,7 +415,7 @@ def test_what_no_training_post_had_is_reported(
         callbacks=callbacks,
     )
     reason = (
-        "None of the posts learned from has a caption or hashtags, so linear has not learned what "
+        "None of the training posts has a caption or hashtags, so linear has not learned what "
         "that says about a post."
     )
     assert reason in notes

@@ -40,8 +40,8 @@ class Explanation:
     estimated
         Whether the model learned valence and arousal from an emotion reader's estimates.
     contributions
-        (modalities, targets): exact Shapley values; valence and arousal in points, engagement in
-        quantiles of the training posts, and for other tasks what
+        (modalities, targets): exact Shapley values; valence and arousal in points, engagement as
+        standing beside the author's usual (0.5), and for other tasks what
         :func:`evoked.explain.readings.readings_of` lists: values, the expected class, the
         probability of "true".
     base

@@ -4,7 +4,8 @@ Ridge regression for values, logistic regression for classes and for true or fal
 end to end (Hastie, Tibshirani and Friedman 2009, *The Elements of Statistical Learning*, Sections
 3.4 and 4.4). Columns are standardised with the training posts and divided by the square root of the
 number of columns of their feature, so that a penalty affects all features alike: otherwise seventy
-columns about author and time would be lost among a thousand of image and text. A missing value
+columns about author and time would be lost among a thousand of image and text. How much more than
+the other features the metadata count for values is chosen with the penalty. A missing value
 counts as the training posts' mean, and one column per feature shows whether the feature is there.
 A column in which fewer than five training posts differ from the others is ignored: standardised, it
 would predict the value of one odd post for every draft that is odd in the same way, for example
@@ -56,9 +57,22 @@ class LinearSettings(PooledSettings):
         description="candidate penalties on the squared weights, per training post; the one that "
         "predicts the validation posts best is kept",
     )
+    metadata_weights: tuple[float, ...] = Field(
+        (1.0, 3.0, 10.0),
+        min_length=1,
+        description="candidates for what the metadata's columns are multiplied by to predict "
+        "values, chosen with the penalty; the first where no validation post judges",
+    )
     penalty: float = Field(
         0.03, gt=0, description="penalty for targets that no validation post knows"
     )
+
+    @field_validator("metadata_weights")
+    @classmethod
+    def _above_nothing(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if min(weights) <= 0:
+            raise ValueError("each has to be above 0")
+        return weights
 
     @field_validator("penalties")
     @classmethod
@@ -225,18 +239,28 @@ class Linear(PooledModel):
         trials, posts = self._trials(
             learned.with_target(columns[0]), held_out.with_target(columns[0])
         )
-        penalties = self.settings.penalties if trials else (self.settings.penalty,)
-        errors = np.zeros((len(penalties), len(columns)))
-        for (own, judges), (number, penalty) in product(trials, enumerate(penalties)):
-            lines, biases = _ridge(own, columns, penalty)
+        penalties, weights = self.settings.penalties, self.settings.metadata_weights
+        if not trials:
+            penalties, weights = (self.settings.penalty,), weights[:1]
+        candidates = list(product(penalties, weights))
+        errors = np.zeros((len(candidates), len(columns)))
+        for (own, judges), (number, (penalty, weight)) in product(trials, enumerate(candidates)):
+            lines, biases = _ridge(own, columns, penalty, self._factors(weight))
             missed = judges.features @ lines.T + biases - judges.values[:, columns]
             errors[number] += judges.weights[:, columns[0]] @ missed.astype(np.float64) ** 2
         chosen = errors.argmin(axis=0)
         for number in np.unique(chosen):
-            lines, biases = _ridge(posts, columns, penalties[number])
+            penalty, weight = candidates[number]
+            lines, biases = _ridge(posts, columns, penalty, self._factors(weight))
             for position in np.flatnonzero(chosen == number):
-                column = columns[position]
-                self._keep(column, penalties[number], lines[position], biases[position])
+                self._keep(columns[position], penalty, lines[position], biases[position])
+
+    def _factors(self, metadata_weight: float) -> Matrix:
+        """What each column is multiplied by: a weight for the metadata's, 1 for the others."""
+        names = np.repeat(list(self.widths), list(self.widths.values()))
+        ones = np.ones(len(names) + len(self.widths), dtype=np.float32)
+        ones[: len(names)][names == "metadata"] = metadata_weight
+        return ones
 
     def _fit_classes(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; it has one column if it is true or
@@ -321,14 +345,17 @@ class _Trials(NamedTuple):
     posts: Sample
 
 
-def _ridge(posts: Sample, columns: list[int], penalty: float) -> tuple[Matrix, Matrix]:
-    """Weights (columns, features) and biases (columns,)."""
+def _ridge(
+    posts: Sample, columns: list[int], penalty: float, factors: Matrix
+) -> tuple[Matrix, Matrix]:
+    """Weights (columns, features) and biases (columns,), the features having been multiplied by
+    ``factors`` (features,), so that larger ones are penalised less."""
     from sklearn.linear_model import Ridge
 
     weights = posts.weights[:, columns[0]]
     line = Ridge(alpha=penalty * float(weights.sum()))
-    line.fit(posts.features, posts.values[:, columns], sample_weight=weights)
-    return np.atleast_2d(line.coef_), np.atleast_1d(line.intercept_)
+    line.fit(posts.features * factors, posts.values[:, columns], sample_weight=weights)
+    return np.atleast_2d(line.coef_) * factors, np.atleast_1d(line.intercept_)
 
 
 def _logistic() -> Any:

@@ -45,7 +45,7 @@ class Draft:
         "When it will appear, in UTC unless a time zone is given; this hour if left out.",
     ] = None
     _: KW_ONLY
-    name: Annotated[str | None, "Id of the draft in what is printed or written."] = None
+    name: Annotated[str | None, "Id of the draft in the output."] = None
     title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
 
 

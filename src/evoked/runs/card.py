@@ -58,8 +58,8 @@ The settings, seed and versions stand in run.json; the same command on the same 
 """
 
 
-_HISTORY_SHOWS = """What an author's earlier posts achieved is a feature: strictly earlier
-posts, whichever part they are in."""
+_HISTORY_SHOWS = """What an author's earlier posts achieved is a feature, and engagement is
+predicted beside it: strictly earlier posts, whichever part they are in."""
 _GRAPH_SHOWS = """Predictions look at the graph of all users, images and connections and of the
 training viewings alone, with their comments and emotions; of a test viewing neither its comment nor
 its emotion is seen, unless a caution above or a row "own comment hidden" below says otherwise."""

@@ -105,6 +105,7 @@ class EmotionEngagement(EmotionAndRates):
     description: ClassVar[str] = (
         "valence, arousal, and likes, comments, shares, saves beside what the author usually gets"
     )
+    source: ClassVar[str] = "after Lu and Li 2025, Section 3.2"
     outcomes: ClassVar[tuple[Outcome, ...]] = outcomes_with("points of standing", "standing")
     wording: ClassVar[Wording] = Wording(
         introduction="Predicts the emotion that a post evokes (valence from −4 to 4, arousal from "
