@@ -322,11 +322,12 @@ class Intervals:
         values = {}
         for name in _value_columns(task):
             position = task.columns.index(name)
-            pairs = [
+            of_units, of_misses = (
                 (_unsquashed(task, name, part.columns[name]), truth[:, position])
                 for part, truth in zip((difficulty, calibration), known, strict=True)
-            ]
-            values[name] = ResidualIntervals.fit(*pairs, HALF_LIFE if by_time else None)
+            )
+            half_life = HALF_LIFE if by_time else None
+            values[name] = ResidualIntervals.fit(of_units, of_misses, half_life)
         restored = task.inverse_transform(calibration.columns, calibration.posts)
         truth = task.truth(calibration.posts)
         sets = {
@@ -645,7 +646,7 @@ def _instants(posts: pd.DataFrame) -> Floats:
         return np.full(len(posts), -np.inf)
     dates = pd.to_datetime(posts["posted_at"], utc=True)
     seconds = (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
-    return seconds.fillna(-np.inf).to_numpy(np.float64)
+    return np.asarray(seconds.fillna(-np.inf), dtype=np.float64)
 
 
 def _residual_intervals(state: dict[str, Any]) -> ResidualIntervals:
