@@ -19,9 +19,10 @@ from evoked.features.extract import ImageSource, Problem
 from evoked.models import TRIVIAL_BASELINES, Examples, Model
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining, RecentPosts
 from evoked.posts.author_hashes import author_hashes, hashes
-from evoked.posts.author_history import AuthorHistory, attach_history, has_history
+from evoked.posts.author_history import KINDS, AuthorHistory, attach_history, has_history
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.runs.answer import LAST_POSTS, RecentCounts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
@@ -91,6 +92,9 @@ class Run(TrainedRun):
         own: see :func:`evoked.posts.author_history.attach_history`."""
         age = self.pipeline.settings.history_min_age_hours
         return attach_history(posts, self.history, drafts, age)
+
+    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+        return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)
@@ -182,7 +186,9 @@ class Run(TrainedRun):
             (``likes_low``, ``likes_high``; of classes ``level_set``: see
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates, and
-            ``problem``: what could not be read.
+            ``problem``: what could not be read. ``answer`` says it in a sentence;
+            ``coverage_measured`` is how often such intervals held on ``coverage_n`` test posts of
+            the run.
         """
         if isinstance(posts, PostDataset):
             examples, problems = self.examples(posts.posts, posts.cover_paths(), callbacks)
@@ -193,6 +199,22 @@ class Run(TrainedRun):
         if callbacks is not None and self._shows_unseen(examples):
             callbacks.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, coverage)
+
+    def answer(
+        self,
+        posts: PostDataset | Sequence[Draft],
+        callbacks: Callbacks | None = None,
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> list[str]:
+        """What :meth:`predict` finds, a sentence for each post.
+
+        Examples
+        --------
+        >>> run.answer([evoked.Draft(caption="Hello")])  # doctest: +SKIP
+        ['About 4,600 likes (3,800 to 6,800), better than 7 of your last 10 posts; ranges like
+        this held for 78 of 100 test posts; typically off by 15%.']
+        """
+        return list(self.predict(posts, callbacks, coverage)["answer"])
 
     def _shows_unseen(self, examples: Examples) -> bool:
         """Whether a post has what the model reads and no training post had."""

@@ -140,6 +140,10 @@ class EmotionEngagement(EmotionAndRates):
         deviations = {name: each for name, each in fitted.items() if each}
         return cls(denominator, knots, deviations, _usual(posts, denominator))
 
+    @classmethod
+    def is_logistic(cls, column: str) -> bool:
+        return column in ENGAGEMENT
+
     @property
     def engagement(self) -> list[str]:
         """The engagement targets that some training post has."""
