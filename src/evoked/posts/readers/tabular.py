@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from evoked.posts.readers.columns import (
     choose_scales,
 )
 from evoked.posts.readers.date_order import DateOrder
+from evoked.posts.readers.lacking import lacking
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
     has_time,
@@ -30,6 +32,8 @@ from evoked.posts.schema import EMOTIONS
 
 # Number of rows that a note names.
 _EXAMPLES = 5
+# Rows from which it is judged what a column holds that is not recognised by its name.
+_SAMPLE = 200
 
 Row = Mapping[str, Any]
 _Raters = Mapping[str, Mapping[str, str]]
@@ -124,11 +128,12 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     unscaled = [name for name in survey.ranges if name not in scales]
     used = {name: column for name, column in mapping.items() if name not in unscaled}
     return Source(
-        records=_records(table, used, raters, scales, survey),
+        records=_records(table, used, raters, scales, survey, options.images),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
         notes=[*table.notes, *scale_notes, *_notes(table, mapping, raters, survey)],
+        warnings=_warnings(table, mapping, raters),
     )
 
 
@@ -168,9 +173,7 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         )
     if "post_id" not in mapping:
         notes.append("No column holds ids: an id is made from each row's content.")
-    if "posted_at" not in mapping:
-        notes.append("No column holds a date.")
-    elif not survey.has_times:
+    if "posted_at" in mapping and not survey.has_times:
         notes.append("Dates have no time of day; it counts as midnight UTC.")
     notes += survey.dates.notes()
     if survey.highest_weekday == 7:
@@ -179,12 +182,26 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
         for name, columns in raters.items()
     ]
-    used = set(mapping.values())
-    used |= {column for columns in raters.values() for column in columns.values()}
-    unused = [column for column in table.columns if column not in used]
+    unused = _unused(table, mapping, raters)
     if unused:
         notes.append(f"Columns that are not used: {', '.join(unused[:30])}.")
     return notes
+
+
+def _warnings(table: Table, mapping: Mapping[str, str], raters: _Raters) -> list[str]:
+    """What the posts lack. Those that people rated need no likes and no dates."""
+    rated = any(name in mapping or name in raters for name in EMOTIONS)
+    content = () if rated and "images" in mapping else ("caption",)
+    wanted = content if rated else ("likes", *content, "posted_at", "images")
+    first = (item[1] for item in islice(table.rows(), _SAMPLE) if not isinstance(item, Skipped))
+    missed = [name for name in wanted if name not in mapping]
+    return lacking(missed, _unused(table, mapping, raters), first) if missed else []
+
+
+def _unused(table: Table, mapping: Mapping[str, str], raters: _Raters) -> list[str]:
+    used = set(mapping.values())
+    used |= {column for columns in raters.values() for column in columns.values()}
+    return [column for column in table.columns if column not in used]
 
 
 def _records(
@@ -193,6 +210,7 @@ def _records(
     raters: _Raters,
     scales: Mapping[str, tuple[float, float]],
     survey: _Survey,
+    pictures: Path | None,
 ) -> Iterator[PostRecord | Remark]:
     convert: dict[str, Callable[[Any], Any]] = {
         "posted_at": partial(_date, day_first=survey.dates.day_first),
@@ -214,7 +232,7 @@ def _records(
             with_media_type(fields),
             file=table.path.name,
             row=number,
-            images=[file_image(table.path.parent, name) for name in names],
+            images=[file_image(pictures or table.path.parent, name) for name in names],
             tables={"annotations": annotations} if raters else {},
             remarks=remarks,
             content=row,
