@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evoked.features.author_history import AuthorHistory
 from evoked.features.metadata import MetadataEncoder
+from evoked.posts.author_history import attach_history, published_history
 from evoked.posts.schema import ENGAGEMENT
 
 START = pd.Timestamp("2026-03-02", tz="UTC")  # a Monday
@@ -44,38 +43,6 @@ def post_tables(draw: st.DrawFn) -> pd.DataFrame:
     )
 
 
-def history_by_definition(posts: pd.DataFrame, row: int, name: str) -> tuple[float, float, float]:
-    """Number of earlier posts, mean of log counts, mean of log rates: a loop, as one would read."""
-    own = posts.iloc[row]
-    if pd.isna(own["posted_at"]) or own["author_id"] is None:
-        return np.nan, np.nan, np.nan
-    earlier = posts[
-        posts["author_id"].eq(own["author_id"]) & posts["posted_at"].lt(own["posted_at"])
-    ]
-    logs, rates = [], []
-    for count, followers in zip(earlier[name], earlier["followers"], strict=True):
-        if pd.notna(count) and count >= 0:
-            logs.append(np.log1p(min(float(count), 1e11)))
-            if pd.notna(followers) and followers >= 0:
-                rates.append(logs[-1] - np.log1p(min(float(followers), 1e11)))
-    means = [np.mean(values) if values else np.nan for values in (logs, rates)]
-    return np.log1p(len(earlier)), *means
-
-
-@settings(deadline=None, max_examples=60)
-@given(post_tables(), st.sampled_from(ENGAGEMENT))
-def test_history_follows_its_definition(posts: pd.DataFrame, name: str) -> None:
-    found = AuthorHistory.of(posts).before(posts)
-    expected = [history_by_definition(posts, row, name) for row in range(len(posts))]
-    columns = (
-        "author's earlier posts (log)",
-        f"author's mean {name} (log)",
-        f"author's mean {name} rate (log)",
-    )
-    actual = np.column_stack([found[column] for column in columns])
-    np.testing.assert_allclose(actual, np.array(expected, dtype=float), atol=1e-9)
-
-
 @settings(deadline=None, max_examples=40)
 @given(post_tables(), st.data())
 def test_own_and_later_engagement_never_leaks(posts: pd.DataFrame, data: st.DataObject) -> None:
@@ -83,20 +50,26 @@ def test_own_and_later_engagement_never_leaks(posts: pd.DataFrame, data: st.Data
     row = data.draw(st.integers(0, len(posts) - 1))
     own = posts.iloc[row]
     later = posts["posted_at"].ge(own["posted_at"]) | posts["posted_at"].isna()
-    later |= posts["author_id"].ne(own["author_id"]) | posts["author_id"].isna()
     later.iloc[row] = True
-    changed = posts.copy()
-    for name in ENGAGEMENT:
-        values = data.draw(st.lists(counts, min_size=len(posts), max_size=len(posts)))
-        changed[name] = posts[name].where(~later, pd.Series(values, dtype="Float64"))
-    before, after = encoder.transform(posts)[row], encoder.transform(changed)[row]
-    np.testing.assert_array_equal(before, after)
+    others = posts["author_id"].ne(own["author_id"]) | posts["author_id"].isna()
+    drawn = {
+        name: data.draw(st.lists(counts, min_size=len(posts), max_size=len(posts)))
+        for name in ENGAGEMENT
+    }
+    # Other authors' earlier posts count in the mean over everyone's last posts and nowhere else.
+    own_past = np.array(["everyone" not in name for name in encoder.names])
+    for changes, columns in ((later, slice(None)), (later | others, own_past)):
+        changed = posts.copy()
+        for name, values in drawn.items():
+            changed[name] = posts[name].where(~changes, pd.Series(values, dtype="Float64"))
+        before, after = encoder.transform(posts)[row], encoder.transform(changed)[row]
+        np.testing.assert_array_equal(before[columns], after[columns])
 
 
 @settings(deadline=None, max_examples=30)
 @given(post_tables())
 def test_carried_history_equals_the_posts_themselves(posts: pd.DataFrame) -> None:
-    """A draft after training sees the same past from the saved encoder as from all the posts."""
+    """A draft after training sees the same past from what a run carries as from all the posts."""
     encoder = MetadataEncoder.fit(posts)
     drafts = pd.DataFrame(
         {
@@ -106,21 +79,13 @@ def test_carried_history_equals_the_posts_themselves(posts: pd.DataFrame) -> Non
         }
     )
     with_all = encoder.transform(pd.concat([drafts, posts[posts["author_id"].notna()]]))[:3]
-    alone = encoder.transform(drafts)
+    alone = encoder.transform(attach_history(drafts, published_history(posts)))
     np.testing.assert_allclose(alone, with_all, atol=1e-4)
-    given_history = encoder.transform(drafts, history=posts)
-    np.testing.assert_allclose(given_history, alone, atol=1e-4)
     loaded = MetadataEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
-    np.testing.assert_allclose(loaded.transform(drafts), alone, atol=1e-2)
+    np.testing.assert_allclose(
+        loaded.transform(attach_history(drafts, published_history(posts))), alone, atol=1e-2
+    )
     np.testing.assert_allclose(loaded.transform(posts), encoder.transform(posts), atol=1e-2)
-
-
-def test_carried_history_is_compact() -> None:
-    posts = make_posts(500, authors=3)
-    history = MetadataEncoder.fit(posts).history
-    assert len(history.author) == 18
-    assert history.posts.sum() == 500
-    assert not set(history.author) & set(posts["author_id"])
 
 
 def make_posts(size: int, authors: int = 5, seed: int = 0) -> pd.DataFrame:
@@ -205,34 +170,6 @@ def test_hour_and_weekday_without_a_date() -> None:
     assert table["weekday unknown"].tolist() == [0, 0, 0, 1]
 
 
-def test_hours_and_trend_by_hand() -> None:
-    likes = np.expm1([9.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 0.0])
-    posts = pd.DataFrame(
-        {
-            "post_id": list("abcdefgh"),
-            "author_id": "one",
-            "posted_at": START + pd.to_timedelta(np.arange(8) * 10, unit="h"),
-            "likes": likes,
-        }
-    )
-    history = AuthorHistory.of(posts).before(posts)
-    trend = history["author's trend over the last 5 posts"]
-    assert np.isnan(trend[:2]).all()
-    assert trend[2] == pytest.approx(0)
-    assert trend[7] == pytest.approx(1)
-    hours = history["author's hours since previous post (log)"]
-    assert np.isnan(hours[0])
-    np.testing.assert_allclose(np.expm1(hours[1:]), 10)
-
-
-def test_posts_of_one_instant_do_not_see_each_other() -> None:
-    posts = make_posts(4, authors=1).assign(
-        posted_at=[START, START, START, START + pd.Timedelta("1h")]
-    )
-    number = AuthorHistory.of(posts).before(posts)["author's earlier posts (log)"]
-    np.testing.assert_allclose(np.expm1(number), [0, 0, 0, 3])
-
-
 def test_what_training_did_not_vary_is_ignored() -> None:
     training = make_posts(50).assign(paid=False, category="food")
     strange = make_posts(50).assign(paid=True, category="cars", shares=7)
@@ -302,30 +239,3 @@ def test_a_state_of_another_kind_is_refused() -> None:
         MetadataEncoder.from_dict(state | {"means": [0.0]})
     with pytest.raises(KeyError):
         MetadataEncoder.from_dict({"version": 1})
-
-
-def test_author_history_predicts_real_likes(shared_data: Path) -> None:
-    """On real posts the author's past mean is by far the best single predictor of likes."""
-    posts = pd.read_json(shared_data / "instagram_authors" / "posts.jsonl", lines=True)
-    posts = posts.rename(columns={"author": "author_id", "date": "posted_at"})
-    past = AuthorHistory.of(posts).before(posts)["author's mean likes (log)"]
-    known = np.isfinite(past)
-    assert known.mean() > 0.9
-    assert np.corrcoef(past[known], np.log1p(posts["likes"])[known])[0, 1] > 0.75
-
-
-def test_carried_history_keeps_the_order_of_posts_of_one_instant() -> None:
-    """The trend runs along the last five, which a tie must not choose otherwise."""
-    posts = pd.DataFrame(
-        {
-            "author_id": "a",
-            "posted_at": START,
-            "likes": pd.Series([1, 1_000, 10, 5, 100, 7, 40, 2], dtype="Float64"),
-        }
-    )
-    draft = pd.DataFrame({"author_id": ["a"], "posted_at": START + pd.Timedelta(days=1)})
-    history = AuthorHistory.of(posts)
-    carried, all_of_it = history.compact().before(draft), history.before(draft)
-    assert np.isfinite(all_of_it["author's trend over the last 5 posts"]).all()
-    for name, values in all_of_it.items():
-        np.testing.assert_allclose(carried[name], values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from evoked.features.captions import prepare
 from evoked.features.catalog import CATALOG
 from evoked.features.encoders import object_encoder, text_encoder
 from evoked.features.extract import ImageSource, Problem
-from evoked.features.table import Column, FeatureTable
 from evoked.models.base import Examples, Model
 from evoked.models.explanations import PostAttention, RegionWeights
 from evoked.posts.drafts import Draft, as_posts
@@ -138,13 +136,10 @@ def examples_of(
     history: pd.DataFrame | None = None,
 ) -> tuple[Examples, list[Problem]]:
     """Features of posts, and what was wrong with them; parameters as of :func:`explain_posts`."""
-    examples, problems = run.examples(posts, images)
-    encoder = run.pipeline.metadata
-    if encoder is None or history is None:
-        return examples, problems
-    metadata = Column.dense(encoder.transform(examples.posts, history))
-    features = FeatureTable({**examples.features.columns, "metadata": metadata})
-    return replace(examples, features=features), problems
+    if history is not None:
+        others = history[~history["post_id"].isin(posts["post_id"])]
+        posts = run.attach_history(pd.concat([posts, others])).iloc[: len(posts)]
+    return run.examples(posts, images)
 
 
 def _words(model: Model, posts: pd.DataFrame) -> list[Words]:

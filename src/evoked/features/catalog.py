@@ -308,6 +308,13 @@ class FeatureSettings(Settings):
         le=2000,
         description="most topics of captions; there is at most one per ten captions",
     )
+    history_min_age_hours: float = Field(
+        0.0,
+        ge=0,
+        le=24 * 365,
+        description="age in hours from which the counts of an author's earlier post are seen; "
+        "those of younger posts still grow",
+    )
     generated_comments: bool = Field(
         False, description="for viewings: also read comments that a model wrote"
     )

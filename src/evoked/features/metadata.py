@@ -1,7 +1,7 @@
 """The feature ``metadata``: what is known about a post before it appears (ABMF, Section 3.2).
 
 Author, category, time, form of the post and of its caption, and what the author's strictly earlier
-posts achieved (:mod:`evoked.features.author_history`). The post's own engagement is never read.
+posts achieved (:mod:`evoked.posts.author_history`). The post's own engagement is never read.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from evoked.features.author_history import AuthorHistory, known_counts
-from evoked.posts.schema import MAX_CAPTION_CHARACTERS
+from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
+from evoked.posts.schema import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +24,15 @@ _VERSION = 1
 _PROFILE = ("followers", "following", "author_posts")
 _MEDIA_TYPES = ("image", "carousel", "video", "text")
 _FLAGS = ("paid", "has_location")
+# What an author's earlier posts achieved, by the start of the column of the attached history.
+_PAST = {
+    "mean": "mean",
+    "last": "last",
+    "mean5": "mean of the last 5",
+    "mean10": "mean of the last 10",
+    "median10": "median of the last 10",
+    "trend": "trend over the last 5",
+}
 # Only the commonest categories have a column of their own; the others count as unknown.
 _MAX_CATEGORIES = 64
 # Standard deviations from the mean beyond which a value just counts as far away.
@@ -52,15 +61,15 @@ class MetadataEncoder:
     means, scales
         (width,): what is subtracted from a column, and what the difference is multiplied by. The
         scale is 0 for a column that didn't vary in training.
-    history
-        What the authors of the training posts achieved, for drafts.
+    kinds
+        Kinds of counts that a training post has; only these have columns about earlier posts.
     """
 
     categories: tuple[str, ...]
     names: tuple[str, ...]
     means: Floats
     scales: Floats
-    history: AuthorHistory
+    kinds: tuple[str, ...]
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
@@ -69,11 +78,14 @@ class MetadataEncoder:
         Parameters
         ----------
         posts
-            n posts with any of the columns of :mod:`evoked.posts.schema`.
+            n posts with any of the columns of :mod:`evoked.posts.schema`, and with those of
+            :func:`evoked.posts.author_history.attach_history` unless they are to see each other's
+            past alone.
         """
+        posts = with_history(posts)
+        kinds = tuple(name for name in KINDS if np.isfinite(known_counts(posts, name)).any())
         categories = tuple(_texts(posts, "category").value_counts().index[:_MAX_CATEGORIES])
-        events = AuthorHistory.of(posts)
-        numbers, flags = _columns(posts, events, categories)
+        numbers, flags = _columns(posts, kinds, categories)
         values = _matrix(numbers)
         known = np.isfinite(values)
         count = np.maximum(known.sum(axis=0), 1)
@@ -87,7 +99,7 @@ class MetadataEncoder:
             names=(*numbers, *flags),
             means=np.concatenate([means, np.zeros(len(flags))]),
             scales=np.concatenate([varied / np.where(varied, spread, 1.0), switched]),
-            history=events.compact(),
+            kinds=kinds,
         )
 
     @property
@@ -95,23 +107,17 @@ class MetadataEncoder:
         """Number of columns."""
         return len(self.names)
 
-    def transform(
-        self, posts: pd.DataFrame, history: pd.DataFrame | None = None
-    ) -> NDArray[np.float32]:
+    def transform(self, posts: pd.DataFrame) -> NDArray[np.float32]:
         """Encode posts.
 
-        The author's past consists of the strictly earlier posts among ``posts`` and ``history``,
-        or of those among the training posts where these are more. A post without a date has no
-        past: date a draft with the moment at which it will appear.
+        A post without a date has no past: date a draft with the moment at which it will appear.
 
         Parameters
         ----------
         posts
-            n posts; encode the posts of one dataset together, so that each sees its author's
-            earlier ones.
-        history
-            Further posts with known engagement (``author_id``, ``posted_at``, ``followers``,
-            counts); those whose ``post_id`` is among ``posts`` are ignored.
+            n posts with what they see of their authors' earlier posts
+            (:func:`evoked.posts.author_history.attach_history`); if that is not attached, they see
+            each other's past alone.
 
         Returns
         -------
@@ -119,27 +125,20 @@ class MetadataEncoder:
             float32, (n, width), finite: standardised. Unknown values are 0, and another column
             marks them as unknown.
         """
-        events = AuthorHistory.of(posts)
-        if history is not None:
-            events = events.joined(AuthorHistory.of(_further(history, posts)))
-        numbers, flags = _columns(posts, events.completed_by(self.history), self.categories)
+        numbers, flags = _columns(with_history(posts), self.kinds, self.categories)
         values = (_matrix(numbers | flags) - self.means) * self.scales
         bounded = np.clip(np.nan_to_num(values), -_FARTHEST, _FARTHEST)
         return bounded.astype(np.float32)
 
-    def history_state(self) -> dict[str, list[Any]]:
-        """The carried history as in :meth:`to_dict`: at most six sums per author."""
-        return self.history.to_dict()
-
     def to_dict(self) -> dict[str, Any]:
-        """The state, ready for JSON, with authors as hashes."""
+        """The state, ready for JSON; it names no author."""
         return {
             "version": _VERSION,
             "categories": list(self.categories),
             "names": list(self.names),
             "means": self.means.tolist(),
             "scales": self.scales.tolist(),
-            "history": self.history_state(),
+            "kinds": list(self.kinds),
         }
 
     @classmethod
@@ -159,20 +158,45 @@ class MetadataEncoder:
             names=tuple(state["names"]),
             means=np.array(state["means"], dtype=np.float64).reshape(width),
             scales=np.array(state["scales"], dtype=np.float64).reshape(width),
-            history=AuthorHistory.from_dict(state["history"]),
+            kinds=tuple(state["kinds"]),
         )
 
 
 def _columns(
-    posts: pd.DataFrame, events: AuthorHistory, categories: tuple[str, ...]
+    posts: pd.DataFrame, kinds: tuple[str, ...], categories: tuple[str, ...]
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Columns to standardise, NaN where unknown, and columns of 0 and 1."""
     profile = {
         f"{name.replace('_', ' ')} (log)": np.log1p(known_counts(posts, name)) for name in _PROFILE
     }
-    numbers = profile | _time(posts) | events.before(posts)
-    flags = _flags(posts, categories) | _unknown(numbers)
-    return numbers | _form(posts), flags
+    numbers = profile | _time(posts)
+    earlier, unseen = _past(posts, kinds)
+    flags = _flags(posts, categories) | _unknown(numbers | unseen)
+    return numbers | earlier | _form(posts), flags
+
+
+def _past(
+    posts: pd.DataFrame, kinds: tuple[str, ...]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """What the author's earlier posts achieved, and those of the columns that show by being unknown
+    that the others are unknown too."""
+
+    def attached(name: str) -> Floats:
+        return posts[f"{PREFIX}{name}"].to_numpy(np.float64)
+
+    unseen = {
+        "author's earlier posts (log)": np.log1p(attached("posts")),
+        "author's hours since previous post (log)": np.log1p(attached("hours")),
+        **{f"author's mean {kind} (log)": attached(f"mean_{kind}") for kind in kinds},
+    }
+    numbers = dict(unseen)
+    for kind in kinds:
+        for start, words in _PAST.items():
+            numbers[f"author's {words} {kind} (log)"] = attached(f"{start}_{kind}")
+        if kind in ENGAGEMENT:
+            numbers[f"author's mean {kind} rate (log)"] = attached(f"mean_{kind}_rate")
+        numbers[f"everyone's mean of the last 50 {kind} (log)"] = attached(f"everyone_{kind}")
+    return numbers, unseen
 
 
 def _flags(posts: pd.DataFrame, categories: tuple[str, ...]) -> dict[str, Floats]:
@@ -252,12 +276,6 @@ def _lengths(posts: pd.DataFrame, name: str, otherwise: Floats) -> Floats:
         return otherwise
     lengths = posts[name].astype(object).str.len().to_numpy(np.float64, na_value=np.nan)
     return np.where(np.isnan(lengths), otherwise, lengths)
-
-
-def _further(history: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
-    if "post_id" not in history or "post_id" not in posts:
-        return history
-    return history[~history["post_id"].isin(posts["post_id"])]
 
 
 def _column(posts: pd.DataFrame, name: str) -> pd.Series:

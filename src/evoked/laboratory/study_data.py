@@ -25,6 +25,7 @@ from evoked.features.table import FeatureColumn, FeatureTable
 from evoked.features.viewings import ViewingData, kept_viewings, read_network
 from evoked.models import TRIVIAL_BASELINES, VIEWING_BASELINES, Examples, Model
 from evoked.models.viewings import viewing_examples
+from evoked.posts.author_history import attach_history
 from evoked.posts.dataset import PostDataset
 from evoked.progress import Progress
 from evoked.runs.base import Callbacks
@@ -112,7 +113,8 @@ class Posts(StudyData):
 
     def __init__(self, context: StudyContext) -> None:
         super().__init__(context)
-        self.posts = context.dataset.posts
+        # By the age from which an earlier post's counts are seen.
+        self._posts: dict[float, pd.DataFrame] = {}
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
         # Fitted on the last fold; what was fitted on the one before is forgotten.
@@ -138,17 +140,25 @@ class Posts(StudyData):
         return problems
 
     def fold(self, experiment: Experiment, model: Model, number: int) -> Fold:
-        task, split = self._task(self.posts, number), self._split(number)
+        posts = self._attached(experiment.features)
+        task, split = self._task(posts, number), self._split(number)
         columns = self._columns(experiment.features, number)
         chosen = {name: columns[name] for name in model.features}
         # A model that reads the posts' own table is shown any column.
-        examples = Examples(self.posts, FeatureTable(chosen or columns))
+        examples = Examples(posts, FeatureTable(chosen or columns))
         estimates = self._estimated(experiment.features)
         parts = (
             part_examples(examples, rows, task, estimates)
             for rows in (split.train, split.validation, split.test)
         )
         return Fold(task, *parts)
+
+    def _attached(self, features: FeatureSettings) -> pd.DataFrame:
+        """The posts with what their authors' earlier ones achieved."""
+        age = features.history_min_age_hours
+        if age not in self._posts:
+            self._posts[age] = attach_history(self.context.dataset.posts, min_age_hours=age)
+        return self._posts[age]
 
     def _names(self, features: FeatureSettings) -> list[str]:
         models = [each.build() for each in self.context.experiments if each.features == features]
@@ -162,14 +172,15 @@ class Posts(StudyData):
         if features not in self._fitted:
             fitted = [name for name in self._names(features) if CATALOG[name].fitted]
             pipeline = FeaturePipeline(fitted, features)
+            posts = self._attached(features)
             covers, train = self.context.dataset.cover_paths(), self._split(number).train
             pipeline.fit(
-                self.posts.iloc[train],
+                posts.iloc[train],
                 self.context.seed,
                 images=[covers[row] for row in train],
                 cache=self.cache,
             )
-            table, _ = pipeline.transform(self.posts, covers, cache=self.cache)
+            table, _ = pipeline.transform(posts, covers, cache=self.cache)
             self._fitted[features] = table.columns
         return {**self._extracted[features], **self._fitted[features]}
 

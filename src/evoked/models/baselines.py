@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.features.author_history import author_hashes
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
-from evoked.posts.author_hashes import hashes
+from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.targets import TASKS, Emotion
 from evoked.training.loop import EpochRecord, TrainingSettings
 

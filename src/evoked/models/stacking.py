@@ -21,11 +21,11 @@ from scipy.optimize import minimize, nnls
 from scipy.special import expit, logit
 
 from evoked.errors import DataError
-from evoked.features.author_history import author_hashes
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.models.registry import build_model, load_model
+from evoked.posts.author_hashes import author_hashes
 from evoked.targets import TASKS, Task
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings

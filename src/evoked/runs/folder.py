@@ -7,12 +7,12 @@
         run.json              data, split, seed, versions: what is needed to repeat the run
         model.json            the model's settings
         weights.safetensors   its weights
-        features.json …       the encoders, and what was fitted on the training posts (what each
-                              author's posts achieved, authors as hashes, for drafts)
+        features.json …       the encoders, and what was fitted on the training posts
         targets.json          the task: how posts become targets and back
         intervals.json        how far predictions missed on the calibration posts
         metrics.json          scores on the test posts, trivial baselines beside them, and how often
                               the intervals held
+        history.json          what each author's posts achieved, authors as hashes, for drafts
         split.parquet         which post was in which part, captions as hashes
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes

@@ -42,4 +42,4 @@ def load(
     contents = load_contents(folder, model)
     if contents.model.rows == "viewings":
         return NetworkRun.with_graph(contents, cache)
-    return Run(contents, cache)
+    return Run.with_history(contents, cache)

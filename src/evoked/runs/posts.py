@@ -14,21 +14,28 @@ from numpy.typing import NDArray
 from evoked.errors import DataError
 from evoked.evaluation.conformal import DEFAULT_COVERAGE
 from evoked.evaluation.splits import Split
-from evoked.features.author_history import author_hashes
 from evoked.features.cache import FeatureCache
 from evoked.features.extract import ImageSource, Problem
 from evoked.models import TRIVIAL_BASELINES, Examples, Model
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
-from evoked.posts.author_hashes import hashes
+from evoked.posts.author_hashes import author_hashes, hashes
+from evoked.posts.author_history import AuthorHistory, attach_history, has_history
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
-from evoked.runs.base import Callbacks, Evaluation, TrainedRun, queries_of
+from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import unseen_inputs, unseen_note
+
+HISTORY_FILE = "history.json"
 
 
 class Run(TrainedRun):
     """A trained model with everything that leads from posts to its predictions.
+
+    Attributes
+    ----------
+    history
+        What the authors of the run's posts achieved, for drafts.
 
     Examples
     --------
@@ -38,6 +45,15 @@ class Run(TrainedRun):
 
     baselines = TRIVIAL_BASELINES
     noun = "posts"
+
+    def __init__(
+        self,
+        contents: RunContents,
+        history: AuthorHistory,
+        cache: FeatureCache | None = None,
+    ) -> None:
+        super().__init__(contents, cache)
+        self.history = history
 
     @classmethod
     def load(
@@ -59,7 +75,22 @@ class Run(TrainedRun):
         DataError
             The folder holds no finished run of posts, or its model is not known.
         """
-        return cls(load_contents(folder, model, rows="posts"), cache)
+        return cls.with_history(load_contents(folder, model, rows="posts"), cache)
+
+    @classmethod
+    def with_history(cls, contents: RunContents, cache: FeatureCache | None = None) -> Run:
+        """A run of posts from what its folder holds, with the authors' history read."""
+        return cls(contents, AuthorHistory.load(contents.folder / HISTORY_FILE), cache)
+
+    def save_inputs(self) -> None:
+        super().save_inputs()
+        self.history.save(self.folder / HISTORY_FILE)
+
+    def attach_history(self, posts: pd.DataFrame, drafts: bool = False) -> pd.DataFrame:
+        """Posts with what their authors' earlier posts achieved, among them and among the run's
+        own: see :func:`evoked.posts.author_history.attach_history`."""
+        age = self.pipeline.settings.history_min_age_hours
+        return attach_history(posts, self.history, drafts, age)
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)
@@ -104,7 +135,20 @@ class Run(TrainedRun):
         images: Sequence[ImageSource],
         callbacks: Callbacks | None = None,
     ) -> tuple[Examples, list[Problem]]:
-        """Features of posts as the model reads them, the authors' earlier posts included."""
+        """Features of posts as the model reads them.
+
+        Parameters
+        ----------
+        posts
+            n posts with their history attached; if it isn't, they see the run's own posts and each
+            other's past.
+        images
+            Cover picture of each: a path, bytes or None.
+        callbacks
+            Callbacks that report progress.
+        """
+        if not has_history(posts):
+            posts = self.attach_history(posts)
         features, problems = self.pipeline.transform(
             posts,
             images,
@@ -143,7 +187,9 @@ class Run(TrainedRun):
         if isinstance(posts, PostDataset):
             examples, problems = self.examples(posts.posts, posts.cover_paths(), callbacks)
         else:
-            examples, problems = self.examples(*as_posts(posts), callbacks)
+            drafts, images = as_posts(posts)
+            attached = self.attach_history(drafts, drafts=True)
+            examples, problems = self.examples(attached, images, callbacks)
         if callbacks is not None and self._shows_unseen(examples):
             callbacks.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, coverage)

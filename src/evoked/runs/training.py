@@ -37,6 +37,7 @@ from evoked.features.social_graph import Integers
 from evoked.features.viewings import ViewingData, read_network
 from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.viewings import viewing_examples
+from evoked.posts.author_history import attach_history, published_history
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
 from evoked.runs.folder import (
@@ -371,9 +372,11 @@ class _Posts(_RunData[Run]):
 
     kind: ClassVar[type[TrainedRun]] = Run
 
-    @property
+    @cached_property
     def rows(self) -> pd.DataFrame:
-        return self.dataset.posts
+        """The posts with what their authors' earlier ones achieved, whatever part those are in."""
+        age = self.model.feature_settings.history_min_age_hours
+        return attach_history(self.dataset.posts, min_age_hours=age)
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -418,7 +421,7 @@ class _Posts(_RunData[Run]):
         return posts_in_parts(self.rows, split)
 
     def run(self, contents: RunContents, split: Split) -> Run:
-        return Run(contents, self.cache)
+        return Run(contents, published_history(self.dataset.posts), self.cache)
 
 
 @dataclass

@@ -1,0 +1,425 @@
+"""What an author's earlier posts achieved, as it was known when a post appeared.
+
+A post sees the strictly earlier posts of its own author and nothing else: not itself, nothing
+later, nothing of the same instant. Posts without a date or an author have no history and belong to
+nobody's. :func:`attach_history` adds what a post sees to its row of the posts' table, once, before
+posts are split: features and tasks read the columns ``history.*`` from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.errors import DataError
+from evoked.files import read_json, write_json
+from evoked.posts.author_hashes import author_hashes
+from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+PREFIX = "history."
+# Counts of a post of which an author's history is kept.
+KINDS = (*ENGAGEMENT, "views")
+# How many of an author's last posts a mean or a median is over.
+MEANS_OVER = (5, 10)
+MEDIANS_OVER = (3, 5, 10, 20)
+TREND_OVER = 5
+EVERYONE_OVER = 50
+
+_RATES = tuple(f"{name}_rate" for name in ENGAGEMENT)
+_VALUES = (*KINDS, *_RATES, "followers")
+# A run carries an author's latest posts one by one, the older as a sum.
+_SINGLY = max(MEDIANS_OVER)
+# A run carries the history of at most so many authors, those active last: with likes and comments
+# about 40 MB of JSON if all of them have twenty posts.
+_MAX_AUTHORS = 20_000
+_MICROSECONDS_PER_HOUR = 3_600_000_000
+
+
+def attach_history(
+    posts: pd.DataFrame,
+    carried: AuthorHistory | None = None,
+    drafts: bool = False,
+    min_age_hours: float = 0.0,
+) -> pd.DataFrame:
+    """Add to each post what its author's earlier posts achieved.
+
+    Parameters
+    ----------
+    posts
+        n posts of one dataset together, so that each sees its author's earlier ones. A post without
+        any count may not have been published: it sees the others, and none of them sees it.
+    carried
+        What a run knows from its own posts; for an author of whom it knows more posts than
+        ``posts`` does, it takes their place.
+    drafts
+        Whether none of the posts has been published: then only ``carried`` counts.
+    min_age_hours
+        Age in hours that an earlier post needs for its counts to be seen: younger posts' counts
+        still grow.
+
+    Returns
+    -------
+    DataFrame
+        The posts with columns ``history.*``, float64, NaN where unknown: ``posts``, number of the
+        author's earlier posts; ``hours`` since the previous one; ``last_followers`` and, for each
+        kind of count k in :data:`KINDS`, all as log(1 + count) over earlier posts whose count is
+        known: ``last_k``, ``mean_k`` (of all), ``mean5_k``, ``mean10_k``, ``median3_k``,
+        ``median5_k``, ``median10_k``, ``median20_k``, ``trend_k`` (slope per post over the last
+        five), ``everyone_k`` (mean of the last 50 posts of all authors); for likes, comments,
+        shares and saves also ``mean_k_rate``, mean of log((1 + count) / (1 + followers)).
+    """
+    history = AuthorHistory.of(_published(posts.iloc[:0] if drafts else posts))
+    if carried is not None:
+        history = history.completed_by(carried)
+    seen = pd.DataFrame(history.before(posts, min_age_hours), index=posts.index)
+    others = [name for name in posts if not str(name).startswith(PREFIX)]
+    return pd.concat([posts[others], seen], axis=1)
+
+
+def published_history(posts: pd.DataFrame) -> AuthorHistory:
+    """What a run carries of its posts for drafts, in few events."""
+    return AuthorHistory.of(_published(posts)).compact()
+
+
+def has_history(posts: pd.DataFrame) -> bool:
+    """Whether :func:`attach_history` has been called on the posts."""
+    return f"{PREFIX}posts" in posts
+
+
+def with_history(posts: pd.DataFrame) -> pd.DataFrame:
+    """The posts with what they see of each other's past, unless a history is attached already."""
+    return posts if has_history(posts) else attach_history(posts)
+
+
+@dataclass(frozen=True)
+class AuthorHistory:
+    """What authors have achieved, as events: single posts, or sums of an author's oldest posts.
+
+    Attributes
+    ----------
+    author
+        Hash of each event's author, str, (events,): a run's folder names nobody.
+    instant
+        Microseconds since 1970, (events,); for a sum, those of its latest post.
+    posts
+        Number of posts that each event stands for, (events,).
+    known, total
+        (events, 10): number of these posts whose value is known, and the sum of those values:
+        log(1 + count) of likes, comments, shares, saves and views, then log((1 + count) / (1 +
+        followers)) for the first four, then log(1 + followers).
+    """
+
+    author: NDArray[np.object_]
+    instant: Whole
+    posts: Whole
+    known: Whole
+    total: Floats
+
+    @classmethod
+    def of(cls, posts: pd.DataFrame) -> Self:
+        """One event for each dated post by a known author."""
+        instant, dated = _instants(posts)
+        author = author_hashes(posts)
+        chosen = dated & (author != "")
+        values = _values(posts)[chosen]
+        return cls(
+            author=author[chosen],
+            instant=instant[chosen],
+            posts=np.ones(int(chosen.sum()), dtype=np.int64),
+            known=np.isfinite(values).astype(np.int64),
+            total=np.nan_to_num(values),
+        )
+
+    def __len__(self) -> int:
+        return len(self.author)
+
+    def select(self, rows: NDArray[Any]) -> Self:
+        """The events at ``rows``, positions or a mask."""
+        columns = (self.author, self.instant, self.posts, self.known, self.total)
+        return type(self)(*(column[rows] for column in columns))
+
+    def joined(self, other: Self) -> Self:
+        """The events of both histories."""
+        return type(self)(
+            *(
+                np.concatenate([getattr(self, name), getattr(other, name)])
+                for name in ("author", "instant", "posts", "known", "total")
+            )
+        )
+
+    def completed_by(self, carried: Self) -> Self:
+        """These events, with the carried ones in their place for authors of whom those know more.
+
+        Both may contain the same posts. Up to the carried history's last instant, each author's
+        events are therefore taken from one of the two: the one with more posts.
+        """
+        codes, authors = pd.factorize(np.concatenate([carried.author, self.author]))
+        theirs, ours = codes[: len(carried)], codes[len(carried) :]
+        last = np.full(len(authors), np.iinfo(np.int64).min)
+        np.maximum.at(last, theirs, carried.instant)
+        covered = self.instant <= last[ours]
+        number_theirs = np.bincount(theirs, weights=carried.posts, minlength=len(authors))
+        number_ours = np.bincount(ours, weights=self.posts * covered, minlength=len(authors))
+        believed = number_theirs > number_ours
+        remaining = self.select(~(believed[ours] & covered))
+        return remaining.joined(carried.select(believed[theirs]))
+
+    def compact(self) -> Self:
+        """The same history in few events, for the authors active last: their last 20 posts and the
+        last 50 of all authors one by one, and a sum of each author's older posts."""
+        if not len(self):
+            return self
+        events = self._sorted_from_latest()
+        codes = pd.factorize(events.author)[0]
+        latest = np.argsort(-events.instant, kind="stable")[:EVERYONE_OVER]
+        singly = np.maximum(np.bincount(codes[latest], minlength=codes.max() + 1), _SINGLY)
+        events = events.select(codes < _MAX_AUTHORS)
+        codes = codes[codes < _MAX_AUTHORS]
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        old = np.arange(len(codes)) - starts[codes] >= singly[codes]
+        recent = events.select(np.flatnonzero(~old)[::-1])
+        if not old.any():
+            return recent
+        first = np.flatnonzero(np.diff(codes[old], prepend=-1))
+        older = events.select(old)
+        summed = type(self)(
+            author=older.author[first],
+            instant=older.instant[first],
+            posts=np.add.reduceat(older.posts, first),
+            known=np.add.reduceat(older.known, first),
+            total=np.add.reduceat(older.total, first),
+        )
+        return summed.joined(recent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state, ready for JSON; counts that no post has are left out."""
+        kept = [(name, at) for at, name in enumerate(_VALUES) if self.known[:, at].any()]
+        return {
+            "author": self.author.tolist(),
+            "instant": self.instant.tolist(),
+            "posts": self.posts.tolist(),
+            "known": {name: self.known[:, at].tolist() for name, at in kept},
+            "total": {name: self.total[:, at].round(4).tolist() for name, at in kept},
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        AttributeError, KeyError, TypeError, ValueError
+            This is not the state of a history.
+        """
+        size = len(state["author"])
+        nothing = [0] * size
+        known, total = (
+            np.array([state[name].get(value, nothing) for value in _VALUES], dtype=kind).T
+            for name, kind in (("known", np.int64), ("total", np.float64))
+        )
+        return cls(
+            author=np.array(state["author"], dtype=object),
+            instant=np.array(state["instant"], dtype=np.int64).reshape(size),
+            posts=np.array(state["posts"], dtype=np.int64).reshape(size),
+            known=known.reshape(size, len(_VALUES)),
+            total=total.reshape(size, len(_VALUES)),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the history as JSON."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Inverse of :meth:`save`.
+
+        Raises
+        ------
+        DataError
+            The file is missing or holds something else.
+        """
+        state = read_json(path)
+        try:
+            return cls.from_dict(state)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"not what authors' earlier posts achieved ({error}).",
+                file=path,
+                fix="Train the model again.",
+            ) from error
+
+    def before(self, posts: pd.DataFrame, min_age_hours: float = 0.0) -> dict[str, Floats]:
+        """What is known about the author at the instant of each of n posts, (n,) by column of
+        :func:`attach_history`; NaN where nothing is."""
+        instant, dated = _instants(posts)
+        author = author_hashes(posts)
+        usable = dated & (author != "")
+        # Counts are seen of posts strictly earlier than this.
+        age = round(min_age_hours * _MICROSECONDS_PER_HOUR)
+        until = instant - age + 1 if age else instant
+        ordered = self._in_order()
+        columns = ordered._earlier_posts(author, instant)
+        for name, values in ordered._counts_seen(author, until):
+            columns[name] = values
+        return {
+            f"{PREFIX}{name}": np.where(usable, values, np.nan) for name, values in columns.items()
+        }
+
+    def _earlier_posts(self, author: NDArray[np.object_], instant: Whole) -> dict[str, Floats]:
+        """Number of earlier posts, and hours since the previous one."""
+        start, stop = self._ranges(author, instant)
+        latest = np.where(stop > start, stop - 1, -1)
+        number = _rows(_cumulated(self.author, self.posts[:, None]), latest)[:, 0]
+        since = (instant - _rows(self.instant[:, None], latest)[:, 0]) / _MICROSECONDS_PER_HOUR
+        return {"posts": number, "hours": np.where(stop > start, since, np.nan)}
+
+    def _counts_seen(
+        self, author: NDArray[np.object_], until: Whole
+    ) -> Iterator[tuple[str, Floats]]:
+        """Columns of counts, from posts before ``until``."""
+        start, stop = self._ranges(author, until)
+        latest = np.where(stop > start, stop - 1, -1)
+        known = _rows(_cumulated(self.author, self.known), latest)
+        total = _rows(_cumulated(self.author, self.total), latest)
+        means = np.where(known > 0, total / np.maximum(known, 1), np.nan)
+        for at, name in enumerate(_VALUES):
+            # A sum of older posts is no point on a line.
+            single = self.select((self.posts == 1) & (self.known[:, at] == 1))
+            values = single.total[:, at]
+            if name == "followers":
+                yield "last_followers", _last(single._window(author, until, values, 1))
+                continue
+            yield f"mean_{name}", means[:, at]
+            if name in KINDS:
+                window = single._window(author, until, values, _SINGLY)
+                yield f"last_{name}", _last(window)
+                for number in MEANS_OVER:
+                    yield f"mean{number}_{name}", _mean(window[:, :number])
+                for number in MEDIANS_OVER:
+                    yield f"median{number}_{name}", _median(window[:, :number])
+                yield f"trend_{name}", _trend(window[:, :TREND_OVER])
+                yield f"everyone_{name}", _running_mean(single.instant, values, until)
+
+    def _window(
+        self, author: NDArray[np.object_], until: Whole, values: Floats, number: int
+    ) -> Floats:
+        """Values of an author's last events before ``until``, the latest first, (n, number); NaN
+        where there are fewer."""
+        start, stop = self._ranges(author, until)
+        rows = stop[:, None] - np.arange(1, number + 1)
+        padded = np.append(values, np.nan)
+        return padded[np.where(rows >= start[:, None], rows, len(values))]
+
+    def _ranges(self, author: NDArray[np.object_], until: Whole) -> tuple[Whole, Whole]:
+        """For each post the range of its author's events before ``until``; events are in order."""
+        # Numbered by where they come first: ascending over events that are in order by author.
+        codes = pd.factorize(np.concatenate([self.author, author]))[0].astype(np.int64)
+        instants, ranks = np.unique(self.instant, return_inverse=True)
+        # One whole number orders by author first, then by instant.
+        span = len(instants) + 1
+        keys = codes[: len(self)] * span + ranks
+        first = codes[len(self) :] * span
+        last = first + np.searchsorted(instants, until)
+        return np.searchsorted(keys, first), np.searchsorted(keys, last)
+
+    def _in_order(self) -> Self:
+        """Events by author, instant and counts, so that the order of rows decides nothing."""
+        codes = pd.factorize(self.author, sort=True)[0]
+        return self.select(np.lexsort((*self.total.T, self.instant, codes)))
+
+    def _sorted_from_latest(self) -> Self:
+        """Events by author, the author active last first, and within an author the latest first."""
+        events = self._in_order()
+        codes, authors = pd.factorize(events.author)
+        last = np.full(len(authors), np.iinfo(np.int64).min)
+        np.maximum.at(last, codes, events.instant)
+        backwards = -np.arange(len(codes))
+        return events.select(np.lexsort((backwards, -events.instant, codes, -last[codes])))
+
+
+def known_counts(posts: pd.DataFrame, name: str) -> Floats:
+    """A column of counts, (n,): NaN where absent or negative, at most 10^11."""
+    if name not in posts:
+        return np.full(len(posts), np.nan)
+    counts = pd.to_numeric(posts[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
+
+
+def _published(posts: pd.DataFrame) -> pd.DataFrame:
+    """The posts of which any count is known: others may be drafts."""
+    counts = np.column_stack([known_counts(posts, name) for name in KINDS])
+    return posts[np.isfinite(counts).any(axis=1)]
+
+
+def _values(posts: pd.DataFrame) -> Floats:
+    """What an event keeps of each post, (n, 10), NaN where unknown."""
+    counts = np.log1p(np.column_stack([known_counts(posts, name) for name in KINDS]))
+    followers = np.log1p(known_counts(posts, "followers"))[:, None]
+    return np.hstack([counts, counts[:, : len(ENGAGEMENT)] - followers, followers])
+
+
+def _last(window: Floats) -> Floats:
+    return window[:, 0]
+
+
+def _mean(window: Floats) -> Floats:
+    known = np.isfinite(window).sum(axis=1)
+    return np.where(known > 0, np.nansum(window, axis=1) / np.maximum(known, 1), np.nan)
+
+
+def _median(window: Floats) -> Floats:
+    known = np.isfinite(window).sum(axis=1)
+    ordered = np.sort(window, axis=1)  # NaN is sorted to the end
+    row = np.arange(len(window))
+    middle = ordered[row, np.maximum(known - 1, 0) // 2] + ordered[row, known // 2]
+    return np.where(known > 0, middle / 2, np.nan)
+
+
+def _trend(window: Floats) -> Floats:
+    """Slope of the values per post; NaN for fewer than two."""
+    used = np.isfinite(window)
+    number = used.sum(axis=1)
+    steps = -np.arange(window.shape[1], dtype=np.float64)
+    offset = steps - (used @ steps / np.maximum(number, 1))[:, None]
+    spread = (used * offset**2).sum(axis=1)
+    product = (used * offset * np.nan_to_num(window)).sum(axis=1)
+    return np.where(number > 1, product / np.where(number > 1, spread, 1), np.nan)
+
+
+def _running_mean(instant: Whole, values: Floats, until: Whole) -> Floats:
+    """Mean of the last 50 values before ``until``, whoever posted them."""
+    order = np.lexsort((values, instant))
+    stop = np.searchsorted(instant[order], until)
+    start = np.maximum(stop - EVERYONE_OVER, 0)
+    sums = np.concatenate([[0.0], np.cumsum(values[order])])
+    number = stop - start
+    return np.where(number > 0, (sums[stop] - sums[start]) / np.maximum(number, 1), np.nan)
+
+
+def _cumulated(author: NDArray[np.object_], values: NDArray[Any]) -> Floats:
+    """Running sums within each author's events."""
+    return pd.DataFrame(values).groupby(author, sort=False).cumsum().to_numpy(np.float64)
+
+
+def _rows(values: NDArray[Any], rows: Whole) -> Floats:
+    """``values[rows]``, zeros where a row is -1."""
+    padded = np.vstack([values, np.zeros((1, values.shape[1]))])
+    return padded[rows]
+
+
+def _instants(posts: pd.DataFrame) -> tuple[Whole, NDArray[np.bool_]]:
+    """Microseconds since 1970 and which posts have a date, (n,) each."""
+    if "posted_at" not in posts:
+        return np.zeros(len(posts), dtype=np.int64), np.zeros(len(posts), dtype=bool)
+    dates = pd.to_datetime(posts["posted_at"], utc=True).dt.as_unit("us")
+    known = dates.notna().to_numpy()
+    return np.where(known, dates.astype("int64").to_numpy(), 0), known
