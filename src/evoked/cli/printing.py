@@ -133,6 +133,8 @@ def _score_text(row: dict[str, Any], with_interval: bool) -> str:
 
 def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     learned = " (valence and arousal learned from estimates)" if run.estimated else ""
+    assumed = table["assumed"].iloc[0] if "assumed" in table else None
+    table = table.drop(columns="assumed", errors="ignore")
     rows = table.head(50)
     if len(table) == 1:
         meanings = {outcome.name: run.task.meanings(outcome) for outcome in run.task.outcomes}
@@ -145,6 +147,8 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
                 if name != "problem" or rows[name].notna().any()
             ],
         )
+        if isinstance(assumed, str):
+            out.print(assumed, markup=False, highlight=False)
         _note_intervals(table, run, coverage)
         uncounted = _uncounted(run.task, rows)
         if uncounted and run.task.count_basis == "followers":

@@ -32,11 +32,14 @@ class Draft:
     hashtags: Annotated[Sequence[str] | None, "Hashtags; those in the caption if left out."] = None
     author: Annotated[
         str | None,
-        "Id of an author of the training posts, whose earlier posts then count; a new author if "
-        "left out.",
+        "Id of an author of the training posts, whose earlier posts then count. If left out, the "
+        "only author of these posts; of several, a new one.",
     ] = None
     category: Annotated[str | None, "One of the training posts' categories."] = None
-    followers: Annotated[int | None, "Number of accounts that follow the author."] = None
+    followers: Annotated[
+        int | None,
+        "Number of accounts that follow the author; by default as of the author's last post.",
+    ] = None
     following: Annotated[int | None, "Number of accounts that the author follows."] = None
     author_posts: Annotated[int | None, "Number of posts that the author has published."] = None
     paid: Annotated[bool | None, "Whether the post is advertising."] = None

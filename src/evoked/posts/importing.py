@@ -22,8 +22,8 @@ from evoked.files import lock_file, only_writer, read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
 from evoked.posts.face_blurring import FaceFinder, blur_faces
-from evoked.posts.readers import READERS
 from evoked.posts.picture_warnings import LEFT_OUT, picture_warnings
+from evoked.posts.readers import READERS
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     ImageFile,

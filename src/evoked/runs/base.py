@@ -23,6 +23,7 @@ from evoked.features.pipeline import FeaturePipeline
 from evoked.files import plain, read_json, records
 from evoked.models import Examples, Model, load_model
 from evoked.progress import Progress
+from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
 from evoked.targets import Task
 from evoked.training.loop import EpochRecord
@@ -218,8 +219,14 @@ class TrainedRun(ABC):
         table = pd.concat([self.identify(predicted.posts), table], axis=1)
         if self.task.learns_emotion:
             table["emotion_estimated"] = self.estimated
-        messages = {problem.post_id: problem.message for problem in problems}
-        table["problem"] = [messages.get(name) for name in table["post_id"]]
+        posts, messages = predicted.posts, {each.post_id: each.message for each in problems}
+        unread = [messages.get(name) for name in table["post_id"]]
+        doubts = posts[DOUBT] if DOUBT in posts else [None] * len(posts)
+        table["problem"] = [
+            " ".join(filter(None, pair)) or None for pair in zip(unread, doubts, strict=True)
+        ]
+        if ASSUMED in posts:
+            table[ASSUMED] = posts[ASSUMED].set_axis(table.index)
         return table
 
     def score(

@@ -13,6 +13,7 @@
         metrics.json          scores on the test posts, trivial baselines beside them, and how often
                               the intervals held
         history.json          what each author's posts achieved, authors as hashes, for drafts
+        profiles.json         each author's last known followers, authors as hashes, for drafts
         split.parquet         which post was in which part, captions as hashes
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes

@@ -19,14 +19,22 @@ from evoked.features.extract import ImageSource, Problem
 from evoked.models import TRIVIAL_BASELINES, Examples, Model
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
 from evoked.posts.author_hashes import author_hashes, hashes
-from evoked.posts.author_history import AuthorHistory, attach_history, has_history
+from evoked.posts.author_history import (
+    AuthorHistory,
+    are_published,
+    attach_history,
+    has_history,
+)
+from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
+from evoked.runs.drafts import DOUBT, KnownAuthors, complete_drafts
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import unseen_inputs, unseen_note
 
 HISTORY_FILE = "history.json"
+PROFILES_FILE = "profiles.json"
 
 
 class Run(TrainedRun):
@@ -36,6 +44,8 @@ class Run(TrainedRun):
     ----------
     history
         What the authors of the run's posts achieved, for drafts.
+    profiles
+        Their last known followers, for drafts.
 
     Examples
     --------
@@ -50,10 +60,12 @@ class Run(TrainedRun):
         self,
         contents: RunContents,
         history: AuthorHistory,
+        profiles: AuthorProfiles,
         cache: FeatureCache | None = None,
     ) -> None:
         super().__init__(contents, cache)
         self.history = history
+        self.profiles = profiles
 
     @classmethod
     def load(
@@ -79,12 +91,15 @@ class Run(TrainedRun):
 
     @classmethod
     def with_history(cls, contents: RunContents, cache: FeatureCache | None = None) -> Run:
-        """A run of posts from what its folder holds, with the authors' history read."""
-        return cls(contents, AuthorHistory.load(contents.folder / HISTORY_FILE), cache)
+        """A run of posts from what its folder holds, with what its authors are known by."""
+        folder = contents.folder
+        history = AuthorHistory.load(folder / HISTORY_FILE)
+        return cls(contents, history, AuthorProfiles.load(folder / PROFILES_FILE), cache)
 
     def save_inputs(self) -> None:
         super().save_inputs()
         self.history.save(self.folder / HISTORY_FILE)
+        self.profiles.save(self.folder / PROFILES_FILE)
 
     def attach_history(self, posts: pd.DataFrame, drafts: bool = False) -> pd.DataFrame:
         """Posts with what their authors' earlier posts achieved, among them and among the run's
@@ -108,9 +123,37 @@ class Run(TrainedRun):
         known = {each.strip().casefold() for each in self.training_categories}
         return category.strip().casefold() in known
 
+    @property
+    def authors(self) -> KnownAuthors:
+        """The authors of the run's posts."""
+        known = frozenset(self._training_groups(AuthorMean)) | set(self.history.author)
+        return KnownAuthors(self.description["data"]["authors"], known, self.profiles)
+
     def knows_author(self, author: str) -> bool:
-        """Whether a training post is by an author."""
-        return hashes(pd.Series([author]))[0] in self._training_groups(AuthorMean)
+        """Whether one of the run's posts is by an author."""
+        return hashes(pd.Series([author]))[0] in self.authors.hashes
+
+    def draft_posts(
+        self, drafts: Sequence[Draft]
+    ) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
+        """Drafts as the posts that are predicted, and their pictures.
+
+        Their author, if the run has only one, and the author's last known followers are filled in,
+        and the authors' earlier posts attached, where they lack them: see
+        :func:`evoked.runs.drafts.complete_drafts`. They see nothing of each other.
+        """
+        posts, images = as_posts(drafts)
+        completed = complete_drafts(posts, self.authors, np.ones(len(posts), dtype=bool))
+        return self.attach_history(completed, drafts=True), images
+
+    def dataset_posts(self, dataset: PostDataset) -> pd.DataFrame:
+        """The posts of a dataset as they are predicted: those without any count as drafts, which
+        see the others and are seen by none."""
+        drafts = ~are_published(dataset.posts)
+        posts = self.attach_history(complete_drafts(dataset.posts, self.authors, drafts))
+        # An author whom the run doesn't know may have earlier posts in the dataset.
+        posts.loc[posts["history.posts"] > 0, DOUBT] = None
+        return posts
 
     def _training_groups(self, kind: type[MeanOfTraining]) -> Collection[str]:
         """What the training posts are grouped by in a trivial baseline."""
@@ -181,15 +224,15 @@ class Run(TrainedRun):
             arousal, rates and counts for the task ``emotion_engagement``) with intervals
             (``likes_low``, ``likes_high``; of classes ``level_set``: see
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
-            emotion ``emotion_estimated``: whether that was learned from estimates, and
-            ``problem``: what could not be read.
+            emotion ``emotion_estimated``: whether that was learned from estimates,
+            ``problem``: what could not be read, or that the run knows no post by the author, and
+            ``assumed``: what was filled in for a draft.
         """
         if isinstance(posts, PostDataset):
-            examples, problems = self.examples(posts.posts, posts.cover_paths(), callbacks)
+            completed = self.dataset_posts(posts)
+            examples, problems = self.examples(completed, posts.cover_paths(), callbacks)
         else:
-            drafts, images = as_posts(posts)
-            attached = self.attach_history(drafts, drafts=True)
-            examples, problems = self.examples(attached, images, callbacks)
+            examples, problems = self.examples(*self.draft_posts(posts), callbacks)
         if callbacks is not None and self._shows_unseen(examples):
             callbacks.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, coverage)
