@@ -14,7 +14,7 @@
                               the intervals held
         history.json          what each author's posts achieved, authors as hashes, for drafts
         profiles.json         each author's last known followers, authors as hashes, for drafts
-        split.parquet         which post was in which part, captions as hashes
+        split.parquet         which post was in which part, and digests of what it was like
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes
         baselines/            the trivial baselines, with their predictions of the test posts

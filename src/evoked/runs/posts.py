@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
+from evoked.runs.changes import changes_since, field_digests
 from evoked.runs.drafts import DOUBT, KnownAuthors, complete_drafts
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import unseen_inputs, unseen_note
@@ -167,10 +169,20 @@ class Run(TrainedRun):
         A post is the run's own if its id is and its date or its caption is the same as well: ids
         alone prove nothing, since many files number their posts from one.
         """
-        own = posts[["post_id"]].merge(self.parts, on="post_id", how="left")
+        own = self._as_made(posts)
         same_date = own["posted_at"].to_numpy() == posts["posted_at"].to_numpy()
         same_caption = own["caption"].to_numpy() == _caption_hashes(posts)
         return own["part"].where(same_date | same_caption)
+
+    def changes_since(self, posts: pd.DataFrame) -> str | None:
+        """What has changed in those of n posts that the run was made from, in a sentence; None if
+        nothing has."""
+        own = self.part_of(posts).notna().to_numpy()
+        return changes_since(self._as_made(posts)[own], posts[own])
+
+    def _as_made(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """What the run keeps of n posts by their ids; nothing of new ones."""
+        return posts[["post_id"]].merge(self.parts, on="post_id", how="left")
 
     def examples(
         self,
@@ -229,6 +241,9 @@ class Run(TrainedRun):
             ``assumed``: what was filled in for a draft.
         """
         if isinstance(posts, PostDataset):
+            changes = self.changes_since(posts.posts)
+            if callbacks is not None and changes is not None:
+                callbacks.note(changes)
             completed = self.dataset_posts(posts)
             examples, problems = self.examples(completed, posts.cover_paths(), callbacks)
         else:
@@ -243,6 +258,8 @@ class Run(TrainedRun):
 
     def evaluate(self, dataset: PostDataset, callbacks: Callbacks | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
+
+        A warning says whether posts that the run was made from have changed since.
 
         Raises
         ------
@@ -263,11 +280,14 @@ class Run(TrainedRun):
         own = part[fresh].notna().all()
         split = self.description["split"]["reason"] if own else "posts new to the run"
         baselines = self.baseline_predictions(examples)
-        return self.score(examples, problems, baselines, split, int((~fresh).sum()))
+        found = self.score(examples, problems, baselines, split, int((~fresh).sum()))
+        changes = self.changes_since(dataset.posts)
+        return found if changes is None else replace(found, warnings=(*found.warnings, changes))
 
 
 def posts_in_parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
-    """Which post is in which part, with what recognises it: its date and its caption's hash."""
+    """Which post is in which part, with what recognises it, its date and its caption's hash, and
+    digests of its fields, which show whether it has changed."""
     return pd.DataFrame(
         {
             "post_id": posts["post_id"],
@@ -275,7 +295,7 @@ def posts_in_parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
             "posted_at": posts["posted_at"],
             "caption": _caption_hashes(posts),
         }
-    )
+    ).join(field_digests(posts))
 
 
 def _caption_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
