@@ -64,6 +64,14 @@ def import_command(
         Path | None,
         typer.Option(help="Folder of the pictures, if they don't lie beside the source."),
     ] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGION/CITY",
+            help="Where the account lives, for example Europe/Berlin: by its clocks hours and "
+            "weekdays are counted, and dates without an offset read; UTC if left out.",
+        ),
+    ] = None,
     blur_faces: Annotated[
         bool, typer.Option("--blur-faces", help="Blur faces in the copied pictures.")
     ] = False,
@@ -91,6 +99,7 @@ def import_command(
             mapping=dict(pair(item, "--map") for item in mapping or []),
             scales=dict(scale(item) for item in scales or []),
             images=images,
+            time_zone=time_zone,
             find_faces=find_faces,
             overwrite=overwrite,
             progress=progress,

@@ -40,6 +40,7 @@ from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
+from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
 
 IMPORT_VERSION = 2
@@ -104,6 +105,7 @@ def import_posts(
     mapping: Mapping[str, str] | None = None,
     scales: Mapping[str, tuple[float, float]] | None = None,
     images: Path | str | None = None,
+    time_zone: str | None = None,
     find_faces: FaceFinder | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -128,6 +130,10 @@ def import_posts(
     images
         Folder of the pictures, from which the source's names of pictures start; paths that lead
         into it from elsewhere are taken as well. By default the source's own folder.
+    time_zone
+        Where the account lives, such as ``Europe/Berlin``: hours and weekdays are counted by its
+        clocks, summer time included, and dates without an offset are read as its local time. By
+        default both are in UTC.
     find_faces
         Function that finds faces in a picture, such as
         :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
@@ -143,8 +149,8 @@ def import_posts(
     Raises
     ------
     SettingsError
-        An unknown format, a mapping or scale of something that doesn't exist, or a folder of
-        pictures for a format that has its own.
+        An unknown format or time zone, a mapping or scale of something that doesn't exist, or a
+        folder of pictures for a format that has its own.
     DataError
         The source can't be read or holds no posts; ``dest`` holds something else, or another
         process is writing there.
@@ -159,7 +165,8 @@ def import_posts(
         raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.{hint}")
     source, dest = Path(source), Path(dest)
     folder = None if images is None else Path(images)
-    options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}), folder)
+    options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}), folder, time_zone)
+    zone_of(time_zone)  # before anything is read
     check_scales(options.scales)
     for origin in (source, folder) if folder else (source,):
         _check_apart(origin, dest)
@@ -194,7 +201,7 @@ def _import(
     if not staging.has_dataset:
         try:
             reading = read(source, options)
-            count = _read_batches(reading, staging, find_faces, progress)
+            count = _read_batches(reading, staging, options.time_zone, find_faces, progress)
             _check_kept(staging, count, source)
             _write(reading, staging, source, job)
         except DataError:
@@ -253,6 +260,8 @@ def _describe(
     if options.images is not None:
         pictures = walk_files(options.images)
         job["images_sha256"] = fingerprint(options.images, pictures, _MEDIA_SUFFIXES)
+    if options.time_zone is not None:
+        job["time_zone"] = options.time_zone
     return job if find_faces is None else job | {"faces": "blurred"}
 
 
@@ -283,6 +292,7 @@ def _check_free(dest: Path, overwrite: bool) -> None:
 def _read_batches(
     reading: Source,
     staging: Staging,
+    time_zone: str | None,
     find_faces: FaceFinder | None,
     progress: Progress | None,
 ) -> int:
@@ -296,7 +306,7 @@ def _read_batches(
         progress("reading", done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         while batch := list(islice(records, BATCH_POSTS)):
-            _read_batch(batch, reading, staging, seen, find_faces, pool)
+            _read_batch(batch, reading, staging, seen, time_zone, find_faces, pool)
             done += len(batch)
             if progress is not None:
                 progress("reading", done, reading.total)
@@ -319,6 +329,7 @@ def _read_batch(
     reading: Source,
     staging: Staging,
     seen: set[str],
+    time_zone: str | None,
     find_faces: FaceFinder | None,
     pool: ThreadPoolExecutor,
 ) -> None:
@@ -328,7 +339,7 @@ def _read_batch(
         if isinstance(record, Remark):
             tally.add(record)
             continue
-        row, remarks = clean(record)
+        row, remarks = clean(record, time_zone)
         if row["post_id"] in seen:
             tally.add(_duplicate(record, row["post_id"]))
             continue
@@ -426,6 +437,7 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
         provenance=storable({"format": job["format"], "source": source.resolve().name}),
         scales=scales if "annotations" in tables else {},
         extra={
+            **({"time_zone": job["time_zone"]} if "time_zone" in job else {}),
             "import": {
                 "job": dict(job),
                 "tally": tally.as_dict(),
@@ -433,7 +445,7 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
                 "scales": scales,
                 "notes": storable(notes),
                 "warnings": storable(warnings),
-            }
+            },
         },
     )
 

@@ -157,6 +157,7 @@ def data_description(
         "sha256": content.hexdigest(),
         "provenance": dataset.description.get("provenance", {}),
         **dataset.describe(),
+        **({"time_zone": dataset.time_zone} if dataset.time_zone else {}),
     }
 
 

@@ -144,7 +144,7 @@ class Run(TrainedRun):
         and the authors' earlier posts attached, where they lack them: see
         :func:`evoked.runs.drafts.complete_drafts`. They see nothing of each other.
         """
-        posts, images = as_posts(drafts)
+        posts, images = as_posts(drafts, self.description["data"].get("time_zone"))
         completed = complete_drafts(posts, self.authors, np.ones(len(posts), dtype=bool))
         return self.attach_history(completed, drafts=True), images
 

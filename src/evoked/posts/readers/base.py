@@ -166,11 +166,14 @@ class ReadOptions:
         Lowest and highest rating by dimension.
     images
         Folder that a table's names of pictures start from; the table's own by default.
+    time_zone
+        IANA name of the time zone of dates without one; UTC by default.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     images: Path | None = None
+    time_zone: str | None = None
 
 
 Reader = Callable[[Path, ReadOptions], Source]
