@@ -81,6 +81,12 @@ def test_in_a_process_of_its_own(arguments: str, status: int, stdout: str, stder
     assert "Traceback" not in done.stderr
 
 
+def test_names_are_printed_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = tmp_path / ("[bold]posts[/] " * 9)
+    assert evoked("synth", folder, "--n", "20").stdout == f"20 posts in {folder}\n"
+
+
 # None of these needs a network, a table of trees or a figure.
 LIGHT = """
 models

@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from evoked.cli import app
+from evoked.cli.options import SplitKind
+from evoked.evaluation.splits import KINDS, VIEWING_KINDS
 from evoked.features.catalog import FeatureSettings
 from evoked.runs.command import GENERAL_OPTIONS, OWN_OPTIONS
 from evoked.training import TrainingSettings
@@ -59,3 +61,7 @@ def test_options_stand_in_panels() -> None:
 def test_a_mistyped_option_is_refused(options: list[str], message: str) -> None:
     answer = evoked("train", "nowhere", "--out", "run", *options, fails=True)
     assert message in " ".join(answer.stderr.replace("│", " ").split())
+
+
+def test_the_ways_to_split_are_those_of_splits() -> None:
+    assert set(SplitKind) == {*KINDS, *VIEWING_KINDS}

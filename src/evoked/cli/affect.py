@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evoked.cli.application import app, out
+from evoked.cli.application import app, say
 from evoked.cli.options import JsonFlag, open_dataset
 from evoked.cli.printing import print_json, print_table
 from evoked.cli.progress import progress_display
@@ -54,7 +54,7 @@ def affect_fit(
             seed=seed,
             progress=progress,
         )
-    out.print(f"The reader is in {out_folder}")
+    say(f"The reader is in {out_folder}")
 
 
 @affect.command(

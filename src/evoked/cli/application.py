@@ -18,3 +18,13 @@ app = typer.Typer(
 # Results go to standard output; progress and notes don't, so that '--json' can be piped.
 out = Console()
 notes = Console(stderr=True)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print text on standard output as it is: without markup, and without breaking its lines."""
+    out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_aside(text: str) -> None:
+    """Print text on standard error as it is, like :func:`say`."""
+    notes.print(text, markup=False, highlight=False, soft_wrap=True)

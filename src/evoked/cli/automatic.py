@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.markup import escape
 
-from evoked.cli.application import out
+from evoked.cli.application import say
 from evoked.cli.options import given_flags, names_in, option
 from evoked.cli.printing import print_table
 from evoked.cli.progress import progress_display, run_callbacks, study_callbacks
@@ -167,5 +166,5 @@ def _print_leaderboard(folder: Path) -> None:
     )
     for standing in leaderboard.standings:
         if standing.note:
-            out.print(escape(f"{standing.model}: {standing.note}"), soft_wrap=True)
-    out.print(escape(about(leaderboard)), highlight=False, soft_wrap=True)
+            say(f"{standing.model}: {standing.note}")
+    say(about(leaderboard))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evoked.cli.application import app, out
+from evoked.cli.application import app, say
 from evoked.cli.options import JsonFlag, open_dataset
 from evoked.cli.printing import print_json
 from evoked.cli.progress import progress_display
@@ -66,6 +66,6 @@ def generate_comments(
     if as_json:
         print_json({"dataset": str(dest), "written": made.written, "left": made.left})
         return
-    out.print(f"{made.written} comments written to {dest}.", highlight=False, soft_wrap=True)
+    say(f"{made.written} comments written to {dest}.")
     for reason, count in made.left.items():
-        out.print(f"{count} viewings stay without: {reason}.", highlight=False, soft_wrap=True)
+        say(f"{count} viewings stay without: {reason}.")

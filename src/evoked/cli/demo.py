@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evoked.cli.application import app, out
+from evoked.cli.application import app, out, say
 from evoked.cli.printing import print_scores
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.posts.drafts import Draft
@@ -51,7 +51,7 @@ def demo(
     draw_explanation(explanation, dest / "explanation")
     print_explanation(explanation, out)
     path = write_report(run, dataset, dest / "report.html")
-    out.print(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")
+    say(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")
 
 
 def _draft_from(dataset: PostDataset, run: Run, picture: Path) -> Draft:

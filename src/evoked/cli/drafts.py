@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import typer
 
-from evoked.cli.application import notes
+from evoked.cli.application import say_aside
 from evoked.cli.options import check_picture, moment, option
 from evoked.errors import SettingsError, did_you_mean
 from evoked.posts.drafts import Draft
@@ -78,7 +78,7 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
             "With an id that none of them has, such as --author new, it is a new author's."
         )
     for note in _unknown(run, draft):
-        notes.print(note, markup=False, highlight=False, soft_wrap=True)
+        say_aside(note)
     return draft
 
 

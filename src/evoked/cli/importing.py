@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from evoked.cli.application import app, out
+from evoked.cli.application import app, say
 from evoked.cli.options import JsonFlag, pair, scale
 from evoked.cli.printing import print_json, print_table
 from evoked.cli.progress import progress_display
@@ -138,11 +137,11 @@ def _print_import(result: ImportResult, dest: Path) -> None:
     if more:
         shown.append(f"… and {more} more; --json lists up to twenty of each kind.")
     for line in [*shown, *result.notes]:
-        out.print(escape(line), highlight=False, soft_wrap=True)
+        say(line)
     for line in result.warnings:
-        out.print(escape(line), style="bold red", highlight=False, soft_wrap=True)
+        say(line, style="bold red")
     if result.already_there:
-        out.print("The same source was imported there before, so nothing was done.", soft_wrap=True)
+        say("The same source was imported there before, so nothing was done.")
 
 
 @app.command(
@@ -213,10 +212,10 @@ def synth(
                 rewired=rewire,
                 progress=progress,
             )
-        out.print(f"{len(dataset)} images and {len(dataset.table('viewings'))} viewings in {dest}")
+        say(f"{len(dataset)} images and {len(dataset.table('viewings'))} viewings in {dest}")
         return
     from evoked.posts.synthetic.posts import synthesise
 
     with progress_display() as progress:
         dataset = synthesise(dest, n=n, seed=seed, progress=progress)
-    out.print(f"{len(dataset)} posts in {dest}")
+    say(f"{len(dataset)} posts in {dest}")

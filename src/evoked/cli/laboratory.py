@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from evoked.cli.application import app, notes, out
+from evoked.cli.application import app, say, say_aside
 from evoked.cli.options import (
     CacheOption,
     JsonFlag,
@@ -171,7 +170,7 @@ def compare(
     _print_comparison(comparison, as_json)
     if out_folder is not None:
         paths = write_comparison(comparison, out_folder, _command(sys.argv[1:]))
-        notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
+        say_aside(f"Written: {', '.join(str(path) for path in paths)}")
 
 
 def _run_study(
@@ -203,7 +202,7 @@ def _run_study(
         results = study.run(workers, study_callbacks(display), command)
     paths = write_results(study, results, command)
     _print_results(results, as_json)
-    notes.print(f"Written: {', '.join(str(path) for path in paths)}", soft_wrap=True)
+    say_aside(f"Written: {', '.join(str(path) for path in paths)}")
 
 
 def _print_comparison(comparison: RunComparison, as_json: bool) -> None:
@@ -219,13 +218,13 @@ def _print_comparison(comparison: RunComparison, as_json: bool) -> None:
             }
         )
         return
-    out.print(writing.about_comparison(comparison), highlight=False, soft_wrap=True)
+    say(writing.about_comparison(comparison))
     for title, lines in writing.score_blocks(comparison.table, writing.comparison_cells):
         if writing.is_headline(title):
             cells = [[cell.replace(" … ", "\n… ") for cell in line] for line in lines]
             print_table(title, writing.COMPARISON_COLUMNS, cells, whole=range(1, 8))
     for note in writing.comparison_footnotes(comparison):
-        out.print(escape(note), highlight=False, soft_wrap=True, style="dim")
+        say(note, style="dim")
 
 
 def _list_tables(as_json: bool) -> None:
@@ -266,14 +265,14 @@ def _print_results(results: StudyResults, as_json: bool) -> None:
             }
         )
         return
-    out.print(f"{results.table.title}. {about(results)}", highlight=False, soft_wrap=True)
+    say(f"{results.table.title}. {about(results)}")
     for title, lines in score_blocks(table):
         if is_headline(title):
             print_table(title, *_for_terminal(lines), whole=range(1, 9))
     for row, why in results.skipped.items():
-        out.print(escape(f"Not run: {row}: {why}."), highlight=False, soft_wrap=True)
+        say(f"Not run: {row}: {why}.")
     for note in footnotes(results):
-        out.print(escape(note), highlight=False, soft_wrap=True, style="dim")
+        say(note, style="dim")
 
 
 def _for_terminal(lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from evoked.cli.application import out
+from evoked.cli.application import out, say
 from evoked.errors import SettingsError
 from evoked.files import atomic_path, plain, records
 
@@ -148,11 +148,11 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
             ],
         )
         if isinstance(assumed, str):
-            out.print(assumed, markup=False, highlight=False)
+            say(assumed)
         _note_intervals(table, run, coverage)
         uncounted = _uncounted(run.task, rows)
         if uncounted and run.task.count_basis == "followers":
-            out.print("Counts need the number of followers: --followers.", highlight=False)
+            say("Counts need the number of followers: --followers.")
         return
     shown = [name for name in _shown_columns(run.task, table) if name in _without_intervals(table)]
     print_table(
@@ -161,7 +161,7 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
         [[_cell(row[name]) for name in shown] for _, row in rows.iterrows()],
         whole=range(len(shown) - ("problem" in shown)),
     )
-    out.print(f"--out and --json include the {coverage:.0%} intervals.", highlight=False)
+    say(f"--out and --json include the {coverage:.0%} intervals.")
     _note_intervals(table, run, coverage)
 
 
@@ -170,11 +170,8 @@ def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> No
     names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
     names = [name for name in names if table[name].notna().any()]
     if names:
-        out.print(
-            f"Too few calibration posts for {coverage:.0%}, so the whole range: "
-            f"{', '.join(names)}.",
-            highlight=False,
-            soft_wrap=True,
+        say(
+            f"Too few calibration posts for {coverage:.0%}, so the whole range: {', '.join(names)}."
         )
 
 

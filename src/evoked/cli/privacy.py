@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evoked.cli.application import app, notes, out
+from evoked.cli.application import app, out, say, say_aside
 from evoked.cli.options import JsonFlag, open_dataset
 from evoked.cli.printing import check_suffix, print_json, print_table, write_table
 from evoked.cli.progress import progress_display
@@ -51,12 +51,10 @@ def privacy_keys(
         made = make_keys(folder)
     except MissingExtraError as error:
         made = make_keys(folder, fields=False)
-        notes.print(f"No key for fields: {error}", highlight=False, soft_wrap=True)
-    out.print(
+        say_aside(f"No key for fields: {error}")
+    say(
         f"Made {', '.join(made) or 'nothing: all keys are there'}. Keep a copy of {folder} in a "
-        "safe place: without it, what was locked or encrypted can't be read.",
-        highlight=False,
-        soft_wrap=True,
+        "safe place: without it, what was locked or encrypted can't be read."
     )
 
 
@@ -133,12 +131,10 @@ def privacy_aggregate(
         return
     print_table("Groups", ["group", "posts"], [[k, str(n)] for k, n in done.groups.items()])
     if done.too_small:
-        out.print(f"Left out as too small: {', '.join(done.too_small)}.", soft_wrap=True)
-    out.print(
+        say(f"Left out as too small: {', '.join(done.too_small)}.")
+    say(
         f"{', '.join(done.quantities)}: encrypted in {out_file}. The owner reads them with "
-        f"'evoked privacy reveal {out_file} --key KEYDIR'.",
-        highlight=False,
-        soft_wrap=True,
+        f"'evoked privacy reveal {out_file} --key KEYDIR'."
     )
 
 
@@ -152,7 +148,7 @@ def privacy_rates(
 
     with progress_display() as report:
         rates = compute_rates(protected, out_file, report)
-    out.print(f"{', '.join(rates)}: encrypted in {out_file}.", highlight=False, soft_wrap=True)
+    say(f"{', '.join(rates)}: encrypted in {out_file}.")
 
 
 @privacy.command(
@@ -181,7 +177,7 @@ def privacy_reveal(
     table = reveal(file, KeyFolder(key), None if originals is None else open_dataset(originals))
     if out_file is not None:
         write_table(table, out_file)
-        notes.print(f"{len(table)} rows in {out_file}")
+        say_aside(f"{len(table)} rows in {out_file}")
     if as_json:
         print_json(records(table))
         return
@@ -199,7 +195,7 @@ def privacy_lock(
 
     with progress_display() as report:
         done = lock_images(open_dataset(dataset), KeyFolder(key), report)
-    out.print(f"{done.pictures} pictures locked ({done.bytes / 2**20:.1f} MiB).")
+    say(f"{done.pictures} pictures locked ({done.bytes / 2**20:.1f} MiB).")
 
 
 @privacy.command(
@@ -217,7 +213,7 @@ def privacy_unlock(
 
     with progress_display() as report:
         done = unlock_images(open_dataset(dataset), KeyFolder(key), report)
-    out.print(f"{done.pictures} pictures unlocked ({done.bytes / 2**20:.1f} MiB).")
+    say(f"{done.pictures} pictures unlocked ({done.bytes / 2**20:.1f} MiB).")
 
 
 def _print_figures(table: pd.DataFrame) -> None:
@@ -237,12 +233,10 @@ def _print_figures(table: pd.DataFrame) -> None:
     )
     if errors:
         largest = float(table[errors].max().max())
-        out.print(f"Largest relative error: {largest:.1e}", highlight=False)
-    out.print(
+        say(f"Largest relative error: {largest:.1e}")
+    say(
         f"CKKS, degree {DEGREE:,}, modulus of {sum(PRIME_BITS)} bits: {SECURITY_BITS} bit "
-        "security by the homomorphic encryption standard.",
-        highlight=False,
-        soft_wrap=True,
+        "security by the homomorphic encryption standard."
     )
 
 

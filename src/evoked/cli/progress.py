@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from evoked.cli.application import notes
+from evoked.cli.application import notes, say_aside
 
 if TYPE_CHECKING:
     from evoked.laboratory import FitsDone, StudyCallbacks
@@ -201,19 +201,14 @@ def run_callbacks(display: ProgressDisplay, epochs: int = 1) -> Callbacks:
     """
     from evoked.runs.base import Callbacks
 
-    return Callbacks(display, lambda record: _show_epoch(display, record, epochs), print_note)
+    return Callbacks(display, lambda record: _show_epoch(display, record, epochs), say_aside)
 
 
 def study_callbacks(display: ProgressDisplay) -> StudyCallbacks:
     """Callbacks that show the stages and fits of a study."""
     from evoked.laboratory import StudyCallbacks
 
-    return StudyCallbacks(display, lambda done: _show_fits(display, done), print_note)
-
-
-def print_note(text: str) -> None:
-    """Print a sentence on standard error."""
-    notes.print(text, markup=False, highlight=False, soft_wrap=True)
+    return StudyCallbacks(display, lambda done: _show_fits(display, done), say_aside)
 
 
 def duration(seconds: float) -> str:

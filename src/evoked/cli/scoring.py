@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evoked.cli.application import app, notes, out
+from evoked.cli.application import app, out, say, say_aside
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
 from evoked.cli.options import (
     CacheOption,
@@ -62,11 +62,11 @@ def evaluate(
     if as_json:
         print_json(found)
         return
-    out.print(evaluation.split[:1].upper() + evaluation.split[1:], soft_wrap=True)
+    say(evaluation.split[:1].upper() + evaluation.split[1:])
     if evaluation.excluded:
-        out.print(f"{evaluation.excluded} {run.noun} left out: the run has learned from them.")
+        say(f"{evaluation.excluded} {run.noun} left out: the run has learned from them.")
     for warning in evaluation.warnings:
-        out.print(warning, style="bold red", soft_wrap=True)
+        say(warning, style="bold red")
     print_scores(found["scores"], f"{len(evaluation.predictions)} {run.noun} of {dataset}")
     print_coverage(found["intervals"])
 
@@ -110,7 +110,7 @@ def predict(
         table = run.predict(subject, run_callbacks(display), coverage)
     if out_file is not None:
         write_table(table, out_file)
-        notes.print(f"{len(table)} predictions in {out_file}")
+        say_aside(f"{len(table)} predictions in {out_file}")
     if as_json:
         print_json(records(table))
     elif out_file is None:
@@ -149,7 +149,7 @@ def explain(
         from evoked.explain.drawing import draw_explanation  # which imports matplotlib
 
         for path in draw_explanation(explanation, out_folder):
-            notes.print(f"Drawn: {path}")
+            say_aside(f"Drawn: {path}")
     if as_json:
         print_json(explanation.to_dict())
     else:
@@ -175,7 +175,7 @@ def report(
     from evoked.report import write_report
 
     path = write_report(run, dataset, out_file or run_folder / "report.html")
-    out.print(f"Report: {path}")
+    say(f"Report: {path}")
 
 
 def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel, ValidationError
 
-from evoked.cli.application import app, out
+from evoked.cli.application import app, say
 from evoked.cli.automatic import AUTO, AUTOMATIC_OPTIONS, check_automatic, train_automatic
 from evoked.cli.options import (
     CacheOption,
@@ -168,11 +168,8 @@ def train(
             )
     print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
     for warning in run.metrics.get("warnings", []):
-        out.print(warning, style="bold red", soft_wrap=True)
-    out.print(
-        f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.",
-        soft_wrap=True,
-    )
+        say(warning, style="bold red")
+    say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
 
 
 def _given(group: Group, values: dict[str, Any]) -> dict[str, Any]:

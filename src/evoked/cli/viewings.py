@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evoked.cli.application import app, notes, out
+from evoked.cli.application import app, say, say_aside
 from evoked.cli.options import CacheOption, JsonFlag, check_picture, load_any_run, option
 from evoked.cli.printing import print_json, print_table
 from evoked.errors import SettingsError
@@ -107,11 +107,11 @@ def audience(
     )
     if out_file is not None:
         write_json(out_file, found.to_dict())
-        notes.print(f"Written: {out_file}")
+        say_aside(f"Written: {out_file}")
     if plot is not None:
         from evoked.report.audience_chart import draw_audience
 
-        notes.print(f"Drawn: {draw_audience(found, plot)}")
+        say_aside(f"Drawn: {draw_audience(found, plot)}")
     if as_json:
         print_json(found.to_dict())
     else:
@@ -169,14 +169,9 @@ def viewing_of(
     if image is None:
         raise SettingsError("a viewing needs --image: a picture, or a post_id of the network.")
     if user is not None and not run.knows(user):
-        notes.print(
+        say_aside(
             f"The run's graph has no user {user!r}: predicted as a new user, from the image"
-            + (
-                " and the groups." if groups else " alone (--groups describes a new user's groups)."
-            ),
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            + (" and the groups." if groups else " alone (--groups describes a new user's groups).")
         )
     return Viewing(user, image_of(image), groups or (), comment)
 
@@ -212,11 +207,8 @@ def _print_audience(found: Audience) -> None:
     )
     if found.unknown:
         few = ", ".join(found.unknown[:5])
-        out.print(
-            f"{len(found.unknown)} ids are not in the graph and were left out: {few}",
-            soft_wrap=True,
-        )
-    out.print(found.note, highlight=False, soft_wrap=True)
+        say(f"{len(found.unknown)} ids are not in the graph and were left out: {few}")
+    say(found.note)
 
 
 def _with_bounds(value: float, low: float, high: float) -> str:
@@ -275,9 +267,6 @@ def explain_viewing(run: NetworkRun, viewing: Viewing, as_json: bool) -> None:
             [[_AROUND[name], f"{effect:+.1%}"] for name, effect in found.inside.items()],
         )
     if found.beta is not None:
-        out.print(
-            f"β = {found.beta:.3f} on average: weight of the user; the image's is 1 - β (Eq. 5).",
-            highlight=False,
-        )
+        say(f"β = {found.beta:.3f} on average: weight of the user; the image's is 1 - β (Eq. 5).")
     if prediction["problem"]:
-        out.print(prediction["problem"], style="bold", soft_wrap=True)
+        say(prediction["problem"], style="bold")

@@ -1,4 +1,4 @@
-"""The HTML report: one file that tells how good a run is, and where."""
+"""The HTML report: one file that shows how good a run is, and where."""
 
 from evoked.report.write import write_report
 

@@ -52,8 +52,10 @@ def small_network_examples(
         user_vectors=_vectors(np.eye(_COMMUNITIES)[community], USER_WIDTH, 0.5, 0.9, random),
         image_vectors=_vectors(
             np.column_stack([evoked[:, :4], np.eye(_COMMUNITIES)[theme]]),
-            *(IMAGE_WIDTH, 0.5, 0.95),
-            random,
+            width=IMAGE_WIDTH,
+            noise=0.5,
+            present=0.95,
+            random=random,
         ),
         comment_vectors=_vectors(np.eye(8)[felt], COMMENT_WIDTH, 0.3, _COMMENTED, random),
         viewings=pairs.astype(np.int64),
