@@ -1,4 +1,4 @@
-"""EmotionEngagement: rates, quantiles and the way back."""
+"""EmotionEngagement: levels, deviations from them, and the way back."""
 
 from __future__ import annotations
 
@@ -11,67 +11,147 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoked.errors import DataError
+from evoked.posts.author_history import attach_history
 from evoked.targets import (
     EMOTION_TARGETS,
     ENGAGEMENT_TARGETS,
     TARGETS,
     EmotionEngagement,
-    choose_denominator,
-    engagement_rates,
 )
+from evoked.targets.author_level import AuthorLevel
 from evoked.testing.examples import random_posts
+
+LIKES = TARGETS.index("likes")
+START = pd.Timestamp("2026-01-01", tz="UTC")
 
 counts = st.lists(st.integers(0, 10**9), min_size=2, max_size=40)
 
 
-def posts_with_likes(likes: list[int]) -> pd.DataFrame:
-    posts = random_posts(len(likes))
-    return posts.assign(likes=likes, followers=1000)
+def account(logs: np.ndarray, followers: float = 1000, author: str = "one") -> pd.DataFrame:
+    """A post a day by one author, whose log(1 + likes) are given."""
+    posts = random_posts(len(logs)).assign(author_id=author, followers=followers)
+    days = pd.to_timedelta(np.arange(len(logs)), unit="D")
+    return posts.assign(post_id=[f"{author}-{day}" for day in range(len(logs))]).assign(
+        posted_at=START + days, likes=np.round(np.expm1(logs))
+    )
 
 
-def test_rate_is_count_per_follower_and_unknown_without_followers() -> None:
-    posts = pd.DataFrame({"likes": [5.0, 5.0, np.nan], "followers": [100.0, 0.0, 100.0]})
-    rates = engagement_rates(posts)
-    assert rates["likes"].tolist()[0] == pytest.approx(0.05)
-    assert rates["likes"].isna().tolist() == [False, True, True]
-    assert rates["saves"].isna().all()
-
-
-def test_denominator_is_the_first_that_most_posts_have() -> None:
-    posts = pd.DataFrame({"followers": [np.nan, np.nan, 10], "reach": [5, 6, 7]})
-    assert choose_denominator(posts) == "reach"
-    assert choose_denominator(posts.drop(columns="reach")) == "none"
-    assert choose_denominator(posts.assign(followers=[1, 2, 3])) == "followers"
-
-
-@given(counts)
-def test_quantiles_rise_with_the_rate_and_average_to_a_half(likes: list[int]) -> None:
-    posts = posts_with_likes(likes)
-    values = EmotionEngagement.fit(posts).transform(posts).values[:, TARGETS.index("likes")]
-    assert ((values >= 0) & (values <= 1)).all()
-    order = np.argsort(likes, kind="stable")
-    assert (np.diff(values[order]) >= -1e-6).all()
-    ranks = pd.Series(likes).rank().to_numpy()
-    assert values == pytest.approx((ranks - 1) / (len(likes) - 1), abs=1e-5)
-    assert values.mean() == pytest.approx(0.5, abs=1e-5)
+def standings(task: EmotionEngagement, posts: pd.DataFrame) -> np.ndarray:
+    return task.transform(posts).values[:, LIKES]
 
 
 @given(counts)
 def test_restoring_gives_the_counts_again(likes: list[int]) -> None:
-    posts = posts_with_likes(likes)
-    targets = EmotionEngagement.fit(posts)
-    values = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))
-    restored = targets.inverse_transform(values, posts)
-    # Ties share the middle of their ranks, which lies among equal rates.
-    scale = max(likes) + 1
-    assert restored["likes"].to_numpy() / scale == pytest.approx(np.array(likes) / scale, abs=1e-4)
+    posts = account(np.log1p(likes))
+    task = EmotionEngagement.fit(posts)
+    values = pd.DataFrame(task.transform(posts).values, columns=list(TARGETS))
+    assert values["likes"].between(0, 1).all()
+    restored = task.inverse_transform(values, posts)
+    np.testing.assert_allclose(np.log1p(restored["likes"]), np.log1p(likes), atol=1e-3)
+    np.testing.assert_allclose(restored["likes_rate"], restored["likes"] / 1000)
 
 
-def test_posts_beyond_the_training_range_are_clipped() -> None:
-    train = posts_with_likes([10, 20, 30])
-    later = posts_with_likes([0, 25, 1000])
-    values = EmotionEngagement.fit(train).transform(later).values[:, TARGETS.index("likes")]
-    assert values == pytest.approx([0, 0.75, 1])
+def test_a_usual_post_stands_in_the_middle_and_a_better_one_above() -> None:
+    random = np.random.default_rng(0)
+    posts = account(7 + 0.3 * random.normal(size=300))
+    attached = attach_history(posts)
+    task = EmotionEngagement.fit(attached)
+    found = standings(task, attached)
+    assert np.median(found) == pytest.approx(0.5, abs=1e-3)
+    deviations = np.log1p(posts["likes"]) - task.deviations["likes"].level.of(attached)
+    assert (np.argsort(found) == np.argsort(deviations)).mean() > 0.99
+
+
+def test_nothing_keeps_a_post_from_outdoing_the_training_posts() -> None:
+    """An account at ten times its training level is predicted at ten times its training level."""
+    logs = np.concatenate([np.full(50, np.log(100.0)), np.full(30, np.log(1000.0))])
+    posts = attach_history(account(logs + 0.1 * np.sin(np.arange(80) * 1.7)))
+    task = EmotionEngagement.fit(posts.iloc[:50])
+    later = posts.iloc[65:].reset_index(drop=True)
+    usual = pd.DataFrame([[0.0, 4.0, 0.5, 0.5, 0.5, 0.5]] * len(later), columns=list(TARGETS))
+    restored = task.inverse_transform(usual, later)["likes"]
+    assert restored.between(800, 1250).all()
+    higher = task.inverse_transform(usual.assign(likes=0.9), later)["likes"]
+    assert (higher > restored * 1.05).all()
+    assert (higher > posts["likes"].iloc[:50].max()).all()
+
+
+def test_level_by_hand() -> None:
+    """(n · median + w · guess) / (n + w) with w = k · (1 − n / 10)."""
+    posts = attach_history(account(np.log([101.0, 201.0, 401.0])))
+    level = AuthorLevel("likes", mean=4.0, slope=0.5, mean_followers=6.0, prior_posts=2.0)
+    guess = 4.0 + 0.5 * (np.log(1001) - 6)
+    medians = [np.nan, np.log(101), np.log(np.sqrt(101 * 201))]
+    expected = [guess, (medians[1] + 1.8 * guess) / 2.8, (2 * medians[2] + 1.6 * guess) / 3.6]
+    np.testing.assert_allclose(level.of(posts), expected)
+    unknown = level.of(posts.assign(followers=np.nan))
+    assert unknown[0] == pytest.approx(4.0)
+    alone = AuthorLevel("likes", 4.0, 0.5, 6.0, prior_posts=0.0).of(posts)
+    np.testing.assert_allclose(alone, [guess, *medians[1:]])
+
+
+def many_accounts(between: float, within: float, authors: int = 40) -> pd.DataFrame:
+    """Forty posts each of authors whose mean log likes lie so far apart."""
+    random = np.random.default_rng(5)
+    accounts = [
+        account(
+            9 + between * random.normal() + within * random.normal(size=40), author=f"a{number}"
+        )
+        for number in range(authors)
+    ]
+    return attach_history(pd.concat(accounts, ignore_index=True))
+
+
+def test_the_guess_counts_for_as_many_posts_as_the_variances_say() -> None:
+    apart = AuthorLevel.fit("likes", many_accounts(between=1.0, within=0.5))
+    alike = AuthorLevel.fit("likes", many_accounts(between=0.0, within=0.5))
+    assert apart is not None
+    assert alike is not None
+    assert apart.prior_posts == pytest.approx(0.25, abs=0.15)
+    assert alike.prior_posts == 10
+
+
+def test_followers_guess_the_level_of_a_new_author() -> None:
+    random = np.random.default_rng(1)
+    accounts = []
+    for number in range(60):
+        followers = np.exp(random.uniform(5, 14))
+        logs = 0.9 * np.log(followers) - 2 + 0.2 * random.normal(size=5)
+        accounts.append(account(logs, followers, author=f"a{number}"))
+    task = EmotionEngagement.fit(attach_history(pd.concat(accounts, ignore_index=True)))
+    new = random_posts(2).assign(author_id=["x", "y"], followers=[1_000, 1_000_000])
+    level = task.deviations["likes"].level.of(attach_history(new, drafts=True))
+    expected = 0.9 * np.log([1_000, 1_000_000]) - 2
+    np.testing.assert_allclose(level, expected, atol=0.3)
+
+
+def test_counts_need_no_followers_and_rates_do() -> None:
+    posts = account(np.log1p(np.arange(50, 90)))
+    task = EmotionEngagement.fit(posts)
+    usual = pd.DataFrame(np.full((40, len(TARGETS)), 0.5), columns=list(TARGETS))
+    restored = task.inverse_transform(usual, posts.assign(followers=np.nan))
+    assert restored["likes"].notna().all()
+    assert restored["likes_rate"].isna().all()
+
+
+def test_a_changed_count_changes_the_levels_of_later_posts_alone() -> None:
+    posts = account(np.log1p(np.arange(50, 90)))
+    task = EmotionEngagement.fit(posts)
+    usual = pd.DataFrame(np.full((40, len(TARGETS)), 0.5), columns=list(TARGETS))
+    changed = posts.assign(likes=posts["likes"].where(posts.index != 30, 10**6))
+    before, after = (task.inverse_transform(usual, each)["likes"] for each in (posts, changed))
+    assert (before == after)[:31].all()
+    assert (before != after)[31:].any()
+
+
+def test_extreme_predictions_are_restored_to_finite_counts() -> None:
+    posts = account(np.log1p(np.arange(50, 90)))
+    task = EmotionEngagement.fit(posts)
+    for value in (-0.1, 0.0, 1.0, 1.1):
+        columns = pd.DataFrame(np.full((40, len(TARGETS)), value), columns=list(TARGETS))
+        restored = task.inverse_transform(columns, posts)
+        assert np.isfinite(restored["likes"]).all()
+        assert (restored["likes"] >= 0).all()
 
 
 def test_emotions_pass_unchanged_and_estimates_fill_gaps_only() -> None:
@@ -93,7 +173,7 @@ def test_unknown_targets_are_not_restored() -> None:
     assert values["saves"].isna().all()
     restored = targets.inverse_transform(values, posts)
     assert "saves" not in restored
-    assert {"likes", "likes_rate", "likes_quantile"} <= set(restored.columns)
+    assert {"likes", "likes_rate", "likes_standing"} <= set(restored.columns)
     assert targets.engagement == [name for name in ENGAGEMENT_TARGETS if name != "saves"]
 
 
@@ -102,6 +182,10 @@ def test_state_survives_json() -> None:
     targets = EmotionEngagement.fit(posts)
     again = EmotionEngagement.from_dict(json.loads(json.dumps(targets.to_dict())))
     np.testing.assert_array_equal(again.transform(posts).values, targets.transform(posts).values)
+    columns = pd.DataFrame(targets.transform(posts).values, columns=list(TARGETS))
+    pd.testing.assert_frame_equal(
+        again.inverse_transform(columns, posts), targets.inverse_transform(columns, posts)
+    )
 
 
 def test_nothing_to_learn_is_an_error() -> None:

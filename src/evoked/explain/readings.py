@@ -55,13 +55,17 @@ class Reading(NamedTuple):
     @property
     def own_unit(self) -> str:
         """The unit of the number itself, where hundredths of it are shown."""
-        raw = {"percentile points": "quantile", "percentage points": "probability"}
+        raw = {
+            "percentile points": "quantile",
+            "percentage points": "probability",
+            "points of standing": "standing",
+        }
         return raw.get(self.unit, self.unit)
 
     @property
     def in_words(self) -> str:
         """What people are shown, in words."""
-        if self.percent and self.unit != "percentile points":
+        if self.unit == "percentage points":
             return f"probability of “{self.title.lower()}” in per cent"
         what = self.note or self.unit
         return f"{self.title.lower()} ({what})" if what else self.title.lower()

@@ -46,6 +46,7 @@ from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
 from evoked.models import MODELS, TRIVIAL_BASELINES
 from evoked.models.catalogue import catalogue
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
+from evoked.posts.author_history import attach_history
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks, queries_of
 from evoked.runs.card import model_card
@@ -339,10 +340,12 @@ def _costs(study: Study, rows: Sequence[str]) -> pd.DataFrame:
 class _Stacked:
     """The stack of a study's models, from what they predicted of the folds that they had not seen.
 
-    predicted and truth are, per fold, (members, n, targets) and (n, targets); tasks are the folds'.
+    predicted and truth are, per fold, (members, n, targets) and (n, targets); tasks are the folds',
+    posts all of the study's.
     """
 
     study: Study
+    posts: pd.DataFrame
     members: list[str]
     tasks: list[Task]
     predicted: list[NDArray[np.float64]]
@@ -350,7 +353,9 @@ class _Stacked:
 
     @classmethod
     def of(cls, study: Study, members: list[str]) -> Self:
-        posts, splits = study.context.dataset.posts, study.context.splits
+        splits, features = study.context.splits, study.context.experiments[0].features
+        age = features.history_min_age_hours
+        posts = attach_history(study.context.dataset.posts, min_age_hours=age)
         tasks = [study.context.task.fit(posts.iloc[split.train]) for split in splits]
         predicted = []
         for fold in range(1, len(splits) + 1):
@@ -361,7 +366,7 @@ class _Stacked:
             task.transform(posts.iloc[split.test].reset_index(drop=True)).values
             for task, split in zip(tasks, splits, strict=True)
         ]
-        return cls(study, members, tasks, predicted, truth)
+        return cls(study, posts, members, tasks, predicted, truth)
 
     def scores(self, decisive: tuple[str, str]) -> list[float]:
         """The score of each fold, with lines that were learned on the other folds."""
@@ -369,7 +374,7 @@ class _Stacked:
         for fold, split in enumerate(self.study.context.splits):
             others = [each for each in range(len(self.tasks)) if each != fold]
             lines = self._lines(others)
-            posts = self.study.context.dataset.posts.iloc[split.test].reset_index(drop=True)
+            posts = self.posts.iloc[split.test].reset_index(drop=True)
             columns = list(self.study.context.task.columns)
             tables = [pd.DataFrame(each, columns=columns) for each in self.predicted[fold]]
             stacked = combined(self.study.context.task, lines, tables)

@@ -36,7 +36,7 @@ class EmotionEngagementHeads(nn.Module):
 
     def forward(self, fused: Tensor) -> Tensor:
         """(b, inputs) to (b, 6) in the order of :data:`evoked.targets.TARGETS`: a tanh scaled to
-        valence in [-4, 4] and arousal in [0, 8], sigmoids for engagement quantiles in [0, 1]."""
+        valence in [-4, 4] and arousal in [0, 8], sigmoids for engagement in [0, 1]."""
         emotion = torch.tanh(self.emotion(fused))
         engagement = torch.sigmoid(self.engagement(torch.cat([fused, emotion], dim=-1)))
         valence, arousal = 4 * emotion[:, :1], 4 + 4 * emotion[:, 1:]

@@ -184,7 +184,7 @@ class ABMFNetwork(ContentNetwork):
         -------
         Tensor
             (b, 6) in the order of :data:`evoked.targets.TARGETS`: valence in [-4, 4], arousal in
-            [0, 8], engagement quantiles in [0, 1].
+            [0, 8], engagement in [0, 1].
         """
         predicted: Tensor = self.target_heads(self.fused_vectors(batch, hidden, attention))
         return predicted

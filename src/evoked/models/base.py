@@ -36,7 +36,7 @@ from evoked.files import atomic_path, read_json, write_json
 from evoked.models.catalogue import check_task
 from evoked.models.explanations import PostAttention, ViewingExplanation
 from evoked.settings import Settings
-from evoked.targets import DEFAULT_TASK, TargetTable, Task, task_class
+from evoked.targets import ENGAGEMENT_TASKS, TargetTable, Task, task_class
 from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
 
 MODEL_FILE = "model.json"
@@ -147,7 +147,7 @@ class Model(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     source: ClassVar[str] = ""
-    tasks: ClassVar[tuple[str, ...]] = (DEFAULT_TASK.name,)
+    tasks: ClassVar[tuple[str, ...]] = ENGAGEMENT_TASKS
     default_training: ClassVar[TrainingSettings] = TrainingSettings()
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     needs: ClassVar[tuple[str, ...]] = ()
@@ -241,7 +241,7 @@ class Model(ABC):
         -------
         DataFrame
             (n, targets), the task's columns: for example valence and arousal on the project's
-            scales and engagement as quantiles in [0, 1], or probabilities of classes; NaN for
+            scales and engagement as standings in [0, 1], or probabilities of classes; NaN for
             targets that no training post knows.
 
         Raises

@@ -34,7 +34,7 @@ class HeldOutPosts:
     run
         The run that predicts.
     posts
-        n posts, index 0 … n - 1.
+        n posts with their history, index 0 … n - 1.
     predictions
         The rows of predictions.parquet of the same posts.
     rows
@@ -59,7 +59,7 @@ class HeldOutPosts:
             return None
         return cls(
             run,
-            dataset.posts.iloc[rows[found]].reset_index(drop=True),
+            run.attach_history(dataset.posts).iloc[rows[found]].reset_index(drop=True),
             predictions[found].reset_index(drop=True),
             rows[found],
         )

@@ -172,7 +172,7 @@ def gain(context: RunContext) -> Gain:
     """The gain over the best of the models beside a run; ask for it with ``context.once``."""
     predictions = context.once(_predictions)
     own, *others = predictions
-    kinds = {"Emotion (points)": EMOTION_TARGETS, "Engagement (percentile points)": ENGAGEMENT}
+    kinds = {"Emotion (points)": EMOTION_TARGETS, "Engagement (hundredths)": ENGAGEMENT}
     errors = {
         title: {
             name: _errors(context.tested, table, targets) for name, table in predictions.items()

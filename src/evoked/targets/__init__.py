@@ -8,36 +8,49 @@ from evoked.errors import SettingsError, did_you_mean
 from evoked.targets.author_popularity import AuthorPopularity
 from evoked.targets.base import Outcome, TargetTable, Task, Wording
 from evoked.targets.emotion import Emotion, emotion_classes
-from evoked.targets.emotion_engagement import (
-    EMOTION_ENGAGEMENT_OUTCOMES,
+from evoked.targets.emotion_engagement import EmotionEngagement
+from evoked.targets.engagement import (
     EMOTION_TARGETS,
     ENGAGEMENT_TARGETS,
     TARGETS,
-    EmotionEngagement,
     choose_denominator,
     engagement_rates,
 )
 from evoked.targets.popularity import Level, Popularity
+from evoked.targets.rate_quantiles import EngagementRates
 from evoked.targets.shares import Shares
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
-    for task in (EmotionEngagement, AuthorPopularity, Popularity, Level, Shares, Emotion)
+    for task in (
+        EmotionEngagement,
+        EngagementRates,
+        AuthorPopularity,
+        Popularity,
+        Level,
+        Shares,
+        Emotion,
+    )
 }
 
 # What is learned where no task is asked for.
 DEFAULT_TASK: type[Task] = EmotionEngagement
+EMOTION_ENGAGEMENT_OUTCOMES = EmotionEngagement.outcomes
+# Tasks with one and the same set of columns, so that a network for one of them learns the other.
+ENGAGEMENT_TASKS = (EmotionEngagement.name, EngagementRates.name)
 
 __all__ = [
     "DEFAULT_TASK",
     "EMOTION_ENGAGEMENT_OUTCOMES",
     "EMOTION_TARGETS",
     "ENGAGEMENT_TARGETS",
+    "ENGAGEMENT_TASKS",
     "TARGETS",
     "TASKS",
     "AuthorPopularity",
     "Emotion",
     "EmotionEngagement",
+    "EngagementRates",
     "Level",
     "Outcome",
     "Popularity",

@@ -29,7 +29,7 @@ from evoked.targets.base import (
     numeric,
     one_hot,
 )
-from evoked.targets.emotion_engagement import choose_denominator
+from evoked.targets.engagement import choose_denominator
 
 _LEVEL_WEIGHTS = {"likes": 1.0, "comments": 2.0, "shares": 3.0, "saves": 3.0}
 _LEVELS = ("very_low", "low", "medium", "high", "very_high")

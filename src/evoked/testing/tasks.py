@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.errors import DataError
+from evoked.posts.author_history import attach_history
 from evoked.targets import Task
 from evoked.targets.base import TargetTable
 from evoked.testing.examples import random_posts
@@ -160,8 +161,9 @@ def check_state_survives_json(kind: type[Task]) -> None:
 
 
 def check_posts_do_not_depend_on_each_other(kind: type[Task]) -> None:
-    """A post is transformed alone as it is among others, and the posts stay as they are."""
-    posts = random_posts(_POSTS)
+    """A post with its history is transformed alone as it is among others, and the posts stay as
+    they are."""
+    posts = attach_history(random_posts(_POSTS))
     task = kind.fit(posts)
     before = posts.copy(deep=True)
     together = task.transform(posts).values

@@ -1,0 +1,112 @@
+"""Rates of engagement as ABMF learns them: quantiles among the training posts.
+
+The rate of each kind of engagement is its count per follower, and a model learns the *quantile* of
+the rate among the training posts, in [0, 1], since rates spread over orders of magnitude (Lu and Li
+2025, Section 3.2 and Table 5). No post is predicted to do better than the best training post, and
+an account that grew is predicted by what it was: for one's own posts use ``emotion_engagement``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.targets.base import Outcome, Wording
+from evoked.targets.engagement import EMOTION_TARGETS, EmotionAndRates, outcomes_with
+
+
+@dataclass(frozen=True)
+class EngagementRates(EmotionAndRates):
+    """Valence, arousal, and quantiles of rates; its state is that of
+    :class:`evoked.targets.engagement.EmotionAndRates`."""
+
+    name: ClassVar[str] = "engagement_rates"
+    description: ClassVar[str] = (
+        "valence, arousal, and quantiles of rates of likes, comments, shares, saves, as published"
+    )
+    source: ClassVar[str] = "Lu and Li 2025, Section 3.2"
+    outcomes: ClassVar[tuple[Outcome, ...]] = outcomes_with("percentile points", "quantile")
+    wording: ClassVar[Wording] = Wording(
+        introduction="Predicts the emotion that a post evokes (valence from −4 to 4, arousal from "
+        "0 to 8) and its engagement per follower.",
+        scores="Engagement is scored as a ranking by rate; “engagement” is the mean over likes, "
+        "comments, shares and saves.",
+        errors="valence, arousal and the quantiles of engagement",
+        promise="The highest mean predicted quantile of engagement (without engagement: valence).",
+        numbers="Valence and arousal are points of their scales; engagement is the percentage of "
+        "the training posts that a post outranks.",
+        units="engagement as quantiles",
+        shown_units="engagement in percentile points among the training posts",
+    )
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> EngagementRates:
+        """Learn the denominators and quantiles from training posts.
+
+        Raises
+        ------
+        DataError
+            No post has any target at all.
+        """
+        return cls(*cls.learned_rates(posts))
+
+    def engagement_column(self, name: str, posts: pd.DataFrame) -> NDArray[np.float64]:
+        """Quantile of the rate among the training posts."""
+        return self._quantile(name, self.rates(posts)[name].to_numpy())
+
+    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+        """Turn predicted target values back into what people read.
+
+        Parameters
+        ----------
+        predicted
+            (n, targets) with columns of :data:`TARGETS`: quantiles for engagement.
+        posts
+            The same n posts, for their denominators.
+
+        Returns
+        -------
+        DataFrame
+            Columns valence and arousal (project scales); for each engagement target known from the
+            training posts ``likes_quantile`` [0, 1], ``likes_rate`` (per follower or other
+            denominator) and ``likes`` (that rate as a count; NaN without the denominator).
+        """
+        table = pd.DataFrame(index=predicted.index)
+        for name in EMOTION_TARGETS:
+            table[name] = predicted[name].astype(float)
+        divisor = self._divisor(posts)
+        for name in self.engagement:
+            quantile = predicted[name].astype(float).clip(0, 1)
+            table[f"{name}_quantile"] = quantile
+            levels = np.linspace(0, 1, len(self.knots[name]))
+            table[f"{name}_rate"] = np.interp(quantile, levels, self.knots[name])
+            table[name] = table[f"{name}_rate"].to_numpy() * divisor
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready state."""
+        return {"denominator": self.denominator, "knots": self.knots}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> EngagementRates:
+        """Inverse of :meth:`to_dict`."""
+        return cls(state["denominator"], state["knots"])
+
+    def _quantile(self, name: str, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+        knots = np.asarray(self.knots[name])
+        if not len(knots):
+            return np.full(len(rates), np.nan)
+        # The middle of the ranks that a tied value spans, so that equal rates get equal targets.
+        below = np.searchsorted(knots, rates, side="left")
+        above = np.searchsorted(knots, rates, side="right")
+        steps = (below + above - 1) / 2
+        # Between two knots both ranks agree and lie half a step off: interpolate instead.
+        levels = np.linspace(0, 1, len(knots))
+        between = np.interp(rates, knots, levels)
+        tied = above > below
+        quantile = np.where(tied, steps / max(len(knots) - 1, 1), between)
+        return np.where(np.isnan(rates), np.nan, np.clip(quantile, 0, 1))
