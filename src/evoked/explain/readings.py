@@ -53,6 +53,19 @@ class Reading(NamedTuple):
         return self.name.replace("_", " ").capitalize()
 
     @property
+    def measure(self) -> str:
+        """The title, with what shown hundredths are hundredths of: "Likes (percentile)"."""
+        hundredths = {"percentile points": "percentile", "percentage points": "per cent"}
+        return f"{self.title} ({hundredths[self.unit]})" if self.unit in hundredths else self.title
+
+    def shown(self, value: float, *, signed: bool = False) -> str:
+        """A number as people are shown it, in hundredths where the reading is; changes, which are
+        signed, may be smaller than one of them."""
+        if signed:
+            return f"{value * self.scale:+.{max(self.digits, 1)}f}"
+        return f"{value * self.scale:.{self.digits}f}"
+
+    @property
     def own_unit(self) -> str:
         """The unit of the number itself, where hundredths of it are shown."""
         raw = {

@@ -257,6 +257,20 @@ class AuthorHistory:
                 fix="Train the model again.",
             ) from error
 
+    def last_counts(self, posts: pd.DataFrame, kind: str, number: int) -> Floats:
+        """Counts of the posts that each of n posts' authors published last before it, the latest
+        first, (n, number); NaN where there are fewer of a known count.
+
+        Parameters
+        ----------
+        kind
+            One of :data:`KINDS`.
+        """
+        instant, _ = _instants(posts)
+        ordered, at = self._in_order(), _VALUES.index(kind)
+        single = ordered.select((ordered.posts == 1) & (ordered.known[:, at] == 1))
+        return np.expm1(single._window(author_hashes(posts), instant, single.total[:, at], number))
+
     def before(self, posts: pd.DataFrame, min_age_hours: float = 0.0) -> dict[str, Floats]:
         """What is known about the author at the instant of each of n posts, (n,) by column of
         :func:`attach_history`; NaN where nothing is."""

@@ -15,6 +15,7 @@ import pandas as pd
 
 from evoked.analysis.audience import audience
 from evoked.errors import SettingsError
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
 from evoked.explain.readings import readings_of
@@ -28,6 +29,7 @@ from evoked.report.importance import ModalityShares, features_of_trees, modaliti
 from evoked.report.outcome_results import OutcomeResults, results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
+from evoked.runs.answer import verdicts
 from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
 from evoked.runs.command import training_call, training_command
@@ -144,6 +146,8 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         task=task,
         charts=task.charts,
         quantiles=_group_of_quantiles(task),
+        verdicts=verdicts(run.task, run.track_record, DEFAULT_COVERAGE),
+        unrated=run.unrated_emotions,
         summary=_summary(run, scores),
         warnings=_warnings(run, dataset, results),
         coverage=_coverage(description["data"], run.noun),

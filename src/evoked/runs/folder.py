@@ -9,7 +9,7 @@
         weights.safetensors   its weights
         features.json …       the encoders, and what was fitted on the training posts
         targets.json          the task: how posts become targets and back
-        intervals.json        how far predictions missed on the calibration posts
+        intervals.json        how far predictions missed on the calibration and test posts
         metrics.json          scores on the test posts, trivial baselines beside them, and how often
                               the intervals held
         history.json          what each author's posts achieved, authors as hashes, for drafts
@@ -213,9 +213,10 @@ def finish(
     run.model.save(out)
     run.save_inputs()
     write_json(out / TARGETS_FILE, task_state(run.task))
-    write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     write_parquet(out / SPLIT_FILE, run.parts)
     write_json(out / METRICS_FILE, _score_test_rows(run, test, problems, callbacks))
+    run.calibrate_on_tests(test)
+    write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     write_text(out / "README.md", model_card(run.description, run.metrics))
     write_json(out / RUN_FILE, run.description)
 

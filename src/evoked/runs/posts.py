@@ -21,6 +21,7 @@ from evoked.models import TRIVIAL_BASELINES, Examples, Model
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining
 from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import (
+    KINDS,
     AuthorHistory,
     are_published,
     attach_history,
@@ -29,9 +30,10 @@ from evoked.posts.author_history import (
 from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.runs.answer import LAST_POSTS, RecentCounts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
 from evoked.runs.changes import changes_since, field_digests
-from evoked.runs.drafts import DOUBT, KnownAuthors, complete_drafts
+from evoked.runs.drafts import ASSUMED, DOUBT, KnownAuthors, complete_drafts
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import unseen_inputs, unseen_note
 
@@ -108,6 +110,9 @@ class Run(TrainedRun):
         own: see :func:`evoked.posts.author_history.attach_history`."""
         age = self.pipeline.settings.history_min_age_hours
         return attach_history(posts, self.history, drafts, age)
+
+    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+        return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)
@@ -238,7 +243,9 @@ class Run(TrainedRun):
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
             emotion ``emotion_estimated``: whether that was learned from estimates,
             ``problem``: what could not be read, or that the run knows no post by the author, and
-            ``assumed``: what was filled in for a draft.
+            ``assumed``: what was filled in for a draft. ``answer`` says it in a sentence;
+            ``coverage_measured`` is how often such intervals held on ``coverage_n`` test posts of
+            the run.
         """
         if isinstance(posts, PostDataset):
             changes = self.changes_since(posts.posts)
@@ -251,6 +258,26 @@ class Run(TrainedRun):
         if callbacks is not None and self._shows_unseen(examples):
             callbacks.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, coverage)
+
+    def answer(
+        self,
+        posts: PostDataset | Sequence[Draft],
+        callbacks: Callbacks | None = None,
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> list[str]:
+        """What :meth:`predict` finds, a sentence for each post.
+
+        Examples
+        --------
+        >>> run.answer([evoked.Draft(caption="Hello")])  # doctest: +SKIP
+        ['About 4,600 likes (3,800 to 6,800), better than 7 of your last 10 posts; ranges like
+        this held for 78 of 100 test posts; typically off by 15%.']
+        """
+        table = self.predict(posts, callbacks, coverage)
+        return [
+            " ".join(part for part in parts if isinstance(part, str))
+            for parts in zip(table["answer"], table[ASSUMED], strict=True)
+        ]
 
     def _shows_unseen(self, examples: Examples) -> bool:
         """Whether a post has what the model reads and no training post had."""

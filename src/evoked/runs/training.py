@@ -535,7 +535,7 @@ def _train(
             "environment": environment(),
         },
         parts=data.in_parts(split),
-        intervals=_fit_intervals(task, model, prepared.examples),
+        intervals=_fit_intervals(task, model, prepared.examples, split),
     )
     run = data.run(contents, split)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
@@ -658,10 +658,12 @@ def _fit_baselines(
         trivial.save(out / BASELINES_FOLDER / kind.name)
 
 
-def _fit_intervals(task: Task, model: Model, examples: dict[str, Examples]) -> Intervals:
+def _fit_intervals(
+    task: Task, model: Model, examples: dict[str, Examples], split: Split
+) -> Intervals:
     """Learn from the validation and calibration parts how far a fitted model misses."""
     difficulty, calibration = (
         Predicted(examples[name].posts, model.predict(examples[name]))
         for name in ("validation", "calibration")
     )
-    return Intervals.fit(task, difficulty, calibration)
+    return Intervals.fit(task, difficulty, calibration, by_time=split.kind == "time")
