@@ -371,7 +371,7 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
 def are_published(posts: pd.DataFrame) -> NDArray[np.bool_]:
     """Of which of n posts any count is known, (n,): the others may be drafts."""
     counts = np.column_stack([known_counts(posts, name) for name in KINDS])
-    return np.isfinite(counts).any(axis=1)
+    return np.asarray(np.isfinite(counts).any(axis=1))
 
 
 def _published(posts: pd.DataFrame) -> pd.DataFrame:

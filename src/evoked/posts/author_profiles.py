@@ -45,7 +45,7 @@ class AuthorProfiles:
         last = table.groupby("author", sort=False).last().loc[latest]
         return cls(
             {
-                str(author): {name: int(count) for name, count in row.items() if count >= 0}
+                str(author): {str(name): int(count) for name, count in row.items() if count >= 0}
                 for author, row in last.to_dict(orient="index").items()
             }
         )

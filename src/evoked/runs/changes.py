@@ -47,7 +47,7 @@ def changes_since(then: pd.DataFrame, posts: pd.DataFrame) -> str | None:
     None if nothing has changed.
     """
     now = field_digests(posts)
-    both = [name for name in now if name in then]
+    both = [str(name) for name in now if name in then]
     differ = then[both].to_numpy() != now[both].to_numpy()
     number = int(differ.any(axis=1).sum())
     if not number:

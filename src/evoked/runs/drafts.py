@@ -85,10 +85,10 @@ def complete_drafts(
         for each, count in filled.items():
             counts[each][row] = count
         assumed.append(_assumption(bool(taken[row] and authors.only), filled, own))
-    known = authors.of_posts(completed)
+    is_known = authors.of_posts(completed)
     doubts = [
         unknown_author(authors, name if given[row] else None)
-        if authors.number and not known[row]
+        if authors.number and not is_known[row]
         else None
         for row, name in enumerate(posts["author_id"])
     ]
