@@ -31,9 +31,8 @@ LAYERS = (
     "evoked.features",
     "evoked.training",
     "evoked.models",
-    "evoked.testing",  # checks that whoever writes a model runs on it
     "evoked.evaluation",
-    "evoked.testing",
+    "evoked.testing",  # checks that whoever writes a model runs on it
     "evoked.affect.reader",  # fits and scores readers on datasets
     "evoked.experiments",
     "evoked.runs",

@@ -317,7 +317,7 @@ def test_what_no_training_post_had_is_reported(
         callbacks=callbacks,
     )
     reason = (
-        "None of the posts learned from has a caption or a picture, which is all that eijl reads: "
+        "None of the training posts has a caption or a picture, which is all that eijl reads: "
         "to it, all posts are alike."
     )
     assert reason in notes
@@ -338,7 +338,7 @@ def test_what_no_training_post_had_is_reported(
         callbacks=callbacks,
     )
     reason = (
-        "None of the posts learned from has a caption or hashtags, so linear has not learned what "
+        "None of the training posts has a caption or hashtags, so linear has not learned what "
         "that says about a post."
     )
     assert reason in notes

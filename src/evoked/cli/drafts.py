@@ -25,7 +25,7 @@ _PANEL = "The draft"
 _TYPES = get_type_hints(Draft, include_extras=True)
 # What an option adds to the text of its field, about how its value is typed.
 _TYPED = {
-    "image": "Of a viewing also the post_id of one of the network's images.",
+    "image": "For a viewing, the post_id of one of the network's images will do, too.",
     "hashtags": "Separated by spaces or commas.",
     "posted_at": "For example 2024-05-13T18:30.",
 }

@@ -98,7 +98,7 @@ def train(
     split: Annotated[
         SplitKind | None,
         typer.Option(
-            help="How to hold posts out; chosen by what the posts have if left out. user and image "
+            help="How to hold posts out; by default the kind that suits the posts. user and image "
             "are for models of viewings."
         ),
     ] = None,
@@ -131,7 +131,7 @@ def train(
     automatic: dict[str, Any],
 ) -> None:
     """Train a model; start the same command again to resume it."""
-    # What can be refused is refused here, before libraries of networks are imported.
+    # Wrong options are refused here, before the libraries for networks are imported.
     feature_settings = _checked(FeatureSettings(), _given("features", features), "features")
     asked = _given("training", training)
     training_settings = _checked(TrainingSettings(), asked, "training")
@@ -177,7 +177,7 @@ def train(
 
 
 def _given(group: Group, values: dict[str, Any]) -> dict[str, Any]:
-    """The settings that options of a group were given for, by field."""
+    """The settings that a group's options give, by field."""
     general = f"other_{group}"
     given = {name: value for name, value in values.items() if value is not None and name != general}
     if "text_steps" in given:
@@ -188,7 +188,7 @@ def _given(group: Group, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(defaults: Any, given: dict[str, Any], group: Group) -> Any:
-    """The settings that ``defaults`` become with those given.
+    """The settings in ``defaults``, with those that were given in their place.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def _checked(defaults: Any, given: dict[str, Any], group: Group) -> Any:
 def _check_model(
     model: str, task: str | None, settings: dict[str, Any], automatic: dict[str, Any]
 ) -> str:
-    """Refuse what can't be trained; returns what the model's rows are, posts or viewings."""
+    """Refuse what can't be trained; return what the model's rows are, posts or viewings."""
     from evoked.models.catalogue import check_model
 
     check_automatic(model, task, settings, automatic)

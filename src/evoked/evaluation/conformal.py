@@ -10,17 +10,17 @@ rank, and intervals are the whole range.
 
 **Numbers.** A miss is measured in units of what is usual for a prediction of its size and for its
 direction: the square root of the mean distance, above or below, of posts predicted near it
-(normalised scores, Papadopoulos et al. 2002; each direction of its own, as in Kivaranovic, Johnson
-and Leeb 2020). The units come from further posts, those on which training was stopped, so that the
-calibration posts stay untouched. The square root halves, on the scale of logarithms, what a few
-hundred posts say of the spread. ABMF on synthetic posts (600 held out, a third each for units,
-calibration and coverage; 3 seeds of 3 partitions), mean width at 80 %: valence 3.04 by this rule,
-3.07 with one unit for all, 3.13 by conformalised quantile regression (Romano, Patterson and Candès
-2019); arousal 3.16, 3.33, 3.25; quantile of likes 0.417, 0.412, 0.472, of comments 0.571, 0.562,
-0.648. Intervals are cut off at the ends of the scale and pass through the task's increasing
-``inverse_transform`` to rates and counts. That keeps their coverage except, where it goes by
-quantiles of the training posts, for posts that outdo or fall below all n of these (a chance of
-2 / (n + 1)).
+(normalised scores, Papadopoulos et al. 2002; each direction on its own, as in Kivaranovic, Johnson
+and Leeb 2020). The units come from further posts, those that decide when training stops, so that
+the calibration posts stay untouched. On a logarithmic scale, the square root halves what a few
+hundred posts say about the spread. ABMF on synthetic posts (600 held out, a third each for units,
+calibration and coverage; 3 seeds, 3 partitions each), mean width at 80 %: valence 3.04 by this
+rule, 3.07 with one unit for all, 3.13 by conformalised quantile regression (Romano, Patterson and
+Candès 2019); arousal 3.16, 3.33, 3.25; quantile of likes 0.417, 0.412, 0.472, of
+comments 0.571, 0.562, 0.648. Intervals are cut off at the ends of the scale and pass through the
+task's increasing ``inverse_transform`` to rates and counts. That keeps their coverage, with one
+exception: where the transform goes by quantiles of the n training posts, a post may lie above or
+below all of these (a chance of 2 / (n + 1)).
 
 **By time.** Where posts were split by time, accounts and habits drift, so that posts calibrate
 less well the older they are. Their misses then weigh half as much every 25 posts (weighted split
@@ -37,7 +37,7 @@ nothing of drafts whose outcome is never reported back.
 
 **Classes.** A set holds every class whose probability is high enough (least ambiguous sets,
 Sadinle, Lei and Wasserman 2019: the smallest on average), and always the most probable one, so that
-none is empty. Nothing is drawn by lot, so that equal posts get equal sets: where many posts have
+none is empty. Nothing is drawn at random, so that equal posts get equal sets: where many posts have
 equal probabilities, sets cover more than they promise, never less. The promise holds over all
 posts, not within each class.
 """
@@ -62,14 +62,14 @@ from evoked.targets import Outcome, Task
 
 NOMINAL_COVERAGES = (0.8, 0.9)
 
-# More scores than this make no interval better; a random choice of them is as good a calibration.
+# More scores than this make no interval better; a random choice of them calibrates as well.
 _MOST_SCORES = 2000
 # Posts after which a miss weighs half as much, where posts were split by time.
 HALF_LIFE = 25.0
 # Misses older than this many posts weigh nothing: 2 ** -20.
 _MOST_WEIGHED = 500
 _KNOTS = 33
-# Posts' worth of belief that all predictions are equally uncertain.
+# Weight, in posts, of the assumption that all predictions are equally uncertain.
 _PRIOR_POSTS = 10.0
 _SMALLEST_UNIT = 0.1
 _BETWEEN_LABELS = "|"
@@ -142,7 +142,8 @@ class ResidualIntervals:
     Attributes
     ----------
     at, below, above
-        Predictions, ascending, and the units there of misses downward and upward; linear between.
+        Predictions, ascending, and the units of misses downward and upward there; between them,
+        units are interpolated linearly.
     scores
         The calibration posts' misses in these units, ascending; with a half-life the newest last.
     half_life
@@ -277,7 +278,8 @@ class Intervals:
     sets
         Sets by outcome that has classes or is true or false.
     posts
-        How many calibration posts have what :meth:`evoked.targets.Task.truth` names.
+        Number of calibration posts whose truth is known, by column of
+        :meth:`evoked.targets.Task.truth`.
     tested
         How many test posts, which calibrate the intervals of drafts, have it; empty for none.
     """
@@ -304,11 +306,10 @@ class Intervals:
             Fitted on the training posts.
         difficulty
             Posts that may have decided when to stop; if there are few, some models have learned
-            from them as well, which makes all units smaller and calibration larger.
+            from them as well, which makes all units smaller and all scores larger to match.
         calibration
-            Posts that the model has not learned from in any way, none of ``difficulty``; may be
-            none.
-            What an emotion reader estimated of them does not count.
+            Posts that the model has not learned from in any way, none of them in ``difficulty``;
+            there may be none. Emotions that a reader estimated don't count as known.
         by_time
             Whether the posts were split by time, so that newer ones weigh more.
         """
@@ -422,7 +423,7 @@ class Intervals:
         self, restored: pd.DataFrame, outcome: Outcome, coverage: float
     ) -> NDArray[np.object_]:
         members = self.sets[outcome.name].members(_probabilities(restored, outcome), coverage)
-        # Far fewer different sets than posts.
+        # There are far fewer different sets than posts.
         different, which = np.unique(members, axis=0, return_inverse=True)
         labels = np.array(_labels(outcome), dtype=object)
         texts = [_BETWEEN_LABELS.join(labels[row]) for row in different]
@@ -456,12 +457,12 @@ class Intervals:
         nominal: Sequence[float] = NOMINAL_COVERAGES,
         authors: ArrayLike | None = None,
     ) -> pd.DataFrame:
-        """How often the truth of posts lies within, and how wide that is.
+        """How often intervals and sets hold the truth of posts, and how wide they are.
 
         Parameters
         ----------
         task, predicted
-            Posts whose truth is known, none of those that the intervals were made from.
+            Posts whose truth is known, other than those that the intervals were made from.
         nominal
             What the intervals promise.
         authors

@@ -74,7 +74,9 @@ class FeatureCache:
 
     Examples
     --------
-    >>> store = FeatureCache("my_cache").store("image.vector", "timm:…", "float16", (2048,))
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     store = FeatureCache(folder).store("image.vector", "timm:…", "float16", (2048,))
     """
 
     def __init__(self, folder: Path | str | None = None) -> None:

@@ -285,7 +285,7 @@ class FeatureSettings(Settings):
     )
     face_encoder: str = Field(
         "builtin",
-        description="encoder of faces: builtin, or fer or fer:FILE, which reads what they express",
+        description="encoder of faces: builtin, fer or fer:FILE; fer reads what faces express",
     )
     views: int = Field(
         1,

@@ -35,7 +35,7 @@ class PooledSettings(ModelSettings):
     emotion_reader: bool = Field(
         True,
         description="use the emotion reader's estimates for the caption; turn it off for texts "
-        "that the reader learned from, such as EmoBank's with the reader that ships",
+        "that the reader learned from, such as EmoBank's where the shipped reader is used",
     )
     estimated_weight: float = Field(
         0.5,
@@ -52,7 +52,7 @@ class PooledSettings(ModelSettings):
 
 
 class PooledModel(Model):
-    """A model of one vector per post, all features end to end, that learns every task."""
+    """A model that reads one vector per post, all features end to end, and learns every task."""
 
     tasks = tuple(TASKS)
 

@@ -49,7 +49,7 @@ class Draft:
         "unless an offset is given; this hour if left out.",
     ] = None
     _: KW_ONLY
-    name: Annotated[str | None, "Id of the draft in what is printed or written."] = None
+    name: Annotated[str | None, "Id of the draft in the output."] = None
     title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
 
 

@@ -85,7 +85,7 @@ class ImportResult:
     already_there: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything for programs, ready for JSON."""
+        """Everything, ready for JSON."""
         return {
             "dataset": str(self.dataset.folder),
             **self.tally.as_dict(),
@@ -176,7 +176,7 @@ def import_posts(
     job = _describe(name, source, options, find_faces)
     left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
     if not overwrite and _holds(dest, job) and not left_by_a_crash:
-        return _result(dest, already_there=True)  # the lock would need a folder that is writable
+        return _result(dest, already_there=True)  # a lock would need a writable folder
     with only_writer(dest):
         read = READERS[format] if isinstance(format, str) else format
         return _import(read, source, dest, options, job, find_faces, overwrite, progress)
@@ -205,7 +205,7 @@ def _import(
             _check_kept(staging, count, source)
             _write(reading, staging, source, job)
         except DataError:
-            remove_staging(working)  # nothing to go on with: the source itself is at fault
+            remove_staging(working)  # nothing to continue from: the source itself is at fault
             raise
     staging.move_dataset(dest)
     return _result(dest)

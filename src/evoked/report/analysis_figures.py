@@ -1,4 +1,4 @@
-"""The figures that stand beside the tables of analyses, by the analysis' name.
+"""The figures that stand beside the tables of analyses, by the analysis's name.
 
 An analysis without an entry has no figures. A figure gets what the analysis got, and all tables.
 """

@@ -1,4 +1,4 @@
-"""What people should know of a run, in sentences: what it has never seen, and what is scarce."""
+"""What people should know about a run, in sentences: what it has never seen, and what is scarce."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evoked.features.catalog import CATALOG
 from evoked.features.table import FeatureTable
 from evoked.models import Model
 
-# What a post may lack, as notes name it, by the modality of the features that are made of it.
+# What a post may lack, as notes name it, by the modality of the features that are made from it.
 _INPUTS = {
     "image": "a picture",
     "caption": "a caption",
@@ -30,10 +30,10 @@ def unseen_inputs(model: Model, features: FeatureTable) -> list[str]:
 
 
 def unseen_note(model: Model, unseen: Sequence[str]) -> str:
-    """What a person should know of a model whose training posts had none of ``unseen``."""
+    """What a person should know about a model whose training posts had none of ``unseen``."""
     *others, last = (_INPUTS[modality] for modality in unseen)
     lacking = f"{', '.join(others)} or {last}" if others else last
-    beginning = f"None of the posts learned from has {lacking}"
+    beginning = f"None of the training posts has {lacking}"
     if sees_nothing(model, unseen):
         return f"{beginning}, which is all that {model.name} reads: to it, all posts are alike."
     return f"{beginning}, so {model.name} has not learned what that says about a post."
@@ -54,7 +54,7 @@ def calibration_notes(rows: pd.DataFrame, split: Split) -> list[str]:
     if split.kind != "author":
         return []
     authors = rows["author_id"].iloc[split.calibration].nunique()
-    # A new author is to those that calibrate what a new post is to posts.
+    # Here authors, not posts, are drawn alike: so the number of authors decides.
     if authors >= fewest_posts(max(NOMINAL_COVERAGES)):
         return []
     return [

@@ -1,7 +1,7 @@
-"""Training a run, on posts or on viewings: one course of steps for both.
+"""Train a run on posts or on viewings, by the same steps.
 
 What a run is made of (:class:`_RunData`) differs between the two: its rows, how they become
-examples, and the kind of run that comes out. The steps, in :func:`_train`, don't.
+examples, and the kind of run that comes out. The steps, in :func:`_train`, are the same.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ DEFAULT_MODEL = "abmf"
 ViewingModel = Literal[
     "hmg_emo", "rmthg", "comments_only", "viewing_boosting", "user_mean", "image_mean"
 ]
-# The same of posts, with which training returns a Run.
+# The same for models of posts, with which training returns a Run.
 PostModel = Literal[
     "abmf",
     "visual_cnn",
@@ -165,7 +165,7 @@ def train(
     """Train a model, score it on held-out posts or viewings, and save it all as a folder.
 
     Started again with the same arguments after an interruption, it goes on where it stopped.
-    To have the model chosen by the posts, call :func:`evoked.train_automatically`.
+    To let the posts decide between models, call :func:`evoked.train_automatically`.
 
     Parameters
     ----------
@@ -179,8 +179,8 @@ def train(
     out
         Folder of the run.
     task
-        What to predict, one of those that ``evoked models`` prints beside the model; its first one
-        by default.
+        What to predict: one of the tasks that ``evoked models`` prints beside the model; by default
+        the first of them.
     model_settings
         Settings of the model by name; the others keep their defaults. An instance has its own.
     features
@@ -190,13 +190,13 @@ def train(
     epochs
         Train for this many epochs at most, in place of ``training.max_epochs``.
     split
-        ``random``, ``author``, ``time`` or ``column`` (of viewings ``random``, ``user``, ``image``
-        or ``time``), or a split made by hand, of viewings one of
-        ``read_network(dataset).viewings``. By default the one that fits the posts, with its reason
-        in ``run.description``.
+        ``random``, ``author``, ``time`` or ``column`` (for viewings ``random``, ``user``, ``image``
+        or ``time``), or a split made by hand (for viewings, of
+        ``read_network(dataset).viewings``). By default the kind that fits the posts;
+        ``run.description`` gives the reason.
     estimate
-        Let the emotion reader estimate valence and arousal of posts that nobody rated; of no
-        concern to models of viewings.
+        Let the emotion reader estimate valence and arousal of posts that nobody rated; models of
+        viewings ignore it.
     cache
         Where extracted features are kept; the user's cache folder by default.
     callbacks
@@ -212,8 +212,8 @@ def train(
     DataError
         Too few posts or viewings, or none with a target.
     SettingsError
-        An unknown model or setting, settings given beside an instance, or ``out`` holds another
-        run.
+        An unknown model or setting, settings given together with an instance, or ``out`` holds
+        another run.
     """
     built = _built(model, model_settings, features, task)
     settings = _with_epochs(training or built.default_training, epochs)
@@ -300,7 +300,7 @@ class _Prepared(NamedTuple):
     """What a model is fitted on.
 
     examples are those of each part by name; problems are the pictures that could not be read;
-    facts are entries of run.json that only the features show.
+    facts are entries of run.json that are known only once the features are computed.
     """
 
     examples: dict[str, Examples]
@@ -318,7 +318,7 @@ class _RunData(ABC, Generic[TrainedRunT]):
     kind
         The run that comes out.
     tables
-        Tables of the dataset that decide what becomes of the run.
+        Tables of the dataset that the run depends on.
     fractions
         Sizes of the training, validation and test parts.
     """
@@ -339,17 +339,17 @@ class _RunData(ABC, Generic[TrainedRunT]):
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of the rows."""
+        """What a person should know about the rows."""
         return []
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Counts that run.json gives beside those of every dataset."""
+        """Counts that run.json gives in addition to those of every dataset."""
         return {}
 
     @property
     def choices(self) -> dict[str, Any]:
-        """Choices that decide what becomes of the run, beside those of every run."""
+        """Choices that the run depends on, in addition to those of every run."""
         return {}
 
     @abstractmethod
@@ -362,7 +362,7 @@ class _RunData(ABC, Generic[TrainedRunT]):
 
     @abstractmethod
     def run(self, contents: RunContents, split: Split) -> TrainedRunT:
-        """The run, from what every run is made of."""
+        """Make the run from the contents that every run has."""
 
 
 @dataclass
@@ -482,8 +482,8 @@ class _Viewings(_RunData[NetworkRun]):
         return _Prepared(examples, pipeline.fit(self.dataset.posts), problems, facts)
 
     def _known(self, rows: Integers) -> Integers:
-        """Those of the viewings whose emotion is known: the others teach nothing and are not
-        scored."""
+        """The viewings among ``rows`` whose emotion is known: nothing can be learned from the
+        others, and they are not scored."""
         return rows[self.network.known[rows]]
 
     def in_parts(self, split: Split) -> pd.DataFrame:
@@ -555,8 +555,8 @@ def part_examples(
 ) -> Examples:
     """The examples at ``rows`` with targets, as :meth:`evoked.targets.Task.truth` has them.
 
-    A task may hold posts against those that it is given together with them: given all parts at
-    once, it would let the test posts decide what validation posts are labelled as.
+    A task may compare posts with the others that it is given: given all parts at once, it would let
+    the test posts decide how validation posts are labelled.
 
     Parameters
     ----------

@@ -2,7 +2,8 @@
 
 A task is fitted on the training posts (quantiles, weights, class edges), turns posts into columns
 of numbers that a model learns, and turns predicted columns back into what people read. Whatever
-differs from task to task stands on the task and its outcomes; nobody asks which task it is.
+differs from task to task is an attribute of the task or its outcomes; no other code asks which task
+it is.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ class Outcome:
     ordered
         Whether the classes are levels, so that a near miss is better than a far one.
     columns
-        The task's columns that the outcome is read from: one of a value or a binary outcome, one
-        per label of classes. Empty for a value that is computed from another outcome's column.
+        The task's columns that the outcome is read from: one for a value or a binary outcome, one
+        per label for classes. Empty for a value that is computed from another outcome's column.
     unit
-        Unit of a value's column as it stands at an axis; empty for plain numbers.
+        Unit of a value's column, as an axis shows it; empty for plain numbers.
     span
         How far apart values of the column can lie; infinite if they have no upper end.
     percent
-        Whether the column is shown to people in hundredths.
+        Whether people see the column in percent.
     metrics
         Metrics of a value in the order in which they are shown; by default those of its kind.
     ranked
         Whether a value is scored as a ranking (MAP, AUC, NDCG): posts are relevant if they belong
         to the top of :meth:`Task.relevance_values`.
     group
-        Name of the outcomes that it is averaged with, such as ``engagement``; None if it stands for
-        itself. A task has one group at most.
+        Name of the group of outcomes that it is averaged with, such as ``engagement``; None if
+        there is no group. A task has one group at most.
     count
         Column of :meth:`Task.inverse_transform` and :meth:`Task.truth` with the count behind a
         rate, scored on a logarithmic scale; empty if there is none.
@@ -95,13 +96,13 @@ class Wording:
     scores
         Sentence beside the table of scores about how outcomes are scored.
     errors
-        What the error of a post is a mean over.
+        What a post's error is averaged over.
     promise
         Sentence about which posts count as the most promising.
     numbers
         Sentence about the numbers given for single posts.
     units, shown_units
-        Units of explanations: of the numbers themselves, and as people are shown them.
+        Units in explanations: of the numbers themselves, and of the numbers as people see them.
     """
 
     introduction: str = ""
@@ -122,7 +123,7 @@ class TargetTable:
     values
         float32, (n, columns) in the order of the task's columns; NaN where unknown.
     estimated
-        bool, (n, columns): values that an emotion reader estimated, not people.
+        bool, (n, columns): whether an emotion reader estimated the value, rather than people.
     """
 
     values: NDArray[np.float32]
@@ -150,10 +151,11 @@ class Task(ABC):
     name, description, source
         As ``evoked models`` prints them; ``source`` is the paper that poses the task.
     columns
-        What a model learns and predicts, a number each: values; classes as a column of 0 and 1 per
-        class, for which a model predicts the probability; true (1) or false (0) likewise.
+        What a model learns and predicts: a column of numbers per value, and a column of 0 and 1 per
+        class or per outcome that is true or false, for which a model predicts the probability
+        of 1.
     outcomes
-        What people read and what is scored. Their columns part ``columns`` among them.
+        What people read and what is scored. Each of ``columns`` belongs to one of them.
     learns_emotion
         Whether valence and arousal are learned, so that an emotion reader's estimates may stand in
         for missing ratings.
@@ -168,7 +170,7 @@ class Task(ABC):
     metric_meanings
         What metrics mean for this task, by name, where that differs from other tasks.
     charts
-        Parts that a report has beside those of every task.
+        Parts that a report has in addition to those of every task.
     wording
         Sentences about the task.
     short_list
@@ -197,7 +199,7 @@ class Task(ABC):
 
     @property
     def count_basis(self) -> str | None:
-        """Column of posts that rates are multiplied with to give counts; None if none is needed."""
+        """Column of posts that rates are multiplied by to give counts; None if none is needed."""
         return None
 
     def relevance_values(self) -> pd.DataFrame:
@@ -217,7 +219,7 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
-        """Learn from training posts what turns posts into columns.
+        """Learn from training posts how posts become columns.
 
         Raises
         ------
