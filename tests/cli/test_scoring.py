@@ -20,6 +20,7 @@ def test_evaluate_predict_and_explain_print_json(demo: Path) -> None:
     assert {row["model"] for row in scores["scores"]} >= {"abmf", "mean", "author_mean"}
     picture = next(path for path in PostDataset(demo / "posts").cover_paths() if path is not None)
     draft = ["--image", picture, "--caption", "What a view! #travel", "--followers", "5000"]
+    draft += ["--author", "new"]
     (row,) = json.loads(evoked("predict", demo / "run", *draft, "--json").stdout)
     assert -4 <= row["valence"] <= 4
     assert row["likes"] > 0

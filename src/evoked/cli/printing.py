@@ -157,10 +157,13 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
 def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
     """Print the answer to one draft, and its numbers in a table."""
     from evoked.runs.answer import ANSWER_COLUMNS, quantities
+    from evoked.runs.drafts import ASSUMED
 
     if row["answer"] is not None:
         print_sentence(row["answer"], style="bold")
-        out.print()
+    if isinstance(row.get(ASSUMED), str):
+        print_sentence(row[ASSUMED])
+    out.print()
     record, task = run.track_record, run.task
     meanings = {outcome.name: task.meanings(outcome) for outcome in task.outcomes}
     numbers = quantities(task)
@@ -172,7 +175,7 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
     # Rates that repeat counts, and percentiles, say nothing to people.
     hidden = {outcome.name for outcome in task.outcomes if outcome.count}
     hidden |= {outcome.restored_column for outcome in task.outcomes}
-    hidden |= {"post_id", *ANSWER_COLUMNS, *(number.column for number in numbers)}
+    hidden |= {"post_id", ASSUMED, *ANSWER_COLUMNS, *(number.column for number in numbers)}
     for name in _without_intervals(row.index):
         if name not in hidden and (name != "problem" or row[name] is not None):
             cell = _with_interval(row, name, meanings.get(name, {}))
@@ -192,6 +195,7 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
 def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     """Print predictions of several posts, a row each."""
     from evoked.runs.answer import ANSWER_COLUMNS
+    from evoked.runs.drafts import ASSUMED
 
     rows = table.head(50)
     learned = (
@@ -202,7 +206,7 @@ def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     shown = [
         name
         for name in _shown_columns(run.task, table)
-        if name in _without_intervals(table.columns) and name not in ANSWER_COLUMNS
+        if name in _without_intervals(table.columns) and name not in (ASSUMED, *ANSWER_COLUMNS)
     ]
     print_table(
         f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else "") + learned,

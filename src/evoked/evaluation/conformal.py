@@ -284,7 +284,7 @@ class Intervals:
         Number of calibration posts whose truth is known, by column of
         :meth:`evoked.targets.Task.truth`.
     tested
-        The same of the test posts, which calibrate the intervals of drafts; empty for none.
+        How many test posts, which calibrate the intervals of drafts, have it; empty for none.
     """
 
     values: dict[str, ResidualIntervals]

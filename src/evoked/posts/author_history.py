@@ -368,10 +368,14 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
     return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
 
 
-def _published(posts: pd.DataFrame) -> pd.DataFrame:
-    """The posts of which any count is known: others may be drafts."""
+def are_published(posts: pd.DataFrame) -> NDArray[np.bool_]:
+    """Of which of n posts any count is known, (n,): the others may be drafts."""
     counts = np.column_stack([known_counts(posts, name) for name in KINDS])
-    return posts.iloc[np.flatnonzero(np.isfinite(counts).any(axis=1))]
+    return np.asarray(np.isfinite(counts).any(axis=1))
+
+
+def _published(posts: pd.DataFrame) -> pd.DataFrame:
+    return posts.iloc[np.flatnonzero(are_published(posts))]
 
 
 def _values(posts: pd.DataFrame) -> Floats:

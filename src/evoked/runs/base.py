@@ -24,6 +24,7 @@ from evoked.files import plain, read_json, records
 from evoked.models import Examples, Model, load_model
 from evoked.progress import Progress
 from evoked.runs.answer import RecentCounts, add_answers, columns_to_widen
+from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
 from evoked.runs.track_record import TrackRecord
 from evoked.targets import EMOTION_TARGETS, Task
@@ -259,8 +260,14 @@ class TrainedRun(ABC):
         table = pd.concat([self.identify(posts), table], axis=1)
         if self.task.learns_emotion:
             table["emotion_estimated"] = self.estimated
-        messages = {problem.post_id: problem.message for problem in problems}
-        table["problem"] = [messages.get(name) for name in table["post_id"]]
+        messages = {each.post_id: each.message for each in problems}
+        unread = [messages.get(name) for name in table["post_id"]]
+        doubts = posts[DOUBT] if DOUBT in posts else [None] * len(posts)
+        table["problem"] = [
+            " ".join(filter(None, pair)) or None for pair in zip(unread, doubts, strict=True)
+        ]
+        if ASSUMED in posts:
+            table[ASSUMED] = posts[ASSUMED].set_axis(table.index)
         return table
 
     def score(

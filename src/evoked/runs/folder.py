@@ -13,7 +13,8 @@
         metrics.json          scores on the test posts, trivial baselines beside them, and how often
                               the intervals held
         history.json          what each author's posts achieved, authors as hashes, for drafts
-        split.parquet         which post was in which part, captions as hashes
+        profiles.json         each author's last known followers, authors as hashes, for drafts
+        split.parquet         which post was in which part, and digests of what it was like
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes
         baselines/            the trivial baselines, with their predictions of the test posts
@@ -156,6 +157,7 @@ def data_description(
         "sha256": content.hexdigest(),
         "provenance": dataset.description.get("provenance", {}),
         **dataset.describe(),
+        **({"time_zone": dataset.time_zone} if dataset.time_zone else {}),
     }
 
 
