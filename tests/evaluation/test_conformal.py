@@ -30,7 +30,6 @@ from evoked.evaluation.conformal import (
     weighted_quantile,
 )
 from evoked.evaluation.splits import Split, with_calibration
-from evoked.files import write_json
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.posts.schema import ENGAGEMENT, MIKELS
@@ -415,20 +414,13 @@ def test_the_console_shows_intervals(made: Run, dataset: PostDataset) -> None:
     assert refused.exit_code != 0
 
 
-def test_a_run_from_before_has_no_intervals(
-    made: Run, dataset: PostDataset, tmp_path: Path
-) -> None:
-    folder = shutil.copytree(made.folder, tmp_path / "older")
+def test_a_run_without_its_intervals_is_refused(made: Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(made.folder, tmp_path / "damaged")
     (folder / "intervals.json").unlink()
-    older = Run.load(folder)
-    table = older.predict([Draft(caption="x")])
-    assert not [name for name in table if name.endswith(("_low", "_high", "_set"))]
-    assert older.evaluate(dataset).to_dict()["intervals"] == []
+    with pytest.raises(DataError, match=r"intervals\.json.*does not exist"):
+        Run.load(folder)
     shown = CliRunner().invoke(app, ["predict", str(folder), "--caption", "x"])
-    assert "no prediction intervals" in shown.output
-    write_json(folder / "metrics.json", {**older.metrics, "intervals": []})
-    page = write_report(older, None, tmp_path / "report.html").read_text(encoding="utf-8")
-    assert 'id="intervals"' in page
+    assert isinstance(shown.exception, DataError)
 
 
 def test_weighted_rank_by_hand() -> None:

@@ -65,7 +65,7 @@ def test_a_study_of_viewings_ends_in_tables_with_what_the_published_figures_impl
     assert len(kept) == sum(len(fold.test) for fold in study.context.splits)
     page = (tmp_path / "study" / "table.md").read_text(encoding="utf-8")
     assert "truth and prediction exchanged" in page
-    assert "HMG-Emo, as published: It is shown the comment" in page
+    assert "HMG-Emo, as published: It reads the comment" in page
     # Started again, it computes nothing and finds the same.
     again = Study(dataset, table, tmp_path / "study", folds=2, cache=cache).run(workers=1)
     pd.testing.assert_frame_equal(again.scores, results.scores)

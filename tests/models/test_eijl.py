@@ -126,7 +126,7 @@ def test_shares_are_never_negative_and_unknown_ones_are_missing() -> None:
     assert restored.loc[0, "shares"] == restored.loc[0, "log_shares"] == 0
     truth = task.truth(posts_shared([None, -4]))
     assert truth[["log_shares", "shares", "share_class"]].isna().all(axis=None)
-    with pytest.raises(DataError, match="how often it was shared"):
+    with pytest.raises(DataError, match="no training post has its number of shares"):
         Shares.fit(posts_shared([None]))
 
 

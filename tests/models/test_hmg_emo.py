@@ -247,7 +247,7 @@ def test_graphs_of_another_encoder_are_refused(tmp_path: Path) -> None:
     wide = Column.dense(np.zeros((480, 99), dtype=np.float32))
     with pytest.raises(Exception, match=r"viewing\.comment of width 16.*99"):
         model.predict(replace(TEST, graph=replace(TEST.graph, comment_vectors=wide)))
-    with pytest.raises(DataError, match="looks at a graph"):
+    with pytest.raises(DataError, match="needs a graph of users and images"):
         model.fit(replace(TRAIN, graph=None), folder=tmp_path, training=QUICK)
 
 

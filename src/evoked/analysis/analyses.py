@@ -30,6 +30,7 @@ from evoked.analysis.sharing_tables import (
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.dataset import PostDataset
+from evoked.posts.privacy.image_locking import is_locked
 from evoked.progress import Progress
 from evoked.targets import choose_denominator
 
@@ -98,7 +99,8 @@ def analyse_posts(
     SettingsError
         ``popularity`` is none of these.
     DataError
-        ``ratings`` was given but there are no annotations.
+        ``ratings`` was given but there are no annotations, or pictures lie outside of the
+        dataset's folder of pictures.
 
     Examples
     --------
@@ -106,6 +108,8 @@ def analyse_posts(
     >>> found.tables["correlations"], found.skipped             # doctest: +SKIP
     """
     check_popularity(popularity)
+    if not is_locked(dataset):
+        dataset.cover_paths()  # refuses pictures that lie elsewhere, before any is read
     emotions = posts_with_emotion(dataset, ratings, estimate)
     denominator = choose_denominator(emotions.posts)
     divisor = 1.0 if denominator == "none" else emotions.posts[denominator]
