@@ -45,7 +45,7 @@ def test_arguments_are_spelt_out_and_typed(name: str) -> None:
 def test_overloads_of_train_have_its_arguments() -> None:
     own = list(inspect.signature(train).parameters)
     overloads = get_overloads(train)
-    assert len(overloads) == 3
+    assert len(overloads) == 2
     assert all(list(inspect.signature(each).parameters) == own for each in overloads)
 
 

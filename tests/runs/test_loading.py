@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,11 @@ from evoked.errors import DataError, SettingsError
 from evoked.features.cache import FeatureCache
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE
-from evoked.models.catalogue import catalogue
 from evoked.posts.dataset import PostDataset
 from evoked.report import write_report
 from evoked.runs.base import Callbacks
 from evoked.runs.posts import Run
-from evoked.runs.training import PostModel, ViewingModel, train_posts, train_viewings
+from evoked.runs.training import train_posts, train_viewings
 from evoked.runs.viewings import NetworkRun
 from evoked.training.loop import EpochRecord
 from tests.support.small_networks import create_network, network_tables
@@ -258,9 +257,3 @@ def test_runs_and_scores_print_what_they_are(
     assert repr(by_hand(60, tests=25)) == (
         "Split('random', train=30, validation=5, calibration=0, test=25)"
     )
-
-
-def test_models_of_viewings_are_those_that_train_promises_a_network_run_for() -> None:
-    rows = {name: entry.rows for name, entry in catalogue().items()}
-    assert set(get_args(ViewingModel)) == {name for name in rows if rows[name] == "viewings"}
-    assert set(get_args(PostModel)) == {name for name in rows if rows[name] == "posts"}

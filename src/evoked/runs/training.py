@@ -64,42 +64,13 @@ from evoked.runs.viewings import (
 from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task, task_class
 from evoked.training.settings import TrainingSettings
 
-# Names of evoked's own models of viewings, for type checkers: with one of them, training returns a
-# NetworkRun.
-ViewingModel = Literal[
-    "hmg_emo", "rmthg", "comments_only", "viewing_boosting", "user_mean", "image_mean"
-]
-# The same for models of posts, with which training returns a Run.
-PostModel = Literal[
-    "abmf",
-    "visual_cnn",
-    "text_bert",
-    "early_fusion",
-    "late_fusion",
-    "bilinear_pooling",
-    "mmbt",
-    "eijl",
-    "dual_attention",
-    "dual_baseline",
-    "pixelrec_regressor",
-    "pixelrec_classifier",
-    "pixelrec_catboost",
-    "gradient_boosting",
-    "linear",
-    "stack",
-    "mean",
-    "author_mean",
-    "category_mean",
-    "recent_posts",
-]
-
 TrainedRunT = TypeVar("TrainedRunT", bound=TrainedRun)
 
 
 @overload
 def train(
     dataset: PostDataset,
-    model: PostModel | None = ...,
+    model: None = ...,
     out: Path | str = ...,
     *,
     task: str | None = ...,
@@ -117,25 +88,7 @@ def train(
 @overload
 def train(
     dataset: PostDataset,
-    model: ViewingModel,
-    out: Path | str = ...,
-    *,
-    task: str | None = ...,
-    model_settings: dict[str, Any] | None = ...,
-    features: FeatureSettings | None = ...,
-    training: TrainingSettings | None = ...,
-    epochs: int | None = ...,
-    split: str | Split | None = ...,
-    estimate: bool = ...,
-    cache: FeatureCache | None = ...,
-    callbacks: Callbacks | None = ...,
-) -> NetworkRun: ...
-
-
-@overload
-def train(
-    dataset: PostDataset,
-    model: str | type[Model] | Model | None,
+    model: str | type[Model] | Model,
     out: Path | str = ...,
     *,
     task: str | None = ...,
