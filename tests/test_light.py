@@ -51,8 +51,10 @@ LISTS = {
 
 REFUSALS = {
     "train posts --out run --model abmv": "no model is called 'abmv'. Did you mean 'abmf'?",
-    "train posts --out run --task sharse": "abmf does not learn the task 'sharse'",
-    "train posts --out run --set widht=3": "there is no setting 'widht'. Did you mean 'width'?",
+    "train posts --out run --task sharse": "no task is called 'sharse'",
+    "train posts --out run --set width=3": "--set is for one model",
+    "train posts --out run --model abmf --task sharse": "abmf does not learn the task 'sharse'",
+    "train posts --out run --model abmf --set widht=3": "Did you mean 'width'?",
     "train posts --out run --training epohcs=3": "epohcs",
     "train posts --out run --model auto --task sharse": "no task is called 'sharse'",
     "train posts --out run --lerning-rate 1": "--lerning-rate",

@@ -64,7 +64,8 @@ def test_options_describe_a_whole_draft(demo: Path) -> None:
 def test_categories_and_authors_that_no_training_post_has_are_pointed_out(demo: Path) -> None:
     run = Run.load(demo / "run")
     category = run.training_categories[0]
-    answer = evoked("predict", demo / "run", "--caption", "x", "--category", category + "s")
+    draft = ("--caption", "x", "--author", "nobody")
+    answer = evoked("predict", demo / "run", *draft, "--category", category + "s")
     assert f"No training post is of the category '{category}s'" in answer.stderr
     assert f"Did you mean '{category}'? There are: {category}" in answer.stderr
     assert "valence" in answer.stdout
@@ -76,3 +77,29 @@ def test_categories_and_authors_that_no_training_post_has_are_pointed_out(demo: 
     assert (
         "No training post" not in evoked("predict", demo / "run", "--caption", "x", *known).stderr
     )
+
+
+def test_a_run_of_several_authors_asks_for_one(demo: Path) -> None:
+    authors = Run.load(demo / "run").description["data"]["authors"]
+    for command in ("predict", "explain"):
+        answer = evoked(command, demo / "run", "--caption", "x", fails=True)
+        assert f"this run knows {authors} authors" in answer.stderr
+        assert "--author new" in answer.stderr
+    answer = evoked("predict", demo / "run", "--caption", "x", "--author", "new")
+    assert "No training post is by the author 'new': predicted as a new author's" in answer.stderr
+
+
+def test_followers_of_a_known_author_are_filled_in_and_said(demo: Path) -> None:
+    posts = PostDataset(demo / "posts").posts.sort_values("posted_at")
+    author = posts["author_id"].iloc[-1]
+    followers = posts["followers"].iloc[-1]
+    answer = evoked("predict", demo / "run", "--caption", "x", "--author", author)
+    said = " ".join(answer.stdout.split())
+    assert "as of the author's last post:" in said
+    assert f"{followers:,.0f}" in said
+    assert "Counts need the number of followers" not in said
+    (row,) = json.loads(
+        evoked("predict", demo / "run", "--caption", "x", "--author", author, "--json").stdout
+    )
+    assert row["likes"] > 0
+    assert "as of the author's last post" in row["assumed"]

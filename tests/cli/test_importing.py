@@ -32,3 +32,22 @@ def test_import_says_how_much_more_was_skipped(tmp_path: Path) -> None:
     source.write_text("id,text\n" + "a,Hello\n" * 11, encoding="utf-8")
     shown = evoked("import", "csv", source, tmp_path / "posts", "--overwrite").stdout
     assert "more;" not in shown
+
+
+def test_a_forgotten_format_is_asked_for_with_the_formats(tmp_path: Path) -> None:
+    answer = evoked("import", tmp_path / "posts.csv", tmp_path / "my_posts", fails=True)
+    assert f"evoked import csv {tmp_path / 'posts.csv'} {tmp_path / 'my_posts'}" in answer.stderr
+    assert "csv, jsonl, parquet, instaloader" in answer.stderr
+    answer = evoked("import", "csv", tmp_path / "posts.csv", fails=True)
+    assert "say where the dataset goes as well" in answer.stderr
+    answer = evoked("import", "cvs", tmp_path / "posts.csv", tmp_path / "my_posts", fails=True)
+    assert "Did you mean 'csv'?" in answer.stderr
+
+
+def test_import_ends_with_what_the_posts_lack(tmp_path: Path) -> None:
+    source = tmp_path / "posts.csv"
+    source.write_text("id,text,liked,date\na,Hello,5,2024-05-01\n", encoding="utf-8")
+    shown = evoked("import", "csv", source, tmp_path / "posts").stdout
+    assert shown.splitlines()[-1] == (
+        "No column is recognised to hold likes. If 'liked' does: --map likes=liked"
+    )

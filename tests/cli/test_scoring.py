@@ -20,6 +20,7 @@ def test_evaluate_predict_and_explain_print_json(demo: Path) -> None:
     assert {row["model"] for row in scores["scores"]} >= {"abmf", "mean", "author_mean"}
     picture = next(path for path in PostDataset(demo / "posts").cover_paths() if path is not None)
     draft = ["--image", picture, "--caption", "What a view! #travel", "--followers", "5000"]
+    draft += ["--author", "new"]
     (row,) = json.loads(evoked("predict", demo / "run", *draft, "--json").stdout)
     assert -4 <= row["valence"] <= 4
     assert row["likes"] > 0
@@ -27,6 +28,12 @@ def test_evaluate_predict_and_explain_print_json(demo: Path) -> None:
     assert reasons
     shown = evoked("predict", demo / "run", *draft).stdout
     assert "valence" in shown
+    assert " ".join(shown.split()).startswith(row["answer"])
+    assert row["answer"].startswith("About ")
+    assert 0 <= row["coverage_measured"] <= 1
+    assert row["coverage_n"] > 0
+    assert not re.search(r"^(likes_rate|likes_quantile|likes_standing|answer|post_id)", shown, re.M)
+    assert re.search(r"^likes +[\d,]+ .*\d+ of \d+ *$", shown, re.M)
 
 
 def test_scores_fit_a_narrow_terminal(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,13 @@ def test_options_stand_in_panels() -> None:
     ("options", "message"),
     [
         (["--model", "lineer"], "no model is called 'lineer'. Did you mean 'linear'?"),
-        (["--task", "emotions"], "abmf does not learn the task 'emotions'"),
-        (["--set", "widht=3"], "there is no setting 'widht'. Did you mean 'width'?"),
+        (["--model", "abmf", "--task", "emotions"], "abmf does not learn the task 'emotions'"),
+        (["--task", "emotions"], "no task is called 'emotions'. Did you mean 'emotion'?"),
+        (
+            ["--model", "abmf", "--set", "widht=3"],
+            "there is no setting 'widht'. Did you mean 'width'?",
+        ),
+        (["--set", "width=3"], "--set is for one model"),
         (["--training", "optimiser=adam"], "--training: there is no setting 'optimiser'."),
         (["--features", "topcs=3"], "--features: there is no setting 'topcs'."),
         (["--epochs", "0"], "--epochs: max_epochs: Input should be greater than or equal to 1"),

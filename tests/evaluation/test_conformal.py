@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from evoked.evaluation.conformal import (
     ResidualIntervals,
     conformal_quantile,
     fewest_posts,
+    weighted_quantile,
 )
 from evoked.evaluation.splits import Split, with_calibration
 from evoked.posts.dataset import PostDataset
@@ -372,9 +374,9 @@ def made(workshop: Workshop, dataset: PostDataset) -> Run:
 def test_a_run_predicts_with_intervals_and_keeps_them(made: Run, dataset: PostDataset) -> None:
     assert (made.parts["part"] == "calibration").sum() == 5
     table = made.predict([Draft(caption="Golden hour", followers=1000)])
-    wide = made.predict([Draft(caption="Golden hour", followers=1000)], coverage=0.9)
+    wide = made.predict([Draft(caption="Golden hour", followers=1000)], coverage=0.95)
     assert table["likes_low"].item() < table["likes"].item() < table["likes_high"].item()
-    assert wide["valence_high"].item() == 4  # five posts don't bound 90 %
+    assert wide["valence_high"].item() == 4  # five posts and ten tests don't bound 95 %
     again = Run.load(made.folder)
     assert again.intervals == made.intervals
     found = again.evaluate(dataset)
@@ -404,8 +406,8 @@ def test_the_console_shows_intervals(made: Run, dataset: PostDataset) -> None:
     assert shown.exit_code == 0, shown.output
     assert "80% interval" in shown.output
     assert re.search(r"likes +[\d.,]+ \([\d.,]+–[\d.,]+\)", shown.output)
-    wide = ["predict", str(made.folder), "--caption", "x", "--coverage", "0.9"]
-    assert "Too few calibration posts for 90%" in CliRunner().invoke(app, wide).output
+    wide = ["predict", str(made.folder), "--caption", "x", "--coverage", "0.95"]
+    assert "Too few calibration posts for 95%" in CliRunner().invoke(app, wide).output
     result = CliRunner().invoke(app, ["evaluate", str(made.folder), str(dataset.folder)])
     assert re.search(r"likes_rate +80% +[\d.]+% \(\d+%…\d+%\)", result.output)
     refused = CliRunner().invoke(app, [*wide[:-1], "90"])
@@ -419,3 +421,62 @@ def test_a_run_without_its_intervals_is_refused(made: Run, tmp_path: Path) -> No
         Run.load(folder)
     shown = CliRunner().invoke(app, ["predict", str(folder), "--caption", "x"])
     assert isinstance(shown.exception, DataError)
+
+
+def test_weighted_rank_by_hand() -> None:
+    # Weights 1/4, 1/2, 1 and 1 for the post to come: 2.75 in all, of which 80 % are 2.2.
+    assert weighted_quantile([9.0, 1.0, 2.0], 0.5, half_life=1) == 2.0  # 1.375: 1/2, then 1.5
+    assert weighted_quantile([1.0, 2.0, 9.0], 0.25, half_life=1) == 2.0  # 0.6875: 1/4, then 3/4
+    assert weighted_quantile([9.0, 1.0, 2.0], 0.8, half_life=1) == math.inf  # 1.75 is all there is
+    values = np.random.default_rng(0).normal(size=40)
+    equal = weighted_quantile(values, 0.8, half_life=1e12)
+    assert equal == conformal_quantile(values, 0.8)
+
+
+def test_each_post_in_turn_is_calibrated_on_what_is_past() -> None:
+    found = ResidualIntervals([0.0], [1.0], [1.0], [1.0] * 100, half_life=2.0)
+    # Two posts of one instant see none of each other; the third sees both.
+    reaches = found.reach_in_turn(np.array([5.0, 5.0, 5.0]), np.array([1.0, 1.0, 2.0]), 0.5)
+    # Of the weights, 3.41 and 1 for the post to come, the two fives have 1.71 and the ones 1.71,
+    # which is less than half.
+    assert reaches.tolist() == [1.0, 1.0, 5.0]
+    alike = replace(found, half_life=None)
+    assert set(alike.reach_in_turn(np.array([5.0] * 6), np.arange(6.0), 0.5)) == {1.0}
+
+
+def test_drafts_are_calibrated_on_test_posts_and_test_posts_are_not() -> None:
+    found = ResidualIntervals([0.0], [1.0], [1.0], [1.0] * 10)
+    tested = found.with_tested(np.array([7.0] * 30 + [np.nan]))
+    assert (found.reach(0.8), tested.reach(0.8)) == (1.0, 7.0)
+    assert set(tested.reach_in_turn(np.array([7.0] * 3), np.arange(3.0), 0.8)) == {1.0}
+
+
+def test_widened_ranges_would_have_held_for_the_test_posts() -> None:
+    found = ResidualIntervals([0.0], [1.0], [1.0], [1.0] * 100)
+    tested = found.with_tested(np.arange(1.0, 10.0))  # of 1 to 9 the eighth holds 80 %
+    assert tested.reach(0.8) == 1.0
+    assert tested.reach(0.8, widened=True) == 8.0
+
+
+@pytest.mark.parametrize("drift", [0.0, 2.5])
+def test_ranges_hold_though_an_account_drifts(drift: float) -> None:
+    shares = []
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        when = np.arange(700) / 700
+        misses = np.abs(0.4 * generator.normal(size=700) + drift * np.maximum(0, when - 0.7))
+        found = ResidualIntervals([0.0], [1.0], [1.0], misses[540:595].tolist(), half_life=25.0)
+        shares.append(np.mean(misses[595:] <= found.reach_in_turn(misses[595:], when[595:], 0.8)))
+    assert 0.74 <= np.mean(shares) <= 0.87
+
+
+def test_ranges_of_a_logistic_curve_multiply_its_odds() -> None:
+    task = EmotionEngagement.fit(drawn_posts(400, 99))
+    calibration = predicted(task, 150, 1)
+    found = Intervals.fit(task, predicted(task, 0, 0), calibration)  # one unit for all
+    columns = calibration.columns.iloc[:3].assign(likes=[0.5, 0.9, 0.99])
+    table = found.table(task, Predicted(calibration.posts.iloc[:3], columns))
+    share = table["likes_standing_high"].to_numpy()
+    ratio = share / (1 - share) / np.array([1.0, 9.0, 99.0])
+    assert ratio[0] > 1
+    np.testing.assert_allclose(ratio, ratio[0])

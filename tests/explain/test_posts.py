@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -209,6 +210,26 @@ def test_models_without_attention_are_explained_by_contributions(
     assert any("no attention" in note for note in told.notes)
     json.dumps(told.to_dict(), allow_nan=False)
     print_explanation(told, Console(file=io.StringIO()))
+
+
+def test_console_begins_with_the_answer_and_names_scales(explanation: Explanation) -> None:
+    stream = io.StringIO()
+    print_explanation(explanation, Console(file=stream, width=200))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == explanation.prediction["answer"]
+    assert lines[0].startswith("About ")
+    (row,) = (line for line in lines if line.startswith("likes ("))
+    assert re.match(
+        rf"likes \((standing|percentile)\) +{explanation.base['likes'] * 100:.0f} ", row
+    )
+    assert row.endswith(f"{explanation.outcome['likes'] * 100:.0f}")
+
+
+def test_changes_too_small_to_be_shown_have_no_bar(explanation: Explanation) -> None:
+    stream = io.StringIO()
+    still = replace(explanation, contributions=explanation.contributions * 1e-9)
+    print_explanation(still, Console(file=stream, width=200))
+    assert "█" not in stream.getvalue()
 
 
 def test_draws_pictures_that_open(

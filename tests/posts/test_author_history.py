@@ -314,3 +314,18 @@ def test_the_past_predicts_real_likes(shared_data: Path) -> None:
         known = np.isfinite(past)
         assert known.mean() > 0.9
         assert np.corrcoef(past[known], likes[known])[0, 1] > 0.75
+
+
+def test_last_counts_are_those_of_the_authors_posts_before_the_latest_first() -> None:
+    posts = pd.DataFrame(
+        {
+            "post_id": ["p1", "p2", "p3", "p4", "other"],
+            "author_id": ["a", "a", "a", "a", "b"],
+            "posted_at": [START + pd.Timedelta(hours=h) for h in (0, 1, 2, 3, 2)],
+            "likes": [10.0, np.nan, 30.0, 40.0, 99.0],
+        }
+    )
+    found = AuthorHistory.of(posts).last_counts(posts, "likes", 2)
+    expected = [[np.nan] * 2, [10.0, np.nan], [10.0, np.nan], [30.0, 10.0], [np.nan] * 2]
+    np.testing.assert_allclose(found, expected)
+    assert np.isnan(AuthorHistory.of(posts).last_counts(posts, "shares", 2)).all()

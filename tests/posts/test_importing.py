@@ -432,3 +432,66 @@ def test_a_working_folder_with_links_is_neither_written_nor_read(
     assert result.tally.images == len(list(result.dataset.image_folder.iterdir())) == 7
     assert not working.is_symlink()
     assert not working.exists()
+
+
+def test_pictures_from_another_folder(tmp_path: Path) -> None:
+    pictures = [tmp_path / f"pictures/{number}.jpg" for number in range(2)]
+    for number, path in enumerate(pictures):
+        write_picture(path, number)
+    rows = [{"id": number, "image": str(path)} for number, path in enumerate(pictures)]
+    source = write_csv(tmp_path / "in/posts.csv", rows)
+    result = import_posts("csv", source, tmp_path / "out")
+    assert result.tally.images == 0
+    assert result.warnings[-1] == (
+        "None of the 2 pictures could be used. They lie outside the source's folder. Say where: "
+        f"--images {tmp_path / 'pictures'}"
+    )
+    again = import_posts(
+        "csv", source, tmp_path / "out", images=tmp_path / "pictures", overwrite=True
+    )
+    assert again.tally.images == 2
+    assert not any("picture" in warning for warning in again.warnings)
+    relative = write_csv(tmp_path / "in/posts.csv", [{"id": 1, "image": "1.jpg"}])
+    found = import_posts("csv", relative, tmp_path / "relative", images=tmp_path / "pictures")
+    assert found.tally.images == 1
+    with pytest.raises(SettingsError, match="leave --images out"):
+        import_posts(
+            "instaloader",
+            instaloader_source(tmp_path / "loaded"),
+            tmp_path / "o",
+            images=tmp_path / "pictures",
+        )
+
+
+def test_an_import_with_other_pictures_is_another_import(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a/1.jpg", 1)
+    write_picture(tmp_path / "b/2.jpg", 2)
+    source = write_csv(tmp_path / "in/posts.csv", [{"id": 1, "image": "1.jpg"}])
+    import_posts("csv", source, tmp_path / "out", images=tmp_path / "a")
+    assert import_posts("csv", source, tmp_path / "out", images=tmp_path / "a").already_there
+    with pytest.raises(DataError, match="imported with other settings"):
+        import_posts("csv", source, tmp_path / "out", images=tmp_path / "b")
+
+
+def test_pictures_that_are_not_there_are_missed_first(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "posts.csv", [{"id": n, "image": f"{n}.jpg"} for n in (1, 2, 3)])
+    result = import_posts("csv", source, tmp_path / "out")
+    assert result.warnings[-1] == (
+        "None of the 3 pictures could be used. Say where they lie: --images FOLDER, the folder "
+        "from which '1.jpg' leads to a picture."
+    )
+    assert import_posts("csv", source, tmp_path / "out").warnings == result.warnings
+    assert result.as_dict()["warnings"] == result.warnings
+
+
+def test_columns_without_a_value_are_missed_too(tmp_path: Path) -> None:
+    rows = [{"id": n, "caption": "", "likes": "", "date": "2024-05-01"} for n in (1, 2)]
+    result = import_posts("csv", write_csv(tmp_path / "posts.csv", rows), tmp_path / "out")
+    assert result.warnings == ["None of the posts has known likes or a caption."]
+
+
+def test_a_folder_of_pictures_alone_lacks_the_rest(tmp_path: Path) -> None:
+    write_picture(tmp_path / "in/2024-05-01_10-00-00_UTC.jpg", 1)
+    result = import_posts("instaloader", tmp_path / "in", tmp_path / "out")
+    assert "download the posts again without --no-metadata-json" in result.warnings[0]
+    assert result.warnings[1] == "None of the posts has known likes or a caption."

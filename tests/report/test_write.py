@@ -23,7 +23,9 @@ from evoked.posts.dataset import PostDataset
 from evoked.report import charts, write_report
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import results_by_outcome
+from evoked.report.post_stories import story_lists
 from evoked.report.run_analysis import analyse_run
+from evoked.runs.answer import verdicts
 from evoked.runs.card import posts_of
 from evoked.runs.posts import Run
 from evoked.runs.training import train
@@ -198,6 +200,35 @@ def test_without_ratings_and_categories(workshop: Workshop, dataset: PostDataset
     assert "No emotion was predicted" in page.text
     assert "Likes: observed and predicted means" in page.text
     assert "Saves: observed" not in page.text
+
+
+def test_cards_show_counts_and_no_emotion_that_nobody_rated(
+    workshop: Workshop, run: Run, dataset: PostDataset
+) -> None:
+    tested = HeldOutPosts.find(run, dataset)
+    assert tested is not None
+    likes = dataset.posts.set_index("post_id")["likes"]
+    for story in (story for each in story_lists(run, dataset, tested) for story in each.stories):
+        targets = {target["name"]: target for target in story.targets}
+        assert targets["likes"]["got"] == f"{likes[story.post_id]:,.0f}"
+        row = tested.predictions.set_index("post_id").loc[story.post_id]
+        assert targets["likes"]["said"] == f"{row['likes']:,.0f}"
+        assert {"valence", "arousal"} <= set(targets)
+    unrated = Run.load(run.folder, workshop.cache)
+    unrated.description["data"] |= {"with valence": 0, "with arousal": 0}
+    tested = HeldOutPosts.find(unrated, dataset)
+    assert tested is not None
+    for story in (s for each in story_lists(unrated, dataset, tested) for s in each.stories):
+        assert not {"valence", "arousal"} & {target["name"] for target in story.targets}
+        assert story.headline == ["likes"]
+
+
+def test_report_begins_with_the_verdict(report: Page, run: Run) -> None:
+    first, *others = verdicts(run.task, run.track_record, 0.8)
+    assert first.startswith("Likes: typically off by ")
+    assert "Ranges " in first
+    assert others
+    assert report.text.index(first) < report.text.index("MAP")
 
 
 def test_ratings_alone(workshop: Workshop, dataset: PostDataset) -> None:

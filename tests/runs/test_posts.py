@@ -164,6 +164,30 @@ def test_draft_needs_nothing_but_something(run: Run) -> None:
     assert table["likes"].isna().tolist() == [True, False, True]  # no followers, no count
 
 
+def test_answer_is_the_prediction_in_a_sentence(run: Run, dataset: PostDataset) -> None:
+    author = dataset.posts["author_id"].value_counts().index[0]
+    drafts = [evoked.Draft(caption="hi", followers=5000, author=author), evoked.Draft(caption="hi")]
+    known, unknown = run.answer(drafts)
+    assert "better than " in known
+    assert "of the author's last " in known
+    assert "better than" not in unknown
+    table = run.predict(drafts)
+    assert table["answer"].tolist() == [known, unknown]
+    (row,) = (
+        row
+        for row in run.metrics["intervals"]
+        if (row["outcome"], row["nominal"]) == ("likes", 0.8)
+    )
+    assert table["coverage_measured"].tolist() == pytest.approx([row["coverage"]] * 2)
+    assert table["coverage_n"].tolist() == [row["n"]] * 2
+
+
+def test_drafts_are_calibrated_on_test_posts(run: Run) -> None:
+    tests = len(run.parts.query("part == 'test'"))
+    assert len(run.intervals.values["likes"].tested) == tests
+    assert run.intervals.tested["likes"] == tests
+
+
 def test_unreadable_picture_is_named_and_sinks_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "fake.jpg").write_text("not a picture")
     table = run.predict(

@@ -130,8 +130,12 @@ def test_counts_need_no_followers_and_rates_do() -> None:
     task = EmotionEngagement.fit(posts)
     usual = pd.DataFrame(np.full((40, len(TARGETS)), 0.5), columns=list(TARGETS))
     restored = task.inverse_transform(usual, posts.assign(followers=np.nan))
-    assert restored["likes"].notna().all()
-    assert restored["likes_rate"].isna().all()
+    assert restored["likes"].notna()[1:].all()
+    assert restored["likes_rate"].isna()[1:].all()
+    # The first post has no past: only the rate of a usual account is known.
+    assert np.isnan(restored["likes"][0])
+    at_usual_size = task.inverse_transform(usual, posts.assign(followers=1000))
+    assert restored["likes_rate"][0] == pytest.approx(at_usual_size["likes_rate"][0])
 
 
 def test_a_changed_count_changes_the_levels_of_later_posts_alone() -> None:

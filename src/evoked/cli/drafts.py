@@ -13,7 +13,7 @@ import typer
 
 from evoked.cli.application import say_aside
 from evoked.cli.options import check_picture, moment, option
-from evoked.errors import did_you_mean
+from evoked.errors import SettingsError, did_you_mean
 from evoked.posts.drafts import Draft
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ DRAFT_OPTIONS = tuple(_option(field.name) for field in fields(Draft))
 def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
     """The draft that options describe; a category or author unknown to the run is pointed out.
 
+    A run of one author needs none.
+
     Parameters
     ----------
     facts
@@ -63,13 +65,18 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
     Raises
     ------
     SettingsError
-        There is no such picture.
+        There is no such picture, or no author is given and the run knows several.
     """
     from evoked.posts.readers.values import parse_tags
 
     image, hashtags = facts["image"], facts["hashtags"]
     picture = None if image is None else check_picture(Path(image))
     draft = replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags))
+    if draft.author is None and run.authors.number > 1:
+        raise SettingsError(
+            f"this run knows {run.authors.number} authors. Say whose draft it is: --author ID. "
+            "With an id that none of them has, such as --author new, it is a new author's."
+        )
     for note in _unknown(run, draft):
         say_aside(note)
     return draft
@@ -77,13 +84,13 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
 
 def _unknown(run: Run, draft: Draft) -> list[str]:
     """A note for each fact of a draft that no training post shares."""
+    from evoked.runs.drafts import unknown_author
+
     found = []
     if draft.category is not None and not run.knows_category(draft.category):
         found.append(_unknown_category(draft.category, run.training_categories))
     if draft.author is not None and not run.knows_author(draft.author):
-        found.append(
-            f"No training post is by the author {draft.author!r}: predicted as a new author's."
-        )
+        found.append(unknown_author(run.authors, draft.author))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from evoked.cli.application import app, say
 from evoked.cli.options import JsonFlag, pair, scale
 from evoked.cli.printing import print_json, print_table
 from evoked.cli.progress import progress_display
+from evoked.errors import SettingsError
 from evoked.posts.readers import READERS
 
 if TYPE_CHECKING:
@@ -35,8 +37,11 @@ def import_command(
     format_: Annotated[
         str, typer.Argument(metavar="FORMAT", help=f"What SOURCE is: {', '.join(READERS)}.")
     ],
-    source: Annotated[Path, typer.Argument(help="File or folder to read.")],
-    dest: Annotated[Path, typer.Argument(help="Folder of the new dataset.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="File or folder to read.")],
+    dest: Annotated[
+        Path | None,
+        typer.Argument(metavar="DEST", help="Folder of the new dataset.", show_default=False),
+    ] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,6 +59,18 @@ def import_command(
             help="Scale on which a dimension was rated; repeatable.",
         ),
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the pictures, if they don't lie beside the source."),
+    ] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGION/CITY",
+            help="Where the account lives, for example Europe/Berlin: by its clocks hours and "
+            "weekdays are counted, and dates without an offset read; UTC if left out.",
+        ),
+    ] = None,
     blur_faces: Annotated[
         bool, typer.Option("--blur-faces", help="Blur faces in the copied pictures.")
     ] = False,
@@ -63,6 +80,9 @@ def import_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Read posts from a file or folder into a dataset."""
+    if dest is None:
+        raise SettingsError(_usage(format_, source))
+
     from evoked.posts.importing import import_posts
 
     find_faces = None
@@ -77,6 +97,8 @@ def import_command(
             dest,
             mapping=dict(pair(item, "--map") for item in mapping or []),
             scales=dict(scale(item) for item in scales or []),
+            images=images,
+            time_zone=time_zone,
             find_faces=find_faces,
             overwrite=overwrite,
             progress=progress,
@@ -85,6 +107,17 @@ def import_command(
         print_json(result.as_dict())
     else:
         _print_import(result, dest)
+
+
+def _usage(first: str, second: Path) -> str:
+    """What to type in place of two arguments, of which the first may be the source."""
+    formats = f"FORMAT SOURCE DEST. The formats: {', '.join(READERS)}."
+    if first in READERS:
+        return f"say where the dataset goes as well: evoked import {formats}"
+    suffix = Path(first).suffix.lower().lstrip(".")
+    known = suffix if suffix in READERS else "FORMAT"
+    example = shlex.join(["evoked", "import", known, first, str(second)])
+    return f"say in which format {first} is: {example}. In general, evoked import {formats}"
 
 
 def _print_import(result: ImportResult, dest: Path) -> None:
@@ -105,6 +138,8 @@ def _print_import(result: ImportResult, dest: Path) -> None:
         shown.append(f"… and {more} more; --json lists up to twenty of each kind.")
     for line in [*shown, *result.notes]:
         say(line)
+    for line in result.warnings:
+        say(line, style="bold red")
     if result.already_there:
         say("The same source was imported there before, so nothing was done.")
 

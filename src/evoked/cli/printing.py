@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ from evoked.files import atomic_path, plain, records
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evoked.runs.answer import Quantity
     from evoked.runs.base import TrainedRun
+    from evoked.runs.track_record import Held
     from evoked.targets import Task
 
 
@@ -82,6 +84,11 @@ def print_table(
     out.print(table)
 
 
+def print_sentence(text: str, style: str | None = None) -> None:
+    """Print a sentence for people, broken between words where the terminal ends."""
+    out.print(text, style=style, markup=False, highlight=False)
+
+
 def print_scores(scores: list[dict[str, Any]], title: str) -> None:
     """Print a row per score, a column per model: the first with its interval, then baselines."""
     names = list(dict.fromkeys(row["model"] for row in scores))
@@ -132,25 +139,75 @@ def _score_text(row: dict[str, Any], with_interval: bool) -> str:
 
 
 def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
-    learned = " (valence and arousal learned from estimates)" if run.estimated else ""
-    rows = table.head(50)
+    """Print what is predicted: of one post the answer in a sentence, then every number with its
+    range; of several posts a row each."""
+    unrated = run.unrated_emotions
+    table = table.drop(columns=[name for name in table if _is_of(str(name), unrated)])
+    if unrated:
+        table = table.drop(columns="emotion_estimated")
     if len(table) == 1:
-        meanings = {outcome.name: run.task.meanings(outcome) for outcome in run.task.outcomes}
-        print_table(
-            "Prediction" + learned,
-            ["what", f"predicted ({coverage:.0%} interval)"],
-            [
-                [name, _with_interval(rows.iloc[0], name, meanings.get(name, {}))]
-                for name in _without_intervals(table)
-                if name != "problem" or rows[name].notna().any()
-            ],
-        )
-        _note_intervals(table, run, coverage)
-        uncounted = _uncounted(run.task, rows)
-        if uncounted and run.task.count_basis == "followers":
-            say("Counts need the number of followers: --followers.")
-        return
-    shown = [name for name in _shown_columns(run.task, table) if name in _without_intervals(table)]
+        _print_prediction(table.iloc[0], run, coverage)
+    else:
+        _print_rows(table, run, coverage)
+    _note_intervals(table, run, coverage)
+    if unrated:
+        say(f"{' and '.join(unrated).capitalize()} are left out: none of your posts is rated.")
+
+
+def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
+    """Print the answer to one draft, and its numbers in a table."""
+    from evoked.runs.answer import ANSWER_COLUMNS, quantities
+    from evoked.runs.drafts import ASSUMED
+
+    if row["answer"] is not None:
+        print_sentence(row["answer"], style="bold")
+    if isinstance(row.get(ASSUMED), str):
+        print_sentence(row[ASSUMED])
+    out.print()
+    record, task = run.track_record, run.task
+    meanings = {outcome.name: task.meanings(outcome) for outcome in task.outcomes}
+    numbers = quantities(task)
+    lines = [
+        [*_amount(row, number), _held(record.held(number.column, coverage))]
+        for number in numbers
+        if _is_known(row.get(number.column))
+    ]
+    # Rates that repeat counts, and percentiles, say nothing to people.
+    hidden = {outcome.name for outcome in task.outcomes if outcome.count}
+    hidden |= {outcome.restored_column for outcome in task.outcomes}
+    hidden |= {"post_id", ASSUMED, *ANSWER_COLUMNS, *(number.column for number in numbers)}
+    for name in _without_intervals(row.index):
+        if name not in hidden and (name != "problem" or row[name] is not None):
+            cell = _with_interval(row, name, meanings.get(name, {}))
+            lines.append([name, cell, _held(record.held(name, coverage))])
+    learned = (
+        " (valence and arousal learned from estimates)" if _shows_estimates(row.index, run) else ""
+    )
+    print_table(
+        "Prediction" + learned,
+        ["what", f"predicted ({coverage:.0%} interval)", "held (test posts)"],
+        lines,
+    )
+    if _uncounted(task, row.to_frame().T) and task.count_basis == "followers":
+        say("Counts need the number of followers: --followers.")
+
+
+def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
+    """Print predictions of several posts, a row each."""
+    from evoked.runs.answer import ANSWER_COLUMNS
+    from evoked.runs.drafts import ASSUMED
+
+    rows = table.head(50)
+    learned = (
+        " (valence and arousal learned from estimates)"
+        if _shows_estimates(rows.columns, run)
+        else ""
+    )
+    shown = [
+        name
+        for name in _shown_columns(run.task, table)
+        if name in _without_intervals(table.columns) and name not in (ASSUMED, *ANSWER_COLUMNS)
+    ]
     print_table(
         f"{len(table)} predictions" + (", the first 50" if len(table) > 50 else "") + learned,
         [name.replace("_", "\n") for name in shown],
@@ -158,7 +215,39 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
         whole=range(len(shown) - ("problem" in shown)),
     )
     say(f"--out and --json include the {coverage:.0%} intervals.")
-    _note_intervals(table, run, coverage)
+
+
+def _amount(row: pd.Series, quantity: Quantity) -> tuple[str, str]:
+    """A number's name and its value with its interval: counts are whole, rates per so many of their
+    basis that one or more come of it."""
+    from evoked.runs.spoken import base_in_words, base_of
+
+    name = quantity.column
+    if not quantity.counts:
+        return name, _with_interval(row, name, {})
+    numbers = row[[name, f"{name}_low", f"{name}_high"]].astype(float)
+    if not quantity.basis:
+        return quantity.noun, _with_interval(numbers.round(), name, {})
+    base = base_of(float(row[name]))
+    title = f"{quantity.noun} per {base_in_words(base, quantity.basis)}"
+    return title, _with_interval(numbers * base, name, {})
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _held(held: Held | None) -> str:
+    return "–" if held is None else f"{held.held} of {held.posts}"
+
+
+def _is_of(name: str, outcomes: Sequence[str]) -> bool:
+    """Whether a column is an outcome or an end of its interval."""
+    return any(name in (each, f"{each}_low", f"{each}_high") for each in outcomes)
+
+
+def _shows_estimates(table: Collection[str], run: TrainedRun) -> bool:
+    return run.estimated and "valence" in table
 
 
 def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
@@ -171,7 +260,7 @@ def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> No
         )
 
 
-def _without_intervals(table: pd.DataFrame) -> list[str]:
+def _without_intervals(table: Collection[str]) -> list[str]:
     """The columns that are not the interval or set of another column."""
     added = {
         f"{name}_{part}"
@@ -218,7 +307,7 @@ def _shown_columns(task: Task, table: pd.DataFrame) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if not _is_known(value):
         return "–"
     if value == math.inf:
         return "∞"

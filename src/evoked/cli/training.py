@@ -21,9 +21,10 @@ from evoked.cli.options import (
     setting,
     with_options,
 )
-from evoked.cli.printing import print_scores
+from evoked.cli.printing import print_scores, print_sentence
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.errors import SettingsError, settings_problem
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.features.catalog import FeatureSettings
 from evoked.runs.command import GENERAL_OPTIONS, NO_STEPS, OWN_OPTIONS, Group
 from evoked.training.settings import TrainingSettings
@@ -142,6 +143,7 @@ def train(
 
     from evoked.features.cache import FeatureCache
     from evoked.models import model_class
+    from evoked.runs.answer import verdicts
     from evoked.runs.training import train as train_any
 
     if model not in (AUTO, None):
@@ -167,6 +169,8 @@ def train(
                 callbacks=run_callbacks(display, training_settings.max_epochs),
                 **shared,
             )
+    for sentence in verdicts(run.task, run.track_record, DEFAULT_COVERAGE):
+        print_sentence(sentence, style="bold")
     print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
     for warning in run.metrics.get("warnings", []):
         say(warning, style="bold red")

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evoked.explain.explanation import Explanation
+from evoked.explain.readings import Reading
 from evoked.targets import task_class
 
 # Characters of the longest bar, and the console from which there is room for more of them.
@@ -26,6 +27,10 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
     pictures see :func:`evoked.explain.drawing.draw_explanation`.
     """
     narrow = console.width < _WIDE
+    answer = explanation.prediction.get("answer")
+    if answer:
+        console.print(Text(answer, style="bold"))
+        console.print()
     console.print(_contributions(explanation, _NARROW_BAR if narrow else _BAR))
     if len(explanation.words):
         console.print(_shaded(explanation))
@@ -64,27 +69,30 @@ def _contributions(explanation: Explanation, bar: int) -> Table:
         table.add_column(str(modality), justify="right")
     table.add_column("prediction", justify="right", style="bold")
     values = explanation.contributions
-    for target in explanation.targets:
-        span = max(float(values[target].abs().max()), 1e-9)
+    for reading in explanation.readings:
+        changes = values[reading.name]
+        # Changes too small to be shown have no bar.
+        span = max(float(changes.abs().max()), 10.0**-reading.digits / reading.scale)
         table.add_row(
-            target,
-            f"{explanation.base[target]:.2f}",
-            *(_bar(float(value), span, bar) for value in values[target]),
-            f"{explanation.outcome[target]:.2f}",
+            reading.measure.lower(),
+            reading.shown(explanation.base[reading.name]),
+            *(_bar(reading, float(value), span, bar) for value in changes),
+            reading.shown(explanation.outcome[reading.name]),
         )
     return table
 
 
 def _units(explanation: Explanation) -> str:
-    units = {each.name: each.note or each.own_unit for each in explanation.readings}
+    units = {each.measure.lower(): each.note or each.unit for each in explanation.readings}
     listed = "; ".join(f"{name}: {unit}" if unit else name for name, unit in units.items())
-    return task_class(explanation.task).wording.units or listed
+    return task_class(explanation.task).wording.shown_units or listed
 
 
-def _bar(value: float, span: float, width: int) -> Text:
+def _bar(reading: Reading, value: float, span: float, width: int) -> Text:
     length = round(width * abs(value) / span)
     style = "blue" if value >= 0 else "red"
-    return Text.assemble((f"{value:+.2f} ", ""), (f"{'█' * length:<{width}}", style))
+    number = f"{reading.shown(value, signed=True)} "
+    return Text.assemble((number, ""), (f"{'█' * length:<{width}}", style))
 
 
 def _shaded(explanation: Explanation) -> Text:
@@ -110,12 +118,12 @@ def _words(explanation: Explanation) -> Table:
     table = _table(f"Words ({n})")
     table.add_column("word")
     table.add_column("attention", justify="right")
-    headline = explanation.headline
-    for target in headline:
-        table.add_column(f"effect on {target}", justify="right")
+    headline = _headline(explanation)
+    for reading in headline:
+        table.add_column(f"effect on {reading.measure.lower()}", justify="right")
     for _, row in explanation.strongest_words(_WORDS).iterrows():
         share = "–" if row["attention"] != row["attention"] else f"{row['attention']:.0%}"
-        effects = (f"{row[target]:+.2f}" for target in headline)
+        effects = (each.shown(row[each.name], signed=True) for each in headline)
         table.add_row(Text(str(row["word"])), share, *effects)
     agreement = explanation.attention_agreement
     if agreement is not None:
@@ -127,13 +135,17 @@ def _facts(explanation: Explanation) -> Table:
     table = _table("Facts about the post, against the training mean")
     table.add_column("fact")
     table.add_column("value (SD)", justify="right")
-    headline = explanation.headline
-    for target in headline:
-        table.add_column(f"effect on {target}", justify="right")
+    headline = _headline(explanation)
+    for reading in headline:
+        table.add_column(f"effect on {reading.measure.lower()}", justify="right")
     for name, row in explanation.metadata.iloc[:_FACTS].iterrows():
-        effects = (f"{row[target]:+.2f}" for target in headline)
+        effects = (each.shown(row[each.name], signed=True) for each in headline)
         table.add_row(Text(str(name)), f"{row['value']:+.1f}", *effects)
     return table
+
+
+def _headline(explanation: Explanation) -> list[Reading]:
+    return [each for each in explanation.readings if each.name in explanation.headline]
 
 
 def _regions(explanation: Explanation) -> Text:

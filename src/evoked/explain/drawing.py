@@ -120,7 +120,7 @@ def draw_contributions(explanation: Explanation) -> Picture:
             start, end = (
                 of[each.name] * each.scale for of in (explanation.base, explanation.outcome)
             )
-            axis.set_title(f"{each.title}: {start:.{each.digits}f} → {end:.{each.digits}f}")
+            axis.set_title(f"{each.measure}: {start:.{each.digits}f} → {end:.{each.digits}f}")
             axis.set_xlabel(each.unit)
     largest = values.abs().mean(axis=1)
     return Picture(

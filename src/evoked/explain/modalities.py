@@ -13,6 +13,7 @@ from evoked.explain.readings import predict_readings, readings_of
 from evoked.features.catalog import CATALOG
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.models.base import Examples, Model
+from evoked.posts.author_hashes import AUTHOR_HASH
 from evoked.posts.schema import ENGAGEMENT
 
 # The order in which people read a post.
@@ -20,7 +21,7 @@ MODALITIES = ("image", "caption", "hashtags", "metadata", "environment")
 # Columns of the posts' own table that models read directly.
 _OWN_COLUMNS = {
     "caption": ("title", "caption", "hashtags"),
-    "metadata": ("author_id", "category", "views", *ENGAGEMENT),
+    "metadata": ("author_id", AUTHOR_HASH, "category", "views", *ENGAGEMENT),
 }
 
 

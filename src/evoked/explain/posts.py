@@ -21,8 +21,9 @@ from evoked.features.encoders import object_encoder, text_encoder
 from evoked.features.extract import ImageSource, Problem
 from evoked.models.base import Examples, Model
 from evoked.models.explanations import PostAttention, RegionWeights
-from evoked.posts.drafts import Draft, as_posts
+from evoked.posts.drafts import Draft
 from evoked.posts.images import load_image
+from evoked.runs.drafts import ASSUMED
 from evoked.runs.posts import Run
 
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
@@ -49,7 +50,7 @@ def explain(run: Run, draft: Draft) -> Explanation:
     >>> why = explain(run, evoked.Draft("draft.jpg", "Golden hour"))   # doctest: +SKIP
     >>> why.contributions.loc["image", "valence"]                      # doctest: +SKIP
     """
-    return explain_posts(run, *as_posts([draft]))[0]
+    return explain_posts(run, *run.draft_posts([draft]))[0]
 
 
 def explain_posts(
@@ -116,7 +117,7 @@ def explain_posts(
             metadata=_strongest_first(facts[row], readings),
             notes=_notes(
                 model,
-                predicted["problem"].iloc[row],
+                [predicted[name].iloc[row] for name in ("problem", ASSUMED) if name in predicted],
                 seen[row],
                 words[row],
                 attends=found is not None,
@@ -227,10 +228,10 @@ def _strongest_first(facts: pd.DataFrame, readings: Sequence[Reading]) -> pd.Dat
 
 
 def _notes(
-    model: Model, problem: str | None, seen: set[str], words: Words, *, attends: bool
+    model: Model, said: Sequence[str | None], seen: set[str], words: Words, *, attends: bool
 ) -> list[str]:
     """What could not be explained about one post, and why."""
-    notes = [problem] if problem else []
+    notes = [text for text in said if isinstance(text, str)]
     reads = modalities_of(model)
     if not attends:
         notes.append(f"The model {model.name} has no attention to show.")

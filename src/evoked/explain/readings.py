@@ -19,6 +19,12 @@ from evoked.targets import Outcome, Task
 from evoked.targets.base import inverse_transformed_classes
 
 _MOST_HEADLINES = 3
+# Names of scales by the unit of their hundredths.
+_SCALES = {
+    "percentile points": "percentile",
+    "percentage points": "per cent",
+    "points of standing": "standing",
+}
 
 
 class Reading(NamedTuple):
@@ -51,6 +57,23 @@ class Reading(NamedTuple):
     def title(self) -> str:
         """The name for people."""
         return self.name.replace("_", " ").capitalize()
+
+    @property
+    def scale_name(self) -> str:
+        """What shown hundredths are hundredths of; empty for other readings."""
+        return _SCALES.get(self.unit, "")
+
+    @property
+    def measure(self) -> str:
+        """The title, with the scale of shown hundredths: "Likes (percentile)"."""
+        return f"{self.title} ({self.scale_name})" if self.scale_name else self.title
+
+    def shown(self, value: float, *, signed: bool = False) -> str:
+        """A number as people are shown it, in hundredths where the reading is; changes, which are
+        signed, may be smaller than one of them."""
+        if signed:
+            return f"{value * self.scale:+.{max(self.digits, 1)}f}"
+        return f"{value * self.scale:.{self.digits}f}"
 
     @property
     def own_unit(self) -> str:

@@ -224,11 +224,14 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
 
 
 def _time(posts: pd.DataFrame) -> dict[str, Floats]:
-    """Hour (UTC) and weekday on a circle. The month is left out: within a year of posts it only
-    separates early posts from late ones, and a draft is later than all of them."""
+    """Hour and weekday on a circle, by local clocks where posts have them and in UTC otherwise.
+
+    The month is left out: within a year of posts it only separates early posts from late ones, and
+    a draft is later than all of them.
+    """
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
-    hour = (dates.dt.hour + dates.dt.minute / 60).fillna(_floats(posts, "posted_hour"))
-    weekday = dates.dt.day_of_week.astype("float64").fillna(_floats(posts, "posted_weekday"))
+    hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
+    weekday = _floats(posts, "posted_weekday").fillna(dates.dt.day_of_week.astype("float64"))
     numbers: dict[str, Floats] = {}
     for name, position in (("hour", hour / 24), ("weekday", weekday / 7)):
         angle = 2 * np.pi * position.to_numpy(np.float64)

@@ -68,7 +68,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
             values = pooled_matrix(examples.features, [name], np.arange(len(examples)))
             if name in self.projections:
                 mean, components = np.split(self.projections[name], [1])
-                values = (values - mean) @ components.T
+                values = np.asarray((values - mean) @ components.T, dtype=np.float32)
             parts.append(values)
         return np.concatenate(parts, axis=1)
 

@@ -8,9 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+AUTHOR_HASH = "author_hash"
+"""Column of posts whose author is known by hash alone, as a run knows its authors."""
+
 
 def author_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:
     """The hash of each post's author, '' where the author is unknown; (n,) of str."""
+    if AUTHOR_HASH in posts:
+        return posts[AUTHOR_HASH].fillna("").to_numpy(dtype=object)
     if "author_id" not in posts:
         return np.full(len(posts), "", dtype=object)
     return hashes(posts["author_id"])

@@ -223,14 +223,14 @@ class AuthorHistory:
         size = len(state["author"])
         nothing = [0] * size
         known, total = (
-            np.array([state[name].get(value, nothing) for value in _VALUES], dtype=kind).T
-            for name, kind in (("known", np.int64), ("total", np.float64))
+            np.array([state[name].get(value, nothing) for value in _VALUES], dtype=np.float64).T
+            for name in ("known", "total")
         )
         return cls(
             author=np.array(state["author"], dtype=object),
             instant=np.array(state["instant"], dtype=np.int64).reshape(size),
             posts=np.array(state["posts"], dtype=np.int64).reshape(size),
-            known=known.reshape(size, len(_VALUES)),
+            known=known.reshape(size, len(_VALUES)).astype(np.int64),
             total=total.reshape(size, len(_VALUES)),
         )
 
@@ -256,6 +256,20 @@ class AuthorHistory:
                 file=path,
                 fix="Train the model again.",
             ) from error
+
+    def last_counts(self, posts: pd.DataFrame, kind: str, number: int) -> Floats:
+        """Counts of the posts that each of n posts' authors published last before it, the latest
+        first, (n, number); NaN where there are fewer of a known count.
+
+        Parameters
+        ----------
+        kind
+            One of :data:`KINDS`.
+        """
+        instant, _ = _instants(posts)
+        ordered, at = self._in_order(), _VALUES.index(kind)
+        single = ordered.select((ordered.posts == 1) & (ordered.known[:, at] == 1))
+        return np.expm1(single._window(author_hashes(posts), instant, single.total[:, at], number))
 
     def before(self, posts: pd.DataFrame, min_age_hours: float = 0.0) -> dict[str, Floats]:
         """What is known about the author at the instant of each of n posts, (n,) by column of
@@ -354,10 +368,14 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
     return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
 
 
-def _published(posts: pd.DataFrame) -> pd.DataFrame:
-    """The posts of which any count is known: others may be drafts."""
+def are_published(posts: pd.DataFrame) -> NDArray[np.bool_]:
+    """Of which of n posts any count is known, (n,): the others may be drafts."""
     counts = np.column_stack([known_counts(posts, name) for name in KINDS])
-    return posts[np.isfinite(counts).any(axis=1)]
+    return np.asarray(np.isfinite(counts).any(axis=1))
+
+
+def _published(posts: pd.DataFrame) -> pd.DataFrame:
+    return posts.iloc[np.flatnonzero(are_published(posts))]
 
 
 def _values(posts: pd.DataFrame) -> Floats:

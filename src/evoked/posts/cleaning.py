@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from evoked.posts.schema import (
     SCALES,
     convert_scale,
 )
+from evoked.posts.time_zones import local_hour, local_weekday, zone_of
 
 _MAX_NAME_CHARACTERS = 1000
 _MAX_TAGS = 1000
@@ -62,13 +64,15 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def clean(record: PostRecord) -> tuple[dict[str, Any], list[Remark]]:
+def clean(record: PostRecord, time_zone: str | None = None) -> tuple[dict[str, Any], list[Remark]]:
     """A row of the posts table, without its pictures, and remarks on what had to be corrected.
 
     Ratings stay on the source's scale (see :func:`convert_ratings`). A post without an id gets one
     made from its content. Hashtags and mentions come from the caption if the source has no field
-    for them.
+    for them. With a time zone, dates without an offset are in it, and the hour and the weekday are
+    those of its clocks, unless the source gives them.
     """
+    zone = zone_of(time_zone)
     row: dict[str, Any] = {}
     remarks = list(record.remarks)
 
@@ -83,11 +87,15 @@ def clean(record: PostRecord) -> tuple[dict[str, Any], list[Remark]]:
             row[field] = _clean_text(field, value, _TEXT_LIMITS[field], remark)
             continue
         try:
-            row[field] = _PARSERS[field](value)
+            parse = partial(parse_date, zone=zone) if field == "posted_at" else _PARSERS[field]
+            row[field] = parse(value)
         except ValueError as error:
             remark(field, f"{error}, left empty", value)
     if is_missing(row.get("post_id")):
         row["post_id"] = content_id(record)
+    if time_zone is not None and row.get("posted_at") is not None:
+        row.setdefault("posted_hour", local_hour(row["posted_at"], zone))
+        row.setdefault("posted_weekday", local_weekday(row["posted_at"], zone))
     _add_tags(row, record)
     row.setdefault("media_type", None)
     if row["media_type"] is None and record.images:

@@ -3,7 +3,7 @@
 ::
 
     my_posts/
-        dataset.json          provenance, scales, number of posts
+        dataset.json          provenance, scales, time zone, number of posts
         posts.parquet         one row per post (see evoked.posts.schema)
         annotations.parquet   further tables, each of them optional
         activity.parquet …
@@ -224,6 +224,11 @@ class PostDataset:
         table = conform(_read(path), POSTS, "posts")
         _check_image_names(table, path)
         return table
+
+    @property
+    def time_zone(self) -> str | None:
+        """IANA name of the time zone by which hours and weekdays are counted; None for UTC."""
+        return self.description.get("time_zone")
 
     def check_image_names(self) -> None:
         """Raise DataError if a picture's name is not a plain file name, as ``posts`` does too."""

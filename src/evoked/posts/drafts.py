@@ -32,25 +32,39 @@ class Draft:
     hashtags: Annotated[Sequence[str] | None, "Hashtags; those in the caption if left out."] = None
     author: Annotated[
         str | None,
-        "Id of an author of the training posts, whose earlier posts then count; a new author if "
-        "left out.",
+        "Id of an author of the training posts, whose earlier posts then count. If left out, the "
+        "only author of these posts; of several, a new one.",
     ] = None
     category: Annotated[str | None, "One of the training posts' categories."] = None
-    followers: Annotated[int | None, "Number of accounts that follow the author."] = None
+    followers: Annotated[
+        int | None,
+        "Number of accounts that follow the author; by default as of the author's last post.",
+    ] = None
     following: Annotated[int | None, "Number of accounts that the author follows."] = None
     author_posts: Annotated[int | None, "Number of posts that the author has published."] = None
     paid: Annotated[bool | None, "Whether the post is advertising."] = None
     posted_at: Annotated[
         datetime | None,
-        "When it will appear, in UTC unless a time zone is given; this hour if left out.",
+        "When it will appear, in the time zone of the training posts (UTC if they have none) "
+        "unless an offset is given; this hour if left out.",
     ] = None
     _: KW_ONLY
     name: Annotated[str | None, "Id of the draft in the output."] = None
     title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
 
 
-def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
+def as_posts(
+    drafts: Sequence[Draft], time_zone: str | None = None
+) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
     """Drafts as a posts table, (n, columns of the schema), and their pictures.
+
+    Parameters
+    ----------
+    drafts
+        n drafts.
+    time_zone
+        IANA name of the time zone of dates without an offset, by whose clocks hours and weekdays
+        are counted; UTC by default.
 
     Raises
     ------
@@ -62,7 +76,7 @@ def as_posts(drafts: Sequence[Draft]) -> tuple[pd.DataFrame, list[Path | bytes |
 
     from evoked.posts.schema import POSTS
 
-    rows = [_row(number, draft) for number, draft in enumerate(drafts, start=1)]
+    rows = [_row(number, draft, time_zone) for number, draft in enumerate(drafts, start=1)]
     frame = pa.Table.from_pylist(rows, schema=POSTS).to_pandas()
     for name in ("hashtags", "mentions", "images"):
         frame[name] = [[] if value is None else list(value) for value in frame[name]]
@@ -114,20 +128,24 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _row(number: int, draft: Draft) -> dict[str, object]:
+def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
     from evoked.posts.readers.values import hashtags_in, mentions_in
+    from evoked.posts.time_zones import local_hour, local_weekday, zone_of
 
     _check_counts(number, draft)
     _check_texts(number, draft)
     caption = draft.caption
     when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    zone = zone_of(time_zone)
     if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
+        when = when.replace(tzinfo=zone)
     tags = draft.hashtags if draft.hashtags is not None else hashtags_in(caption or "")
     return {
         "post_id": draft.name or f"draft-{number}",
         "author_id": draft.author,
         "posted_at": when,
+        "posted_hour": None if time_zone is None else local_hour(when, zone),
+        "posted_weekday": None if time_zone is None else local_weekday(when, zone),
         "title": draft.title,
         "caption": caption,
         "hashtags": [tag.lstrip("#") for tag in tags],

@@ -15,11 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from evoked.errors import DataError, ImageError, SettingsError
+import pyarrow as pa
+
+from evoked.errors import DataError, ImageError, SettingsError, did_you_mean
 from evoked.files import lock_file, only_writer, read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
 from evoked.posts.face_blurring import FaceFinder, blur_faces
+from evoked.posts.picture_warnings import LEFT_OUT, picture_warnings
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
@@ -30,12 +33,14 @@ from evoked.posts.readers.base import (
     Remark,
     Skipped,
     Source,
+    require_folder,
     walk_files,
 )
 from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
+from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
 
 IMPORT_VERSION = 2
@@ -44,6 +49,7 @@ IMPORT_VERSION = 2
 BATCH_POSTS = 512
 
 _MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, ".mp4", ".mov", ".webm")
+_EXPECTED = {"likes": "known likes", "caption": "a caption", "posted_at": "a date"}
 _DECODING_THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -63,6 +69,9 @@ class ImportResult:
         The scales on which the source's ratings were made.
     notes
         What was guessed, and what else a person should know.
+    warnings
+        What a person should know first: that posts came without likes, captions, dates or pictures,
+        and what to do about it.
     already_there
         Whether the destination held the result of this import already, so nothing was done.
     """
@@ -72,6 +81,7 @@ class ImportResult:
     mapping: dict[str, str]
     scales: dict[str, tuple[float, float]]
     notes: list[str]
+    warnings: list[str]
     already_there: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,6 +92,7 @@ class ImportResult:
             "mapping": self.mapping,
             "scales": {name: list(scale) for name, scale in self.scales.items()},
             "notes": self.notes,
+            "warnings": self.warnings,
             "already_there": self.already_there,
         }
 
@@ -93,6 +104,8 @@ def import_posts(
     *,
     mapping: Mapping[str, str] | None = None,
     scales: Mapping[str, tuple[float, float]] | None = None,
+    images: Path | str | None = None,
+    time_zone: str | None = None,
     find_faces: FaceFinder | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -114,6 +127,13 @@ def import_posts(
     scales
         Lowest and highest rating by dimension, such as ``{"valence": (1, 5)}``, where they should
         not be guessed. Ratings are converted to this project's scales.
+    images
+        Folder of the pictures, from which the source's names of pictures start; paths that lead
+        into it from elsewhere are taken as well. By default the source's own folder.
+    time_zone
+        Where the account lives, such as ``Europe/Berlin``: hours and weekdays are counted by its
+        clocks, summer time included, and dates without an offset are read as its local time. By
+        default both are in UTC.
     find_faces
         Function that finds faces in a picture, such as
         :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
@@ -129,7 +149,8 @@ def import_posts(
     Raises
     ------
     SettingsError
-        An unknown format, or a mapping or scale of something that doesn't exist.
+        An unknown format or time zone, a mapping or scale of something that doesn't exist, or a
+        folder of pictures for a format that has its own.
     DataError
         The source can't be read or holds no posts; ``dest`` holds something else, or another
         process is writing there.
@@ -140,11 +161,17 @@ def import_posts(
     >>> summary_rows(result)                                   # doctest: +SKIP
     """
     if isinstance(format, str) and format not in READERS:
-        raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.")
+        hint = did_you_mean(format, READERS)
+        raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.{hint}")
     source, dest = Path(source), Path(dest)
-    options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}))
+    folder = None if images is None else Path(images)
+    options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}), folder, time_zone)
+    zone_of(time_zone)  # before anything is read
     check_scales(options.scales)
-    _check_apart(source, dest)
+    for origin in (source, folder) if folder else (source,):
+        _check_apart(origin, dest)
+    if folder is not None:
+        require_folder(folder)
     name = format if isinstance(format, str) else _name_of(format)
     job = _describe(name, source, options, find_faces)
     left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
@@ -174,7 +201,7 @@ def _import(
     if not staging.has_dataset:
         try:
             reading = read(source, options)
-            count = _read_batches(reading, staging, find_faces, progress)
+            count = _read_batches(reading, staging, options.time_zone, find_faces, progress)
             _check_kept(staging, count, source)
             _write(reading, staging, source, job)
         except DataError:
@@ -230,6 +257,11 @@ def _describe(
         "mapping": dict(options.mapping),
         "scales": {name: list(scale) for name, scale in options.scales.items()},
     }
+    if options.images is not None:
+        pictures = walk_files(options.images)
+        job["images_sha256"] = fingerprint(options.images, pictures, _MEDIA_SUFFIXES)
+    if options.time_zone is not None:
+        job["time_zone"] = options.time_zone
     return job if find_faces is None else job | {"faces": "blurred"}
 
 
@@ -260,6 +292,7 @@ def _check_free(dest: Path, overwrite: bool) -> None:
 def _read_batches(
     reading: Source,
     staging: Staging,
+    time_zone: str | None,
     find_faces: FaceFinder | None,
     progress: Progress | None,
 ) -> int:
@@ -273,7 +306,7 @@ def _read_batches(
         progress("reading", done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         while batch := list(islice(records, BATCH_POSTS)):
-            _read_batch(batch, reading, staging, seen, find_faces, pool)
+            _read_batch(batch, reading, staging, seen, time_zone, find_faces, pool)
             done += len(batch)
             if progress is not None:
                 progress("reading", done, reading.total)
@@ -296,6 +329,7 @@ def _read_batch(
     reading: Source,
     staging: Staging,
     seen: set[str],
+    time_zone: str | None,
     find_faces: FaceFinder | None,
     pool: ThreadPoolExecutor,
 ) -> None:
@@ -305,7 +339,7 @@ def _read_batch(
         if isinstance(record, Remark):
             tally.add(record)
             continue
-        row, remarks = clean(record)
+        row, remarks = clean(record, time_zone)
         if row["post_id"] in seen:
             tally.add(_duplicate(record, row["post_id"]))
             continue
@@ -356,9 +390,8 @@ def _add_images(
                 row["images"].append(name)
                 tally.faces = None if tally.faces is None else tally.faces + faces
             else:
-                why = "a picture that can't be used, left out"
                 value = f"{image.name}: {outcome.problem}"
-                tally.add(Remark(why, record.file, record.row, "images", value[:200]))
+                tally.add(Remark(LEFT_OUT, record.file, record.row, "images", value[:200]))
         tally.images += len(row["images"])
 
 
@@ -391,6 +424,11 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
         for remark, count in network.remarks:
             tally.add(remark, count)
         notes += network.notes
+    warnings = [
+        *reading.warnings,
+        *_unknown_everywhere(tables["posts"], reading),
+        *picture_warnings(tally),
+    ]
     scales = {name: list(scale) for name, scale in reading.scales.items()}
     PostDataset.create(
         staging.dataset,
@@ -399,15 +437,31 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
         provenance=storable({"format": job["format"], "source": source.resolve().name}),
         scales=scales if "annotations" in tables else {},
         extra={
+            **({"time_zone": job["time_zone"]} if "time_zone" in job else {}),
             "import": {
                 "job": dict(job),
                 "tally": tally.as_dict(),
                 "mapping": storable(reading.mapping),
                 "scales": scales,
                 "notes": storable(notes),
-            }
+                "warnings": storable(warnings),
+            },
         },
     )
+
+
+def _unknown_everywhere(posts: pa.Table, reading: Source) -> list[str]:
+    """A sentence if none of the posts has a value of fields that the source should have."""
+    if reading.network is not None:
+        return []
+    # For sources with named columns, the reader knows which are missing altogether.
+    read = reading.mapping or _EXPECTED
+    empty = [
+        words
+        for field, words in _EXPECTED.items()
+        if field in read and posts[field].null_count == len(posts)
+    ]
+    return [f"None of the posts has {' or '.join(empty)}."] if empty else []
 
 
 def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
@@ -419,6 +473,7 @@ def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
         mapping=done["mapping"],
         scales={name: (scale[0], scale[1]) for name, scale in done["scales"].items()},
         notes=done["notes"],
+        warnings=done.get("warnings", []),
         already_there=already_there,
     )
 

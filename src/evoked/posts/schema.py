@@ -26,7 +26,8 @@ POSTS = pa.schema(
         pa.field("post_id", pa.string(), nullable=False),
         ("author_id", pa.string()),
         ("posted_at", TIMESTAMP),
-        # For sources that give the hour and the weekday (Monday = 0) but no date.
+        # By local clocks, Monday = 0: for datasets with a time zone, and for sources that give the
+        # hour and the weekday but no date.
         ("posted_hour", pa.float64()),
         ("posted_weekday", pa.float64()),
         ("title", pa.string()),

@@ -20,13 +20,14 @@ from evoked.explain.heat_maps import (
     heat_over,
     heat_top,
 )
-from evoked.explain.readings import Reading, readings_of
+from evoked.explain.readings import Reading, headline_names, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.report.charts import data_uri
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import class_labels, class_numbers
 from evoked.runs.posts import Run
+from evoked.runs.spoken import base_in_words, base_of
 
 _POSTS_PER_LIST = 3
 _THUMBNAIL = 320
@@ -123,6 +124,8 @@ def _promising(tested: HeldOutPosts) -> str:
 
 
 def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
+    unrated = tested.run.unrated_emotions
+    readings = [each for each in explanation.readings if each.name not in unrated]
     picture = shown_picture(explanation, _THUMBNAIL)
     heat = None if picture is None else _heat(picture, explanation)
     category = tested.posts["category"].iloc[row]
@@ -138,14 +141,10 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
         fragments=_fragments(explanation),
         words_caption=words_sentence(explanation) if len(explanation.words) else None,
         outcomes=_outcomes(tested, row),
-        targets=[
-            _target_row(tested, row, explanation, reading)
-            for reading in readings_of(type(tested.task))
-            if reading.name in explanation.targets
-        ],
+        targets=[_target_row(tested, row, explanation, reading) for reading in readings],
         modalities=[str(name) for name in explanation.contributions.index],
         words=records(explanation.strongest_words(_WORDS)),
-        headline=explanation.headline,
+        headline=headline_names(readings),
         facts=records(explanation.metadata.iloc[:_FACTS].reset_index()),
         notes=explanation.notes,
     )
@@ -208,15 +207,31 @@ def _target_row(
     tested: HeldOutPosts, row: int, explanation: Explanation, reading: Reading
 ) -> dict[str, Any]:
     target = reading.name
-    true = tested.true[target].iloc[row]
     return {
         "name": target,
         "percent": reading.percent,
-        "true": None if pd.isna(true) else float(true),
+        "scale": reading.scale_name if reading.group else "",
+        "got": _amount(tested, tested.truth.iloc[row], tested.true[target].iloc[row], reading),
+        "said": _amount(tested, tested.predictions.iloc[row], explanation.outcome[target], reading),
         "predicted": float(explanation.outcome[target]),
         "base": float(explanation.base[target]),
         "contributions": explanation.contributions[target].to_dict(),
     }
+
+
+def _amount(tested: HeldOutPosts, row: pd.Series, value: float, reading: Reading) -> str:
+    """What a post got or is predicted to get: the count, or the rate where no count is known, or
+    the reading itself where it comes of neither; a dash where it is unknown."""
+    outcome = next(
+        (each for each in tested.task.outcomes if each.count and each.target == reading.name), None
+    )
+    if outcome is not None and pd.notna(row.get(outcome.count)):
+        return f"{row[outcome.count]:,.0f}"
+    basis = tested.task.count_basis
+    if outcome is not None and basis is not None and pd.notna(row.get(outcome.name)):
+        base = base_of(float(row[outcome.name]))
+        return f"{row[outcome.name] * base:.3g} per {base_in_words(base, basis)}"
+    return "–" if outcome is not None or pd.isna(value) else reading.shown(value)
 
 
 def _fragments(explanation: Explanation) -> list[Fragment]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from evoked.analysis.audience import audience
 from evoked.errors import SettingsError
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
 from evoked.explain.readings import readings_of
@@ -25,9 +26,10 @@ from evoked.report.audience_chart import audience_chart
 from evoked.report.charts import Chart
 from evoked.report.held_out import SMALL, HeldOutPosts
 from evoked.report.importance import ModalityShares, features_of_trees, modalities_of_posts
-from evoked.report.outcome_results import results_by_outcome
+from evoked.report.outcome_results import OutcomeResults, results_by_outcome
 from evoked.report.post_stories import StoryList, story_lists
 from evoked.report.templates import templates
+from evoked.runs.answer import verdicts
 from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
 from evoked.runs.command import training_call, training_command
@@ -144,8 +146,10 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         task=task,
         charts=task.charts,
         quantiles=_group_of_quantiles(task),
+        verdicts=verdicts(run.task, run.track_record, DEFAULT_COVERAGE),
+        unrated=run.unrated_emotions,
         summary=_summary(run, scores),
-        warnings=[each.warning for each in results if each.warning],
+        warnings=_warnings(run, dataset, results),
         coverage=_coverage(description["data"], run.noun),
         parts={name: description["split"].get(name, 0) for name in PARTS},
         imported=None if dataset is None else _imported(dataset),
@@ -172,6 +176,17 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     )
     write_text(path, page)
     return Path(path)
+
+
+def _warnings(
+    run: TrainedRun, dataset: PostDataset | None, results: Sequence[OutcomeResults]
+) -> list[str]:
+    """What is wrong with the predictions, or with the dataset that they are shown with."""
+    found = [each.warning for each in results if each.warning]
+    if isinstance(run, Run) and dataset is not None:
+        changes = run.changes_since(dataset.posts)
+        found += [changes] if changes else []
+    return found
 
 
 def _rows(scores: Scores, target: str, metric: str) -> Scores:

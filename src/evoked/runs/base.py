@@ -23,8 +23,11 @@ from evoked.features.pipeline import FeaturePipeline
 from evoked.files import plain, read_json, records
 from evoked.models import Examples, Model, load_model
 from evoked.progress import Progress
+from evoked.runs.answer import RecentCounts, add_answers, columns_to_widen
+from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
-from evoked.targets import Task
+from evoked.runs.track_record import TrackRecord
+from evoked.targets import EMOTION_TARGETS, Task
 from evoked.training.loop import EpochRecord
 
 BASELINES_FOLDER = "baselines"
@@ -208,18 +211,63 @@ class TrainedRun(ABC):
     ) -> pd.DataFrame:
         """Predictions of examples as :meth:`predict` returns them."""
         predicted = Predicted(examples.posts, self.model.predict(examples))
-        return self._described(predicted, problems, coverage)
+        record = self.track_record
+        widened = columns_to_widen(self.task, record, coverage)
+        table = self.intervals.table(self.task, predicted, coverage, widened=widened)
+        return add_answers(
+            self.task,
+            self._described(table, examples.posts, problems),
+            record,
+            coverage,
+            self.recent_counts(examples.posts),
+            unbounded=self.intervals.unbounded(self.task, coverage),
+            whose=self.whose,
+        )
+
+    def calibrate_on_tests(self, test: Examples) -> None:
+        """Let test posts, once they are scored, calibrate the intervals of drafts."""
+        if len(test):
+            predicted = Predicted(test.posts, self.model.predict(test))
+            self.intervals = self.intervals.with_tested(self.task, predicted)
+
+    @property
+    def unrated_emotions(self) -> list[str]:
+        """Which of valence and arousal the task predicts although nobody rated any post's."""
+        data = self.description["data"]
+        names = EMOTION_TARGETS if self.task.learns_emotion else ()
+        return [name for name in names if not data[f"with {name}"]]
+
+    @property
+    def track_record(self) -> TrackRecord:
+        """What the test posts showed of the run."""
+        return TrackRecord(self.folder, self.metrics["intervals"])
+
+    @property
+    def whose(self) -> str:
+        """Whose last posts a prediction is held against, in words."""
+        return "your" if self.description["data"]["authors"] == 1 else "the author's"
+
+    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+        """Counts of the last posts of each post's author: see
+        :data:`evoked.runs.answer.RecentCounts`."""
+        return {}
 
     def _described(
-        self, predicted: Predicted, problems: Sequence[Problem], coverage: float
+        self, table: pd.DataFrame, posts: pd.DataFrame, problems: Sequence[Problem]
     ) -> pd.DataFrame:
-        """What the model predicts as people read it, with intervals and problems."""
-        table = self.intervals.table(self.task, predicted, coverage)
-        table = pd.concat([self.identify(predicted.posts), table], axis=1)
+        """What :meth:`evoked.evaluation.conformal.Intervals.table` gives, with what identifies the
+        posts, and problems."""
+        table = pd.concat([self.identify(posts), table], axis=1)
         if self.task.learns_emotion:
             table["emotion_estimated"] = self.estimated
-        messages = {problem.post_id: problem.message for problem in problems}
-        table["problem"] = [messages.get(name) for name in table["post_id"]]
+        messages = {each.post_id: each.message for each in problems}
+        unread = [messages.get(name) for name in table["post_id"]]
+        doubts = posts[DOUBT] if DOUBT in posts else [None] * len(posts)
+        table["problem"] = [
+            " ".join(filter(None, pair)) or None for pair in zip(unread, doubts, strict=True)
+        ]
+        if ASSUMED in posts:
+            table[ASSUMED] = posts[ASSUMED].set_axis(table.index)
         return table
 
     def score(
@@ -243,13 +291,14 @@ class TrainedRun(ABC):
         """
         posts = examples.posts
         predicted = Predicted(posts, self.model.predict(examples))
-        predictions = self._described(predicted, problems, DEFAULT_COVERAGE)
+        restored = self.intervals.table(self.task, predicted, DEFAULT_COVERAGE, in_turn=True)
+        predictions = self._described(restored, posts, problems)
         truth = self.task.truth(posts)
         # Posts of one author resemble each other: where authors were held out, authors are drawn.
         groups = held_together(posts, self.description["split"]["kind"])
         tables = []
-        for name, restored in {self.model.name: predictions, **baselines}.items():
-            scores = evaluate_task(self.task, restored, truth, queries_of(posts), groups=groups)
+        for name, table in {self.model.name: predictions, **baselines}.items():
+            scores = evaluate_task(self.task, table, truth, queries_of(posts), groups=groups)
             scores.insert(0, "model", name)
             tables.append(scores)
         relevance = modal_relevance(self.model, examples)

@@ -46,7 +46,7 @@ The other rows are trivial baselines, on the same posts: a model is worth what i
 
 ## Prediction intervals
 
-{_interval_table(metrics)}
+{_interval_table(description, metrics)}
 ## Use and care
 
 {_CARE_OF_VIEWINGS if of_viewings else _CARE_OF_POSTS}
@@ -63,6 +63,11 @@ predicted beside it: strictly earlier posts, whichever part they are in."""
 _GRAPH_SHOWS = """Predictions look at the graph of all users, images and connections and of the
 training viewings alone, with their comments and emotions; of a test viewing neither its comment nor
 its emotion is seen, unless a caution above or a row "own comment hidden" below says otherwise."""
+_BY_TIME = """Newer posts weigh more, a miss half as much every 25 posts, and each test post's range
+is calibrated on those before it. """
+_OF_DRAFTS = """Numbers predicted of drafts have ranges that are calibrated on the test posts as
+well, and that are widened where ranges held for fewer test posts than promised, by more than
+chance. """
 _CARE_OF_POSTS = """It predicts what posts like these tended to evoke among the people who saw
 them; it does not predict what one person will feel, nor does it show what causes engagement. Scores
 hold for posts like the training posts; for other authors, languages or years, evaluate anew. It
@@ -145,7 +150,7 @@ def _score_table(task: type[Task], metrics: dict[str, Any]) -> str:
     return "".join(lines)
 
 
-def _interval_table(metrics: dict[str, Any]) -> str:
+def _interval_table(description: dict[str, Any], metrics: dict[str, Any]) -> str:
     """How often the intervals held, and how wide they were, on the test posts."""
     rows = metrics["intervals"]
     if not rows:
@@ -153,7 +158,8 @@ def _interval_table(metrics: dict[str, Any]) -> str:
     lines = [
         "Split conformal, calibrated on posts that the model has not learned from: the promise\n"
         "holds for posts that come as those did, and is worth less for other authors or later\n"
-        "times. On the test posts (95 % interval of the coverage in brackets):\n\n",
+        f"times. {_BY_TIME if description['split']['kind'] == 'time' else ''}{_OF_DRAFTS}"
+        "On the test posts (95 % interval of the coverage in brackets):\n\n",
         "| outcome | promised | covered | mean width | n | calibrated on |\n",
         "| --- | ---: | ---: | ---: | ---: | ---: |\n",
     ]

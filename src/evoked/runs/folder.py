@@ -9,11 +9,12 @@
         weights.safetensors   its weights
         features.json …       the encoders, and what was fitted on the training posts
         targets.json          the task: how posts become targets and back
-        intervals.json        how far predictions missed on the calibration posts
+        intervals.json        how far predictions missed on the calibration and test posts
         metrics.json          scores on the test posts, trivial baselines beside them, and how often
                               the intervals held
         history.json          what each author's posts achieved, authors as hashes, for drafts
-        split.parquet         which post was in which part, captions as hashes
+        profiles.json         each author's last known followers, authors as hashes, for drafts
+        split.parquet         which post was in which part, and digests of what it was like
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes
         baselines/            the trivial baselines, with their predictions of the test posts
@@ -156,6 +157,7 @@ def data_description(
         "sha256": content.hexdigest(),
         "provenance": dataset.description.get("provenance", {}),
         **dataset.describe(),
+        **({"time_zone": dataset.time_zone} if dataset.time_zone else {}),
     }
 
 
@@ -211,9 +213,10 @@ def finish(
     run.model.save(out)
     run.save_inputs()
     write_json(out / TARGETS_FILE, task_state(run.task))
-    write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     write_parquet(out / SPLIT_FILE, run.parts)
     write_json(out / METRICS_FILE, _score_test_rows(run, test, problems, callbacks))
+    run.calibrate_on_tests(test)
+    write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     write_text(out / "README.md", model_card(run.description, run.metrics))
     write_json(out / RUN_FILE, run.description)
 

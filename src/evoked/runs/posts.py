@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,25 @@ from evoked.features.extract import ImageSource, Problem
 from evoked.models import TRIVIAL_BASELINES, Examples, Model
 from evoked.models.baselines import AuthorMean, CategoryMean, MeanOfTraining, RecentPosts
 from evoked.posts.author_hashes import author_hashes, hashes
-from evoked.posts.author_history import AuthorHistory, attach_history, has_history
+from evoked.posts.author_history import (
+    KINDS,
+    AuthorHistory,
+    are_published,
+    attach_history,
+    has_history,
+)
+from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.runs.answer import LAST_POSTS, RecentCounts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
+from evoked.runs.changes import changes_since, field_digests
+from evoked.runs.drafts import ASSUMED, DOUBT, KnownAuthors, complete_drafts
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
 
 HISTORY_FILE = "history.json"
+PROFILES_FILE = "profiles.json"
 
 
 class Run(TrainedRun):
@@ -36,6 +48,8 @@ class Run(TrainedRun):
     ----------
     history
         What the authors of the run's posts achieved, for drafts.
+    profiles
+        Their last known followers, for drafts.
 
     Examples
     --------
@@ -50,10 +64,12 @@ class Run(TrainedRun):
         self,
         contents: RunContents,
         history: AuthorHistory,
+        profiles: AuthorProfiles,
         cache: FeatureCache | None = None,
     ) -> None:
         super().__init__(contents, cache)
         self.history = history
+        self.profiles = profiles
 
     @classmethod
     def load(
@@ -79,18 +95,24 @@ class Run(TrainedRun):
 
     @classmethod
     def with_history(cls, contents: RunContents, cache: FeatureCache | None = None) -> Run:
-        """A run of posts from what its folder holds, with the authors' history read."""
-        return cls(contents, AuthorHistory.load(contents.folder / HISTORY_FILE), cache)
+        """A run of posts from what its folder holds, with what its authors are known by."""
+        folder = contents.folder
+        history = AuthorHistory.load(folder / HISTORY_FILE)
+        return cls(contents, history, AuthorProfiles.load(folder / PROFILES_FILE), cache)
 
     def save_inputs(self) -> None:
         super().save_inputs()
         self.history.save(self.folder / HISTORY_FILE)
+        self.profiles.save(self.folder / PROFILES_FILE)
 
     def attach_history(self, posts: pd.DataFrame, drafts: bool = False) -> pd.DataFrame:
         """Posts with what their authors' earlier posts achieved, among them and among the run's
         own: see :func:`evoked.posts.author_history.attach_history`."""
         age = self.pipeline.settings.history_min_age_hours
         return attach_history(posts, self.history, drafts, age)
+
+    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+        return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)
@@ -108,9 +130,37 @@ class Run(TrainedRun):
         known = {each.strip().casefold() for each in self.training_categories}
         return category.strip().casefold() in known
 
+    @property
+    def authors(self) -> KnownAuthors:
+        """The authors of the run's posts."""
+        known = frozenset(self._training_groups(AuthorMean)) | set(self.history.author)
+        return KnownAuthors(self.description["data"]["authors"], known, self.profiles)
+
     def knows_author(self, author: str) -> bool:
-        """Whether a training post is by an author."""
-        return hashes(pd.Series([author]))[0] in self._training_groups(AuthorMean)
+        """Whether one of the run's posts is by an author."""
+        return hashes(pd.Series([author]))[0] in self.authors.hashes
+
+    def draft_posts(
+        self, drafts: Sequence[Draft]
+    ) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
+        """Drafts as the posts that are predicted, and their pictures.
+
+        Their author, if the run has only one, and the author's last known followers are filled in,
+        and the authors' earlier posts attached, where they lack them: see
+        :func:`evoked.runs.drafts.complete_drafts`. They see nothing of each other.
+        """
+        posts, images = as_posts(drafts, self.description["data"].get("time_zone"))
+        completed = complete_drafts(posts, self.authors, np.ones(len(posts), dtype=bool))
+        return self.attach_history(completed, drafts=True), images
+
+    def dataset_posts(self, dataset: PostDataset) -> pd.DataFrame:
+        """The posts of a dataset as they are predicted: those without any count as drafts, which
+        see the others and are seen by none."""
+        drafts = ~are_published(dataset.posts)
+        posts = self.attach_history(complete_drafts(dataset.posts, self.authors, drafts))
+        # An author whom the run doesn't know may have earlier posts in the dataset.
+        posts.loc[posts["history.posts"] > 0, DOUBT] = None
+        return posts
 
     def _training_groups(self, kind: type[MeanOfTraining]) -> Collection[str]:
         """What the training posts are grouped by in a trivial baseline."""
@@ -124,10 +174,20 @@ class Run(TrainedRun):
         A post is the run's own if its id is and its date or its caption is the same as well: ids
         alone prove nothing, since many files number their posts from one.
         """
-        own = posts[["post_id"]].merge(self.parts, on="post_id", how="left")
+        own = self._as_made(posts)
         same_date = own["posted_at"].to_numpy() == posts["posted_at"].to_numpy()
         same_caption = own["caption"].to_numpy() == _caption_hashes(posts)
         return own["part"].where(same_date | same_caption)
+
+    def changes_since(self, posts: pd.DataFrame) -> str | None:
+        """What has changed in those of n posts that the run was made from, in a sentence; None if
+        nothing has."""
+        own = self.part_of(posts).notna().to_numpy()
+        return changes_since(self._as_made(posts)[own], posts[own])
+
+    def _as_made(self, posts: pd.DataFrame) -> pd.DataFrame:
+        """What the run keeps of n posts by their ids; nothing of new ones."""
+        return posts[["post_id"]].merge(self.parts, on="post_id", how="left")
 
     def examples(
         self,
@@ -181,18 +241,43 @@ class Run(TrainedRun):
             arousal, rates and counts for the task ``emotion_engagement``) with intervals
             (``likes_low``, ``likes_high``; of classes ``level_set``: see
             :meth:`evoked.evaluation.conformal.Intervals.table`), where it predicts
-            emotion ``emotion_estimated``: whether that was learned from estimates, and
-            ``problem``: what could not be read.
+            emotion ``emotion_estimated``: whether that was learned from estimates,
+            ``problem``: what could not be read, or that the run knows no post by the author, and
+            ``assumed``: what was filled in for a draft. ``answer`` says it in a sentence;
+            ``coverage_measured`` is how often such intervals held on ``coverage_n`` test posts of
+            the run.
         """
         if isinstance(posts, PostDataset):
-            examples, problems = self.examples(posts.posts, posts.cover_paths(), callbacks)
+            changes = self.changes_since(posts.posts)
+            if callbacks is not None and changes is not None:
+                callbacks.note(changes)
+            completed = self.dataset_posts(posts)
+            examples, problems = self.examples(completed, posts.cover_paths(), callbacks)
         else:
-            drafts, images = as_posts(posts)
-            attached = self.attach_history(drafts, drafts=True)
-            examples, problems = self.examples(attached, images, callbacks)
+            examples, problems = self.examples(*self.draft_posts(posts), callbacks)
         if callbacks is not None and self._shows_unseen(examples):
             callbacks.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, coverage)
+
+    def answer(
+        self,
+        posts: PostDataset | Sequence[Draft],
+        callbacks: Callbacks | None = None,
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> list[str]:
+        """What :meth:`predict` finds, a sentence for each post.
+
+        Examples
+        --------
+        >>> run.answer([evoked.Draft(caption="Hello")])  # doctest: +SKIP
+        ['About 4,600 likes (3,800 to 6,800), better than 7 of your last 10 posts; ranges like
+        this held for 78 of 100 test posts; typically off by 15%.']
+        """
+        table = self.predict(posts, callbacks, coverage)
+        return [
+            " ".join(part for part in parts if isinstance(part, str))
+            for parts in zip(table["answer"], table[ASSUMED], strict=True)
+        ]
 
     def _shows_unseen(self, examples: Examples) -> bool:
         """Whether a post has what the model reads and no training post had."""
@@ -218,6 +303,8 @@ class Run(TrainedRun):
     def evaluate(self, dataset: PostDataset, callbacks: Callbacks | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
 
+        A warning says whether posts that the run was made from have changed since.
+
         Raises
         ------
         DataError
@@ -237,11 +324,14 @@ class Run(TrainedRun):
         own = part[fresh].notna().all()
         split = self.description["split"]["reason"] if own else "posts new to the run"
         baselines = self.baseline_predictions(examples)
-        return self.score(examples, problems, baselines, split, int((~fresh).sum()))
+        found = self.score(examples, problems, baselines, split, int((~fresh).sum()))
+        changes = self.changes_since(dataset.posts)
+        return found if changes is None else replace(found, warnings=(*found.warnings, changes))
 
 
 def posts_in_parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
-    """Which post is in which part, with what recognises it: its date and its caption's hash."""
+    """Which post is in which part, with what recognises it, its date and its caption's hash, and
+    digests of its fields, which show whether it has changed."""
     return pd.DataFrame(
         {
             "post_id": posts["post_id"],
@@ -249,7 +339,7 @@ def posts_in_parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:
             "posted_at": posts["posted_at"],
             "caption": _caption_hashes(posts),
         }
-    )
+    ).join(field_digests(posts))
 
 
 def _caption_hashes(posts: pd.DataFrame) -> NDArray[np.object_]:

@@ -40,6 +40,7 @@ from evoked.files import check_free
 from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.author_history import attach_history, published_history
+from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
 from evoked.runs.choice import Choice, choose_model, quick_candidates
@@ -482,7 +483,8 @@ class _Posts(_RunData[Run]):
         return posts_in_parts(self.rows, split)
 
     def run(self, contents: RunContents, split: Split) -> Run:
-        return Run(contents, published_history(self.dataset.posts), self.cache)
+        posts = self.dataset.posts
+        return Run(contents, published_history(posts), AuthorProfiles.of(posts), self.cache)
 
 
 @dataclass
@@ -594,7 +596,7 @@ def _train(
             "environment": environment(),
         },
         parts=data.in_parts(split),
-        intervals=_fit_intervals(task, model, prepared.examples),
+        intervals=_fit_intervals(task, model, prepared.examples, split),
     )
     run = data.run(contents, split)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
@@ -751,10 +753,12 @@ def _fit_baselines(
         trivial.save(out / BASELINES_FOLDER / kind.name)
 
 
-def _fit_intervals(task: Task, model: Model, examples: dict[str, Examples]) -> Intervals:
+def _fit_intervals(
+    task: Task, model: Model, examples: dict[str, Examples], split: Split
+) -> Intervals:
     """Learn from the validation and calibration parts how far a fitted model misses."""
     difficulty, calibration = (
         Predicted(examples[name].posts, model.predict(examples[name]))
         for name in ("validation", "calibration")
     )
-    return Intervals.fit(task, difficulty, calibration)
+    return Intervals.fit(task, difficulty, calibration, by_time=split.kind == "time")

@@ -74,6 +74,10 @@ class AuthorLevel:
         share = np.where(believed > 0, number / np.where(believed > 0, believed, 1.0), 0.0)
         return share * np.where(known, median, 0.0) + (1 - share) * guess
 
+    def knows(self, posts: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether the count of an earlier post of the author is known, (n,)."""
+        return np.isfinite(_median(self.kind, posts))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready state."""
         return asdict(self)

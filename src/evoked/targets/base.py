@@ -212,6 +212,12 @@ class Task(ABC):
         """Lowest and highest value of a column; probabilities lie in [0, 1]."""
         return (0.0, 1.0)
 
+    @classmethod
+    def is_logistic(cls, column: str) -> bool:
+        """Whether a column holds a logistic curve of something without ends. Its intervals are made
+        on the scale of that, where a miss is as large at the ends as in the middle."""
+        return False
+
     def meanings(self, outcome: Outcome) -> dict[str, str]:
         """What the labels of an outcome stand for, by label, if they don't speak for themselves."""
         return {}

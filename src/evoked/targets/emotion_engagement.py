@@ -24,7 +24,7 @@ from scipy.special import expit, logit
 from evoked.posts.author_history import known_counts, with_history
 from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
 from evoked.targets.author_level import AuthorLevel
-from evoked.targets.base import Outcome, TargetTable, Wording
+from evoked.targets.base import Outcome, TargetTable, Wording, numeric
 from evoked.targets.engagement import EMOTION_TARGETS, EmotionAndRates, outcomes_with
 
 Floats = NDArray[np.float64]
@@ -99,6 +99,8 @@ class EmotionEngagement(EmotionAndRates):
         See :class:`evoked.targets.engagement.EmotionAndRates`.
     deviations
         What was learned of each engagement target that a training post has.
+    usual_divisor
+        Geometric mean of the training posts' denominators.
     """
 
     name: ClassVar[str] = "emotion_engagement"
@@ -121,6 +123,7 @@ class EmotionEngagement(EmotionAndRates):
     )
 
     deviations: dict[str, Deviations] = field(repr=False)
+    usual_divisor: float
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> EmotionEngagement:
@@ -134,7 +137,12 @@ class EmotionEngagement(EmotionAndRates):
         denominator, knots = cls.learned_rates(posts)
         attached = with_history(posts)
         fitted = {name: Deviations.fit(name, attached) for name in ENGAGEMENT}
-        return cls(denominator, knots, {name: each for name, each in fitted.items() if each})
+        deviations = {name: each for name, each in fitted.items() if each}
+        return cls(denominator, knots, deviations, _usual(posts, denominator))
+
+    @classmethod
+    def is_logistic(cls, column: str) -> bool:
+        return column in ENGAGEMENT
 
     @property
     def engagement(self) -> list[str]:
@@ -167,20 +175,25 @@ class EmotionEngagement(EmotionAndRates):
         DataFrame
             Columns valence and arousal (project scales); for each engagement target known from the
             training posts ``likes_standing`` [0, 1], ``likes_rate`` (per follower or other
-            denominator; NaN without it) and ``likes``.
+            denominator; NaN where that is unknown, but not the author's past) and ``likes`` (NaN
+            where both are unknown: the rate is then that of an account of usual size).
         """
         attached = with_history(posts)
         table = pd.DataFrame(index=predicted.index)
         for name in EMOTION_TARGETS:
             table[name] = predicted[name].astype(float)
         divisor = self._divisor(posts)
-        divisor = np.where(divisor > 0, divisor, np.nan)
+        known = divisor > 0
         for name in self.engagement:
-            standing = predicted[name].astype(float).clip(0, 1)
-            counts = self.deviations[name].counts(standing.to_numpy(), attached)
+            standing = np.clip(numeric(predicted, name), 0, 1)
+            counts = self.deviations[name].counts(standing, attached)
+            level = self.deviations[name].level
+            # Of an account of unknown size and past only the rate of a usual account is known.
+            placed = known | level.knows(attached)
+            rates = counts / np.where(known, divisor, self.usual_divisor)
             table[f"{name}_standing"] = standing
-            table[f"{name}_rate"] = counts / divisor
-            table[name] = counts
+            table[f"{name}_rate"] = np.where(known | ~placed, rates, np.nan)
+            table[name] = np.where(placed, counts, np.nan)
         return table
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,6 +202,7 @@ class EmotionEngagement(EmotionAndRates):
             "denominator": self.denominator,
             "knots": self.knots,
             "deviations": {name: each.to_dict() for name, each in self.deviations.items()},
+            "usual_divisor": self.usual_divisor,
         }
 
     @classmethod
@@ -197,4 +211,12 @@ class EmotionEngagement(EmotionAndRates):
         deviations = {
             str(name): Deviations.from_dict(own) for name, own in state["deviations"].items()
         }
-        return cls(state["denominator"], state["knots"], deviations)
+        return cls(state["denominator"], state["knots"], deviations, state["usual_divisor"])
+
+
+def _usual(posts: pd.DataFrame, denominator: str) -> float:
+    """Geometric mean of the posts' denominators, 1 if counts are divided by nothing."""
+    if denominator == "none":
+        return 1.0
+    divisors = known_counts(posts, denominator)
+    return float(np.exp(np.log(divisors[divisors > 0]).mean()))

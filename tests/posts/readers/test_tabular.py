@@ -472,3 +472,48 @@ def test_arbitrary_bytes_never_crash(content: bytes, tmp_path: Path) -> None:
     list(READERS["csv"](path, ReadOptions()).records)
     path.write_bytes(b'{"id": 1}\n' + content)
     list(READERS["jsonl"](path, ReadOptions()).records)
+
+
+def test_what_a_table_lacks_is_said_with_the_columns_that_may_hold_it(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": f"p{number}",
+            "いいね数": 100 + number,
+            "text_of_post": f"A morning in the hills, number {number}",
+            "when": f"2024-05-1{number} 10:00",
+            "pic": f"pictures/{number}.jpg",
+            "mood": "calm",
+        }
+        for number in range(4)
+    ]
+    path = write_csv(tmp_path / "a.csv", rows)
+    assert READERS["csv"](path, ReadOptions()).warnings == [
+        "No column is recognised to hold likes. If 'いいね数' does: --map 'likes=いいね数'",
+        "No column is recognised to hold captions. If 'text_of_post' does: "
+        "--map caption=text_of_post",
+        "No column is recognised to hold a date. If 'when' does: --map posted_at=when",
+        "No column is recognised to hold pictures. If 'pic' does: --map images=pic",
+    ]
+    decided = {
+        "likes": "いいね数",
+        "caption": "text_of_post",
+        "posted_at": "when",
+        "images": "pic",
+    }
+    assert READERS["csv"](path, ReadOptions(decided)).warnings == []
+
+
+def test_of_several_columns_that_may_hold_likes_all_are_named(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"p{n}", "caption": "x", "taken at": "2024-05-01", "up": n, "n2": 7} for n in "12"
+    ]
+    path = write_csv(tmp_path / "a.csv", rows)
+    assert READERS["csv"](path, ReadOptions()).warnings == [
+        "No column is recognised to hold likes. Say which does: --map likes=COLUMN, perhaps up, n2."
+    ]
+
+
+def test_rated_texts_lack_neither_likes_nor_dates(tmp_path: Path) -> None:
+    rows = [{"id": number, "text": "x", "valence": number, "arousal": 3} for number in (1, 5)]
+    path = write_csv(tmp_path / "a.csv", rows)
+    assert READERS["csv"](path, ReadOptions()).warnings == []

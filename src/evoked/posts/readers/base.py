@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 MAX_JSON_BYTES = 256 * 2**20
 """Largest JSON document that is read whole; JSON Lines and CSV are streamed instead."""
 
+OUTSIDE = "lies outside the source's folder."
+"""What is wrong with a picture that the source must not lead to."""
+
+NO_PICTURE = "there is no such picture."
+"""What is wrong with a picture that isn't where its name leads."""
+
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
@@ -132,6 +138,8 @@ class Source:
         The scale on which the source's ratings were made, by dimension.
     notes
         What a person should know: encoding, delimiter, what was guessed.
+    warnings
+        What a person should know first: what the source seems to lack.
     network
         For sources that know who viewed the posts: a function that is called after the posts are
         read, with the ids of those in the dataset.
@@ -142,6 +150,7 @@ class Source:
     mapping: dict[str, str] = field(default_factory=dict)
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     network: Callable[[pd.Series], NetworkTables] | None = None
 
 
@@ -155,10 +164,16 @@ class ReadOptions:
         Column of the source by field; an empty name leaves the field out.
     scales
         Lowest and highest rating by dimension.
+    images
+        Folder that a table's names of pictures start from; the table's own by default.
+    time_zone
+        IANA name of the time zone of dates without one; UTC by default.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    images: Path | None = None
+    time_zone: str | None = None
 
 
 Reader = Callable[[Path, ReadOptions], Source]
@@ -170,6 +185,8 @@ def refuse_options(options: ReadOptions, format_name: str) -> None:
         raise SettingsError(f"{format_name} has a fixed layout and takes no column mapping.")
     if options.scales:
         raise SettingsError(f"{format_name} holds no ratings and takes no scale.")
+    if options.images is not None:
+        raise SettingsError(f"{format_name} has its pictures beside the posts: leave --images out.")
 
 
 def require_file(source: Path) -> None:
@@ -237,9 +254,11 @@ def _read_image(root: Path, name: str) -> bytes:
     except (OSError, ValueError) as error:
         raise ImageError("not the name of a file.") from error
     if not inside:
-        raise ImageError("lies outside the source's folder.", fix="Move the picture into it.")
+        raise ImageError(
+            OUTSIDE, fix="Say where the pictures lie: --images FOLDER. Or move them into it."
+        )
     if not exists:
-        raise ImageError("there is no such picture.")
+        raise ImageError(NO_PICTURE)
     try:
         return read_bounded(path, MAX_IMAGE_BYTES)
     except DataError as error:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def read(source: Path, options: ReadOptions) -> Source:
     check_scales(options.scales)
     scales = dict.fromkeys(EMOTIONS, NINE_POINTS) | dict(options.scales)
     ratings, remarks = _annotations(source / "annotations.csv", scales)
-    reading = read_table(open_table(source / "posts.csv"), ReadOptions(options.mapping))
+    reading = read_table(open_table(source / "posts.csv"), replace(options, scales={}))
     if "post_id" not in reading.mapping:
         raise DataError(
             "no column holds the posts' ids, to which the annotations refer.",

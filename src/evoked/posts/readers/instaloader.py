@@ -89,7 +89,13 @@ def read(source: Path, options: ReadOptions) -> Source:
     accounts = {key: node for node in profiles.values() for key in _account_keys(node)}
     records = _records(source, posts, accounts)
     notes = [f"Metadata of {len(profiles)} accounts found."] if profiles else []
-    return Source(records=records, total=len(posts), notes=notes)
+    warnings = []
+    if not any(files.metadata for files in posts.values()):
+        warnings.append(
+            "There are no .json.xz files in it, which hold likes and followers: download the posts "
+            "again without --no-metadata-json."
+        )
+    return Source(records=records, total=len(posts), notes=notes, warnings=warnings)
 
 
 def _group(source: Path) -> dict[str, _Files]:

@@ -69,7 +69,7 @@ def read(source: Path, options: ReadOptions) -> Source:
     answers = [_answers(task) for task in tasks]
     scales, notes = choose_scales(_ranges(answers), options.scales)
     return Source(
-        records=_records(source, tasks, answers, mapping, scales),
+        records=_records(source, tasks, answers, mapping, scales, options.images or source.parent),
         total=len(tasks),
         mapping=mapping,
         scales=scales,
@@ -122,6 +122,7 @@ def _records(
     answers: list[list[Rating]],
     mapping: Mapping[str, str],
     scales: Mapping[str, tuple[float, float]],
+    pictures: Path,
 ) -> Iterator[PostRecord | Remark]:
     for number, (task, given) in enumerate(zip(tasks, answers, strict=True), start=1):
         data = dig(task, "data")
@@ -140,7 +141,7 @@ def _records(
             with_media_type(fields),
             file=source.name,
             row=number,
-            images=[_image(source.parent, name) for name in names],
+            images=[_image(pictures, name) for name in names],
             tables={"annotations": rows},
             remarks=remarks,
         )

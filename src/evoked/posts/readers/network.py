@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -99,7 +100,9 @@ class NetworkSource:
         self.remarks: list[tuple[Remark, int]] = []
         self.viewed = DateOrder()
         files = walk_files(source) if source.is_dir() else [source]
-        self.pictures = _pictures(files, self.folder)
+        self.image_folder = options.images or self.folder
+        pictures = files if options.images is None else walk_files(options.images)
+        self.pictures = _pictures(pictures, self.image_folder)
         chosen, overrides = part_overrides(options.mapping)
         if source.is_dir():
             self.tables, self.notes = find_tables(source, files, chosen, overrides)
@@ -132,7 +135,7 @@ class NetworkSource:
         """The posts, and a function that reads the network after them."""
         if "posts" in self.tables:
             mapping = self.mapping["posts"]
-            posts = read_table(self.tables["posts"], ReadOptions(mapping, self.options.scales))
+            posts = read_table(self.tables["posts"], replace(self.options, mapping=mapping))
             self.mapping["posts"] = posts.mapping
         else:
             posts = Source(self._viewed_posts())
@@ -204,7 +207,7 @@ class NetworkSource:
                 yield Skipped("a post without an id", record.file, record.row)
                 continue
             if not record.images and identifier in self.pictures:
-                record.images = [file_image(self.folder, self.pictures[identifier])]
+                record.images = [file_image(self.image_folder, self.pictures[identifier])]
             if self.labelled and self.pictures and not record.images:
                 yield Skipped("the image is gone", record.file, record.row, "", identifier)
                 continue

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from evoked.posts.readers.columns import (
     choose_scales,
 )
 from evoked.posts.readers.date_order import DateOrder
+from evoked.posts.readers.lacking import lacking
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
     has_time,
@@ -27,9 +30,12 @@ from evoked.posts.readers.values import (
     parse_names,
 )
 from evoked.posts.schema import EMOTIONS
+from evoked.posts.time_zones import zone_of
 
 # Number of rows that a note names.
 _EXAMPLES = 5
+# Rows from which it is judged what a column holds that is not recognised by its name.
+_SAMPLE = 200
 
 Row = Mapping[str, Any]
 _Raters = Mapping[str, Mapping[str, str]]
@@ -124,11 +130,12 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     unscaled = [name for name in survey.ranges if name not in scales]
     used = {name: column for name, column in mapping.items() if name not in unscaled}
     return Source(
-        records=_records(table, used, raters, scales, survey),
+        records=_records(table, used, raters, scales, survey, options),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
-        notes=[*table.notes, *scale_notes, *_notes(table, mapping, raters, survey)],
+        notes=[*table.notes, *scale_notes, *_notes(table, mapping, raters, survey, options)],
+        warnings=_warnings(table, mapping, raters),
     )
 
 
@@ -158,7 +165,13 @@ def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Surve
     return survey
 
 
-def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _Survey) -> list[str]:
+def _notes(
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    survey: _Survey,
+    options: ReadOptions,
+) -> list[str]:
     notes = []
     if survey.short_rows:
         notes.append(
@@ -168,10 +181,14 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         )
     if "post_id" not in mapping:
         notes.append("No column holds ids: an id is made from each row's content.")
-    if "posted_at" not in mapping:
-        notes.append("No column holds a date.")
-    elif not survey.has_times:
-        notes.append("Dates have no time of day; it counts as midnight UTC.")
+    if "posted_at" in mapping and not survey.has_times:
+        place = options.time_zone or "UTC"
+        notes.append(f"Dates have no time of day; it counts as midnight {place}.")
+    elif "posted_at" in mapping and options.time_zone:
+        notes.append(
+            f"Dates without an offset are read as local time of {options.time_zone}. If they are "
+            "in UTC, let them end in Z."
+        )
     notes += survey.dates.notes()
     if survey.highest_weekday == 7:
         notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
@@ -179,12 +196,26 @@ def _notes(table: Table, mapping: Mapping[str, str], raters: _Raters, survey: _S
         f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
         for name, columns in raters.items()
     ]
-    used = set(mapping.values())
-    used |= {column for columns in raters.values() for column in columns.values()}
-    unused = [column for column in table.columns if column not in used]
+    unused = _unused(table, mapping, raters)
     if unused:
         notes.append(f"Columns that are not used: {', '.join(unused[:30])}.")
     return notes
+
+
+def _warnings(table: Table, mapping: Mapping[str, str], raters: _Raters) -> list[str]:
+    """What the posts lack. Those that people rated need no likes and no dates."""
+    rated = any(name in mapping or name in raters for name in EMOTIONS)
+    content = () if rated and "images" in mapping else ("caption",)
+    wanted = content if rated else ("likes", *content, "posted_at", "images")
+    first = (item[1] for item in islice(table.rows(), _SAMPLE) if not isinstance(item, Skipped))
+    missed = [name for name in wanted if name not in mapping]
+    return lacking(missed, _unused(table, mapping, raters), first) if missed else []
+
+
+def _unused(table: Table, mapping: Mapping[str, str], raters: _Raters) -> list[str]:
+    used = set(mapping.values())
+    used |= {column for columns in raters.values() for column in columns.values()}
+    return [column for column in table.columns if column not in used]
 
 
 def _records(
@@ -193,9 +224,12 @@ def _records(
     raters: _Raters,
     scales: Mapping[str, tuple[float, float]],
     survey: _Survey,
+    options: ReadOptions,
 ) -> Iterator[PostRecord | Remark]:
     convert: dict[str, Callable[[Any], Any]] = {
-        "posted_at": partial(_date, day_first=survey.dates.day_first),
+        "posted_at": partial(
+            _date, day_first=survey.dates.day_first, zone=zone_of(options.time_zone)
+        ),
         "posted_weekday": _sunday_first if survey.highest_weekday == 7 else _unchanged,
     }
     for item in table.rows():
@@ -214,7 +248,7 @@ def _records(
             with_media_type(fields),
             file=table.path.name,
             row=number,
-            images=[file_image(table.path.parent, name) for name in names],
+            images=[file_image(options.images or table.path.parent, name) for name in names],
             tables={"annotations": annotations} if raters else {},
             remarks=remarks,
             content=row,
@@ -244,10 +278,10 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-def _date(value: Any, day_first: bool) -> Any:
+def _date(value: Any, day_first: bool, zone: tzinfo) -> Any:
     """The date, or the value itself if it isn't one: cleaning then says what is wrong with it."""
     try:
-        return parse_date(value, day_first=day_first)
+        return parse_date(value, day_first=day_first, zone=zone)
     except ValueError:
         return value
 

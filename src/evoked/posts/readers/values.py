@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from evoked.posts.schema import MAX_COUNT, MIKELS, SPLITS
@@ -140,18 +140,18 @@ def has_time(value: Any) -> bool:
 
 
 def parse_date(
-    value: Any, *, day_first: bool = False, now: datetime | None = None
+    value: Any, *, day_first: bool = False, zone: tzinfo = UTC, now: datetime | None = None
 ) -> datetime | None:
     """A date and time in UTC.
 
     It may be given in ISO 8601, in seconds (or thousandths or millionths of them) since 1970, with
     dots (day first) or slashes (month first unless ``day_first``), or with English names of months.
-    Without a time zone, it is in UTC.
+    Without a time zone, it is in ``zone``.
     """
     if is_missing(value):
         return None
     moment = value if isinstance(value, datetime) else _read_date(str(value).strip(), day_first)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
     try:
         moment = moment.astimezone(UTC)
     except OverflowError:

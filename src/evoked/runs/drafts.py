@@ -1,0 +1,124 @@
+"""What a run takes for granted about drafts: whose they are, and how many follow their author."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.posts.author_hashes import AUTHOR_HASH, author_hashes
+from evoked.posts.author_profiles import PROFILE, AuthorProfiles
+
+ASSUMED = "assumed"
+"""Column of posts and predictions: what was taken for granted, in words; None if nothing was."""
+
+DOUBT = "doubt"
+"""Column of posts: why a prediction has little to rest on, in words; None if there is no reason."""
+
+_WORDS = {"followers": "followers", "following": "followed accounts", "author_posts": "posts"}
+
+
+@dataclass(frozen=True)
+class KnownAuthors:
+    """The authors of a run's posts.
+
+    Attributes
+    ----------
+    number
+        How many there are.
+    hashes
+        The hash of each whose posts the run has learned from or keeps the history of.
+    profiles
+        Their last known followers.
+    """
+
+    number: int
+    hashes: frozenset[str]
+    profiles: AuthorProfiles
+
+    @property
+    def only(self) -> str:
+        """The hash of the author if there is only one, else ''."""
+        return next(iter(self.hashes)) if self.number == len(self.hashes) == 1 else ""
+
+    def of_posts(self, posts: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether each of n posts is by one of them, (n,)."""
+        return np.isin(author_hashes(posts).astype(str), list(self.hashes))
+
+
+def complete_drafts(
+    posts: pd.DataFrame, authors: KnownAuthors, drafts: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Posts with what drafts among them leave out and the run knows.
+
+    Parameters
+    ----------
+    posts
+        n posts.
+    authors
+        The authors of the run's posts. If there is only one, drafts without an author are theirs.
+    drafts
+        Which of the posts are drafts, (n,): those get their author's last known followers, followed
+        accounts and number of posts where they have none.
+
+    Returns
+    -------
+    DataFrame
+        The posts with the columns :data:`ASSUMED` and :data:`DOUBT`, and the hash of each author.
+    """
+    given = author_hashes(posts)
+    taken = drafts & (given == "")
+    author = np.where(taken, authors.only, given)
+    own = "your" if authors.number == 1 else "the author's"
+    completed = posts.assign(**{AUTHOR_HASH: author})
+    counts = {
+        name: pd.to_numeric(completed[name]).to_numpy(np.float64, na_value=np.nan).copy()
+        for name in PROFILE
+    }
+    assumed: list[str | None] = []
+    for row, name in enumerate(author):
+        known = authors.profiles.known.get(name, {}) if drafts[row] else {}
+        filled = {each: count for each, count in known.items() if np.isnan(counts[each][row])}
+        for each, count in filled.items():
+            counts[each][row] = count
+        assumed.append(_assumption(bool(taken[row] and authors.only), filled, own))
+    is_known = authors.of_posts(completed)
+    doubts = [
+        unknown_author(authors, name if given[row] else None)
+        if authors.number and not is_known[row]
+        else None
+        for row, name in enumerate(posts["author_id"])
+    ]
+    texts = {ASSUMED: assumed, DOUBT: doubts}
+    # As objects: pandas would turn None into NaN, which is true.
+    columns = {name: pd.Series(text, posts.index, dtype=object) for name, text in texts.items()}
+    return completed.assign(**counts, **columns)
+
+
+def unknown_author(authors: KnownAuthors, name: str | None) -> str:
+    """The sentence on a post by an author of whom the run knows no post; None if none is given."""
+    beginning = "No author given" if name is None else f"No training post is by the author {name!r}"
+    learned = "its only author" if authors.number == 1 else f"all its {authors.number} authors"
+    return (
+        f"{beginning}: predicted as a new author's, by what the run has learned from posts of "
+        f"{learned}."
+    )
+
+
+def _assumption(is_only_author: bool, filled: Mapping[str, int], own: str) -> str | None:
+    parts = ["taken for a post of the run's only author"] if is_only_author else []
+    if filled:
+        names = _listed([_WORDS[name] for name in filled])
+        parts.append(
+            f"{names} as of {own} last post: {_listed([f'{n:,}' for n in filled.values()])}"
+        )
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else None
+
+
+def _listed(items: list[str]) -> str:
+    *others, last = items
+    return f"{', '.join(others)} and {last}" if others else last
