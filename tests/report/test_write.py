@@ -270,8 +270,11 @@ def test_tested_posts_carry_what_they_got(run: Run, dataset: PostDataset) -> Non
     truth = dataset.posts.set_index("post_id").loc[tested.predictions["post_id"]]
     np.testing.assert_allclose(tested.true["valence"], truth["valence"], atol=1e-6)
     assert (tested.posts["post_id"] == tested.predictions["post_id"]).all()
+    whole = run.task.transform(run.attach_history(dataset.posts)).values
+    likes = whole[tested.rows, list(run.task.columns).index("likes")]
+    np.testing.assert_allclose(tested.true["likes"], likes, atol=1e-6)
     ranks = (
-        tested.true["likes"]
+        tested.truth["likes_rate"]
         .rank()
         .corr((truth["likes"] / truth["followers"]).rank().reset_index(drop=True))
     )
