@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -79,15 +80,44 @@ def test_nothing_keeps_a_post_from_outdoing_the_training_posts() -> None:
 def test_level_by_hand() -> None:
     """(n · median + w · guess) / (n + w) with w = k · (1 − n / 5)."""
     posts = attach_history(account(np.log([101.0, 201.0, 401.0])))
-    level = AuthorLevel("likes", mean=4.0, slope=0.5, mean_followers=6.0, prior_posts=2.0)
+    level = AuthorLevel(
+        "likes",
+        mean=4.0,
+        slope=0.5,
+        mean_followers=6.0,
+        lowest_followers=5.0,
+        highest_followers=7.0,
+        prior_posts=2.0,
+    )
     guess = 4.0 + 0.5 * (np.log(1001) - 6)
     medians = [np.nan, np.log(101), np.log(np.sqrt(101 * 201))]
     expected = [guess, (medians[1] + 1.6 * guess) / 2.6, (2 * medians[2] + 1.2 * guess) / 3.2]
     np.testing.assert_allclose(level.of(posts), expected)
     unknown = level.of(posts.assign(followers=np.nan))
     assert unknown[0] == pytest.approx(4.0)
-    alone = AuthorLevel("likes", 4.0, 0.5, 6.0, prior_posts=0.0).of(posts)
+    alone = replace(level, prior_posts=0.0).of(posts)
     np.testing.assert_allclose(alone, [guess, *medians[1:]])
+    # Beyond the accounts that were learned from, counts are proportional to followers.
+    beyond = replace(level, lowest_followers=8.0, highest_followers=9.0).of(posts)[0]
+    assert beyond == pytest.approx(4.0 + 0.5 * (8.0 - 6.0) + np.log(1001) - 8.0)
+
+
+def test_a_small_new_account_is_not_guessed_from_huge_ones() -> None:
+    """Among accounts of one size the larger may get less; a tiny one gets no more for that."""
+    random = np.random.default_rng(2)
+    accounts = []
+    for number in range(20):
+        followers = np.exp(random.uniform(18, 19))
+        logs = 14 - 2 * (np.log(followers) - 18.5) + 0.2 * random.normal(size=10)
+        accounts.append(account(logs, followers, author=f"a{number}"))
+    posts = pd.concat(accounts, ignore_index=True)
+    level = AuthorLevel.fit("likes", attach_history(posts))
+    assert level is not None
+    assert level.slope == 0
+    new = random_posts(1).assign(author_id=["x"], followers=[4_000])
+    rate = np.expm1(level.of(attach_history(new, drafts=True))[0]) / 4_000
+    rates = posts["likes"] / posts["followers"]
+    assert rates.min() < rate < rates.max()
 
 
 def many_accounts(between: float, within: float, authors: int = 40) -> pd.DataFrame:

@@ -3,7 +3,7 @@ the post itself."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.posts.author_history import PREFIX, known_counts
+from evoked.posts.schema import MAX_COUNT
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +19,7 @@ Floats = NDArray[np.float64]
 _MOST_PRIOR_POSTS = 10.0
 # With so many earlier posts nothing is guessed any more.
 _POSTS_ENOUGH = 5
+_MOST_FOLLOWERS = float(np.log1p(MAX_COUNT))
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,11 @@ class AuthorLevel:
     mean
         The guess where the number of followers is unknown.
     slope, mean_followers
-        The guess rises by ``slope`` per unit of log(1 + followers) above ``mean_followers``.
+        The guess rises by ``slope``, from 0 to 1, per unit of log(1 + followers) above
+        ``mean_followers``.
+    lowest_followers, highest_followers
+        The training posts' range of log(1 + followers). Beyond it the guess is proportional to the
+        number of followers: a line learned among accounts of one size says nothing about others.
     prior_posts
         k: how many earlier posts the guess is worth to a new author, at most 10.
     """
@@ -49,6 +55,8 @@ class AuthorLevel:
     mean: float
     slope: float
     mean_followers: float
+    lowest_followers: float
+    highest_followers: float
     prior_posts: float
 
     @classmethod
@@ -60,9 +68,10 @@ class AuthorLevel:
             return None
         followers = np.log1p(known_counts(posts, "followers"))
         mean, slope, middle = _ridge(followers[known], logs[known])
-        guess = cls(kind, mean, slope, middle, 0.0)._guess(posts)
+        lowest, highest = _range(followers[known])
+        level = cls(kind, mean, slope, middle, lowest, highest, prior_posts=0.0)
         last = posts[f"{PREFIX}last_{kind}"].to_numpy(np.float64)
-        return cls(kind, mean, slope, middle, _prior_posts(logs, last, guess))
+        return replace(level, prior_posts=_prior_posts(logs, last, level._guess(posts)))
 
     def of(self, posts: pd.DataFrame) -> Floats:
         """Level of each of n posts with their history, (n,); never NaN."""
@@ -84,8 +93,9 @@ class AuthorLevel:
 
     def _guess(self, posts: pd.DataFrame) -> Floats:
         followers = np.log1p(known_counts(posts, "followers"))
-        above = np.where(np.isfinite(followers), followers - self.mean_followers, 0.0)
-        return self.mean + self.slope * above
+        followers = np.where(np.isfinite(followers), followers, self.mean_followers)
+        seen = np.clip(followers, self.lowest_followers, self.highest_followers)
+        return self.mean + self.slope * (seen - self.mean_followers) + (followers - seen)
 
 
 def _median(kind: str, posts: pd.DataFrame) -> Floats:
@@ -104,7 +114,13 @@ def _ridge(followers: Floats, logs: Floats) -> tuple[float, float, float]:
     if spread < 1e-9 * len(above):
         return mean, 0.0, middle
     slope = float(above @ (logs[known] - mean)) / (spread * (1 + 1 / len(above)))
-    return mean, slope, middle
+    return mean, min(max(slope, 0.0), 1.0), middle
+
+
+def _range(followers: Floats) -> tuple[float, float]:
+    """Lowest and highest known value; a range that nothing exceeds if none is known."""
+    known = followers[np.isfinite(followers)]
+    return (float(known.min()), float(known.max())) if len(known) else (0.0, _MOST_FOLLOWERS)
 
 
 def _prior_posts(logs: Floats, last: Floats, guess: Floats) -> float:
