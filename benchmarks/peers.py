@@ -1,11 +1,11 @@
 """How well are likes predicted, beside what else a user might take?
 
-Real posts. All sides learn from the same posts, and are scored on the same test posts. The peers are
+Real posts. All sides learn from the same posts and are scored on the same test posts. The peers are
 baselines of an author's last posts, ridge, CatBoost and, where they are installed, skrub and
-AutoGluon; they read captions (TF-IDF and SVD), metadata and history of strictly earlier posts,
+AutoGluon. They read captions (TF-IDF and SVD), metadata and history of strictly earlier posts,
 nothing that is unknown before posting. evoked is trained through its public API, without a model
 ("evoked") and as ``linear``. Each side runs in a process of its own on one thread; CPU seconds are
-those of features, fit and prediction, and features of evoked are extracted anew.
+those of features, fit and prediction, and evoked's features are extracted anew.
 
 Differences are evoked minus the best peer in R² of log(1 + likes), with a 95 % interval of 1,000
 resamples of test posts. The best peer is picked with the test scores in sight, which flatters it.
@@ -69,7 +69,8 @@ class Source(NamedTuple):
 DATASETS = {
     "instagram_top20": Source("instaloader", "instagram_top20", "time"),
     "instagram_authors": Source("jsonl", "instagram_authors/posts.jsonl", "time", authors=150),
-    # Its posts have no dates.
+    "instagram_strangers": Source("jsonl", "instagram_authors/posts.jsonl", "author", authors=150),
+    # These posts have no dates.
     "instagram_insights": Source("csv", "instagram_insights/Instagram data.csv", "random"),
     "facebook_metrics": Source("csv", "facebook_metrics/dataset_Facebook.csv", "random"),
 }
@@ -108,10 +109,11 @@ class Rows(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """log(1 + likes) of the tested posts, (tested,), and evoked's intervals, (tested, 2)."""
+    """log(1 + likes) of the tested posts, (tested,), evoked's intervals, (tested, 2), and its model."""
 
     likes: Floats
     interval: Floats | None = None
+    model: str | None = None
 
 
 class SkippedError(Exception):
@@ -200,7 +202,9 @@ def ridge(rows: Rows) -> Predicted:
 
     features = peer_features(rows.posts, rows.learned)
     model = make_pipeline(
-        SimpleImputer(add_indicator=True), StandardScaler(), RidgeCV(np.logspace(-1, 5, 19))
+        SimpleImputer(add_indicator=True, keep_empty_features=True),
+        StandardScaler(),
+        RidgeCV(np.logspace(-1, 5, 19)),
     )
     model.fit(features[rows.learned], rows.truth[rows.learned])
     return Predicted(model.predict(features[rows.tested]))
@@ -263,9 +267,8 @@ def evoked_run(model: str | None, rows: Rows) -> Predicted:
             else evoked.train(rows.dataset, model, place / "run", split=rows.split, cache=cache)
         )
         found = run.predict(rows.dataset).iloc[rows.tested]
-    print(f"  {run.model!r}", flush=True)
     counts = found[["likes", "likes_low", "likes_high"]].to_numpy(dtype=np.float64)
-    return Predicted(np.log1p(counts[:, 0]), np.log1p(counts[:, 1:]))
+    return Predicted(np.log1p(counts[:, 0]), np.log1p(counts[:, 1:]), repr(run.model))
 
 
 @dataclass(frozen=True)
@@ -317,7 +320,7 @@ def explained_more(
 
 def scores(truth: Floats, found: Measured) -> dict[str, Any]:
     """A side's row of the table."""
-    likes, interval = found.predicted
+    likes, interval, _ = found.predicted
     covered = np.nan
     if interval is not None:
         covered = float(np.mean((interval[:, 0] <= truth) & (truth <= interval[:, 1])))
@@ -386,6 +389,7 @@ def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "tested": len(rows.tested),
         "scores": [{"side": side, **scores(truth, each)} for side, each in found.items()],
         "differences": differences(truth, likes),
+        "models": {side: each.predicted.model for side, each in found.items() if SIDES[side].ours},
         "skipped": skipped,
     }
 

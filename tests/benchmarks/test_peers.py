@@ -1,0 +1,107 @@
+"""Parts of the comparison with peers that need no peers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import peers
+import pytest
+
+from evoked.evaluation.metrics import r2
+from evoked.posts.author_history import attach_history
+from evoked.posts.dataset import PostDataset
+from evoked.posts.synthetic.posts import synthesise
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PostDataset:
+    return synthesise(tmp_path_factory.mktemp("peers") / "posts", n=80, seed=0)
+
+
+@pytest.mark.parametrize("split", ["time", "random"])
+def test_all_sides_get_the_same_rows(dataset: PostDataset, split: str) -> None:
+    first, second = (peers.rows_of(PostDataset(dataset.folder), split) for _ in range(2))
+    for part in ("train", "validation", "test"):
+        assert np.array_equal(getattr(first.split, part), getattr(second.split, part))
+    assert np.array_equal(first.learned, second.learned)
+    assert np.array_equal(first.tested, second.tested)
+    assert not set(first.learned) & set(first.tested)
+    known = np.flatnonzero(np.isfinite(first.truth))
+    assert sorted([*first.learned, *first.tested]) == known.tolist()
+    assert len(peers.mean(first).likes) == len(first.tested)
+
+
+def test_the_past_of_a_post_is_strictly_earlier(dataset: PostDataset) -> None:
+    posts = dataset.posts.reset_index(drop=True)
+    dates = pd.to_datetime(posts["posted_at"])
+    row = int(attach_history(posts)["history.posts"].to_numpy().argmax())
+    now_or_later = (dates >= dates[row]).to_numpy()
+    changed = posts.assign(likes=posts["likes"].where(~now_or_later, 10**6))
+    columns = list(peers.HISTORY)
+    before, after = (attach_history(each).loc[row, columns] for each in (posts, changed))
+    pd.testing.assert_series_equal(before, after)
+    # Earlier posts of the same author are seen.
+    own_past = (posts["author_id"] == posts["author_id"][row]).to_numpy() & ~now_or_later
+    seen = attach_history(posts.assign(likes=posts["likes"].where(~own_past, 10**6)))
+    assert own_past.any()
+    assert seen.loc[row, "history.last_likes"] == pytest.approx(np.log1p(10**6))
+
+
+def test_peers_read_nothing_that_is_unknown_before_posting(dataset: PostDataset) -> None:
+    posts = attach_history(dataset.posts.reset_index(drop=True))
+    unknown = ["likes", "comments", "shares", "saves", "views", "reach", "impressions", "valence"]
+    blank = posts.assign(**dict.fromkeys(unknown, np.nan))
+    learned = np.arange(40)
+    pytest.importorskip("sklearn")
+    before, after = (peers.peer_features(each, learned) for each in (posts, blank))
+    assert np.array_equal(before, after, equal_nan=True)
+
+
+def test_differences_are_of_the_same_posts() -> None:
+    random = np.random.default_rng(0)
+    truth = random.normal(size=200)
+    noise = random.normal(size=200)
+    # Both are far off on the same posts, ours always a little less.
+    found = {"ridge": truth + noise, "evoked": truth + 0.95 * noise}
+    (paired,) = peers.differences(truth, found)
+    assert paired["R² more"] == pytest.approx(
+        float(r2(truth, found["evoked"])) - float(r2(truth, found["ridge"]))
+    )
+    assert 0 < paired["low"] < paired["R² more"] < paired["high"]
+    assert paired["high"] - paired["low"] < 0.1
+    (same,) = peers.differences(truth, {"ridge": found["ridge"], "evoked": found["ridge"]})
+    assert (same["low"], same["R² more"], same["high"]) == (0, 0, 0)
+
+
+def test_the_best_peer_is_compared() -> None:
+    truth = np.arange(50.0)
+    found = {"mean": np.full(50, truth.mean()), "ridge": truth + 1, "evoked": truth + 2}
+    (row,) = peers.differences(truth, found)
+    assert row["best peer"] == "ridge"
+    assert row["R² more"] < 0
+    assert peers.differences(truth, {"evoked": truth}) == []
+
+
+def test_authors_with_most_posts_are_taken(dataset: PostDataset) -> None:
+    counts = dataset.posts["author_id"].value_counts()
+    taken = peers.most_posts(dataset, 3).posts["author_id"].value_counts()
+    assert taken.tolist() == counts.tolist()[:3]
+    assert len(peers.most_posts(dataset, None)) == len(dataset)
+
+
+def test_absent_data_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    arguments = peers.argparse.Namespace(data=tmp_path, work=tmp_path, sides=["mean"])
+    found = peers.compare("instagram_top20", arguments)
+    assert str(tmp_path / "instagram_top20") in found["skipped"]["dataset"]
+    assert peers.tables_of({"instagram_top20": found})["skipped"]["rows"] == [
+        ["instagram_top20", "dataset", found["skipped"]["dataset"]]
+    ]
+
+
+def test_no_history_is_a_reason_to_skip(dataset: PostDataset) -> None:
+    rows = peers.rows_of(dataset, "random")
+    undated = rows._replace(posts=attach_history(dataset.posts.assign(posted_at=pd.NaT)))
+    with pytest.raises(peers.SkippedError, match="earlier"):
+        peers.recent("mean10", undated)
