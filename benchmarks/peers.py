@@ -109,7 +109,7 @@ class Rows(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """log(1 + likes) of the tested posts, (tested,), evoked's intervals, (tested, 2), and its model."""
+    """log(1 + likes) of tested posts, (tested,), and evoked's intervals, (tested, 2), and model."""
 
     likes: Floats
     interval: Floats | None = None
