@@ -55,10 +55,13 @@ HISTORY = (
 )
 CAPTION_PARTS = 30
 AUTOGLUON_SECONDS = 60
+# Extracting evoked's features of all captions takes minutes.
+AUTHORS = 40
 
 
 class Source(NamedTuple):
-    """Where a dataset comes from, how it is split, and how many authors at most are taken."""
+    """Where a dataset comes from, how it is split, and how many authors are taken: all by default,
+    those with most posts."""
 
     format: str
     path: str
@@ -68,8 +71,8 @@ class Source(NamedTuple):
 
 DATASETS = {
     "instagram_top20": Source("instaloader", "instagram_top20", "time"),
-    "instagram_authors": Source("jsonl", "instagram_authors/posts.jsonl", "time", authors=150),
-    "instagram_strangers": Source("jsonl", "instagram_authors/posts.jsonl", "author", authors=150),
+    "instagram_authors": Source("jsonl", "instagram_authors/posts.jsonl", "time", AUTHORS),
+    "instagram_strangers": Source("jsonl", "instagram_authors/posts.jsonl", "author", AUTHORS),
     # These posts have no dates.
     "instagram_insights": Source("csv", "instagram_insights/Instagram data.csv", "random"),
     "facebook_metrics": Source("csv", "facebook_metrics/dataset_Facebook.csv", "random"),
