@@ -55,8 +55,8 @@ HISTORY = (
 )
 CAPTION_PARTS = 30
 AUTOGLUON_SECONDS = 60
-# Extracting evoked's features of all captions takes minutes.
-AUTHORS = 40
+# Features of all captions take minutes; of fewer authors, a single post is from the last day.
+AUTHORS = 60
 
 
 class Source(NamedTuple):
