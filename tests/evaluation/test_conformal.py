@@ -401,12 +401,14 @@ def test_card_and_report_show_coverage(made: Run, tmp_path: Path) -> None:
 
 def test_the_console_shows_intervals(made: Run, dataset: PostDataset) -> None:
     shown = CliRunner().invoke(
-        app, ["predict", str(made.folder), "--caption", "x", "--followers", "1000"]
+        app,
+        ["predict", str(made.folder), "--caption", "x", "--followers", "1000", "--author", "new"],
     )
     assert shown.exit_code == 0, shown.output
     assert "80% interval" in shown.output
     assert re.search(r"likes +[\d.,]+ \([\d.,]+–[\d.,]+\)", shown.output)
-    wide = ["predict", str(made.folder), "--caption", "x", "--coverage", "0.95"]
+    draft = ["predict", str(made.folder), "--caption", "x", "--author", "new"]
+    wide = [*draft, "--coverage", "0.95"]
     assert "Too few calibration posts for 95%" in CliRunner().invoke(app, wide).output
     result = CliRunner().invoke(app, ["evaluate", str(made.folder), str(dataset.folder)])
     assert re.search(r"likes_rate +80% +[\d.]+% \(\d+%…\d+%\)", result.output)

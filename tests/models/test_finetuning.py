@@ -52,6 +52,7 @@ def test_encoders_learn_and_are_saved_with_the_run(
     cache = FeatureCache(tmp_path / "cache")
     run = train_posts(
         dataset,
+        "abmf",
         out=tmp_path / "run",
         model_settings=FINETUNED,
         training=QUICK,
@@ -127,6 +128,7 @@ def test_frozen_encoders_read_the_same_folders(
 ) -> None:
     run = train_posts(
         dataset,
+        "abmf",
         out=tmp_path / "run",
         model_settings={"width": 16},
         training=QUICK,

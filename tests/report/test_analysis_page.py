@@ -222,6 +222,7 @@ class TestOfARun:
             "mean",
             "author_mean",
             "category_mean",
+            "recent_posts",
         ]
         assert set(of_run.tables) == {
             "accuracy",

@@ -28,6 +28,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "hashtag_vectors": "vectors/tags ünd 🎉.txt",
         "topics": 50,
         "generated_comments": True,
+        "history_min_age_hours": 12.0,
     },
     "training": {
         "max_epochs": 7,

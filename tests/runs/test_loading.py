@@ -251,8 +251,8 @@ def test_runs_and_scores_print_what_they_are(
         f"viewings={len(network_run.parts)})"
     )
     assert repr(own.evaluate(dataset)).startswith(
-        "Evaluation(models=['median', 'mean', 'author_mean', 'category_mean'], posts=25, "
-        "excluded=35, split='By hand.'"
+        "Evaluation(models=['median', 'mean', 'author_mean', 'category_mean', 'recent_posts'], "
+        "posts=25, excluded=35, split='By hand.'"
     )
     assert repr(by_hand(60, tests=25)) == (
         "Split('random', train=30, validation=5, calibration=0, test=25)"

@@ -172,8 +172,6 @@ def train(
     for sentence in verdicts(run.task, run.track_record, DEFAULT_COVERAGE):
         print_sentence(sentence, style="bold")
     print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
-    for warning in run.metrics.get("warnings", []):
-        say(warning, style="bold red")
     say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
 
 

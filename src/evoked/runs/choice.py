@@ -224,7 +224,7 @@ def _reason(chosen: str, explained: dict[str, float], kind: str, folds: int, pos
         return f"{posts} posts are too few to try models on, so the last posts predict the next."
     others = ", ".join(f"{name} {share:.2f}" for name, share in explained.items() if name != chosen)
     where = f"on {folds} fold{'s' if folds > 1 else ''} by {kind} of {posts} posts"
-    shares = f"variance explained {where}: {explained[chosen]:.2f}; {others}"
+    shares = f"explained beyond the author's usual {where}: {explained[chosen]:.2f}; {others}"
     if chosen == RecentPosts.name:
         return f"For these posts, the author's last posts predict as well as any model ({shares})."
     return f"Chosen by trial: {chosen} ({shares})."

@@ -107,6 +107,8 @@ def beside_recent_posts(
         known = np.isfinite(own) & np.isfinite(theirs)
         low, _ = t_interval((theirs - own)[known])
         if low <= 0:  # not where it is undefined
+            if outcome.count:
+                own, theirs = (_shares(outcome, table, truth) for table in (predicted, recent))
             found.append(_compared(outcome, own[known], theirs[known]))
     if not found:
         return None
@@ -128,6 +130,12 @@ def _errors(outcome: Outcome, predicted: pd.DataFrame, truth: pd.DataFrame) -> F
     return np.abs(np.log1p(values) - np.log1p(true)) if outcome.count else np.abs(values - true)
 
 
+def _shares(outcome: Outcome, predicted: pd.DataFrame, truth: pd.DataFrame) -> Floats:
+    """Errors of counts as shares of the true count, (n,); NaN where it is none or unknown."""
+    values, true = (table[outcome.count].to_numpy(np.float64) for table in (predicted, truth))
+    return np.abs(values - true) / np.where(true > 0, true, np.nan)
+
+
 def _compared(outcome: Outcome, own: Floats, theirs: Floats) -> str:
     """The errors of a model and of the last posts beside each other, in words."""
     if outcome.kind != "value":
@@ -135,7 +143,7 @@ def _compared(outcome: Outcome, own: Floats, theirs: Floats) -> str:
             f"{outcome.name} wrong for {own.mean():.0%} of them, the last posts {theirs.mean():.0%}"
         )
     if outcome.count:
-        off, by_last = (np.expm1(np.median(errors)) for errors in (own, theirs))
+        off, by_last = (np.nanmedian(errors) for errors in (own, theirs))
         return f"{outcome.count} typically off by {off:.0%}, the last posts by {by_last:.0%}"
     return (
         f"{outcome.name} off by {own.mean():.3g} on average, the last posts by {theirs.mean():.3g}"
