@@ -402,9 +402,11 @@ def _skipped_dataset(reason: str) -> dict[str, Any]:
 
 
 def tables_of(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """A table of scores for each dataset, and one of all differences and of what was skipped."""
+    """A table of scores for each dataset, and one each of all differences and of what was skipped,
+    if there are any."""
+    formats = {"CPU s": ".1f", "peak MB": ".0f"}
     tables = {
-        name: table(pd.DataFrame(each["scores"]), **{"CPU s": ".1f", "peak MB": ".0f"})
+        name: table(pd.DataFrame(each["scores"]), **formats)
         for name, each in figures.items()
         if each["scores"]
     }
@@ -418,7 +420,8 @@ def tables_of(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
                 else [{"side": side, "reason": why} for side, why in each[part].items()]
             )
         ]
-        tables[part] = table(pd.DataFrame(rows), "+.3f")
+        if rows:
+            tables[part] = table(pd.DataFrame(rows), "+.3f")
     return tables
 
 
