@@ -116,8 +116,8 @@ def counts_by_definition(earlier: list[tuple[float, float, float]], kind: str) -
 @settings(max_examples=60)
 @given(post_tables(), st.sampled_from(KINDS), st.sampled_from([0.0, 1.0, 2.5]))
 def test_history_follows_its_definition(posts: pd.DataFrame, kind: str, age: float) -> None:
-    # With one kind of count alone, ties within an instant are settled by that count.
-    posts = posts.assign(**{name: np.nan for name in KINDS if name != kind})
+    # With one kind of count alone, and followers that stay, that count settles ties of an instant.
+    posts = posts.assign(followers=100, **{name: np.nan for name in KINDS if name != kind})
     found = pd.DataFrame(AuthorHistory.of(posts).before(posts, age))
     expected = pd.DataFrame(
         [history_by_definition(posts, row, kind, age) for row in range(len(posts))]
