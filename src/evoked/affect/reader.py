@@ -234,4 +234,4 @@ def _vectors_and_ratings(
     table, _ = extract(dataset, ["image.vector"], FeatureSettings())
     column = table.columns["image.vector"]
     rows = np.flatnonzero(column.present)
-    return column.take(rows, None)[""].numpy(), _ratings(dataset)[rows]
+    return column.arrays(rows, None)[""], _ratings(dataset)[rows]
