@@ -23,7 +23,8 @@ from evoked.affect import (
     recipes_by_name,
     text_reader,
 )
-from evoked.affect._low_rank import add_low_rank, averaged, compressed, expanded, merge_low_rank
+from evoked.affect._kept_weights import expanded
+from evoked.affect._low_rank import add_low_rank, averaged, compressed, merge_low_rank
 from evoked.affect._recipes import LOW_RANK, RECIPES, WHOLE
 from evoked.affect.text import WEIGHTS_FILE
 from evoked.errors import DataError, SettingsError
@@ -236,7 +237,7 @@ def _dataset(folder: Path) -> PostDataset:
 def test_a_reader_is_fitted_and_scored_on_a_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evoked.affect.text.MIN_STEPS", 12)
+    monkeypatch.setattr("evoked.affect.text_fitting.MIN_STEPS", 12)
     dataset = _dataset(tmp_path / "posts")
     fit_reader(dataset, tmp_path / "reader", recipes=ONE_MEMBER, seed=1)
     scores = evaluate_reader(dataset, split="test", reader=tmp_path / "reader")

@@ -163,7 +163,7 @@ def data_description(
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware that numbers depend on; what ran without torch used no graphics card."""
+    """Versions and hardware that numbers depend on; without torch, no graphics card was used."""
     torch = sys.modules.get("torch")
     libraries = ("torch", "transformers", "lightning", "numpy", "pandas", "scikit-learn")
     return {

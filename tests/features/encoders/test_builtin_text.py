@@ -11,16 +11,10 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from evoked.errors import SettingsError
 from evoked.features.encoders._inference import bfloat16_is_fast
-from evoked.features.encoders.builtin_text import (
-    BuiltinTextEncoder,
-    minilm_folder,
-    verify_weights,
-)
-from evoked.features.encoders.transformers_text import (
-    TransformersTextEncoder,
-    batches_by_length,
-    padded_ids,
-)
+from evoked.features.encoders._minilm import minilm_folder, verify_weights
+from evoked.features.encoders._token_batches import batches_by_length, padded
+from evoked.features.encoders.builtin_text import BuiltinTextEncoder
+from evoked.features.encoders.transformers_text import TransformersTextEncoder
 
 TEXTS = ["a sunny day at the beach", "", "rain again", "the quick brown fox " * 60]
 
@@ -128,6 +122,6 @@ def test_batches_hold_every_row_once_and_little_padding() -> None:
 
 
 def test_padding() -> None:
-    ids, mask = padded_ids([[5, 6, 7], [], [8]], padding_id=1)
+    ids, mask = padded([[5, 6, 7], [], [8]], padding_id=1)
     assert ids.tolist() == [[5, 6, 7], [1, 1, 1], [8, 1, 1]]
     assert mask.sum(1).tolist() == [3, 0, 1]
