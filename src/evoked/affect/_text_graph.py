@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from evoked.affect._kept_weights import Kept, group_weights
 from evoked.features.encoders._minilm import LAYERS, add_layer, graph_inputs, minilm_graph
 from evoked.features.encoders._token_batches import (
     TOKENS_PER_BATCH,
@@ -27,14 +28,14 @@ class GraphReading:
     Parameters
     ----------
     groups
-        Weights and settings of each group, taken one after the other: while a graph is made, its
-        weights are in memory twice.
+        Weights as they are kept, and settings, of each group. While a graph is made, the weights of
+        its group are in memory twice; therefore one is made after the other.
     """
 
     tokens_per_batch = TOKENS_PER_BATCH
 
-    def __init__(self, groups: Iterable[tuple[Weights, Mapping[str, Any]]]) -> None:
-        self._groups = [_Group(weights, settings) for weights, settings in groups]
+    def __init__(self, groups: Iterable[tuple[Kept, Mapping[str, Any]]]) -> None:
+        self._groups = [_Group(kept, settings) for kept, settings in groups]
 
     def __call__(self, ids: Ids, mask: Mask) -> Floats:
         """Standardised readings of each member, (members, n, 3), for ids and mask (n, longest)."""
@@ -44,7 +45,8 @@ class GraphReading:
 class _Group:
     """Members and the first layers that they share."""
 
-    def __init__(self, weights: Weights, settings: Mapping[str, Any]) -> None:
+    def __init__(self, kept: Kept, settings: Mapping[str, Any]) -> None:
+        weights = group_weights(kept, settings)
         names = [f"members.{number}" for number in range(settings["members"])]
         self._members = [_of_member(weights, name) for name in names]
         first = settings["shared_layers"]

@@ -6,11 +6,10 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from evoked.affect._kept_weights import Kept, group_weights
 from evoked.features.encoders._inference import fast_inference, inference_device
 from evoked.features.encoders._minilm import minilm_folder
 from evoked.features.encoders._token_batches import Floats, Ids, Mask
@@ -155,12 +154,10 @@ class Group(nn.Module):
 class TorchReading:
     """What the members of a reader read: as :class:`evoked.affect._text_graph.GraphReading`."""
 
-    def __init__(
-        self, groups: Iterable[tuple[Mapping[str, NDArray[np.float32]], Mapping[str, Any]]]
-    ) -> None:
+    def __init__(self, groups: Iterable[tuple[Kept, Mapping[str, Any]]]) -> None:
         self.tokens_per_batch = tokens_per_batch()
         self._minilm = MiniLM()
-        self._groups = [self._group(weights, settings) for weights, settings in groups]
+        self._groups = [self._group(kept, settings) for kept, settings in groups]
 
     def __call__(self, ids: Ids, mask: Mask) -> Floats:
         """Standardised readings of each member, (members, n, 3), for ids and mask (n, longest)."""
@@ -169,10 +166,9 @@ class TorchReading:
             outputs = torch.cat([group(embeddings, real) for group in self._groups])
         return outputs.float().cpu().numpy()
 
-    def _group(
-        self, weights: Mapping[str, NDArray[np.float32]], settings: Mapping[str, Any]
-    ) -> Group:
+    def _group(self, kept: Kept, settings: Mapping[str, Any]) -> Group:
         with torch.random.fork_rng():  # the first weights are random, and replaced at once
             group = Group(self._minilm, settings)
+        weights = group_weights(kept, settings)
         group.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
         return group.to(inference_device()).eval().requires_grad_(False)

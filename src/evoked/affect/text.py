@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from evoked.affect._kept_weights import check_group, group_weights
+from evoked.affect._kept_weights import check_group
 from evoked.affect._text_graph import GraphReading
 from evoked.errors import DataError
 from evoked.features.captions import prepare
@@ -133,12 +133,11 @@ class TextEmotionReader:
 
     @cached_property
     def _reading(self) -> GraphReading | TorchReading:
-        groups = ((group_weights(kept, group), group) for kept, group in self._groups())
         if without_torch():
-            return GraphReading(groups)
+            return GraphReading(self._groups())
         from evoked.affect._text_network import TorchReading
 
-        return TorchReading(groups)
+        return TorchReading(self._groups())
 
     def _groups(self) -> Iterator[tuple[dict[str, NDArray[np.float16]], Mapping[str, Any]]]:
         """Weights as they are kept, and settings, of each group."""

@@ -63,6 +63,8 @@ def session(content: bytes, weights: Mapping[str, NDArray[Any]] | None = None) -
     options.intra_op_num_threads = _threads()
     # Waiting threads would otherwise keep the cores busy, which decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Batches are of ever new shapes; an arena would keep memory for each of them.
+    options.enable_cpu_mem_arena = not weights
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in (weights or {}).values()]
     options.add_external_initializers(list(weights or {}), values)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
