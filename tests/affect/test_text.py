@@ -29,6 +29,8 @@ from evoked.affect._recipes import LOW_RANK, RECIPES, WHOLE
 from evoked.affect.text import WEIGHTS_FILE
 from evoked.errors import DataError, SettingsError
 from evoked.features.affect import SHIPPED
+from evoked.features.encoders._inference import bfloat16_is_fast
+from evoked.features.encoders._sessions import without_torch
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import SCALES, convert_scale
 
@@ -141,6 +143,15 @@ def test_recipes_have_names() -> None:
     assert recipes_by_name(["whole", "whole"]) == (WHOLE,)
     with pytest.raises(SettingsError, match=r"no recipe 'half'; there are low-rank, whole"):
         recipes_by_name(["half"])
+
+
+@pytest.mark.skipif(not without_torch(), reason="needs ONNX Runtime and no graphics card")
+def test_the_graphs_and_their_twin_in_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["What a wonderful day!", "今日は", None, "I have never been so sad " * 40]
+    graphs = TextEmotionReader.load(SHIPPED / "text").predict(texts)
+    monkeypatch.setattr("evoked.affect.text.without_torch", lambda: False)
+    twin = TextEmotionReader.load(SHIPPED / "text").predict(texts)
+    np.testing.assert_allclose(graphs, twin, atol=0.05 if bfloat16_is_fast() else 1e-4)
 
 
 def test_learns_what_it_is_shown(reader: TextEmotionReader) -> None:
