@@ -105,8 +105,8 @@ DATASETS = {
     "instagram_all_authors": Source(*_AUTHORS, "time"),
     "instagram_strangers": Source(*_AUTHORS, "author", authors=AUTHORS),
     # These posts have no dates.
-    "instagram_insights": Source("csv", "instagram_insights/Instagram data.csv", "random"),
-    "facebook_metrics": Source("csv", "facebook_metrics/dataset_Facebook.csv", "random"),
+    "instagram_insights": Source("csv", "instagram_insights/Instagram data.csv", "random", folds=5),
+    "facebook_metrics": Source("csv", "facebook_metrics/dataset_Facebook.csv", "random", folds=5),
     "youtube_titles": Source(
         "csv",
         "youtube_titles/videos.csv",
