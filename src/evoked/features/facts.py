@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from evoked.posts.fact_kinds import Kind
 from evoked.posts.facts import Fact, describe_facts
+from evoked.posts.readers.values import plain_text
 from evoked.posts.schema import FACT_PREFIX
 
 Floats = NDArray[np.float64]
@@ -62,10 +63,8 @@ class FactEncoder:
             shared = _SHARED * (len(fact.classes) > _MOST_CLASSES)
             return cls(fact.name, fact.kind, fact.classes[:_MOST_CLASSES], shared)
         low, high = float(fact.low or 0.0), float(fact.high or 0.0)
-        known = values.dropna()
-        skewness = known.skew()
-        logarithm = low >= 0 and skewness > _SKEWED and abs(np.log1p(known).skew()) < skewness
-        return cls(fact.name, fact.kind, low=low, high=high, logarithm=bool(logarithm))
+        logarithm = low >= 0 and _is_skewed(values.dropna().to_numpy(np.float64))
+        return cls(fact.name, fact.kind, low=low, high=high, logarithm=logarithm)
 
     def columns(self, posts: pd.DataFrame) -> tuple[Columns, Columns]:
         """Columns to standardise, NaN where unknown, and columns of 0 and 1, (n,) each by name."""
@@ -81,7 +80,8 @@ class FactEncoder:
         return {}, self._classes(values)
 
     def _number(self, values: pd.Series) -> tuple[Columns, Columns]:
-        numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        single = values.where(~values.map(lambda value: isinstance(value, list)), None)
+        numbers = pd.to_numeric(single, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         numbers = np.clip(numbers, self.low, self.high)
         unknown = {f"{self.name} unknown": np.isnan(numbers).astype(np.float64)}
         if self.logarithm:
@@ -89,8 +89,8 @@ class FactEncoder:
         return {self.name: numbers}, unknown
 
     def _classes(self, values: pd.Series) -> Columns:
-        listed = values.reset_index(drop=True).map(_as_list).explode()
-        codes = pd.Index(self.classes).get_indexer(listed)
+        listed = values.reset_index(drop=True).map(_as_classes, na_action="ignore").explode()
+        codes = pd.Index(self.classes).get_indexer(pd.Index(listed, dtype=object))
         if self.shared:
             others = (codes < 0) & listed.notna().to_numpy()
             hashed = pd.util.hash_array(listed[others].to_numpy(dtype=object), categorize=False)
@@ -140,10 +140,20 @@ def fact_columns(
     return numbers, flags
 
 
-def _as_list(value: Any) -> list[str | None]:
-    if isinstance(value, list):
-        return value or [None]
-    return [str(value) if value is not None and value == value else None]
+def _as_classes(value: Any) -> Any:
+    """Classes as the training posts have them, of a fact that may be of another kind in others."""
+    return value if isinstance(value, list) else plain_text(value).casefold()
+
+
+def _is_skewed(values: Floats) -> bool:
+    """Whether few values are far above most, and less so in logarithms."""
+    raw = _skewness(values)
+    return raw > _SKEWED and abs(_skewness(np.log1p(values))) < raw
+
+
+def _skewness(values: Floats) -> float:
+    spread = values.std()
+    return float(np.mean(((values - values.mean()) / spread) ** 3)) if spread > 0 else 0.0
 
 
 def _switch(values: pd.Series) -> Floats:

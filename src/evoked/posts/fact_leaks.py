@@ -47,15 +47,17 @@ def too_good(posts: pd.DataFrame) -> list[str]:
 
 
 def _beside_author(posts: pd.DataFrame, name: str) -> Floats:
-    """An outcome of n posts beside the mean of their authors' posts."""
+    """An outcome of n posts beside the mean of their authors' posts, NaN where that is the post
+    alone; as it is where few authors have several posts."""
     values = pd.to_numeric(posts[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if name not in ("valence", "arousal"):
         values = np.log1p(np.maximum(values, 0))
     series = pd.Series(values)
     if "author_id" not in posts:
         return values
-    means = series.groupby(posts["author_id"].reset_index(drop=True)).transform("mean")
-    return (series - means.fillna(0.0)).to_numpy()
+    by_author = series.groupby(posts["author_id"].reset_index(drop=True))
+    beside = (series - by_author.transform("mean")).where(by_author.transform("count") > 1)
+    return beside.to_numpy(np.float64) if beside.count() >= _FEWEST_POSTS else values
 
 
 def _relation(fact: Fact, values: pd.Series, outcome: Floats) -> float:
@@ -73,19 +75,19 @@ def _relation(fact: Fact, values: pd.Series, outcome: Floats) -> float:
     if known.sum() < max(_FEWEST_POSTS, _POSTS_PER_CLASS * len(classes)) or len(classes) < 2:
         return 0.0
     ranks = _ranks(outcome[known])
-    means = np.bincount(codes, ranks) / np.bincount(codes)
+    means = np.asarray(pd.Series(ranks).groupby(codes).mean(), dtype=np.float64)
     ordered = _ranks(means)[codes]
     best = _correlation(np.sort(ordered), np.sort(ranks))
     return _correlation(ordered, ranks) / best if best > 0 else 0.0
 
 
 def _ranks(values: Floats) -> Floats:
-    return pd.Series(values).rank().to_numpy(np.float64)
+    return np.asarray(pd.Series(values).rank(), dtype=np.float64)
 
 
 def _correlation(first: Floats, second: Floats) -> float:
     """Spearman's; 0 where either is the same for all."""
-    ranks = np.stack([_ranks(first), _ranks(second)])
-    if (ranks == ranks[:, :1]).all(axis=1).any():
+    own, theirs = _ranks(first), _ranks(second)
+    if np.ptp(own) == 0 or np.ptp(theirs) == 0:
         return 0.0
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.corrcoef(own, theirs)[0, 1])

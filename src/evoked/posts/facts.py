@@ -27,6 +27,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.posts.fact_kinds import Kind
@@ -129,7 +130,13 @@ def kind_of(values: pd.Series) -> Kind | None:
 
 def known_values(values: pd.Series) -> list[Any]:
     """The values of a fact without unknown ones: nulls and empty lists."""
-    return [value for value in values[values.notna()] if not isinstance(value, list) or value]
+    return values[is_known(values)].tolist()
+
+
+def is_known(values: pd.Series) -> NDArray[np.bool_]:
+    """Which of n values of a fact are known, (n,): neither null nor an empty list."""
+    empty = values.map(lambda value: isinstance(value, list) and not value).to_numpy(bool)
+    return values.notna().to_numpy() & ~empty
 
 
 def describe_facts(posts: pd.DataFrame) -> list[Fact]:
@@ -312,7 +319,10 @@ def fact_notes(facts: Sequence[Fact], posts: pd.DataFrame) -> list[str]:
     posts
         Posts that it is to predict.
     """
-    unknown = [_unknown(fact, posts) for fact in facts]
+    unknown = [
+        ~is_known(posts[fact.column]) if fact.column in posts else np.ones(len(posts), dtype=bool)
+        for fact in facts
+    ]
     notes = []
     for row in range(len(posts)):
         missing = [fact.name for fact, absent in zip(facts, unknown, strict=True) if absent[row]]
@@ -324,12 +334,6 @@ def fact_notes(facts: Sequence[Fact], posts: pd.DataFrame) -> list[str]:
         ]
         notes.append(" ".join(f"{text[0].upper()}{text[1:]}." for text in said))
     return notes
-
-
-def _unknown(fact: Fact, posts: pd.DataFrame) -> list[bool]:
-    if fact.column not in posts:
-        return [True] * len(posts)
-    return [not known_values(posts[fact.column].iloc[row : row + 1]) for row in range(len(posts))]
 
 
 def _unusual(fact: Fact, value: Any) -> str:

@@ -484,8 +484,13 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
 
 
 def _doubts(posts: pa.Table) -> list[str]:
-    """A sentence for each fact that seems to be known only after posting."""
-    facts = [name for name in posts.column_names if name.startswith(FACT_PREFIX)]
+    """A sentence for each fact that seems to be known only after posting; several classes of a post
+    aren't judged."""
+    facts = [
+        field.name
+        for field in posts.schema
+        if field.name.startswith(FACT_PREFIX) and not pa.types.is_list(field.type)
+    ]
     return too_good(posts.select(["author_id", *OUTCOMES, *facts]).to_pandas())
 
 

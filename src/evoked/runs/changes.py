@@ -27,7 +27,7 @@ _FIELDS = {
 
 def field_digests(posts: pd.DataFrame) -> pd.DataFrame:
     """A digest of each field of n posts that any of them has, (n, fields) of uint32."""
-    known = [name for name in posts if name in _FIELDS or name.startswith(FACT_PREFIX)]
+    known = [name for name in map(str, posts) if name in _FIELDS or name.startswith(FACT_PREFIX)]
     digests = {f"{PREFIX}{name}": _digest(posts[name]) for name in known}
     return pd.DataFrame(digests, index=posts.index)
 
