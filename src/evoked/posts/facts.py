@@ -176,12 +176,12 @@ def find_fact(facts: Sequence[Fact], name: str) -> Fact:
             return found[0]
     if not facts:
         raise SettingsError(
-            f"there is no fact {name!r}: the run has learned from no columns of your own. Import "
-            "the posts with --fact COLUMN, and train again."
+            f"there is no fact {name!r}: no column of your own was taken as one. Import the posts "
+            "with --fact COLUMN, and train again."
         )
     names = [fact.name for fact in facts]
     raise SettingsError(
-        f"there is no fact {name!r}; the run knows {', '.join(names)}.{did_you_mean(name, names)}"
+        f"there is no fact {name!r}; there are {', '.join(names)}.{did_you_mean(name, names)}"
     )
 
 
