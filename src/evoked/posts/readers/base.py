@@ -30,9 +30,6 @@ OUTSIDE = "lies outside the source's folder."
 NO_PICTURE = "there is no such picture."
 """What is wrong with a picture that isn't where its name leads."""
 
-AMBIGUOUS = "several subfolders have a picture of this name:"
-"""What is wrong with a bare name of several pictures."""
-
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
@@ -289,7 +286,9 @@ def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) ->
     if not paths or (root / name).exists():
         return name
     if len(paths) > 1:
-        raise ImageError(f"{AMBIGUOUS} {', '.join(paths[:3])}.")
+        raise ImageError(
+            f"several subfolders have a picture of this name ({', '.join(paths[:3])})."
+        )
     return paths[0]
 
 

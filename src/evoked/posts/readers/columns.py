@@ -13,8 +13,8 @@ CAROUSEL = "carousel"
 
 # Column names without case, spaces and punctuation; the first that a table has is used.
 _SYNONYMS: dict[str, str] = {
-    "post_id": "postid id post mediaid shortcode postshortcode pk statusid tweetid videoid adid video "
-    "permalink url",
+    "post_id": "postid id post mediaid shortcode postshortcode pk statusid tweetid videoid adid "
+    "video permalink url",
     "author_id": "authorid author username ownerusername ownerid owner userid user account "
     "accountusername accountid handle influencer page pageid channel channelid channelname",
     "posted_at": "postedat postdate posteddate dateposted publishtime publishedat takenat "
