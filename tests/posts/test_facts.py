@@ -214,6 +214,14 @@ def test_what_is_unusual_about_facts_is_said() -> None:
     )
 
 
+def test_a_class_that_other_posts_hold_as_a_number_is_the_same_class() -> None:
+    codes = Fact("code", "class", known=9, classes=("22", "24"))
+    table = pd.DataFrame({"fact.code": [22.0, 7.0]})
+    known, new = fact_notes([codes], table)
+    assert known == ""
+    assert "Code '7' is new to the run" in new
+
+
 def test_posts_without_the_columns_have_unknown_facts() -> None:
     table, _ = as_posts([Draft()])
     (note,) = fact_notes(FACTS, table)

@@ -138,6 +138,15 @@ def test_posts_of_a_dataset_that_lack_the_facts_are_pointed_out(run: Run, tmp_pa
     assert full["likes"].corr(whole["fact.spend"], method="spearman") > 0.5
 
 
+def test_evaluation_on_posts_that_lack_the_facts_warns(run: Run, tmp_path: Path) -> None:
+    others = ads(40).assign(post_id=[f"new {row}" for row in range(40)])
+    whole = PostDataset.create(tmp_path / "whole", {"posts": others})
+    assert not any("None of the posts has" in text for text in run.evaluate(whole).warnings)
+    bare = others.drop(columns="fact.spend")
+    lacking = run.evaluate(PostDataset.create(tmp_path / "bare", {"posts": bare})).warnings
+    assert any("None of the posts has spend" in text for text in lacking)
+
+
 def test_facts_that_changed_since_training_are_noticed(run: Run) -> None:
     posts = PostDataset(run.folder.parent / "posts").posts
     assert run.changes_since(posts) is None

@@ -80,7 +80,9 @@ class FactEncoder:
         return {}, self._classes(values)
 
     def _number(self, values: pd.Series) -> tuple[Columns, Columns]:
-        single = values.where(~values.map(lambda value: isinstance(value, list)), None)
+        single = values
+        if values.dtype == object:  # the fact may be of another kind in other posts
+            single = values.where(~values.map(lambda value: isinstance(value, list)), None)
         numbers = pd.to_numeric(single, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         numbers = np.clip(numbers, self.low, self.high)
         unknown = {f"{self.name} unknown": np.isnan(numbers).astype(np.float64)}

@@ -135,6 +135,8 @@ def known_values(values: pd.Series) -> list[Any]:
 
 def is_known(values: pd.Series) -> NDArray[np.bool_]:
     """Which of n values of a fact are known, (n,): neither null nor an empty list."""
+    if values.dtype != object:
+        return values.notna().to_numpy()
     empty = values.map(lambda value: isinstance(value, list) and not value).to_numpy(bool)
     return values.notna().to_numpy() & ~empty
 
@@ -341,7 +343,7 @@ def _unusual(fact: Fact, value: Any) -> str:
         return _outside(fact, value)
     if fact.kind == "flag" or fact.more_classes:
         return ""
-    given = value if isinstance(value, list) else [value]
+    given = value if isinstance(value, list) else [_class(value)]
     new = [each for each in given if each not in fact.classes]
     if not new:
         return ""

@@ -330,7 +330,8 @@ class Run(TrainedRun):
     def evaluate(self, dataset: PostDataset, callbacks: Callbacks | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
 
-        A warning says whether posts that the run was made from have changed since.
+        Warnings say whether posts that the run was made from have changed since, and which facts
+        they lack that the run has learned from.
 
         Raises
         ------
@@ -352,8 +353,11 @@ class Run(TrainedRun):
         split = self.description["split"]["reason"] if own else "posts new to the run"
         baselines = self.baseline_predictions(examples)
         found = self.score(examples, problems, baselines, split, int((~fresh).sum()))
-        changes = self.changes_since(dataset.posts)
-        return found if changes is None else replace(found, warnings=(*found.warnings, changes))
+        notes = (
+            self.changes_since(dataset.posts),
+            lacking_facts(self.known_facts, dataset.posts),
+        )
+        return replace(found, warnings=(*found.warnings, *filter(None, notes)))
 
 
 def posts_in_parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:

@@ -242,6 +242,16 @@ def test_all_posts_may_be_by_one_author(tmp_path: Path) -> None:
     assert not any("--author" in note for note in imported(tmp_path / "undated", undated).notes)
 
 
+def test_facts_of_drafts_may_all_be_the_same(tmp_path: Path) -> None:
+    rows = [{"id": row["id"], "caption": "x", "spend": 5, "ref": row["id"]} for row in ROWS]
+    drafts = imported(tmp_path / "drafts", rows, facts=["spend", "ref"])
+    assert [fact.name for fact in drafts.facts] == ["ref", "spend"]
+    published = [{**row, "likes": 3} for row in rows]
+    result = imported(tmp_path / "posts", published, facts=["spend", "ref"])
+    assert result.facts == []
+    assert "spend is not taken as a fact: it is '5' for every post." in result.notes
+
+
 def test_bare_names_of_pictures_are_found_in_subfolders(tmp_path: Path) -> None:
     for number, name in enumerate(["a/1.jpg", "a/2.jpg", "b/2.jpg", "3.jpg", "b/3.jpg"]):
         write_picture(tmp_path / "pictures" / name, number)

@@ -14,7 +14,7 @@ from evoked.posts.facts import decimal_sign, parse_amount, parse_classes, parse_
 from evoked.posts.readers.columns import normalise
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.values import is_missing, parse_bool, parse_date, plain_text
-from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.schema import EMOTIONS, ENGAGEMENT
 
 # Different values of a column that are looked at; a column with more is judged by these.
 _MOST_VALUES = 20_000
@@ -29,6 +29,7 @@ _FEWEST_ROWS = 20
 # Characters of a class on average; longer ones are texts.
 _CLASS_CHARACTERS = 40
 _FILLED = 0.5
+_OUTCOMES = (*ENGAGEMENT, "views", "reach", "impressions")
 _CODE = re.compile(r"(?:^|[\W_])(?:id|ids|code|zip|plz)$|(?<=[a-z])I[dD]$|categor", re.IGNORECASE)
 
 
@@ -156,7 +157,9 @@ def choose_columns(
     return chosen
 
 
-_OUTCOMES = (*ENGAGEMENT, "views", "reach", "impressions")
+def are_drafts(fields: Collection[str]) -> bool:
+    """Whether a table with columns for these fields holds posts that have achieved nothing yet."""
+    return {*_OUTCOMES, *EMOTIONS, "emotion"}.isdisjoint(fields)
 
 
 def _check_column(column: str, mapping: Mapping[str, str]) -> None:
@@ -175,12 +178,22 @@ def _check_column(column: str, mapping: Mapping[str, str]) -> None:
 
 
 def settle_columns(
-    chosen: Mapping[str, Kind | None], cells: Mapping[str, Cells]
+    chosen: Mapping[str, Kind | None], cells: Mapping[str, Cells], *, drafts: bool = False
 ) -> tuple[list[FactColumn], list[str]]:
-    """The facts to read, and a note on each column that is left out because it says nothing."""
+    """The facts to read, and a note on each column that is left out because it says nothing.
+
+    Parameters
+    ----------
+    chosen
+        Kind by column, None for one to be guessed.
+    cells
+        What the columns hold.
+    drafts
+        Whether the table holds drafts, whose facts may all be the same, or all differ.
+    """
     taken, notes = [], []
     for column, kind in chosen.items():
-        problem = _problem(column, cells[column], kind)
+        problem = _problem(column, cells[column], kind, drafts)
         if problem:
             notes.append(f"{column} is not taken as a fact: {problem}.")
             continue
@@ -190,10 +203,12 @@ def settle_columns(
     return taken, notes
 
 
-def _problem(column: str, cells: Cells, kind: Kind | None) -> str:
+def _problem(column: str, cells: Cells, kind: Kind | None, drafts: bool) -> str:
     """Why a column can say nothing about a post; "" if it can."""
     if not cells.known:
         return "it is empty"
+    if drafts:
+        return ""
     if len(cells.counts) == 1 and cells.known == cells.rows:
         return f"it is {next(iter(cells.counts))[:_CLASS_CHARACTERS]!r} for every post"
     if kind is None and _is_unique(column, cells):

@@ -33,6 +33,7 @@ from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.fact_columns import (
     Cells,
     FactColumn,
+    are_drafts,
     choose_columns,
     settle_columns,
     suggested,
@@ -156,7 +157,7 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     raters = choose_rater_columns(table.columns, mapping)
     chosen = choose_columns(options.facts, table.columns, mapping)
     survey = _survey(table, mapping, raters, list(chosen))
-    facts, fact_notes = settle_columns(chosen, survey.facts)
+    facts, fact_notes = settle_columns(chosen, survey.facts, drafts=are_drafts([*mapping, *raters]))
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
     used = {name: column for name, column in mapping.items() if name not in unscaled}
