@@ -126,7 +126,7 @@ def test_posts_of_a_dataset_that_lack_the_facts_are_pointed_out(run: Run, tmp_pa
     drafts = PostDataset.create(tmp_path / "bare", {"posts": bare})
     table = run.predict(drafts, Callbacks(note=notes.append))
     (said,) = (text for text in notes if "None of the posts has" in text)
-    assert "placement and spend, which the run has learned from" in said
+    assert "placement and spend, from which the run has learned" in said
     assert said.endswith("--fact placement --fact spend")
     assert "not given: predicted as unknown" in table["assumed"][0]
     whole = ads(5).drop(columns="likes").assign(post_id=bare["post_id"])

@@ -133,8 +133,8 @@ def lacking_facts(facts: Sequence[Fact], posts: pd.DataFrame) -> str | None:
         return None
     options = " ".join(f"--fact {shlex.quote(name)}" for name in lacking)
     return (
-        f"None of the posts has {_listed(lacking)}, which the run has learned from: they are "
-        f"predicted as unknown. Import the posts with {options}"
+        f"None of the posts has {_listed(lacking)}, from which the run has learned: predicted as "
+        f"unknown. Import the posts with {options}"
     )
 
 
