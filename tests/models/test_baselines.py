@@ -159,7 +159,7 @@ def test_recent_posts_are_as_many_as_say_most(tmp_path: Path) -> None:
     )
     model = RecentPosts(task="shares")
     model.fit(known, folder=tmp_path)
-    assert set(model.numbers.values()) == {3}
+    assert set(model.recent.values()) == {"median3"}
     new = with_history(
         random_examples(4, task="shares"),
         last_shares=[9, 9, 9, 9],
@@ -183,7 +183,7 @@ def test_a_post_never_shows_what_it_got_itself(tmp_path: Path) -> None:
     examples = with_history(random_examples(48), median5_likes=list(range(48)))
     model = RecentPosts()
     model.fit(examples, folder=tmp_path)
-    assert set(model.numbers) == {"likes_rate"}
+    assert set(model.recent) == {"likes_rate"}
     hidden = ["valence", "arousal", "likes", "comments", "shares", "saves", "views", "reach"]
     blind = replace(examples, posts=examples.posts.assign(**dict.fromkeys(hidden, np.nan)))
     pd.testing.assert_frame_equal(model.predict(blind), model.predict(examples))
