@@ -15,7 +15,7 @@ from evoked.features.cache import FeatureCache
 from evoked.models.baselines import RecentPosts
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks
-from evoked.runs.choice import quick_candidates
+from evoked.runs.choice import _best, quick_candidates
 from evoked.runs.notes import beside_recent_posts
 from evoked.runs.posts import Run
 from evoked.targets import TASKS, EmotionEngagement, Outcome
@@ -104,6 +104,19 @@ def test_few_posts_are_predicted_by_the_last_ones(tmp_path: Path) -> None:
     run, notes = trained(dataset, tmp_path)
     assert run.model.name == "recent_posts"
     assert any("too few to try models on" in note for note in notes)
+
+
+@pytest.mark.parametrize(("gain", "best"), [(0.05, "recent_posts"), (0.5, "linear")])
+def test_a_model_has_to_be_ahead_of_the_last_posts_beyond_chance(gain: float, best: str) -> None:
+    generator = np.random.default_rng(0)
+    recent = generator.uniform(0, 2, 100) / 100
+    noise = generator.normal(0, 1, 100)
+    linear = recent - (gain + noise - noise.mean()) / 100
+    assert linear.sum() < recent.sum()
+    assert _best({"recent_posts": recent, "linear": linear}) == best
+    assert _best({"mean": recent, "linear": linear}) == "linear"
+    assert _best({"recent_posts": recent, "mean": recent + 1, "linear": recent}) == "recent_posts"
+    assert _best({}) == "recent_posts"
 
 
 def test_slow_models_are_tried_on_many_posts_only() -> None:
