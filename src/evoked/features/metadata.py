@@ -1,7 +1,8 @@
 """The feature ``metadata``: what is known about a post before it appears (ABMF, Section 3.2).
 
-Author, category, time, form of the post and of its caption, and what the author's strictly earlier
-posts achieved (:mod:`evoked.posts.author_history`). The post's own engagement is never read.
+Author, category, time, form of the post and of its caption, what the author's strictly earlier
+posts achieved (:mod:`evoked.posts.author_history`), and the facts of a person's own
+(:mod:`evoked.features.facts`). The post's own engagement is never read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from evoked.features.facts import FactEncoder, fact_columns, fit_facts
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
 from evoked.posts.schema import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
@@ -70,6 +72,8 @@ class MetadataEncoder:
     days
         First and last day of the training posts, since 1970; None where none is dated. Earlier and
         later posts count as of these days: a trend is never drawn further than it was seen.
+    facts
+        The facts that a training post has.
     """
 
     categories: tuple[str, ...]
@@ -78,6 +82,7 @@ class MetadataEncoder:
     scales: Floats
     kinds: tuple[str, ...]
     days: tuple[float, float] | None
+    facts: tuple[FactEncoder, ...] = ()
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
@@ -93,8 +98,8 @@ class MetadataEncoder:
         posts = with_history(posts)
         kinds = tuple(name for name in KINDS if np.isfinite(known_counts(posts, name)).any())
         categories = tuple(_texts(posts, "category").value_counts().index[:_MAX_CATEGORIES])
-        days = _range(_days(posts))
-        numbers, flags = _columns(posts, kinds, categories, days)
+        days, facts = _range(_days(posts)), fit_facts(posts)
+        numbers, flags = _columns(posts, kinds, categories, days, facts)
         values = _matrix(numbers)
         known = np.isfinite(values)
         count = np.maximum(known.sum(axis=0), 1)
@@ -110,6 +115,7 @@ class MetadataEncoder:
             scales=np.concatenate([varied / np.where(varied, spread, 1.0), switched]),
             kinds=kinds,
             days=days,
+            facts=facts,
         )
 
     @property
@@ -135,7 +141,9 @@ class MetadataEncoder:
             float32, (n, width), finite: standardised. Unknown values are 0, and another column
             marks them as unknown.
         """
-        numbers, flags = _columns(with_history(posts), self.kinds, self.categories, self.days)
+        numbers, flags = _columns(
+            with_history(posts), self.kinds, self.categories, self.days, self.facts
+        )
         values = (_matrix(numbers | flags) - self.means) * self.scales
         bounded = np.clip(np.nan_to_num(values), -_FARTHEST, _FARTHEST)
         return bounded.astype(np.float32)
@@ -150,6 +158,7 @@ class MetadataEncoder:
             "scales": self.scales.tolist(),
             "kinds": list(self.kinds),
             "days": None if self.days is None else list(self.days),
+            "facts": [fact.to_dict() for fact in self.facts],
         }
 
     @classmethod
@@ -171,6 +180,7 @@ class MetadataEncoder:
             scales=np.array(state["scales"], dtype=np.float64).reshape(width),
             kinds=tuple(state["kinds"]),
             days=None if state["days"] is None else (state["days"][0], state["days"][1]),
+            facts=tuple(map(FactEncoder.from_dict, state["facts"])),
         )
 
 
@@ -179,6 +189,7 @@ def _columns(
     kinds: tuple[str, ...],
     categories: tuple[str, ...],
     days: tuple[float, float] | None,
+    facts: tuple[FactEncoder, ...],
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Columns to standardise, NaN where unknown, and columns of 0 and 1."""
     profile = {
@@ -189,7 +200,9 @@ def _columns(
         numbers["day"] = np.clip(_days(posts), *days)
     earlier, unseen = _past(posts, kinds)
     flags = _flags(posts, categories) | _unknown(numbers | unseen)
-    return numbers | earlier | _form(posts), flags
+    numbers = numbers | earlier | _form(posts)
+    own_numbers, own_flags = fact_columns(facts, posts, [*numbers, *flags])
+    return numbers | own_numbers, flags | own_flags
 
 
 def _past(
