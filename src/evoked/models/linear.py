@@ -448,8 +448,8 @@ class _Ridge:
             products = self.products[0] * factors * factors[:, None]
             moments = self.features.T @ self.values * factors[:, None]
             weights = _solved(products, penalty * self.posts, moments)
-        lines = (weights * factors[:, None]).T
-        return lines, self.levels - lines @ self.means
+        lines = np.asarray((weights * factors[:, None]).T, dtype=np.float32)
+        return lines, np.asarray(self.levels - lines @ self.means, dtype=np.float32)
 
 
 def _solved(products: Matrix, penalty: float, right: Matrix) -> Matrix:
