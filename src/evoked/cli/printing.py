@@ -296,7 +296,7 @@ def _shown_columns(task: Task, table: pd.DataFrame) -> list[str]:
     counted = {outcome.count: outcome.name for outcome in task.outcomes if outcome.count in table}
     classes = [outcome for outcome in task.outcomes if outcome.kind == "classes"]
     hidden = {
-        *counted.values(),
+        *(name for name in counted.values() if name not in counted),
         *(outcome.restored_column for outcome in task.outcomes),
         *(name for outcome in classes for name in outcome.probability_columns),
     }

@@ -103,15 +103,15 @@ TABLES: dict[str, pa.Schema | None] = {
 }
 
 ENGAGEMENT = ("likes", "comments", "shares", "saves")
+# How often a post was seen. Networks report one or the other; views are also called plays.
+EXPOSURE = ("views", "reach", "impressions")
 EMOTIONS = ("valence", "arousal", "dominance")
 COUNTS = (
     "followers",
     "following",
     "author_posts",
     *ENGAGEMENT,
-    "views",
-    "reach",
-    "impressions",
+    *EXPOSURE,
 )
 SPLITS = ("train", "validation", "test")
 MIKELS = (

@@ -19,6 +19,7 @@ from evoked.targets.engagement import (
 from evoked.targets.popularity import Level, Popularity
 from evoked.targets.rate_quantiles import EngagementRates
 from evoked.targets.shares import Shares
+from evoked.targets.views import Views
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
         Popularity,
         Level,
         Shares,
+        Views,
         Emotion,
     )
 }
@@ -57,6 +59,7 @@ __all__ = [
     "Shares",
     "TargetTable",
     "Task",
+    "Views",
     "Wording",
     "choose_denominator",
     "emotion_classes",
