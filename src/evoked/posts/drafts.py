@@ -50,7 +50,10 @@ class Draft:
     ] = None
     _: KW_ONLY
     name: Annotated[str | None, "Id of the draft in the output."] = None
-    title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
+    title: Annotated[
+        str | None,
+        "Heading, on networks whose posts have one; it is the text of a post without a caption.",
+    ] = None
 
 
 def as_posts(
@@ -134,7 +137,7 @@ def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
 
     _check_counts(number, draft)
     _check_texts(number, draft)
-    caption = draft.caption
+    caption = draft.title if draft.caption is None else draft.caption
     when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     zone = zone_of(time_zone)
     if when.tzinfo is None:
