@@ -83,7 +83,8 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
 
 
 def _unknown(run: Run, draft: Draft) -> list[str]:
-    """A note for each fact of a draft that no training post shares."""
+    """A note for each fact of a draft that no training post shares, or that changes nothing."""
+    from evoked.posts.schema import EXPOSURE
     from evoked.runs.drafts import unknown_author
 
     found = []
@@ -91,6 +92,10 @@ def _unknown(run: Run, draft: Draft) -> list[str]:
         found.append(_unknown_category(draft.category, run.training_categories))
     if draft.author is not None and not run.knows_author(draft.author):
         found.append(unknown_author(run.authors, draft.author))
+    if draft.followers is not None and not run.description["data"].get("with followers", 1):
+        found.append("--followers changes nothing: the followers of no training post are known.")
+    if draft.views is not None and run.task.count_basis not in EXPOSURE:
+        found.append("--views changes nothing: no number of this run is per view.")
     return found
 
 

@@ -54,12 +54,18 @@ class Draft:
         str | None,
         "Heading, on networks whose posts have one; it is the text of a post without a caption.",
     ] = None
+    views: Annotated[
+        int | None,
+        "How often it is expected to be seen, where likes are per view, per person reached or per "
+        "impression; by default as often as the author's posts usually are.",
+    ] = None
 
 
 def as_posts(
     drafts: Sequence[Draft], time_zone: str | None = None
 ) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
-    """Drafts as a posts table, (n, columns of the schema), and their pictures.
+    """Drafts as a posts table, (n, columns of the schema and :data:`EXPECTED_VIEWS`), and their
+    pictures.
 
     Parameters
     ----------
@@ -75,12 +81,14 @@ def as_posts(
         A count that is negative or beyond any account, a caption beyond any network's bound, or a
         text that can't be stored as UTF-8.
     """
+    import numpy as np
     import pyarrow as pa
 
-    from evoked.posts.schema import POSTS
+    from evoked.posts.schema import EXPECTED_VIEWS, POSTS
 
     rows = [_row(number, draft, time_zone) for number, draft in enumerate(drafts, start=1)]
     frame = pa.Table.from_pylist(rows, schema=POSTS).to_pandas()
+    frame[EXPECTED_VIEWS] = [np.nan if draft.views is None else draft.views for draft in drafts]
     for name in ("hashtags", "mentions", "images"):
         frame[name] = [[] if value is None else list(value) for value in frame[name]]
     images = [
@@ -92,11 +100,11 @@ def as_posts(
 def _check_counts(number: int, draft: Draft) -> None:
     from evoked.posts.schema import MAX_COUNT
 
-    for name in ("followers", "following", "author_posts"):
+    for name in ("followers", "following", "author_posts", "views"):
         count = getattr(draft, name)
         if count is not None and not 0 <= count <= MAX_COUNT:
             raise DataError(
-                f"{count} is not a number of people or posts.",
+                f"{count} is not a number of people, posts or views.",
                 row=number,
                 field=name,
                 fix=f"Give one from 0 to {MAX_COUNT}, or leave it out.",

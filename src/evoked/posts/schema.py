@@ -105,6 +105,8 @@ TABLES: dict[str, pa.Schema | None] = {
 ENGAGEMENT = ("likes", "comments", "shares", "saves")
 # How often a post was seen. Networks report one or the other; views are also called plays.
 EXPOSURE = ("views", "reach", "impressions")
+# A column of posts that no dataset has: how often a draft is expected to be seen.
+EXPECTED_VIEWS = "expected_views"
 EMOTIONS = ("valence", "arousal", "dominance")
 COUNTS = (
     "followers",

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from evoked.posts.author_hashes import AUTHOR_HASH, author_hashes
 from evoked.posts.author_profiles import PROFILE, AuthorProfiles
+from evoked.posts.schema import EXPECTED_VIEWS
+from evoked.runs.spoken import basis_in_words, spoken
+from evoked.targets import Task
+from evoked.targets.base import numeric
 
 ASSUMED = "assumed"
 """Column of posts and predictions: what was taken for granted, in words; None if nothing was."""
@@ -96,6 +100,33 @@ def complete_drafts(
     # As objects: pandas would turn None into NaN, which is true.
     columns = {name: pd.Series(text, posts.index, dtype=object) for name, text in texts.items()}
     return completed.assign(**counts, **columns)
+
+
+def with_usual_views(posts: pd.DataFrame, task: Task, drafts: NDArray[np.bool_]) -> pd.DataFrame:
+    """Posts that say in the column :data:`ASSUMED` how often drafts among them are taken to be
+    seen, where the task's rates are per view and the drafts don't say it.
+
+    Parameters
+    ----------
+    posts
+        n posts, as :func:`complete_drafts` returns them, with their history.
+    task
+        Fitted on the training posts.
+    drafts
+        Which of the posts are drafts, (n,).
+    """
+    usual = task.usual_basis(posts)
+    if usual is None or task.count_basis is None:
+        return posts
+    open_ones = drafts & np.isnan(numeric(posts, EXPECTED_VIEWS))
+    unit = basis_in_words(task.count_basis)
+    said = [
+        f"{text or ''} Reckoned with about {spoken(number)} {unit}, as is usual.".strip()
+        if is_open
+        else text
+        for text, number, is_open in zip(posts[ASSUMED], usual, open_ones, strict=True)
+    ]
+    return posts.assign(**{ASSUMED: pd.Series(said, posts.index, dtype=object)})
 
 
 def unknown_author(authors: KnownAuthors, name: str | None) -> str:

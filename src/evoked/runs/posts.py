@@ -33,7 +33,7 @@ from evoked.posts.drafts import Draft, as_posts
 from evoked.runs.answer import LAST_POSTS, RecentCounts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
 from evoked.runs.changes import changes_since, field_digests
-from evoked.runs.drafts import ASSUMED, DOUBT, KnownAuthors, complete_drafts
+from evoked.runs.drafts import ASSUMED, DOUBT, KnownAuthors, complete_drafts, with_usual_views
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
 
@@ -150,8 +150,9 @@ class Run(TrainedRun):
         :func:`evoked.runs.drafts.complete_drafts`. They see nothing of each other.
         """
         posts, images = as_posts(drafts, self.description["data"].get("time_zone"))
-        completed = complete_drafts(posts, self.authors, np.ones(len(posts), dtype=bool))
-        return self.attach_history(completed, drafts=True), images
+        drafts = np.ones(len(posts), dtype=bool)
+        completed = self.attach_history(complete_drafts(posts, self.authors, drafts), drafts=True)
+        return with_usual_views(completed, self.task, drafts), images
 
     def dataset_posts(self, dataset: PostDataset) -> pd.DataFrame:
         """The posts of a dataset as they are predicted: those without any count as drafts, which
@@ -160,7 +161,7 @@ class Run(TrainedRun):
         posts = self.attach_history(complete_drafts(dataset.posts, self.authors, drafts))
         # An author whom the run doesn't know may have earlier posts in the dataset.
         posts.loc[posts["history.posts"] > 0, DOUBT] = None
-        return posts
+        return with_usual_views(posts, self.task, drafts)
 
     def _training_groups(self, kind: type[MeanOfTraining]) -> Collection[str]:
         """What the training posts are grouped by in a trivial baseline."""

@@ -55,4 +55,9 @@ def base_of(rate: float) -> int:
 
 def base_in_words(base: int, column: str) -> str:
     """What a rate is per, such as "1,000 followers"."""
-    return f"{base:,} {_BASES.get(column, column)}"
+    return f"{base:,} {basis_in_words(column)}"
+
+
+def basis_in_words(column: str) -> str:
+    """What a column counts that rates are per, such as "people reached"."""
+    return _BASES.get(column, column)

@@ -202,6 +202,11 @@ class Task(ABC):
         """Column of posts that rates are multiplied by to give counts; None if none is needed."""
         return None
 
+    def usual_basis(self, posts: pd.DataFrame) -> NDArray[np.float64] | None:
+        """What :attr:`count_basis` is taken to be for drafts that don't say it, (n,): as much as
+        their author's posts usually have; None if it is not guessed."""
+        return None
+
     def relevance_values(self) -> pd.DataFrame:
         """Values of the ranked outcomes among the training posts, a column per outcome's name: what
         reaches the highest quarter of them is relevant (MAP, AUC)."""

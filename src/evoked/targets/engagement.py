@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
-from evoked.posts.schema import ENGAGEMENT, SCALES
+from evoked.posts.schema import ENGAGEMENT, EXPECTED_VIEWS, EXPOSURE, SCALES
 from evoked.targets.base import (
     OVERALL,
     Outcome,
@@ -271,7 +271,14 @@ class EmotionAndRates(Task):
         emotions = posts[list(EMOTION_TARGETS)].astype(float)
         return pd.concat([posts[["post_id"]], emotions, rates, counts], axis=1)
 
+    @property
+    def is_per_view(self) -> bool:
+        """Whether counts are divided by how often a post is seen, which nobody knows before."""
+        return self.denominator in EXPOSURE
+
     def _divisor(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        """What the counts of n posts are reckoned to be divided by, as far as it is known before
+        they appear, (n,): how often drafts are expected to be seen; NaN where unknown."""
         if self.denominator == "none":
             return np.ones(len(posts))
-        return numeric(posts, self.denominator)
+        return numeric(posts, EXPECTED_VIEWS if self.is_per_view else self.denominator)
