@@ -89,8 +89,9 @@ def print_sentence(text: str, style: str | None = None) -> None:
     out.print(text, style=style, markup=False, highlight=False)
 
 
-def print_scores(scores: list[dict[str, Any]], title: str) -> None:
-    """Print a row per score, a column per model: the first with its interval, then baselines."""
+def print_scores(scores: list[dict[str, Any]], title: str, task: Task) -> None:
+    """Print a row per score of a task, a column per model: the first with its interval, then
+    baselines."""
     names = list(dict.fromkeys(row["model"] for row in scores))
     cells: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in scores:
@@ -107,6 +108,8 @@ def print_scores(scores: list[dict[str, Any]], title: str) -> None:
         ],
         whole=range(2, 3 + len(names)),
     )
+    if task.wording.baselines:
+        say(task.wording.baselines)
 
 
 def print_coverage(rows: list[dict[str, Any]]) -> None:

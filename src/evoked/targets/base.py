@@ -95,6 +95,8 @@ class Wording:
         Sentence at the head of a report.
     scores
         Sentence beside the table of scores about how outcomes are scored.
+    baselines
+        Sentence beside tables of scores about trivial baselines that are more than their names say.
     errors
         What a post's error is averaged over.
     promise
@@ -107,6 +109,7 @@ class Wording:
 
     introduction: str = ""
     scores: str = ""
+    baselines: str = ""
     errors: str = ""
     promise: str = ""
     numbers: str = ""

@@ -37,6 +37,13 @@ _SLOPE = 1.7 / 2.5
 _NEAREST = 1e-4
 
 
+# What trivial baselines are worth to tasks whose columns are deviations.
+BASELINES = (
+    "Of counts, mean, author_mean and category_mean are what the author usually gets, moved by the "
+    "mean deviation of all training posts, of the author's or of the category's."
+)
+
+
 @dataclass(frozen=True)
 class Deviations:
     """How the counts of one kind deviate from the level of the training posts.
@@ -116,6 +123,7 @@ class EmotionEngagement(EmotionAndRates):
         "0 to 8) and its engagement, from what its author's last posts got and from the post.",
         scores="Engagement is scored as a ranking by rate; “engagement” is the mean over likes, "
         "comments, shares and saves.",
+        baselines=BASELINES,
         errors="valence, arousal and the standing of engagement",
         promise="The highest mean predicted standing of engagement (without engagement: valence).",
         numbers="Valence and arousal are points of their scales; engagement is the standing from 0 "

@@ -19,7 +19,7 @@ from evoked.errors import DataError
 from evoked.posts.author_history import known_counts, with_history
 from evoked.posts.schema import EXPOSURE
 from evoked.targets.base import Outcome, TargetTable, Task, Wording, numeric
-from evoked.targets.emotion_engagement import Deviations
+from evoked.targets.emotion_engagement import BASELINES, Deviations
 from evoked.targets.engagement import knots_of
 
 
@@ -59,6 +59,7 @@ class Views(Task):
         introduction="Predicts how often a post is seen, from what its author's last posts got and "
         "from the post.",
         scores="Posts are ranked by how often they are seen.",
+        baselines=BASELINES,
         errors="the standing of views, reach and impressions",
         promise="The highest predicted standing beside what the author's posts usually get.",
         numbers="Numbers are the standing from 0 to 100 beside what the author's posts usually "
