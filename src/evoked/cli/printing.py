@@ -166,6 +166,8 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
         print_sentence(row["answer"], style="bold")
     if isinstance(row.get(ASSUMED), str):
         print_sentence(row[ASSUMED])
+    if row["problem"] is not None:
+        print_sentence(row["problem"], style="yellow")
     out.print()
     record, task = run.track_record, run.task
     meanings = {outcome.name: task.meanings(outcome) for outcome in task.outcomes}
@@ -178,9 +180,15 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
     # Rates that repeat counts, and percentiles, say nothing to people.
     hidden = {outcome.name for outcome in task.outcomes if outcome.count}
     hidden |= {outcome.restored_column for outcome in task.outcomes}
-    hidden |= {"post_id", ASSUMED, *ANSWER_COLUMNS, *(number.column for number in numbers)}
+    hidden |= {
+        "post_id",
+        "problem",
+        ASSUMED,
+        *ANSWER_COLUMNS,
+        *(number.column for number in numbers),
+    }
     for name in _without_intervals(row.index):
-        if name not in hidden and (name != "problem" or row[name] is not None):
+        if name not in hidden:
             cell = _with_interval(row, name, meanings.get(name, {}))
             lines.append([name, cell, _held(record.held(name, coverage))])
     learned = (

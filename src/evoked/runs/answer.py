@@ -138,7 +138,7 @@ def _verdict(quantity: Quantity, record: TrackRecord, coverage: float) -> str:
     parts.append(f" (median over {error.posts} test posts)")
     baseline = record.baseline_error(quantity.column)
     if baseline is not None:
-        name = _baseline_in_words(baseline[0])
+        name = _baseline_in_words(baseline[0], quantity)
         parts.append(f"; {name} is off by {_off(baseline[1], quantity)}")
     held = record.held(quantity.column, coverage)
     ranges = "" if held is None else f" {_measured(held)[:1].upper()}{_measured(held)[1:]}."
@@ -154,9 +154,11 @@ def _off(error: TypicalError, quantity: Quantity) -> str:
     return spoken(error.size, whole=False)
 
 
-def _baseline_in_words(name: str) -> str:
+def _baseline_in_words(name: str, quantity: Quantity) -> str:
     if name == RECENT_POSTS:
         return "the median of the last posts"
+    if quantity.counts:
+        return f"what posts usually get ({name})"
     return f"the best trivial baseline ({name})"
 
 
