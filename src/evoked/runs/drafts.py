@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from evoked.posts.author_hashes import AUTHOR_HASH, author_hashes
 from evoked.posts.author_profiles import PROFILE, AuthorProfiles
+from evoked.posts.facts import Fact, describe_facts, fact_notes
 from evoked.posts.schema import EXPECTED_VIEWS
 from evoked.runs.spoken import basis_in_words, spoken
 from evoked.targets import Task
@@ -102,6 +104,27 @@ def complete_drafts(
     return completed.assign(**counts, **columns)
 
 
+def with_fact_notes(
+    posts: pd.DataFrame, facts: Sequence[Fact], drafts: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Posts with what is unusual about the facts of drafts in the column :data:`ASSUMED`.
+
+    Parameters
+    ----------
+    posts
+        n posts, as :func:`complete_drafts` returns them.
+    facts
+        Those that the run has learned from.
+    drafts
+        Which of the posts are drafts, (n,).
+    """
+    if not facts or not drafts.any():
+        return posts
+    notes = np.full(len(posts), "", dtype=object)
+    notes[drafts] = fact_notes(facts, posts[drafts])
+    return _with_notes(posts, notes)
+
+
 def with_usual_views(posts: pd.DataFrame, task: Task, drafts: NDArray[np.bool_]) -> pd.DataFrame:
     """Posts that say in the column :data:`ASSUMED` how often drafts among them are taken to be
     seen, where the task's rates are per view and the drafts don't say it.
@@ -118,15 +141,34 @@ def with_usual_views(posts: pd.DataFrame, task: Task, drafts: NDArray[np.bool_])
     usual = task.usual_basis(posts)
     if usual is None or task.count_basis is None:
         return posts
-    open_ones = drafts & np.isnan(numeric(posts, EXPECTED_VIEWS))
-    unit = basis_in_words(task.count_basis)
+    notes, unit = np.full(len(posts), "", dtype=object), basis_in_words(task.count_basis)
+    unsaid = drafts & np.isnan(numeric(posts, EXPECTED_VIEWS))
+    notes[unsaid] = [
+        f"Reckoned with about {spoken(number)} {unit}, as is usual." for number in usual[unsaid]
+    ]
+    return _with_notes(posts, notes)
+
+
+def _with_notes(posts: pd.DataFrame, notes: NDArray[np.object_]) -> pd.DataFrame:
+    """n posts with a note each, '' for none, at the end of what is assumed."""
     said = [
-        f"{text or ''} Reckoned with about {spoken(number)} {unit}, as is usual.".strip()
-        if is_open
-        else text
-        for text, number, is_open in zip(posts[ASSUMED], usual, open_ones, strict=True)
+        " ".join(filter(None, pair)) or None for pair in zip(posts[ASSUMED], notes, strict=True)
     ]
     return posts.assign(**{ASSUMED: pd.Series(said, posts.index, dtype=object)})
+
+
+def lacking_facts(facts: Sequence[Fact], posts: pd.DataFrame) -> str | None:
+    """The sentence on facts that none of n posts has though a run has learned from them; None if
+    there are none."""
+    has = {fact.name for fact in describe_facts(posts)}
+    lacking = [fact.name for fact in facts if fact.name not in has]
+    if not lacking:
+        return None
+    options = " ".join(f"--fact {shlex.quote(name)}" for name in lacking)
+    return (
+        f"None of the posts has {_listed(lacking)}, from which the run has learned: predicted as "
+        f"unknown. Import the posts with {options}"
+    )
 
 
 def unknown_author(authors: KnownAuthors, name: str | None) -> str:
