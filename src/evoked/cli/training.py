@@ -171,7 +171,7 @@ def train(
             )
     for sentence in verdicts(run.task, run.track_record, DEFAULT_COVERAGE):
         print_sentence(sentence, style="bold")
-    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
+    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}", run.task)
     say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
 
 

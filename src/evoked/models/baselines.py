@@ -221,9 +221,9 @@ class RecentPosts(AuthorMean):
         where no count decides or nothing is known."""
         assert self.fitted_task is not None
         counts = {kind: np.expm1(numeric(posts, f"{PREFIX}{start}_{kind}")) for kind in KINDS}
-        # What else is known of a post only once it is out.
-        later = dict.fromkeys((*EMOTION_TARGETS, "reach", "impressions"), np.nan)
-        return self.fitted_task.transform(posts.assign(**counts, **later)).values
+        # No count says what a post made people feel.
+        ratings = dict.fromkeys(EMOTION_TARGETS, np.nan)
+        return self.fitted_task.transform(posts.assign(**counts, **ratings)).values
 
 
 class UserMean(MeanOfTraining):

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from evoked.errors import DataError
 from evoked.files import read_json, write_json
 from evoked.posts.author_hashes import author_hashes
-from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 PREFIX = "history."
 # Counts of a post of which an author's history is kept.
-KINDS = (*ENGAGEMENT, "views")
+KINDS = (*ENGAGEMENT, *EXPOSURE)
 # How many of an author's last posts a mean or a median is over.
 MEANS_OVER = (5, 10)
 MEDIANS_OVER = (3, 5, 10, 20)
@@ -113,8 +113,8 @@ class AuthorHistory:
     posts
         Number of posts that each event stands for, (events,).
     known, total
-        (events, 10): number of these posts whose value is known, and the sum of those values:
-        log(1 + count) of likes, comments, shares, saves and views, then log((1 + count) / (1 +
+        (events, 12): number of these posts whose value is known, and the sum of those values:
+        log(1 + count) of each of :data:`KINDS`, then log((1 + count) / (1 +
         followers)) for the first four, then log(1 + followers).
     """
 
@@ -379,7 +379,7 @@ def _published(posts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _values(posts: pd.DataFrame) -> Floats:
-    """What an event keeps of each post, (n, 10), NaN where unknown."""
+    """What an event keeps of each post, (n, 12), NaN where unknown."""
     counts = np.log1p(np.column_stack([known_counts(posts, name) for name in KINDS]))
     followers = np.log1p(known_counts(posts, "followers"))[:, None]
     return np.hstack([counts, counts[:, : len(ENGAGEMENT)] - followers, followers])

@@ -41,6 +41,7 @@ from evoked.runs.drafts import (
     complete_drafts,
     lacking_facts,
     with_fact_notes,
+    with_usual_views,
 )
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
@@ -170,8 +171,9 @@ class Run(TrainedRun):
         """
         time_zone = self.description["data"].get("time_zone")
         posts, images = as_posts(drafts, time_zone, self.known_facts)
-        completed = self._completed(posts, np.ones(len(posts), dtype=bool))
-        return self.attach_history(completed, drafts=True), images
+        are_drafts = np.ones(len(posts), dtype=bool)
+        seen = self.attach_history(self._completed(posts, are_drafts), drafts=True)
+        return with_usual_views(seen, self.task, are_drafts), images
 
     def dataset_posts(self, dataset: PostDataset) -> pd.DataFrame:
         """The posts of a dataset as they are predicted: those without any count as drafts, which
@@ -180,7 +182,7 @@ class Run(TrainedRun):
         posts = self.attach_history(self._completed(dataset.posts, drafts))
         # An author whom the run doesn't know may have earlier posts in the dataset.
         posts.loc[posts["history.posts"] > 0, DOUBT] = None
-        return posts
+        return with_usual_views(posts, self.task, drafts)
 
     def _completed(self, posts: pd.DataFrame, drafts: NDArray[np.bool_]) -> pd.DataFrame:
         """Posts with what drafts among them leave out, and what is unusual about their facts."""

@@ -44,6 +44,7 @@ from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.fact_leaks import too_good
 from evoked.posts.facts import Fact, describe_facts
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
 from evoked.runs.choice import Choice, choose_model, quick_candidates
 from evoked.runs.folder import (
@@ -69,7 +70,7 @@ from evoked.runs.viewings import (
     NetworkRun,
     viewings_in_parts,
 )
-from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task, task_class
+from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task, default_task, task_class
 from evoked.training.settings import TrainingSettings
 
 TrainedRunT = TypeVar("TrainedRunT", bound=TrainedRun)
@@ -145,7 +146,8 @@ def train(
         Folder of the run.
     task
         What to predict: one of the tasks that ``evoked models`` prints beside the model; by default
-        the first of them.
+        the first of them, or ``views`` where the posts report how often they were seen and nothing
+        else.
     model_settings
         Settings of the model by name; the others keep their defaults. An instance has its own.
     features
@@ -195,7 +197,8 @@ def train(
             cache=cache,
             callbacks=callbacks,
         )
-    built = _built(model, model_settings, features, task)
+    callbacks = callbacks or Callbacks()
+    built = _built(model, model_settings, features, _task_of(dataset, model, task, callbacks))
     settings = _with_epochs(training or built.default_training, epochs)
     if built.rows == "viewings":
         return train_viewings(
@@ -247,14 +250,15 @@ def train_posts(
                 f"{', '.join(model_settings)}: settings are for one model. Give its name, too."
             )
         check_free(Path(out), f"{TRAINING_FOLDER}/{PLAN_FILE}", "a run")
-        kind, features = task_class(task or DEFAULT_TASK.name), features or FeatureSettings()
+        task = task_for(dataset, task, callbacks)
+        kind, features = task_class(task), features or FeatureSettings()
         seed = (training or TrainingSettings()).seed
         if split is None or isinstance(split, str):
             split = choose_split(dataset.posts, split, seed)
         choice = _choose(dataset, kind, features, split, seed, estimate, cache, callbacks)
         callbacks.note(choice.reason)
         model, model_settings = choice.model, choice.settings
-    built = _built(model, model_settings, features, task)
+    built = _built(model, model_settings, features, _task_of(dataset, model, task, callbacks))
     _check_rows(built, "posts")
     data = _Posts(dataset, built, cache, callbacks, estimate, choice)
     return _train(data, Path(out), training or built.default_training, split)
@@ -612,6 +616,21 @@ def _choose(
     )
 
 
+def task_for(dataset: PostDataset, task: str | None, callbacks: Callbacks) -> str:
+    """The task that is asked for, or that the posts suggest; a note says what was made of posts
+    that suggest another than usual."""
+    if task is not None:
+        return task
+    suggested = default_task(dataset.posts)
+    if suggested is not DEFAULT_TASK:
+        seen = " and ".join(name for name in EXPOSURE if dataset.known(name).any())
+        callbacks.note(
+            f"The posts report {seen}, but no {', '.join(ENGAGEMENT[:-1])} or {ENGAGEMENT[-1]}: "
+            f"what is predicted is {seen} (task {suggested.name})."
+        )
+    return suggested.name
+
+
 def calibrated_split(rows: pd.DataFrame, split: Split, seed: int, callbacks: Callbacks) -> Split:
     """A split with a calibration part, where there are enough posts or viewings for one."""
     split = with_calibration(rows, split, seed, fewest_posts(DEFAULT_COVERAGE))
@@ -687,6 +706,21 @@ def _built(
             f"{type(model).__name__}(…), or give the class in place of the instance."
         )
     return model
+
+
+def _task_of(
+    dataset: PostDataset, model: str | type[Model] | Model, task: str | None, callbacks: Callbacks
+) -> str | None:
+    """The task for a model that is not built yet, None for its first: that is learned unless the
+    posts suggest another that it can learn."""
+    kind, suggested = (
+        MODELS.get(model) if isinstance(model, str) else model,
+        default_task(dataset.posts),
+    )
+    learns_it = isinstance(kind, type) and suggested.name in kind.tasks
+    return (
+        task_for(dataset, task, callbacks) if learns_it and suggested is not DEFAULT_TASK else task
+    )
 
 
 def _check_name(kind: type[Model]) -> None:

@@ -95,6 +95,8 @@ class Wording:
         Sentence at the head of a report.
     scores
         Sentence beside the table of scores about how outcomes are scored.
+    baselines
+        Sentence beside tables of scores about trivial baselines that are more than their names say.
     errors
         What a post's error is averaged over.
     promise
@@ -107,6 +109,7 @@ class Wording:
 
     introduction: str = ""
     scores: str = ""
+    baselines: str = ""
     errors: str = ""
     promise: str = ""
     numbers: str = ""
@@ -200,6 +203,11 @@ class Task(ABC):
     @property
     def count_basis(self) -> str | None:
         """Column of posts that rates are multiplied by to give counts; None if none is needed."""
+        return None
+
+    def usual_basis(self, posts: pd.DataFrame) -> NDArray[np.float64] | None:
+        """What :attr:`count_basis` is taken to be for drafts that don't say it, (n,): as much as
+        their author's posts usually have; None if it is not guessed."""
         return None
 
     def relevance_values(self) -> pd.DataFrame:
