@@ -384,7 +384,8 @@ class _Posts(_RunData[Run]):
     def rows(self) -> pd.DataFrame:
         """The posts with what their authors' earlier ones achieved, whatever part those are in."""
         age = self.model.feature_settings.history_min_age_hours
-        return attach_history(self.dataset.posts, min_age_hours=age)
+        activity = self.dataset.table("activity")
+        return attach_history(self.dataset.posts, min_age_hours=age, activity=activity)
 
     @property
     def choices(self) -> dict[str, Any]:
