@@ -79,6 +79,7 @@ def history_by_definition(
     """What one post sees, in a loop over posts, as one would read the definition."""
     own = posts.iloc[row]
     names = ["posts", "hours", f"mean_{kind}", f"last_{kind}", f"trend_{kind}", f"everyone_{kind}"]
+    names += [f"spread_{kind}"]
     names += [f"mean{number}_{kind}" for number in MEANS_OVER]
     names += [f"median{number}_{kind}" for number in MEDIANS_OVER]
     names += [f"mean_{kind}_rate"] if kind in ENGAGEMENT else []
@@ -126,6 +127,9 @@ def counts_by_definition(earlier: list[tuple[float, float, float]], kind: str) -
     if len(known) > 1:
         last = known[-5:]
         found[f"trend_{kind}"] = np.polyfit(range(len(last)), last, 1)[0]
+        last = known[-10:]
+        distances = np.abs(np.array(last) - np.median(last))
+        found[f"spread_{kind}"] = distances.sum() / (len(last) - 1)
     rates = [count - followers for _, count, followers in earlier]
     rates = [rate for rate in rates if np.isfinite(rate)]
     if kind in ENGAGEMENT and rates:

@@ -5,8 +5,8 @@ later, nothing of the same instant. Posts without a date or an author have no hi
 nobody's. Where counts were observed over time, an earlier post counts with what had been observed
 of it by then (:mod:`evoked.posts.observed_counts`); elsewhere, the counts of posts younger than a
 given age can be left out. Posts of one instant have no order: in what is said of the last posts,
-each counts with their mean. :func:`attach_history` adds what a post sees to its row of the posts' table, once, before
-posts are split: features and tasks read the columns ``history.*`` from there.
+each counts with their mean. :func:`attach_history` adds what a post sees to its row of the posts'
+table, once, before posts are split: features and tasks read the columns ``history.*`` from there.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ KINDS = (*ENGAGEMENT, "views")
 MEANS_OVER = (5, 10)
 MEDIANS_OVER = (3, 5, 10, 20)
 TREND_OVER = 5
+SPREAD_OVER = 10
 EVERYONE_OVER = 50
 
 _RATES = tuple(f"{name}_rate" for name in ENGAGEMENT)
@@ -87,7 +88,8 @@ def attach_history(
         kind of count k in :data:`KINDS`, all as log(1 + count) over earlier posts whose count is
         known: ``last_k``, ``mean_k`` (of all), ``mean5_k``, ``mean10_k``, ``median3_k``,
         ``median5_k``, ``median10_k``, ``median20_k``, ``trend_k`` (slope per post over the last
-        five), ``everyone_k`` (mean of the last 50 posts of all authors); for likes, comments,
+        five), ``spread_k`` (mean distance of the last ten from their median),
+        ``everyone_k`` (mean of the last 50 posts of all authors); for likes, comments,
         shares and saves also ``mean_k_rate``, mean of log((1 + count) / (1 + followers)).
     """
     published = _published(posts.iloc[:0] if drafts else posts)
@@ -359,6 +361,7 @@ class AuthorHistory:
         columns |= {f"mean{each}_{name}": _mean(seen[:, :each]) for each in MEANS_OVER}
         columns |= {f"median{each}_{name}": _median(seen[:, :each]) for each in MEDIANS_OVER}
         columns[f"trend_{name}"] = _trend(seen[:, :TREND_OVER])
+        columns[f"spread_{name}"] = _spread(seen[:, :SPREAD_OVER])
         columns[f"everyone_{name}"] = everyones
         return columns
 
@@ -493,6 +496,14 @@ def _trend(window: Floats) -> Floats:
     spread = (used * offset**2).sum(axis=1)
     product = (used * offset * np.nan_to_num(window)).sum(axis=1)
     return np.where(number > 1, product / np.where(number > 1, spread, 1), np.nan)
+
+
+def _spread(window: Floats) -> Floats:
+    """Mean distance of the values from their median; NaN for fewer than two. One value less than
+    there are is divided by, since the median lies among them."""
+    number = np.isfinite(window).sum(axis=1)
+    total = np.nansum(np.abs(window - _median(window)[:, None]), axis=1)
+    return np.where(number > 1, total / np.maximum(number - 1, 1), np.nan)
 
 
 def _running_mean(instant: Whole, values: Floats, until: Whole) -> Floats:
