@@ -421,7 +421,7 @@ class Intervals:
             After each number ``<name>_low`` and ``<name>_high``, infinite where nothing bounds it;
             after each class, and after true or false, ``<name>_set``: the labels that the set
             holds, joined by ``|`` ("low|medium"; "popular", "not popular"). Ends of counts are
-            whole numbers, rounded outward.
+            the nearest whole numbers, and enclose the prediction.
 
         Raises
         ------
@@ -444,8 +444,9 @@ class Intervals:
         lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
         for name in _counts(task):
             if name in restored:
-                lows[name] = np.floor(lows[name].round(_DECIMALS))
-                highs[name] = np.ceil(highs[name].round(_DECIMALS))
+                likely = restored[name].round(_DECIMALS)
+                lows[name] = np.minimum(lows[name].round(), np.floor(likely))
+                highs[name] = np.maximum(highs[name].round(), np.ceil(likely))
         outcomes = {outcome.name: outcome for outcome in _label_outcomes(task)}
         probabilities = {
             name for outcome in outcomes.values() for name in outcome.probability_columns

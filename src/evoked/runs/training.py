@@ -55,7 +55,7 @@ from evoked.runs.folder import (
     finish,
     plan_of,
 )
-from evoked.runs.notes import calibration_notes, unseen_inputs, unseen_note
+from evoked.runs.notes import calibration_notes, fold_notes, unseen_inputs, unseen_note
 from evoked.runs.posts import Run, posts_in_parts
 from evoked.runs.viewings import (
     ENCODED_FEATURES,
@@ -576,6 +576,7 @@ def _train(
             **plan,
             "caution": model.caution,
             **prepared.facts,
+            "calibrated_on_folds": data.calibrates_on_folds(split),
             "environment": environment(),
         },
         parts=data.in_parts(split),
@@ -770,6 +771,8 @@ def _intervals_on_folds(
         if data.callbacks.stage is not None:
             data.callbacks.stage("calibrating intervals", number, _FOLDS)
     missed = np.concatenate([rows[:0], *(held_out for held_out, _ in parts)])
+    for note in fold_notes(data.rows.iloc[missed], split.kind):
+        data.callbacks.note(note)
     columns = pd.concat(
         [pd.DataFrame(columns=list(task.columns), dtype=np.float64), *(each for _, each in parts)],
         ignore_index=True,
