@@ -294,9 +294,9 @@ def test_counts_have_the_interval_of_their_rates() -> None:
     for end in ("low", "high"):
         counts = table[f"likes_rate_{end}"] * new.posts["followers"]
         enclosing = (
-            np.minimum(counts.round(), np.floor(table["likes"]))
+            np.minimum(np.ceil(counts.round(6)), np.floor(table["likes"].round(6)))
             if end == "low"
-            else np.maximum(counts.round(), np.ceil(table["likes"]))
+            else np.maximum(np.floor(counts.round(6)), np.ceil(table["likes"].round(6)))
         )
         np.testing.assert_array_equal(table[f"likes_{end}"], enclosing)
 

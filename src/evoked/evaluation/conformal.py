@@ -8,11 +8,30 @@ probability ``coverage``, if that post is drawn as the calibration posts were (i
 them). With too few calibration posts for a coverage (:func:`fewest_posts`) no miss has that
 rank, and intervals are the whole range.
 
+**Quick models.** Of a few hundred posts, a part that is kept for calibration is a few dozen: too
+few to know 70 from 90 %, and by time the newest. So where fits take seconds, the model learns from
+all of them, and the misses are those of refits on folds (cross-conformal, Vovk 2015; Barber,
+Candès, Ramdas and Tibshirani 2021), by time of later posts by what had been learned from earlier
+ones. One model predicts, not those of the folds, so that the promise is that of the jackknife: it
+holds where a fold's less makes little difference, and is measured on the test posts. Four random
+splits of 500 Facebook posts, ``linear``, share of 80 % ranges that held, lowest and highest: likes
+.71 to .93 with a part, .76 to .87 with folds; shares .69 to .85 and .73 to .80.
+
+**Authors.** Some accounts are steadier than others. The unit of a miss is multiplied by how far the
+author's last ten counts lay from their median beside the usual distance, which weighs as much as
+ten posts. Planted accounts (20 of 40 posts, whose spread grows from 0.1 to 1; 5 seeds): standard
+deviation over accounts of the share that held .24 without and .19 with it, score of the interval
+(width plus ten times what lies outside, in logarithms) 1.70 and 1.42. Alike accounts lose 1 to 3 %;
+after the spread has doubled at once, .76 and .79 held.
+
+**Counts** are whole: an interval from 1.3 to 4.7 holds 2, 3 and 4, and that is what is shown.
+Rounded outward instead, 80 % ranges of comments on Facebook held for .90.
+
 **Numbers.** A miss is measured in units of what is usual for a prediction of its size and for its
 direction: the square root of the mean distance, above or below, of posts predicted near it
 (normalised scores, Papadopoulos et al. 2002; each direction on its own, as in Kivaranovic, Johnson
 and Leeb 2020). The units come from further posts, those that decide when training stops, so that
-the calibration posts stay untouched. On a logarithmic scale, the square root halves what a few
+the calibration posts stay untouched; with folds, from the same posts. On a logarithmic scale, the square root halves what a few
 hundred posts say about the spread. ABMF on synthetic posts (600 held out, a third each for units,
 calibration and coverage; 3 seeds, 3 partitions each), mean width at 80 %: valence 3.04 by this
 rule, 3.07 with one unit for all, 3.13 by conformalised quantile regression (Romano, Patterson and
@@ -421,7 +440,7 @@ class Intervals:
             After each number ``<name>_low`` and ``<name>_high``, infinite where nothing bounds it;
             after each class, and after true or false, ``<name>_set``: the labels that the set
             holds, joined by ``|`` ("low|medium"; "popular", "not popular"). Ends of counts are
-            the nearest whole numbers, and enclose the prediction.
+            the first and the last whole number of the interval, and enclose the prediction.
 
         Raises
         ------
@@ -444,9 +463,11 @@ class Intervals:
         lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
         for name in _counts(task):
             if name in restored:
-                likely = restored[name].round(_DECIMALS)
-                lows[name] = np.minimum(lows[name].round(), np.floor(likely))
-                highs[name] = np.maximum(highs[name].round(), np.ceil(likely))
+                likely, first, last = (
+                    table[name].round(_DECIMALS) for table in (restored, lows, highs)
+                )
+                lows[name] = np.minimum(np.ceil(first), np.floor(likely))
+                highs[name] = np.maximum(np.floor(last), np.ceil(likely))
         outcomes = {outcome.name: outcome for outcome in _label_outcomes(task)}
         probabilities = {
             name for outcome in outcomes.values() for name in outcome.probability_columns
