@@ -32,14 +32,14 @@ direction: the square root of the mean distance, above or below, of posts predic
 (normalised scores, Papadopoulos et al. 2002; each direction on its own, as in Kivaranovic, Johnson
 and Leeb 2020). The units come from further posts, those that decide when training stops, so that
 the calibration posts stay untouched; with folds, from the same posts. On a logarithmic scale, the
-square root halves what a few hundred posts say about the spread. ABMF on synthetic posts (600
-held out, a third each for units, calibration and coverage; 3 seeds, 3 partitions each), mean width
-at 80 %: valence 3.04 by this rule, 3.07 with one unit for all, 3.13 by conformalised quantile
-regression (Romano, Patterson and Candès 2019); arousal 3.16, 3.33, 3.25; quantile of likes 0.417, 0.412, 0.472, of
-comments 0.571, 0.562, 0.648. Intervals are cut off at the ends of the scale and pass through the
-task's increasing ``inverse_transform`` to rates and counts. That keeps their coverage, with one
-exception: where the transform goes by quantiles of the n training posts, a post may lie above or
-below all of these (a chance of 2 / (n + 1)).
+square root halves what a few hundred posts say about the spread. ABMF on synthetic posts (600 held
+out, a third each for units, calibration and coverage; 3 seeds, 3 partitions each), mean width at 80
+%: valence 3.04 by this rule, 3.07 with one unit for all, 3.13 by conformalised quantile regression
+(Romano, Patterson and Candès 2019); arousal 3.16, 3.33, 3.25; quantile of likes 0.417, 0.412,
+0.472, of comments 0.571, 0.562, 0.648. Intervals are cut off at the ends of the scale and pass
+through the task's increasing ``inverse_transform`` to rates and counts. That keeps their coverage,
+with one exception: where the transform goes by quantiles of the n training posts, a post may lie
+above or below all of these (a chance of 2 / (n + 1)).
 
 **By time.** Where posts were split by time, accounts and habits drift, so that posts calibrate
 less well the older they are. Their misses then weigh half as much every 25 posts (weighted split
