@@ -343,7 +343,8 @@ class _Stacked:
     def of(cls, study: Study, members: list[str]) -> Self:
         splits, features = study.context.splits, study.context.experiments[0].features
         age = features.history_min_age_hours
-        posts = attach_history(study.context.dataset.posts, min_age_hours=age)
+        dataset = study.context.dataset
+        posts = attach_history(dataset.posts, min_age_hours=age, activity=dataset.table("activity"))
         tasks = [study.context.task.fit(posts.iloc[split.train]) for split in splits]
         predicted = []
         for fold in range(1, len(splits) + 1):

@@ -55,6 +55,7 @@ class PooledModel(Model):
     """A model that reads one vector per post, all features end to end, and learns every task."""
 
     tasks = tuple(TASKS)
+    quick = True
 
     settings: PooledSettings
 

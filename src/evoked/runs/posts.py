@@ -114,11 +114,13 @@ class Run(TrainedRun):
         self.history.save(self.folder / HISTORY_FILE)
         self.profiles.save(self.folder / PROFILES_FILE)
 
-    def attach_history(self, posts: pd.DataFrame, drafts: bool = False) -> pd.DataFrame:
+    def attach_history(
+        self, posts: pd.DataFrame, drafts: bool = False, activity: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Posts with what their authors' earlier posts achieved, among them and among the run's
         own: see :func:`evoked.posts.author_history.attach_history`."""
         age = self.pipeline.settings.history_min_age_hours
-        return attach_history(posts, self.history, drafts, age)
+        return attach_history(posts, self.history, drafts, age, activity)
 
     def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
         return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
@@ -179,7 +181,8 @@ class Run(TrainedRun):
         """The posts of a dataset as they are predicted: those without any count as drafts, which
         see the others and are seen by none."""
         drafts = ~are_published(dataset.posts)
-        posts = self.attach_history(self._completed(dataset.posts, drafts))
+        completed = self._completed(dataset.posts, drafts)
+        posts = self.attach_history(completed, activity=dataset.table("activity"))
         # An author whom the run doesn't know may have earlier posts in the dataset.
         posts.loc[posts["history.posts"] > 0, DOUBT] = None
         return with_usual_views(posts, self.task, drafts)
@@ -349,7 +352,8 @@ class Run(TrainedRun):
                 fix="Evaluate on other posts.",
             )
         # All posts together, so that each sees what its author's earlier posts achieved.
-        everything, problems = self.examples(dataset.posts, dataset.cover_paths(), callbacks)
+        posts = self.attach_history(dataset.posts, activity=dataset.table("activity"))
+        everything, problems = self.examples(posts, dataset.cover_paths(), callbacks)
         examples = everything.select(np.flatnonzero(fresh))
         own = part[fresh].notna().all()
         split = self.description["split"]["reason"] if own else "posts new to the run"

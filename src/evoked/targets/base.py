@@ -226,6 +226,12 @@ class Task(ABC):
         on the scale of that, where a miss is as large at the ends as in the middle."""
         return False
 
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """Column of posts that shows how far their authors' last posts lay apart in what a column
+        is about, in any unit; None where none does. Intervals are wider for unsteady authors."""
+        return None
+
     def meanings(self, outcome: Outcome) -> dict[str, str]:
         """What the labels of an outcome stand for, by label, if they don't speak for themselves."""
         return {}

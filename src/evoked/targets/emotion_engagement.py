@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from evoked.posts.author_history import known_counts, with_history
+from evoked.posts.author_history import PREFIX, known_counts, with_history
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
 from evoked.targets.author_level import AuthorLevel
 from evoked.targets.base import Outcome, TargetTable, Wording, numeric
@@ -135,6 +135,11 @@ class EmotionEngagement(EmotionAndRates):
     deviations: dict[str, Deviations] = field(repr=False)
     usual_divisor: float
     exposure: AuthorLevel | None
+
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """How far the author's last counts lay apart, as logarithms."""
+        return f"{PREFIX}spread_{column}" if column in ENGAGEMENT else None
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> EmotionEngagement:
