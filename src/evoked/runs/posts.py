@@ -35,6 +35,7 @@ from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, que
 from evoked.runs.changes import changes_since, field_digests
 from evoked.runs.drafts import ASSUMED, DOUBT, KnownAuthors, complete_drafts
 from evoked.runs.folder import load_contents
+from evoked.runs.influence import influence_of
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
 
 HISTORY_FILE = "history.json"
@@ -113,6 +114,9 @@ class Run(TrainedRun):
 
     def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
         return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
+
+    def influence(self, test: Examples) -> list[dict[str, Any]]:
+        return influence_of(self.model, self.task, test, unread=self.unrated_emotions)
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)
