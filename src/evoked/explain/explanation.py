@@ -178,14 +178,14 @@ class Explanation:
         """Whether the regions' attention goes with their effects; None without either."""
         if self.regions is None or self.region_effects is None:
             return None
-        effects = pd.DataFrame(
-            {name: grid.ravel() for name, grid in self.region_effects.items()}
-        )
+        effects = pd.DataFrame({name: grid.ravel() for name, grid in self.region_effects.items()})
         shape = next(iter(self.region_effects.values())).shape
         # The mean attention within each of the larger regions.
         grid = Image.fromarray(self.regions.grid.astype(np.float32))
         attention = np.asarray(grid.resize(shape[::-1], Image.Resampling.BOX), np.float64)
-        return _agreement(attention.ravel(), scaled_size(effects, self._headline_readings).to_numpy())
+        return _agreement(
+            attention.ravel(), scaled_size(effects, self._headline_readings).to_numpy()
+        )
 
     @property
     def shows_word_attention(self) -> bool:
@@ -307,9 +307,7 @@ def scaled_size(effects: pd.DataFrame, readings: Sequence[Reading]) -> pd.Series
     return effects[[each.name for each in readings]].abs().div(spans).mean(axis=1).fillna(0.0)
 
 
-def _agreement(
-    attention: NDArray[np.float64], sizes: NDArray[np.float64]
-) -> Agreement | None:
+def _agreement(attention: NDArray[np.float64], sizes: NDArray[np.float64]) -> Agreement | None:
     if len(sizes) < _FEWEST_WORDS or np.isnan(attention).any():
         return None
     if np.ptp(attention) == 0 or np.ptp(sizes) == 0:

@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from evoked.features.metadata import MetadataEncoder
+from evoked.posts.author_history import KINDS
 from evoked.runs.spoken import spoken
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SUFFIXES = re.compile(r" unknown$| \((?:log|sine|cosine)\)(?: unknown)?$")
 # The author's level: mean, median, trend and more of one kind of count.
 _PAST = re.compile(
-    r"author's (?:mean|median|last|trend)\b.*? (?P<kind>likes|comments|shares|saves|views)(?: rate)?$"
+    rf"author's (?:mean|median|last|trend)\b.*? (?P<kind>{'|'.join(KINDS)})(?: rate)?$"
 )
 _CLOCK = "time"
 _FEW_HOURS = 48
@@ -68,19 +69,24 @@ def _fact(name: str) -> str:
 
 
 def _in_words(fact: str, known: Mapping[str, float], whose: str) -> str:
+    logarithm = f"{fact} (log)"
     if fact == _CLOCK:
-        return _when(known)
-    if fact.startswith("author's ") and f"{fact} (log)" not in known:
-        return _past(fact.removeprefix("author's "), known, whose)
-    if any(name.startswith(f"{fact}: ") for name in known):
-        return _one_of(fact, known)
-    value = known.get(f"{fact} (log)", known.get(fact, math.nan))
-    if math.isnan(value) or known.get(f"{fact} unknown") == 1:
-        return f"{fact} unknown"
-    if f"{fact} (log)" not in known:
-        is_flag = f"{fact} unknown" in known and value in (0, 1)
-        return f"{fact}: {('no', 'yes')[int(value)]}" if is_flag else f"{fact}: {value:.2g}"
-    return _counted(fact, math.expm1(value), whose)
+        text = _when(known)
+    elif fact.startswith("author's ") and logarithm not in known:
+        text = _past(fact.removeprefix("author's "), known)
+    elif any(name.startswith(f"{fact}: ") for name in known):
+        text = _one_of(fact, known)
+    elif known.get(f"{fact} unknown") == 1 or math.isnan(known.get(logarithm, known.get(fact, 0))):
+        text = f"{fact} unknown"
+    elif logarithm in known:
+        text = _counted(fact, math.expm1(known[logarithm]), whose)
+    elif fact == "share of capitals":
+        text = f"capitals: {known[fact]:.0%} of the characters"
+    elif f"{fact} unknown" in known and known[fact] in (0, 1):
+        text = f"{fact}: {('no', 'yes')[int(known[fact])]}"
+    else:
+        text = f"{fact}: {known[fact]:.2g}"
+    return text
 
 
 def _counted(fact: str, number: float, whose: str) -> str:
@@ -112,10 +118,10 @@ def _on_circle(known: Mapping[str, float], name: str, of: int) -> float:
     return math.atan2(sine, cosine) / (2 * math.pi) % 1 * of
 
 
-def _past(kind: str, known: Mapping[str, float], whose: str) -> str:
+def _past(kind: str, known: Mapping[str, float]) -> str:
     for name, words in (
-        (f"author's median of the last 10 {kind} (log)", f"{whose} last ten posts' median"),
-        (f"author's mean {kind} (log)", f"{whose} earlier posts' mean"),
+        (f"author's median of the last 10 {kind} (log)", "last ten posts' median"),
+        (f"author's mean {kind} (log)", "earlier posts' mean"),
     ):
         value = known.get(name, math.nan)
         if not math.isnan(value):

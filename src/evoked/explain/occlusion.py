@@ -70,12 +70,11 @@ def word_effects(
     # The whole text first: it was prepared, which the post's own features may not show.
     rows = np.repeat(np.arange(len(examples)), [count + 1 for count in counts])
     texts = [text for each in words for text in (each.text, *each.without_each())]
-    tags = [tag for each in words for tag in (None, *(each.tags.get(at) for at in range(len(each))))]
+    tags = [each.tags.get(at) for each in words for at in range(-1, len(each))]
     variants = examples.select(rows)
     posts = variants.posts.assign(caption=texts)
-    known = variants.posts["hashtags"] if "hashtags" in variants.posts else [[]] * len(rows)
-    left = [_without(own, tag) for own, tag in zip(known, tags, strict=True)]
-    outside = _tags_outside_captions(examples.posts).iloc[rows].to_list()
+    left = [_without(own, tag) for own, tag in zip(_tags(variants.posts), tags, strict=True)]
+    outside = _tags_outside_captions(variants.posts)
     nothing = [None] * len(rows)
     with _passing_cache() as cache:
         columns = pipeline.of_variants(
@@ -119,7 +118,7 @@ def fact_effects(
     # What has the mean already has no effect.
     rows, facts = np.nonzero((values != 0) @ of_fact.T)
     replaced = np.where(of_fact[facts], 0, values[rows])
-    changed = {"metadata": Column.dense(replaced, column.present[rows])}
+    changed: Columns = {"metadata": Column.dense(replaced, column.present[rows])}
     without = reader(_with(examples.select(rows), changed), rows)
     predicted = reader(examples, np.arange(len(examples)))
     effects = np.zeros((len(examples), len(columns), predicted.shape[1]))
@@ -222,21 +221,24 @@ def _with(variants: Examples, columns: Columns) -> Examples:
     return replace(variants, features=FeatureTable({**variants.features.columns, **columns}))
 
 
-def _without(tags: Sequence[str] | None, tag: str | None) -> list[str]:
-    own = [] if tags is None else list(tags)
-    return [each for each in own if tag is None or each.casefold() != tag.casefold()]
+def _without(tags: Sequence[str], tag: str | None) -> list[str]:
+    return [each for each in tags if tag is None or each.casefold() != tag.casefold()]
+
+
+def _tags(posts: pd.DataFrame) -> list[list[str]]:
+    if "hashtags" not in posts:
+        return [[]] * len(posts)
+    return [[] if own is None else list(own) for own in posts["hashtags"]]
+
+
+def _tags_outside_captions(posts: pd.DataFrame) -> list[list[str]]:
+    """The tags of each post that its original caption does not contain."""
+    captions = posts["caption"].fillna("").str.casefold()
+    return [
+        [tag for tag in own if f"#{tag}".casefold() not in said]
+        for own, said in zip(_tags(posts), captions, strict=True)
+    ]
 
 
 def _objects(values: Sequence[object]) -> pd.Series:
     return pd.Series(list(values), range(len(values)), dtype=object)
-
-
-def _tags_outside_captions(posts: pd.DataFrame) -> pd.Series:
-    """The tags of each post that its original caption does not contain."""
-    captions = posts["caption"].fillna("").str.casefold()
-    tags = posts["hashtags"] if "hashtags" in posts else pd.Series(None, posts.index, dtype=object)
-    outside = [
-        [tag for tag in ([] if own is None else own) if f"#{tag}".casefold() not in said]
-        for own, said in zip(tags.where(tags.notna(), None), captions, strict=True)
-    ]
-    return pd.Series(outside, posts.index, dtype=object)

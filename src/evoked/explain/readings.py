@@ -84,8 +84,10 @@ class Reading(NamedTuple):
         signed, may be smaller than one of them."""
         rounded = self.rounded(value, signed=signed) * self.scale
         digits = max(self.digits, 1) if signed and self.percent else self.digits
-        text = spoken(abs(rounded), _FIGURES) if abs(rounded) >= 1e6 else (
-            f"{abs(rounded):,.{digits}f}"
+        text = (
+            spoken(abs(rounded), _FIGURES)
+            if abs(rounded) >= 1e6
+            else (f"{abs(rounded):,.{digits}f}")
         )
         sign = "-" if rounded < 0 else "+" if signed and rounded > 0 else ""
         return sign + text
@@ -259,7 +261,9 @@ class AmountReader:
         nothing = pd.Series(math.nan, restored.index)
         counts, rates = (restored.get(name, nothing) for name in (outcome.count, outcome.name))
         by_rate = rates.notna() & (self._task.count_basis is not None)
-        bases = [base_of(rate) if known else math.nan for rate, known in zip(rates, by_rate)]
+        bases = [
+            base_of(rate) if known else math.nan for rate, known in zip(rates, by_rate, strict=True)
+        ]
         return np.where(counts.notna(), 0.0, bases)
 
     def _amounts(self, predicted: pd.DataFrame, rows: NDArray[np.int64]) -> pd.DataFrame:
@@ -270,7 +274,7 @@ class AmountReader:
             base = self._bases[outcome.target][rows]
             if outcome.name not in restored:
                 continue
-            count = restored[outcome.count] if outcome.count in restored else math.nan
+            count = restored.get(outcome.count, math.nan)
             rate = restored[outcome.name] * base
             table[outcome.target] = np.select(
                 [base == 0, base > 0], [count, rate], table[outcome.target]

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.features.catalog import CATALOG
 from evoked.models.base import Examples, Model
 from evoked.models.pooled import pooled_matrix
 from evoked.posts.author_history import PREFIX, known_counts
@@ -16,7 +15,7 @@ from evoked.runs.posts import Run
 Vectors = NDArray[np.float32]
 
 SIMILAR_POSTS = 4
-_CONTENT = ("image", "caption", "hashtags")
+_CONTENT = ("image.vector", "caption.vector", "text.vector")
 # Of larger datasets the newest posts are searched.
 _MOST_POSTS = 20_000
 _CAPTION_CHARACTERS = 60
@@ -71,19 +70,13 @@ def similar_posts(run: Run, examples: Examples, dataset: PostDataset) -> list[pd
 
 
 def _vectors(model: Model, examples: Examples, past: Examples) -> tuple[Vectors, Vectors] | None:
-    """Vectors of posts and of past posts: the model's own, otherwise what it reads of pictures and
-    texts, standardised, all features alike."""
-    own = model.likeness_vectors(examples)
-    others = None if own is None else model.likeness_vectors(past)
+    """Vectors of posts and of past posts: those that a network makes of them; otherwise the encoded
+    pictures and texts that the model reads, standardised, both alike."""
+    own = model.fused_vectors(examples)
+    others = None if own is None else model.fused_vectors(past)
     if own is not None and others is not None:
         return own, others
-    names = [
-        name
-        for name in model.features
-        if CATALOG[name].modality in _CONTENT and CATALOG[name].kind == "vector"
-    ]
-    if not names:
-        return None
+    names = [name for name in model.features if name in _CONTENT]
     parts: list[tuple[Vectors, Vectors]] = []
     for name in names:
         values, known = (
@@ -104,7 +97,7 @@ def _vectors(model: Model, examples: Examples, past: Examples) -> tuple[Vectors,
 
 def _unit(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
 def _table(

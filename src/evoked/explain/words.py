@@ -148,7 +148,10 @@ def _spans(text: str) -> list[tuple[int, int]]:
         return []
     starts = [pieces[0][0], *(start for start, _ in said[1:])]
     ends = [*starts[1:], len(text)]
-    return [(start, start + len(text[start:end].rstrip())) for start, end in zip(starts, ends)]
+    return [
+        (start, start + len(text[start:end].rstrip()))
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def _without_lone_characters(text: str, pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:

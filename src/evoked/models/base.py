@@ -260,11 +260,6 @@ class Model(ABC):
         these vectors span (ABMF Figure 3); None for models that fuse nothing."""
         return None
 
-    def likeness_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
-        """Vectors whose angle shows how alike posts are to the model, (n, width); None for models
-        without a space of their own."""
-        return self.fused_vectors(examples)
-
     def attention(self, examples: Examples) -> list[PostAttention] | None:
         """Where the model's attention lies within each of n posts; None for models without
         attention to show."""

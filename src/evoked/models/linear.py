@@ -27,7 +27,7 @@ from pydantic import Field, field_validator
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit, softmax
 
-from evoked.features.catalog import CATALOG, FeatureSettings
+from evoked.features.catalog import FeatureSettings
 from evoked.files import atomic_path, read_json, write_json
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
 from evoked.models.pooled import (
@@ -47,7 +47,6 @@ _LEAST_PROBABILITY = 1e-12
 _MOST_STEPS, _TOLERANCE = 200, 1e-3
 # Posts that have to differ from the others in a column, so that no single post decides its weight.
 _FEWEST_POSTS = 5
-_CONTENT = ("image", "caption", "hashtags")
 
 
 class LinearSettings(PooledSettings):
@@ -178,14 +177,6 @@ class Linear(PooledModel):
         low, high = self.arrays["low"], self.arrays["high"]
         predicted[:, numbers] = predicted[:, numbers].clip(low[numbers], high[numbers])
         return self._as_table(predicted)
-
-    def likeness_vectors(self, examples: Examples) -> Matrix:
-        """What posts show and say, standardised, each column by its weight: facts about author and
-        time, which say little about a post itself, are left out."""
-        names = np.repeat(list(self.widths), list(self.widths.values()))
-        content = np.flatnonzero([CATALOG[name].modality in _CONTENT for name in names])
-        weights = np.abs(self.arrays["weights"]).mean(axis=0)[content]
-        return np.asarray(self._scaled(self._raw(examples))[:, content] * weights)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
