@@ -236,7 +236,7 @@ def estimation(explanation: Explanation) -> str:
 
 def _signed_bars(axis: Axes, values: pd.Series, reading: Reading) -> None:
     shown = values.iloc[::-1] * reading.scale
-    moves = np.array([bool(reading.rounded(float(value))) for value in values.iloc[::-1]])
+    moves = np.array([reading.moves(float(value)) for value in values.iloc[::-1]])
     shown = shown.where(moves)
     colours = np.where(shown >= 0, POSITIVE, NEGATIVE)
     axis.barh(shown.index, shown, color=colours, height=0.65)
@@ -266,7 +266,7 @@ def _effect_panels(axes: Sequence[Axes], effects: pd.DataFrame, explanation: Exp
     readings = {each.name: each for each in explanation.readings}
     for axis, target in zip(axes, explanation.headline, strict=False):
         reading = readings[target]
-        moves = np.array([bool(reading.rounded(float(value))) for value in effects[target]])
+        moves = np.array([reading.moves(float(value)) for value in effects[target]])
         effect = (effects[target] * reading.scale).where(moves)
         colours = np.where(effect >= 0, POSITIVE, NEGATIVE)
         # By position: names may repeat.

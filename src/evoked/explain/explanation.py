@@ -231,7 +231,7 @@ class Explanation:
             return None
         reading = self.readings[0]
         effects = self.region_effects[reading.name]
-        moves = any(reading.rounded(float(value)) for value in effects.ravel())
+        moves = any(reading.moves(float(value)) for value in effects.ravel())
         return effects if moves else None
 
     @property
@@ -240,7 +240,7 @@ class Explanation:
         return [
             str(modality)
             for modality, row in self.contributions.iterrows()
-            if any(each.rounded(row[each.name]) for each in self.readings)
+            if any(each.moves(row[each.name]) for each in self.readings)
         ]
 
     def most_attended(self, n: int) -> pd.DataFrame:
@@ -320,7 +320,7 @@ def _largest(
     effects: pd.DataFrame, sizes: pd.Series, readings: Sequence[Reading], n: int
 ) -> pd.DataFrame:
     moves = [
-        any(each.rounded(value) for each, value in zip(readings, row, strict=True))
+        any(each.moves(value) for each, value in zip(readings, row, strict=True))
         for row in effects[[each.name for each in readings]].to_numpy(np.float64)
     ]
     order = np.argsort(-sizes.to_numpy(), kind="stable")

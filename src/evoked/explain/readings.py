@@ -97,6 +97,10 @@ class Reading(NamedTuple):
         step = self.step or 10.0 ** -(max(self.digits, 1) if signed else self.digits) / self.scale
         return round(value / step) * step if math.isfinite(value) else value
 
+    def moves(self, change: float) -> bool:
+        """Whether a change is more than nothing as people are shown it."""
+        return math.isfinite(change) and self.rounded(change) != 0
+
     def with_unit(self, change: float) -> str:
         """A change as in a sentence: "+340 likes", "-0.4 valence"."""
         if self.step is not None:
