@@ -20,6 +20,7 @@ from evoked.explain.figures import (
     NEGATIVE,
     POSITIVE,
     Picture,
+    drawable,
     figure,
     look,
     shortened,
@@ -120,12 +121,12 @@ def missing_fonts(explanation: Explanation) -> str | None:
 
 def _drawn_words(explanation: Explanation) -> pd.DataFrame:
     words = explanation.moving_words(WORDS_DRAWN)
-    return words[[not undrawable([word]) for word in words["word"]]]
+    return words[drawable(words["word"])]
 
 
 def _drawn_facts(explanation: Explanation) -> pd.DataFrame:
     facts = explanation.moving_facts(_FACTS_DRAWN)
-    return facts[[not undrawable([str(name)]) for name in facts.index]]
+    return facts[drawable(map(str, facts.index))]
 
 
 def shown_picture(explanation: Explanation, edge: int = _PICTURE_EDGE) -> NDArray[np.uint8] | None:

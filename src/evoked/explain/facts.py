@@ -23,6 +23,7 @@ _SUFFIXES = re.compile(r" unknown$| \((?:log|sine|cosine)\)(?: unknown)?$")
 _PAST = re.compile(
     rf"author's (?:mean|median|last|trend)\b.*? (?P<kind>{'|'.join(KINDS)})(?: rate)?$"
 )
+_EVERYONE = re.compile(r"everyone's mean of the last (\d+) (\w+)$")
 _CLOCK = "time"
 _FEW_HOURS = 48
 
@@ -96,8 +97,9 @@ def _counted(fact: str, number: float, whose: str) -> str:
         return f"{ago} since {whose} previous post"
     if fact == "author's earlier posts":
         return f"{whose} earlier posts: {number:,.0f}"
-    if fact.startswith("everyone's"):
-        return f"{fact}: {spoken(number, 3)}"
+    everyone = _EVERYONE.match(fact)
+    if everyone:
+        return f"everyone's last {everyone[1]} posts' mean: {spoken(number, 3)} {everyone[2]}"
     return f"{fact}: {number:,.0f}"
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 # Okabe and Ito 2008: distinct with any kind of colour vision.
 BLUE = "#0072B2"
@@ -152,6 +154,11 @@ def undrawable(texts: Iterable[str]) -> set[str]:
     """Scripts of characters that no installed font draws, as Debian's fonts are named: for example
     "Noto Sans CJK (fonts-noto-cjk)"."""
     return {_font_for(character) for character in set("".join(texts)) - _drawn_characters()}
+
+
+def drawable(texts: Iterable[str]) -> NDArray[np.bool_]:
+    """Which texts have all their characters in the installed fonts, (n,)."""
+    return np.array([not undrawable([text]) for text in texts], dtype=bool)
 
 
 @lru_cache(maxsize=1)

@@ -22,10 +22,10 @@ from evoked.explain.figures import (
     HEAT,
     INK,
     Picture,
+    drawable,
     figure,
     look,
     shortened,
-    undrawable,
 )
 from evoked.explain.readings import Reading
 from evoked.models.explanations import RegionWeights
@@ -77,7 +77,7 @@ def draw_popularity(explanation: Explanation, picture: NDArray[np.uint8]) -> Pic
     assert explanation.region_probabilities is not None
     weighed = explanation.shows_word_attention
     words = explanation.most_attended(WORDS_DRAWN) if weighed else explanation.words.iloc[:0]
-    words = words[[not undrawable([word]) for word in words["word"]]]
+    words = words[drawable(words["word"])]
     return popularity_map(
         picture,
         explanation.region_probabilities,

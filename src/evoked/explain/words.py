@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,8 +19,8 @@ _UNSPACED = _IDEOGRAPHS + _KATAKANA + _HIRAGANA
 _PIECE = re.compile(
     rf"[{_IDEOGRAPHS}]+[{_HIRAGANA}]*|[{_KATAKANA}]+[{_HIRAGANA}]*|[{_HIRAGANA}]+|[^\s{_UNSPACED}]+"
 )
-_LONE = re.compile(rf"(?P<particle>[{_HIRAGANA}])$|[{_UNSPACED}]$")
-_EDGES = re.compile(r"^\W+|\W+$")
+# お and ご are polite beginnings of the next piece.
+_LONE = re.compile(rf"(?P<particle>(?![おご])[{_HIRAGANA}])$|[{_UNSPACED}]$")
 _SAYS_SOMETHING = re.compile(r"\w")
 # Longer captions are taken apart into so many phrases.
 MOST_WORDS = 64
@@ -56,7 +57,7 @@ class Words:
     @property
     def texts(self) -> list[str]:
         """The words themselves, without the punctuation around them; hashtags as written."""
-        words = [_EDGES.sub("", self.text[start:end]) for start, end in self.spans]
+        words = [_without_edges(self.text[start:end]) for start, end in self.spans]
         return [f"#{self.tags[at]}" if at in self.tags else word for at, word in enumerate(words)]
 
     @property
@@ -137,6 +138,17 @@ def _with_tags(
     return spans, names
 
 
+def _without_edges(word: str) -> str:
+    """A word without the punctuation around it; the vowels of Thai and Hindi are marks, which
+    regular expressions take for punctuation."""
+    said = [
+        at
+        for at, character in enumerate(word)
+        if character.isalnum() or unicodedata.category(character).startswith("M")
+    ]
+    return word[said[0] : said[-1] + 1] if said else word
+
+
 def _spans(text: str) -> list[tuple[int, int]]:
     """(start, end) of the words of a text; punctuation belongs to the word before it, and what
     stands before the first word to that."""
@@ -156,8 +168,8 @@ def _spans(text: str) -> list[tuple[int, int]]:
 
 def _without_lone_characters(text: str, pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Pieces with single characters of scripts without spaces joined to those that they touch: to
-    the next if there is one, otherwise to the one before. A lone hiragana is a particle of the
-    piece before, even if a bracket stands between."""
+    the next if there is one, otherwise to the one before. A lone hiragana is mostly a particle of
+    the piece before, even if a bracket stands between."""
     found: list[tuple[int, int]] = []
     waiting: int | None = None
     following = [start for start, _ in [*pieces, (len(text) + 1, 0)][1:]]
@@ -165,9 +177,11 @@ def _without_lone_characters(text: str, pieces: list[tuple[int, int]]) -> list[t
         begins = start if waiting is None else waiting
         lone = waiting is None and _LONE.match(text, start, end)
         waiting = None
-        if lone and after == end:
+        if lone and found and lone["particle"]:
+            found[-1] = (found[-1][0], end)
+        elif lone and after == end:
             waiting = start
-        elif lone and found and (found[-1][1] == start or lone["particle"]):
+        elif lone and found and found[-1][1] == start:
             found[-1] = (found[-1][0], end)
         else:
             found.append((begins, end))

@@ -80,11 +80,15 @@ def hardly_matters(influence: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             what = MODALITY_NAMES[modality]
             matter, it = ("matter", "them") if what.endswith("s") else ("matters", "it")
             found[modality] = (
-                f"The {what} hardly {matter} to this model (±{largest['change']:.1%} "
+                f"The {what} hardly {matter} to this model ({_size(largest['change'])} "
                 f"{largest['outcome'].replace('_', ' ')} without {it}, median over {largest['n']} "
                 "test posts)."
             )
     return found
+
+
+def _size(change: float) -> str:
+    return f"±{change:.1%}" if change >= 0.001 else "less than ±0.1%"
 
 
 def _has(model: Model, posts: Examples, modality: str) -> NDArray[np.bool_]:
