@@ -18,7 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 from rich.console import Console
 
 from evoked.explain import Explanation, explain, explain_posts, figures, print_explanation
@@ -36,6 +36,7 @@ from evoked.models.explanations import RegionWeights
 from evoked.models.hiding import hide, modalities_of
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.posts.images import load_image
 from evoked.runs.posts import Run
 from tests.support.small_runs import HOSTILE, OTHER_TASKS, Workshop
 
@@ -412,21 +413,24 @@ def test_any_caption_is_explained_drawn_and_printed(
 
 
 class TestRegions:
-    def test_only_the_part_that_matters_has_an_effect(
-        self, workshop: Workshop, dataset: PostDataset
-    ) -> None:
-        """A bright spot in a corner of a dark picture: elsewhere there is nothing to blur."""
-        run = workshop.run(dataset, "region-lines", "linear")
-        picture = np.zeros((256, 256, 3), dtype=np.uint8)
-        picture[8:48, 200:248] = (255, 60, 20)
-        stream = io.BytesIO()
-        Image.fromarray(picture).save(stream, "PNG")
-        told = explain(run, Draft(stream.getvalue(), followers=900))
+    def test_effect_is_what_blurring_the_part_changes(self, run: Run, draft: Draft) -> None:
+        """The second part of the third row: pixels 128 to 192 down, 64 to 128 across."""
+        picture = Image.fromarray(load_image(Path(str(draft.image)), 256))
+        mask = np.zeros((256, 256), dtype=np.uint8)
+        mask[128:192, 64:128] = 255
+        soft = Image.fromarray(mask).filter(ImageFilter.GaussianBlur(8))
+        blurred = Image.composite(picture.filter(ImageFilter.GaussianBlur(64)), picture, soft)
+        drafts = []
+        for each in (picture, blurred):
+            stream = io.BytesIO()
+            each.save(stream, "PNG")
+            drafts.append(replace(draft, image=stream.getvalue()))
+        told = explain(run, drafts[0])
+        before, after = run.predict(drafts)["valence"]
         assert told.region_effects is not None
-        sizes = np.abs(told.region_effects["valence"])
-        assert sizes.shape == (REGIONS, REGIONS)
-        assert sizes.argmax() == 3
-        assert sizes[2:, :2].max() < 0.05 * sizes[0, 3]
+        assert told.region_effects["valence"].shape == (REGIONS, REGIONS)
+        assert abs(before - after) > 1e-3
+        assert told.region_effects["valence"][2, 1] == pytest.approx(before - after, rel=0.1)
 
     def test_a_model_of_words_has_none(
         self, workshop: Workshop, dataset: PostDataset, draft: Draft

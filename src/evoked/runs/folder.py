@@ -10,8 +10,8 @@
         features.json …       the encoders, and what was fitted on the training posts
         targets.json          the task: how posts become targets and back
         intervals.json        how far predictions missed on the calibration and test posts
-        metrics.json          scores on the test posts, trivial baselines beside them, and how often
-                              the intervals held, and what pictures and captions change
+        metrics.json          scores on the test posts, trivial baselines beside them, how often the
+                              intervals held, and what hiding pictures and captions changes
         history.json          what each author's posts achieved, authors as hashes, for drafts
         profiles.json         each author's last known followers, authors as hashes, for drafts
         split.parquet         which post was in which part, and digests of what it was like
