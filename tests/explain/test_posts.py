@@ -203,7 +203,7 @@ def test_effect_of_a_fact_is_what_its_mean_changes(
     """All columns of the fact at once: sine, cosine and "unknown" of hour and weekday."""
     encoder = run.pipeline.metadata
     assert encoder is not None
-    columns = columns_of_facts(encoder)["time"]
+    columns = columns_of_facts(encoder)["posting time"]
     assert [encoder.names[column] for column in columns] == [
         *("hour (sine)", "hour (cosine)", "weekday (sine)", "weekday (cosine)"),
         *("hour unknown", "weekday unknown"),
@@ -214,7 +214,7 @@ def test_effect_of_a_fact_is_what_its_mean_changes(
         before = run.model.network.eval()(batch).numpy()[0]
         batch["metadata"][0, columns] = 0
         change = before - run.model.network(batch).numpy()[0]
-    (fact,) = explanation.facts[explanation.facts["about"] == "time"].to_dict("records")
+    (fact,) = explanation.facts[explanation.facts["about"] == "posting time"].to_dict("records")
     assert [fact["valence"], fact["arousal"]] == pytest.approx(change[:2].tolist(), abs=1e-4)
     sizes = explanation.moving_facts(100)[explanation.headline[0]].abs()
     assert sizes.iloc[0] > 0
@@ -230,7 +230,7 @@ def test_facts_are_in_plain_words(run: Run, dataset: PostDataset) -> None:
     texts, others = (
         dict(zip(about, row, strict=True)) for row in facts_in_words(encoder, posts, "your")
     )
-    assert texts["time"] == "posted at 21:00, Thursday"
+    assert texts["posting time"] == "posted at 21:00, Thursday"
     assert texts["followers"] == "followers: 99,366"
     assert texts["category"] == "category: food"
     assert texts["exclamation marks"] == "exclamation marks: 1"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import pandas as pd
 
@@ -17,14 +18,17 @@ from evoked.features.metadata import MetadataEncoder
 from evoked.posts.author_history import KINDS
 from evoked.runs.spoken import spoken
 
+_DAY_0 = date(1970, 1, 1).toordinal()
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SUFFIXES = re.compile(r" unknown$| \((?:log|sine|cosine)\)(?: unknown)?$")
 # The author's level: mean, median, trend and more of one kind of count.
 _PAST = re.compile(
-    rf"author's (?:mean|median|last|trend)\b.*? (?P<kind>{'|'.join(KINDS)})(?: rate)?$"
+    rf"author's (?:mean|median|last|trend)\b.*? (?P<kind>{'|'.join(KINDS)})(?: rate| beside the mean)?$"
 )
 _EVERYONE = re.compile(r"everyone's mean of the last (\d+) (\w+)$")
-_CLOCK = "time"
+_CLOCK = "posting time"
+# Marks a person's own column that has the name of another.
+_OWN = " (own)"
 _FEW_HOURS = 48
 
 
@@ -59,6 +63,8 @@ def facts_in_words(encoder: MetadataEncoder, posts: pd.DataFrame, whose: str) ->
 
 def _fact(name: str) -> str:
     """What a column is about."""
+    if name.endswith(_OWN):
+        return _SUFFIXES.sub("", name.removesuffix(_OWN)).partition(": ")[0] + _OWN
     plain = _SUFFIXES.sub("", name)
     if plain in ("hour", "weekday"):
         return _CLOCK
@@ -70,9 +76,14 @@ def _fact(name: str) -> str:
 
 
 def _in_words(fact: str, known: Mapping[str, float], whose: str) -> str:
+    if fact.endswith(_OWN):
+        own = {name.removesuffix(_OWN): value for name, value in known.items() if _OWN in name}
+        return _in_words(fact.removesuffix(_OWN), own, whose)
     logarithm = f"{fact} (log)"
     if fact == _CLOCK:
         text = _when(known)
+    elif fact == "day" and not math.isnan(known.get(fact, math.nan)):
+        text = f"the trend up to {date.fromordinal(_DAY_0 + int(known[fact]))}"
     elif fact.startswith("author's ") and logarithm not in known:
         text = _past(fact.removeprefix("author's "), known)
     elif any(name.startswith(f"{fact}: ") for name in known):
@@ -86,7 +97,7 @@ def _in_words(fact: str, known: Mapping[str, float], whose: str) -> str:
     elif f"{fact} unknown" in known and known[fact] in (0, 1):
         text = f"{fact}: {('no', 'yes')[int(known[fact])]}"
     else:
-        text = f"{fact}: {known[fact]:.2g}"
+        text = f"{fact}: {known[fact]:,.4g}"
     return text
 
 
@@ -100,7 +111,7 @@ def _counted(fact: str, number: float, whose: str) -> str:
     everyone = _EVERYONE.match(fact)
     if everyone:
         return f"everyone's last {everyone[1]} posts' mean: {spoken(number, 3)} {everyone[2]}"
-    return f"{fact}: {number:,.0f}"
+    return f"{fact}: {round(number, 2):,.10g}"
 
 
 def _when(known: Mapping[str, float]) -> str:

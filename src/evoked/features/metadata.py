@@ -1,7 +1,8 @@
 """The feature ``metadata``: what is known about a post before it appears (ABMF, Section 3.2).
 
-Author, category, time, form of the post and of its caption, and what the author's strictly earlier
-posts achieved (:mod:`evoked.posts.author_history`). The post's own engagement is never read.
+Author, category, time, form of the post and of its caption, what the author's strictly earlier
+posts achieved (:mod:`evoked.posts.author_history`), and the facts of a person's own
+(:mod:`evoked.features.facts`). The post's own engagement is never read.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from evoked.features.facts import FactEncoder, fact_columns, fit_facts
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
 from evoked.posts.schema import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
 Floats = NDArray[np.float64]
 
-_VERSION = 1
+_VERSION = 2
 _PROFILE = ("followers", "following", "author_posts")
 _MEDIA_TYPES = ("image", "carousel", "video", "text")
 _FLAGS = ("paid", "has_location")
@@ -33,6 +35,10 @@ _PAST = {
     "median10": "median of the last 10",
     "trend": "trend over the last 5",
 }
+# Which of these are given beside the mean of all the author's posts as well: a post that follows
+# good ones is no rarity, and trees cannot subtract.
+_BESIDE_MEAN = ("last", "mean5", "mean10", "median10")
+_MICROSECONDS_PER_DAY = 86_400_000_000
 # Only the commonest categories have a column of their own; the others count as unknown.
 _MAX_CATEGORIES = 64
 # Standard deviations from the mean beyond which a value just counts as far away.
@@ -63,6 +69,11 @@ class MetadataEncoder:
         scale is 0 for a column that didn't vary in training.
     kinds
         Kinds of counts that a training post has; only these have columns about earlier posts.
+    days
+        First and last day of the training posts, since 1970; None where none is dated. Earlier and
+        later posts count as of these days: a trend is never drawn further than it was seen.
+    facts
+        The facts that a training post has.
     """
 
     categories: tuple[str, ...]
@@ -70,6 +81,8 @@ class MetadataEncoder:
     means: Floats
     scales: Floats
     kinds: tuple[str, ...]
+    days: tuple[float, float] | None
+    facts: tuple[FactEncoder, ...] = ()
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
@@ -85,7 +98,8 @@ class MetadataEncoder:
         posts = with_history(posts)
         kinds = tuple(name for name in KINDS if np.isfinite(known_counts(posts, name)).any())
         categories = tuple(_texts(posts, "category").value_counts().index[:_MAX_CATEGORIES])
-        numbers, flags = _columns(posts, kinds, categories)
+        days, facts = _range(_days(posts)), fit_facts(posts)
+        numbers, flags = _columns(posts, kinds, categories, days, facts)
         values = _matrix(numbers)
         known = np.isfinite(values)
         count = np.maximum(known.sum(axis=0), 1)
@@ -100,6 +114,8 @@ class MetadataEncoder:
             means=np.concatenate([means, np.zeros(len(flags))]),
             scales=np.concatenate([varied / np.where(varied, spread, 1.0), switched]),
             kinds=kinds,
+            days=days,
+            facts=facts,
         )
 
     @property
@@ -132,7 +148,9 @@ class MetadataEncoder:
     def raw(self, posts: pd.DataFrame) -> Floats:
         """The numbers of :meth:`transform` before they are standardised, (n, width); NaN where
         unknown."""
-        numbers, flags = _columns(with_history(posts), self.kinds, self.categories)
+        numbers, flags = _columns(
+            with_history(posts), self.kinds, self.categories, self.days, self.facts
+        )
         return _matrix(numbers | flags)
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,6 +162,8 @@ class MetadataEncoder:
             "means": self.means.tolist(),
             "scales": self.scales.tolist(),
             "kinds": list(self.kinds),
+            "days": None if self.days is None else list(self.days),
+            "facts": [fact.to_dict() for fact in self.facts],
         }
 
     @classmethod
@@ -164,20 +184,30 @@ class MetadataEncoder:
             means=np.array(state["means"], dtype=np.float64).reshape(width),
             scales=np.array(state["scales"], dtype=np.float64).reshape(width),
             kinds=tuple(state["kinds"]),
+            days=None if state["days"] is None else (state["days"][0], state["days"][1]),
+            facts=tuple(map(FactEncoder.from_dict, state["facts"])),
         )
 
 
 def _columns(
-    posts: pd.DataFrame, kinds: tuple[str, ...], categories: tuple[str, ...]
+    posts: pd.DataFrame,
+    kinds: tuple[str, ...],
+    categories: tuple[str, ...],
+    days: tuple[float, float] | None,
+    facts: tuple[FactEncoder, ...],
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Columns to standardise, NaN where unknown, and columns of 0 and 1."""
     profile = {
         f"{name.replace('_', ' ')} (log)": np.log1p(known_counts(posts, name)) for name in _PROFILE
     }
     numbers = profile | _time(posts)
+    if days is not None:
+        numbers["day"] = np.clip(_days(posts), *days)
     earlier, unseen = _past(posts, kinds)
     flags = _flags(posts, categories) | _unknown(numbers | unseen)
-    return numbers | earlier | _form(posts), flags
+    numbers = numbers | earlier | _form(posts)
+    own_numbers, own_flags = fact_columns(facts, posts, [*numbers, *flags])
+    return numbers | own_numbers, flags | own_flags
 
 
 def _past(
@@ -198,6 +228,9 @@ def _past(
     for kind in kinds:
         for start, words in _PAST.items():
             numbers[f"author's {words} {kind} (log)"] = attached(f"{start}_{kind}")
+            if start in _BESIDE_MEAN:
+                beside = attached(f"{start}_{kind}") - attached(f"mean_{kind}")
+                numbers[f"author's {words} {kind} beside the mean (log)"] = beside
         if kind in ENGAGEMENT:
             numbers[f"author's mean {kind} rate (log)"] = attached(f"mean_{kind}_rate")
         numbers[f"everyone's mean of the last 50 {kind} (log)"] = attached(f"everyone_{kind}")
@@ -231,8 +264,8 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
 def _time(posts: pd.DataFrame) -> dict[str, Floats]:
     """Hour and weekday on a circle, by local clocks where posts have them and in UTC otherwise.
 
-    The month is left out: within a year of posts it only separates early posts from late ones, and
-    a draft is later than all of them.
+    The month is left out: within a year of posts it only separates early posts from late ones,
+    which the day does.
     """
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
     hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
@@ -242,6 +275,19 @@ def _time(posts: pd.DataFrame) -> dict[str, Floats]:
         angle = 2 * np.pi * position.to_numpy(np.float64)
         numbers |= {f"{name} (sine)": np.sin(angle), f"{name} (cosine)": np.cos(angle)}
     return numbers
+
+
+def _days(posts: pd.DataFrame) -> Floats:
+    """Days since 1970, (n,); NaN where unknown."""
+    dates = pd.to_datetime(_column(posts, "posted_at"), utc=True).dt.as_unit("us")
+    days = dates.astype("int64").to_numpy(np.float64) / _MICROSECONDS_PER_DAY
+    return np.where(dates.notna(), days, np.nan)
+
+
+def _range(values: Floats) -> tuple[float, float] | None:
+    """Smallest and largest known value; None where none is known."""
+    known = values[np.isfinite(values)]
+    return (float(known.min()), float(known.max())) if len(known) else None
 
 
 def _form(posts: pd.DataFrame) -> dict[str, Floats]:

@@ -57,6 +57,7 @@ class AuthorPopularity(Task):
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
+        "blend",
         "dual_baseline",
         "dual_attention",
     )
