@@ -98,7 +98,7 @@ def _heading(reading: Reading) -> str:
 def _bar(reading: Reading, value: float, every: pd.Series, width: int) -> Text:
     span = float(every.abs().max())
     moves = reading.moves(value)
-    length = math.ceil(width * abs(value) / span) if moves else 0
+    length = min(math.ceil(width * abs(value) / span), width) if moves else 0
     style = "blue" if value >= 0 else "red"
     return Text.assemble(
         (f"{reading.shown(value, signed=True)} ", ""), (f"{'█' * length:<{width}}", style)

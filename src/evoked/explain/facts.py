@@ -23,7 +23,8 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 _SUFFIXES = re.compile(r" unknown$| \((?:log|sine|cosine)\)(?: unknown)?$")
 # The author's level: mean, median, trend and more of one kind of count.
 _PAST = re.compile(
-    rf"author's (?:mean|median|last|trend)\b.*? (?P<kind>{'|'.join(KINDS)})(?: rate| beside the mean)?$"
+    rf"author's (?:mean|median|last|trend)\b.*? (?P<kind>{'|'.join(KINDS)})"
+    r"(?: rate| beside the mean)?$"
 )
 _EVERYONE = re.compile(r"everyone's mean of the last (\d+) (\w+)$")
 _CLOCK = "posting time"
@@ -78,15 +79,20 @@ def _fact(name: str) -> str:
 def _in_words(fact: str, known: Mapping[str, float], whose: str) -> str:
     if fact.endswith(_OWN):
         own = {name.removesuffix(_OWN): value for name, value in known.items() if _OWN in name}
-        return _in_words(fact.removesuffix(_OWN), own, whose)
-    logarithm = f"{fact} (log)"
+        return _plain(fact.removesuffix(_OWN), own, whose)
     if fact == _CLOCK:
-        text = _when(known)
-    elif fact == "day" and not math.isnan(known.get(fact, math.nan)):
-        text = f"the trend up to {date.fromordinal(_DAY_0 + int(known[fact]))}"
-    elif fact.startswith("author's ") and logarithm not in known:
-        text = _past(fact.removeprefix("author's "), known)
-    elif any(name.startswith(f"{fact}: ") for name in known):
+        return _when(known)
+    if fact == "day" and math.isfinite(known[fact]):
+        return f"the trend up to {date.fromordinal(_DAY_0 + int(known[fact]))}"
+    if fact.startswith("author's ") and f"{fact} (log)" not in known:
+        return _past(fact.removeprefix("author's "), known)
+    return _plain(fact, known, whose)
+
+
+def _plain(fact: str, known: Mapping[str, float], whose: str) -> str:
+    """A class, a number or a flag."""
+    logarithm = f"{fact} (log)"
+    if any(name.startswith(f"{fact}: ") for name in known):
         text = _one_of(fact, known)
     elif known.get(f"{fact} unknown") == 1 or math.isnan(known.get(logarithm, known.get(fact, 0))):
         text = f"{fact} unknown"
