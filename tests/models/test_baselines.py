@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError, MissingExtraError, SettingsError
-from evoked.explain.modalities import hide
 from evoked.features.table import FeatureTable
 from evoked.layers.fusion import LowRankBilinear
 from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
@@ -25,6 +24,7 @@ from evoked.models.baselines import RecentPosts
 from evoked.models.content import ContentModel
 from evoked.models.fusion import BilinearPoolingSettings, LateFusion
 from evoked.models.gradient_boosting import GradientBoosting, GradientBoostingSettings
+from evoked.models.hiding import hide
 from evoked.models.mmbt import MMBTSettings
 from evoked.models.pooled import fold_numbers
 from evoked.targets import TARGETS, TargetTable

@@ -141,12 +141,17 @@ class MetadataEncoder:
             float32, (n, width), finite: standardised. Unknown values are 0, and another column
             marks them as unknown.
         """
+        values = (self.raw(posts) - self.means) * self.scales
+        bounded = np.clip(np.nan_to_num(values), -_FARTHEST, _FARTHEST)
+        return bounded.astype(np.float32)
+
+    def raw(self, posts: pd.DataFrame) -> Floats:
+        """The numbers of :meth:`transform` before they are standardised, (n, width); NaN where
+        unknown."""
         numbers, flags = _columns(
             with_history(posts), self.kinds, self.categories, self.days, self.facts
         )
-        values = (_matrix(numbers | flags) - self.means) * self.scales
-        bounded = np.clip(np.nan_to_num(values), -_FARTHEST, _FARTHEST)
-        return bounded.astype(np.float32)
+        return _matrix(numbers | flags)
 
     def to_dict(self) -> dict[str, Any]:
         """The state, ready for JSON; it names no author."""

@@ -44,6 +44,7 @@ from evoked.runs.drafts import (
     with_usual_views,
 )
 from evoked.runs.folder import load_contents
+from evoked.runs.influence import influence_of
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
 
 HISTORY_FILE = "history.json"
@@ -124,6 +125,9 @@ class Run(TrainedRun):
 
     def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
         return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
+
+    def influence(self, test: Examples) -> list[dict[str, Any]]:
+        return influence_of(self.model, self.task, test, unread=self.unrated_emotions)
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)

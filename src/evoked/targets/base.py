@@ -101,10 +101,6 @@ class Wording:
         What a post's error is averaged over.
     promise
         Sentence about which posts count as the most promising.
-    numbers
-        Sentence about the numbers given for single posts.
-    units, shown_units
-        Units in explanations: of the numbers themselves, and of the numbers as people see them.
     """
 
     introduction: str = ""
@@ -112,9 +108,6 @@ class Wording:
     baselines: str = ""
     errors: str = ""
     promise: str = ""
-    numbers: str = ""
-    units: str = ""
-    shown_units: str = ""
 
 
 @dataclass(frozen=True)

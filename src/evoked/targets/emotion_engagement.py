@@ -126,10 +126,6 @@ class EmotionEngagement(EmotionAndRates):
         baselines=BASELINES,
         errors="valence, arousal and the standing of engagement",
         promise="The highest mean predicted standing of engagement (without engagement: valence).",
-        numbers="Valence and arousal are points of their scales; engagement is the standing from 0 "
-        "to 100 beside what the author's posts usually get, which is 50.",
-        units="engagement as standing beside the author's usual, which is 0.5",
-        shown_units="engagement as standing from 0 to 100 beside the author's usual, which is 50",
     )
 
     deviations: dict[str, Deviations] = field(repr=False)
