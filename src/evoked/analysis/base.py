@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 
+from evoked.analysis.account_levels import AccountLevels
 from evoked.analysis.emotions import PostsWithEmotion
 from evoked.analysis.excerpts import Excerpt, Write, excerpt
 from evoked.errors import DataError
@@ -65,6 +66,12 @@ class PostContext(Context):
         Its posts with emotions; ``followers`` holds what engagement is divided by.
     denominator
         What engagement is divided by: followers, reach, impressions, views, or none.
+    levels
+        The dataset's posts with the counts that decide what is popular.
+    rated
+        The posts with emotions, and the counts and ``followers`` that rates are made of: those of
+        ``levels``, unless rates are per view, per reader reached or per impression, which an
+        account's growth doesn't change.
     rated_anew
         Whether emotions were taken from the annotations in place of the posts' own; False by
         default.
@@ -81,6 +88,8 @@ class PostContext(Context):
     dataset: PostDataset
     emotions: PostsWithEmotion
     denominator: str
+    levels: AccountLevels
+    rated: pd.DataFrame
     rated_anew: bool = False
     popularity: str = "shares"
     features: FeatureSettings | None = None
@@ -89,7 +98,7 @@ class PostContext(Context):
 
     @property
     def posts(self) -> pd.DataFrame:
-        """The posts with emotions."""
+        """The posts with emotions, and the counts that they really got."""
         return self.emotions.posts
 
 

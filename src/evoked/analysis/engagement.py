@@ -196,7 +196,7 @@ def _permutation_p(rate: Floats, above: Booleans, observed: float, draws: int, s
 
 
 def _correlations(context: PostContext) -> pd.DataFrame:
-    return emotion_engagement_table(context.posts)
+    return emotion_engagement_table(context.rated)
 
 
 def _correlation_summary(_: PostContext, tables: Tables) -> Iterator[Excerpt]:
@@ -212,7 +212,7 @@ def _correlation_summary(_: PostContext, tables: Tables) -> Iterator[Excerpt]:
 
 
 def _lifts(context: PostContext) -> pd.DataFrame:
-    return lifts(context.posts, draws=context.draws, seed=context.seed)
+    return lifts(context.rated, draws=context.draws, seed=context.seed)
 
 
 CORRELATION_ANALYSIS = Analysis(

@@ -403,7 +403,7 @@ def advice(positions: pd.DataFrame | None) -> list[str]:
 def _compute(context: PostContext) -> pd.DataFrame:
     # With fewer than 2000 permutations the correction could not be passed, so these stay.
     draws = min(context.draws, _MOST_DRAWS)
-    return best_positions(context.posts, draws=draws, seed=context.seed)
+    return best_positions(context.rated, draws=draws, seed=context.seed)
 
 
 def _summary(_: PostContext, tables: Tables) -> Iterator[str]:

@@ -26,6 +26,7 @@ def sharing(context: PostContext) -> SharingAnalysis:
     return analyse_sharing(
         context.dataset,
         context.popularity,
+        levelled=context.levels.posts,
         cache=context.cache,
         progress=context.progress,
         draws=context.draws,
