@@ -136,6 +136,11 @@ class Analysis(Generic[Given]):
     left_out_as
         What it is called where it is left out; its name by default. Analyses that are left out
         together share one.
+    measured
+        Column that holds what was measured: where it is unknown in every row, the table is left
+        out. None by default.
+    unmeasured
+        Why it is left out then.
     folded
         Whether the page folds the table, because it is long.
     rests_on_emotion
@@ -152,6 +157,8 @@ class Analysis(Generic[Given]):
     heading: str = ""
     summary: Callable[[Given, Tables], Iterable[Excerpt | str]] | None = None
     left_out_as: str = ""
+    measured: str = ""
+    unmeasured: str = ""
     folded: bool = False
     rests_on_emotion: bool = True
 
@@ -280,8 +287,12 @@ def carry_out(analyses: Iterable[Analysis[Given]], findings: Findings[Given]) ->
         reason = next((why for need in analysis.needs if (why := need(context))), "")
         if not reason:
             try:
-                findings.tables[analysis.name] = analysis.compute(context)
-                continue
+                table = analysis.compute(context)
             except DataError as error:
                 reason = str(error).rstrip(".")
+            else:
+                if not analysis.measured or table[analysis.measured].notna().any():
+                    findings.tables[analysis.name] = table
+                    continue
+                reason = analysis.unmeasured
         findings.skipped[analysis.left_out_as or analysis.name] = reason

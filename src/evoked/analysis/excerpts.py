@@ -60,12 +60,15 @@ def matrix_excerpt(
     title
         Heading of the excerpt.
     table
-        With the columns ``row_name`` and ``metric``; where ``n`` is 0 the cell is a dash.
+        With the columns ``row_name`` and ``metric``; where ``n`` is 0 the cell is a dash, and a
+        metric for which it is always 0 has no column.
     row_name
         Column whose values become the rows.
     write
         Turns a record of the table into the text of its cell.
     """
+    if "n" in table:
+        table = table[table.groupby("metric")["n"].transform("sum") > 0]
     rows = [
         [str(name), *("–" if row.get("n") == 0 else write(row) for row in records(part))]
         for name, part in table.groupby(row_name, sort=False)

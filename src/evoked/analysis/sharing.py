@@ -480,8 +480,11 @@ def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
         raise DataError(
             "text emotion, image emotion and likability are each unknown for most posts"
         )
-    authors = None if data.authors is None else data.authors[known]
+    authors = author_numbers(data.posts, fewest=1)  # of few, the models say so themselves
     models = interaction_models(
-        pd.DataFrame(enough)[known], popular[known], authors, data.draws.level
+        pd.DataFrame(enough)[known],
+        popular[known],
+        None if authors is None else authors[known],
+        data.draws.level,
     )
     return {"interaction_terms": models.terms, "interaction_fits": models.fits}

@@ -66,7 +66,7 @@ def analyse(
         bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
     ] = True,
     popularity: Annotated[
-        Popularity, typer.Option(help="The count that popularity is in the part on sharing.")
+        Popularity, typer.Option(help="The count that popularity is in the part on popularity.")
     ] = Popularity.shares,
     relative: Annotated[
         bool | None,
