@@ -82,8 +82,10 @@ class TestNote:
 
     def test_of_a_level_that_comes_back(self) -> None:
         up, down = planted(10), planted(0.1)
-        both = pd.concat([up, down.assign(posted_at=down["posted_at"] + pd.Timedelta(days=1200))])
-        assert level_accounts(both).note.startswith("The account rose and fell, so popular")
+        later = down["posted_at"] + pd.Timedelta(days=1200)
+        both = pd.concat([up, down.assign(posted_at=later, likes=10 * down["likes"])])
+        note = level_accounts(both).note
+        assert note.startswith("The account's level went up and down, so popular means beside")
 
     def test_of_several_accounts(self) -> None:
         both = pd.concat([planted(10, author="up"), planted(1, author="flat")])

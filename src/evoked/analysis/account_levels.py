@@ -24,7 +24,7 @@ from evoked.targets.account_growth import (
 )
 
 # From this ratio of last to first counts an account is said to have grown, below its inverse to
-# have shrunk; between them its level rose and fell.
+# have shrunk; between them its level went up and down.
 _GREW = 1.25
 
 
@@ -109,7 +109,7 @@ def _found(judged: pd.DataFrame, grown: pd.DataFrame, kind: str, authors: int) -
     if authors == 1:
         account = judged.iloc[0]
         if len(grown):
-            return f"The account {_change(account, kind)}, so popular means beside its last posts"
+            return f"{_change(account, kind)}, so popular means beside its last posts"
         return "The account did not clearly grow, so popular means among all its posts"
     if len(grown):
         return (
@@ -127,5 +127,5 @@ def _change(account: pd.Series, kind: str) -> str:
     elif first > _GREW * last:
         verb = "shrank"
     else:
-        return "rose and fell"
-    return f"{verb} (a typical post from {first:,.0f} {kind} to {last:,.0f})"
+        return "The account's level went up and down"
+    return f"The account {verb} (a typical post from {first:,.0f} {kind} to {last:,.0f})"
