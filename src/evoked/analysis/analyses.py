@@ -125,8 +125,8 @@ def analyse_posts(
     emotions = PostsWithEmotion(_divided_by(emotions.posts, denominator), emotions.estimated)
     rated = emotions.posts
     if levels.relative and denominator in ("followers", "none"):
-        counts = _divided_by(levels.posts, denominator)[[*KINDS, "followers"]]
-        rated = rated.assign(**dict(counts.items()))
+        counts = _divided_by(levels.posts, denominator)
+        rated = rated.assign(**{name: counts[name] for name in (*KINDS, "followers")})
     context = PostContext(
         dataset=dataset,
         emotions=emotions,
