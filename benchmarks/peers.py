@@ -1,30 +1,33 @@
-"""How well are likes predicted, beside what else a user might take?
+"""How well are likes, views and emotion predicted, beside what else a user might take?
 
 Real posts. All sides learn from the same posts and are scored on the same test posts. The peers are
-baselines of an author's last posts, ridge, CatBoost and, where they are installed, skrub and
-AutoGluon. They read captions (TF-IDF and SVD), metadata and history of strictly earlier posts,
-nothing that is unknown before posting. evoked is trained through its public API, without a model
-("evoked") and as ``linear``. Each side runs in a process of its own on one thread; CPU seconds are
-those of features, fit and prediction, and evoked's features are extracted anew.
+baselines of an author's last posts, ridge, CatBoost, skrub and AutoGluon (see ``peer_models.py``).
+They read captions, metadata, facts, colours of the picture and history of strictly earlier posts,
+nothing that is unknown before posting. They run in an environment of their own: make one, install
+``peers.txt`` there, and name its interpreter with ``--peers-python``.
 
-Differences are evoked minus the best peer in R² of log(1 + likes), with a 95 % interval of 1,000
-resamples of test posts. The best peer is picked with the test scores in sight, which flatters it.
+evoked is trained through its public API, without a model ("evoked"), as ``linear`` and, where asked
+for, by ``auto``. Each side runs in a process of its own on one thread; CPU seconds are those of
+fits and predictions, for evoked those of all features as well, extracted anew.
 
-Run: ``python benchmarks/peers.py --data FOLDER --json FILE``; ``--datasets`` and ``--sides`` take
+Differences are evoked minus the best peer in R², with a 95 % interval of 1,000 resamples of test
+posts. The best peer is picked with the test scores in sight, which flatters it.
+
+Run: ``python benchmarks/peers.py --data FOLDER --datasets NAME --json FILE``; ``--sides`` takes
 some of them. What is absent is skipped, with the reason. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import resource
-import time
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,49 +36,98 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from peer_models import FOLD, PEERS, cost, cpu_seconds
+from PIL import Image
 from record import add_json_option, finish, table
 
 from evoked.evaluation.bootstrap import bootstrap_interval
 from evoked.evaluation.metrics import mean_absolute_error, r2, spearman
-from evoked.evaluation.splits import Split, choose_split
+from evoked.evaluation.splits import Split, choose_split, k_fold
 from evoked.posts.author_history import attach_history, known_counts
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
+from evoked.posts.schema import EMOTIONS
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
-HISTORY = (
-    "history.posts",
-    "history.hours",
-    "history.last_likes",
-    "history.mean5_likes",
-    "history.mean10_likes",
-    "history.median10_likes",
-)
-CAPTION_PARTS = 30
-AUTOGLUON_SECONDS = 60
 # Features of all captions take minutes; of fewer authors, a single post is from the last day.
 AUTHORS = 60
+# Width and height of the picture that peers see.
+PICTURE = 4
 
 
-class Source(NamedTuple):
-    """Where a dataset comes from, how it is split, and how many authors are taken: all by default,
-    those with most posts."""
+@dataclass(frozen=True)
+class Source:
+    """A dataset and a question about it.
+
+    Attributes
+    ----------
+    format, path, options
+        How it is imported: options of :func:`evoked.import_posts`.
+    split
+        Kind of split.
+    outcome
+        Column that is predicted; counts as log(1 + count).
+    folds
+        How many times posts are tested on: once, or all of them in that many folds.
+    authors
+        How many authors are taken, those with most posts; all by default.
+    by_name
+        Whether posts whose ids differ in their last number only count as one author's.
+    """
 
     format: str
     path: str
     split: str
+    outcome: str = "likes"
+    folds: int = 1
     authors: int | None = None
+    by_name: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
+
+_AUTHORS = ("jsonl", "instagram_authors/posts.jsonl")
+_OASIS = partial(
+    Source,
+    "csv",
+    "oasis/oasis.csv",
+    "author",
+    folds=5,
+    by_name=True,
+    options={"mapping": {"post_id": "theme"}},
+)
+_EMOBANK = partial(Source, "csv", "emobank/emobank.csv", "column")
 
 DATASETS = {
     "instagram_top20": Source("instaloader", "instagram_top20", "time"),
-    "instagram_authors": Source("jsonl", "instagram_authors/posts.jsonl", "time", AUTHORS),
-    "instagram_strangers": Source("jsonl", "instagram_authors/posts.jsonl", "author", AUTHORS),
+    "instagram_authors": Source(*_AUTHORS, "time", authors=AUTHORS),
+    "instagram_all_authors": Source(*_AUTHORS, "time"),
+    "instagram_strangers": Source(*_AUTHORS, "author", authors=AUTHORS),
     # These posts have no dates.
-    "instagram_insights": Source("csv", "instagram_insights/Instagram data.csv", "random"),
-    "facebook_metrics": Source("csv", "facebook_metrics/dataset_Facebook.csv", "random"),
+    "instagram_insights": Source("csv", "instagram_insights/Instagram data.csv", "random", folds=5),
+    "facebook_metrics": Source("csv", "facebook_metrics/dataset_Facebook.csv", "random", folds=5),
+    "youtube_titles": Source(
+        "csv",
+        "youtube_titles/videos.csv",
+        "author",
+        outcome="views",
+        folds=5,
+        options={
+            "mapping": {"author_id": "channel", "followers": "subscribers"},
+            "facts": [
+                "category_id:class",
+                "keyword",
+                "duration_seconds",
+                "tags_count",
+                "description_length",
+            ],
+        },
+    ),
+    "oasis_valence": _OASIS(outcome="valence"),
+    "oasis_arousal": _OASIS(outcome="arousal"),
+    "emobank_valence": _EMOBANK(outcome="valence"),
+    "emobank_arousal": _EMOBANK(outcome="arousal"),
 }
 
 
@@ -86,48 +138,77 @@ class Rows(NamedTuple):
     ----------
     dataset
         n posts.
-    split
-        Their parts; peers learn from training and validation posts together.
     posts
         The posts with their history, (n,) rows.
+    outcome
+        Column that is predicted.
     truth
-        log(1 + likes), (n,), NaN where unknown.
+        Its values, counts as log(1 + count), (n,); NaN where unknown.
+    splits
+        Parts of each fold; peers learn from training and validation posts together.
     """
 
     dataset: PostDataset
-    split: Split
     posts: pd.DataFrame
+    outcome: str
     truth: Floats
+    splits: list[Split]
 
-    @property
-    def learned(self) -> Whole:
-        """Positions of the posts of known likes that peers learn from."""
-        rows = np.concatenate([self.split.train, self.split.validation])
+    def learned(self, split: Split) -> Whole:
+        """Positions of a fold's posts of known truth that peers learn from."""
+        rows = np.concatenate([split.train, split.validation])
         return np.sort(rows[np.isfinite(self.truth[rows])])
 
+    def tested(self, split: Split) -> Whole:
+        """Positions of a fold's test posts of known truth."""
+        return split.test[np.isfinite(self.truth[split.test])]
+
     @property
-    def tested(self) -> Whole:
-        """Positions of the test posts of known likes."""
-        return self.split.test[np.isfinite(self.truth[self.split.test])]
+    def all_tested(self) -> Whole:
+        """Positions of the test posts of all folds, in the folds' order."""
+        return np.concatenate([self.tested(split) for split in self.splits])
 
 
 class Predicted(NamedTuple):
-    """log(1 + likes) of tested posts, (tested,), and evoked's intervals, (tested, 2), and model."""
+    """Predictions of all tested posts, (tested,), evoked's intervals, (tested, 2), and models."""
 
-    likes: Floats
+    values: Floats
     interval: Floats | None = None
-    model: str | None = None
+    models: tuple[str, ...] = ()
+
+
+class Measured(NamedTuple):
+    """What a side predicted, the CPU seconds it took, and its process's peak memory in MB."""
+
+    predicted: Predicted
+    seconds: float
+    megabytes: float
 
 
 class SkippedError(Exception):
     """A side can't run here; the message is the reason."""
 
 
-def rows_of(dataset: PostDataset, split: str) -> Rows:
-    """Rows, split and history, the same for every side."""
+def rows_of(dataset: PostDataset, source: Source) -> Rows:
+    """Rows, folds and history, the same for every side."""
+    dataset = most_posts(dataset, source.authors)
     posts = attach_history(dataset.posts.reset_index(drop=True))
-    truth = np.log1p(known_counts(posts, "likes"))
-    return Rows(dataset, choose_split(posts, split), posts, truth)
+    is_rating = source.outcome in EMOTIONS
+    truth = (
+        posts[source.outcome].to_numpy(dtype=np.float64)
+        if is_rating
+        else np.log1p(known_counts(posts, source.outcome))
+    )
+    grouped = posts
+    if source.by_name:
+        stems = posts["post_id"].str.replace(r"\s*\d+$", "", regex=True)
+        grouped = posts.assign(author_id=stems)
+    splits = (
+        [choose_split(grouped, source.split)]
+        if source.folds == 1
+        else list(k_fold(grouped, source.folds, source.split))
+    )
+    return Rows(dataset, posts, source.outcome, truth, splits)
 
 
 def most_posts(dataset: PostDataset, authors: int | None) -> PostDataset:
@@ -140,26 +221,34 @@ def most_posts(dataset: PostDataset, authors: int | None) -> PostDataset:
     return dataset.select(author.isin(counts.index[:authors]).to_numpy())
 
 
-def mean(rows: Rows) -> Predicted:
-    """The mean of the posts that are learned from."""
-    return Predicted(np.full(len(rows.tested), rows.truth[rows.learned].mean()))
-
-
-def recent(column: str, rows: Rows) -> Predicted:
-    """A column of history, the mean where an author has no earlier post."""
-    known = rows.posts[f"history.{column}_likes"].to_numpy(dtype=float)[rows.tested]
-    if not np.isfinite(known).any():
-        raise SkippedError("no test post has a known earlier one")
-    return Predicted(np.where(np.isfinite(known), known, mean(rows).likes))
+def peer_table(rows: Rows) -> pd.DataFrame:
+    """What ``peer_models.py`` reads."""
+    posts = rows.posts
+    names = ["posts", "hours"]
+    columns = {f"history.{name}": posts[f"history.{name}"] for name in names}
+    if rows.outcome not in EMOTIONS:
+        for name in ("last", "mean5", "mean10", "median5", "median10"):
+            columns[f"history.{name}"] = posts[f"history.{name}_{rows.outcome}"]
+    features = pd.concat([metadata(posts), facts(posts), pictures(rows.dataset)], axis=1)
+    folds = {}
+    for number, split in enumerate(rows.splits):
+        part = np.full(len(posts), "", dtype=object)
+        part[rows.learned(split)], part[rows.tested(split)] = "learned", "tested"
+        folds[f"{FOLD}{number}"] = part
+    words = posts["caption"].fillna("") + "\n" + posts["title"].fillna("")
+    return features.assign(
+        **columns, caption=words.str.strip().astype(object), truth=rows.truth, **folds
+    )
 
 
 def metadata(posts: pd.DataFrame) -> pd.DataFrame:
-    """What is known before posting, but captions and history: (n, columns), NaN where unknown."""
+    """What is known before posting, but words and history: (n, columns), NaN where unknown."""
     dates = pd.to_datetime(posts["posted_at"], utc=True)
-    captions = posts["caption"].fillna("")
+    captions = posts["caption"].fillna("") + posts["title"].fillna("")
     columns = {
         "hour": dates.dt.hour.fillna(posts["posted_hour"]),
-        "weekday": dates.dt.weekday.fillna(posts["posted_weekday"]),
+        "weekday": dates.dt.day_of_week.fillna(posts["posted_weekday"]),
+        "day": (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1),
         "characters": captions.str.len(),
         "questions": captions.str.count(r"\?"),
         "hashtags": posts["hashtags"].map(_length),
@@ -174,144 +263,98 @@ def metadata(posts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, kinds], axis=1)
 
 
+def facts(posts: pd.DataFrame) -> pd.DataFrame:
+    """The user's own columns as numbers: classes as columns of 0 and 1."""
+    own = posts[[name for name in posts if str(name).startswith("fact.")]]
+    numbers = own.select_dtypes("number").astype("float64")
+    classes = own.drop(columns=numbers.columns).astype(object)
+    if classes.empty:
+        return numbers
+    return pd.concat([numbers, pd.get_dummies(classes, dtype="float64")], axis=1)
+
+
+def pictures(dataset: PostDataset) -> pd.DataFrame:
+    """The cover's colours, on a coarse grid and how they vary; no column without pictures."""
+    names = [images[0] if len(images) else None for images in dataset.posts["images"]]
+    if not any(names):
+        return pd.DataFrame(index=range(len(names)))
+    rows = np.full((len(names), 3 * PICTURE**2 + 3), np.nan)
+    for row, name in enumerate(names):
+        if name is not None:
+            with Image.open(dataset.folder / "images" / name) as image:
+                colours = image.convert("RGB").resize((64, 64))
+            small = colours.resize((PICTURE, PICTURE), Image.Resampling.BOX)
+            spread = np.asarray(colours, dtype=np.float64).std(axis=(0, 1))
+            rows[row] = np.append(np.asarray(small, dtype=np.float64).ravel(), spread)
+    return pd.DataFrame(rows).add_prefix("picture ")
+
+
 def _length(values: Any) -> float:
     return float(len(values)) if isinstance(values, list | tuple | np.ndarray) else 0.0
 
 
-def peer_features(posts: pd.DataFrame, learned: Whole) -> Floats:
-    """Captions, metadata and history as numbers, (n, columns), NaN where unknown."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    parts = [metadata(posts), posts[list(HISTORY)]]
-    captions = posts["caption"].fillna("")
-    if captions.iloc[learned].str.strip().any():
-        # Characters, since captions are in many languages.
-        vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=20_000)
-        words = vectorizer.fit(captions.iloc[learned])
-        counts = words.transform(captions)
-        size = min(CAPTION_PARTS, len(learned) - 1, counts.shape[1] - 1)
-        reduced = TruncatedSVD(size, random_state=0).fit(counts[learned]).transform(counts)
-        parts.append(pd.DataFrame(reduced, index=posts.index))
-    return np.hstack([part.to_numpy(dtype=np.float64) for part in parts])
-
-
-def ridge(rows: Rows) -> Predicted:
-    """Ridge regression, its penalty chosen by leave-one-out."""
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    features = peer_features(rows.posts, rows.learned)
-    model = make_pipeline(
-        SimpleImputer(add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
-        RidgeCV(np.logspace(-1, 5, 19)),
-    )
-    model.fit(features[rows.learned], rows.truth[rows.learned])
-    return Predicted(model.predict(features[rows.tested]))
-
-
-def catboost(rows: Rows) -> Predicted:
-    """CatBoost at its defaults."""
-    from catboost import CatBoostRegressor
-
-    features = peer_features(rows.posts, rows.learned)
-    model = CatBoostRegressor(
-        thread_count=1, random_seed=0, verbose=False, allow_writing_files=False
-    )
-    model.fit(features[rows.learned], rows.truth[rows.learned])
-    return Predicted(model.predict(features[rows.tested]))
-
-
-def table_for_tools(rows: Rows) -> pd.DataFrame:
-    """Captions, metadata and history as a table, for tools that encode it themselves."""
-    posts = rows.posts
-    return pd.concat(
-        [metadata(posts), posts[list(HISTORY)], posts["caption"].fillna("").astype(object)], axis=1
-    )
-
-
-def skrub(rows: Rows) -> Predicted:
-    """skrub's pipeline for tables."""
-    from skrub import tabular_pipeline
-
-    features, model = table_for_tools(rows), tabular_pipeline("regressor", n_jobs=1)
-    model.fit(features.iloc[rows.learned], rows.truth[rows.learned])
-    return Predicted(model.predict(features.iloc[rows.tested]))
-
-
-def autogluon(rows: Rows) -> Predicted:
-    """AutoGluon at medium quality, at most a minute."""
-    from autogluon.tabular import TabularPredictor
-
-    features = table_for_tools(rows)
-    with TemporaryDirectory() as folder:
-        model = TabularPredictor("likes", path=folder, verbosity=0).fit(
-            features.iloc[rows.learned].assign(likes=rows.truth[rows.learned]),
-            time_limit=AUTOGLUON_SECONDS,
-            presets="medium_quality",
-            num_cpus=1,
-        )
-        return Predicted(model.predict(features.iloc[rows.tested]).to_numpy(dtype=np.float64))
-
-
-def evoked_run(model: str | None, rows: Rows) -> Predicted:
-    """evoked through its public API."""
+def evoked_runs(model: str | None, rows: Rows) -> Predicted:
+    """evoked through its public API, a run per fold."""
     import evoked
 
-    with TemporaryDirectory() as folder:
-        place = Path(folder)
-        cache = evoked.FeatureCache(place / "cache")
-        run = (
-            evoked.train(rows.dataset, out=place / "run", split=rows.split, cache=cache)
-            if model is None
-            else evoked.train(rows.dataset, model, place / "run", split=rows.split, cache=cache)
-        )
-        found = run.predict(rows.dataset).iloc[rows.tested]
-    counts = found[["likes", "likes_low", "likes_high"]].to_numpy(dtype=np.float64)
-    return Predicted(np.log1p(counts[:, 0]), np.log1p(counts[:, 1:]), repr(run.model))
+    models, parts = [], []
+    with TemporaryDirectory() as place:
+        cache = evoked.FeatureCache(Path(place) / "cache")
+        for number, split in enumerate(rows.splits):
+            out = Path(place) / f"run{number}"
+            run = evoked.train(rows.dataset, model, out, split=split, cache=cache)
+            parts.append(run.predict(rows.dataset).iloc[rows.tested(split)])
+            models.append(str(run.model.name))
+    found = pd.concat(parts)
+    names = [rows.outcome, f"{rows.outcome}_low", f"{rows.outcome}_high"]
+    values = found[names].to_numpy(dtype=np.float64)
+    if rows.outcome not in EMOTIONS:
+        values = np.log1p(values)
+    return Predicted(values[:, 0], values[:, 1:], tuple(models))
 
 
-@dataclass(frozen=True)
-class Side:
-    """One way to predict likes, and the package it needs."""
+def automatic(rows: Rows) -> Predicted:
+    """``auto``: the best of several models, by folds of the posts that are learned from."""
+    import evoked
 
-    predict: Callable[[Rows], Predicted]
-    needs: str | None = None
-    ours: bool = False
+    if len(rows.splits) > 1:
+        raise SkippedError("takes too long for several folds")
+    (split,) = rows.splits
+    with TemporaryDirectory() as place:
+        run = evoked.train_automatically(rows.dataset, Path(place) / "run", split=split)
+        found = run.predict(rows.dataset).iloc[rows.tested(split)]
+    names = [rows.outcome, f"{rows.outcome}_low", f"{rows.outcome}_high"]
+    values = np.log1p(found[names].to_numpy(dtype=np.float64))
+    return Predicted(values[:, 0], values[:, 1:], (str(run.model.name),))
 
 
-SIDES = {
-    "mean": Side(mean),
-    "last10": Side(partial(recent, "mean10")),
-    "median5": Side(partial(recent, "median5")),
-    "median10": Side(partial(recent, "median10")),
-    "ridge": Side(ridge, "sklearn"),
-    "CatBoost": Side(catboost, "catboost"),
-    "skrub": Side(skrub, "skrub"),
-    "AutoGluon": Side(autogluon, "autogluon"),
-    "evoked": Side(partial(evoked_run, None), ours=True),
-    "evoked linear": Side(partial(evoked_run, "linear"), ours=True),
+OURS: dict[str, Callable[[Rows], Predicted]] = {
+    "evoked": partial(evoked_runs, None),
+    "evoked linear": partial(evoked_runs, "linear"),
+    "evoked auto": automatic,
 }
-
-
-class Measured(NamedTuple):
-    """What a side predicted, the CPU seconds it took, and its process's peak memory in MB."""
-
-    predicted: Predicted
-    seconds: float
-    megabytes: float
+SIDES = [*PEERS, *OURS]
+_DEFAULT_SIDES = [name for name in SIDES if name != "evoked auto"]
 
 
 def measured(side: str, folder: Path, source: Source) -> Measured:
-    """Run one side; called in a process of its own."""
-    rows = rows_of(most_posts(PostDataset(folder), source.authors), source.split)
-    start = time.process_time()
-    predicted = SIDES[side].predict(rows)
-    seconds = time.process_time() - start
-    return Measured(predicted, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    """Run one of evoked's sides; called in a process of its own."""
+    rows = rows_of(PostDataset(folder), source)
+    start = cpu_seconds()
+    predicted = OURS[side](rows)
+    return Measured(predicted, **cost(start))
+
+
+def measured_peer(side: str, python: str, folder: Path, rows: Rows) -> Measured:
+    """Run a peer with the interpreter ``python`` on ``folder / "table.parquet"``."""
+    script = Path(__file__).with_name("peer_models.py")
+    done = subprocess.run(
+        [python, script, folder, side], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SkippedError(done.stderr.strip().splitlines()[-1])
+    found = pd.read_parquet(folder / f"{side}.parquet")["predicted"].to_numpy(dtype=np.float64)
+    return Measured(Predicted(found[rows.all_tested]), **json.loads(done.stdout.splitlines()[-1]))
 
 
 def explained_more(
@@ -323,28 +366,29 @@ def explained_more(
 
 def scores(truth: Floats, found: Measured) -> dict[str, Any]:
     """A side's row of the table."""
-    likes, interval, _ = found.predicted
+    values, interval, models = found.predicted
     covered = np.nan
     if interval is not None:
         covered = float(np.mean((interval[:, 0] <= truth) & (truth <= interval[:, 1])))
     return {
-        "R²": float(r2(truth, likes)),
-        "Spearman": float(spearman(truth, likes)),
-        "MAE": float(mean_absolute_error(truth, likes)),
+        "R²": float(r2(truth, values)),
+        "Spearman": float(spearman(truth, values)),
+        "MAE": float(mean_absolute_error(truth, values)),
         "covered by 80 %": covered,
         "CPU s": found.seconds,
         "peak MB": found.megabytes,
+        "models": ", ".join(dict.fromkeys(models)),
     }
 
 
 def differences(truth: Floats, found: dict[str, Floats]) -> list[dict[str, Any]]:
     """Each of evoked's sides beside the best peer, by R²; nothing where there is no peer."""
-    peers = {name: likes for name, likes in found.items() if not SIDES[name].ours}
+    peers = {name: values for name, values in found.items() if name in PEERS}
     if not peers:
         return []
     best = max(peers, key=lambda name: float(r2(truth, peers[name])))
     rows = []
-    for name in (name for name in found if SIDES[name].ours):
+    for name in (name for name in found if name in OURS):
         interval = bootstrap_interval(explained_more, truth, found[name], peers[best], n=1000)
         rows.append(
             {
@@ -359,40 +403,52 @@ def differences(truth: Floats, found: dict[str, Floats]) -> list[dict[str, Any]]
     return rows
 
 
+def all_measured(
+    name: str, rows: Rows, arguments: argparse.Namespace
+) -> Iterator[tuple[str, Measured | str]]:
+    """What each side achieves on one dataset, or why it was skipped."""
+    folder = arguments.work / name
+    peer_table(rows).to_parquet(folder / "table.parquet")
+    for side in arguments.sides:
+        try:
+            if side in PEERS:
+                yield side, measured_peer(side, arguments.peers_python, folder, rows)
+                continue
+            # A new interpreter, so that no side pays for what another has loaded.
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                yield side, pool.submit(measured, side, folder, DATASETS[name]).result()
+        except SkippedError as error:
+            yield side, str(error)
+
+
 def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Every side on one dataset."""
     source = DATASETS[name]
     path = arguments.data / source.path
     if not path.exists():
         return _skipped_dataset(f"{path} is absent")
-    folder = arguments.work / name
-    dataset = most_posts(import_posts(source.format, path, folder).dataset, source.authors)
-    rows = rows_of(dataset, source.split)
-    truth = rows.truth[rows.tested]
+    imported = import_posts(
+        source.format, path, arguments.work / name, overwrite=True, **source.options
+    )
+    rows = rows_of(imported.dataset, source)
+    truth = rows.truth[rows.all_tested]
     found: dict[str, Measured] = {}
     skipped: dict[str, str] = {}
-    for side in arguments.sides:
-        needs = SIDES[side].needs
-        if needs is not None and find_spec(needs) is None:
-            skipped[side] = f"{needs} is not installed"
-            continue
-        # A new interpreter, so that no side pays for what another has loaded.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            try:
-                found[side] = pool.submit(measured, side, folder, source).result()
-            except SkippedError as error:
-                skipped[side] = str(error)
-                continue
-        print(name, side, scores(truth, found[side]), flush=True)
-    likes = {side: each.predicted.likes for side, each in found.items()}
+    for side, each in all_measured(name, rows, arguments):
+        if isinstance(each, str):
+            skipped[side] = each
+            print(name, side, "skipped:", each, flush=True)
+        else:
+            found[side] = each
+            print(name, side, scores(truth, each), flush=True)
+    values = {side: each.predicted.values for side, each in found.items()}
     return {
-        "posts": len(dataset),
-        "split": rows.split.reason,
-        "learned from": len(rows.learned),
-        "tested": len(rows.tested),
+        "posts": len(rows.posts),
+        "split": rows.splits[0].reason,
+        "learned from": len(rows.learned(rows.splits[0])),
+        "tested": len(truth),
         "scores": [{"side": side, **scores(truth, each)} for side, each in found.items()],
-        "differences": differences(truth, likes),
-        "models": {side: each.predicted.model for side, each in found.items() if SIDES[side].ours},
+        "differences": differences(truth, values),
         "skipped": skipped,
     }
 
@@ -425,7 +481,7 @@ def tables_of(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def _names(known: dict[str, Any], text: str) -> list[str]:
+def _names(known: list[str], text: str) -> list[str]:
     chosen = text.split(",")
     unknown = [name for name in chosen if name not in known]
     if unknown:
@@ -441,9 +497,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path(".cache/peers"), help="imported posts")
     parser.add_argument(
-        "--datasets", type=partial(_names, DATASETS), default=list(DATASETS), metavar="A,B"
+        "--peers-python", default=sys.executable, help="interpreter that has the peers' packages"
     )
-    parser.add_argument("--sides", type=partial(_names, SIDES), default=list(SIDES), metavar="A,B")
+    parser.add_argument(
+        "--datasets", type=partial(_names, list(DATASETS)), default=list(DATASETS), metavar="A,B"
+    )
+    parser.add_argument(
+        "--sides", type=partial(_names, SIDES), default=_DEFAULT_SIDES, metavar="A,B"
+    )
     add_json_option(parser)
     arguments = parser.parse_args()
     # The sides' processes inherit it.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import peer_models
 import peers
 import pytest
 
 from evoked.evaluation.metrics import r2
 from evoked.posts.author_history import attach_history
 from evoked.posts.dataset import PostDataset
+from evoked.posts.importing import import_posts
 from evoked.posts.synthetic.posts import synthesise
 
 
@@ -22,15 +25,38 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> PostDataset:
 
 @pytest.mark.parametrize("split", ["time", "random"])
 def test_all_sides_get_the_same_rows(dataset: PostDataset, split: str) -> None:
-    first, second = (peers.rows_of(PostDataset(dataset.folder), split) for _ in range(2))
+    source = peers.Source("jsonl", "posts.jsonl", split)
+    first, second = (peers.rows_of(PostDataset(dataset.folder), source) for _ in range(2))
     for part in ("train", "validation", "test"):
-        assert np.array_equal(getattr(first.split, part), getattr(second.split, part))
-    assert np.array_equal(first.learned, second.learned)
-    assert np.array_equal(first.tested, second.tested)
-    assert not set(first.learned) & set(first.tested)
-    known = np.flatnonzero(np.isfinite(first.truth))
-    assert sorted([*first.learned, *first.tested]) == known.tolist()
-    assert len(peers.mean(first).likes) == len(first.tested)
+        assert np.array_equal(getattr(first.splits[0], part), getattr(second.splits[0], part))
+    learned, tested = first.learned(first.splits[0]), first.tested(first.splits[0])
+    assert not set(learned) & set(tested)
+    assert sorted([*learned, *tested]) == np.flatnonzero(np.isfinite(first.truth)).tolist()
+    table = peers.peer_table(first)
+    assert np.flatnonzero(table["fold 0"] == "learned").tolist() == learned.tolist()
+    found = peer_models.predicted(table, peer_models.mean)
+    assert np.flatnonzero(np.isfinite(found)).tolist() == tested.tolist()
+    assert found[tested[0]] == pytest.approx(first.truth[learned].mean())
+
+
+def test_folds_test_each_post_once_and_keep_authors_together(dataset: PostDataset) -> None:
+    rows = peers.rows_of(dataset, peers.Source("jsonl", "posts.jsonl", "author", folds=3))
+    known = np.flatnonzero(np.isfinite(rows.truth))
+    assert sorted(rows.all_tested) == known.tolist()
+    authors = rows.posts["author_id"]
+    for split in rows.splits:
+        assert not set(authors[rows.learned(split)]) & set(authors[rows.tested(split)])
+
+
+def test_posts_of_one_name_are_held_together(tmp_path: Path) -> None:
+    lines = ["id,valence"] + [f"Name{n % 7} {n},{n % 9 + 1}" for n in range(42)]
+    (tmp_path / "posts.csv").write_text("\n".join(lines), encoding="utf-8")
+    imported = import_posts("csv", tmp_path / "posts.csv", tmp_path / "posts")
+    source = peers.Source("csv", "", "author", outcome="valence", folds=3, by_name=True)
+    rows = peers.rows_of(imported.dataset, source)
+    names = rows.posts["post_id"].str.split().str[0]
+    for split in rows.splits:
+        assert not set(names[rows.learned(split)]) & set(names[rows.tested(split)])
 
 
 def test_the_past_of_a_post_is_strictly_earlier(dataset: PostDataset) -> None:
@@ -39,7 +65,12 @@ def test_the_past_of_a_post_is_strictly_earlier(dataset: PostDataset) -> None:
     row = int(attach_history(posts)["history.posts"].to_numpy().argmax())
     now_or_later = (dates >= dates[row]).to_numpy()
     changed = posts.assign(likes=posts["likes"].where(~now_or_later, 10**6))
-    columns = list(peers.HISTORY)
+    columns = [
+        "history.last_likes",
+        "history.mean10_likes",
+        "history.median10_likes",
+        "history.hours",
+    ]
     before, after = (attach_history(each).loc[row, columns] for each in (posts, changed))
     pd.testing.assert_series_equal(before, after)
     # Earlier posts of the same author are seen.
@@ -50,13 +81,11 @@ def test_the_past_of_a_post_is_strictly_earlier(dataset: PostDataset) -> None:
 
 
 def test_peers_read_nothing_that_is_unknown_before_posting(dataset: PostDataset) -> None:
-    posts = attach_history(dataset.posts.reset_index(drop=True))
+    rows = peers.rows_of(dataset, peers.Source("jsonl", "posts.jsonl", "time"))
     unknown = ["likes", "comments", "shares", "saves", "views", "reach", "impressions", "valence"]
-    blank = posts.assign(**dict.fromkeys(unknown, np.nan))
-    learned = np.arange(40)
-    pytest.importorskip("sklearn")
-    before, after = (peers.peer_features(each, learned) for each in (posts, blank))
-    assert np.array_equal(before, after, equal_nan=True)
+    posts = rows.posts
+    blank = rows._replace(posts=posts.assign(**dict.fromkeys(unknown, np.nan)))
+    pd.testing.assert_frame_equal(peers.peer_table(rows), peers.peer_table(blank))
 
 
 def test_differences_are_of_the_same_posts() -> None:
@@ -92,7 +121,9 @@ def test_authors_with_most_posts_are_taken(dataset: PostDataset) -> None:
 
 
 def test_absent_data_is_skipped_with_its_reason(tmp_path: Path) -> None:
-    arguments = peers.argparse.Namespace(data=tmp_path, work=tmp_path, sides=["mean"])
+    arguments = peers.argparse.Namespace(
+        data=tmp_path, work=tmp_path, sides=["mean"], peers_python="python"
+    )
     found = peers.compare("instagram_top20", arguments)
     assert str(tmp_path / "instagram_top20") in found["skipped"]["dataset"]
     assert peers.tables_of({"instagram_top20": found})["skipped"]["rows"] == [
@@ -100,8 +131,13 @@ def test_absent_data_is_skipped_with_its_reason(tmp_path: Path) -> None:
     ]
 
 
-def test_no_history_is_a_reason_to_skip(dataset: PostDataset) -> None:
-    rows = peers.rows_of(dataset, "random")
+def test_no_history_is_a_reason_to_skip(dataset: PostDataset, tmp_path: Path) -> None:
+    rows = peers.rows_of(dataset, peers.Source("jsonl", "posts.jsonl", "random"))
     undated = rows._replace(posts=attach_history(dataset.posts.assign(posted_at=pd.NaT)))
+    peers.peer_table(undated).to_parquet(tmp_path / "table.parquet")
     with pytest.raises(peers.SkippedError, match="earlier"):
-        peers.recent("mean10", undated)
+        peers.measured_peer("last10", sys.executable, tmp_path, undated)
+    found = peers.measured_peer("mean", sys.executable, tmp_path, undated)
+    assert len(found.predicted.values) == len(rows.all_tested)
+    assert found.seconds > 0
+    assert found.megabytes > 0

@@ -31,7 +31,8 @@ def test_every_field_has_an_option_with_its_description(command: str, field: str
     group: Any = typer.main.get_command(app)
     (option,) = (each for each in group.commands[command].params if each.name == field)
     _, description = get_args(get_type_hints(Draft, include_extras=True)[field])
-    assert option.opts == ["--" + field.replace("_", "-")]
+    typed = {"facts": "fact"}.get(field, field)
+    assert option.opts == ["--" + typed.replace("_", "-")]
     assert option.help.startswith(description)
     assert option.default is None
 

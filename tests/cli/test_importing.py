@@ -51,3 +51,21 @@ def test_import_ends_with_what_the_posts_lack(tmp_path: Path) -> None:
     assert shown.splitlines()[-1] == (
         "No column is recognised to hold likes. If 'liked' does: --map likes=liked"
     )
+
+
+def test_import_shows_facts_and_suggests_them(tmp_path: Path) -> None:
+    source = tmp_path / "ads.csv"
+    rows = [f"p{n},Hello,{n},{n},2024-05-01,{n % 7}.5,feed\n" for n in range(30)]
+    rows[3] = rows[3].replace("3.5", "lots")
+    source.write_text("id,text,likes,clicks,date,spend,place\n" + "".join(rows), encoding="utf-8")
+    shown = " ".join(evoked("import", "csv", source, tmp_path / "posts").stdout.split())
+    assert "known only after posting: clicks" in shown
+    assert shown.count("--fact") == 1
+    assert "--fact spend" in shown
+    assert "--author NAME" in shown
+    answer = evoked("import", "csv", source, tmp_path / "ads", "--fact", "Spend", "--author", "me")
+    assert "spend number 29 0.5 to 6.5" in " ".join(answer.stdout.split())
+    assert "row 4: spend: not a number, left empty (lots)" in answer.stdout
+    assert PostDataset(tmp_path / "ads").posts["author_id"].eq("me").all()
+    found = evoked("import", "csv", source, tmp_path / "x", "--fact", "clicks", fails=True)
+    assert "--fact clicks: known only after posting" in found.stderr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import typer
 
 from evoked.cli.application import say_aside
-from evoked.cli.options import check_picture, moment, option
+from evoked.cli.options import check_picture, moment, option, pair
 from evoked.errors import SettingsError, did_you_mean
 from evoked.posts.drafts import Draft
 
@@ -28,6 +28,7 @@ _TYPED = {
     "image": "For a viewing, the post_id of one of the network's images will do, too.",
     "hashtags": "Separated by spaces or commas.",
     "posted_at": "For example 2024-05-13T18:30.",
+    "facts": "For example --fact spend=120; repeatable.",
 }
 
 
@@ -39,6 +40,9 @@ def _option(name: str) -> inspect.Parameter:
         "help": f"{description} {_TYPED.get(name, '')}".strip(),
         "rich_help_panel": _PANEL,
     }
+    if name == "facts":
+        info = typer.Option("--fact", metavar="NAME=VALUE", **words)
+        return option(name, list[str] | None, info)
     if bool in kinds:
         return option(name, bool | None, typer.Option(f"{flag}/--not-{name}", **words))
     if int in kinds:
@@ -71,7 +75,8 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
 
     image, hashtags = facts["image"], facts["hashtags"]
     picture = None if image is None else check_picture(Path(image))
-    draft = replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags))
+    own = dict(pair(text, "--fact") for text in facts["facts"] or ())
+    draft = replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags), facts=own)
     if draft.author is None and run.authors.number > 1:
         raise SettingsError(
             f"this run knows {run.authors.number} authors. Say whose draft it is: --author ID. "

@@ -14,6 +14,7 @@ from evoked.cli.options import JsonFlag, pair, scale
 from evoked.cli.printing import print_json, print_table
 from evoked.cli.progress import progress_display
 from evoked.errors import SettingsError
+from evoked.posts.fact_kinds import KINDS
 from evoked.posts.readers import READERS
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _NETWORK = "Networks (with --network)"
     "import",
     epilog="Examples: [dim]evoked import instaloader downloads/ my_posts[/]  ·  "
     "[dim]evoked import csv insights.csv my_posts --map likes='Like count'[/]  ·  "
+    "[dim]evoked import csv ads.csv my_ads --fact spend --fact placement[/]  ·  "
     "[dim]evoked import csv emobank.csv emobank --scale valence=1:5 --scale arousal=1:5[/]  ·  "
     "[dim]evoked import edges likes.csv my_network --map user_id=fan[/]  ·  "
     "[dim]evoked import iesn iesn_files/ iesn --map viewings=emotions.txt --map viewings.user_id=2"
@@ -61,7 +63,10 @@ def import_command(
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of the pictures, if they don't lie beside the source."),
+        typer.Option(
+            help="Folder of the pictures, if they don't lie beside the source; bare names are "
+            "searched in its subfolders, too."
+        ),
     ] = None,
     time_zone: Annotated[
         str | None,
@@ -70,6 +75,19 @@ def import_command(
             help="Where the account lives, for example Europe/Berlin: by its clocks hours and "
             "weekdays are counted, and dates without an offset read; UTC if left out.",
         ),
+    ] = None,
+    facts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fact",
+            metavar="COLUMN[:KIND]",
+            help="A column of your own to predict from, known before posting, such as spend; "
+            f"repeatable. KIND, one of {', '.join(KINDS)}, is guessed if left out.",
+        ),
+    ] = None,
+    author: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose posts they all are, if the source doesn't say."),
     ] = None,
     blur_faces: Annotated[
         bool, typer.Option("--blur-faces", help="Blur faces in the copied pictures.")
@@ -99,6 +117,8 @@ def import_command(
             scales=dict(scale(item) for item in scales or []),
             images=images,
             time_zone=time_zone,
+            facts=facts or (),
+            author=author,
             find_faces=find_faces,
             overwrite=overwrite,
             progress=progress,
@@ -126,6 +146,12 @@ def _print_import(result: ImportResult, dest: Path) -> None:
     if result.mapping:
         print_table(
             "Columns", ["field", "column"], [[k, str(v)] for k, v in result.mapping.items()]
+        )
+    if result.facts:
+        print_table(
+            "Facts",
+            ["fact", "kind", "posts", "values"],
+            [[fact.name, fact.kind, str(fact.known), fact.shown] for fact in result.facts],
         )
     print_table(
         f"Imported to {dest}",

@@ -77,6 +77,15 @@ def privacy_protect(
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Copy the pictures, too, unencrypted.")
     ] = False,
+    facts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fact",
+            metavar="NAME",
+            help="A fact of your own to copy, too, unencrypted; repeatable. The others are left "
+            "out.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a copy to give away: pseudonyms for names, counts encrypted, no pictures."""
@@ -91,6 +100,7 @@ def privacy_protect(
         pseudonyms=pseudonyms,
         encrypt=columns,
         pictures=pictures,
+        facts=facts or (),
     )
     if as_json:
         print_json({**vars(done), "dataset": str(dest), "posts": len(done.dataset)})
@@ -101,6 +111,8 @@ def privacy_protect(
         ["names of authors", authors],
         ["encrypted", ", ".join(done.encrypted) or "nothing"],
         ["pictures", str(done.pictures)],
+        *([["facts kept as they are", ", ".join(done.facts)]] if done.facts else []),
+        *([["facts left out", ", ".join(done.facts_left_out)]] if done.facts_left_out else []),
         ["not encrypted", "captions, dates, categories, ratings; see 'evoked privacy explain'"],
     ]
     print_table(f"Protected copy in {dest}", ["what", "how"], rows)

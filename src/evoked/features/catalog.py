@@ -134,8 +134,8 @@ _ENTRIES = [
         modality="metadata",
         source="metadata encoder",
         fitted=True,
-        description="What is known before posting: author, category, time, form, and the author's "
-        "earlier posts; standardised.",
+        description="What is known before posting: author, category, time, form, the author's "
+        "earlier posts, and facts of your own; standardised.",
     ),
     Feature(
         name="topics",

@@ -1,7 +1,8 @@
 """The feature ``metadata``: what is known about a post before it appears (ABMF, Section 3.2).
 
-Author, category, time, form of the post and of its caption, and what the author's strictly earlier
-posts achieved (:mod:`evoked.posts.author_history`). The post's own engagement is never read.
+Author, category, time, form of the post and of its caption, what the author's strictly earlier
+posts achieved (:mod:`evoked.posts.author_history`), and the facts of a person's own
+(:mod:`evoked.features.facts`). The post's own engagement is never read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from evoked.features.facts import FactEncoder, fact_columns, fit_facts
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
 from evoked.posts.schema import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
@@ -63,6 +65,8 @@ class MetadataEncoder:
         scale is 0 for a column that didn't vary in training.
     kinds
         Kinds of counts that a training post has; only these have columns about earlier posts.
+    facts
+        The facts that a training post has.
     """
 
     categories: tuple[str, ...]
@@ -70,6 +74,7 @@ class MetadataEncoder:
     means: Floats
     scales: Floats
     kinds: tuple[str, ...]
+    facts: tuple[FactEncoder, ...] = ()
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
@@ -85,7 +90,8 @@ class MetadataEncoder:
         posts = with_history(posts)
         kinds = tuple(name for name in KINDS if np.isfinite(known_counts(posts, name)).any())
         categories = tuple(_texts(posts, "category").value_counts().index[:_MAX_CATEGORIES])
-        numbers, flags = _columns(posts, kinds, categories)
+        facts = fit_facts(posts)
+        numbers, flags = _columns(posts, kinds, categories, facts)
         values = _matrix(numbers)
         known = np.isfinite(values)
         count = np.maximum(known.sum(axis=0), 1)
@@ -100,6 +106,7 @@ class MetadataEncoder:
             means=np.concatenate([means, np.zeros(len(flags))]),
             scales=np.concatenate([varied / np.where(varied, spread, 1.0), switched]),
             kinds=kinds,
+            facts=facts,
         )
 
     @property
@@ -125,7 +132,7 @@ class MetadataEncoder:
             float32, (n, width), finite: standardised. Unknown values are 0, and another column
             marks them as unknown.
         """
-        numbers, flags = _columns(with_history(posts), self.kinds, self.categories)
+        numbers, flags = _columns(with_history(posts), self.kinds, self.categories, self.facts)
         values = (_matrix(numbers | flags) - self.means) * self.scales
         bounded = np.clip(np.nan_to_num(values), -_FARTHEST, _FARTHEST)
         return bounded.astype(np.float32)
@@ -139,6 +146,7 @@ class MetadataEncoder:
             "means": self.means.tolist(),
             "scales": self.scales.tolist(),
             "kinds": list(self.kinds),
+            "facts": [fact.to_dict() for fact in self.facts],
         }
 
     @classmethod
@@ -159,11 +167,15 @@ class MetadataEncoder:
             means=np.array(state["means"], dtype=np.float64).reshape(width),
             scales=np.array(state["scales"], dtype=np.float64).reshape(width),
             kinds=tuple(state["kinds"]),
+            facts=tuple(map(FactEncoder.from_dict, state.get("facts", []))),
         )
 
 
 def _columns(
-    posts: pd.DataFrame, kinds: tuple[str, ...], categories: tuple[str, ...]
+    posts: pd.DataFrame,
+    kinds: tuple[str, ...],
+    categories: tuple[str, ...],
+    facts: tuple[FactEncoder, ...],
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Columns to standardise, NaN where unknown, and columns of 0 and 1."""
     profile = {
@@ -172,7 +184,9 @@ def _columns(
     numbers = profile | _time(posts)
     earlier, unseen = _past(posts, kinds)
     flags = _flags(posts, categories) | _unknown(numbers | unseen)
-    return numbers | earlier | _form(posts), flags
+    numbers = numbers | earlier | _form(posts)
+    own_numbers, own_flags = fact_columns(facts, posts, [*numbers, *flags])
+    return numbers | own_numbers, flags | own_flags
 
 
 def _past(

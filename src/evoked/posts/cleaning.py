@@ -34,6 +34,7 @@ from evoked.posts.readers.values import (
 from evoked.posts.schema import (
     COUNTS,
     EMOTIONS,
+    FACT_PREFIX,
     MAX_CAPTION_CHARACTERS,
     SCALES,
     convert_scale,
@@ -82,6 +83,9 @@ def clean(record: PostRecord, time_zone: str | None = None) -> tuple[dict[str, A
 
     for field, value in record.fields.items():
         if value is None:
+            continue
+        if field.startswith(FACT_PREFIX):
+            row[field] = value  # whose kind the reader knows
             continue
         if field in _TEXT_LIMITS:
             row[field] = _clean_text(field, value, _TEXT_LIMITS[field], remark)

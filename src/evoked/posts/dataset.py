@@ -3,8 +3,9 @@
 ::
 
     my_posts/
-        dataset.json          provenance, scales, time zone, number of posts
-        posts.parquet         one row per post (see evoked.posts.schema)
+        dataset.json          provenance, scales, time zone, number of posts, facts
+        posts.parquet         one row per post (see evoked.posts.schema), with a column for each
+                              fact (see evoked.posts.facts)
         annotations.parquet   further tables, each of them optional
         activity.parquet …
         images/               the pictures named in the column images of the posts
@@ -27,7 +28,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
 from evoked.files import atomic_folder, check_format_version, link, read_json, write_json
-from evoked.posts.schema import ENGAGEMENT, POSTS, TABLES, conform
+from evoked.posts.facts import Fact, describe_facts
+from evoked.posts.schema import ENGAGEMENT, FACT_PREFIX, POSTS, TABLES, conform
 
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "dataset.json"
@@ -120,6 +122,7 @@ class PostDataset:
             raise DataError("a dataset needs a table named 'posts'.", file=folder)
         _check_identifiers(arrow["posts"], folder)
         _check_image_names(arrow["posts"], folder)
+        facts = [fact.to_dict() for fact in describe_facts(_as_pandas(_facts_of(arrow["posts"])))]
         with atomic_folder(folder) as temporary:
             for name, table in arrow.items():
                 # Row groups bound the memory that a reader needs.
@@ -136,6 +139,7 @@ class PostDataset:
                     "provenance": dict(provenance or {}),
                     "scales": {name: list(scale) for name, scale in (scales or {}).items()},
                     **(extra or {}),
+                    **({"facts": facts} if facts else {}),
                 },
             )
         return cls(folder)
@@ -230,6 +234,11 @@ class PostDataset:
         """IANA name of the time zone by which hours and weekdays are counted; None for UTC."""
         return self.description.get("time_zone")
 
+    @property
+    def facts(self) -> list[Fact]:
+        """Columns of a person's own that all posts of the folder can be predicted from."""
+        return [Fact.from_dict(state) for state in self.description.get("facts", [])]
+
     def check_image_names(self) -> None:
         """Raise DataError if a picture's name is not a plain file name, as ``posts`` does too."""
         self._read_posts()
@@ -318,7 +327,7 @@ class PostDataset:
         self.check_apart(dest)
         self.check_pictures()
         kept = {name: self.table(name) for name in self.tables if name not in tables}
-        rewritten = ("format_version", "posts", "provenance", "scales")
+        rewritten = ("format_version", "posts", "provenance", "scales", "facts")
         kept_entries = {
             name: value for name, value in self.description.items() if name not in rewritten
         }
@@ -354,6 +363,7 @@ class PostDataset:
             "with valence": int(posts["valence"].notna().sum()),
             "with arousal": int(posts["arousal"].notna().sum()),
             "categories": sorted(posts["category"].dropna().unique().tolist()),
+            **({"facts": [fact.name for fact in self.facts]} if self.facts else {}),
             "tables": self.tables,
         }
 
@@ -369,6 +379,10 @@ def _as_arrow(name: str, table: pa.Table | pd.DataFrame) -> pa.Table:
     schema = TABLES[name]
     table = table if schema is None else conform(table, schema, name)
     return table.replace_schema_metadata(None)
+
+
+def _facts_of(posts: pa.Table) -> pa.Table:
+    return posts.select([name for name in posts.column_names if name.startswith(FACT_PREFIX)])
 
 
 def _check_identifiers(posts: pa.Table, folder: Path | str) -> None:

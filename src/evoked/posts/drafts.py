@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from evoked.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evoked.posts.facts import Fact
 
 # The command line makes its options from a draft's fields, so what is slow to import (pandas,
 # pyarrow) is imported within the functions.
@@ -51,10 +53,15 @@ class Draft:
     _: KW_ONLY
     name: Annotated[str | None, "Id of the draft in the output."] = None
     title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
+    facts: Annotated[
+        Mapping[str, Any] | None,
+        "Facts of your own by name, such as spend, if the run has learned from them; unknown if "
+        "left out.",
+    ] = None
 
 
 def as_posts(
-    drafts: Sequence[Draft], time_zone: str | None = None
+    drafts: Sequence[Draft], time_zone: str | None = None, facts: Sequence[Fact] = ()
 ) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
     """Drafts as a posts table, (n, columns of the schema), and their pictures.
 
@@ -65,19 +72,33 @@ def as_posts(
     time_zone
         IANA name of the time zone of dates without an offset, by whose clocks hours and weekdays
         are counted; UTC by default.
+    facts
+        Those that drafts may have.
 
     Raises
     ------
     DataError
         A count that is negative or beyond any account, a caption beyond any network's bound, or a
-        text that can't be stored as UTF-8.
+        text that can't be stored as UTF-8, or a fact that is not of its kind.
+    SettingsError
+        A fact that isn't among ``facts``.
     """
+    import pandas as pd
     import pyarrow as pa
 
-    from evoked.posts.schema import POSTS
+    from evoked.posts.facts import arrow_type, draft_facts
+    from evoked.posts.schema import with_facts
 
-    rows = [_row(number, draft, time_zone) for number, draft in enumerate(drafts, start=1)]
-    frame = pa.Table.from_pylist(rows, schema=POSTS).to_pandas()
+    rows = [
+        _row(number, draft, time_zone) | draft_facts(facts, draft.facts, number)
+        for number, draft in enumerate(drafts, start=1)
+    ]
+    schema = with_facts({fact.column: arrow_type(fact.kind) for fact in facts})
+    frame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
+    for fact in facts:
+        if fact.kind == "classes":
+            lists = [None if value is None else list(value) for value in frame[fact.column]]
+            frame[fact.column] = pd.Series(lists, frame.index, dtype=object)
     for name in ("hashtags", "mentions", "images"):
         frame[name] = [[] if value is None else list(value) for value in frame[name]]
     images = [

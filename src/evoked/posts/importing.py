@@ -8,7 +8,7 @@ whole or not at all, and the same source always gives the same dataset.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +22,8 @@ from evoked.files import lock_file, only_writer, read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
 from evoked.posts.face_blurring import FaceFinder, blur_faces
+from evoked.posts.fact_leaks import OUTCOMES, too_good
+from evoked.posts.facts import Fact, arrow_type
 from evoked.posts.picture_warnings import LEFT_OUT, picture_warnings
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import (
@@ -37,8 +39,9 @@ from evoked.posts.readers.base import (
     walk_files,
 )
 from evoked.posts.readers.columns import check_scales
-from evoked.posts.readers.values import storable
-from evoked.posts.schema import TABLES
+from evoked.posts.readers.fact_columns import split_choice
+from evoked.posts.readers.values import plain_text, storable
+from evoked.posts.schema import FACT_PREFIX, TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
 from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
@@ -72,6 +75,8 @@ class ImportResult:
     warnings
         What a person should know first: that posts came without likes, captions, dates or pictures,
         and what to do about it.
+    facts
+        The columns of the source's own that were taken as facts.
     already_there
         Whether the destination held the result of this import already, so nothing was done.
     """
@@ -82,6 +87,7 @@ class ImportResult:
     scales: dict[str, tuple[float, float]]
     notes: list[str]
     warnings: list[str]
+    facts: list[Fact]
     already_there: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -93,6 +99,7 @@ class ImportResult:
             "scales": {name: list(scale) for name, scale in self.scales.items()},
             "notes": self.notes,
             "warnings": self.warnings,
+            "facts": [fact.to_dict() for fact in self.facts],
             "already_there": self.already_there,
         }
 
@@ -106,6 +113,8 @@ def import_posts(
     scales: Mapping[str, tuple[float, float]] | None = None,
     images: Path | str | None = None,
     time_zone: str | None = None,
+    facts: Sequence[str] = (),
+    author: str | None = None,
     find_faces: FaceFinder | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -129,11 +138,19 @@ def import_posts(
         not be guessed. Ratings are converted to this project's scales.
     images
         Folder of the pictures, from which the source's names of pictures start; paths that lead
-        into it from elsewhere are taken as well. By default the source's own folder.
+        into it from elsewhere are taken as well, and so are bare names of files in its
+        subfolders, if only one file has the name. By default the source's own folder.
     time_zone
         Where the account lives, such as ``Europe/Berlin``: hours and weekdays are counted by its
         clocks, summer time included, and dates without an offset are read as its local time. By
         default both are in UTC.
+    facts
+        Columns of a table that posts are to be predicted from beside the fields that every network
+        has, such as ``["spend", "placement"]``. Their kinds are guessed: number, flag, class, or
+        several classes; a kind can be given, as in ``"day:class"`` or ``"audience:classes"``.
+        Columns known only after posting, such as clicks, are refused.
+    author
+        Whose posts they all are, where the source doesn't say: then each knows the earlier ones.
     find_faces
         Function that finds faces in a picture, such as
         :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
@@ -149,8 +166,9 @@ def import_posts(
     Raises
     ------
     SettingsError
-        An unknown format or time zone, a mapping or scale of something that doesn't exist, or a
-        folder of pictures for a format that has its own.
+        An unknown format or time zone, a mapping, scale or fact of something that doesn't exist, a
+        fact known only after posting, an author beside a column of authors, or a folder of
+        pictures for a format that has its own.
     DataError
         The source can't be read or holds no posts; ``dest`` holds something else, or another
         process is writing there.
@@ -165,7 +183,14 @@ def import_posts(
         raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.{hint}")
     source, dest = Path(source), Path(dest)
     folder = None if images is None else Path(images)
-    options = ReadOptions(dict(mapping or {}), _as_floats(scales or {}), folder, time_zone)
+    options = ReadOptions(
+        mapping=dict(mapping or {}),
+        scales=_as_floats(scales or {}),
+        images=folder,
+        time_zone=time_zone,
+        facts=dict(map(split_choice, facts)),
+        author=None if author is None else plain_text(author).strip() or None,
+    )
     zone_of(time_zone)  # before anything is read
     check_scales(options.scales)
     for origin in (source, folder) if folder else (source,):
@@ -201,10 +226,10 @@ def _import(
     if not staging.has_dataset:
         try:
             reading = read(source, options)
-            count = _read_batches(reading, staging, options.time_zone, find_faces, progress)
+            count = _read_batches(reading, staging, options, find_faces, progress)
             _check_kept(staging, count, source)
             _write(reading, staging, source, job)
-        except DataError:
+        except (DataError, SettingsError):
             remove_staging(working)  # nothing to continue from: the source itself is at fault
             raise
     staging.move_dataset(dest)
@@ -262,6 +287,10 @@ def _describe(
         job["images_sha256"] = fingerprint(options.images, pictures, _MEDIA_SUFFIXES)
     if options.time_zone is not None:
         job["time_zone"] = options.time_zone
+    if options.facts:
+        job["facts"] = dict(options.facts)
+    if options.author is not None:
+        job["author"] = options.author
     return job if find_faces is None else job | {"faces": "blurred"}
 
 
@@ -292,7 +321,7 @@ def _check_free(dest: Path, overwrite: bool) -> None:
 def _read_batches(
     reading: Source,
     staging: Staging,
-    time_zone: str | None,
+    options: ReadOptions,
     find_faces: FaceFinder | None,
     progress: Progress | None,
 ) -> int:
@@ -306,7 +335,7 @@ def _read_batches(
         progress("reading", done, reading.total)
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         while batch := list(islice(records, BATCH_POSTS)):
-            _read_batch(batch, reading, staging, seen, time_zone, find_faces, pool)
+            _read_batch(batch, reading, staging, seen, options, find_faces, pool)
             done += len(batch)
             if progress is not None:
                 progress("reading", done, reading.total)
@@ -329,7 +358,7 @@ def _read_batch(
     reading: Source,
     staging: Staging,
     seen: set[str],
-    time_zone: str | None,
+    options: ReadOptions,
     find_faces: FaceFinder | None,
     pool: ThreadPoolExecutor,
 ) -> None:
@@ -339,7 +368,9 @@ def _read_batch(
         if isinstance(record, Remark):
             tally.add(record)
             continue
-        row, remarks = clean(record, time_zone)
+        row, remarks = clean(record, options.time_zone)
+        if options.author is not None and row.get("author_id") is None:
+            row["author_id"] = options.author
         if row["post_id"] in seen:
             tally.add(_duplicate(record, row["post_id"]))
             continue
@@ -353,7 +384,8 @@ def _read_batch(
         tally.add(Remark(why, record.file, record.row, dimension, str(record.fields[dimension])))
     _add_images(kept, staging, tally, find_faces, pool)
     tally.read = len(kept)
-    staging.add_part(_tables(kept), tally)
+    types = {FACT_PREFIX + name: arrow_type(kind) for name, kind in reading.facts.items()}
+    staging.add_part(_tables(kept), tally, types)
 
 
 def _duplicate(record: PostRecord, identifier: str) -> Skipped:
@@ -427,6 +459,7 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
     warnings = [
         *reading.warnings,
         *_unknown_everywhere(tables["posts"], reading),
+        *(_doubts(tables["posts"]) if reading.facts else ()),
         *picture_warnings(tally),
     ]
     scales = {name: list(scale) for name, scale in reading.scales.items()}
@@ -448,6 +481,17 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
             },
         },
     )
+
+
+def _doubts(posts: pa.Table) -> list[str]:
+    """A sentence for each fact that seems to be known only after posting; several classes of a post
+    aren't judged."""
+    facts = [
+        field.name
+        for field in posts.schema
+        if field.name.startswith(FACT_PREFIX) and not pa.types.is_list(field.type)
+    ]
+    return too_good(posts.select(["author_id", *OUTCOMES, *facts]).to_pandas())
 
 
 def _unknown_everywhere(posts: pa.Table, reading: Source) -> list[str]:
@@ -474,6 +518,7 @@ def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
         scales={name: (scale[0], scale[1]) for name, scale in done["scales"].items()},
         notes=done["notes"],
         warnings=done.get("warnings", []),
+        facts=dataset.facts,
         already_there=already_there,
     )
 

@@ -10,6 +10,7 @@ dominance r - 5. :func:`convert_scale` converts any other scale to these.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,10 @@ TABLES: dict[str, pa.Schema | None] = {
     "truth": None,
 }
 
+# Columns of facts follow those of the schema: see :mod:`evoked.posts.facts`.
+FACT_PREFIX = "fact."
+_FACT_TYPES = (pa.float64(), pa.bool_(), pa.string(), _TEXTS)
+
 ENGAGEMENT = ("likes", "comments", "shares", "saves")
 EMOTIONS = ("valence", "arousal", "dominance")
 COUNTS = (
@@ -169,11 +174,16 @@ def convert_scale(
 def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
     """Give ``table`` the columns, order and types of ``schema``; absent columns become null.
 
+    A table of posts may have columns of facts as well, which follow in alphabetical order.
+
     Raises
     ------
     DataError
         A column that the schema doesn't have, or values that can't be converted to its type.
     """
+    if schema is POSTS:
+        schema = with_facts(_fact_types(table))
+        table = _without_unknown_facts(table)
     unknown = [column for column in table.column_names if column not in schema.names]
     if unknown:
         raise DataError(
@@ -194,3 +204,39 @@ def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
                 field=field.name,
             ) from error
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def with_facts(types: Mapping[str, pa.DataType]) -> pa.Schema:
+    """The schema of posts with columns of facts, given their types by column."""
+    return pa.schema([*POSTS, *sorted(types.items())])
+
+
+def _without_unknown_facts(table: pa.Table) -> pa.Table:
+    """The table without columns of facts whose kind nobody can know, since they have no value."""
+    empty = [
+        field.name
+        for field in table.schema
+        if field.name.startswith(FACT_PREFIX) and pa.types.is_null(field.type)
+    ]
+    return table.drop_columns(empty)
+
+
+def _fact_types(table: pa.Table) -> dict[str, pa.DataType]:
+    """The types that a table's columns of facts should have; those without a value are left out."""
+    found = {}
+    for field in table.schema:
+        if not field.name.startswith(FACT_PREFIX) or pa.types.is_null(field.type):
+            continue
+        is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        kind = pa.float64() if is_number else field.type
+        kind = _TEXTS if pa.types.is_list(kind) else kind
+        kind = pa.string() if pa.types.is_large_string(kind) else kind
+        if kind not in _FACT_TYPES:
+            raise DataError(
+                f"a fact is of type {field.type}; expected a number, a text, yes or no, or a list "
+                "of texts.",
+                file="table posts",
+                field=field.name,
+            )
+        found[field.name] = kind
+    return found

@@ -28,7 +28,7 @@ from evoked.posts.dataset import DESCRIPTION_FILE
 from evoked.posts.images import load_image, read_header
 from evoked.posts.readers.base import ImageFile, Remark, Skipped
 from evoked.posts.readers.values import storable
-from evoked.posts.schema import TABLES
+from evoked.posts.schema import TABLES, with_facts
 
 _TALLY_FILE = "tally.json"
 _JOB_FILE = "job.json"
@@ -143,11 +143,27 @@ class Staging:
         """Folders of the finished batches, in order."""
         return sorted(path for path in self.parts.iterdir() if path.name.isdecimal())
 
-    def add_part(self, tables: Mapping[str, list[dict[str, Any]]], tally: Tally) -> None:
-        """Store a batch: all of it, or nothing if the process dies meanwhile."""
+    def add_part(
+        self,
+        tables: Mapping[str, list[dict[str, Any]]],
+        tally: Tally,
+        facts: Mapping[str, pa.DataType],
+    ) -> None:
+        """Store a batch: all of it, or nothing if the process dies meanwhile.
+
+        Parameters
+        ----------
+        tables
+            Rows by table.
+        tally
+            What was read.
+        facts
+            Types of the columns of facts.
+        """
         with atomic_folder(self.parts / f"{self._count:06d}") as temporary:
+            schemas = TABLES | {"posts": with_facts(facts)}
             for name, rows in tables.items():
-                table = pa.Table.from_pylist(rows, schema=TABLES[name])
+                table = pa.Table.from_pylist(rows, schema=schemas[name])
                 with pa.ipc.new_file(str(temporary / f"{name}.arrow"), table.schema) as writer:
                     writer.write_table(table)
             write_json(temporary / _TALLY_FILE, tally.as_dict())

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.schema import ENGAGEMENT, FACT_PREFIX
 
 PREFIX = "digest."
 
@@ -27,7 +27,7 @@ _FIELDS = {
 
 def field_digests(posts: pd.DataFrame) -> pd.DataFrame:
     """A digest of each field of n posts that any of them has, (n, fields) of uint32."""
-    known = [name for name in _FIELDS if name in posts]
+    known = [name for name in map(str, posts) if name in _FIELDS or name.startswith(FACT_PREFIX)]
     digests = {f"{PREFIX}{name}": _digest(posts[name]) for name in known}
     return pd.DataFrame(digests, index=posts.index)
 
@@ -53,11 +53,15 @@ def changes_since(then: pd.DataFrame, posts: pd.DataFrame) -> str | None:
     if not number:
         return None
     changed = sorted(zip(differ.sum(axis=0), both, strict=True), key=lambda pair: -pair[0])
-    of_each = [f"{_FIELDS[name.removeprefix(PREFIX)]} of {n}" for n, name in changed if n]
+    of_each = [f"{_words(name.removeprefix(PREFIX))} of {n}" for n, name in changed if n]
     return (
         f"{number} of the {len(posts)} posts that this run was made from have changed since: "
         f"{', '.join(of_each)}."
     )
+
+
+def _words(column: str) -> str:
+    return _FIELDS.get(column, column.removeprefix(FACT_PREFIX))
 
 
 def _digest(values: pd.Series) -> NDArray[np.uint32]:

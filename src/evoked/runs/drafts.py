@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from evoked.posts.author_hashes import AUTHOR_HASH, author_hashes
 from evoked.posts.author_profiles import PROFILE, AuthorProfiles
+from evoked.posts.facts import Fact, describe_facts, fact_notes
 
 ASSUMED = "assumed"
 """Column of posts and predictions: what was taken for granted, in words; None if nothing was."""
@@ -96,6 +98,44 @@ def complete_drafts(
     # As objects: pandas would turn None into NaN, which is true.
     columns = {name: pd.Series(text, posts.index, dtype=object) for name, text in texts.items()}
     return completed.assign(**counts, **columns)
+
+
+def with_fact_notes(
+    posts: pd.DataFrame, facts: Sequence[Fact], drafts: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Posts with what is unusual about the facts of drafts in the column :data:`ASSUMED`.
+
+    Parameters
+    ----------
+    posts
+        n posts, as :func:`complete_drafts` returns them.
+    facts
+        Those that the run has learned from.
+    drafts
+        Which of the posts are drafts, (n,).
+    """
+    if not facts or not drafts.any():
+        return posts
+    notes = np.full(len(posts), "", dtype=object)
+    notes[drafts] = fact_notes(facts, posts[drafts])
+    said = [
+        " ".join(filter(None, pair)) or None for pair in zip(posts[ASSUMED], notes, strict=True)
+    ]
+    return posts.assign(**{ASSUMED: pd.Series(said, posts.index, dtype=object)})
+
+
+def lacking_facts(facts: Sequence[Fact], posts: pd.DataFrame) -> str | None:
+    """The sentence on facts that none of n posts has though a run has learned from them; None if
+    there are none."""
+    has = {fact.name for fact in describe_facts(posts)}
+    lacking = [fact.name for fact in facts if fact.name not in has]
+    if not lacking:
+        return None
+    options = " ".join(f"--fact {shlex.quote(name)}" for name in lacking)
+    return (
+        f"None of the posts has {_listed(lacking)}, from which the run has learned: predicted as "
+        f"unknown. Import the posts with {options}"
+    )
 
 
 def unknown_author(authors: KnownAuthors, name: str | None) -> str:

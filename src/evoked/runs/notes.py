@@ -14,6 +14,7 @@ from evoked.evaluation.splits import Split
 from evoked.features.catalog import CATALOG
 from evoked.features.table import FeatureTable
 from evoked.models import Model
+from evoked.posts.facts import Fact
 from evoked.targets import Outcome
 
 Floats = NDArray[np.float64]
@@ -48,6 +49,17 @@ def unseen_note(model: Model, unseen: Sequence[str]) -> str:
 def sees_nothing(model: Model, unseen: Sequence[str]) -> bool:
     """Whether all that a model reads is ``unseen``; a model that reads no features needs none."""
     return bool(unseen) and set(unseen) >= _modalities(model)
+
+
+def reads_facts(model: Model) -> bool:
+    """Whether a model reads the facts of a person's own: as metadata, or in the posts' table."""
+    return not model.features or "metadata" in model.features
+
+
+def unread_facts_note(model: Model, facts: Sequence[Fact]) -> str:
+    """What a person should know about a model that doesn't read the posts' ``facts``."""
+    names = ", ".join(fact.name for fact in facts)
+    return f"The model {model.name} reads no facts about a post, so it learns nothing from {names}."
 
 
 def calibration_notes(rows: pd.DataFrame, split: Split) -> list[str]:

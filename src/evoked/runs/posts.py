@@ -30,10 +30,18 @@ from evoked.posts.author_history import (
 from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft, as_posts
+from evoked.posts.facts import Fact
 from evoked.runs.answer import LAST_POSTS, RecentCounts
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun, queries_of
 from evoked.runs.changes import changes_since, field_digests
-from evoked.runs.drafts import ASSUMED, DOUBT, KnownAuthors, complete_drafts
+from evoked.runs.drafts import (
+    ASSUMED,
+    DOUBT,
+    KnownAuthors,
+    complete_drafts,
+    lacking_facts,
+    with_fact_notes,
+)
 from evoked.runs.folder import load_contents
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
 
@@ -140,6 +148,12 @@ class Run(TrainedRun):
         """Whether one of the run's posts is by an author."""
         return hashes(pd.Series([author]))[0] in self.authors.hashes
 
+    @property
+    def known_facts(self) -> list[Fact]:
+        """Facts of a person's own that the model has learned from, as the training posts have
+        them."""
+        return [Fact.from_dict(state) for state in self.description.get("facts", [])]
+
     def draft_posts(
         self, drafts: Sequence[Draft]
     ) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
@@ -148,19 +162,30 @@ class Run(TrainedRun):
         Their author, if the run has only one, and the author's last known followers are filled in,
         and the authors' earlier posts attached, where they lack them: see
         :func:`evoked.runs.drafts.complete_drafts`. They see nothing of each other.
+
+        Raises
+        ------
+        DataError, SettingsError
+            As of :func:`evoked.posts.drafts.as_posts`.
         """
-        posts, images = as_posts(drafts, self.description["data"].get("time_zone"))
-        completed = complete_drafts(posts, self.authors, np.ones(len(posts), dtype=bool))
+        time_zone = self.description["data"].get("time_zone")
+        posts, images = as_posts(drafts, time_zone, self.known_facts)
+        completed = self._completed(posts, np.ones(len(posts), dtype=bool))
         return self.attach_history(completed, drafts=True), images
 
     def dataset_posts(self, dataset: PostDataset) -> pd.DataFrame:
         """The posts of a dataset as they are predicted: those without any count as drafts, which
         see the others and are seen by none."""
         drafts = ~are_published(dataset.posts)
-        posts = self.attach_history(complete_drafts(dataset.posts, self.authors, drafts))
+        posts = self.attach_history(self._completed(dataset.posts, drafts))
         # An author whom the run doesn't know may have earlier posts in the dataset.
         posts.loc[posts["history.posts"] > 0, DOUBT] = None
         return posts
+
+    def _completed(self, posts: pd.DataFrame, drafts: NDArray[np.bool_]) -> pd.DataFrame:
+        """Posts with what drafts among them leave out, and what is unusual about their facts."""
+        completed = complete_drafts(posts, self.authors, drafts)
+        return with_fact_notes(completed, self.known_facts, drafts)
 
     def _training_groups(self, kind: type[MeanOfTraining]) -> Collection[str]:
         """What the training posts are grouped by in a trivial baseline."""
@@ -251,6 +276,8 @@ class Run(TrainedRun):
             changes = self.changes_since(posts.posts)
             if callbacks is not None and changes is not None:
                 callbacks.note(changes)
+            if callbacks is not None and (lacking := lacking_facts(self.known_facts, posts.posts)):
+                callbacks.note(lacking)
             completed = self.dataset_posts(posts)
             examples, problems = self.examples(completed, posts.cover_paths(), callbacks)
         else:
@@ -303,7 +330,8 @@ class Run(TrainedRun):
     def evaluate(self, dataset: PostDataset, callbacks: Callbacks | None = None) -> Evaluation:
         """Score the run on posts that it has not learned from, beside the trivial baselines.
 
-        A warning says whether posts that the run was made from have changed since.
+        Warnings say whether posts that the run was made from have changed since, and which facts
+        they lack that the run has learned from.
 
         Raises
         ------
@@ -325,8 +353,11 @@ class Run(TrainedRun):
         split = self.description["split"]["reason"] if own else "posts new to the run"
         baselines = self.baseline_predictions(examples)
         found = self.score(examples, problems, baselines, split, int((~fresh).sum()))
-        changes = self.changes_since(dataset.posts)
-        return found if changes is None else replace(found, warnings=(*found.warnings, changes))
+        notes = (
+            self.changes_since(dataset.posts),
+            lacking_facts(self.known_facts, dataset.posts),
+        )
+        return replace(found, warnings=(*found.warnings, *filter(None, notes)))
 
 
 def posts_in_parts(posts: pd.DataFrame, split: Split) -> pd.DataFrame:

@@ -42,6 +42,8 @@ from evoked.models.viewings import viewing_examples
 from evoked.posts.author_history import attach_history, published_history
 from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
+from evoked.posts.fact_leaks import too_good
+from evoked.posts.facts import Fact, describe_facts
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
 from evoked.runs.choice import Choice, choose_model, quick_candidates
 from evoked.runs.folder import (
@@ -53,7 +55,13 @@ from evoked.runs.folder import (
     finish,
     plan_of,
 )
-from evoked.runs.notes import calibration_notes, unseen_inputs, unseen_note
+from evoked.runs.notes import (
+    calibration_notes,
+    reads_facts,
+    unread_facts_note,
+    unseen_inputs,
+    unseen_note,
+)
 from evoked.runs.posts import Run, posts_in_parts
 from evoked.runs.viewings import (
     ENCODED_FEATURES,
@@ -411,6 +419,7 @@ class _Posts(_RunData[Run]):
         if guessed:
             note("Valence and arousal of unrated posts are estimated by the emotion reader.")
         facts: dict[str, Any] = {"unseen": unseen, "estimated_emotions": guessed}
+        facts["facts"] = [fact.to_dict() for fact in self._own_facts(split.train)]
         if self.choice is not None:
             facts["choice"] = self.choice.to_dict()
         return _Prepared(examples, read.pipeline, read.problems, facts)
@@ -431,6 +440,19 @@ class _Posts(_RunData[Run]):
         if self.estimate and self.model.task.learns_emotion:
             estimates = estimate_emotions(self.dataset, features, self.cache, self.callbacks)
         return _ReadPosts(Examples(posts, table), pipeline, problems, estimates)
+
+    def _own_facts(self, learned_from: Rows) -> list[Fact]:
+        """Facts of a person's own that the model learns from."""
+        posts = self.rows.iloc[learned_from]
+        found = describe_facts(posts)
+        if not found:
+            return []
+        if not reads_facts(self.model):
+            self.callbacks.note(unread_facts_note(self.model, found))
+            return []
+        for text in too_good(posts):
+            self.callbacks.note(text)
+        return found
 
     def in_parts(self, split: Split) -> pd.DataFrame:
         return posts_in_parts(self.rows, split)

@@ -719,3 +719,23 @@ def test_the_page_is_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert page().strip() in documentation.read_text(encoding="utf-8")
     monkeypatch.setenv("COLUMNS", "100")
     assert "What is not protected" in CliRunner().invoke(app, ["privacy", "explain"]).stdout
+
+
+def test_facts_are_left_out_unless_they_are_named(
+    dataset: PostDataset, keys: KeyFolder, tmp_path: Path
+) -> None:
+    facts = {"fact.product": "secret shoe", "fact.spend": 12.5}
+    whole = dataset.copy(tmp_path / "whole", {"posts": dataset.posts.assign(**facts)})
+    done = protect(whole, tmp_path / "without", keys, encrypt=[])
+    assert (done.facts, done.facts_left_out) == ([], ["product", "spend"])
+    assert done.dataset.facts == []
+    content = b"".join(
+        path.read_bytes() for path in (tmp_path / "without").rglob("*") if path.is_file()
+    )
+    assert b"secret shoe" not in content
+    assert b"product" not in content
+    kept = protect(whole, tmp_path / "with", keys, encrypt=[], facts=["Spend"])
+    assert (kept.facts, kept.facts_left_out) == (["spend"], ["product"])
+    assert set(kept.dataset.posts["fact.spend"]) == {12.5}
+    with pytest.raises(SettingsError, match="there is no fact 'colour'"):
+        protect(whole, tmp_path / "other", keys, encrypt=[], facts=["colour"])

@@ -10,6 +10,7 @@ import pandas as pd
 
 from evoked.files import atomic_folder, only_writer
 from evoked.posts.dataset import PostDataset
+from evoked.posts.facts import find_fact
 from evoked.posts.privacy import encrypted_fields
 from evoked.posts.privacy.keys import KeyFolder
 from evoked.posts.privacy.pseudonyms import Pseudonyms
@@ -33,12 +34,18 @@ class Protection:
         How many different authors got pseudonyms; None if names were kept.
     pictures
         How many pictures were copied.
+    facts
+        Names of the facts that it holds, as they are.
+    facts_left_out
+        Names of those that it doesn't.
     """
 
     dataset: PostDataset
     encrypted: list[str]
     accounts: int | None
     pictures: int
+    facts: list[str]
+    facts_left_out: list[str]
 
 
 def protect(
@@ -49,6 +56,7 @@ def protect(
     pseudonyms: bool = True,
     encrypt: Sequence[str] | None = None,
     pictures: bool = False,
+    facts: Sequence[str] = (),
 ) -> Protection:
     """Write a copy of a dataset without what its owner keeps for themselves.
 
@@ -67,6 +75,9 @@ def protect(
         empty list encrypts nothing; otherwise the extra ``privacy`` is needed.
     pictures
         Copy the pictures too, unchanged.
+    facts
+        Names of facts to copy, unchanged. The others are left out: what was spent is nobody else's
+        business, and a product or a place can identify an account.
 
     Raises
     ------
@@ -74,7 +85,7 @@ def protect(
         The keys lie with the data, a key is missing or readable by others, ``dest`` exists, lies
         in the dataset or is being written by another process, or the pictures are locked.
     SettingsError
-        A column that can't be encrypted.
+        A column that can't be encrypted, or no such fact.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
@@ -87,9 +98,12 @@ def protect(
     if encrypt is None:
         encrypt = [name for name in COUNTS if posts[name].notna().any()]
     columns = encrypted_fields.check_columns(encrypt, posts)
+    kept = [find_fact(dataset.facts, name).name for name in facts]
+    left_out = [fact for fact in dataset.facts if fact.name not in kept]
+    withheld = [*columns, *(fact.column for fact in left_out)]
     names = Pseudonyms(keys.pseudonyms()) if pseudonyms else None
     tables = {
-        name: _protected_table(dataset.table(name), names, columns)
+        name: _protected_table(dataset.table(name), names, withheld)
         for name in dataset.tables
         if name not in _LEFT_OUT
     }
@@ -112,13 +126,20 @@ def protect(
                 encrypted_fields.write_encrypted(posts, columns, keys, folder)
             copied = sum(1 for _ in (temporary / "images").iterdir())
     accounts = int(posts["author_id"].nunique()) if pseudonyms else None
-    return Protection(PostDataset(dest), columns, accounts, copied)
+    return Protection(
+        dataset=PostDataset(dest),
+        encrypted=columns,
+        accounts=accounts,
+        pictures=copied,
+        facts=kept,
+        facts_left_out=[fact.name for fact in left_out],
+    )
 
 
 def _protected_table(
-    table: pd.DataFrame, names: Pseudonyms | None, encrypted: Sequence[str]
+    table: pd.DataFrame, names: Pseudonyms | None, withheld: Sequence[str]
 ) -> pd.DataFrame:
-    table = table.drop(columns=[name for name in encrypted if name in table])
+    table = table.drop(columns=[name for name in withheld if name in table])
     return table if names is None else names.table(table)
 
 

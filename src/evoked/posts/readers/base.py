@@ -8,7 +8,7 @@ in :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from evoked.posts.images import MAX_BYTES as MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evoked.posts.fact_kinds import Kind
 
 MAX_JSON_BYTES = 256 * 2**20
 """Largest JSON document that is read whole; JSON Lines and CSV are streamed instead."""
@@ -140,6 +142,8 @@ class Source:
         What a person should know: encoding, delimiter, what was guessed.
     warnings
         What a person should know first: what the source seems to lack.
+    facts
+        The kind of each fact: posts have a field ``fact.NAME`` for it, already converted.
     network
         For sources that know who viewed the posts: a function that is called after the posts are
         read, with the ids of those in the dataset.
@@ -151,6 +155,7 @@ class Source:
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    facts: dict[str, Kind] = field(default_factory=dict)
     network: Callable[[pd.Series], NetworkTables] | None = None
 
 
@@ -168,12 +173,18 @@ class ReadOptions:
         Folder that a table's names of pictures start from; the table's own by default.
     time_zone
         IANA name of the time zone of dates without one; UTC by default.
+    facts
+        Kind of each column that is taken as a fact; None for one to be guessed.
+    author
+        Whose posts they all are, where no column holds authors.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     images: Path | None = None
     time_zone: str | None = None
+    facts: Mapping[str, Kind | None] = field(default_factory=dict)
+    author: str | None = None
 
 
 Reader = Callable[[Path, ReadOptions], Source]
@@ -187,6 +198,15 @@ def refuse_options(options: ReadOptions, format_name: str) -> None:
         raise SettingsError(f"{format_name} holds no ratings and takes no scale.")
     if options.images is not None:
         raise SettingsError(f"{format_name} has its pictures beside the posts: leave --images out.")
+    refuse_facts(options, format_name)
+
+
+def refuse_facts(options: ReadOptions, format_name: str) -> None:
+    """Raise SettingsError if a format without columns of a person's own was given facts."""
+    if options.facts:
+        raise SettingsError(
+            f"{format_name} has no columns of your own: --fact goes with csv, jsonl and parquet."
+        )
 
 
 def require_file(source: Path) -> None:
@@ -237,9 +257,39 @@ def parse_json(content: bytes | str, name: object) -> Any:
         raise DataError(f"not JSON ({type(error).__name__}: {error}).", file=name) from error
 
 
-def file_image(root: Path, name: str) -> ImageFile:
-    """The picture that a source calls ``name``; it has to lie in the folder ``root``."""
-    return ImageFile(name, lambda: _read_image(root, name))
+def file_image(
+    root: Path, name: str, deeper: Mapping[str, Sequence[str]] | None = None
+) -> ImageFile:
+    """The picture that a source calls ``name``; it has to lie in the folder ``root``.
+
+    Parameters
+    ----------
+    deeper
+        Where in ``root`` files lie by their bare names (:func:`deeper_files`), for a name without
+        a folder that isn't there.
+    """
+    return ImageFile(name, lambda: _read_image(root, _in_subfolder(root, name, deeper or {})))
+
+
+def deeper_files(root: Path) -> dict[str, list[str]]:
+    """Paths within ``root`` of the files in its subfolders, by their bare names."""
+    found: dict[str, list[str]] = {}
+    for path in walk_files(root):
+        if path.parent != root:
+            found.setdefault(path.name, []).append(path.relative_to(root).as_posix())
+    return found
+
+
+def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) -> str:
+    """The path of a picture of which a source may only give the bare name."""
+    paths = deeper.get(name, ())
+    if not paths or (root / name).exists():
+        return name
+    if len(paths) > 1:
+        raise ImageError(
+            f"several subfolders have a picture of this name ({', '.join(paths[:3])})."
+        )
+    return paths[0]
 
 
 def _read_image(root: Path, name: str) -> bytes:

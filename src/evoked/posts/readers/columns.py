@@ -13,9 +13,10 @@ CAROUSEL = "carousel"
 
 # Column names without case, spaces and punctuation; the first that a table has is used.
 _SYNONYMS: dict[str, str] = {
-    "post_id": "postid id post mediaid shortcode postshortcode pk statusid tweetid permalink url",
+    "post_id": "postid id post mediaid shortcode postshortcode pk statusid tweetid videoid adid "
+    "video permalink url",
     "author_id": "authorid author username ownerusername ownerid owner userid user account "
-    "accountusername accountid handle influencer page pageid",
+    "accountusername accountid handle influencer page pageid channel channelid channelname",
     "posted_at": "postedat postdate posteddate dateposted publishtime publishedat takenat "
     "takenattimestamp creationtimestamp createdat timestamp datetime date created",
     "posted_hour": "postedhour posthour hour",
@@ -29,12 +30,13 @@ _SYNONYMS: dict[str, str] = {
     "picture photo cover img",
     "media_type": "mediatype posttype contenttype type",
     CAROUSEL: "iscarousel carousel",
-    "category": "category categoryname productcategory industry niche topic",
+    "category": "category categoryname productcategory categoryid industry niche topic",
     "language": "language lang",
     "paid": "paid ispaid sponsored issponsored paidpartnership ispaidpartnership isad",
     "has_location": "haslocation location locationname place",
     "followers": "followers followercount followerscount numfollowers nfollowers "
-    "numberoffollowers authorfollowers pagetotallikes pagetlikes",
+    "numberoffollowers authorfollowers subscribers subscribercount subscriberscount "
+    "channelsubscribers pagetotallikes pagetlikes",
     "following": "following followingcount numfollowing nfollowing followees followeescount",
     "author_posts": "authorposts posts postcount postscount mediacount numposts nposts",
     "likes": "likes like likecount likescount numlikes nlikes numberoflikes",

@@ -21,6 +21,7 @@ from evoked.posts.readers.base import (
     file_image,
     parse_json,
     read_bounded,
+    refuse_facts,
     require_file,
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
@@ -59,6 +60,7 @@ def read(source: Path, options: ReadOptions) -> Source:
             "no tasks in it.", file=source, fix="Export the project in the format 'JSON'."
         )
     columns = list(dict.fromkeys(key for found in data for key in found))
+    refuse_facts(options, "label-studio")
     mapping = choose_mapping(columns, options.mapping)
     if not mapping:
         raise DataError(

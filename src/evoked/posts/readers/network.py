@@ -32,6 +32,7 @@ from evoked.posts.readers.base import (
     Skipped,
     Source,
     file_image,
+    refuse_facts,
     walk_files,
 )
 from evoked.posts.readers.date_order import DateOrder
@@ -100,6 +101,7 @@ class NetworkSource:
         self.remarks: list[tuple[Remark, int]] = []
         self.viewed = DateOrder()
         files = walk_files(source) if source.is_dir() else [source]
+        refuse_facts(options, "a network")
         self.image_folder = options.images or self.folder
         pictures = files if options.images is None else walk_files(options.images)
         self.pictures = _pictures(pictures, self.image_folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
@@ -12,8 +13,16 @@ from typing import Any
 
 import pandas as pd
 
-from evoked.errors import DataError
-from evoked.posts.readers.base import PostRecord, ReadOptions, Remark, Skipped, Source, file_image
+from evoked.errors import DataError, SettingsError
+from evoked.posts.readers.base import (
+    PostRecord,
+    ReadOptions,
+    Remark,
+    Skipped,
+    Source,
+    deeper_files,
+    file_image,
+)
 from evoked.posts.readers.columns import (
     CAROUSEL,
     choose_mapping,
@@ -21,21 +30,36 @@ from evoked.posts.readers.columns import (
     choose_scales,
 )
 from evoked.posts.readers.date_order import DateOrder
+from evoked.posts.readers.fact_columns import (
+    Cells,
+    FactColumn,
+    are_drafts,
+    choose_columns,
+    settle_columns,
+    suggested,
+)
 from evoked.posts.readers.lacking import lacking
+from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
     has_time,
     parse_bool,
     parse_date,
     parse_names,
+    plain_text,
 )
-from evoked.posts.schema import EMOTIONS
+from evoked.posts.schema import EMOTIONS, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
 
 # Number of rows that a note names.
 _EXAMPLES = 5
+# Number of columns that a note names.
+_MOST_NAMED = 30
 # Rows from which it is judged what a column holds that is not recognised by its name.
 _SAMPLE = 200
+# Rows from which it is judged whether a column would be useful as a fact.
+_LONG_SAMPLE = 1000
+_SHOWN_CHARACTERS = 80
 
 Row = Mapping[str, Any]
 _Raters = Mapping[str, Mapping[str, str]]
@@ -82,6 +106,7 @@ class _Survey:
     dates: DateOrder = field(default_factory=DateOrder)
     highest_weekday: float = 0.0
     has_times: bool = False
+    facts: dict[str, Cells] = field(default_factory=dict)
 
 
 def read_columns(table: Table, columns: Sequence[str]) -> tuple[pd.DataFrame, list[Skipped]]:
@@ -124,23 +149,39 @@ def read_table(table: Table, options: ReadOptions) -> Source:
             file=table.path,
             fix="Say which column holds what, for example --map caption=COLUMN.",
         )
+    if options.author is not None and "author_id" in mapping:
+        raise SettingsError(
+            f"--author {options.author}: the column {mapping['author_id']!r} holds authors "
+            "already. Leave --author out, or that column with --map author_id="
+        )
     raters = choose_rater_columns(table.columns, mapping)
-    survey = _survey(table, mapping, raters)
+    chosen = choose_columns(options.facts, table.columns, mapping)
+    survey = _survey(table, mapping, raters, list(chosen))
+    facts, fact_notes = settle_columns(chosen, survey.facts, drafts=are_drafts([*mapping, *raters]))
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
     used = {name: column for name, column in mapping.items() if name not in unscaled}
     return Source(
-        records=_records(table, used, raters, scales, survey, options),
+        records=_records(table, used, raters, facts, scales, survey, options),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
-        notes=[*table.notes, *scale_notes, *_notes(table, mapping, raters, survey, options)],
-        warnings=_warnings(table, mapping, raters),
+        notes=[
+            *table.notes,
+            *scale_notes,
+            *_notes(table, mapping, raters, survey, options),
+            *fact_notes,
+            *_notes_on_unused(table, mapping, raters, chosen),
+        ],
+        warnings=_warnings(table, mapping, raters, chosen),
+        facts={fact.name: fact.kind for fact in facts},
     )
 
 
-def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Survey:
-    survey = _Survey()
+def _survey(
+    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Sequence[str]
+) -> _Survey:
+    survey = _Survey(facts={column: Cells() for column in facts})
     rated = [(name, mapping[name]) for name in EMOTIONS if name in mapping]
     rated += [(name, column) for name, columns in raters.items() for column in columns.values()]
     date, weekday = mapping.get("posted_at", ""), mapping.get("posted_weekday", "")
@@ -162,6 +203,8 @@ def _survey(table: Table, mapping: Mapping[str, str], raters: _Raters) -> _Surve
         survey.highest_weekday = max(
             survey.highest_weekday, number_or_none(row.get(weekday)) or 0.0
         )
+        for column, cells in survey.facts.items():
+            cells.add(row.get(column))
     return survey
 
 
@@ -196,24 +239,60 @@ def _notes(
         f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
         for name, columns in raters.items()
     ]
-    unused = _unused(table, mapping, raters)
-    if unused:
-        notes.append(f"Columns that are not used: {', '.join(unused[:30])}.")
+    if "author_id" not in mapping and "posted_at" in mapping and options.author is None:
+        notes.append(
+            "No column holds authors, so no post knows its author's earlier ones. If all are by "
+            "one account: --author NAME"
+        )
     return notes
 
 
-def _warnings(table: Table, mapping: Mapping[str, str], raters: _Raters) -> list[str]:
+def _notes_on_unused(
+    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+) -> list[str]:
+    """The columns that are not used, and which of them could be taken as facts."""
+    unused = _unused(table, mapping, raters, facts)
+    if not unused:
+        return []
+    cells = {column: Cells() for column in unused}
+    for _, row in _first_rows(table, _LONG_SAMPLE):
+        for column in unused:
+            cells[column].add(row.get(column))
+    notes = [f"Columns that are not used: {', '.join(unused[:_MOST_NAMED])}."]
+    if outcomes := [column for column in unused if is_outcome(column)]:
+        notes.append(
+            f"Of these, known only after posting: {', '.join(outcomes[:_MOST_NAMED])}. They are "
+            "never taken as facts."
+        )
+    if useful := suggested(unused, cells)[:_MOST_NAMED]:
+        options = " ".join(f"--fact {shlex.quote(column)}" for column in useful)
+        notes.append(
+            f"Posts could also be predicted from what is known beforehand in {', '.join(useful)}: "
+            f"{options}"
+        )
+    return notes
+
+
+def _first_rows(table: Table, number: int) -> Iterator[tuple[int, Row]]:
+    return (item for item in islice(table.rows(), number) if not isinstance(item, Skipped))
+
+
+def _warnings(
+    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+) -> list[str]:
     """What the posts lack. Those that people rated need no likes and no dates."""
     rated = any(name in mapping or name in raters for name in EMOTIONS)
     content = () if rated and "images" in mapping else ("caption",)
     wanted = content if rated else ("likes", *content, "posted_at", "images")
-    first = (item[1] for item in islice(table.rows(), _SAMPLE) if not isinstance(item, Skipped))
+    first = (row for _, row in _first_rows(table, _SAMPLE))
     missed = [name for name in wanted if name not in mapping]
-    return lacking(missed, _unused(table, mapping, raters), first) if missed else []
+    return lacking(missed, _unused(table, mapping, raters, facts), first) if missed else []
 
 
-def _unused(table: Table, mapping: Mapping[str, str], raters: _Raters) -> list[str]:
-    used = set(mapping.values())
+def _unused(
+    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+) -> list[str]:
+    used = {*mapping.values(), *facts}
     used |= {column for columns in raters.values() for column in columns.values()}
     return [column for column in table.columns if column not in used]
 
@@ -222,6 +301,7 @@ def _records(
     table: Table,
     mapping: Mapping[str, str],
     raters: _Raters,
+    facts: Sequence[FactColumn],
     scales: Mapping[str, tuple[float, float]],
     survey: _Survey,
     options: ReadOptions,
@@ -232,6 +312,8 @@ def _records(
         ),
         "posted_weekday": _sunday_first if survey.highest_weekday == 7 else _unchanged,
     }
+    folder = options.images or table.path.parent
+    deeper = {} if options.images is None else deeper_files(folder)
     for item in table.rows():
         if isinstance(item, Skipped):
             yield item
@@ -244,15 +326,32 @@ def _records(
         names = parse_names(fields.pop("images", None)) or []
         annotations, remarks = rating_rows(_ratings(row, raters), scales, table.path.name, number)
         fields |= mean_ratings(annotations)
+        known, unreadable = _facts(row, facts, table.path.name, number)
         yield PostRecord(
-            with_media_type(fields),
+            with_media_type(fields | known),
             file=table.path.name,
             row=number,
-            images=[file_image(options.images or table.path.parent, name) for name in names],
+            images=[file_image(folder, name, deeper) for name in names],
             tables={"annotations": annotations} if raters else {},
-            remarks=remarks,
+            remarks=[*remarks, *unreadable],
             content=row,
         )
+
+
+def _facts(
+    row: Row, facts: Sequence[FactColumn], file: str, number: int
+) -> tuple[dict[str, Any], list[Remark]]:
+    """A post's facts by column of the table of posts, and a remark on each that isn't of its
+    kind."""
+    known, remarks = {}, []
+    for fact in facts:
+        value = row.get(fact.column)
+        try:
+            known[FACT_PREFIX + fact.name] = fact.parse(value)
+        except ValueError as error:
+            shown = plain_text(value)[:_SHOWN_CHARACTERS]
+            remarks.append(Remark(f"{error}, left empty", file, number, fact.name, shown))
+    return known, remarks
 
 
 def _ratings(row: Row, raters: _Raters) -> list[Rating]:
