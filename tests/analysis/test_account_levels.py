@@ -97,7 +97,7 @@ class TestNote:
         for posts in (planted(10).iloc[:15], planted(10).assign(posted_at=pd.NaT)):
             levels = level_accounts(posts)
             assert not levels.relative
-            assert "takes 20 posts with a date" in levels.note
+            assert "seen from 20 dated posts" in levels.note
 
     def test_as_asked(self) -> None:
         assert level_accounts(planted(1), relative=True).note.startswith("As asked")

@@ -103,8 +103,8 @@ def _found(judged: pd.DataFrame, grown: pd.DataFrame, kind: str, authors: int) -
     """What the rule says about the accounts."""
     if not len(judged):
         return (
-            "Popular means among all posts of an account: to see whether one grew takes "
-            f"{LEAST_POSTS} posts with a date and earlier posts"
+            f"Whether an account grew is seen from {LEAST_POSTS} dated posts with earlier ones, "
+            "which none has, so popular means among all posts of an account"
         )
     if authors == 1:
         account = judged.iloc[0]

@@ -102,8 +102,11 @@ def signed_percent(value: float) -> str:
 
 
 def count_or_number(value: float) -> str:
-    """A count with separators, any other number to three digits, or a dash."""
-    return f"{value:,}" if isinstance(value, int) else _or_dash(value, ".3g")
+    """A count or a number of a thousand or more with separators, any other number to three digits,
+    or a dash."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return _or_dash(value, ",.0f" if abs(value) >= 1000 else ".3g")
 
 
 def yes_or_no(value: bool) -> str:
