@@ -44,6 +44,7 @@ from evoked.laboratory.leaderboard import (
 from evoked.laboratory.study import PLAN_FILE, Study, StudyCallbacks
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
 from evoked.models import MODELS, TRIVIAL_BASELINES
+from evoked.models.blend import Blend
 from evoked.models.catalogue import catalogue
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
 from evoked.posts.author_history import attach_history
@@ -281,7 +282,7 @@ def _choose(
             f"({errors[chosen]:.4f}), and simpler"
         )
     if stack != "no":
-        stacked = _Stacked.of(study, [name for name in order if name != "mean"])
+        stacked = _Stacked.of(study, [name for name in order if name not in ("mean", Blend.name)])
         scores.loc[Stack.name] = stacked.scores(decisive)
         costs.loc[Stack.name] = {**costs.sum(), "n": costs["n"][best]}
         behind, errors = behind_best(scores, best, lower_is_better=lower)

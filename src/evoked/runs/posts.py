@@ -320,9 +320,9 @@ class Run(TrainedRun):
         last_posts = self.baseline(RecentPosts)
         assert isinstance(last_posts, RecentPosts)
         blind = sees_nothing(self.model, self.unseen)
-        if blind or self.model.name in baselines or not last_posts.numbers:
+        if blind or self.model.name in baselines or not last_posts.recent:
             return found
-        outcomes = [each for each in self.task.outcomes if each.name in last_posts.numbers]
+        outcomes = [each for each in self.task.outcomes if each.name in last_posts.recent]
         recent = baselines[RecentPosts.name]
         note = beside_recent_posts(self.model.name, outcomes, predictions, recent, truth)
         return found if note is None else (*found, note)

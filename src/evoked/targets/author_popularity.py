@@ -65,6 +65,7 @@ class AuthorQuartiles(Task):
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
+        "blend",
         "dual_baseline",
         "dual_attention",
     )

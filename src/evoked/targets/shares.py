@@ -51,7 +51,7 @@ class Shares(Task):
         Outcome("shares", "value"),
         Outcome("share_class", "classes", _LABELS, ordered=True, columns=_CLASS_COLUMNS),
     )
-    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "eijl")
+    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "blend", "eijl")
 
     lowest: float
     highest: float
