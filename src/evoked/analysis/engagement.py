@@ -238,7 +238,7 @@ CORRELATION_ANALYSIS = Analysis(
 
 LIFT_ANALYSIS = Analysis(
     name="lifts",
-    title="Lifts: more engagement with one emotion than with the other (ABMF, Section 4.3)",
+    title="Lifts by emotion (ABMF, Section 4.3)",
     explanation=(
         "value: how much higher the mean rate is in one half than in the other (0.5 is 50 % more). "
         "Intervals resample authors with all their posts. p allows for the posts of one author "
