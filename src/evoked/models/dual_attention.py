@@ -37,6 +37,7 @@ from evoked.layers.tokens import (
 )
 from evoked.models.base import Examples, ModelSettings, NeuralModel
 from evoked.models.explanations import PostAttention
+from evoked.targets import AUTHOR_TASKS
 from evoked.training.loop import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -69,7 +70,7 @@ class ImageCaptionSettings(ModelSettings):
 class ImageCaptionModel(NeuralModel):
     """A network that learns popularity from posts that have a label, and from no others."""
 
-    tasks = ("author_popularity",)
+    tasks = AUTHOR_TASKS
 
     settings: ImageCaptionSettings
 

@@ -62,10 +62,6 @@ class Views(Task):
         baselines=BASELINES,
         errors="the standing of views, reach and impressions",
         promise="The highest predicted standing beside what the author's posts usually get.",
-        numbers="Numbers are the standing from 0 to 100 beside what the author's posts usually "
-        "get, which is 50.",
-        units="standing beside the author's usual, which is 0.5",
-        shown_units="standing from 0 to 100 beside the author's usual, which is 50",
     )
     short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "blend")
 
