@@ -18,7 +18,8 @@ from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import KINDS, MEANS_OVER, MEDIANS_OVER, PREFIX
 from evoked.targets import EMOTION_TARGETS, TASKS, Emotion, Outcome, Task, load_task, task_state
 from evoked.targets.base import numeric
-from evoked.training.loop import EpochRecord, TrainingSettings
+from evoked.training.records import EpochRecord
+from evoked.training.settings import TrainingSettings
 
 # Candidates for what of an author's last posts says most about the next one, by the start of the
 # column of the attached history.

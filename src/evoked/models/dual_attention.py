@@ -35,10 +35,11 @@ from evoked.layers.tokens import (
     or_placeholder,
     shown,
 )
-from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.explanations import PostAttention
+from evoked.models.neural import NeuralModel
 from evoked.targets import AUTHOR_TASKS
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 ENVIRONMENTS = ("environment.image", "environment.topics")
