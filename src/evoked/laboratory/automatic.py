@@ -44,6 +44,7 @@ from evoked.laboratory.leaderboard import (
 from evoked.laboratory.study import PLAN_FILE, Study, StudyCallbacks
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
 from evoked.models import MODELS, TRIVIAL_BASELINES
+from evoked.models.blend import Blend
 from evoked.models.catalogue import catalogue
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
 from evoked.posts.author_history import attach_history
@@ -282,7 +283,7 @@ def _choose(
             f"({errors[chosen]:.4f}), and simpler"
         )
     if stack != "no":
-        stacked = _Stacked.of(study, [name for name in order if name != "mean"])
+        stacked = _Stacked.of(study, [name for name in order if name not in ("mean", Blend.name)])
         scores.loc[Stack.name] = stacked.scores(decisive)
         costs.loc[Stack.name] = {**costs.sum(), "n": costs["n"][best]}
         behind, errors = behind_best(scores, best, lower_is_better=lower)
@@ -342,7 +343,8 @@ class _Stacked:
     def of(cls, study: Study, members: list[str]) -> Self:
         splits, features = study.context.splits, study.context.experiments[0].features
         age = features.history_min_age_hours
-        posts = attach_history(study.context.dataset.posts, min_age_hours=age)
+        dataset = study.context.dataset
+        posts = attach_history(dataset.posts, min_age_hours=age, activity=dataset.table("activity"))
         tasks = [study.context.task.fit(posts.iloc[split.train]) for split in splits]
         predicted = []
         for fold in range(1, len(splits) + 1):

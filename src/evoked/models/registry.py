@@ -34,6 +34,7 @@ CLASSES = {
     "hmg_emo": "evoked.models.hmg_emo:HMGEmo",
     "gradient_boosting": "evoked.models.gradient_boosting:GradientBoosting",
     "linear": "evoked.models.linear:Linear",
+    "blend": "evoked.models.blend:Blend",
     "stack": "evoked.models.stacking:Stack",
     "rmthg": "evoked.models.rmthg:RMTHG",
     "comments_only": "evoked.models.comments_only:CommentsOnly",
@@ -132,7 +133,7 @@ def load_model(folder: Path | str, kind: type[Model] | None = None) -> Model:
         The folder holds no model, or one of an unknown kind, or one of another kind than ``kind``,
         or damaged weights.
     """
-    from evoked.models.base import MODEL_FILE  # which imports torch
+    from evoked.models.base import MODEL_FILE
 
     folder = Path(folder)
     description = read_json(folder / MODEL_FILE)

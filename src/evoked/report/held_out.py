@@ -59,7 +59,9 @@ class HeldOutPosts:
             return None
         return cls(
             run,
-            run.attach_history(dataset.posts).iloc[rows[found]].reset_index(drop=True),
+            run.attach_history(dataset.posts, activity=dataset.table("activity"))
+            .iloc[rows[found]]
+            .reset_index(drop=True),
             predictions[found].reset_index(drop=True),
             rows[found],
         )

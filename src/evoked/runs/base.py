@@ -28,7 +28,7 @@ from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
 from evoked.runs.track_record import TrackRecord
 from evoked.targets import EMOTION_TARGETS, Task
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 
 BASELINES_FOLDER = "baselines"
 METRICS_FILE = "metrics.json"
@@ -251,6 +251,11 @@ class TrainedRun(ABC):
         """Counts of the last posts of each post's author: see
         :data:`evoked.runs.answer.RecentCounts`."""
         return {}
+
+    def influence(self, test: Examples) -> list[dict[str, Any]]:
+        """What hiding parts of the test posts changes: see
+        :func:`evoked.runs.influence.influence_of`."""
+        return []
 
     def _described(
         self, table: pd.DataFrame, posts: pd.DataFrame, problems: Sequence[Problem]

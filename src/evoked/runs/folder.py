@@ -10,8 +10,8 @@
         features.json …       the encoders, and what was fitted on the training posts
         targets.json          the task: how posts become targets and back
         intervals.json        how far predictions missed on the calibration and test posts
-        metrics.json          scores on the test posts, trivial baselines beside them, and how often
-                              the intervals held
+        metrics.json          scores on the test posts, trivial baselines beside them, how often the
+                              intervals held, and what hiding pictures and captions changes
         history.json          what each author's posts achieved, authors as hashes, for drafts
         profiles.json         each author's last known followers, authors as hashes, for drafts
         split.parquet         which post was in which part, and digests of what it was like
@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import sys
 from collections.abc import Sequence
 from importlib import metadata as packages
 from pathlib import Path
@@ -34,7 +35,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 
 import evoked
 from evoked.errors import DataError, SettingsError
@@ -57,7 +57,8 @@ from evoked.runs.base import BASELINES_FOLDER, METRICS_FILE, Callbacks, RunConte
 from evoked.runs.card import model_card
 from evoked.runs.description import FORMAT_VERSION, RUN_FILE, TRAIN_AGAIN, read_description
 from evoked.targets import load_task, task_state
-from evoked.training.loop import LAST_CHECKPOINT, TrainingSettings
+from evoked.training.records import LAST_CHECKPOINT
+from evoked.training.settings import TrainingSettings
 
 PLAN_FILE = "plan.json"
 TARGETS_FILE = "targets.json"
@@ -162,14 +163,15 @@ def data_description(
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware that numbers depend on."""
+    """Versions and hardware that numbers depend on; without torch, no graphics card was used."""
+    torch = sys.modules.get("torch")
     libraries = ("torch", "transformers", "lightning", "numpy", "pandas", "scikit-learn")
     return {
         "evoked": evoked.__version__,
         "python": platform.python_version(),
         **{name: packages.version(name) for name in libraries},
         "platform": platform.platform(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
     }
 
 
@@ -214,7 +216,8 @@ def finish(
     run.save_inputs()
     write_json(out / TARGETS_FILE, task_state(run.task))
     write_parquet(out / SPLIT_FILE, run.parts)
-    write_json(out / METRICS_FILE, _score_test_rows(run, test, problems, callbacks))
+    scored = _score_test_rows(run, test, problems, callbacks)
+    write_json(out / METRICS_FILE, {**scored, "influence": run.influence(test)})
     run.calibrate_on_tests(test)
     write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     write_text(out / "README.md", model_card(run.description, run.metrics))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evoked.errors import SettingsError, did_you_mean
 from evoked.posts.schema import EXPOSURE
-from evoked.targets.author_popularity import AuthorPopularity
+from evoked.targets.author_popularity import AuthorPopularity, AuthorQuartiles
 from evoked.targets.base import Outcome, TargetTable, Task, Wording
 from evoked.targets.emotion import Emotion, emotion_classes
 from evoked.targets.emotion_engagement import EmotionEngagement
@@ -31,6 +31,7 @@ TASKS: dict[str, type[Task]] = {
         EmotionEngagement,
         EngagementRates,
         AuthorPopularity,
+        AuthorQuartiles,
         Popularity,
         Level,
         Shares,
@@ -44,8 +45,10 @@ DEFAULT_TASK: type[Task] = EmotionEngagement
 EMOTION_ENGAGEMENT_OUTCOMES = EmotionEngagement.outcomes
 # Tasks with one and the same set of columns, so that a network for one of them learns the other.
 ENGAGEMENT_TASKS = (EmotionEngagement.name, EngagementRates.name)
+AUTHOR_TASKS = (AuthorPopularity.name, AuthorQuartiles.name)
 
 __all__ = [
+    "AUTHOR_TASKS",
     "DEFAULT_TASK",
     "EMOTION_ENGAGEMENT_OUTCOMES",
     "EMOTION_TARGETS",
@@ -54,6 +57,7 @@ __all__ = [
     "TARGETS",
     "TASKS",
     "AuthorPopularity",
+    "AuthorQuartiles",
     "Emotion",
     "EmotionEngagement",
     "EngagementRates",

@@ -101,10 +101,6 @@ class Wording:
         What a post's error is averaged over.
     promise
         Sentence about which posts count as the most promising.
-    numbers
-        Sentence about the numbers given for single posts.
-    units, shown_units
-        Units in explanations: of the numbers themselves, and of the numbers as people see them.
     """
 
     introduction: str = ""
@@ -112,9 +108,6 @@ class Wording:
     baselines: str = ""
     errors: str = ""
     promise: str = ""
-    numbers: str = ""
-    units: str = ""
-    shown_units: str = ""
 
 
 @dataclass(frozen=True)
@@ -225,6 +218,12 @@ class Task(ABC):
         """Whether a column holds a logistic curve of something without ends. Its intervals are made
         on the scale of that, where a miss is as large at the ends as in the middle."""
         return False
+
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """Column of posts that shows how far their authors' last posts lay apart in what a column
+        is about, in any unit; None where none does. Intervals are wider for unsteady authors."""
+        return None
 
     def meanings(self, outcome: Outcome) -> dict[str, str]:
         """What the labels of an outcome stand for, by label, if they don't speak for themselves."""

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from evoked.posts.author_history import known_counts, with_history
+from evoked.posts.author_history import PREFIX, known_counts, with_history
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
 from evoked.targets.author_level import AuthorLevel
 from evoked.targets.base import Outcome, TargetTable, Wording, numeric
@@ -126,15 +126,16 @@ class EmotionEngagement(EmotionAndRates):
         baselines=BASELINES,
         errors="valence, arousal and the standing of engagement",
         promise="The highest mean predicted standing of engagement (without engagement: valence).",
-        numbers="Valence and arousal are points of their scales; engagement is the standing from 0 "
-        "to 100 beside what the author's posts usually get, which is 50.",
-        units="engagement as standing beside the author's usual, which is 0.5",
-        shown_units="engagement as standing from 0 to 100 beside the author's usual, which is 50",
     )
 
     deviations: dict[str, Deviations] = field(repr=False)
     usual_divisor: float
     exposure: AuthorLevel | None
+
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """How far the author's last counts lay apart, as logarithms."""
+        return f"{PREFIX}spread_{column}" if column in ENGAGEMENT else None
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> EmotionEngagement:

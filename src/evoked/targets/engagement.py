@@ -183,6 +183,7 @@ class EmotionAndRates(Task):
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
+        "blend",
         "early_fusion",
         "mmbt",
         "abmf",

@@ -37,10 +37,6 @@ class EngagementRates(EmotionAndRates):
         "comments, shares and saves.",
         errors="valence, arousal and the quantiles of engagement",
         promise="The highest mean predicted quantile of engagement (without engagement: valence).",
-        numbers="Valence and arousal are points of their scales; engagement is the percentage of "
-        "the training posts that a post outranks.",
-        units="engagement as quantiles",
-        shown_units="engagement in percentile points among the training posts",
     )
 
     @classmethod

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
-from evoked.posts.author_history import known_counts, with_history
+from evoked.posts.author_history import PREFIX, known_counts, with_history
 from evoked.posts.schema import EXPOSURE
 from evoked.targets.base import Outcome, TargetTable, Task, Wording, numeric
 from evoked.targets.emotion_engagement import BASELINES, Deviations
@@ -62,12 +62,8 @@ class Views(Task):
         baselines=BASELINES,
         errors="the standing of views, reach and impressions",
         promise="The highest predicted standing beside what the author's posts usually get.",
-        numbers="Numbers are the standing from 0 to 100 beside what the author's posts usually "
-        "get, which is 50.",
-        units="standing beside the author's usual, which is 0.5",
-        shown_units="standing from 0 to 100 beside the author's usual, which is 50",
     )
-    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting")
+    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "blend")
 
     deviations: dict[str, Deviations] = field(repr=False)
     knots: dict[str, list[float]] = field(repr=False)
@@ -75,6 +71,11 @@ class Views(Task):
     @classmethod
     def is_logistic(cls, column: str) -> bool:
         return True
+
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """How far the author's last counts lay apart, as logarithms."""
+        return f"{PREFIX}spread_{column}"
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
