@@ -67,7 +67,8 @@ def evaluate(
         say(f"{evaluation.excluded} {run.noun} left out: the run has learned from them.")
     for warning in evaluation.warnings:
         say(warning, style="bold red")
-    print_scores(found["scores"], f"{len(evaluation.predictions)} {run.noun} of {dataset}")
+    scored = f"{len(evaluation.predictions)} {run.noun} of {dataset}"
+    print_scores(found["scores"], scored, run.task)
     print_coverage(found["intervals"])
 
 

@@ -174,7 +174,7 @@ def train(
         print_sentence(sentence, style="bold")
     for sentence in hardly_matters(run.metrics["influence"]).values():
         print_sentence(sentence)
-    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
+    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}", run.task)
     say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
 
 

@@ -111,7 +111,7 @@ def fact_effects(
         For each post, (facts, readings): the prediction minus the prediction with the mean.
     """
     column = examples.features.columns["metadata"]
-    values = column.take(np.arange(len(examples)), None)[""].numpy()
+    values = column.arrays(np.arange(len(examples)))[""]
     of_fact = np.zeros((len(columns), values.shape[1]), dtype=bool)
     for number, own in enumerate(columns.values()):
         of_fact[number, list(own)] = True

@@ -53,8 +53,8 @@ from evoked.runs.base import Callbacks, queries_of
 from evoked.runs.card import model_card
 from evoked.runs.folder import mark
 from evoked.runs.posts import Run
-from evoked.runs.training import train_posts
-from evoked.targets import DEFAULT_TASK, Task, task_class
+from evoked.runs.training import task_for, train_posts
+from evoked.targets import Task, task_class
 from evoked.training.settings import TrainingSettings
 
 AUTO = "auto"
@@ -98,7 +98,8 @@ def train_automatically(
     dataset, out, features, training, split, estimate, cache, callbacks
         As in :func:`evoked.train`.
     task
-        What to predict; emotion and engagement by default.
+        What to predict; emotion and engagement by default, or how often posts are seen where they
+        report nothing else.
     metric
         The score that decides, such as ``"likes Spearman"`` or ``"level macro F1"``; by default the
         first of the task's headlines that the posts have, and AUC where the truth is yes or no.
@@ -132,7 +133,7 @@ def train_automatically(
     """
     out, training = Path(out), training or TrainingSettings()
     features = features or FeatureSettings()
-    kind = DEFAULT_TASK if task is None else task_class(task)
+    kind = task_class(task_for(dataset, task, callbacks or Callbacks()))
     if split is None or isinstance(split, str):
         split = choose_split(dataset.posts, split, training.seed)
     chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))
@@ -342,7 +343,8 @@ class _Stacked:
     def of(cls, study: Study, members: list[str]) -> Self:
         splits, features = study.context.splits, study.context.experiments[0].features
         age = features.history_min_age_hours
-        posts = attach_history(study.context.dataset.posts, min_age_hours=age)
+        dataset = study.context.dataset
+        posts = attach_history(dataset.posts, min_age_hours=age, activity=dataset.table("activity"))
         tasks = [study.context.task.fit(posts.iloc[split.train]) for split in splits]
         predicted = []
         for fold in range(1, len(splits) + 1):

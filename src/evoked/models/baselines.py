@@ -18,7 +18,8 @@ from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import KINDS, MEANS_OVER, MEDIANS_OVER, PREFIX
 from evoked.targets import EMOTION_TARGETS, TASKS, Emotion, Outcome, Task, load_task, task_state
 from evoked.targets.base import numeric
-from evoked.training.loop import EpochRecord, TrainingSettings
+from evoked.training.records import EpochRecord
+from evoked.training.settings import TrainingSettings
 
 # Candidates for what of an author's last posts says most about the next one, by the start of the
 # column of the attached history.
@@ -35,6 +36,7 @@ class MeanOfTraining(Model):
     name = "mean"
     tasks = tuple(TASKS)
     description = "trivial: the mean of the training posts"
+    quick = True
     complexity = 0
 
     def __init__(
@@ -221,9 +223,9 @@ class RecentPosts(AuthorMean):
         where no count decides or nothing is known."""
         assert self.fitted_task is not None
         counts = {kind: np.expm1(numeric(posts, f"{PREFIX}{start}_{kind}")) for kind in KINDS}
-        # What else is known of a post only once it is out.
-        later = dict.fromkeys((*EMOTION_TARGETS, "reach", "impressions"), np.nan)
-        return self.fitted_task.transform(posts.assign(**counts, **later)).values
+        # No count says what a post made people feel.
+        ratings = dict.fromkeys(EMOTION_TARGETS, np.nan)
+        return self.fitted_task.transform(posts.assign(**counts, **ratings)).values
 
 
 class UserMean(MeanOfTraining):

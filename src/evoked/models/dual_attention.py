@@ -35,9 +35,11 @@ from evoked.layers.tokens import (
     or_placeholder,
     shown,
 )
-from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.explanations import PostAttention
-from evoked.training.loop import EpochRecord
+from evoked.models.neural import NeuralModel
+from evoked.targets import AUTHOR_TASKS
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 ENVIRONMENTS = ("environment.image", "environment.topics")
@@ -69,7 +71,7 @@ class ImageCaptionSettings(ModelSettings):
 class ImageCaptionModel(NeuralModel):
     """A network that learns popularity from posts that have a label, and from no others."""
 
-    tasks = ("author_popularity",)
+    tasks = AUTHOR_TASKS
 
     settings: ImageCaptionSettings
 

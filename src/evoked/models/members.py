@@ -19,7 +19,7 @@ from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.models.registry import build_model, load_model
 from evoked.targets import TASKS
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 MEMBER_FOLDER = "members"

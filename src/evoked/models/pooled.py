@@ -55,6 +55,7 @@ class PooledModel(Model):
     """A model that reads one vector per post, all features end to end, and learns every task."""
 
     tasks = tuple(TASKS)
+    quick = True
 
     settings: PooledSettings
 
@@ -165,11 +166,10 @@ def _is_later(posts: pd.DataFrame, than: pd.DataFrame) -> bool:
 
 def pooled_matrix(features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]) -> Matrix:
     """Features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
-    batch = features.take(rows)
+    batch = features.arrays(rows)
     parts = []
     for name in names:
-        values = batch[name].numpy()
-        parts.append(np.where(batch[f"{name}.present"].numpy()[:, None], values, np.nan))
+        parts.append(np.where(batch[f"{name}.present"][:, None], batch[name], np.nan))
     return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
 
 

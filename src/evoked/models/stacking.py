@@ -25,7 +25,7 @@ from evoked.models.base import Examples, ModelSettings
 from evoked.models.members import MEMBER_FOLDER, Combination, CombinationSettings
 from evoked.posts.author_hashes import author_hashes
 from evoked.targets import Task
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 # Penalty on the squared weights, per post and in units of the target's variance: it decides how

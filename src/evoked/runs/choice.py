@@ -25,6 +25,7 @@ from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.baselines import RecentPosts
 from evoked.models.blend import Blend, mean_of
 from evoked.models.catalogue import model_entry
+from evoked.posts.author_history import PREFIX, has_history
 from evoked.progress import Progress
 from evoked.targets import TargetTable, Task
 
@@ -163,7 +164,7 @@ def choose_model(
         kind=kind,
         folds=len(truth),
         posts=len(rows),
-        reason=_reason(chosen, explained, kind, len(truth), len(rows)),
+        reason=_reason(chosen, explained, kind, len(truth), posts.iloc[rows]),
     )
 
 
@@ -250,12 +251,20 @@ def _best(missed: dict[str, NDArray[np.float64]]) -> str:
     return best if ahead.sum() > error else RecentPosts.name
 
 
-def _reason(chosen: str, explained: dict[str, float], kind: str, folds: int, posts: int) -> str:
+def _reason(
+    chosen: str, explained: dict[str, float], kind: str, folds: int, posts: pd.DataFrame
+) -> str:
+    number = len(posts)
+    dated = has_history(posts) and posts[f"{PREFIX}posts"].gt(0).any()
     if not explained:
-        return f"{posts} posts are too few to try models on, so the last posts predict the next."
+        usual = "the last posts predict the next" if dated else "what they usually get is predicted"
+        return f"{number} posts are too few to try models on, so {usual}."
     others = ", ".join(f"{name} {share:.2f}" for name, share in explained.items() if name != chosen)
-    where = f"on {folds} fold{'s' if folds > 1 else ''} by {kind} of {posts} posts"
+    where = f"on {folds} fold{'s' if folds > 1 else ''} by {kind} of {number} posts"
     shares = f"explained beyond the author's usual {where}: {explained[chosen]:.2f}; {others}"
     if chosen == RecentPosts.name:
-        return f"For these posts, the author's last posts predict as well as any model ({shares})."
+        usual = (
+            "the author's last posts predict" if dated else "what they usually get predicts them"
+        )
+        return f"For these posts, {usual} as well as any model ({shares})."
     return f"Chosen by trial: {chosen} ({shares})."

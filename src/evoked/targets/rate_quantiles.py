@@ -69,7 +69,8 @@ class EngagementRates(EmotionAndRates):
         DataFrame
             Columns valence and arousal (project scales); for each engagement target known from the
             training posts ``likes_quantile`` [0, 1], ``likes_rate`` (per follower or other
-            denominator) and ``likes`` (that rate as a count; NaN without the denominator).
+            denominator) and ``likes`` (that rate as a count; NaN without the denominator, or, per
+            view, where no one says how often the post is expected to be seen).
         """
         table = pd.DataFrame(index=predicted.index)
         for name in EMOTION_TARGETS:
