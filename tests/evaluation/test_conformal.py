@@ -54,6 +54,8 @@ def drawn_posts(n: int, seed: int) -> pd.DataFrame:
         "signal": signal,
         "followers": followers,
         "views": followers * 3,
+        "reach": followers * 2,
+        "impressions": followers * 4,
         "valence": np.clip(signal + noise[:, 0], -4, 4).round(1),
         "arousal": np.clip(4 + signal + noise[:, 1], 0, 8).round(1),
     }

@@ -556,10 +556,13 @@ def test_long_captions_are_weighed_in_phrases() -> None:
     text = " ".join(f"word{number}" for number in range(200))
     offsets = [match.span() for match in re.finditer(r"\S+", text)]
     words = words_of(text, offsets)
-    assert words.joined == 4
-    assert len(words) == 50
-    assert words.tokens.tolist() == [4] * 50
-    assert words.texts[:2] == ["word0 word1 word2 word3", "word4 word5 word6 word7"]
+    assert words.joined == 13
+    assert words.tokens.tolist() == [13] * 15 + [5]
+    assert words.texts[-1] == "word195 word196 word197 word198 word199"
+    sixty = words_of(text, offsets[:60])
+    assert sixty.joined == 2
+    assert sixty.texts[:2] == ["word0 word1", "word2 word3"]
+    assert words_of(text, offsets[:50]).joined == 1
 
 
 def test_hashtags_are_looked_for_from_the_end() -> None:

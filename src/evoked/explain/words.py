@@ -22,8 +22,10 @@ _PIECE = re.compile(
 # お and ご are polite beginnings of the next piece.
 _LONE = re.compile(rf"(?P<particle>(?![おご])[{_HIRAGANA}])$|[{_UNSPACED}]$")
 _SAYS_SOMETHING = re.compile(r"\w")
-# Longer captions are taken apart into so many phrases.
-MOST_WORDS = 64
+# A text without a word is about as long as the text, and encoding takes as long as there are tokens
+# in all such texts. So a caption is taken apart into at most so many, and fewer where it is long.
+_MOST_WORDS, _FEWEST_PHRASES = 64, 16
+_MOST_TOKENS = 3000
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Words:
         The prepared text.
     spans
         (start, end) of each word with a token, in characters, with the punctuation that follows; of
-        several words together where there are more than 64.
+        several words together where the text is long.
     word_of_token
         int64, (tokens,): index into ``spans``.
     joined
@@ -107,7 +109,8 @@ def words_of(
     last = np.array([max(end - 1, start) for start, end in offsets])
     of_token = np.maximum(np.searchsorted(starts, last, side="right") - 1, 0)
     read, word_of_token = np.unique(of_token, return_inverse=True)
-    joined = -(-len(read) // MOST_WORDS)
+    most = min(max(_MOST_TOKENS // len(offsets), _FEWEST_PHRASES), _MOST_WORDS)
+    joined = -(-len(read) // most)
     spans = [every[index] for index in read]
     if joined > 1:
         parts = [spans[at : at + joined] for at in range(0, len(spans), joined)]

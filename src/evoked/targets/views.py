@@ -107,9 +107,8 @@ class Views(Task):
         no training post had it."""
         attached = with_history(posts)
         values = np.full((len(posts), len(EXPOSURE)), np.nan, dtype=np.float32)
-        for position, name in enumerate(EXPOSURE):
-            if name in self.deviations:
-                values[:, position] = self.deviations[name].standing(attached)
+        for name, deviations in self.deviations.items():
+            values[:, EXPOSURE.index(name)] = deviations.standing(attached)
         return TargetTable(values, np.zeros(values.shape, dtype=bool))
 
     def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
@@ -119,11 +118,10 @@ class Views(Task):
         """
         attached = with_history(posts)
         table = pd.DataFrame(index=predicted.index)
-        for name in EXPOSURE:
+        for name, deviations in self.deviations.items():
             standing = np.clip(numeric(predicted, name), 0, 1)
-            known = self.deviations.get(name)
             table[f"{name}_standing"] = standing
-            table[name] = np.nan if known is None else known.counts(standing, attached)
+            table[name] = deviations.counts(standing, attached)
         return table
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
