@@ -114,14 +114,12 @@ DATASETS = {
         outcome="views",
         folds=5,
         options={
-            "mapping": {"author_id": "channel", "followers": "subscribers"},
-            "facts": [
-                "category_id:class",
-                "keyword",
-                "duration_seconds",
-                "tags_count",
-                "description_length",
-            ],
+            "mapping": {
+                "author_id": "channel",
+                "followers": "subscribers",
+                "category": "category_id",
+            },
+            "facts": ["keyword", "duration_seconds", "tags_count", "description_length"],
         },
     ),
     "oasis_valence": _OASIS(outcome="valence"),
@@ -235,16 +233,14 @@ def peer_table(rows: Rows) -> pd.DataFrame:
         part = np.full(len(posts), "", dtype=object)
         part[rows.learned(split)], part[rows.tested(split)] = "learned", "tested"
         folds[f"{FOLD}{number}"] = part
-    words = posts["caption"].fillna("") + "\n" + posts["title"].fillna("")
-    return features.assign(
-        **columns, caption=words.str.strip().astype(object), truth=rows.truth, **folds
-    )
+    caption = posts["caption"].fillna("").astype(object)
+    return features.assign(**columns, caption=caption, truth=rows.truth, **folds)
 
 
 def metadata(posts: pd.DataFrame) -> pd.DataFrame:
     """What is known before posting, but words and history: (n, columns), NaN where unknown."""
     dates = pd.to_datetime(posts["posted_at"], utc=True)
-    captions = posts["caption"].fillna("") + posts["title"].fillna("")
+    captions = posts["caption"].fillna("")
     columns = {
         "hour": dates.dt.hour.fillna(posts["posted_hour"]),
         "weekday": dates.dt.day_of_week.fillna(posts["posted_weekday"]),

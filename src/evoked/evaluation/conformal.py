@@ -72,7 +72,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
 from scipy.stats import binomtest
 
 from evoked.errors import DataError
@@ -98,8 +97,6 @@ _SPREAD_POSTS = 10.0
 # Beyond these, a count's digits are the computer's: 2.9999999996 is 3.
 _DECIMALS = 6
 _BETWEEN_LABELS = "|"
-# Values of a logistic curve nearer to 0 or 1 than this say nothing more.
-_NEAREST = 1e-4
 
 COVERAGE_COLUMNS = (
     "outcome",
@@ -365,7 +362,7 @@ class Intervals:
         for name in _value_columns(task):
             position = task.columns.index(name)
             of_units, of_misses = (
-                (_unsquashed(task, name, part.columns[name]), truth[:, position])
+                (task.straightened(name, part.columns[name]), truth[:, position])
                 for part, truth in zip((difficulty, calibration), known, strict=True)
             )
             half_life = HALF_LIFE if by_time else None
@@ -405,7 +402,7 @@ class Intervals:
         truth = _known_columns(task, predicted.posts)
         return {
             name: interval.misses(
-                _unsquashed(task, name, predicted.columns[name]),
+                task.straightened(name, predicted.columns[name]),
                 truth[:, task.columns.index(name)],
                 _scale(task, name, predicted.posts, self.spreads),
             )
@@ -456,10 +453,10 @@ class Intervals:
             if in_turn:
                 reach = interval.reach_in_turn(misses[name], _instants(posts), coverage)
             scale = _scale(task, name, posts, self.spreads)
-            ends = interval.around(_unsquashed(task, name, columns[name]), reach, scale)
-            if task.is_logistic(name):
-                ends = (expit(ends[0]), expit(ends[1]))
-            low[name], high[name] = (np.clip(end, *task.bounds(name)) for end in ends)
+            ends = interval.around(task.straightened(name, columns[name]), reach, scale)
+            low[name], high[name] = (
+                np.clip(task.bent(name, end), *task.bounds(name)) for end in ends
+            )
         lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
         for name in _counts(task):
             if name in restored:
@@ -609,7 +606,7 @@ def _known_columns(task: Task, posts: pd.DataFrame) -> Floats:
     """The task's columns of posts as intervals are made of them, (n, columns)."""
     values = task.transform(posts).values.astype(np.float64)
     for position, name in enumerate(task.columns):
-        values[:, position] = _unsquashed(task, name, values[:, position])
+        values[:, position] = task.straightened(name, values[:, position])
     return values
 
 
@@ -642,14 +639,6 @@ def _counts(task: Task) -> set[str]:
     return {each.count for each in values if each.count} | {
         each.name for each in values if not each.columns
     }
-
-
-def _unsquashed(task: Task, name: str, values: ArrayLike) -> Floats:
-    """What a column is a logistic curve of, or the column itself, (n,)."""
-    column = np.asarray(values, dtype=np.float64)
-    if not task.is_logistic(name):
-        return column
-    return np.asarray(logit(np.clip(column, _NEAREST, 1 - _NEAREST)))
 
 
 def _known(predicted: ArrayLike, truth: ArrayLike) -> tuple[Floats, Floats]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from evoked.features.catalog import FeatureSettings
@@ -122,6 +123,14 @@ class GradientBoosting(BoostedTrees, PooledModel):
         found = PCA(min(most, len(rows) - 1), random_state=0).fit(values)
         projection = np.vstack([found.mean_, found.components_])
         return np.ascontiguousarray(projection, dtype=np.float32)  # as safetensors stores it
+
+    def _from_sums(
+        self, sums: NDArray[np.float64], means: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        straight = sums.copy()
+        for position, name in enumerate(self.trees):
+            straight[:, position] = self.task.bent(name, sums[:, position])
+        return super()._from_sums(straight, means)
 
     def _extra_state(self) -> tuple[dict[str, Any], dict[str, Matrix]]:
         arrays = {f"projection.{name}": values for name, values in self.projections.items()}

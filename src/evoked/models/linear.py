@@ -103,7 +103,8 @@ class Linear(PooledModel):
     arrays
         centre, scale (columns,): what brings the features' columns to one scale, infinite for a
         column that counts for nothing; weights (targets, columns) and bias (targets,): the lines;
-        low, high (targets,): the training posts' range.
+        low, high (targets,): the training posts' range. Logistic curves are fitted as what they
+        are of.
     """
 
     name = "linear"
@@ -140,7 +141,7 @@ class Linear(PooledModel):
         DataError
             As in :meth:`evoked.models.base.Model.fit`.
         """
-        values = self._learn_targets(train)
+        values = self._straightened(self._learn_targets(train))
         known = [self.targets.index(name) for name in self.known_targets]
         self.widths = {name: train.features.widths[name] for name in self.features}
         raw = self._raw(train)
@@ -181,7 +182,7 @@ class Linear(PooledModel):
         predicted[:, binary] = expit(predicted[:, binary])
         low, high = self.arrays["low"], self.arrays["high"]
         predicted[:, numbers] = predicted[:, numbers].clip(low[numbers], high[numbers])
-        return self._as_table(predicted)
+        return self._as_table(self._bent(predicted))
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

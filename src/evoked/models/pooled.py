@@ -75,7 +75,7 @@ class PooledModel(Model):
         learned, held_out = (
             Sample(
                 matrix(part),
-                part.targets.values,
+                self._straightened(part.targets.values),
                 self._weights(part.targets).astype(np.float32),
                 own,
             )
@@ -83,6 +83,17 @@ class PooledModel(Model):
             if part.targets is not None
         )
         return learned, held_out
+
+    def _straightened(self, values: Matrix) -> Matrix:
+        """Target values (n, targets) as they are learned: logistic curves as what they are of."""
+        columns = zip(self.targets, values.T, strict=True)
+        straight = [self.task.straightened(name, column) for name, column in columns]
+        return np.stack(straight, axis=1).astype(np.float32)
+
+    def _bent(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Inverse of :meth:`_straightened`."""
+        columns = zip(self.targets, values.T, strict=True)
+        return np.stack([self.task.bent(name, column) for name, column in columns], axis=1)
 
     def _weights(self, targets: TargetTable) -> NDArray[np.float64]:
         """Weight of each target of each post, (n, targets); 0 where it is unknown."""
@@ -100,7 +111,7 @@ class Sample:
     features
         (n, columns).
     values, weights
-        (n, targets): target values, and how much each counts.
+        (n, targets): target values, straightened, and how much each counts.
     folds
         (n,): the fold that holds each post out in cross-validation.
     """

@@ -15,7 +15,11 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+# Logistic curves are read as if they came no nearer to 0 or 1 than this.
+NEAREST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -215,9 +219,26 @@ class Task(ABC):
 
     @classmethod
     def is_logistic(cls, column: str) -> bool:
-        """Whether a column holds a logistic curve of something without ends. Its intervals are made
-        on the scale of that, where a miss is as large at the ends as in the middle."""
+        """Whether a column holds a logistic curve of something without ends. Lines, trees and
+        intervals are made on the scale of that, where a miss is as large at the ends as in the
+        middle."""
         return False
+
+    @classmethod
+    def straightened(cls, column: str, values: ArrayLike) -> NDArray[np.float64]:
+        """What a column is a logistic curve of, or its own values, (n,)."""
+        own = np.asarray(values, dtype=np.float64)
+        return (
+            np.asarray(logit(np.clip(own, NEAREST, 1 - NEAREST)))
+            if cls.is_logistic(column)
+            else own
+        )
+
+    @classmethod
+    def bent(cls, column: str, values: ArrayLike) -> NDArray[np.float64]:
+        """Inverse of :meth:`straightened`."""
+        own = np.asarray(values, dtype=np.float64)
+        return np.asarray(expit(own)) if cls.is_logistic(column) else own
 
     @classmethod
     def spread_column(cls, column: str) -> str | None:

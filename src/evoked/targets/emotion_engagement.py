@@ -24,7 +24,7 @@ from scipy.special import expit, logit
 from evoked.posts.author_history import PREFIX, known_counts, with_history
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
 from evoked.targets.author_level import AuthorLevel
-from evoked.targets.base import Outcome, TargetTable, Wording, numeric
+from evoked.targets.base import NEAREST, Outcome, TargetTable, Wording, numeric
 from evoked.targets.engagement import EMOTION_TARGETS, EmotionAndRates, outcomes_with
 
 Floats = NDArray[np.float64]
@@ -32,9 +32,6 @@ Floats = NDArray[np.float64]
 # A logistic curve of slope 1.7 is close to the normal distribution's; its slope is divided by 2.5
 # so that deviations of some standard deviations can still be distinguished.
 _SLOPE = 1.7 / 2.5
-# Predictions nearer to 0 or 1 than this are restored as if they were this: 13.5 standard deviations
-# from the median.
-_NEAREST = 1e-4
 
 
 # What trivial baselines are worth to tasks whose columns are deviations.
@@ -78,7 +75,7 @@ class Deviations:
 
     def counts(self, standing: Floats, posts: pd.DataFrame) -> Floats:
         """Counts of posts whose :meth:`standing` is given, (n,)."""
-        score = logit(np.clip(standing, _NEAREST, 1 - _NEAREST)) / _SLOPE
+        score = logit(np.clip(standing, NEAREST, 1 - NEAREST)) / _SLOPE
         logs = self.level.of(posts) + self.median + self.spread * score
         return np.expm1(np.clip(logs, 0.0, np.log1p(MAX_COUNT)))
 
