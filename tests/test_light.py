@@ -1,10 +1,12 @@
-"""What needs no network imports none: help, lists, refusals, imports and made-up posts."""
+"""What needs no network imports none: help, lists, refusals, imports, made-up posts, and, where
+ONNX Runtime is installed, training and using models that are no networks."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import pytest
 import typer
 
 from evoked.cli.application import app
+from evoked.features.encoders._sessions import without_torch
 from evoked.posts.importing import import_posts
 from evoked.posts.readers import READERS
+from evoked.posts.synthetic.posts import synthesise
 from tests.support.reader_sources import SOURCES
 
 # Runs commands in one process. Prints of each what it said, and which libraries that take long to
@@ -28,6 +32,7 @@ HEAVY = {
     "catboost", "gensim", "lightning", "matplotlib", "nltk", "plotly", "sklearn",
     "statsmodels", "torch", "transformers",
 }
+HEAVY -= set(sys.argv[1:])
 results, before = {}, set()
 for command in json.load(sys.stdin):
     sys.argv = ["evoked", *command.split()]
@@ -57,13 +62,19 @@ REFUSALS = {
     "train posts --out run --model abmf --set widht=3": "Did you mean 'width'?",
     "train posts --out run --training epohcs=3": "epohcs",
     "train posts --out run --model auto --task sharse": "no task is called 'sharse'",
+    "train posts --out run --model auto --models abfm": "no model is called 'abfm'",
+    "train posts --out run --split tim": "tim",
     "train posts --out run --lerning-rate 1": "--lerning-rate",
     "train missing --out run": "missing",
     "train missing --out run --model auto": "missing",
     "evaluate missing posts": "missing",
     "predict missing --caption hello": "missing",
     "explain missing --caption hello": "missing",
+    "predict missing --posts missing": "missing",
+    "predict missing --image missing.jpg": "missing",
     "report missing": "missing",
+    "compare missing posts": "missing",
+    "generate-comments missing copy --model x": "missing",
     "analyse missing --out new": "missing",
     "compare missing missing": "missing",
     "audience missing --image posts/posts.parquet": "missing",
@@ -79,7 +90,19 @@ WORK = {
     "synth new --n 3": "3 posts in new",
     "synth network --network --scale 0.001 --pictures 96": "viewings in network",
     "privacy keys keys": "keys",
+    "privacy explain": "What is not protected",
 }
+
+# What a model that is no network is trained, scored and used by: each reads captions and pictures.
+USES = {
+    "train made --out run --model linear --cache features": "The run is in run",
+    "evaluate run made --cache features": "recent",
+    "predict run --caption hello --image made/images/picture.jpg --author new --cache other": (
+        "likes"
+    ),
+}
+# Imported by what fits: not slow beside torch, and not by predicting.
+FITTING = {"catboost", "gensim", "sklearn"}
 
 
 @pytest.fixture
@@ -90,16 +113,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, expected: dict[str, str]) -> None:
-    """Run commands and check what each of them says, and that none imports anything heavy."""
+def run(folder: Path, expected: dict[str, str], allowed: Collection[str] = ()) -> None:
+    """Run commands and check what each of them says, and that none imports anything heavy that is
+    not ``allowed``."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM, *allowed],
         input=json.dumps(list(expected)),
         capture_output=True,
         text=True,
         check=True,
         cwd=folder,
-        env={"COLUMNS": "200", "PYTHONPATH": ":".join(sys.path)},
+        env={"COLUMNS": "200", "OMP_NUM_THREADS": "1", "PYTHONPATH": ":".join(sys.path)},
     )
     results = json.loads(done.stdout)
     unexpected = {
@@ -119,8 +143,20 @@ def test_nothing_heavy_is_imported(folder: Path, expected: dict[str, str]) -> No
     run(folder, expected)
 
 
+def test_a_mistyped_metric_is_refused_before_torch_is_imported(folder: Path) -> None:
+    metric = "train posts --out run --model auto --metric likse"
+    run(folder, {metric: "these posts have no score 'likse'"}, allowed={"matplotlib"})
+
+
 def test_help_is_quick(folder: Path) -> None:
     run(folder, {f"{command} --help": "Usage" for command in ["", *_commands()]})
+
+
+@pytest.mark.skipif(not without_torch(), reason="needs ONNX Runtime and no graphics card")
+def test_models_that_are_no_networks_need_no_torch(folder: Path) -> None:
+    posts = synthesise(folder / "made", n=60)
+    posts.cover_paths()[0].rename(folder / "made" / "images" / "picture.jpg")
+    run(folder, USES, allowed=FITTING)
 
 
 def test_imports_need_no_networks(folder: Path) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evoked.models.base import Examples as Examples
     from evoked.models.base import Model as Model
     from evoked.models.base import ModelSettings as ModelSettings
-    from evoked.models.base import NeuralModel as NeuralModel
+    from evoked.models.neural import NeuralModel as NeuralModel
     from evoked.posts.dataset import PostDataset as PostDataset
     from evoked.posts.drafts import Draft as Draft
     from evoked.posts.importing import import_posts as import_posts
@@ -54,7 +54,7 @@ _LAZY = {
     "Model": "evoked.models.base",
     "ModelSettings": "evoked.models.base",
     "NetworkRun": "evoked.runs.viewings",
-    "NeuralModel": "evoked.models.base",
+    "NeuralModel": "evoked.models.neural",
     "PostDataset": "evoked.posts.dataset",
     "Run": "evoked.runs.posts",
     "Split": "evoked.evaluation.splits",

@@ -23,11 +23,14 @@ from evoked.affect import (
     recipes_by_name,
     text_reader,
 )
-from evoked.affect._low_rank import add_low_rank, averaged, compressed, expanded, merge_low_rank
+from evoked.affect._kept_weights import expanded
+from evoked.affect._low_rank import add_low_rank, averaged, compressed, merge_low_rank
 from evoked.affect._recipes import LOW_RANK, RECIPES, WHOLE
 from evoked.affect.text import WEIGHTS_FILE
 from evoked.errors import DataError, SettingsError
 from evoked.features.affect import SHIPPED
+from evoked.features.encoders._inference import bfloat16_is_fast
+from evoked.features.encoders._sessions import without_torch
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import SCALES, convert_scale
 
@@ -142,6 +145,15 @@ def test_recipes_have_names() -> None:
         recipes_by_name(["half"])
 
 
+@pytest.mark.skipif(not without_torch(), reason="needs ONNX Runtime and no graphics card")
+def test_the_graphs_and_their_twin_in_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["What a wonderful day!", "今日は", None, "I have never been so sad " * 40]
+    graphs = TextEmotionReader.load(SHIPPED / "text").predict(texts)
+    monkeypatch.setattr("evoked.affect.text.without_torch", lambda: False)
+    twin = TextEmotionReader.load(SHIPPED / "text").predict(texts)
+    np.testing.assert_allclose(graphs, twin, atol=0.05 if bfloat16_is_fast() else 1e-4)
+
+
 def test_learns_what_it_is_shown(reader: TextEmotionReader) -> None:
     unseen = reader.predict(["It was a splendid, lovely evening", "It was an awful, cruel evening"])
     assert unseen[0, 0] > unseen[1, 0] + 0.5
@@ -236,7 +248,7 @@ def _dataset(folder: Path) -> PostDataset:
 def test_a_reader_is_fitted_and_scored_on_a_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evoked.affect.text.MIN_STEPS", 12)
+    monkeypatch.setattr("evoked.affect.text_fitting.MIN_STEPS", 12)
     dataset = _dataset(tmp_path / "posts")
     fit_reader(dataset, tmp_path / "reader", recipes=ONE_MEMBER, seed=1)
     scores = evaluate_reader(dataset, split="test", reader=tmp_path / "reader")

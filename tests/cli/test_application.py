@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 import sys
@@ -85,70 +84,3 @@ def test_names_are_printed_as_they_are(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", "80")
     folder = tmp_path / ("[bold]posts[/] " * 9)
     assert evoked("synth", folder, "--n", "20").stdout == f"20 posts in {folder}\n"
-
-
-# None of these needs a network, a table of trees or a figure.
-LIGHT = """
-models
-features
-reproduce --list
-synth made --n 20
-import csv posts.csv imported
-import jsonl posts.jsonl lines
-import cvs posts.csv out
-privacy keys keys
-privacy explain
-train made --out run --model lineer
-train made --out run --task emotions
-train made --out run --set widht=3
-train made --out run --training optimiser=adam
-train made --out run --split tim
-train made --out run --wdith 3
-train made --out run --model auto --models abfm
-train nowhere --out run
-evaluate nowhere made
-evaluate made nowhere
-predict nowhere --caption x
-predict nowhere --posts missing
-predict nowhere --image missing.jpg
-explain nowhere --caption x
-report nowhere
-audience nowhere --image x --users missing.txt
-audience nowhere --image x --community y
-compare nowhere elsewhere
-compare nowhere elsewhere --data made
-reproduce abmf/table0 --data made --out study
-reproduce abmf/table6 --data nowhere --out study
-label nowhere --norms missing.csv --out labelled
-generate-comments nowhere copy --model x
-affect fit nowhere --out reader
-affect evaluate nowhere
-"""
-RUN_THEM = """
-import contextlib, json, os, shlex, sys
-from evoked.cli import main
-for command in json.loads(sys.argv[1]):
-    sys.argv = ["evoked", *shlex.split(command)]
-    with open(os.devnull, "w") as nowhere, contextlib.suppress(SystemExit):
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            main()
-    heavy = {"torch", "transformers", "catboost", "plotly", "matplotlib"} & set(sys.modules)
-    if heavy:
-        sys.exit(f"{command} imports {sorted(heavy)}")
-"""
-
-
-def test_nothing_slow_is_imported_in_vain(tmp_path: Path) -> None:
-    (tmp_path / "posts.csv").write_text("id,text\na,Hello\n", encoding="utf-8")
-    (tmp_path / "posts.jsonl").write_text('{"id": "a", "caption": "Hello"}\n', encoding="utf-8")
-    every_help = [f"{' '.join(words)} --help" for words in commands(typer.main.get_command(app))]
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_THEM, json.dumps(every_help + LIGHT.strip().splitlines())],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "imported" / "dataset.json").is_file()
-    assert (tmp_path / "lines" / "dataset.json").is_file()

@@ -16,9 +16,9 @@ from sklearn import metrics as reference
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation import metrics
 from evoked.evaluation.tables import (
-    comparison_table,
     evaluate_counts,
     evaluate_predictions,
+    side_by_side,
 )
 from evoked.targets import EMOTION_ENGAGEMENT_OUTCOMES
 
@@ -313,12 +313,13 @@ def test_evaluation_table(scored_posts: tuple) -> None:
 def test_comparison_has_a_row_per_model(scored_posts: tuple) -> None:
     predictions, truth, categories = scored_posts
     constant = predictions * 0.0
-    table = comparison_table(
-        EMOTION_ENGAGEMENT_OUTCOMES,
-        {"ours": predictions, "mean": constant},
-        truth,
-        categories,
-        truth,
+    table = side_by_side(
+        {
+            name: evaluate_predictions(
+                EMOTION_ENGAGEMENT_OUTCOMES, predicted, truth, categories, truth, draws=0
+            )
+            for name, predicted in {"ours": predictions, "mean": constant}.items()
+        }
     )
     assert list(table.index) == ["ours", "mean"]
     assert table.loc["mean", "valence CCC"] == 0

@@ -23,8 +23,8 @@ from evoked.laboratory.automatic import (
 )
 from evoked.laboratory.leaderboard import Leaderboard, one_standard_error, standings_of
 from evoked.models import MODELS, Examples, build_model
-from evoked.models.base import NeuralModel
 from evoked.models.gradient_boosting import GradientBoosting
+from evoked.models.neural import NeuralModel
 from evoked.models.stacking import PENALTY, Line, Stack, StackSettings, combined, learn_lines
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run

@@ -23,7 +23,7 @@ from evoked.runs.base import Callbacks
 from evoked.runs.posts import Run
 from evoked.runs.training import train_posts, train_viewings
 from evoked.runs.viewings import NetworkRun
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from tests.support.small_networks import create_network, network_tables
 from tests.support.small_runs import by_hand
 

@@ -17,12 +17,13 @@ from torch.nn import functional
 
 from evoked.features.table import Batch, FeatureTable
 from evoked.files import read_json, write_json
-from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings, NeuralModel
+from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.models.explanations import PostAttention
+from evoked.models.neural import NeuralModel
 from evoked.testing import check_model
 from evoked.testing import models as checks
 from evoked.testing.models import CHECKS, POST_CHECKS, VIEWING_CHECKS, Check, ModelCase
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evoked.affect.reader import evaluate_reader as evaluate_reader
     from evoked.affect.reader import fit_reader as fit_reader
     from evoked.affect.text import TextEmotionReader as TextEmotionReader
-    from evoked.affect.text import fit_text as fit_text
+    from evoked.affect.text_fitting import fit_text as fit_text
     from evoked.features.affect import text_reader as text_reader
 
 # Loaded when first used, for two reasons: they take seconds to import; and a feature is read by
@@ -32,7 +32,7 @@ _LAZY = {
     "evaluate_reader": "evoked.affect.reader",
     "fit_image": "evoked.affect.image",
     "fit_reader": "evoked.affect.reader",
-    "fit_text": "evoked.affect.text",
+    "fit_text": "evoked.affect.text_fitting",
     "recipes_by_name": "evoked.affect._recipes",
     "text_reader": "evoked.features.affect",
 }

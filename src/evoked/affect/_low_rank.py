@@ -111,23 +111,5 @@ def averaged(kept: Sequence[Mapping[str, torch.Tensor]]) -> Weights:
     return weights
 
 
-def expanded(kept: Mapping[str, torch.Tensor], base: Mapping[str, torch.Tensor]) -> Weights:
-    """Inverse of :func:`compressed`, except for what the rank left out.
-
-    Raises
-    ------
-    KeyError, RuntimeError
-        A difference is from a matrix that ``base`` lacks, is incomplete, or has another shape.
-    """
-    weights = dict(base)
-    for name, tensor in kept.items():
-        matrix, _, part = name.rpartition(".")
-        if part == "up":
-            weights[matrix] = base[matrix] + tensor @ kept[f"{matrix}.down"]
-        elif part != "down":
-            weights[name] = tensor
-    return weights
-
-
 def _modules_of(network: nn.Module, kind: type[Kind]) -> list[tuple[str, Kind]]:
     return [(name, module) for name, module in network.named_modules() if isinstance(module, kind)]

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoked.affect._recipes import RECIPES, Recipe
 from evoked.affect.image import MIN_RATINGS, ImageEmotionReader, fit_image, three_columns
-from evoked.affect.text import TextEmotionReader, fit_text
+from evoked.affect.text import TextEmotionReader
+from evoked.affect.text_fitting import fit_text
 from evoked.errors import DataError
 from evoked.evaluation.metrics import (
     concordance_correlation,
@@ -234,4 +235,4 @@ def _vectors_and_ratings(
     table, _ = extract(dataset, ["image.vector"], FeatureSettings())
     column = table.columns["image.vector"]
     rows = np.flatnonzero(column.present)
-    return column.take(rows, None)[""].numpy(), _ratings(dataset)[rows]
+    return column.arrays(rows, None)[""], _ratings(dataset)[rows]

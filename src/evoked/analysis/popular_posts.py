@@ -159,7 +159,7 @@ def _clusters(
 ) -> tuple[ImageClusters, list[list[Path]]]:
     column = encoded.columns["image.vector"]
     seen = np.flatnonzero(column.present)
-    vectors = column.take(seen, None)[""].numpy()
+    vectors = column.arrays(seen, None)[""]
     clusters = popular_clusters(
         vectors, popular[seen], posts["author_id"].to_numpy()[seen], seed=seed
     )

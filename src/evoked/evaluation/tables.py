@@ -342,22 +342,13 @@ def evaluate_counts(
     return _scored(scorer, _Resampling(groups, draws, level, seed))
 
 
-def comparison_table(
-    outcomes: Sequence[Outcome],
-    predictions: Mapping[str, pd.DataFrame],
-    truth: pd.DataFrame,
-    categories: ArrayLike | None,
-    training_values: pd.DataFrame | None,
-    thresholds: Sequence[float] = _RELEVANT_SHARES,
-) -> pd.DataFrame:
+def side_by_side(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Scores of several models side by side, on the same posts.
 
     Parameters
     ----------
-    predictions
-        Predictions by name of the model, trivial baselines among them.
-    outcomes, truth, categories, training_values, thresholds
-        As in :func:`evaluate_predictions`.
+    tables
+        What :func:`evaluate_predictions` gives for each model, by name.
 
     Returns
     -------
@@ -365,17 +356,6 @@ def comparison_table(
         A row per model in the given order (index ``model``), a column per score ("valence MAE",
         "likes MAP", "overall AUC" …) and the number of posts per target ("valence n" …).
     """
-    tables = {
-        name: evaluate_predictions(
-            outcomes, table, truth, categories, training_values, thresholds, draws=0
-        )
-        for name, table in predictions.items()
-    }
-    return side_by_side(tables)
-
-
-def side_by_side(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The wide form of :func:`comparison_table` from tables of :func:`evaluate_predictions`."""
     wide = {name: _as_wide_row(table) for name, table in tables.items()}
     columns = dict.fromkeys(column for row in wide.values() for column in row)
     frame = pd.DataFrame.from_dict(wide, orient="index", columns=list(columns))

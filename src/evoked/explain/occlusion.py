@@ -86,7 +86,7 @@ def metadata_effects(model: Model, examples: Examples, names: Sequence[str]) -> 
         each reading the prediction minus the prediction with the mean.
     """
     column = examples.features.columns["metadata"]
-    values = column.take(np.arange(len(examples)), None)[""].numpy()
+    values = column.arrays(np.arange(len(examples)))[""]
     # Most columns of a post have the mean already (for example categories that are not its own).
     rows, changed = np.nonzero(values)
     replaced = values[rows]
@@ -131,7 +131,7 @@ def region_effects(model: Model, examples: Examples) -> list[dict[str, Grid] | N
 
 def _regions_of(model: Model, post: Examples) -> dict[str, Grid]:
     # One post at a time, since it has as many variants of its map as the map has regions.
-    regions = post.features.take([0])["image.map"].numpy()[0]
+    regions = post.features.arrays([0])["image.map"][0]
     n = len(regions)
     changed = np.repeat(regions[None], n, axis=0)
     changed[np.arange(n), np.arange(n)] = (regions.sum(axis=0) - regions) / max(n - 1, 1)

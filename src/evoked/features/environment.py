@@ -81,7 +81,7 @@ class Sums:
         for start in range(0, len(author), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(author)))
             rows = rows[present[rows]]
-            values = column.take(rows, None)[""].numpy()
+            values = column.arrays(rows, None)[""]
             total[-1] += values.sum(axis=0, dtype=np.float64)
             own, named = author[rows], author[rows] >= 0
             membership = sparse.csr_matrix(
@@ -276,7 +276,7 @@ class _MeansOfOthers:
     def __getitem__(self, rows: Whole) -> Floats:
         author, counted = self.author[rows], self.counted[rows]
         total, count = self.sums.total[author], self.sums.count[author] - counted
-        total[counted] -= self.own.take(rows[counted], None)[""].numpy()
+        total[counted] -= self.own.arrays(rows[counted], None)[""]
         nothing = count == 0
         total[nothing], count[nothing] = self.sums.total[-1], self.sums.count[-1]
         return (total / np.maximum(count, 1)[:, None]).astype(np.float32)

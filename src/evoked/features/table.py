@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     import torch
 
+Arrays: TypeAlias = "dict[str, NDArray[Any]]"
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 
 
@@ -30,8 +31,11 @@ class FeatureColumn(Protocol):
     def present(self) -> NDArray[np.bool_]:
         """Which posts have the feature, (n,)."""
 
-    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None) -> Batch:
-        """Tensors of a batch: the values under '', and the mask of tokens under 'mask'."""
+    def arrays(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Arrays:
+        """Copies of a batch: the values under '', and the mask of tokens under 'mask'."""
+
+    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        """:meth:`arrays` as tensors."""
 
     def select(self, rows: NDArray[np.int64]) -> FeatureColumn:
         """The column restricted to ``rows``."""
@@ -68,18 +72,15 @@ class Column:
     def present(self) -> NDArray[np.bool_]:
         return np.asarray(self.index[:, 0] >= 0)
 
-    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
-        import torch  # takes more than a second to import, and many tables are never read
-
+    def arrays(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Arrays:
         index = self._chosen(rows, view)
         values = self.data[np.maximum(index, 0)] if len(self.data) else self._blank(len(index))
-        tensor = torch.from_numpy(np.ascontiguousarray(values))
-        if tensor.is_floating_point():
-            tensor = tensor.float()
-        absent = torch.from_numpy(index < 0)
-        if bool(absent.any()):
-            tensor[absent] = 0
-        return {"": tensor}
+        copied = _at_full_precision(np.ascontiguousarray(values))
+        copied[index < 0] = 0
+        return {"": copied}
+
+    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        return as_tensors(self.arrays(rows, view))
 
     def select(self, rows: NDArray[np.int64]) -> Column:
         return replace(self, index=self.index[rows])
@@ -133,9 +134,7 @@ class RaggedColumn:
     def present(self) -> NDArray[np.bool_]:
         return np.asarray(self.lengths > 0)
 
-    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
-        import torch
-
+    def arrays(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Arrays:
         lengths = self.lengths[rows]
         longest = max(int(lengths.max(initial=0)), 1)
         positions = np.arange(longest)
@@ -143,10 +142,10 @@ class RaggedColumn:
         padded = np.zeros((len(rows), longest, *self.data.shape[1:]), dtype=self.data.dtype)
         # All real tokens of the batch are copied in one step.
         padded[mask] = self.data[(self.starts[rows][:, None] + positions)[mask]]
-        tensor = torch.from_numpy(padded)
-        if tensor.is_floating_point():
-            tensor = tensor.float()
-        return {"": tensor, "mask": torch.from_numpy(mask)}
+        return {"": _at_full_precision(padded), "mask": mask}
+
+    def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
+        return as_tensors(self.arrays(rows, view))
 
     def select(self, rows: NDArray[np.int64]) -> RaggedColumn:
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
@@ -180,8 +179,8 @@ class FeatureTable:
                 return column.lengths
         return None
 
-    def take(self, rows: ArrayLike, view: ArrayLike | None = None) -> Batch:
-        """Tensors of the posts at ``rows``.
+    def arrays(self, rows: ArrayLike, view: ArrayLike | None = None) -> Arrays:
+        """Copies of the features of the posts at ``rows``.
 
         Parameters
         ----------
@@ -197,18 +196,34 @@ class FeatureTable:
             ``name.present`` (b,) bool, and for ragged tokens ``name.mask`` (b, longest) bool.
             Absent features are zero.
         """
-        import torch
-
         chosen = np.asarray(rows, dtype=np.int64)
         views = None if view is None else np.asarray(view, dtype=np.int64)
-        batch: Batch = {}
+        batch: Arrays = {}
         for name, column in self.columns.items():
-            for part, tensor in column.take(chosen, views).items():
-                batch[f"{name}.{part}" if part else name] = tensor
-            batch[f"{name}.present"] = torch.from_numpy(column.present[chosen])
+            for part, values in column.arrays(chosen, views).items():
+                batch[f"{name}.{part}" if part else name] = values
+            batch[f"{name}.present"] = column.present[chosen]
         return batch
+
+    def take(self, rows: ArrayLike, view: ArrayLike | None = None) -> Batch:
+        """:meth:`arrays` as tensors."""
+        return as_tensors(self.arrays(rows, view))
 
     def select(self, rows: ArrayLike) -> FeatureTable:
         """The table restricted to ``rows`` (m,), without copying features."""
         chosen = np.asarray(rows, dtype=np.int64)
         return FeatureTable({name: column.select(chosen) for name, column in self.columns.items()})
+
+
+def as_tensors(arrays: Arrays) -> Batch:
+    """The same values for a network, not copied."""
+    import torch  # takes more than a second to import, and many models are no networks
+
+    return {name: torch.from_numpy(values) for name, values in arrays.items()}
+
+
+def _at_full_precision(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Halves as floats of 32 bits; other types stay."""
+    if np.issubdtype(values.dtype, np.floating):
+        return values.astype(np.float32, copy=False)
+    return values

@@ -254,7 +254,7 @@ def mean_vectors(memberships: Integers, users: int, descriptions: Column) -> Col
     joined = csr_array((np.ones(len(member), dtype=np.float32), (member, group)), shape=shape)
     counts = np.diff(joined.indptr)
     own = np.flatnonzero(counts)
-    of_group = descriptions.take(np.arange(shape[1]))[""].numpy()
+    of_group = descriptions.arrays(np.arange(shape[1]))[""]
     means = (joined[own] @ of_group / counts[own, None]).astype(np.float16)
     index = np.full((users, 1), -1, dtype=np.int64)
     index[own, 0] = np.arange(len(own))

@@ -32,7 +32,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 import evoked
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
@@ -550,6 +549,8 @@ def _unmet_needs(
     experiments: Sequence[Experiment], dataset: PostDataset, estimate: bool
 ) -> dict[str, str]:
     """Rows that have nothing to read or learn, and why."""
+    import torch  # not needed where a study is refused
+
     posts, viewings = dataset.posts, dataset.table("viewings")
     captions = bool(posts["caption"].fillna("").str.strip().ne("").any())
     rated = bool(posts[list(EMOTION_TARGETS)].notna().any(axis=None))

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -23,7 +22,7 @@ from evoked.evaluation.splits import held_together
 from evoked.evaluation.tables import Scorer
 from evoked.files import plain, write_json, write_parquet
 from evoked.laboratory.study_data import StudyContext, kind_of
-from evoked.models import Model, NeuralModel
+from evoked.models import Model
 from evoked.runs.base import modal_relevance, queries_of
 from evoked.targets import Task
 
@@ -142,6 +141,8 @@ class Worker:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Numbers that depend neither on the cores nor on how many processes share them."""
+    import torch  # also for models without networks, which may run in the same process
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -153,6 +154,8 @@ def one_thread() -> Iterator[None]:
 
 def _weights(model: Model) -> int:
     """Numbers that a network has learned; 0 for what is no network."""
+    from evoked.models import NeuralModel
+
     if not isinstance(model, NeuralModel):
         return 0
     return sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)

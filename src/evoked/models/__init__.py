@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from evoked.models.base import Examples as Examples
     from evoked.models.base import Model as Model
     from evoked.models.base import ModelSettings as ModelSettings
-    from evoked.models.base import NeuralModel as NeuralModel
     from evoked.models.baselines import TRIVIAL_BASELINES as TRIVIAL_BASELINES
     from evoked.models.baselines import VIEWING_BASELINES as VIEWING_BASELINES
     from evoked.models.baselines import MeanOfTraining as MeanOfTraining
+    from evoked.models.neural import NeuralModel as NeuralModel
 
-# Loaded when first used: they import torch, which the names of the models don't need.
+# Loaded when first used: networks import torch, and the names of the models need none of them.
 _LAZY = {
     "Examples": "evoked.models.base",
     "MeanOfTraining": "evoked.models.baselines",
     "Model": "evoked.models.base",
     "ModelSettings": "evoked.models.base",
-    "NeuralModel": "evoked.models.base",
+    "NeuralModel": "evoked.models.neural",
     "TRIVIAL_BASELINES": "evoked.models.baselines",
     "VIEWING_BASELINES": "evoked.models.baselines",
 }

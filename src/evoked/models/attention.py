@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evoked.features.table import Batch, RaggedColumn
-from evoked.models.base import Examples, NeuralModel
+from evoked.models.base import Examples
 from evoked.models.explanations import PostAttention, RegionWeights, Weights
+from evoked.models.neural import NeuralModel
 
 _POSTS_PER_BATCH = 32
 

@@ -17,7 +17,8 @@ from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import KINDS, MEDIANS_OVER, PREFIX
 from evoked.targets import EMOTION_TARGETS, TASKS, Emotion, Outcome, Task, load_task, task_state
 from evoked.targets.base import numeric
-from evoked.training.loop import EpochRecord, TrainingSettings
+from evoked.training.records import EpochRecord
+from evoked.training.settings import TrainingSettings
 
 # Candidates for how many of an author's last posts say most about the next one.
 _RECENT_POSTS = (1, *MEDIANS_OVER)

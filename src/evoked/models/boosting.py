@@ -37,7 +37,7 @@ from evoked.models.base import (
     reading_weights,
 )
 from evoked.models.pooled import Matrix, pooled_matrix, row_batches
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 

@@ -18,7 +18,8 @@ from evoked.features.viewings import OWN_COMMENT
 from evoked.layers.heads import classifier
 from evoked.layers.losses import macro_f1, masked_log_loss
 from evoked.layers.tokens import VectorInput, project
-from evoked.models.base import ModelSettings, NeuralModel
+from evoked.models.base import ModelSettings
+from evoked.models.neural import NeuralModel
 from evoked.targets import Emotion
 from evoked.training.settings import TrainingSettings
 

@@ -28,7 +28,8 @@ from evoked.layers.tokens import (
     metadata_encoder,
     project,
 )
-from evoked.models.base import ModelSettings, NeuralModel
+from evoked.models.base import ModelSettings
+from evoked.models.neural import NeuralModel
 
 Modality = Literal["image", "objects", "caption", "hashtags", "metadata"]
 MODALITIES: tuple[Modality, ...] = ("image", "objects", "caption", "hashtags", "metadata")

@@ -35,9 +35,10 @@ from evoked.layers.tokens import (
     or_placeholder,
     shown,
 )
-from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.explanations import PostAttention
-from evoked.training.loop import EpochRecord
+from evoked.models.neural import NeuralModel
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 ENVIRONMENTS = ("environment.image", "environment.topics")

@@ -34,10 +34,12 @@ from evoked.layers.attention import AttentionBlock
 from evoked.layers.heads import mlp
 from evoked.layers.losses import masked_huber, masked_log_loss
 from evoked.layers.tokens import VectorInput, shown
-from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
+from evoked.models.neural import NeuralModel
 from evoked.targets.shares import SHARE_CLASSES, Shares
-from evoked.training.loop import EpochRecord, TrainingSettings
+from evoked.training.records import EpochRecord
+from evoked.training.settings import TrainingSettings
 
 EncodedModality = Literal["caption", "image"]
 _VECTORS: dict[str, str] = {"caption": "caption.vector", "image": "image.vector"}

@@ -36,13 +36,16 @@ from evoked.layers.message_passing import (
     NodeNorm,
     Nodes,
 )
-from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.explanations import Neighbour, ViewingExplanation
+from evoked.models.neural import NeuralModel
 from evoked.models.viewings import graph_of
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
-from evoked.training.loop import EpochRecord, TrainingSettings, fit_network, predict_network
+from evoked.training.loop import fit_network, predict_network
 from evoked.training.neighbours import ALL, UNKNOWN_EMOTION, ViewingBatches, WholeGraph
+from evoked.training.records import EpochRecord
+from evoked.training.settings import TrainingSettings
 
 # Edges and nodes of the graph, times layers. In larger graphs, sampling takes less than a third of
 # the time (a tenth of the paper's network, batches of 512: 7 in place of 30 s an epoch).

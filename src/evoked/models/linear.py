@@ -39,7 +39,7 @@ from evoked.models.pooled import (
     row_batches,
 )
 from evoked.targets import Task
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 _LEAST_PROBABILITY = 1e-12

@@ -39,9 +39,10 @@ from evoked.layers.tokens import (
     mean_pool,
     metadata_encoder,
 )
-from evoked.models.base import Examples, ModelSettings, NeuralModel
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
-from evoked.training.loop import EpochRecord
+from evoked.models.neural import NeuralModel
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 _TEXTS = ("title", "context", "text")

@@ -168,10 +168,9 @@ class PixelRecCatBoost(BoostedOutcome):
 
     def matrix(self, examples: Examples) -> Matrix:
         """Numbers that the trees see, float32 (n, columns); NaN where missing."""
-        batch, posts = examples.features.take(np.arange(len(examples))), examples.posts
+        batch, posts = examples.features.arrays(np.arange(len(examples))), examples.posts
         parts = [
-            np.where(batch[f"{name}.present"].numpy()[:, None], batch[name].numpy(), np.nan)
-            for name in self.widths
+            np.where(batch[f"{name}.present"][:, None], batch[name], np.nan) for name in self.widths
         ]
         if self.projections:
             shared = [

@@ -150,11 +150,10 @@ def fold_numbers(train: pd.DataFrame, validation: pd.DataFrame) -> list[NDArray[
 
 def pooled_matrix(features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]) -> Matrix:
     """Features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
-    batch = features.take(rows)
+    batch = features.arrays(rows)
     parts = []
     for name in names:
-        values = batch[name].numpy()
-        parts.append(np.where(batch[f"{name}.present"].numpy()[:, None], values, np.nan))
+        parts.append(np.where(batch[f"{name}.present"][:, None], batch[name], np.nan))
     return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
 
 

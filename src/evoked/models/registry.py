@@ -132,7 +132,7 @@ def load_model(folder: Path | str, kind: type[Model] | None = None) -> Model:
         The folder holds no model, or one of an unknown kind, or one of another kind than ``kind``,
         or damaged weights.
     """
-    from evoked.models.base import MODEL_FILE  # which imports torch
+    from evoked.models.base import MODEL_FILE
 
     folder = Path(folder)
     description = read_json(folder / MODEL_FILE)

@@ -45,7 +45,7 @@ from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.models.viewings import graph_of
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 # Relations that join viewings, and the node at which a vertex of each relation stands.
@@ -487,7 +487,7 @@ def _same(one: SocialGraph, other: SocialGraph) -> bool:
 
 
 def _values(column: Column, rows: Integers) -> NDArray[np.float32]:
-    return cast(NDArray[np.float32], column.take(rows)[""].numpy())
+    return cast(NDArray[np.float32], column.arrays(rows)[""])
 
 
 def _circles(nodes: Integers, vectors: NDArray[np.float32], neighbours: int, n: int) -> csr_array:

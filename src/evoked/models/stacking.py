@@ -27,7 +27,7 @@ from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.models.registry import build_model, load_model
 from evoked.posts.author_hashes import author_hashes
 from evoked.targets import TASKS, Task
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 # Penalty on the squared weights, per post and in units of the target's variance: it decides how

@@ -28,7 +28,7 @@ from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
 from evoked.runs.track_record import TrackRecord
 from evoked.targets import EMOTION_TARGETS, Task
-from evoked.training.loop import EpochRecord
+from evoked.training.records import EpochRecord
 
 BASELINES_FOLDER = "baselines"
 METRICS_FILE = "metrics.json"

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import sys
 from collections.abc import Sequence
 from importlib import metadata as packages
 from pathlib import Path
@@ -34,7 +35,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 
 import evoked
 from evoked.errors import DataError, SettingsError
@@ -57,7 +57,8 @@ from evoked.runs.base import BASELINES_FOLDER, METRICS_FILE, Callbacks, RunConte
 from evoked.runs.card import model_card
 from evoked.runs.description import FORMAT_VERSION, RUN_FILE, TRAIN_AGAIN, read_description
 from evoked.targets import load_task, task_state
-from evoked.training.loop import LAST_CHECKPOINT, TrainingSettings
+from evoked.training.records import LAST_CHECKPOINT
+from evoked.training.settings import TrainingSettings
 
 PLAN_FILE = "plan.json"
 TARGETS_FILE = "targets.json"
@@ -162,14 +163,15 @@ def data_description(
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware that numbers depend on."""
+    """Versions and hardware that numbers depend on; without torch, no graphics card was used."""
+    torch = sys.modules.get("torch")
     libraries = ("torch", "transformers", "lightning", "numpy", "pandas", "scikit-learn")
     return {
         "evoked": evoked.__version__,
         "python": platform.python_version(),
         **{name: packages.version(name) for name in libraries},
         "platform": platform.platform(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
     }
 
 

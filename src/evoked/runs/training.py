@@ -652,7 +652,7 @@ def estimate_emotions(
         dataset.posts, [None] * len(dataset), cache=cache, progress=callbacks.stage
     )
     column = table.columns["affect.text"]
-    read = column.take(np.arange(len(dataset)), None)[""].numpy()[:, : len(EMOTION_TARGETS)]
+    read = column.arrays(np.arange(len(dataset)))[""][:, : len(EMOTION_TARGETS)]
     return np.where(column.present[:, None], read, np.nan).astype(np.float32)
 
 

@@ -18,7 +18,8 @@ import pandas as pd
 from evoked.errors import DataError, SettingsError
 from evoked.evaluation.tables import evaluate_task
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
-from evoked.models.base import Examples, Model, NeuralModel
+from evoked.models.base import Examples, Model
+from evoked.models.neural import NeuralModel
 from evoked.targets import TASKS, TargetTable
 from evoked.testing.examples import random_examples
 from evoked.testing.failures import refuses, require

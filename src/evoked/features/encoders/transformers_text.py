@@ -9,18 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from evoked.errors import SettingsError
 from evoked.features.encoders._inference import fast_inference, inference_device
+from evoked.features.encoders._token_batches import (
+    TOKENS_PER_BATCH,
+    Floats,
+    Ids,
+    Mask,
+    offsets_of,
+    padded,
+    text_features,
+)
 from evoked.features.encoders.base import TextEncoder, TextFeatures
 
-# Padded tokens that go through the network at a time: enough to keep it busy, few enough that a
-# layer's activations stay in the processor's cache.
-_TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 65536}
+_TOKENS_ON_A_CARD = 65536
 
 
 class TransformersTextEncoder(TextEncoder):
@@ -56,51 +61,31 @@ class TransformersTextEncoder(TextEncoder):
 
     def encode(self, texts: list[str]) -> TextFeatures:
         """Encode prepared texts; see :class:`TextFeatures`. Batches are sorted by length."""
-        encoded = self._encodings(texts)
-        lengths = np.array([len(encoding.ids) for encoding in encoded], dtype=np.int64)
-        tokens: list[NDArray[np.float32]] = [_no_tokens(self.token_channels)] * len(texts)
-        vectors = np.zeros((len(texts), self.vector_size), dtype=np.float32)
-        for rows in batches_by_length(lengths):
-            chosen = [encoded[row] for row in rows]
-            ids, mask = padded_ids([encoding.ids for encoding in chosen], self._padding_id)
-            with fast_inference():
-                states = self._run(ids, mask).float()
-                whole = _text_vectors(self._model, states, mask.to(states.device))
-                vectors[rows] = nn.functional.normalize(whole, dim=1).cpu().numpy()
-            hidden = states.cpu().numpy()
-            for row, encoding, state in zip(rows, chosen, hidden, strict=True):
-                real = np.flatnonzero(np.asarray(encoding.special_tokens_mask) == 0)
-                tokens[row] = state[real]
-        vectors[[not len(token) for token in tokens]] = 0
-        return TextFeatures(tokens, vectors)
+        encodings = self._encodings(texts)
+        return text_features(
+            encodings, self._padding_id, self.token_channels, self._run, tokens_per_batch()
+        )
 
     def tokenize(self, texts: list[str]) -> list[list[tuple[int, int]]]:
         """Character offsets (start, end) of every token except the special ones."""
-        return [
-            [
-                (start, end)
-                for (start, end), special in zip(
-                    encoding.offsets, encoding.special_tokens_mask, strict=True
-                )
-                if not special
-            ]
-            for encoding in self._encodings(texts)
-        ]
+        return offsets_of(self._encodings(texts))
 
     def token_ids(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids (int64) and mask (bool), (n, longest), special tokens included."""
-        return padded_ids([encoding.ids for encoding in self._encodings(texts)], self._padding_id)
+        ids = [encoding.ids for encoding in self._encodings(texts)]
+        filled, mask = padded(ids, self._padding_id)
+        return torch.from_numpy(filled), torch.from_numpy(mask)
 
     def network(self) -> nn.Module:
         """A trainable float32 copy of the network: (ids, mask) to (n, longest, token_channels)."""
         return _TokenStates(copy.deepcopy(self._model).float().requires_grad_(True).train())
 
-    def _run(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        device = inference_device()
-        states: torch.Tensor = self._model(
-            input_ids=ids.to(device), attention_mask=mask.to(device)
-        ).last_hidden_state
-        return states
+    def _run(self, ids: Ids, mask: Mask) -> tuple[Floats, Floats]:
+        given, real = (torch.from_numpy(each).to(inference_device()) for each in (ids, mask))
+        with fast_inference():
+            states = self._model(input_ids=given, attention_mask=real).last_hidden_state.float()
+            whole = _text_vectors(self._model, states, real)
+        return states.cpu().numpy(), whole.cpu().numpy()
 
     @property
     def _padding_id(self) -> int:
@@ -203,31 +188,9 @@ def load_pretrained(source: Path | str) -> tuple[Any, Any]:
     return tokenizer, model.to(inference_device()).requires_grad_(False).eval()
 
 
-def batches_by_length(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Rows of texts of similar length, longest first, so that little is padding.
-
-    Parameters
-    ----------
-    lengths
-        Number of tokens of each text, (n,).
-    """
-    order = np.argsort(-lengths, kind="stable")
-    budget = _TOKENS_PER_BATCH[inference_device().type]
-    start = 0
-    while start < len(order):
-        size = max(1, budget // max(int(lengths[order[start]]), 1))
-        yield order[start : start + size]
-        start += size
-
-
-def padded_ids(ids: list[list[int]], padding_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids (int64) and mask (bool), both (n, longest), of n sequences of token ids."""
-    lengths = torch.tensor([len(row) for row in ids], dtype=torch.int64)
-    longest = int(lengths.max()) if len(ids) else 0
-    mask = torch.arange(longest) < lengths[:, None]
-    padded = torch.full(mask.shape, padding_id, dtype=torch.int64)
-    padded[mask] = torch.tensor([token for row in ids for token in row], dtype=torch.int64)
-    return padded, mask
+def tokens_per_batch() -> int:
+    """Padded tokens that go through a network at a time."""
+    return TOKENS_PER_BATCH if inference_device().type == "cpu" else _TOKENS_ON_A_CARD
 
 
 def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -242,10 +205,6 @@ def _text_vectors(model: Any, states: torch.Tensor, mask: torch.Tensor) -> torch
         last = mask.sum(1).clamp(min=1) - 1
         return states[torch.arange(len(states), device=states.device), last]
     return mean_over_tokens(states, mask)
-
-
-def _no_tokens(channels: int) -> NDArray[np.float32]:
-    return np.zeros((0, channels), dtype=np.float32)
 
 
 @contextmanager

@@ -1,0 +1,116 @@
+"""Models that are one network: apart from the contract of all models, since torch takes long to
+import."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from evoked.features.catalog import FeatureSettings
+from evoked.files import atomic_path, read_json, write_json
+from evoked.models.base import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    Examples,
+    Model,
+    ModelSettings,
+    reading_weights,
+)
+from evoked.training.loop import fit_network, predict_network
+from evoked.training.records import EpochRecord
+from evoked.training.settings import TrainingSettings
+
+
+class NeuralModel(Model):
+    """A model that is one network; this class fits, predicts, saves and loads it.
+
+    A subclass defines :meth:`build`. The network maps a batch to (b, targets) and fulfils
+    :class:`evoked.training.loop.Trainable`.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
+        self.network: Any = None
+        # The device it was trained on and predicts on; a loaded model takes the best there is.
+        self.device = "auto"
+
+    @abstractmethod
+    def build(self, widths: dict[str, int]) -> nn.Module:
+        """A network with fresh weights for features of these widths (by catalog name)."""
+
+    @property
+    def estimated_weight(self) -> float:
+        """Weight in the loss of targets that an emotion reader estimated."""
+        return 0.5
+
+    def fit(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        folder: Path,
+        training: TrainingSettings | None = None,
+        progress: Callable[[EpochRecord], None] | None = None,
+    ) -> list[EpochRecord]:
+        training = training or self.default_training
+        self._learn_targets(train)
+        assert train.targets is not None
+        self.widths = {name: train.features.widths[name] for name in self.features}
+        torch.manual_seed(training.seed)
+        self.device = training.device
+        self.network = self.build(self.widths)
+        held_out = None
+        if validation is not None and validation.targets is not None and len(validation):
+            held_out = (validation.features, validation.targets)
+        return fit_network(
+            self.network,
+            (train.features, train.targets),
+            held_out,
+            training,
+            folder,
+            views=self.feature_settings.views,
+            estimated_weight=self.estimated_weight,
+            progress=progress,
+        )
+
+    def predict(self, examples: Examples) -> pd.DataFrame:
+        self.check_features(examples.features)
+        if not len(examples):
+            return self._as_table(np.zeros((0, len(self.targets)), dtype=np.float32))
+        return self._as_table(self._outputs(examples))
+
+    def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float32]:
+        """Output of a method of the network for each post, (n, …)."""
+        return predict_network(self.network, examples.features, self.device, method)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / WEIGHTS_FILE) as path:
+            state = self.network.state_dict()
+            save_file({name: value.contiguous() for name, value in state.items()}, path)
+        write_json(folder / MODEL_FILE, {**self._description(), "widths": self.widths})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        description = read_json(folder / MODEL_FILE)
+        model = cls._from_description(description, folder / MODEL_FILE)
+        model.widths = {str(name): int(width) for name, width in description["widths"].items()}
+        model.network = model.build(model.widths)
+        with reading_weights(folder):
+            model.network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        model.network.eval()
+        return model
