@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from evoked.errors import SettingsError
+from evoked.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +54,22 @@ class TextFeatures:
 
     tokens: list[NDArray[np.float32]]
     vector: NDArray[np.float32]
+
+
+def check_pictures(images: NDArray[np.uint8], size: int) -> None:
+    """Refuse what is no batch of pictures, uint8 RGB (n, size, size, 3); n may be 0.
+
+    Raises
+    ------
+    DataError
+        The array has another shape or type.
+    """
+    if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
+        raise DataError(
+            f"pictures of type {images.dtype} and shape {images.shape}; "
+            f"expected uint8 (n, {size}, {size}, 3).",
+            fix=f"Use load_image(file, {size}).",
+        )
 
 
 class ImageEncoder(ABC):

@@ -14,7 +14,7 @@ from torch import Tensor
 from evoked.errors import SettingsError
 from evoked.features.encoders._checkpoints import loading
 from evoked.features.encoders._inference import fast_inference, inference_device
-from evoked.features.encoders.builtin_image import BuiltinImageEncoder
+from evoked.features.encoders.descriptors import DescriptorEncoder
 from evoked.features.encoders.pretrained_image import torchvision_weights
 
 SALIENT_REGIONS = 5
@@ -62,10 +62,10 @@ class ObjectEncoder(ABC):
 
 
 class SalientRegions(ObjectEncoder):
-    """The 5 most salient cells of the builtin grid: their descriptors, then their boxes."""
+    """The 5 most salient cells of a grid of descriptors: their descriptors, then their boxes."""
 
     def __init__(self) -> None:
-        self._encoder = BuiltinImageEncoder(faces=False)
+        self._encoder = DescriptorEncoder(faces=False)
         self._saliency = self._encoder.map_names.index("saliency_mean")
         self.fingerprint = f"salient-regions:{SALIENT_REGIONS}:{self._encoder.fingerprint}"
         self.image_size = self._encoder.image_size
