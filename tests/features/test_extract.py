@@ -71,7 +71,8 @@ def test_pictures_are_encoded_as_the_encoder_does(cache: FeatureCache) -> None:
         np.testing.assert_allclose(batch["image.vector"][row], expected.vector[0], 2e-3, 1e-4)
         np.testing.assert_array_equal(batch["image.pixels"][row], pixels[0])
         tokens = objects.encode(pixels).tokens[0]
-        np.testing.assert_allclose(batch["image.objects"][row], tokens, rtol=1e-5, atol=1e-6)
+        kept = batch["image.objects"][row][batch["image.objects.mask"][row]]
+        np.testing.assert_allclose(kept, tokens, rtol=2e-3, atol=1e-4)
     for name in IMAGE_NAMES:
         assert batch[f"{name}.present"].tolist() == [True, False, True]
         assert not batch[name][1].any()

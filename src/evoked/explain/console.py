@@ -37,6 +37,8 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
         console.print(_words(explanation))
     if len(explanation.metadata):
         console.print(_facts(explanation))
+    if explanation.shown:
+        console.print(Text(explanation.shown))
     if explanation.regions is not None:
         console.print(_regions(explanation))
     if explanation.region_probabilities is not None:

@@ -17,8 +17,8 @@ from evoked.explain.readings import Reading, readings_of
 from evoked.explain.words import Words, words_of
 from evoked.features.captions import prepare
 from evoked.features.catalog import CATALOG
-from evoked.features.encoders import object_encoder, text_encoder
-from evoked.features.extract import ImageSource, Problem
+from evoked.features.encoders import image_encoder, object_encoder, text_encoder
+from evoked.features.extract import ImageSource, Problem, extract_posts
 from evoked.models.base import Examples, Model
 from evoked.models.explanations import PostAttention, RegionWeights
 from evoked.posts.drafts import Draft
@@ -26,6 +26,8 @@ from evoked.posts.images import load_image
 from evoked.runs.drafts import ASSUMED
 from evoked.runs.posts import Run
 
+_MOST_WORDS = 3
+_LEAST_CHANCE = 0.1
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 
 
@@ -76,7 +78,8 @@ def explain_posts(
     -----
     Each post takes a few hundred predictions (at most 32 sets of modalities, the caption without
     each of its words, the metadata without each of its columns) and one pass of the text encoder
-    over as many captions as there are words. The image encoder is not run again.
+    over as many captions as there are words. The image encoder runs once more at most, to say what
+    it recognises.
     """
     if not len(posts):
         return []
@@ -96,6 +99,7 @@ def explain_posts(
     regions = [None] * len(examples) if found else _region_effects(model, examples, known)
     seen = _seen(model, examples)
     boxes = _boxes(model, images, attention)
+    shows = _shown(run, posts, images)
     return [
         Explanation(
             post_id=str(posts["post_id"].iloc[row]),
@@ -125,6 +129,7 @@ def explain_posts(
             image=images[row],
             task=model.task.name,
             region_effects=regions[row],
+            shows=shows[row],
         )
         for row in range(len(posts))
     ]
@@ -172,6 +177,25 @@ def _facts(run: Run, examples: Examples) -> list[pd.DataFrame]:
         nothing = pd.Index([], name="fact")
         return [pd.DataFrame(columns=columns, index=nothing, dtype=float)] * len(examples)
     return metadata_effects(run.model, examples, encoder.names)
+
+
+def _shown(run: Run, posts: pd.DataFrame, images: Sequence[ImageSource]) -> list[dict[str, float]]:
+    """What the model's encoder recognises in each picture: see :class:`Explanation`."""
+    shows: list[dict[str, float]] = [{} for _ in images]
+    settings = run.model.feature_settings
+    if "image" not in modalities_of(run.model):
+        return shows
+    encoder = image_encoder(settings.image_encoder)
+    if not encoder.words:
+        return shows
+    table, _ = extract_posts(posts, images, ["image.vector"], settings, cache=run.cache)
+    column = table.columns["image.vector"]
+    rows = np.flatnonzero(column.present)
+    chances = encoder.word_probabilities(column.arrays(rows, None)[""])
+    first = np.argsort(-chances, axis=1, kind="stable")[:, :_MOST_WORDS]
+    for row, own, best in zip(rows.tolist(), chances, first, strict=True):
+        shows[row] = {encoder.words[n]: float(own[n]) for n in best if own[n] >= _LEAST_CHANCE}
+    return shows
 
 
 def _boxes(

@@ -70,8 +70,8 @@ _ENTRIES = [
         modality="image",
         source="object encoder",
         fitted=False,
-        description="Detected objects as objects × channels (Faster R-CNN: 1024; builtin: salient "
-        "regions).",
+        description="Detected objects as objects × channels (builtin: what is recognised, "
+        "and where; Faster R-CNN: 1024).",
     ),
     Feature(
         name="caption.tokens",
@@ -289,8 +289,9 @@ class FeatureSettings(Settings):
     )
     text_encoder: str = Field("builtin", description="encoder of texts: builtin or transformers:…")
     object_encoder: str = Field(
-        "salient",
-        description="encoder of objects in pictures: builtin (which is salient) or torchvision:…",
+        "lite0",
+        description="encoder of objects in pictures: builtin (which is lite0), salient or "
+        "torchvision:…",
     )
     face_encoder: str = Field(
         "builtin",

@@ -64,6 +64,7 @@ class Story:
     words: list[dict[str, Any]]
     headline: list[str]
     facts: list[dict[str, Any]]
+    shown: str
     notes: list[str]
 
 
@@ -146,6 +147,7 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
         words=records(explanation.strongest_words(_WORDS)),
         headline=headline_names(readings),
         facts=records(explanation.metadata.iloc[:_FACTS].reset_index()),
+        shown=explanation.shown,
         notes=explanation.notes,
     )
 

@@ -25,6 +25,7 @@ EPSILON = 1e-3  # of the batch normalisations
 LARGEST_ACTIVATION = 6.0
 # Of every stage: edge of the depthwise kernel, and its stride.
 _STAGES = ((3, 1), (3, 2), (5, 2), (3, 2), (5, 1), (5, 2), (3, 1))
+_FOLDED = ("weight", "bias")  # what is left of a layer for inference
 HEAD = len(_STAGES)
 """Number of the last convolution, counted as a stage."""
 
@@ -175,7 +176,11 @@ def lite_graph(lite: Lite, map_stage: int) -> Compiled:
     """The network without its classifier: from ``pictures``, uint8 (n, size, size, 3), to the map
     of one of the pooled stages, (n, positions, channels), and the vector, (n, size)."""
     weights = lite_weights(lite)
-    folded = {name: value for layer in layers_of(lite) for name, value in _folded(layer, weights)}
+    folded = {
+        f"{layer.convolution}.{part}": value
+        for layer in layers_of(lite)
+        for part, value in zip(_FOLDED, folded_layer(layer, weights), strict=True)
+    }
     constants = {
         "mean": np.float32(MEAN),
         "spread": np.float32(SPREAD),
@@ -208,7 +213,7 @@ def lite_graph(lite: Lite, map_stage: int) -> Compiled:
 
 
 def _add_layer(graph: Graph, values: str, layer: Layer, weights: dict[str, Any]) -> str:
-    names = [f"{layer.convolution}.{part}" for part in ("weight", "bias")]
+    names = [f"{layer.convolution}.{part}" for part in _FOLDED]
     values = graph.add(
         "Conv",
         values,
@@ -225,7 +230,7 @@ def groups_of(kernel: Floats) -> int:
     return len(kernel) if kernel.shape[1] == 1 else 1
 
 
-def _folded(layer: Layer, weights: dict[str, Floats]) -> list[tuple[str, Floats]]:
+def folded_layer(layer: Layer, weights: dict[str, Floats]) -> tuple[Floats, Floats]:
     """The convolution's weight and bias, the batch normalisation included."""
     kernel = weights[f"{layer.convolution}.weight"]
     scale, shift, mean, variance = (
@@ -233,7 +238,5 @@ def _folded(layer: Layer, weights: dict[str, Floats]) -> list[tuple[str, Floats]
         for part in ("weight", "bias", "running_mean", "running_var")
     )
     factor = scale / np.sqrt(variance + EPSILON)
-    return [
-        (f"{layer.convolution}.weight", (kernel * factor[:, None, None, None]).astype(np.float32)),
-        (f"{layer.convolution}.bias", (shift - mean * factor).astype(np.float32)),
-    ]
+    folded = (kernel * factor[:, None, None, None]).astype(np.float32)
+    return folded, (shift - mean * factor).astype(np.float32)

@@ -85,9 +85,12 @@ class ImageEncoder(ABC):
         (rows, columns) of the map.
     map_channels, vector_size
         Widths of ``image.map`` and ``image.vector``.
+    words
+        What it recognises; empty for an encoder that names nothing.
     """
 
     fingerprint: str
+    words: tuple[str, ...] = ()
     image_size: int
     grid: tuple[int, int]
     map_channels: int
@@ -96,6 +99,11 @@ class ImageEncoder(ABC):
     @abstractmethod
     def encode(self, images: NDArray[np.uint8]) -> ImageFeatures:
         """Encode a batch: uint8 RGB, (n, image_size, image_size, 3)."""
+
+    def word_probabilities(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Probability that a picture shows each of ``words``, (n, words), from its vector,
+        (n, vector_size)."""
+        return np.zeros((len(vectors), 0), np.float32)
 
     def network(self) -> torch.nn.Module:
         """The trainable network: float pixels normalised by :meth:`normalise`,

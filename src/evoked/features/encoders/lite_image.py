@@ -14,6 +14,7 @@ from evoked.features.encoders._lite import (
     lite_weights,
     widths_of,
 )
+from evoked.features.encoders._lite_words import word_probabilities, words
 from evoked.features.encoders._sessions import without_torch
 from evoked.features.encoders.base import ImageEncoder, ImageFeatures, check_pictures
 
@@ -57,6 +58,7 @@ class LiteImageEncoder(ImageEncoder):
         self.grid = (-(-self.image_size // 32),) * 2
         self.map_channels = widths[map_stage]
         self.vector_size = sum(widths.values())
+        self.words = words()
         self.fingerprint = f"efficientnet-{name}:{self._lite.sha256[:16]}:{map_stage}"
 
     @cached_property
@@ -86,6 +88,9 @@ class LiteImageEncoder(ImageEncoder):
             rows = slice(start, start + _BATCH)
             found.map[rows], found.vector[rows] = self._layers({"pictures": images[rows]})
         return found
+
+    def word_probabilities(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        return word_probabilities(self._lite, np.asarray(vectors, np.float32))
 
     def network(self) -> torch.nn.Module:
         return self.twin.network()

@@ -113,8 +113,9 @@ def object_encoder(name: str) -> ObjectEncoder:
     Parameters
     ----------
     name
-        ``builtin`` or ``salient`` (salient regions), or ``torchvision:fasterrcnn_resnet50_fpn`` or
-        a file with its weights, with the options of :func:`image_encoder`.
+        ``builtin`` or ``lite0`` (what EfficientNet-Lite0 recognises, and where), ``salient``
+        (salient regions), or ``torchvision:fasterrcnn_resnet50_fpn`` or a file with its weights,
+        with the options of :func:`image_encoder`.
 
     Raises
     ------
@@ -123,11 +124,17 @@ def object_encoder(name: str) -> ObjectEncoder:
     MissingExtraError
         torchvision is not installed.
     """
-    from evoked.features.encoders.objects import FasterRCNN, SalientRegions
+    if name in ("builtin", "lite0"):
+        from evoked.features.encoders.objects import RecognisedObjects
 
-    if name in ("builtin", "salient"):
+        return RecognisedObjects()
+    if name == "salient":
+        from evoked.features.encoders.objects import SalientRegions
+
         return SalientRegions()
     parts = _parsed(name, ("torchvision",))
+    from evoked.features.encoders.faster_rcnn import FasterRCNN
+
     return FasterRCNN(parts.where, pretrained=parts.pretrained, image_size=parts.image_size)
 
 
