@@ -46,7 +46,7 @@ from evoked.models import Examples, build_model
 from evoked.models.pooled import FEATURES as POOLED_FEATURES
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
-from evoked.targets import AuthorPopularity
+from evoked.targets import AuthorQuartiles
 from evoked.training import TrainingSettings
 
 INPUTS = ("caption.vector", "environment.caption", "environment.topics", "metadata")
@@ -139,7 +139,7 @@ def own_model(
     name: str, settings: dict[str, Any], examples: Examples, parts: Parts, seed: int
 ) -> Floats:
     """Probabilities of the test posts by one of evoked's models."""
-    model = build_model(name, settings, task=AuthorPopularity.name)
+    model = build_model(name, settings, task=AuthorQuartiles.name)
     read = FeatureTable({name: examples.features.columns[name] for name in model.features})
     own = Examples(examples.posts, read, examples.targets)
     with tempfile.TemporaryDirectory() as folder:
@@ -169,7 +169,7 @@ def one_seed(
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Scores of every model on one split, and how many posts each part has."""
     posts, images = dataset.posts, dataset.cover_paths()
-    targets = AuthorPopularity.fit(posts).transform(posts)
+    targets = AuthorQuartiles.fit(posts).transform(posts)
     labels = targets.values[:, 0].astype(np.float64)
     parts, train = split(labels, seed)
     pipeline = FeaturePipeline([*INPUTS, *NETWORK_FEATURES, *POOLED_FEATURES])

@@ -211,6 +211,7 @@ class TestPoorPosts:
         found = text_statistics(texts, [True] * 12 + [False] * 12, ["me"] * 24)
         assert found.unit == "post"
         table = found.words.set_index("word")
+        assert table["authors"].tolist() == [1] * 4
         assert table.loc["beach", "p"] == pytest.approx(stats.binomtest(12, 12).pvalue)
         assert found.emoji.empty
         assert np.isnan(found.summary.set_index("text").loc["emoji", "nominal"])

@@ -118,7 +118,7 @@ def test_category_table_by_hand():
     assert travel["rate_median"] == pytest.approx(2.0)  # 20 in 1000, per cent
     assert travel["valence"] == 2
     assert travel["published_posts"] == 1218
-    assert table.loc["none", "rated"] == 0
+    assert table.loc["none", "with_rate"] == 0
     assert np.isnan(table.loc["all", "published_posts"])
 
 

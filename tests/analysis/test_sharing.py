@@ -459,8 +459,9 @@ class TestSharing:
         assert set(fits["errors"]) == {"HC3"}
         assert "don't extend to other authors" in fits["note"][0]
         emotion = found.tables["text_emotion"]
-        assert emotion["p"].isna().all()
+        # Of one author, posts are what is drawn.
         assert emotion["p_posts"].notna().all()
+        np.testing.assert_array_equal(emotion["p"], emotion["p_posts"])
         assert (emotion["high"] > emotion["low"])[:5].all()
 
     def test_all_zero(self) -> None:

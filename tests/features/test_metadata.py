@@ -170,6 +170,27 @@ def test_hour_and_weekday_without_a_date() -> None:
     assert table["weekday unknown"].tolist() == [0, 0, 0, 1]
 
 
+def test_days_are_a_trend_that_ends_where_training_does() -> None:
+    training = make_posts(50).sort_values("posted_at", ignore_index=True)
+    middle = training.iloc[10:40]
+    days = raw(training, middle)["day"]
+    seen = (training["posted_at"] - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+    np.testing.assert_allclose(days, seen.clip(seen[10], seen[39]), atol=1e-3)
+    assert days.is_monotonic_increasing
+    assert "day" not in MetadataEncoder.fit(training.drop(columns="posted_at")).names
+
+
+def test_earlier_posts_are_given_beside_their_mean() -> None:
+    posts = make_posts(40, authors=2).assign(comments=5)
+    table, history = raw(posts), attach_history(posts)
+    for start, words in {"last": "last", "median10": "median of the last 10"}.items():
+        beside = history[f"history.{start}_likes"] - history["history.mean_likes"]
+        known = beside.notna()
+        found = table[f"author's {words} likes beside the mean (log)"]
+        np.testing.assert_allclose(found[known], beside[known], atol=1e-4)
+        assert beside[known].abs().max() > 0.1
+
+
 def test_what_training_did_not_vary_is_ignored() -> None:
     training = make_posts(50).assign(paid=False, category="food")
     strange = make_posts(50).assign(paid=True, category="cars", shares=7)
@@ -238,4 +259,4 @@ def test_a_state_of_another_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="reshape"):
         MetadataEncoder.from_dict(state | {"means": [0.0]})
     with pytest.raises(KeyError):
-        MetadataEncoder.from_dict({"version": 1})
+        MetadataEncoder.from_dict({"version": state["version"]})

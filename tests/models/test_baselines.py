@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,6 @@ from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError, MissingExtraError, SettingsError
-from evoked.explain.modalities import hide
 from evoked.features.table import FeatureTable
 from evoked.layers.fusion import LowRankBilinear
 from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
@@ -24,6 +24,7 @@ from evoked.models.baselines import RecentPosts
 from evoked.models.content import ContentModel
 from evoked.models.fusion import BilinearPoolingSettings, LateFusion
 from evoked.models.gradient_boosting import GradientBoosting, GradientBoostingSettings
+from evoked.models.hiding import hide
 from evoked.models.mmbt import MMBTSettings
 from evoked.models.pooled import fold_numbers
 from evoked.targets import TARGETS, TargetTable
@@ -159,7 +160,7 @@ def test_recent_posts_are_as_many_as_say_most(tmp_path: Path) -> None:
     )
     model = RecentPosts(task="shares")
     model.fit(known, folder=tmp_path)
-    assert set(model.numbers.values()) == {3}
+    assert set(model.recent.values()) == {"median3"}
     new = with_history(
         random_examples(4, task="shares"),
         last_shares=[9, 9, 9, 9],
@@ -179,11 +180,37 @@ def test_recent_posts_are_as_many_as_say_most(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(load_model(tmp_path / "saved").predict(new), predicted)
 
 
+def test_recent_posts_are_read_as_a_mean_where_that_says_more(tmp_path: Path) -> None:
+    examples = random_examples(48, task="shares")
+    own = examples.posts["shares"].to_numpy(float)
+    known = with_history(examples, median10_shares=own + 5, mean10_shares=own + 1)
+    model = RecentPosts(task="shares")
+    model.fit(known, folder=tmp_path)
+    assert set(model.recent.values()) == {"mean10"}
+    new = with_history(
+        random_examples(2, task="shares"), median10_shares=[4, 4], mean10_shares=[9, 99]
+    )
+    np.testing.assert_allclose(np.expm1(model.predict(new)["log_shares"]), [9, 99], rtol=1e-5)
+
+
+def test_a_baseline_of_another_release_is_refused(tmp_path: Path) -> None:
+    model = RecentPosts()
+    model.fit(with_history(random_examples(48), median5_likes=list(range(48))), folder=tmp_path)
+    model.save(tmp_path)
+    path = tmp_path / "model.json"
+    state = json.loads(path.read_text())
+    state["numbers"] = {"likes_rate": 5}
+    del state["recent"]
+    path.write_text(json.dumps(state))
+    with pytest.raises(DataError, match=r"model\.json, field recent.*Train the model again"):
+        load_model(tmp_path)
+
+
 def test_a_post_never_shows_what_it_got_itself(tmp_path: Path) -> None:
     examples = with_history(random_examples(48), median5_likes=list(range(48)))
     model = RecentPosts()
     model.fit(examples, folder=tmp_path)
-    assert set(model.numbers) == {"likes_rate"}
+    assert set(model.recent) == {"likes_rate"}
     hidden = ["valence", "arousal", "likes", "comments", "shares", "saves", "views", "reach"]
     blind = replace(examples, posts=examples.posts.assign(**dict.fromkeys(hidden, np.nan)))
     pd.testing.assert_frame_equal(model.predict(blind), model.predict(examples))
@@ -239,6 +266,36 @@ def test_validation_posts_stop_the_growth(examples: Examples, tmp_path: Path) ->
     assert min(len(trees.leaves) for trees in model.trees.values()) < 60
 
 
+def test_a_fixed_number_of_trees_is_grown_whatever_validation_says(
+    examples: Examples, tmp_path: Path
+) -> None:
+    validation = random_examples(40, seed=2)
+    settings = {"trees": 60, "patience": 5, "min_validation_posts": 0}
+    stopped, fixed = (
+        GradientBoosting(GradientBoostingSettings(**settings, fixed=each)) for each in (False, True)
+    )
+    for model in (stopped, fixed):
+        model.fit(examples, validation, folder=tmp_path)
+    assert {len(trees.leaves) for trees in fixed.trees.values()} == {60}
+    assert min(len(trees.leaves) for trees in stopped.trees.values()) < 60
+    # They learn from the validation posts as well.
+    alone = GradientBoosting(fixed.settings)
+    alone.fit(examples, folder=tmp_path)
+    assert not alone.predict(examples).equals(fixed.predict(examples))
+
+
+def test_a_penalty_on_leaves_keeps_predictions_near_the_mean(
+    examples: Examples, tmp_path: Path
+) -> None:
+    spread = []
+    for penalty in (1, 1000):
+        settings = {"trees": 20, "leaf_penalty": penalty}
+        model = GradientBoosting(GradientBoostingSettings(**settings))
+        model.fit(examples, folder=tmp_path)
+        spread.append(model.predict(examples)["valence"].std())
+    assert spread[1] < 0.2 * spread[0]
+
+
 def test_trees_see_long_vectors_as_their_principal_components(tmp_path: Path) -> None:
     examples = random_examples(48)
     model = GradientBoosting(FEW_TREES.model_copy(update={"components": 14}))
@@ -277,7 +334,7 @@ def test_with_the_chosen_number_trees_grow_on_validation_posts_too(tmp_path: Pat
         for part in parts
         if part.targets is not None
     ]
-    options = growing_options(model.settings, None)
+    options = {**growing_options(model.settings, None), "l2_leaf_reg": 10}
     judged = catboost.CatBoostRegressor(**options).fit(pools[0], eval_set=pools[1])
     number = judged.tree_count_
     matrix = np.concatenate([model.matrix(part) for part in parts])
@@ -299,7 +356,7 @@ def test_few_validation_posts_leave_the_number_of_trees_to_cross_validation(tmp_
     values = np.concatenate([part.targets.values[:, place] for part in (train, validation)])
     matrix = np.concatenate([model.matrix(part) for part in (train, validation)])
     folds = np.concatenate(fold_numbers(train.posts, validation.posts))
-    options = growing_options(model.settings, None)
+    options = {**growing_options(model.settings, None), "l2_leaf_reg": 10}
     curves = []
     for fold in range(5):
         own, held = folds != fold, folds == fold

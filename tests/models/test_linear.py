@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from evoked.errors import DataError
 from evoked.features.table import Column, FeatureTable
 from evoked.models import Examples, load_model
-from evoked.models.linear import Linear, LinearSettings
+from evoked.models.linear import Linear, LinearSettings, _simplest_of_the_best
 from evoked.models.pooled import fold_numbers
 from evoked.targets import TargetTable
 from evoked.testing.examples import random_examples
@@ -80,13 +80,14 @@ def test_penalty_is_the_one_that_predicts_the_validation_posts_best(tmp_path: Pa
         one = Linear(LinearSettings(penalty=penalty, min_validation_posts=0))
         one.fit(train, folder=tmp_path)
         errors[penalty] = (one.predict(validation).to_numpy() - validation.targets.values) ** 2
-    model = Linear(LinearSettings(penalties=tuple(errors)))
+    model = Linear(LinearSettings(penalties=tuple(errors), vector_weights=(1.0,)))
     model.fit(train, validation, folder=tmp_path)
     for place, name in enumerate(model.targets[:2]):
         best = min(errors, key=lambda penalty: errors[penalty][:, place].mean())
         assert model.penalties[name] == best
     # With that penalty, it learns from the validation posts as well.
-    both = Linear(LinearSettings(penalties=(model.penalties["valence"],)))
+    kept = (model.penalties["valence"],)
+    both = Linear(LinearSettings(penalties=kept, vector_weights=(1.0,)))
     both.fit(train, validation, folder=tmp_path)
     missed = (model.predict(validation)["valence"] - validation.targets.values[:, 0]) ** 2
     pd.testing.assert_series_equal(
@@ -100,7 +101,7 @@ def test_few_validation_posts_leave_the_choice_to_cross_validation(tmp_path: Pat
     assert train.targets is not None
     assert validation.targets is not None
     penalties = (3.0, 0.1, 0.001)
-    model = Linear(LinearSettings(penalties=penalties))
+    model = Linear(LinearSettings(penalties=penalties, vector_weights=(1.0,)))
     model.fit(train, validation, folder=tmp_path)
     folds = np.concatenate(fold_numbers(train.posts, validation.posts))
     assert set(folds) == set(range(5))
@@ -137,7 +138,7 @@ def scaled_by(model: Linear, parts: list[Examples]) -> np.ndarray:
 def test_folds_keep_authors_together_where_validation_asks_for_strangers() -> None:
     def posts(authors: list[str | None], first: int) -> pd.DataFrame:
         ids = [f"post-{first + number}" for number in range(len(authors))]
-        return pd.DataFrame({"post_id": ids, "author_id": authors})
+        return pd.DataFrame({"post_id": ids, "author_id": authors, "posted_at": pd.NaT})
 
     train = posts([f"author-{number % 8}" for number in range(40)], 0)
     strangers = posts([f"author-{8 + number % 4}" for number in range(20)] + [None], 40)
@@ -155,6 +156,35 @@ def test_folds_keep_authors_together_where_validation_asks_for_strangers() -> No
     shuffled = train.sample(frac=1, random_state=1)
     again = pd.Series(fold_numbers(shuffled, strangers)[0], index=shuffled.index).sort_index()
     assert again.tolist() == folds[0].tolist()
+
+
+def test_folds_are_spans_of_time_where_validation_asks_for_later_posts() -> None:
+    days = pd.date_range("2024-01-01", periods=100, freq="D", tz="UTC").to_series()
+    posts = pd.DataFrame({"post_id": np.arange(100).astype(str), "author_id": "one"})
+    posts = posts.assign(posted_at=days.to_numpy()).sample(frac=1, random_state=0)
+    later = posts["posted_at"] > days.iloc[79]
+    train, validation = posts[~later], posts[later]
+    folds = np.concatenate(fold_numbers(train, validation))
+    ordered = pd.concat([train, validation]).assign(fold=folds).sort_values("posted_at")
+    assert ordered["fold"].tolist() == np.repeat(np.arange(5), 20).tolist()
+    # Asked of posts of the same time, or of some whose time is unknown, folds are drawn.
+    undated = validation.assign(posted_at=validation["posted_at"].where(validation.index != 99))
+    for parts in ((train[10:], train[:10]), (train, undated)):
+        drawn = pd.concat(parts).assign(fold=np.concatenate(fold_numbers(*parts)))
+        assert not drawn.sort_values("posted_at")["fold"].is_monotonic_increasing
+
+
+def test_the_simplest_of_what_is_as_good_as_the_best_is_taken() -> None:
+    generator = np.random.default_rng(0)
+    best = generator.uniform(0, 1, 400)
+    near, far = best + generator.normal(0.001, 0.1, 400), best + generator.normal(0.1, 0.1, 400)
+    errors = np.stack([far, near, best])[:, :, None]
+    assert _simplest_of_the_best(errors) == [1]
+    assert _simplest_of_the_best(errors[[0, 2, 1]]) == [1]
+    assert _simplest_of_the_best(np.concatenate([errors, errors[[2, 1, 0]]], axis=2)).tolist() == [
+        1,
+        0,
+    ]
 
 
 def with_oddity(examples: Examples, oddity: str, odd: np.ndarray) -> Examples:
@@ -253,29 +283,56 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
         load_model(tmp_path / "model")
 
 
-def test_weight_of_the_metadata_is_the_one_that_predicts_the_validation_posts_best(
+def alone(train: Examples, folder: Path, weight: float) -> Linear:
+    """A model that has one weight for vectors, and nothing to choose."""
+    settings = LinearSettings(penalty=0.1, vector_weights=(weight,), min_validation_posts=0)
+    model = Linear(settings)
+    model.fit(train, folder=folder)
+    return model
+
+
+def test_weight_of_vectors_is_the_one_that_predicts_the_validation_posts_best(
     tmp_path: Path,
 ) -> None:
     train, validation = random_examples(150), random_examples(100, seed=1)
     assert validation.targets is not None
     truth, errors = validation.targets.values[:, 0], {}
-    for weight in (1.0, 20.0):
-        settings = LinearSettings(penalty=0.1, metadata_weights=(weight,), min_validation_posts=0)
-        one = Linear(settings)
-        one.fit(train, folder=tmp_path)
-        errors[weight] = ((one.predict(validation)["valence"] - truth) ** 2).mean()
-    assert errors[1.0] != pytest.approx(errors[20.0], rel=1e-3)
-    both = Linear(LinearSettings(penalties=(0.1,), metadata_weights=(1.0, 20.0)))
+    for weight in (1.0, 0.05, 0.0):
+        predicted = alone(train, tmp_path, weight).predict(validation)["valence"]
+        errors[weight] = ((predicted - truth) ** 2).mean()
+    assert len({round(error, 3) for error in errors.values()}) == 3
+    both = Linear(LinearSettings(penalties=(0.1,), vector_weights=tuple(errors)))
     both.fit(train, validation, folder=tmp_path)
     # With that weight, it learns from the validation posts as well.
     best = min(errors, key=lambda weight: errors[weight])
-    chosen = Linear(LinearSettings(penalties=(0.1,), metadata_weights=(best,)))
+    chosen = Linear(LinearSettings(penalties=(0.1,), vector_weights=(best,)))
     chosen.fit(train, validation, folder=tmp_path)
     predicted = [model.predict(validation)["valence"] for model in (both, chosen)]
     np.testing.assert_allclose(*predicted, atol=1e-4)
     assert ((predicted[0] - truth) ** 2).mean() < errors[best]
 
 
-def test_a_weight_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="above 0"):
-        LinearSettings(metadata_weights=(1.0, 0.0))
+@pytest.mark.parametrize("task", ["emotion_engagement", "author_popularity"])
+@pytest.mark.parametrize("posts", [40, 400])
+def test_without_weight_vectors_are_not_read(task: str, posts: int, tmp_path: Path) -> None:
+    train = random_examples(posts, task=task)
+    models = [Linear(LinearSettings(vector_weights=(weight,)), task=task) for weight in (0.0, 1.0)]
+    for model in models:
+        model.fit(train, folder=tmp_path)
+    changes = {}
+    for name in ("image.vector", "metadata"):
+        columns = dict(train.features.columns)
+        width = train.features.widths[name]
+        blank = np.zeros((posts, width), np.float32)
+        columns[name] = Column.dense(blank, train.features.columns[name].present)
+        other = replace(train, features=FeatureTable(columns))
+        changes[name] = [
+            np.abs(model.predict(other) - model.predict(train)).to_numpy().max() for model in models
+        ]
+    assert changes["image.vector"][0] == 0 < changes["image.vector"][1]
+    assert min(changes["metadata"]) > 0
+
+
+def test_a_weight_below_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="below 0"):
+        LinearSettings(vector_weights=(1.0, -1.0))

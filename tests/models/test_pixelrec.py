@@ -79,6 +79,9 @@ def test_texts_of_a_post() -> None:
     assert texts_of(posts, "context") == ["#board games\nSaid #Sun", "#sea", "x"]
     assert texts_of(posts, "text") == ["A title\n#board games\nSaid #Sun", "#sea", "x"]
     assert texts_of(posts[["post_id"]], "text") == [None] * 3
+    repeated = pd.DataFrame({"title": ["A title"], "caption": ["A title"]})
+    assert texts_of(repeated, "context") == [None]
+    assert texts_of(repeated, "text") == texts_of(repeated, "caption") == ["A title"]
 
 
 def test_a_text_is_encoded_once_wherever_it_stands(tmp_path: Path) -> None:

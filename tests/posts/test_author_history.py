@@ -60,10 +60,26 @@ def known_log(count: object) -> float:
     return float(np.log1p(min(float(count), 1e11)))
 
 
-def history_by_definition(posts: pd.DataFrame, row: int, kind: str, age: float) -> dict:
+Observations = dict[str, list[tuple[float, object]]]
+
+
+def count_then(post: pd.Series, kind: str, since: float, age: float, seen: Observations) -> float:
+    """What is known of a post's count so many hours later, as a logarithm."""
+    observed = [(hours, known_log(count)) for hours, count in seen.get(post["post_id"], [])]
+    observed = [(hours, count) for hours, count in observed if np.isfinite(count)]
+    if kind == "likes" and observed and np.isfinite(known_log(post[kind])):
+        before = [count for hours, count in sorted(observed) if hours <= since]
+        return before[-1] if before else np.nan
+    return known_log(post[kind]) if since >= age else np.nan
+
+
+def history_by_definition(
+    posts: pd.DataFrame, row: int, kind: str, age: float, seen: Observations | None = None
+) -> dict:
     """What one post sees, in a loop over posts, as one would read the definition."""
     own = posts.iloc[row]
     names = ["posts", "hours", f"mean_{kind}", f"last_{kind}", f"trend_{kind}", f"everyone_{kind}"]
+    names += [f"spread_{kind}"]
     names += [f"mean{number}_{kind}" for number in MEANS_OVER]
     names += [f"median{number}_{kind}" for number in MEDIANS_OVER]
     names += [f"mean_{kind}_rate"] if kind in ENGAGEMENT else []
@@ -77,12 +93,14 @@ def history_by_definition(posts: pd.DataFrame, row: int, kind: str, age: float) 
         since = (own["posted_at"] - post["posted_at"]).total_seconds() / 3600
         if since <= 0:
             continue
-        seen = since >= age
-        count, followers = known_log(post[kind]), known_log(post["followers"])
-        if seen and np.isfinite(count):
+        count, followers = (
+            count_then(post, kind, since, age, seen or {}),
+            known_log(post["followers"]),
+        )
+        if np.isfinite(count):
             everyone.append((post["posted_at"], count))
         if post["author_id"] == own["author_id"]:
-            earlier.append((since, count if seen else np.nan, followers))
+            earlier.append((since, count, followers))
     found["posts"] = len(earlier)
     if earlier:
         found["hours"] = min(since for since, _, _ in earlier)
@@ -94,9 +112,12 @@ def history_by_definition(posts: pd.DataFrame, row: int, kind: str, age: float) 
 def counts_by_definition(earlier: list[tuple[float, float, float]], kind: str) -> dict:
     """Columns of one kind from earlier posts: hours since, log count, log followers of each."""
     found = {}
-    # Of one instant the largest counts last, as the history has it.
-    known = [count for _, count, _ in sorted(earlier, key=lambda e: (-e[0], e[1]))]
-    known = [count for count in known if np.isfinite(count)]
+    instants = [(-since, count) for since, count, _ in earlier if np.isfinite(count)]
+    # Posts of one instant have no order: each counts with their mean.
+    alike = {
+        each: np.mean([count for since, count in instants if since == each]) for each, _ in instants
+    }
+    known = [alike[since] for since, _ in sorted(instants)]
     if known:
         found[f"mean_{kind}"], found[f"last_{kind}"] = np.mean(known), known[-1]
         for number in MEANS_OVER:
@@ -106,6 +127,9 @@ def counts_by_definition(earlier: list[tuple[float, float, float]], kind: str) -
     if len(known) > 1:
         last = known[-5:]
         found[f"trend_{kind}"] = np.polyfit(range(len(last)), last, 1)[0]
+        last = known[-10:]
+        distances = np.abs(np.array(last) - np.median(last))
+        found[f"spread_{kind}"] = distances.sum() / (len(last) - 1)
     rates = [count - followers for _, count, followers in earlier]
     rates = [rate for rate in rates if np.isfinite(rate)]
     if kind in ENGAGEMENT and rates:
@@ -116,11 +140,40 @@ def counts_by_definition(earlier: list[tuple[float, float, float]], kind: str) -
 @settings(max_examples=60)
 @given(post_tables(), st.sampled_from(KINDS), st.sampled_from([0.0, 1.0, 2.5]))
 def test_history_follows_its_definition(posts: pd.DataFrame, kind: str, age: float) -> None:
-    # With one kind of count alone, and followers that stay, that count settles ties of an instant.
-    posts = posts.assign(followers=100, **{name: np.nan for name in KINDS if name != kind})
     found = pd.DataFrame(AuthorHistory.of(posts).before(posts, age))
     expected = pd.DataFrame(
         [history_by_definition(posts, row, kind, age) for row in range(len(posts))]
+    )
+    actual = found[[f"history.{name}" for name in expected]].to_numpy()
+    np.testing.assert_allclose(actual, expected.to_numpy(dtype=float), atol=1e-8)
+
+
+@settings(max_examples=40)
+@given(
+    post_tables(), st.data(), st.sampled_from(["likes", "comments"]), st.sampled_from([0.0, 2.5])
+)
+def test_counts_are_those_that_had_been_observed(
+    posts: pd.DataFrame, data: st.DataObject, kind: str, age: float
+) -> None:
+    published = posts[posts[list(KINDS)].apply(pd.to_numeric).ge(0).any(axis=1)]
+    seen = data.draw(
+        st.dictionaries(
+            st.sampled_from([*posts["post_id"], "elsewhere"]),
+            st.lists(st.tuples(st.integers(0, 8), counts), max_size=3, unique_by=lambda o: o[0]),
+        )
+    )
+    activity = pd.DataFrame(
+        [(name, hours, count) for name, each in seen.items() for hours, count in each],
+        columns=["post_id", "hours", "likes"],
+    )
+    found = attach_history(posts, min_age_hours=age, activity=activity)
+    expected = pd.DataFrame(
+        [
+            history_by_definition(
+                pd.concat([published, posts.iloc[[row]]]), len(published), kind, age, seen
+            )
+            for row in range(len(posts))
+        ]
     )
     actual = found[[f"history.{name}" for name in expected]].to_numpy()
     np.testing.assert_allclose(actual, expected.to_numpy(dtype=float), atol=1e-8)
@@ -225,6 +278,46 @@ def test_young_posts_are_not_seen_but_counted() -> None:
     assert (history["history.posts"], history["history.hours"]) == (3, 10)
     exactly = attach_history(by_one([1, 10, 100, 1000]), min_age_hours=20).iloc[3]
     assert exactly["history.last_likes"] == pytest.approx(np.log1p(10))
+
+
+def test_a_count_that_came_later_is_not_seen() -> None:
+    """A thousand likes that an earlier post got in its second day are no part of the first."""
+    posts = by_one([1000, 5], hours=24)
+    activity = pd.DataFrame(
+        {"post_id": "post0", "hours": [1.0, 24.0, 48.0], "likes": [10, 100, 1000]}
+    )
+    assert attach_history(posts)["history.last_likes"][1] == pytest.approx(np.log1p(1000))
+    then = attach_history(posts, activity=activity)["history.last_likes"][1]
+    assert then == pytest.approx(np.log1p(100))
+    before_any = attach_history(posts, activity=activity.iloc[2:]).iloc[1]
+    assert np.isnan(before_any["history.last_likes"])
+    assert before_any["history.posts"] == 1
+    # Another post's observations say nothing.
+    other = attach_history(posts, activity=activity.assign(post_id="elsewhere"))
+    pd.testing.assert_frame_equal(other, attach_history(posts))
+
+
+def test_what_the_author_knows_today_is_what_a_draft_sees() -> None:
+    posts = by_one([1000, 5], hours=24)
+    activity = pd.DataFrame({"post_id": ["post0"], "hours": [1.0], "likes": [10]})
+    draft = by_one([np.nan]).assign(posted_at=START + pd.Timedelta(days=9), post_id="draft")
+    carried = published_history(posts)
+    seen = attach_history(draft, carried, drafts=True, activity=activity)
+    assert seen["history.median3_likes"].item() == pytest.approx(np.log1p([1000, 5]).mean())
+
+
+def test_posts_of_one_instant_count_with_their_mean() -> None:
+    posts = by_one([1, 1000, 50], hours=0)
+    posts["followers"] = [9.0, 1.0, np.nan]
+    posts.loc[2, "posted_at"] += pd.Timedelta(hours=1)
+    expected = np.log1p([1, 1000]).mean()
+    for order in ([0, 1, 2], [1, 0, 2], [2, 1, 0]):
+        seen = attach_history(posts.iloc[order]).loc[2]
+        assert seen["history.last_likes"] == pytest.approx(expected)
+        assert seen["history.trend_likes"] == pytest.approx(0)
+    assert AuthorHistory.of(posts).last_counts(posts, "likes", 2)[2].tolist() == pytest.approx(
+        [1, 1000]  # as they were: a person counts single posts
+    )
 
 
 def test_posts_of_one_instant_do_not_see_each_other() -> None:

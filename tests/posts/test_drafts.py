@@ -51,3 +51,9 @@ def test_every_field_reaches_the_table() -> None:
     assert (row["followers"], row["following"], row["author_posts"]) == (1, 2, 3)
     assert row["paid"]
     assert (row["hashtags"], row["mentions"], images) == (["sun"], ["me"], [None])
+
+
+def test_a_title_is_the_text_of_a_draft_without_a_caption() -> None:
+    table, _ = as_posts([Draft(title="Sea #sun"), Draft(title="Sea", caption="")])
+    assert table["caption"].tolist() == ["Sea #sun", ""]
+    assert [list(tags) for tags in table["hashtags"]] == [["sun"], []]

@@ -139,7 +139,7 @@ def test_trivial_baselines_have_a_report(
     assert_self_contained(page)
     assert_accessible(page)
     assert "not trained in epochs" in page.text
-    assert f"The model {model} has no attention to show." in page.text
+    assert f"The model {model} reads no pictures and no captions." in page.text
 
 
 def test_without_the_dataset_it_says_what_is_left_out(workshop: Workshop, run: Run) -> None:

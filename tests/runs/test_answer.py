@@ -13,7 +13,7 @@ from evoked.files import write_parquet
 from evoked.runs.answer import add_answers, quantities, verdicts
 from evoked.runs.spoken import base_in_words, base_of, spoken, spoken_alike, spoken_share
 from evoked.runs.track_record import Held, TrackRecord, TypicalError
-from evoked.targets import TASKS, EmotionEngagement, Task
+from evoked.targets import TASKS, EmotionEngagement, Task, Views
 
 
 @pytest.mark.parametrize(
@@ -237,10 +237,17 @@ def test_verdict_has_error_baseline_and_coverage(tmp_path: Path) -> None:
     ]
     trivial = tmp_path / "baselines" / "author_mean" / "predictions.parquet"
     write_parquet(trivial, pd.DataFrame({"likes": [120.0, 200.0]}))
-    assert (
-        "; the best trivial baseline (author_mean) is off by 10%."
-        in (verdicts(task, record, 0.8)[0])
-    )
+    usual = "; what posts usually get (author_mean) is off by 10%."
+    assert usual in verdicts(task, record, 0.8)[0]
     recent = tmp_path / "baselines" / "recent_posts" / "predictions.parquet"
+    # Of posts without a date, the last ones are unknown, and the baseline is the author's mean.
+    write_parquet(recent, pd.DataFrame({"likes": [120.0, 200.0]}))
+    assert usual in verdicts(task, record, 0.8)[0]
     write_parquet(recent, pd.DataFrame({"likes": [130.0, 200.0]}))
     assert "; the median of the last posts is off by 15%." in verdicts(task, record, 0.8)[0]
+
+
+def test_reach_is_a_number_of_people(tmp_path: Path) -> None:
+    task = Views.fit(pd.DataFrame({"reach": [900.0, 1100.0]}))
+    text = answer(task, predicted(reach=(1000, 500, 2000)), made(tmp_path, task, {}))
+    assert text.startswith("About 1,000 people reached (500 to 2,000)")

@@ -15,7 +15,7 @@ from evoked.features.cache import FeatureCache
 from evoked.models.baselines import RecentPosts
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks
-from evoked.runs.choice import quick_candidates
+from evoked.runs.choice import _best, quick_candidates
 from evoked.runs.notes import beside_recent_posts
 from evoked.runs.posts import Run
 from evoked.targets import TASKS, EmotionEngagement, Outcome
@@ -73,9 +73,12 @@ def test_where_the_last_posts_are_all_there_is_they_predict(tmp_path: Path) -> N
     predicted = run.predict(drafts)["likes"]
     known = dataset.posts["likes"].astype(float).to_numpy()
     assert isinstance(run.model, RecentPosts)
-    number = run.model.numbers["likes_rate"]
+    # The last five, by which they were made.
+    assert run.model.recent["likes_rate"] in ("median5", "mean5", "median3")
+    last = np.log1p(known[-int(run.model.recent["likes_rate"][-1]) :])
+    middle = np.mean if "mean" in run.model.recent["likes_rate"] else np.median
     assert predicted[0] == predicted[1]
-    assert predicted[0] == pytest.approx(np.expm1(np.median(np.log1p(known[-number:]))), rel=0.02)
+    assert predicted[0] == pytest.approx(np.expm1(middle(last)), rel=0.02)
 
 
 def test_what_posts_show_is_learned_where_it_says_more(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_what_posts_show_is_learned_where_it_says_more(tmp_path: Path) -> None:
     levels = 6 + 1.5 * (media == "video") + generator.normal(0, 0.2, POSTS)
     run, notes = trained(account(tmp_path, levels, media), tmp_path)
     choice = run.description["choice"]
-    assert run.model.name == choice["model"] in ("linear", "gradient_boosting")
+    assert run.model.name == choice["model"] in ("linear", "gradient_boosting", "blend")
     assert choice["explained"][choice["model"]] > choice["explained"]["recent_posts"] + 0.3
     assert (choice["kind"], choice["folds"]) == ("time", 3)
     assert choice["reason"] in notes
@@ -103,12 +106,30 @@ def test_few_posts_are_predicted_by_the_last_ones(tmp_path: Path) -> None:
     assert any("too few to try models on" in note for note in notes)
 
 
+@pytest.mark.parametrize(("gain", "best"), [(0.05, "recent_posts"), (0.5, "linear")])
+def test_a_model_has_to_be_ahead_of_the_last_posts_beyond_chance(gain: float, best: str) -> None:
+    generator = np.random.default_rng(0)
+    recent = generator.uniform(0, 2, 100) / 100
+    noise = generator.normal(0, 1, 100)
+    linear = recent - (gain + noise - noise.mean()) / 100
+    assert linear.sum() < recent.sum()
+    assert _best({"recent_posts": recent, "linear": linear}) == best
+    assert _best({"mean": recent, "linear": linear}) == "linear"
+    assert _best({"recent_posts": recent, "mean": recent + 1, "linear": recent}) == "recent_posts"
+    assert _best({}) == "recent_posts"
+
+
 def test_slow_models_are_tried_on_many_posts_only() -> None:
     few, many = (quick_candidates(EmotionEngagement, posts) for posts in (9_999, 10_000))
     assert "abmf" not in few
     assert "abmf" in many
     for task in TASKS.values():
-        assert next(iter(quick_candidates(task, 100))) == "recent_posts"
+        candidates = quick_candidates(task, 100)
+        assert next(iter(candidates)) == "recent_posts"
+        # The trial computes it from what its members, tried before it, predict.
+        members = candidates["blend"]["members"] if "blend" in candidates else []
+        for member in members:
+            assert candidates[member["model"]] == member["settings"]
 
 
 def test_settings_without_a_model_are_refused(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from evoked.errors import DataError
 from evoked.posts.author_history import attach_history
+from evoked.posts.schema import EXPECTED_VIEWS
 from evoked.targets import (
     EMOTION_TARGETS,
     ENGAGEMENT_TARGETS,
     TARGETS,
     EmotionEngagement,
+    EngagementRates,
 )
 from evoked.targets.author_level import AuthorLevel
 from evoked.testing.examples import random_posts
@@ -228,3 +230,47 @@ def test_nothing_to_learn_is_an_error() -> None:
     )
     with pytest.raises(DataError, match="nothing to learn"):
         EmotionEngagement.fit(empty)
+
+
+def per_view(n: int = 40) -> pd.DataFrame:
+    """Posts with five likes per hundred views, which change from post to post."""
+    views = np.random.default_rng(0).integers(500, 2000, n)
+    posts = random_posts(n).assign(author_id="one", followers=np.nan, reach=np.nan)
+    return posts.assign(impressions=np.nan, views=views, likes=views // 20)
+
+
+def test_likes_per_view_are_of_as_many_views_as_are_expected() -> None:
+    posts = per_view()
+    task = EmotionEngagement.fit(posts)
+    assert task.count_basis == "views"
+    usual = pd.DataFrame(np.full((40, len(TARGETS)), 0.5), columns=list(TARGETS))
+    bare = task.inverse_transform(usual, posts)
+    basis = task.usual_basis(posts)
+    assert basis is not None
+    assert bare["likes_rate"].to_numpy() == pytest.approx(0.05, rel=0.2)
+    assert (bare["likes_rate"] * basis).to_numpy() == pytest.approx(bare["likes"].to_numpy())
+    asked = task.inverse_transform(usual, posts.assign(**{EXPECTED_VIEWS: 10_000.0}))
+    assert asked["likes"].to_numpy() == pytest.approx(10_000 * bare["likes_rate"].to_numpy())
+    assert asked["likes_rate"].tolist() == bare["likes_rate"].tolist()
+
+
+def test_the_views_that_a_post_really_got_predict_none_of_its_likes() -> None:
+    posts = per_view()
+    usual = pd.DataFrame(np.full((1, len(TARGETS)), 0.5), columns=list(TARGETS))
+    last = attach_history(posts).iloc[[-1]].reset_index(drop=True)
+    for task in (EmotionEngagement.fit(posts), EngagementRates.fit(posts)):
+        before, after = (
+            task.inverse_transform(usual, last.assign(views=views)) for views in (10.0, 10**6)
+        )
+        pd.testing.assert_frame_equal(before, after)
+
+
+def test_views_stand_for_nothing_where_followers_are_the_measure() -> None:
+    posts = random_posts(40)
+    task = EmotionEngagement.fit(posts)
+    usual = pd.DataFrame(np.full((40, len(TARGETS)), 0.5), columns=list(TARGETS))
+    assert task.usual_basis(posts) is None
+    pd.testing.assert_frame_equal(
+        task.inverse_transform(usual, posts.assign(**{EXPECTED_VIEWS: 10.0})),
+        task.inverse_transform(usual, posts),
+    )

@@ -64,6 +64,20 @@ def test_levels_follow_the_account(account: str) -> None:
     assert abs(missed.mean()) < 0.08
 
 
+@pytest.mark.parametrize("account", ["grows tenfold", "stays as it is"])
+def test_what_the_level_lags_behind_growth_is_in_the_median_of_deviations(account: str) -> None:
+    truth = ACCOUNTS[account](DAYS)
+    posts, _ = planted(truth)
+    task = EmotionEngagement.fit(part(posts, 0, TRAINING))
+    later = part(posts, CALIBRATION, None)
+    deviations = task.deviations["likes"]
+    # The median of ten posts stands where the account was five and a half posts ago.
+    lag = 5.5 * (truth[1] - truth[0])
+    missed = truth[CALIBRATION:] - deviations.level.of(later)
+    assert missed.mean() == pytest.approx(lag, abs=0.03)
+    assert deviations.median == pytest.approx(lag, abs=0.04)
+
+
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_intervals_hold_as_often_as_they_promise(account: str) -> None:
     posts, _ = planted(ACCOUNTS[account](DAYS))

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from evoked.affect._kept_weights import Kept, group_weights
-from evoked.features.encoders._minilm import LAYERS, add_layer, graph_inputs, minilm_graph
-from evoked.features.encoders._token_batches import (
+from evoked.features.encoders._minilm import (
+    LAYERS,
     TOKENS_PER_BATCH,
-    Floats,
-    Ids,
-    Mask,
-    mean_over_tokens,
+    add_layer,
+    graph_inputs,
+    minilm_graph,
 )
+from evoked.features.encoders._token_batches import Floats, Ids, Mask, mean_over_tokens
 
 Weights = Mapping[str, NDArray[np.float32]]
 

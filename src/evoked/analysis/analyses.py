@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from evoked.analysis.account_levels import level_accounts
 from evoked.analysis.annotations import AGREEMENT_ANALYSIS, ANNOTATOR_ANALYSIS
 from evoked.analysis.base import Analysis, PostContext, PostFindings, carry_out
 from evoked.analysis.categories import CATEGORY_ANALYSIS
@@ -29,6 +32,7 @@ from evoked.analysis.sharing_tables import (
 )
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
+from evoked.posts.author_history import KINDS
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy.image_locking import is_locked
 from evoked.progress import Progress
@@ -68,6 +72,7 @@ def analyse_posts(
     ratings: Aggregation | None = None,
     estimate: bool = True,
     popularity: str = "shares",
+    relative: bool | None = None,
     features: FeatureSettings | None = None,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
@@ -85,6 +90,10 @@ def analyse_posts(
     popularity
         The count that popularity is in the analyses of sharing: one of
         :data:`evoked.analysis.sharing.POPULARITIES`.
+    relative
+        Whether counts are compared with the level of the account's last posts, or with all its
+        posts; by default the former for accounts that grew: see
+        :func:`evoked.analysis.account_levels.level_accounts`.
     features
         Settings of the image encoder that covers are clustered by; builtin by default.
     cache
@@ -99,8 +108,8 @@ def analyse_posts(
     SettingsError
         ``popularity`` is none of these.
     DataError
-        ``ratings`` was given but there are no annotations, or pictures lie outside of the
-        dataset's folder of pictures.
+        ``ratings`` was given but there are no annotations, ``relative`` was asked for but no post
+        has earlier ones of its author, or pictures lie outside of the dataset's folder of pictures.
 
     Examples
     --------
@@ -110,14 +119,20 @@ def analyse_posts(
     check_popularity(popularity)
     if not is_locked(dataset):
         dataset.cover_paths()  # refuses pictures that lie elsewhere, before any is read
+    levels = level_accounts(dataset.posts, popularity, relative)
     emotions = posts_with_emotion(dataset, ratings, estimate)
     denominator = choose_denominator(emotions.posts)
-    divisor = 1.0 if denominator == "none" else emotions.posts[denominator]
-    emotions = PostsWithEmotion(emotions.posts.assign(followers=divisor), emotions.estimated)
+    emotions = PostsWithEmotion(_divided_by(emotions.posts, denominator), emotions.estimated)
+    rated = emotions.posts
+    if levels.relative and denominator in ("followers", "none"):
+        counts = _divided_by(levels.posts, denominator)
+        rated = rated.assign(**{name: counts[name] for name in (*KINDS, "followers")})
     context = PostContext(
         dataset=dataset,
         emotions=emotions,
         denominator=denominator,
+        levels=levels,
+        rated=rated,
         rated_anew=ratings is not None,
         popularity=popularity,
         features=features,
@@ -129,3 +144,8 @@ def analyse_posts(
     findings = PostFindings(context)
     carry_out(ANALYSES.values(), findings)
     return findings
+
+
+def _divided_by(posts: pd.DataFrame, denominator: str) -> pd.DataFrame:
+    """Posts whose ``followers`` hold what engagement is divided by."""
+    return posts.assign(followers=1.0 if denominator == "none" else posts[denominator])

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 
+from evoked.analysis.account_levels import AccountLevels
 from evoked.analysis.emotions import PostsWithEmotion
 from evoked.analysis.excerpts import Excerpt, Write, excerpt
 from evoked.errors import DataError
@@ -65,6 +66,12 @@ class PostContext(Context):
         Its posts with emotions; ``followers`` holds what engagement is divided by.
     denominator
         What engagement is divided by: followers, reach, impressions, views, or none.
+    levels
+        The dataset's posts with the counts that decide what is popular.
+    rated
+        The posts with emotions, and the counts and ``followers`` that rates are made of: those of
+        ``levels``, unless rates are per view, per reader reached or per impression, which an
+        account's growth doesn't change.
     rated_anew
         Whether emotions were taken from the annotations in place of the posts' own; False by
         default.
@@ -81,6 +88,8 @@ class PostContext(Context):
     dataset: PostDataset
     emotions: PostsWithEmotion
     denominator: str
+    levels: AccountLevels
+    rated: pd.DataFrame
     rated_anew: bool = False
     popularity: str = "shares"
     features: FeatureSettings | None = None
@@ -89,7 +98,7 @@ class PostContext(Context):
 
     @property
     def posts(self) -> pd.DataFrame:
-        """The posts with emotions."""
+        """The posts with emotions, and the counts that they really got."""
         return self.emotions.posts
 
 
@@ -127,6 +136,11 @@ class Analysis(Generic[Given]):
     left_out_as
         What it is called where it is left out; its name by default. Analyses that are left out
         together share one.
+    measured
+        Column that holds what was measured: where it is unknown in every row, the table is left
+        out. None by default.
+    unmeasured
+        Why it is left out then.
     folded
         Whether the page folds the table, because it is long.
     rests_on_emotion
@@ -143,6 +157,8 @@ class Analysis(Generic[Given]):
     heading: str = ""
     summary: Callable[[Given, Tables], Iterable[Excerpt | str]] | None = None
     left_out_as: str = ""
+    measured: str = ""
+    unmeasured: str = ""
     folded: bool = False
     rests_on_emotion: bool = True
 
@@ -271,8 +287,12 @@ def carry_out(analyses: Iterable[Analysis[Given]], findings: Findings[Given]) ->
         reason = next((why for need in analysis.needs if (why := need(context))), "")
         if not reason:
             try:
-                findings.tables[analysis.name] = analysis.compute(context)
-                continue
+                table = analysis.compute(context)
             except DataError as error:
                 reason = str(error).rstrip(".")
+            else:
+                if not analysis.measured or table[analysis.measured].notna().any():
+                    findings.tables[analysis.name] = table
+                    continue
+                reason = analysis.unmeasured
         findings.skipped[analysis.left_out_as or analysis.name] = reason

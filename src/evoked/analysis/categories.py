@@ -30,10 +30,10 @@ def category_table(posts: pd.DataFrame) -> pd.DataFrame:
         A row per category, the largest first, and one for all posts: ``category``, ``posts``,
         ``share`` (of all posts), ``caption_words`` (mean over the captions, hashtags not counted),
         ``hashtags`` (mean), ``rate_low``, ``rate_median``, ``rate_high`` (10th, 50th and 90th
-        percentile of all engagement per follower, in per cent), ``rated`` (posts with an engagement
-        rate), ``valence`` and ``arousal`` (means); those that begin with
-        ``published_`` are the paper's figures for a category of this name, whose range of rates is
-        taken for the 10th to the 90th percentile.
+        percentile of all engagement per follower, in per cent), ``with_rate`` (posts with an
+        engagement rate), ``valence`` and ``arousal`` (means), ``with_emotion`` (posts that have
+        both); those that begin with ``published_`` are the paper's figures for a category of this
+        name, whose range of rates is taken for the 10th to the 90th percentile.
         Posts without a category are in the row "none".
     """
     category = posts["category"].fillna("none")
@@ -73,9 +73,10 @@ def _summary(name: str, part: pd.DataFrame, total: int) -> dict[str, object]:
         "rate_low": low,
         "rate_median": median,
         "rate_high": high,
-        "rated": int(part["rate"].notna().sum()),
+        "with_rate": int(part["rate"].notna().sum()),
         "valence": part["valence"].mean(),
         "arousal": part["arousal"].mean(),
+        "with_emotion": int(part[["valence", "arousal"]].notna().all(axis=1).sum()),
         "published_posts": known.posts if known else np.nan,
         "published_caption_words": known.caption_words if known else np.nan,
         "published_hashtags": known.hashtags if known else np.nan,
@@ -90,11 +91,12 @@ def _compute(context: PostContext) -> pd.DataFrame:
 
 CATEGORY_ANALYSIS = Analysis(
     name="categories",
-    title="Categories (Table 2)",
+    title="Categories (ABMF, Table 2)",
     explanation=(
         "caption_words: mean length of captions in words, without hashtags; rate_low, rate_median, "
-        "rate_high: the 10th, 50th and 90th percentile of all engagement, in per cent; published: "
-        "the paper's figure, where it has a category of this name."
+        "rate_high: the 10th, 50th and 90th percentile of all engagement, in per cent, of the "
+        "posts with_rate; valence, arousal: means over the posts that have both, with_emotion; "
+        "published: the paper's figure, where it has a category of this name."
     ),
     compute=_compute,
     columns={

@@ -41,8 +41,13 @@ class Correlations(NamedTuple):
     p_posts: Floats
 
 
-def author_numbers(posts: pd.DataFrame) -> NDArray[np.int64] | None:
-    """Number of each post's author, or None where no author has several posts.
+FEWEST_AUTHORS = 3
+"""With fewer authors, posts are taken as independent: nothing can be said of other authors."""
+
+
+def author_numbers(posts: pd.DataFrame, fewest: int = FEWEST_AUTHORS) -> NDArray[np.int64] | None:
+    """Number of each post's author, or None where no author has several posts, or where there are
+    fewer than ``fewest`` authors.
 
     A post whose author is unknown counts as an author of its own.
     """
@@ -51,7 +56,7 @@ def author_numbers(posts: pd.DataFrame) -> NDArray[np.int64] | None:
     codes, names = pd.factorize(posts["author_id"])
     alone = codes < 0
     codes[alone] = len(names) + np.arange(alone.sum())
-    return codes.astype(np.int64)
+    return codes.astype(np.int64) if len(names) + alone.sum() >= fewest else None
 
 
 def correlate_posts(

@@ -62,11 +62,11 @@ def emotion_engagement_table(posts: pd.DataFrame, level: float = 0.95) -> pd.Dat
     DataFrame
         A row for each of 5 dimensions × 5 metrics: ``dimension``, ``metric``, ``r``, ``low``,
         ``high``, ``n``, ``p`` (robust against the posts of an author resembling each other, see
-        :func:`evoked.evaluation.clusters.clustered_slope`; NaN with fewer than three authors),
+        :func:`evoked.evaluation.clusters.clustered_slope`),
         ``p_holm`` and ``p_bh`` (that one corrected over the table: Holm; Benjamini and Hochberg),
         ``p_posts`` (Student's t as if posts were independent; where no author has several posts,
-        ``p`` is the same), ``published``. All but ``n`` and the last are NaN with fewer than ten
-        posts.
+        or with fewer than three authors, ``p`` is the same), ``published``. All but ``n`` and the
+        last are NaN with fewer than ten posts.
         ``table.pivot(index="dimension", columns="metric", values="r")`` looks like the paper's.
     """
     dimensions = emotion_dimensions(posts["valence"], posts["arousal"])
@@ -117,7 +117,8 @@ def lifts(
         ``high``, ``n_above``, ``n_below`` (posts in either half), ``p`` (two-sided test of the
         means of the halves, robust against the posts of an author resembling each other, see
         :func:`evoked.evaluation.clusters.clustered_slope`), ``p_holm``, ``p_posts`` (permutation
-        test as if posts were independent; where no author has several posts, ``p`` is the same),
+        test as if posts were independent; where no author has several posts, or with fewer than
+        three authors, ``p`` is the same),
         ``published``. NaN where one half has no posts.
     """
     rates = engagement_rates(*engagement_counts(posts))
@@ -196,12 +197,12 @@ def _permutation_p(rate: Floats, above: Booleans, observed: float, draws: int, s
 
 
 def _correlations(context: PostContext) -> pd.DataFrame:
-    return emotion_engagement_table(context.posts)
+    return emotion_engagement_table(context.rated)
 
 
 def _correlation_summary(_: PostContext, tables: Tables) -> Iterator[Excerpt]:
     yield matrix_excerpt(
-        "Emotion and engagement, r (published); * Holm p < 0.05 (Table 8)",
+        "Emotion and engagement, r (published); * Holm p < 0.05 (ABMF, Table 8)",
         tables["correlations"],
         "dimension",
         lambda row: (
@@ -212,29 +213,32 @@ def _correlation_summary(_: PostContext, tables: Tables) -> Iterator[Excerpt]:
 
 
 def _lifts(context: PostContext) -> pd.DataFrame:
-    return lifts(context.posts, draws=context.draws, seed=context.seed)
+    return lifts(context.rated, draws=context.draws, seed=context.seed)
 
 
 CORRELATION_ANALYSIS = Analysis(
     name="correlations",
-    title="Emotion and engagement (Table 8)",
+    title="Emotion and engagement (ABMF, Table 8)",
     explanation=(
         "r: Pearson's correlation with the log rate, less the category's mean. Valence (Positive) "
         "takes posts above 0, Valence (Negative) −valence of posts below 0, Arousal (High) posts "
         "above 4, Arousal (Low) 4 − arousal of posts below 4, and Valence × Arousal |valence| × "
         "arousal of all posts. p and the intervals (Fisher's) are of each cell alone and allow for "
-        "the posts of one author resembling each other; p_holm, p_bh: p corrected over the table; "
+        "the posts of one author resembling each other (with fewer than three authors posts count "
+        "as independent, and nothing is said of others); p_holm, p_bh: p corrected over the table; "
         "p_posts: p as if posts were independent, which finds too much where authors have several."
     ),
     compute=_correlations,
     needs=(needs_emotion, needs_engagement),
     summary=_correlation_summary,
+    measured="r",
+    unmeasured=f"fewer than {_FEWEST_POSTS} posts with a rate lie in every half of the emotions",
     folded=True,
 )
 
 LIFT_ANALYSIS = Analysis(
     name="lifts",
-    title="Lifts (Section 4.3)",
+    title="Lifts by emotion (ABMF, Section 4.3)",
     explanation=(
         "value: how much higher the mean rate is in one half than in the other (0.5 is 50 % more). "
         "Intervals resample authors with all their posts. p allows for the posts of one author "
@@ -251,4 +255,6 @@ LIFT_ANALYSIS = Analysis(
         "p_holm": p_value,
         "published": signed_percent,
     },
+    measured="value",
+    unmeasured="no count is known of posts in both halves of an emotion",
 )

@@ -60,12 +60,15 @@ def matrix_excerpt(
     title
         Heading of the excerpt.
     table
-        With the columns ``row_name`` and ``metric``; where ``n`` is 0 the cell is a dash.
+        With the columns ``row_name`` and ``metric``; where ``n`` is 0 the cell is a dash, and a
+        metric for which it is always 0 has no column.
     row_name
         Column whose values become the rows.
     write
         Turns a record of the table into the text of its cell.
     """
+    if "n" in table:
+        table = table[table.groupby("metric")["n"].transform("sum") > 0]
     rows = [
         [str(name), *("–" if row.get("n") == 0 else write(row) for row in records(part))]
         for name, part in table.groupby(row_name, sort=False)
@@ -99,8 +102,11 @@ def signed_percent(value: float) -> str:
 
 
 def count_or_number(value: float) -> str:
-    """A count with separators, any other number to three digits, or a dash."""
-    return f"{value:,}" if isinstance(value, int) else _or_dash(value, ".3g")
+    """A count or a number of a thousand or more with separators, any other number to three digits,
+    or a dash."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return _or_dash(value, ",.0f" if abs(value) >= 1000 else ".3g")
 
 
 def yes_or_no(value: bool) -> str:

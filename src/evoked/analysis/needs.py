@@ -18,7 +18,7 @@ def needs_emotion(context: PostContext) -> str:
 
 def needs_engagement(context: PostContext) -> str:
     """A count of some kind of engagement for a post whose emotion is known."""
-    rates = engagement_rates(*engagement_counts(context.posts))[:, : METRICS.index("overall")]
+    rates = engagement_rates(*engagement_counts(context.rated))[:, : METRICS.index("overall")]
     if (np.isfinite(rates).any(axis=1) & context.emotions.known).any():
         return ""
     return "no post has both an emotion and a count of likes, comments, shares or saves"

@@ -289,7 +289,7 @@ def _time_to_peak(context: PostContext) -> pd.DataFrame:
 def _time_to_peak_summary(_: PostContext, tables: Tables) -> Iterator[Excerpt | str]:
     table = tables["time_to_peak"]
     yield matrix_excerpt(
-        "Hours to peak (published) (Table 9)",
+        "Hours to peak (published) (ABMF, Table 9)",
         table,
         "quadrant",
         lambda row: f"{row['hours']:.1f} ({row['published']:.1f})",
@@ -308,7 +308,7 @@ def _peak_differences(context: PostContext) -> pd.DataFrame:
 
 TIME_TO_PEAK_ANALYSIS = Analysis(
     name="time_to_peak",
-    title="Time to peak (Table 9)",
+    title="Time to peak (ABMF, Table 9)",
     explanation=(
         "A post's peak is the maximum of its smoothed rate of new events. Posts with fewer than 30 "
         "events of a metric (too_few_events), or followed at fewer than 4 points in time "
@@ -318,6 +318,8 @@ TIME_TO_PEAK_ANALYSIS = Analysis(
     compute=_time_to_peak,
     needs=(needs_activity, needs_emotion),
     summary=_time_to_peak_summary,
+    measured="hours",
+    unmeasured="no post was followed long enough to show its peak",
 )
 
 PEAK_DIFFERENCE_ANALYSIS = Analysis(
@@ -331,5 +333,7 @@ PEAK_DIFFERENCE_ANALYSIS = Analysis(
     ),
     compute=_peak_differences,
     needs=(needs_activity, needs_emotion),
+    measured="difference",
+    unmeasured="no two quadrants have posts whose peak is known",
     folded=True,
 )

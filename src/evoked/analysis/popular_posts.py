@@ -34,7 +34,7 @@ from evoked.features.table import FeatureTable
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy.image_locking import is_locked
 from evoked.progress import Progress
-from evoked.targets import AuthorPopularity
+from evoked.targets import AuthorQuartiles
 
 _SIGNIFICANT = 0.05
 _MOST_TEXTS = 10
@@ -122,7 +122,7 @@ def author_labels(posts: pd.DataFrame) -> tuple[NDArray[np.float32], str]:
     or nothing."""
     unknown = np.full(len(posts), np.nan, dtype=np.float32)
     try:
-        labels = AuthorPopularity.fit(posts).transform(posts).values[:, 0]
+        labels = AuthorQuartiles.fit(posts).transform(posts).values[:, 0]
     except DataError:
         return unknown, "no author has four posts with known likes"
     if not ((labels == 1).any() and (labels == 0).any()):
@@ -182,7 +182,7 @@ def _clusters(
 def author_popularity(context: PostContext) -> PopularityAnalysis:
     """Everything that sets popular posts apart; ask for it with ``context.once``."""
     return analyse_popularity(
-        context.dataset.posts,
+        context.levels.posts,
         _covers(context.dataset),
         context.features,
         cache=context.cache,

@@ -127,20 +127,20 @@ def text_statistics(
     texts = [text for text, one in zip(captions, used, strict=True) if one]
     kind, units = kind[used], None if units is None else units[used]
     found = [tokens(text) for text in texts]
+    names = None if authors is None else pd.factorize(np.asarray(authors, dtype=object)[used])[0]
     statistics = [
-        _of_kind(name, [pair[place] for pair in found], kind, units, min_count, seed)
+        _of_kind(name, [pair[place] for pair in found], kind, units, names, min_count, seed)
         for place, name in enumerate(("words", "emoji"))
     ]
     symbols = statistics[1][0].rename(columns={"word": "emoji"})
     symbols.insert(1, "name", [emoji_name(symbol) for symbol in symbols["emoji"]])
-    names = None if authors is None else np.asarray(authors, dtype=object)[used]
     return TextStatistics(
         words=statistics[0][0],
         emoji=symbols,
         summary=pd.DataFrame([summary for _, summary in statistics]),
         n_popular=int(kind.sum()),
         n_unpopular=int((~kind).sum()),
-        authors=0 if names is None else int(pd.Series(names).nunique()),
+        authors=0 if names is None else int(names.max(initial=-1)) + 1,
         unit="post" if units is None else "author",
     )
 
@@ -181,6 +181,7 @@ def _of_kind(
     found: list[list[str]],
     kind: Booleans,
     units: Integers | None,
+    authors: Integers | None,
     min_count: int,
     seed: int,
 ) -> tuple[pd.DataFrame, dict[str, object]]:
@@ -198,7 +199,7 @@ def _of_kind(
     counts = counts[:, kept]
     differences = unit_differences(counts, kind, units)
     tested = attainable(least_p(differences), _LEVEL)
-    table = _table(texts[kept], counts, kind, used_by[:, kept])
+    table = _table(texts[kept], counts, kind, _users(counts, authors))
     p = column_p(differences)
     table = table.assign(p=p, p_bh=benjamini_hochberg(np.where(tested, p, np.nan)))
     table = _banded(table, thirds=name == "words")
@@ -242,11 +243,19 @@ def _per_unit(counts: sparse.csc_array, units: Integers | None) -> sparse.csc_ar
     return sparse.csc_array(collect @ counts)
 
 
+def _users(counts: sparse.csc_array, authors: Integers | None) -> Integers:
+    """Known authors of posts with each word."""
+    if authors is None:
+        return np.zeros(counts.shape[1], dtype=np.int64)
+    named = authors >= 0
+    return np.asarray((_per_unit(counts[named], authors[named]) > 0).sum(axis=0), dtype=np.int64)
+
+
 def _table(
     texts: NDArray[np.object_],
     counts: sparse.csc_array,
     kind: Booleans,
-    used_by: sparse.csc_array,
+    users: Integers,
 ) -> pd.DataFrame:
     popular = counts[kind].sum(axis=0)
     total = counts.sum(axis=0)
@@ -260,7 +269,7 @@ def _table(
             "unpopular": total - popular,
             "difference": 2 * popular - total,
             "posts": (counts > 0).sum(axis=0),
-            "authors": (used_by > 0).sum(axis=0),
+            "authors": users,
             "p_posts": p_posts,
         }
     )

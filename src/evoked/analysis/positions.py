@@ -4,7 +4,8 @@ The surface is a kernel regression (Nadaraya and Watson) of log rates, so it tak
 the posts show; only places with enough posts near them are considered. The best of many places is
 better than it should be by chance alone, so its gain is corrected for that, and whether there is a
 best place at all is tested against authors whose rates were turned around, with all their posts
-(against posts whose rates were shuffled, where no author has several).
+(against posts whose rates were shuffled, where no author has several or there are fewer than three
+authors).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.analysis.base import Analysis, PostContext, Tables
+from evoked.analysis.correlations import author_numbers
 from evoked.analysis.counts import engagement_counts
 from evoked.analysis.needs import needs_emotion, needs_engagement
 from evoked.evaluation.bootstrap import bootstrap_draws
@@ -168,7 +170,8 @@ def best_positions(
         corrected for the choice of the best) with ``low`` and ``high``, ``n``, ``p`` (whether any
         position is better than typical, were the rates of an author as likely to be as far on the
         other side of it; at least ``p_posts``), ``p_posts`` (the same by shuffling posts, as if
-        they were independent; where no author has several posts, ``p`` is the same), ``p_holm``
+        they were independent; where no author has several posts, or with fewer than three
+        authors, ``p`` is the same), ``p_holm``
         (``p`` corrected over all rows), ``clear`` (p_holm below 0.05, a gain surely above 0 and at
         least one direction sure), ``direction`` ("calm and positive"; empty if not clear) and
         ``advice``, a sentence.
@@ -217,9 +220,10 @@ _COLUMNS = [
 
 
 def _author_names(posts: pd.DataFrame) -> NDArray[np.object_]:
-    """Author of each post; a post whose author is unknown counts as an author of its own."""
+    """Author of each post; a post whose author is unknown counts as an author of its own, and with
+    few authors every post does."""
     names = ("post " + posts["post_id"].astype(str)).to_numpy(dtype=object)
-    if "author_id" not in posts:
+    if author_numbers(posts) is None:
         return names
     known = posts["author_id"].notna().to_numpy()
     return np.where(known, posts["author_id"].to_numpy(dtype=object), names)
@@ -403,7 +407,7 @@ def advice(positions: pd.DataFrame | None) -> list[str]:
 def _compute(context: PostContext) -> pd.DataFrame:
     # With fewer than 2000 permutations the correction could not be passed, so these stay.
     draws = min(context.draws, _MOST_DRAWS)
-    return best_positions(context.posts, draws=draws, seed=context.seed)
+    return best_positions(context.rated, draws=draws, seed=context.seed)
 
 
 def _summary(_: PostContext, tables: Tables) -> Iterator[str]:
@@ -431,5 +435,7 @@ POSITION_ANALYSIS = Analysis(
     compute=_compute,
     needs=(needs_emotion, needs_engagement),
     summary=_summary,
+    measured="p",
+    unmeasured=f"no category has {FEWEST_POSTS} posts with emotion and rate that differ",
     folded=True,
 )

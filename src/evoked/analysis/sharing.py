@@ -97,6 +97,7 @@ def analyse_sharing(
     dataset: PostDataset,
     popularity: str = "shares",
     *,
+    levelled: pd.DataFrame | None = None,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
     level: float = 0.95,
@@ -111,6 +112,11 @@ def analyse_sharing(
         Posts; counts, captions, pictures and authors are each optional.
     popularity
         The count that popularity is: one of :data:`POPULARITIES`.
+    levelled
+        The dataset's posts with counts at one level of their account
+        (:func:`evoked.targets.account_growth.at_one_level`): these decide what is popular, and what
+        goes with it. By default the counts themselves do. Their distribution is always that of the
+        counts themselves.
     cache
         Where what is read in captions and covers is kept; the user's cache by default.
     progress
@@ -137,7 +143,14 @@ def analyse_sharing(
     except DataError as error:  # pictures that are locked, say
         faces, unread = np.full(len(dataset), np.nan), str(error)
     found = sharing_of(
-        dataset.posts, emotion, faces, popularity, level=level, draws=draws, seed=seed
+        dataset.posts,
+        emotion,
+        faces,
+        popularity,
+        levelled=levelled,
+        level=level,
+        draws=draws,
+        seed=seed,
     )
     if unread and "faces" in found.skipped:
         found.skipped["faces"] = unread.rstrip(".")
@@ -192,6 +205,7 @@ def sharing_of(
     faces: ArrayLike,
     popularity: str = "shares",
     *,
+    levelled: pd.DataFrame | None = None,
     level: float = 0.95,
     draws: int = 1000,
     seed: int = 0,
@@ -206,7 +220,7 @@ def sharing_of(
         (n,): level of the caption, 0 (very negative) to 4 (very positive), NaN where unknown.
     faces
         (n,): 0 or 1, NaN where there is no cover.
-    popularity, level, draws, seed
+    popularity, levelled, level, draws, seed
         As in :func:`analyse_sharing`.
 
     Raises
@@ -215,9 +229,11 @@ def sharing_of(
         ``popularity`` is none of :data:`POPULARITIES`.
     """
     check_popularity(popularity)
+    levelled = posts if levelled is None else levelled
     data = _Data(
-        posts,
+        levelled,
         _count(posts, popularity),
+        _count(levelled, popularity),
         np.asarray(emotion, dtype=np.float64),
         np.asarray(faces, dtype=np.float64),
         author_numbers(posts),
@@ -231,7 +247,7 @@ def sharing_of(
         "laws": lambda: {"laws": _laws(data, test, untested)},
         "text_emotion": lambda: {"text_emotion": _text_emotion(data)},
         "faces": lambda: {"faces": _faces(data)},
-        "together": lambda: {"together": counts_together(posts, level)},
+        "together": lambda: {"together": counts_together(levelled, level)},
         "interactions": lambda: _interactions(data),
     }
     for name, step in steps.items():
@@ -309,10 +325,12 @@ class _Draws(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """The posts and what is known about each, (n,); see :func:`sharing_of`."""
+    """The posts, their counts as they are and at one level, and what else is known about each, all
+    (n,); see :func:`sharing_of`."""
 
     posts: pd.DataFrame
     counts: Floats
+    levelled: Floats
     emotion: Floats
     faces: Floats
     authors: NDArray[np.int64] | None
@@ -382,10 +400,10 @@ def _count_rows(data: _Data, known: Floats) -> list[_Quantity]:
 
 
 def _popular_rows(data: _Data, known: Floats) -> list[_Quantity]:
-    popular, border = popular_posts(data.counts)
+    popular, border = popular_posts(data.levelled)
     if not popular.any():
         return []
-    held = float(data.counts[popular].sum() / known.sum())
+    held = float(np.nansum(data.counts[popular]) / known.sum())
     return [
         _Quantity("popular: at least", int(border)),
         _Quantity("popular posts", int(popular.sum())),
@@ -433,17 +451,17 @@ def _faces(data: _Data) -> pd.DataFrame:
 def _by_class(data: _Data, classes: Floats, names: tuple[str, ...]) -> pd.DataFrame:
     level, draws, seed = data.draws
     return popularity_by_class(
-        data.counts, classes, names, data.authors, level=level, draws=draws, seed=seed
+        data.levelled, classes, names, data.authors, level=level, draws=draws, seed=seed
     )
 
 
 def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
     """Eq. 1 with the variables that at least half of the posts have, on the posts that have them
     all."""
-    known = np.isfinite(data.counts)
+    known = np.isfinite(data.levelled)
     if not known.any():
         raise DataError(_unknown(data))
-    popular, _ = popular_posts(data.counts)
+    popular, _ = popular_posts(data.levelled)
     if not popular.any():
         raise DataError(f"all posts have the same {data.popularity}: none is more popular")
     variables = {
@@ -462,8 +480,11 @@ def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
         raise DataError(
             "text emotion, image emotion and likability are each unknown for most posts"
         )
-    authors = None if data.authors is None else data.authors[known]
+    authors = author_numbers(data.posts, fewest=1)  # of few, the models say so themselves
     models = interaction_models(
-        pd.DataFrame(enough)[known], popular[known], authors, data.draws.level
+        pd.DataFrame(enough)[known],
+        popular[known],
+        None if authors is None else authors[known],
+        data.draws.level,
     )
     return {"interaction_terms": models.terms, "interaction_fits": models.fits}

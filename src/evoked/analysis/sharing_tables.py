@@ -26,6 +26,7 @@ def sharing(context: PostContext) -> SharingAnalysis:
     return analyse_sharing(
         context.dataset,
         context.popularity,
+        levelled=context.levels.posts,
         cache=context.cache,
         progress=context.progress,
         draws=context.draws,
@@ -125,7 +126,7 @@ def _coefficients(terms: pd.DataFrame, popularity: str) -> Excerpt:
 
 COUNT_ANALYSIS = Analysis(
     name="sharing_counts",
-    title="Sharing: the distribution (EIJL, Figure 2a)",
+    title="Popularity: how its count is distributed (EIJL, Figure 2a)",
     explanation=(
         "How the count that stands for popularity is distributed. A count k stands for everything "
         "from k − ½ to k + ½ of a log-normal variable; zeros are left out, and the fit allows for "
@@ -142,7 +143,7 @@ COUNT_ANALYSIS = Analysis(
 
 LAW_ANALYSIS = Analysis(
     name="sharing_laws",
-    title="Sharing: other laws",
+    title="Popularity: other laws of the count",
     explanation=(
         "The same counts under other laws, the best by Akaike's criterion first. A difference "
         "below 2 means little, one above 10 much."
@@ -153,7 +154,7 @@ LAW_ANALYSIS = Analysis(
 
 CAPTION_EMOTION_ANALYSIS = Analysis(
     name="sharing_text_emotion",
-    title="Sharing: emotion of captions (EIJL, Figure 2b)",
+    title="Popularity: emotion of captions (EIJL, Figure 2b)",
     explanation=(
         "Emotion is read by SnowNLP (Chinese) or VADER (English, and emoji of other captions), not "
         "rated by people; classes are the fifths of polarity from −1 to 1. p: do the ranks of a "
@@ -167,7 +168,7 @@ CAPTION_EMOTION_ANALYSIS = Analysis(
 
 FACE_ANALYSIS = Analysis(
     name="sharing_faces",
-    title="Sharing: covers with faces (EIJL, Section 3)",
+    title="Popularity: covers with faces (EIJL, Section 3)",
     explanation=(
         "Faces are found by a detector of frontal faces (Haar cascades), which misses many; the "
         "paper uses DeepFace. p is as for the emotion of captions."
@@ -179,7 +180,7 @@ FACE_ANALYSIS = Analysis(
 
 COUNT_CORRELATION_ANALYSIS = Analysis(
     name="sharing_together",
-    title="Sharing: counts together (EIJL, Figure 3)",
+    title="Likes, saves, comments and shares together (EIJL, Figure 3)",
     explanation=(
         "r: Pearson's correlation of log(1 + count) with Fisher's interval; spearman: Spearman's "
         "correlation of ranks. p allows for the posts of one author resembling each other; p_holm "
@@ -203,16 +204,15 @@ COUNT_CORRELATION_ANALYSIS = Analysis(
 
 INTERACTION_FIT_ANALYSIS = Analysis(
     name="sharing_interaction_fits",
-    title="Sharing: interactions (EIJL, Eq. 1, Table 1)",
+    title="Popularity: emotion, faces and likes together (EIJL, Eq. 1, Table 1)",
     explanation=(
-        "Is a post among the fifth that is shared most, by text emotion (−2 to 2), image emotion "
-        "(a face, 0 or 1) and likability (thirds of likes: 0, 1, 2)? linear: the paper's model of "
-        "an outcome of 0 and 1; logistic: the one that such an outcome calls for, r2 is "
-        "McFadden's. Caution: likes are unknown before posting and come from the readers who "
-        "share, so likability nearly is the outcome; 'without likability' shows what is left "
-        "without it. Eq. 1 has the product of all three but not those of likability with one "
-        "emotion; 'all products' has. Large accounts have more of everything: nothing here is "
-        "cause and effect."
+        "Is a post among the popular fifth, by text emotion (−2 to 2), image emotion (a face, 0 or "
+        "1) and likability (thirds of likes: 0, 1, 2)? linear: the paper's model of an outcome of "
+        "0 and 1; logistic: the one that such an outcome calls for, r2 is McFadden's. Caution: "
+        "likes are unknown before posting and come from the readers who share, so likability "
+        "nearly is the outcome; 'without likability' shows what is left without it. Eq. 1 has the "
+        "product of all three but not those of likability with one emotion; 'all products' has. "
+        "Large accounts have more of everything: nothing here is cause and effect."
     ),
     compute=table_of(sharing, "interaction_fits", "interactions"),
     left_out_as="sharing_interactions",
@@ -221,7 +221,7 @@ INTERACTION_FIT_ANALYSIS = Analysis(
 
 INTERACTION_TERM_ANALYSIS = Analysis(
     name="sharing_interaction_terms",
-    title="Sharing: coefficients (EIJL, Table 1)",
+    title="Popularity: coefficients (EIJL, Table 1)",
     explanation=(
         "marginal_effect: mean change in probability with one more of a variable (a face, a "
         "level), all its products included; products have none of their own; vif: variance "

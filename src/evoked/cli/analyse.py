@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from evoked.cli.application import app, notes, out
 from evoked.cli.options import CacheOption, JsonFlag, load_run
-from evoked.cli.printing import print_json, print_table
+from evoked.cli.printing import print_json, print_sentence, print_table
 from evoked.cli.progress import progress_display
 from evoked.errors import SettingsError
 from evoked.files import check_free
@@ -43,6 +43,7 @@ class Ratings(StrEnum):
 @app.command(
     epilog="Examples: [dim]evoked analyse my_posts --out analysis[/]  ·  "
     "[dim]evoked analyse my_posts --popularity likes --out analysis[/]  ·  "
+    "[dim]evoked analyse my_posts --absolute --out analysis[/]  ·  "
     "[dim]evoked analyse my_run --data my_posts --out analysis[/]  ·  "
     "[dim]evoked analyse run_a --data my_posts --compare run_b --compare run_c --out analysis[/]"
 )
@@ -65,8 +66,16 @@ def analyse(
         bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
     ] = True,
     popularity: Annotated[
-        Popularity, typer.Option(help="The count that popularity is in the part on sharing.")
+        Popularity, typer.Option(help="The count that popularity is in the part on popularity.")
     ] = Popularity.shares,
+    relative: Annotated[
+        bool | None,
+        typer.Option(
+            "--relative/--absolute",
+            help="Compare counts with the account's last posts, or with all its posts.",
+            show_default="with the last posts where an account grew",
+        ),
+    ] = None,
     image_encoder: Annotated[
         str,
         typer.Option(
@@ -105,6 +114,7 @@ def analyse(
             ratings=None if ratings is None else ratings.value,
             estimate=estimate,
             popularity=popularity.value,
+            relative=relative,
             features=FeatureSettings(image_encoder=image_encoder),
             cache=FeatureCache(cache),
             progress=progress,
@@ -144,6 +154,7 @@ def _print_all(found: PostFindings, tested: RunFindings | None) -> None:
     from evoked.analysis.analyses import ANALYSES
     from evoked.report.run_tables import RUN_ANALYSES
 
+    print_sentence(found.context.levels.note)
     if found.note:
         notice = f"Estimated emotion: {found.note}."
         out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from evoked.errors import SettingsError
 if TYPE_CHECKING:
     from evoked.posts.dataset import PostDataset
     from evoked.runs.posts import Run
+    from evoked.targets import Wording
     from evoked.training.settings import TrainingSettings
 
 AUTO = "auto"
@@ -147,11 +148,11 @@ def train_automatic(
             study_callbacks=study_callbacks(display),
             **arguments,
         )
-    _print_leaderboard(folder)
+    _print_leaderboard(folder, run.task.wording)
     return run
 
 
-def _print_leaderboard(folder: Path) -> None:
+def _print_leaderboard(folder: Path, wording: Wording) -> None:
     from evoked.laboratory.leaderboard import Leaderboard, about, table_rows
 
     leaderboard = Leaderboard.load(folder)
@@ -164,6 +165,8 @@ def _print_leaderboard(folder: Path) -> None:
         [[row[column] for column in shown] for row in rows],
         whole=range(len(shown)),
     )
+    if wording.baselines:
+        say(wording.baselines)
     for standing in leaderboard.standings:
         if standing.note:
             say(f"{standing.model}: {standing.note}")

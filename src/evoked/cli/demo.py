@@ -46,7 +46,7 @@ def demo(
             cache=FeatureCache(dest / "cache"),
             callbacks=run_callbacks(display, epochs),
         )
-    print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}")
+    print_scores(run.metrics["scores"], f"Test posts: {run.metrics['posts']}", run.task)
     explanation = explain(run, _draft_from(dataset, run, dest / "draft.jpg"))
     draw_explanation(explanation, dest / "explanation")
     print_explanation(explanation, out)

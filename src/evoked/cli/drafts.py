@@ -57,7 +57,8 @@ DRAFT_OPTIONS = tuple(_option(field.name) for field in fields(Draft))
 
 
 def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
-    """The draft that options describe; a category or author unknown to the run is pointed out.
+    """The draft that options describe; a category unknown to the run, and options that change
+    nothing, are pointed out.
 
     A run of one author needs none.
 
@@ -88,14 +89,16 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
 
 
 def _unknown(run: Run, draft: Draft) -> list[str]:
-    """A note for each fact of a draft that no training post shares."""
-    from evoked.runs.drafts import unknown_author
+    """A note for each fact of a draft that no training post shares, or that changes nothing."""
+    from evoked.posts.schema import EXPOSURE
 
     found = []
     if draft.category is not None and not run.knows_category(draft.category):
         found.append(_unknown_category(draft.category, run.training_categories))
-    if draft.author is not None and not run.knows_author(draft.author):
-        found.append(unknown_author(run.authors, draft.author))
+    if draft.followers is not None and not run.description["data"].get("with followers", 1):
+        found.append("--followers changes nothing: the followers of no training post are known.")
+    if draft.views is not None and run.task.count_basis not in EXPOSURE:
+        found.append("--views changes nothing: no number of this run is per view.")
     return found
 
 

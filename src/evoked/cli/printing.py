@@ -89,8 +89,9 @@ def print_sentence(text: str, style: str | None = None) -> None:
     out.print(text, style=style, markup=False, highlight=False)
 
 
-def print_scores(scores: list[dict[str, Any]], title: str) -> None:
-    """Print a row per score, a column per model: the first with its interval, then baselines."""
+def print_scores(scores: list[dict[str, Any]], title: str, task: Task) -> None:
+    """Print a row per score of a task, a column per model: the first with its interval, then
+    baselines."""
     names = list(dict.fromkeys(row["model"] for row in scores))
     cells: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in scores:
@@ -107,6 +108,8 @@ def print_scores(scores: list[dict[str, Any]], title: str) -> None:
         ],
         whole=range(2, 3 + len(names)),
     )
+    if task.wording.baselines:
+        say(task.wording.baselines)
 
 
 def print_coverage(rows: list[dict[str, Any]]) -> None:
@@ -163,6 +166,8 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
         print_sentence(row["answer"], style="bold")
     if isinstance(row.get(ASSUMED), str):
         print_sentence(row[ASSUMED])
+    if row["problem"] is not None:
+        print_sentence(row["problem"], style="yellow")
     out.print()
     record, task = run.track_record, run.task
     meanings = {outcome.name: task.meanings(outcome) for outcome in task.outcomes}
@@ -175,9 +180,15 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
     # Rates that repeat counts, and percentiles, say nothing to people.
     hidden = {outcome.name for outcome in task.outcomes if outcome.count}
     hidden |= {outcome.restored_column for outcome in task.outcomes}
-    hidden |= {"post_id", ASSUMED, *ANSWER_COLUMNS, *(number.column for number in numbers)}
+    hidden |= {
+        "post_id",
+        "problem",
+        ASSUMED,
+        *ANSWER_COLUMNS,
+        *(number.column for number in numbers),
+    }
     for name in _without_intervals(row.index):
-        if name not in hidden and (name != "problem" or row[name] is not None):
+        if name not in hidden:
             cell = _with_interval(row, name, meanings.get(name, {}))
             lines.append([name, cell, _held(record.held(name, coverage))])
     learned = (
@@ -296,7 +307,7 @@ def _shown_columns(task: Task, table: pd.DataFrame) -> list[str]:
     counted = {outcome.count: outcome.name for outcome in task.outcomes if outcome.count in table}
     classes = [outcome for outcome in task.outcomes if outcome.kind == "classes"]
     hidden = {
-        *counted.values(),
+        *(name for name in counted.values() if name not in counted),
         *(outcome.restored_column for outcome in task.outcomes),
         *(name for outcome in classes for name in outcome.probability_columns),
     }

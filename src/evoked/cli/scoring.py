@@ -67,7 +67,8 @@ def evaluate(
         say(f"{evaluation.excluded} {run.noun} left out: the run has learned from them.")
     for warning in evaluation.warnings:
         say(warning, style="bold red")
-    print_scores(found["scores"], f"{len(evaluation.predictions)} {run.noun} of {dataset}")
+    scored = f"{len(evaluation.predictions)} {run.noun} of {dataset}"
+    print_scores(found["scores"], scored, run.task)
     print_coverage(found["intervals"])
 
 
@@ -119,21 +120,27 @@ def predict(
 
 @app.command(
     epilog="Examples: [dim]evoked explain my_run --image draft.jpg --caption 'Golden hour' "
-    "--out why[/]  ·  [dim]evoked explain my_network_run --user user-17 --image draft.jpg[/]"
+    "--data my_posts --out why[/]  ·  [dim]evoked explain my_network_run --user user-17 "
+    "--image draft.jpg[/]"
 )
 @with_options(draft=DRAFT_OPTIONS, viewing=VIEWING_OPTIONS)
 def explain(
     run_folder: RunArgument,
     draft: dict[str, Any],
     viewing: dict[str, Any],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The run's dataset, to show the past posts most like the draft."),
+    ] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the pictures.")
     ] = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
 ) -> None:
-    """Show what a prediction rests on: regions, words, both, and each modality's share."""
+    """Show what a prediction rests on: what words, parts of the picture and facts add to it."""
     _check_subject(draft, viewing)
+    dataset = None if data is None else open_dataset(data)
     run = load_any_run(run_folder, cache)
 
     from evoked.explain import explain as explain_draft
@@ -141,19 +148,23 @@ def explain(
     from evoked.runs.posts import Run
 
     if not isinstance(run, Run):
-        refuse({"out": out_folder}, _ONLY_DRAFTS)
+        refuse({"data": data, "out": out_folder}, _ONLY_DRAFTS)
         explain_viewing(run, _viewing(run, draft, viewing), as_json)
         return
-    explanation = explain_draft(run, _draft(run, draft, viewing))
+    explanation = explain_draft(run, _draft(run, draft, viewing), dataset)
     if out_folder is not None:
-        from evoked.explain.drawing import draw_explanation  # which imports matplotlib
+        from evoked.explain.drawing import draw_explanation, missing_fonts  # of matplotlib
 
         for path in draw_explanation(explanation, out_folder):
             say_aside(f"Drawn: {path}")
+        if note := missing_fonts(explanation):
+            say_aside(note)
     if as_json:
         print_json(explanation.to_dict())
     else:
         print_explanation(explanation, out)
+        if dataset is None:
+            say("With --data DATASET: the past posts most like this one, and what they got.")
 
 
 @app.command(epilog="Example: [dim]evoked report my_run --data my_posts[/]")

@@ -144,6 +144,7 @@ def train(
     from evoked.features.cache import FeatureCache
     from evoked.models import model_class
     from evoked.runs.answer import verdicts
+    from evoked.runs.influence import hardly_matters
     from evoked.runs.training import train as train_any
 
     if model not in (AUTO, None):
@@ -171,7 +172,9 @@ def train(
             )
     for sentence in verdicts(run.task, run.track_record, DEFAULT_COVERAGE):
         print_sentence(sentence, style="bold")
-    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}")
+    for sentence in hardly_matters(run.metrics["influence"]).values():
+        print_sentence(sentence)
+    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}", run.task)
     say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
 
 

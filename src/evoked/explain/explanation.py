@@ -5,31 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.stats import spearmanr
 
-from evoked.explain.readings import Reading, headline_names, readings_of
+from evoked.explain.readings import Reading, headline_names
 from evoked.features.extract import ImageSource
 from evoked.files import plain, records
 from evoked.models.explanations import RegionWeights
-from evoked.targets import DEFAULT_TASK, task_class
+from evoked.targets import DEFAULT_TASK
 
 # A rank correlation over fewer words says nothing.
 _FEWEST_WORDS = 4
+# Attention is shown where its ranks go with those of the effects: with at least this correlation,
+# which by chance would be as large in fewer than one of twenty cases.
+_LEAST_CORRELATION = 0.3
+_SIGNIFICANCE = 0.05
+
+
+class Agreement(NamedTuple):
+    """How far attention goes with what leaving out changes.
+
+    Attributes
+    ----------
+    correlation
+        Spearman's, of attention and size of effect.
+    p
+        Probability of one as large or larger, were they unrelated.
+    n
+        Number of words or regions.
+    """
+
+    correlation: float
+    p: float
+    n: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether attention is worth showing."""
+        return self.correlation >= _LEAST_CORRELATION and self.p < _SIGNIFICANCE
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Why a model predicts what it predicts for one post.
 
-    Attention shows what the network weighed, which need not be what moved the prediction: weights
-    can change much while the prediction stays the same (Jain and Wallace 2019, "Attention is not
-    Explanation"). So the explanation also has the effect of leaving out each modality, word and
-    fact.
+    Words, regions and facts are ranked by their effect: what leaving them out changes. Attention
+    shows what a network weighed, which need not be what moved the prediction: weights can change
+    much while the prediction stays the same (Jain and Wallace 2019, "Attention is not
+    Explanation"). People are shown it only where it agrees with the effects.
 
     Attributes
     ----------
@@ -39,11 +67,15 @@ class Explanation:
         The row of :meth:`evoked.runs.posts.Run.predict`.
     estimated
         Whether the model learned valence and arousal from an emotion reader's estimates.
-    contributions
-        (modalities, targets): exact Shapley values; valence and arousal in points, engagement as
-        standing beside the author's usual (0.5), and for other tasks what
+    every_reading
+        What is read of the prediction, with units: counts, such as likes, at the level of the
+        post's author; rates where no count is known; otherwise what
         :func:`evoked.explain.readings.readings_of` lists: values, the expected class, the
         probability of "true".
+    unrated
+        Targets that people are not shown, since nobody rated any post.
+    contributions
+        (modalities, targets): exact Shapley values.
     base
         (targets,): prediction with every modality hidden. ``base`` plus the sum of
         ``contributions`` is ``outcome``.
@@ -52,9 +84,9 @@ class Explanation:
     text
         The caption as the encoder read it.
     words
-        One row per word that was read: word, start, end (characters of ``text``), tokens, attention
-        (share of the attention received, NaN without attention), and for each target the prediction
-        minus the prediction without the word.
+        One row per word that was read, a hashtag being one word: word, start, end (characters of
+        ``text``), tokens, attention (share of the attention received, NaN without attention), and
+        for each target the prediction minus the prediction without the word.
     hashtag_attention
         Share of the attention that the hashtags received.
     regions
@@ -63,11 +95,15 @@ class Explanation:
         Attention over the picture from each row of ``words``.
     boxes
         (objects, 4): left, top, right, bottom as shares of width and height.
-    metadata
-        Index: facts about the post; ``value`` (standardised, 0 is the training mean) and for each
-        target the prediction minus the prediction with the mean, the most influential first.
+    facts
+        Index: facts about the post in words; ``about`` (what the fact is about) and for each target
+        the prediction minus the prediction with the training posts' mean, the most influential
+        first.
+    similar
+        Past posts most alike to the model: see :func:`evoked.explain.similar.similar_posts`. None
+        where no dataset was given.
     notes
-        What could not be explained, and why.
+        What was taken for granted, could not be explained, or hardly matters to the model.
     image
         The picture, for drawing.
     region_probabilities
@@ -80,15 +116,16 @@ class Explanation:
         0.1 or more, the likeliest first. Empty where the model reads no pictures, or its encoder
         names nothing.
     region_effects
-        By target, (rows, columns): the prediction minus the prediction with the average of the
-        other regions in place of this cell; None without a picture, and for models that read no
-        regions or show their attention.
+        By target, (4, 4): the prediction minus the prediction with this part of the picture
+        blurred; None without a picture, and for models that read no pictures.
     """
 
     post_id: str
     model: str
     prediction: dict[str, Any]
     estimated: bool
+    every_reading: list[Reading]
+    unrated: list[str]
     contributions: pd.DataFrame
     base: pd.Series
     outcome: pd.Series
@@ -98,7 +135,8 @@ class Explanation:
     regions: RegionWeights | None
     word_regions: list[RegionWeights] | None
     boxes: NDArray[np.float32]
-    metadata: pd.DataFrame
+    facts: pd.DataFrame
+    similar: pd.DataFrame | None
     notes: list[str]
     image: ImageSource = field(repr=False, default=None)
     region_probabilities: NDArray[np.float32] | None = None
@@ -113,9 +151,9 @@ class Explanation:
 
     @property
     def readings(self) -> list[Reading]:
-        """The predicted targets with their units."""
-        every = readings_of(task_class(self.task))
-        return [each for each in every if each.name in self.outcome.index]
+        """The targets that people are shown, counts and rates first."""
+        rated = [each for each in self.every_reading if each.name not in self.unrated]
+        return sorted(rated or self.every_reading, key=lambda each: each.step is None)
 
     @property
     def headline(self) -> list[str]:
@@ -134,26 +172,96 @@ class Explanation:
         return int(self.words["tokens"].sum())
 
     @property
-    def attention_agreement(self) -> float | None:
-        """Spearman correlation over the words of attention and the size of the effect.
+    def sizes(self) -> pd.Series:
+        """Size of each word's effect, (words,): see :func:`scaled_size`."""
+        return scaled_size(self.words, self._headline_readings)
+
+    @property
+    def word_agreement(self) -> Agreement | None:
+        """Whether the words' attention goes with their effects.
 
         None for fewer than 4 words, or where either is the same for all of them.
         """
-        if len(self.words) < _FEWEST_WORDS or self.words["attention"].isna().any():
-            return None
-        size = scaled_size(self.words, self.readings)
-        if size.nunique() < 2 or self.words["attention"].nunique() < 2:
-            return None
-        return float(spearmanr(self.words["attention"], size).statistic)
+        return _agreement(self.words["attention"].to_numpy(np.float64), self.sizes.to_numpy())
 
-    def strongest_words(self, n: int) -> pd.DataFrame:
-        """The ``n`` words with most attention (without attention, with the largest effect), in
-        reading order."""
-        known = not self.words["attention"].isna().any()
-        rank = self.words["attention"] if known else scaled_size(self.words, self.readings)
-        return self.words.loc[
-            rank.sort_values(ascending=False, kind="stable").index[:n].sort_values()
+    @property
+    def region_agreement(self) -> Agreement | None:
+        """Whether the regions' attention goes with their effects; None without either."""
+        if self.regions is None or self.region_effects is None:
+            return None
+        effects = pd.DataFrame({name: grid.ravel() for name, grid in self.region_effects.items()})
+        shape = next(iter(self.region_effects.values())).shape
+        # The mean attention within each of the larger regions.
+        grid = Image.fromarray(self.regions.grid.astype(np.float32))
+        attention = np.asarray(grid.resize(shape[::-1], Image.Resampling.BOX), np.float64)
+        return _agreement(
+            attention.ravel(), scaled_size(effects, self._headline_readings).to_numpy()
+        )
+
+    @property
+    def shows_word_attention(self) -> bool:
+        """Whether people are shown the attention that words receive."""
+        agreement = self.word_agreement
+        return agreement is not None and agreement.holds
+
+    @property
+    def shows_region_attention(self) -> bool:
+        """Whether people are shown the attention over the picture."""
+        agreement = self.region_agreement
+        return agreement is not None and agreement.holds
+
+    @property
+    def attention_notes(self) -> list[str]:
+        """Which attention is left out, and why."""
+        parts = {
+            "words": (self.shows_word_attention, self.words["attention"].notna().any()),
+            "the picture's regions": (self.shows_region_attention, self.regions is not None),
+        }
+        silent = [what for what, (shown, attends) in parts.items() if attends and not shown]
+        if not silent:
+            return []
+        return [
+            f"The network's attention to {' and to '.join(silent)} doesn't go with what leaving "
+            "them out changes, so it is not shown."
         ]
+
+    def moving_words(self, n: int) -> pd.DataFrame:
+        """The ``n`` words with the largest effects that are more than nothing as people are shown
+        them, the largest first."""
+        return _largest(self.words, self.sizes, self._headline_readings, n)
+
+    def moving_facts(self, n: int) -> pd.DataFrame:
+        """The ``n`` facts with the largest effects that are more than nothing as shown."""
+        sizes = scaled_size(self.facts, self._headline_readings)
+        return _largest(self.facts, sizes, self._headline_readings, n)
+
+    def moving_regions(self) -> NDArray[np.float64] | None:
+        """Effects of regions on the first reading that people are shown, (4, 4); None where all are
+        nothing as shown."""
+        if self.region_effects is None or not self.readings:
+            return None
+        reading = self.readings[0]
+        effects = self.region_effects[reading.name]
+        moves = any(reading.moves(float(value)) for value in effects.ravel())
+        return effects if moves else None
+
+    @property
+    def moving_modalities(self) -> list[str]:
+        """Modalities that contribute more than nothing, as shown, to a reading that is shown."""
+        return [
+            str(modality)
+            for modality, row in self.contributions.iterrows()
+            if any(each.moves(row[each.name]) for each in self.readings)
+        ]
+
+    def most_attended(self, n: int) -> pd.DataFrame:
+        """The ``n`` words with most attention, in reading order."""
+        order = self.words["attention"].sort_values(ascending=False, kind="stable").index
+        return self.words.loc[order[:n].sort_values()]
+
+    @property
+    def _headline_readings(self) -> list[Reading]:
+        return [each for each in self.readings if each.name in self.headline]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, without the pictures; unknown numbers are None."""
@@ -168,24 +276,28 @@ class Explanation:
                     "base": self.base.to_dict(),
                     "prediction": self.outcome.to_dict(),
                     "modalities": self.contributions.to_dict(orient="index"),
-                    "units": {each.name: each.own_unit for each in self.readings},
+                    "units": {each.name: each.own_unit for each in self.every_reading},
                 },
                 "shows": self.shows,
                 "text": self.text,
                 "words": records(self.words),
                 "hashtag_attention": self.hashtag_attention,
-                "attention_agreement": self.attention_agreement,
+                "attention_agreement": {
+                    "words": _as_dict(self.word_agreement),
+                    "regions": _as_dict(self.region_agreement),
+                },
                 "regions": None if self.regions is None else _regions(self.regions, self.boxes),
                 "region_probabilities": self.region_probabilities,
                 "region_effects": self.region_effects,
                 "word_regions": self._strongest_links(),
-                "metadata": records(self.metadata.reset_index()),
+                "facts": records(self.facts.reset_index()),
+                "similar": None if self.similar is None else records(self.similar),
                 "n": {
                     "tokens": self.tokens,
                     "words": len(self.words),
                     "regions": 0 if self.regions is None else self.regions.n,
                 },
-                "notes": self.notes,
+                "notes": [*self.notes, *self.attention_notes],
             },
             digits=6,
         )
@@ -193,7 +305,7 @@ class Explanation:
     def _strongest_links(self, n: int = 5) -> list[dict[str, Any]] | None:
         if self.word_regions is None:
             return None
-        words = self.strongest_words(n)
+        words = self.most_attended(n)
         return [
             {"word": word, "start": start, **_regions(self.word_regions[row], self.boxes)}
             for row, word, start in zip(words.index, words["word"], words["start"], strict=True)
@@ -205,6 +317,30 @@ def scaled_size(effects: pd.DataFrame, readings: Sequence[Reading]) -> pd.Series
     or in its unit if the range is infinite."""
     spans = [each.span if isfinite(each.span) else 1.0 for each in readings]
     return effects[[each.name for each in readings]].abs().div(spans).mean(axis=1).fillna(0.0)
+
+
+def _agreement(attention: NDArray[np.float64], sizes: NDArray[np.float64]) -> Agreement | None:
+    if len(sizes) < _FEWEST_WORDS or np.isnan(attention).any():
+        return None
+    if np.ptp(attention) == 0 or np.ptp(sizes) == 0:
+        return None
+    found = spearmanr(attention, sizes, alternative="greater")
+    return Agreement(float(found.statistic), float(found.pvalue), len(sizes))
+
+
+def _largest(
+    effects: pd.DataFrame, sizes: pd.Series, readings: Sequence[Reading], n: int
+) -> pd.DataFrame:
+    moves = [
+        any(each.moves(value) for each, value in zip(readings, row, strict=True))
+        for row in effects[[each.name for each in readings]].to_numpy(np.float64)
+    ]
+    order = np.argsort(-sizes.to_numpy(), kind="stable")
+    return effects.iloc[[row for row in order if moves[row]][:n]]
+
+
+def _as_dict(agreement: Agreement | None) -> dict[str, Any] | None:
+    return None if agreement is None else {**agreement._asdict(), "shown": agreement.holds}
 
 
 def _regions(weights: RegionWeights, boxes: NDArray[np.float32]) -> dict[str, Any]:

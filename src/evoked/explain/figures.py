@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 # Okabe and Ito 2008: distinct with any kind of colour vision.
 BLUE = "#0072B2"
@@ -33,6 +37,16 @@ _FONTS = (
     "WenQuanYi Zen Hei",
     "Noto Sans Arabic",
     "Noto Emoji",
+)
+_FONT_FILES = ("NotoSansCJK", "NotoSansArabic", "NotoEmoji", "wqy-zenhei")
+# A font for characters that none of these draws, and the package that has it.
+_FONTS_BY_SCRIPT = (
+    (
+        "Noto Sans CJK",
+        "fonts-noto-cjk",
+        "[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]",
+    ),
+    ("Noto Emoji", "fonts-noto-color-emoji", "[\u2600-\u27bf\U0001f000-\U0001faff]"),
 )
 _WORD_CHARACTERS = 18
 
@@ -120,7 +134,47 @@ def installed_fonts() -> list[str]:
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
+    if not installed.issuperset(_FONTS):
+        _add_new_fonts()
+        installed = {font.name for font in fontManager.ttflist}
     return [name for name in _FONTS if name in installed]
+
+
+def _add_new_fonts() -> None:
+    """Fonts that were installed after matplotlib made its list of them."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    known = {font.fname for font in fontManager.ttflist}
+    for path in findSystemFonts():
+        if path not in known and Path(path).name.startswith(_FONT_FILES):
+            fontManager.addfont(path)
+
+
+def undrawable(texts: Iterable[str]) -> set[str]:
+    """Scripts of characters that no installed font draws, as Debian's fonts are named: for example
+    "Noto Sans CJK (fonts-noto-cjk)"."""
+    return {_font_for(character) for character in set("".join(texts)) - _drawn_characters()}
+
+
+def drawable(texts: Iterable[str]) -> NDArray[np.bool_]:
+    """Which texts have all their characters in the installed fonts, (n,)."""
+    return np.array([not undrawable([text]) for text in texts], dtype=bool)
+
+
+@lru_cache(maxsize=1)
+def _drawn_characters() -> frozenset[str]:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    files = {findfont(FontProperties(family=name)) for name in installed_fonts()}
+    codes = (code for file in files for code in get_font(file).get_charmap())
+    return frozenset(chr(code) for code in codes) | frozenset("\n\t\r\u200d\ufe0f")
+
+
+def _font_for(character: str) -> str:
+    for name, package, pattern in _FONTS_BY_SCRIPT:
+        if re.match(pattern, character):
+            return f"{name} ({package} on Debian and Ubuntu)"
+    return "Noto Sans (fonts-noto-core on Debian and Ubuntu)"
 
 
 def shortened(word: str, characters: int = _WORD_CHARACTERS) -> str:

@@ -16,7 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from evoked.explain.explanation import Explanation
-from evoked.explain.figures import DIVERGING, GREY, HEAT, INK, Picture, figure, look, shortened
+from evoked.explain.figures import (
+    DIVERGING,
+    GREY,
+    HEAT,
+    INK,
+    Picture,
+    drawable,
+    figure,
+    look,
+    shortened,
+)
+from evoked.explain.readings import Reading
 from evoked.models.explanations import RegionWeights
 
 WORDS_DRAWN = 14
@@ -24,6 +35,7 @@ _WORDS_LINKED = 4
 # An even share is 1. Weaker attention than this stays dark, however little the rest gets.
 _LEAST_HEAT = 2.0
 _HEAT_OPACITY = 0.45
+_EFFECT_OPACITY = 0.75
 # Probabilities that differ by less than this don't fill the range of colours.
 _LEAST_SPAN = 0.1
 
@@ -63,8 +75,9 @@ def draw_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> Pictur
 def draw_popularity(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
     """Which regions promise popularity, and the attention that words receive (Figure 5)."""
     assert explanation.region_probabilities is not None
-    weighed = len(explanation.words) and not explanation.words["attention"].isna().any()
-    words = explanation.strongest_words(WORDS_DRAWN) if weighed else explanation.words.iloc[:0]
+    weighed = explanation.shows_word_attention
+    words = explanation.most_attended(WORDS_DRAWN) if weighed else explanation.words.iloc[:0]
+    words = words[drawable(words["word"])]
     return popularity_map(
         picture,
         explanation.region_probabilities,
@@ -76,10 +89,8 @@ def draw_popularity(explanation: Explanation, picture: NDArray[np.uint8]) -> Pic
 
 def draw_region_effects(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
     """The picture, and the effect of each region on the first target as colours over it."""
-    assert explanation.region_effects is not None
-    reading = explanation.readings[0]
-    effects = explanation.region_effects[reading.name] * reading.scale
-    reach = max(float(np.abs(effects).max()), 1e-6)
+    effects, reading = _first_effects(explanation)
+    reach = float(np.abs(effects).max()) * reading.scale
     height = 2.9 * min(max(picture.shape[0] / picture.shape[1], 0.5), 1.6)
     with look():
         drawn = figure(6.6, height + 0.35)
@@ -91,7 +102,9 @@ def draw_region_effects(explanation: Explanation, picture: NDArray[np.uint8]) ->
         for axis in (plain, coloured):
             axis.set_axis_off()
         scale = ScalarMappable(Normalize(-reach, reach), DIVERGING)
-        bar = drawn.colorbar(scale, ax=coloured, fraction=0.05, pad=0.02)
+        bar = drawn.colorbar(scale, ax=coloured, fraction=0.05, pad=0.02, ticks=[-reach, 0, reach])
+        ends = (reading.shown(sign * reach / reading.scale, signed=True) for sign in (-1, 0, 1))
+        bar.ax.set_yticklabels(list(ends))
         bar.set_label(reading.unit)
         bar.outline.set_visible(False)
     row, column = np.unravel_index(int(np.abs(effects).argmax()), effects.shape)
@@ -99,15 +112,22 @@ def draw_region_effects(explanation: Explanation, picture: NDArray[np.uint8]) ->
         "regions_effect",
         effects_sentence(explanation),
         f"Heat map; the strongest effect is in row {row + 1}, column {column + 1} of "
-        f"{effects.shape[0]} by {effects.shape[1]}: {effects[row, column]:+.2g}.",
+        f"{effects.shape[0]} by {effects.shape[1]}: "
+        f"{reading.with_unit(float(effects[row, column]))}.",
         drawn,
     )
+
+
+def _first_effects(explanation: Explanation) -> tuple[NDArray[np.float64], Reading]:
+    effects = explanation.moving_regions()
+    assert effects is not None
+    return effects, explanation.readings[0]
 
 
 def draw_word_regions(explanation: Explanation, picture: NDArray[np.uint8]) -> Picture:
     """The regions that the words with most attention attend to."""
     assert explanation.word_regions is not None
-    words = explanation.strongest_words(_WORDS_LINKED)
+    words = explanation.most_attended(_WORDS_LINKED)
     weights = [explanation.word_regions[row] for row in words.index]
     top = heat_top(weights)
     ratio = min(max(picture.shape[0] / picture.shape[1], 0.5), 1.6)
@@ -207,21 +227,26 @@ def popularity_map(
 
 def effects_sentence(explanation: Explanation) -> str:
     """What the colours over a picture stand for, with their n."""
-    assert explanation.region_effects is not None
-    reading = explanation.readings[0]
-    effects = explanation.region_effects[reading.name] * reading.scale
-    unit = f" {reading.unit}" if reading.unit else ""
+    effects, reading = _first_effects(explanation)
+    largest = reading.with_unit(float(np.abs(effects).max())).lstrip("+")
     return (
-        f"What each region adds to {reading.title.lower()}, compared with the average of the other "
-        f"regions: blue raises it, red lowers it, by up to {np.abs(effects).max():.2g}{unit} "
-        f"(n = {effects.size} regions)."
+        f"What parts of the picture add to {reading.title.lower()}, compared with the same picture "
+        f"with the part blurred: blue raises it, red lowers it, by up to {largest} "
+        f"(n = {effects.size} parts)."
     )
 
 
 def effects_over(picture: NDArray[np.uint8], effects: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The picture in grey under the colours of smoothed signed effects (rows, columns)."""
-    reach = max(float(np.abs(effects).max()), 1e-6)
-    return blended(picture, 0.5 + effects / (2 * reach), DIVERGING)
+    """The picture under the colours of smoothed signed effects (rows, columns): the larger an
+    effect, the more its colour covers, and none at all where there is none."""
+    height, width = picture.shape[:2]
+    share = effects / max(float(np.abs(effects).max()), 1e-12)
+    smooth = np.asarray(
+        Image.fromarray(share.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    ).clip(-1, 1)
+    colours = colormaps[DIVERGING](0.5 + smooth / 2)[..., :3] * 255
+    cover = _EFFECT_OPACITY * np.abs(smooth)[..., None]
+    return np.asarray(((1 - cover) * picture + cover * colours).round(), np.uint8)
 
 
 def heat_over(

@@ -11,19 +11,25 @@ from numpy.typing import NDArray
 
 from evoked.errors import ImageError
 from evoked.explain.explanation import Explanation, scaled_size
-from evoked.explain.modalities import modalities_of, shapley_values
-from evoked.explain.occlusion import metadata_effects, region_effects, word_effects
-from evoked.explain.readings import Reading, readings_of
+from evoked.explain.facts import columns_of_facts, facts_in_words
+from evoked.explain.modalities import shapley_values
+from evoked.explain.occlusion import fact_effects, region_effects, word_effects
+from evoked.explain.readings import AmountReader, Reading, headline_names, readings_of
+from evoked.explain.similar import similar_posts
 from evoked.explain.words import Words, words_of
-from evoked.features.captions import prepare
+from evoked.features.captions import TextStep, prepare
 from evoked.features.catalog import CATALOG
 from evoked.features.encoders import image_encoder, object_encoder, text_encoder
 from evoked.features.extract import ImageSource, Problem, extract_posts
 from evoked.models.base import Examples, Model
 from evoked.models.explanations import PostAttention, RegionWeights
+from evoked.models.hiding import modalities_of
+from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.posts.images import load_image
+from evoked.posts.readers.values import hashtags_in
 from evoked.runs.drafts import ASSUMED
+from evoked.runs.influence import hardly_matters
 from evoked.runs.posts import Run
 
 _MOST_WORDS = 3
@@ -31,16 +37,18 @@ _LEAST_CHANCE = 0.1
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 
 
-def explain(run: Run, draft: Draft) -> Explanation:
+def explain(run: Run, draft: Draft, dataset: PostDataset | None = None) -> Explanation:
     """Explain what a run predicts for a draft.
 
     Parameters
     ----------
     run
-        Any run of posts; one whose model has no attention is explained by contributions and
-        effects alone.
+        Any run of posts.
     draft
         The post.
+    dataset
+        Where similar past posts are looked for, such as the run's own dataset: a run keeps no
+        posts. None are shown by default.
 
     Returns
     -------
@@ -50,16 +58,17 @@ def explain(run: Run, draft: Draft) -> Explanation:
     Examples
     --------
     >>> why = explain(run, evoked.Draft("draft.jpg", "Golden hour"))   # doctest: +SKIP
-    >>> why.contributions.loc["image", "valence"]                      # doctest: +SKIP
+    >>> why.contributions.loc["image", "likes"]                        # doctest: +SKIP
     """
-    return explain_posts(run, *run.draft_posts([draft]))[0]
+    posts, images = run.draft_posts([draft])
+    return _explained(run, *run.examples(posts, images), images, dataset)[0]
 
 
 def explain_posts(
     run: Run,
     posts: pd.DataFrame,
     images: Sequence[ImageSource],
-    history: pd.DataFrame | None = None,
+    dataset: PostDataset | None = None,
 ) -> list[Explanation]:
     """Explain what a run predicts for posts, all of them in batches.
 
@@ -71,68 +80,86 @@ def explain_posts(
         n posts with the columns of :mod:`evoked.posts.schema`.
     images
         Cover picture of each: a path, bytes or None.
-    history
-        More posts of the same dataset, for looking up the authors' earlier posts.
+    dataset
+        More posts, for looking up the authors' earlier posts and similar past posts.
 
     Notes
     -----
     Each post takes a few hundred predictions (at most 32 sets of modalities, the caption without
-    each of its words, the metadata without each of its columns) and one pass of the text encoder
-    over as many captions as there are words. The image encoder runs once more at most, to say what
-    it recognises.
+    each of its words, the picture without each of 16 regions, the post without each of its facts),
+    one pass of the text encoder over as many captions as there are words, 64 at most, and one of
+    the image encoder over 17 pictures, and perhaps one more to say what it recognises.
     """
     if not len(posts):
         return []
-    examples, problems = examples_of(run, posts, images, history)
-    model = run.model
+    history = None if dataset is None else dataset.posts
+    return _explained(run, *examples_of(run, posts, images, history), images, dataset)
+
+
+def _explained(
+    run: Run,
+    examples: Examples,
+    problems: Sequence[Problem],
+    images: Sequence[ImageSource],
+    dataset: PostDataset | None,
+) -> list[Explanation]:
+    model, posts = run.model, examples.posts
     predicted = run.table(examples, problems)
+    reader = AmountReader(model, run.task, examples)
     every = [each.name for each in readings_of(model.task)]
-    readings = readings_of(model.task, model.known_targets)
-    known = [each.name for each in readings]
-    values, base = shapley_values(model, examples)
+    known = [each.name for each in readings_of(model.task, model.known_targets)]
+    values, base = shapley_values(model, examples, reader)
     words = _words(model, posts)
     found = model.attention(examples)
     attention = [PostAttention()] * len(examples) if found is None else found
-    effects = word_effects(model, examples, words)
-    facts = _facts(run, examples)
-    # Attention shows already what the model looks at.
-    regions = [None] * len(examples) if found else _region_effects(model, examples, known)
-    seen = _seen(model, examples)
-    boxes = _boxes(model, images, attention)
+    of_words = word_effects(model, run.pipeline, reader, examples, words)
+    of_regions = region_effects(model, run.pipeline, reader, examples, images)
+    facts = _facts(run, reader, examples)
+    similar = [None] * len(examples) if dataset is None else similar_posts(run, examples, dataset)
+    seen, boxes = _seen(model, examples), _boxes(model, images, attention)
     shows = _shown(run, posts, images)
-    return [
-        Explanation(
-            post_id=str(posts["post_id"].iloc[row]),
-            model=model.name,
-            prediction={str(k): v for k, v in predicted.iloc[row].items()},
-            estimated=run.estimated,
-            contributions=pd.DataFrame(
-                values[row], pd.Index(modalities_of(model), name="modality"), every
-            )[known],
-            base=pd.Series(base[row], every)[known],
-            outcome=pd.Series(base[row] + values[row].sum(0), every)[known],
-            text=words[row].text,
-            words=_word_table(words[row], attention[row], effects[row][known]),
-            hashtag_attention=attention[row].hashtags,
-            regions=attention[row].regions,
-            region_probabilities=attention[row].popularity,
-            word_regions=_word_regions(words[row], attention[row]),
-            boxes=boxes[row],
-            metadata=_strongest_first(facts[row], readings),
-            notes=_notes(
-                model,
-                [predicted[name].iloc[row] for name in ("problem", ASSUMED) if name in predicted],
-                seen[row],
-                words[row],
-                attends=found is not None,
-            ),
-            image=images[row],
-            task=model.task.name,
-            region_effects=regions[row],
-            shows=shows[row],
+    unimportant = hardly_matters(run.metrics.get("influence", []))
+    explanations = []
+    for row in range(len(posts)):
+        regions = of_regions[row]
+        readings = reader.readings(row)
+        contributions = pd.DataFrame(
+            values[row], pd.Index(modalities_of(model), name="modality"), every
+        )[known]
+        said = [predicted[name].iloc[row] for name in ("problem", ASSUMED) if name in predicted]
+        explanations.append(
+            Explanation(
+                post_id=str(posts["post_id"].iloc[row]),
+                model=model.name,
+                prediction={str(k): v for k, v in predicted.iloc[row].items()},
+                estimated=run.estimated,
+                every_reading=readings,
+                unrated=run.unrated_emotions,
+                contributions=contributions,
+                base=pd.Series(base[row], every)[known],
+                outcome=pd.Series(base[row] + values[row].sum(0), every)[known],
+                text=words[row].text,
+                words=_word_table(words[row], attention[row], of_words[row][known]),
+                hashtag_attention=attention[row].hashtags,
+                regions=attention[row].regions,
+                region_probabilities=attention[row].popularity,
+                region_effects=None if regions is None else {key: regions[key] for key in known},
+                word_regions=_word_regions(words[row], attention[row]),
+                boxes=boxes[row],
+                facts=_strongest_first(facts[row], readings),
+                similar=similar[row],
+                notes=[
+                    *(text for text in said if isinstance(text, str)),
+                    *_not_read(model, seen[row], words[row]),
+                    *_cut_short(words[row]),
+                    *(text for name, text in unimportant.items() if name in seen[row]),
+                ],
+                image=images[row],
+                task=model.task.name,
+                shows=shows[row],
+            )
         )
-        for row in range(len(posts))
-    ]
+    return explanations
 
 
 def examples_of(
@@ -151,32 +178,38 @@ def examples_of(
 def _words(model: Model, posts: pd.DataFrame) -> list[Words]:
     """The words of each caption; no words if the model reads no captions."""
     settings = model.feature_settings
-    texts = prepare(posts["caption"].tolist(), steps=settings.text_steps)
+    captions = posts["caption"].tolist()
+    texts = prepare(captions, steps=settings.text_steps)
     if "caption" not in modalities_of(model):
         return [words_of(text, []) for text in texts]
     offsets = text_encoder(settings.text_encoder, settings.max_tokens).tokenize(texts)
-    return [words_of(*pair) for pair in zip(texts, offsets, strict=True)]
-
-
-def _region_effects(
-    model: Model, examples: Examples, known: list[str]
-) -> list[dict[str, NDArray[np.float64]] | None]:
-    """Effects of regions on the ``known`` readings; None if the model reads no regions."""
-    if "image.map" not in model.features:
-        return [None] * len(examples)
     return [
-        None if effects is None else {name: effects[name] for name in known}
-        for effects in region_effects(model, examples)
+        words_of(text, tokens, _tags(caption, settings.text_steps))
+        for caption, text, tokens in zip(captions, texts, offsets, strict=True)
     ]
 
 
-def _facts(run: Run, examples: Examples) -> list[pd.DataFrame]:
+def _tags(caption: str | None, steps: Sequence[TextStep]) -> list[tuple[str, str]]:
+    """The hashtags of a caption: as they were written and as they are prepared."""
+    tags = hashtags_in(caption) if isinstance(caption, str) else []
+    return list(zip(tags, prepare([f"#{tag}" for tag in tags], steps=steps), strict=True))
+
+
+def _facts(run: Run, reader: AmountReader, examples: Examples) -> list[pd.DataFrame]:
+    """For each post, an effect per fact, in words."""
     encoder = run.pipeline.metadata
     if encoder is None:
-        columns = ["value", *(each.name for each in readings_of(run.model.task))]
-        nothing = pd.Index([], name="fact")
-        return [pd.DataFrame(columns=columns, index=nothing, dtype=float)] * len(examples)
-    return metadata_effects(run.model, examples, encoder.names)
+        names = ["about", *(each.name for each in readings_of(run.model.task))]
+        nothing = pd.DataFrame(columns=names, index=pd.Index([], name="fact"), dtype=float)
+        return [nothing] * len(examples)
+    columns = columns_of_facts(encoder)
+    effects = fact_effects(reader, examples, columns)
+    for table, words in zip(
+        effects, facts_in_words(encoder, examples.posts, run.whose), strict=True
+    ):
+        table.insert(0, "about", list(columns))
+        table.index = pd.Index(words, name="fact")
+    return effects
 
 
 def _shown(run: Run, posts: pd.DataFrame, images: Sequence[ImageSource]) -> list[dict[str, float]]:
@@ -247,26 +280,32 @@ def _word_regions(words: Words, attention: PostAttention) -> list[RegionWeights]
 
 
 def _strongest_first(facts: pd.DataFrame, readings: Sequence[Reading]) -> pd.DataFrame:
-    order = scaled_size(facts, readings).sort_values(ascending=False, kind="stable").index
-    return facts.loc[order, ["value", *(each.name for each in readings)]]
+    headline = headline_names(readings)
+    shown = [each for each in readings if each.name in headline]
+    order = np.argsort(-scaled_size(facts, shown).to_numpy(), kind="stable")
+    return facts.iloc[order][["about", *(each.name for each in readings)]]
 
 
-def _notes(
-    model: Model, said: Sequence[str | None], seen: set[str], words: Words, *, attends: bool
-) -> list[str]:
-    """What could not be explained about one post, and why."""
-    notes = [text for text in said if isinstance(text, str)]
+def _not_read(model: Model, seen: set[str], words: Words) -> list[str]:
+    """What of one post the model did not read, and why."""
     reads = modalities_of(model)
-    if not attends:
-        notes.append(f"The model {model.name} has no attention to show.")
     unread = {"image": "pictures", "caption": "captions"}
-    if missing := [what for name, what in unread.items() if name not in reads]:
-        notes.append(f"The model {model.name} reads no {' and no '.join(missing)}.")
+    missing = [what for name, what in unread.items() if name not in reads]
+    notes = [f"The model {model.name} reads no {' and no '.join(missing)}."] if missing else []
     if "image" in reads and "image" not in seen:
-        consequence = ", so there is no attention over regions" if attends else ""
-        notes.append(f"No picture was read{consequence}.")
+        notes.append("No picture was read.")
     if "caption" in reads and not len(words):
         notes.append("No caption was read, so there are no words to weigh.")
+    return notes
+
+
+def _cut_short(words: Words) -> list[str]:
+    """What of a long caption is not weighed word by word, or not at all."""
+    notes = []
+    if words.joined > 1:
+        notes.append(f"The caption is long: up to {words.joined} words are weighed together.")
+    if len(words) and words.spans[-1][1] < len(words.text):
+        notes.append("The model reads only the beginning of the caption, up to the last word here.")
     return notes
 
 

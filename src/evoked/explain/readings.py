@@ -8,17 +8,25 @@ which the most probable class does not.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from evoked.models.base import Examples, Model
+from evoked.runs.spoken import base_in_words, base_of, spoken
 from evoked.targets import Outcome, Task
 from evoked.targets.base import inverse_transformed_classes
 
+# Predicts what is read of variants of posts, (variants, readings), from the variants and the post's
+# row of each.
+Reader: TypeAlias = Callable[[Examples, NDArray[np.int64]], pd.DataFrame]
+
 _MOST_HEADLINES = 3
+# Figures in which people are shown counts and rates: changes that are smaller are none.
+_FIGURES = 3
 # Names of scales by the unit of their hundredths.
 _SCALES = {
     "percentile points": "percentile",
@@ -44,6 +52,8 @@ class Reading(NamedTuple):
         What the numbers are, if their unit does not say so.
     group
         Group of the outcome, if it has one.
+    step
+        Smallest difference that people are shown of a count or rate; None for other readings.
     """
 
     name: str
@@ -52,6 +62,7 @@ class Reading(NamedTuple):
     percent: bool = False
     note: str = ""
     group: str | None = None
+    step: float | None = None
 
     @property
     def title(self) -> str:
@@ -71,9 +82,31 @@ class Reading(NamedTuple):
     def shown(self, value: float, *, signed: bool = False) -> str:
         """A number as people are shown it, in hundredths where the reading is; changes, which are
         signed, may be smaller than one of them."""
-        if signed:
-            return f"{value * self.scale:+.{max(self.digits, 1)}f}"
-        return f"{value * self.scale:.{self.digits}f}"
+        rounded = self.rounded(value, signed=signed) * self.scale
+        digits = max(self.digits, 1) if signed and self.percent else self.digits
+        text = (
+            spoken(abs(rounded), _FIGURES)
+            if abs(rounded) >= 1e6
+            else (f"{abs(rounded):,.{digits}f}")
+        )
+        sign = "-" if rounded < 0 else "+" if signed and rounded > 0 else ""
+        return sign + text
+
+    def rounded(self, value: float, *, signed: bool = True) -> float:
+        """The number that is left of one where people are shown it; of a small change, 0."""
+        step = self.step or 10.0 ** -(max(self.digits, 1) if signed else self.digits) / self.scale
+        return round(value / step) * step if math.isfinite(value) else value
+
+    def moves(self, change: float) -> bool:
+        """Whether a change is more than nothing as people are shown it."""
+        return math.isfinite(change) and self.rounded(change) != 0
+
+    def with_unit(self, change: float) -> str:
+        """A change as in a sentence: "+340 likes", "-0.4 valence"."""
+        if self.step is not None:
+            return f"{self.shown(change, signed=True)} {self.unit}"
+        what = f"{self.title.lower()} ({self.scale_name})" if self.percent else self.title.lower()
+        return f"{self.shown(change, signed=True)} {what}"
 
     @property
     def own_unit(self) -> str:
@@ -101,6 +134,8 @@ class Reading(NamedTuple):
     @property
     def digits(self) -> int:
         """Digits after the point of a shown number."""
+        if self.step is not None:
+            return max(0, -math.floor(math.log10(self.step)))
         return 0 if self.percent else 2
 
 
@@ -189,6 +224,83 @@ def read_truth(task: Task, posts: pd.DataFrame) -> pd.DataFrame:
 def predict_readings(model: Model, examples: Examples) -> pd.DataFrame:
     """What is read from a model's prediction, (n, readings)."""
     return read(model.task, model.predict(examples))
+
+
+def plain_reader(model: Model) -> Reader:
+    """Reads predictions on the scale of the model's columns."""
+    return lambda variants, _: predict_readings(model, variants)
+
+
+class AmountReader:
+    """Reads predictions in what people count: likes, where the post's level or followers are known;
+    otherwise likes per so many followers, and the model's own scale where that is unknown too.
+
+    Parameters
+    ----------
+    model, task
+        The model, and its task as fitted on the training posts.
+    examples
+        n posts as they are: counts of variants of them are at the same level.
+    """
+
+    def __init__(self, model: Model, task: Task, examples: Examples) -> None:
+        self._model, self._task, self._posts = model, task, examples.posts
+        self._counted = [each for each in task.outcomes if each.count and each.columns]
+        predicted = model.predict(examples)
+        self._readings = readings_of(type(task), model.known_targets)
+        restored = task.inverse_transform(predicted, self._posts).reset_index(drop=True)
+        self._bases = {each.target: self._bases_of(each, restored) for each in self._counted}
+        self.predicted = self._amounts(predicted, np.arange(len(examples)))
+
+    def __call__(self, variants: Examples, rows: NDArray[np.int64]) -> pd.DataFrame:
+        return self._amounts(self._model.predict(variants), rows)
+
+    def readings(self, row: int) -> list[Reading]:
+        """What is read of one of the posts, with units."""
+        return [self._reading(each, row) for each in self._readings]
+
+    def _bases_of(self, outcome: Outcome, restored: pd.DataFrame) -> NDArray[np.float64]:
+        """What each post's outcome is read per, (n,): 0 for the count itself, NaN for the model's
+        own scale."""
+        nothing = pd.Series(math.nan, restored.index)
+        counts, rates = (restored.get(name, nothing) for name in (outcome.count, outcome.name))
+        by_rate = rates.notna() & (self._task.count_basis is not None)
+        bases = [
+            base_of(rate) if known else math.nan for rate, known in zip(rates, by_rate, strict=True)
+        ]
+        return np.where(counts.notna(), 0.0, bases)
+
+    def _amounts(self, predicted: pd.DataFrame, rows: NDArray[np.int64]) -> pd.DataFrame:
+        table = read(type(self._task), predicted)
+        posts = self._posts.iloc[rows].set_axis(predicted.index)
+        restored = self._task.inverse_transform(predicted, posts)
+        for outcome in self._counted:
+            base = self._bases[outcome.target][rows]
+            if outcome.name not in restored:
+                continue
+            count = restored.get(outcome.count, math.nan)
+            rate = restored[outcome.name] * base
+            table[outcome.target] = np.select(
+                [base == 0, base > 0], [count, rate], table[outcome.target]
+            )
+        return table
+
+    def _reading(self, reading: Reading, row: int) -> Reading:
+        base = self._bases.get(reading.name, np.full(row + 1, math.nan))[row]
+        if math.isnan(base):
+            return reading
+        outcome = next(each for each in self._counted if each.target == reading.name)
+        amount = abs(float(self.predicted[reading.name].iloc[row]))
+        places = math.floor(math.log10(amount)) - _FIGURES + 1 if amount > 0 else 0
+        basis = f" per {base_in_words(int(base), str(self._task.count_basis))}" if base else ""
+        return Reading(
+            reading.name,
+            f"{outcome.count}{basis}",
+            # Changes count by what they are of the whole.
+            span=max(amount, 10.0**places),
+            group=reading.group,
+            step=10.0 ** (places if base else max(places, 0)),
+        )
 
 
 def _of_outcome(outcome: Outcome) -> list[Reading]:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Chinese and Japanese are written without spaces: there, every character counts as a word.
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
-_EDGES = re.compile(r"^\W+|\W+$")
+# Chinese and Japanese are written without spaces. A word there is a run of ideographs or katakana
+# with the hiragana that follow: a noun and its particle, a verb and its ending.
+_IDEOGRAPHS = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_KATAKANA = "\u30a0-\u30ff"
+_HIRAGANA = "\u3040-\u309f"
+_UNSPACED = _IDEOGRAPHS + _KATAKANA + _HIRAGANA
+_PIECE = re.compile(
+    rf"[{_IDEOGRAPHS}]+[{_HIRAGANA}]*|[{_KATAKANA}]+[{_HIRAGANA}]*|[{_HIRAGANA}]+|[^\s{_UNSPACED}]+"
+)
+# お and ご are polite beginnings of the next piece.
+_LONE = re.compile(rf"(?P<particle>(?![おご])[{_HIRAGANA}])$|[{_UNSPACED}]$")
+_SAYS_SOMETHING = re.compile(r"\w")
+# A text without a word is about as long as the text, and encoding takes as long as there are tokens
+# in all such texts. So a caption is taken apart into at most so many, and fewer where it is long.
+_MOST_WORDS, _FEWEST_PHRASES = 64, 16
+_MOST_TOKENS = 3000
 
 
 @dataclass(frozen=True)
@@ -24,23 +37,30 @@ class Words:
     text
         The prepared text.
     spans
-        (start, end) of each word with a token, in characters.
+        (start, end) of each word with a token, in characters, with the punctuation that follows; of
+        several words together where the text is long.
     word_of_token
         int64, (tokens,): index into ``spans``.
+    joined
+        How many words at most are taken together as one.
+    tags
+        Hashtags by their index in ``spans``, as they were written, without "#".
     """
 
     text: str
     spans: list[tuple[int, int]]
     word_of_token: NDArray[np.int64]
+    joined: int = 1
+    tags: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.spans)
 
     @property
     def texts(self) -> list[str]:
-        """The words themselves, without the punctuation around them."""
-        words = [self.text[start:end] for start, end in self.spans]
-        return [_EDGES.sub("", word) or word for word in words]
+        """The words themselves, without the punctuation around them; hashtags as written."""
+        words = [_without_edges(self.text[start:end]) for start, end in self.spans]
+        return [f"#{self.tags[at]}" if at in self.tags else word for at, word in enumerate(words)]
 
     @property
     def tokens(self) -> NDArray[np.int64]:
@@ -65,7 +85,9 @@ class Words:
         ]
 
 
-def words_of(text: str, offsets: Sequence[tuple[int, int]]) -> Words:
+def words_of(
+    text: str, offsets: Sequence[tuple[int, int]], tags: Sequence[tuple[str, str]] = ()
+) -> Words:
     """Merge an encoder's tokens into words.
 
     Parameters
@@ -75,8 +97,11 @@ def words_of(text: str, offsets: Sequence[tuple[int, int]]) -> Words:
     offsets
         (start, end) in characters of every token, as
         :meth:`evoked.features.encoders.base.TextEncoder.tokenize` gives them.
+    tags
+        The caption's hashtags in order: each as it was written, without "#", and as it was
+        prepared. Each is one word.
     """
-    every = [match.span() for match in _WORD.finditer(text)]
+    every, names = _with_tags(text, _spans(text), tags)
     if not every or not offsets:
         return Words(text, [], np.zeros(0, dtype=np.int64))
     starts = np.array([start for start, _ in every])
@@ -84,4 +109,83 @@ def words_of(text: str, offsets: Sequence[tuple[int, int]]) -> Words:
     last = np.array([max(end - 1, start) for start, end in offsets])
     of_token = np.maximum(np.searchsorted(starts, last, side="right") - 1, 0)
     read, word_of_token = np.unique(of_token, return_inverse=True)
-    return Words(text, [every[index] for index in read], word_of_token.astype(np.int64))
+    most = min(max(_MOST_TOKENS // len(offsets), _FEWEST_PHRASES), _MOST_WORDS)
+    joined = -(-len(read) // most)
+    spans = [every[index] for index in read]
+    if joined > 1:
+        parts = [spans[at : at + joined] for at in range(0, len(spans), joined)]
+        spans, names = [(part[0][0], part[-1][1]) for part in parts], {}
+    own = {at: names[index] for at, index in enumerate(read.tolist()) if index in names}
+    return Words(text, spans, word_of_token.astype(np.int64) // joined, joined, own)
+
+
+def _with_tags(
+    text: str, spans: list[tuple[int, int]], tags: Sequence[tuple[str, str]]
+) -> tuple[list[tuple[int, int]], dict[int, str]]:
+    """Spans with the words of each hashtag as one, and the hashtags by index of their span."""
+    last, found = len(text), []
+    # From the end, where hashtags stand: their words may be in the sentences before as well.
+    for name, words in reversed(tags):
+        start = text.rfind(words, 0, last) if words else -1
+        if start >= 0:
+            last = start
+            found.append((start, start + len(words), name))
+    names = {}
+    for start, end, name in reversed(found):
+        within = [at for at, span in enumerate(spans) if start <= span[0] < end]
+        if not within:
+            continue
+        first, final = within[0], within[-1]
+        spans = [*spans[:first], (spans[first][0], spans[final][1]), *spans[final + 1 :]]
+        names[first] = name
+    return spans, names
+
+
+def _without_edges(word: str) -> str:
+    """A word without the punctuation around it; the vowels of Thai and Hindi are marks, which
+    regular expressions take for punctuation."""
+    said = [
+        at
+        for at, character in enumerate(word)
+        if character.isalnum() or unicodedata.category(character).startswith("M")
+    ]
+    return word[said[0] : said[-1] + 1] if said else word
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """(start, end) of the words of a text; punctuation belongs to the word before it, and what
+    stands before the first word to that."""
+    pieces = [match.span() for match in _PIECE.finditer(text)]
+    said = _without_lone_characters(
+        text, [span for span in pieces if _SAYS_SOMETHING.search(text, *span)]
+    )
+    if not said:
+        return []
+    starts = [pieces[0][0], *(start for start, _ in said[1:])]
+    ends = [*starts[1:], len(text)]
+    return [
+        (start, start + len(text[start:end].rstrip()))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _without_lone_characters(text: str, pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pieces with single characters of scripts without spaces joined to those that they touch: to
+    the next if there is one, otherwise to the one before. A lone hiragana is mostly a particle of
+    the piece before, even if a bracket stands between."""
+    found: list[tuple[int, int]] = []
+    waiting: int | None = None
+    following = [start for start, _ in [*pieces, (len(text) + 1, 0)][1:]]
+    for (start, end), after in zip(pieces, following, strict=True):
+        begins = start if waiting is None else waiting
+        lone = waiting is None and _LONE.match(text, start, end)
+        waiting = None
+        if lone and found and lone["particle"]:
+            found[-1] = (found[-1][0], end)
+        elif lone and after == end:
+            waiting = start
+        elif lone and found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begins, end))
+    return found

@@ -22,7 +22,7 @@ from evoked.posts.schema import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
 Floats = NDArray[np.float64]
 
-_VERSION = 1
+_VERSION = 2
 _PROFILE = ("followers", "following", "author_posts")
 _MEDIA_TYPES = ("image", "carousel", "video", "text")
 _FLAGS = ("paid", "has_location")
@@ -35,6 +35,10 @@ _PAST = {
     "median10": "median of the last 10",
     "trend": "trend over the last 5",
 }
+# Which of these are given beside the mean of all the author's posts as well: a post that follows
+# good ones is no rarity, and trees cannot subtract.
+_BESIDE_MEAN = ("last", "mean5", "mean10", "median10")
+_MICROSECONDS_PER_DAY = 86_400_000_000
 # Only the commonest categories have a column of their own; the others count as unknown.
 _MAX_CATEGORIES = 64
 # Standard deviations from the mean beyond which a value just counts as far away.
@@ -65,6 +69,9 @@ class MetadataEncoder:
         scale is 0 for a column that didn't vary in training.
     kinds
         Kinds of counts that a training post has; only these have columns about earlier posts.
+    days
+        First and last day of the training posts, since 1970; None where none is dated. Earlier and
+        later posts count as of these days: a trend is never drawn further than it was seen.
     facts
         The facts that a training post has.
     """
@@ -74,6 +81,7 @@ class MetadataEncoder:
     means: Floats
     scales: Floats
     kinds: tuple[str, ...]
+    days: tuple[float, float] | None
     facts: tuple[FactEncoder, ...] = ()
 
     @classmethod
@@ -90,8 +98,8 @@ class MetadataEncoder:
         posts = with_history(posts)
         kinds = tuple(name for name in KINDS if np.isfinite(known_counts(posts, name)).any())
         categories = tuple(_texts(posts, "category").value_counts().index[:_MAX_CATEGORIES])
-        facts = fit_facts(posts)
-        numbers, flags = _columns(posts, kinds, categories, facts)
+        days, facts = _range(_days(posts)), fit_facts(posts)
+        numbers, flags = _columns(posts, kinds, categories, days, facts)
         values = _matrix(numbers)
         known = np.isfinite(values)
         count = np.maximum(known.sum(axis=0), 1)
@@ -106,6 +114,7 @@ class MetadataEncoder:
             means=np.concatenate([means, np.zeros(len(flags))]),
             scales=np.concatenate([varied / np.where(varied, spread, 1.0), switched]),
             kinds=kinds,
+            days=days,
             facts=facts,
         )
 
@@ -132,10 +141,17 @@ class MetadataEncoder:
             float32, (n, width), finite: standardised. Unknown values are 0, and another column
             marks them as unknown.
         """
-        numbers, flags = _columns(with_history(posts), self.kinds, self.categories, self.facts)
-        values = (_matrix(numbers | flags) - self.means) * self.scales
+        values = (self.raw(posts) - self.means) * self.scales
         bounded = np.clip(np.nan_to_num(values), -_FARTHEST, _FARTHEST)
         return bounded.astype(np.float32)
+
+    def raw(self, posts: pd.DataFrame) -> Floats:
+        """The numbers of :meth:`transform` before they are standardised, (n, width); NaN where
+        unknown."""
+        numbers, flags = _columns(
+            with_history(posts), self.kinds, self.categories, self.days, self.facts
+        )
+        return _matrix(numbers | flags)
 
     def to_dict(self) -> dict[str, Any]:
         """The state, ready for JSON; it names no author."""
@@ -146,6 +162,7 @@ class MetadataEncoder:
             "means": self.means.tolist(),
             "scales": self.scales.tolist(),
             "kinds": list(self.kinds),
+            "days": None if self.days is None else list(self.days),
             "facts": [fact.to_dict() for fact in self.facts],
         }
 
@@ -167,7 +184,8 @@ class MetadataEncoder:
             means=np.array(state["means"], dtype=np.float64).reshape(width),
             scales=np.array(state["scales"], dtype=np.float64).reshape(width),
             kinds=tuple(state["kinds"]),
-            facts=tuple(map(FactEncoder.from_dict, state.get("facts", []))),
+            days=None if state["days"] is None else (state["days"][0], state["days"][1]),
+            facts=tuple(map(FactEncoder.from_dict, state["facts"])),
         )
 
 
@@ -175,6 +193,7 @@ def _columns(
     posts: pd.DataFrame,
     kinds: tuple[str, ...],
     categories: tuple[str, ...],
+    days: tuple[float, float] | None,
     facts: tuple[FactEncoder, ...],
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Columns to standardise, NaN where unknown, and columns of 0 and 1."""
@@ -182,6 +201,8 @@ def _columns(
         f"{name.replace('_', ' ')} (log)": np.log1p(known_counts(posts, name)) for name in _PROFILE
     }
     numbers = profile | _time(posts)
+    if days is not None:
+        numbers["day"] = np.clip(_days(posts), *days)
     earlier, unseen = _past(posts, kinds)
     flags = _flags(posts, categories) | _unknown(numbers | unseen)
     numbers = numbers | earlier | _form(posts)
@@ -207,6 +228,9 @@ def _past(
     for kind in kinds:
         for start, words in _PAST.items():
             numbers[f"author's {words} {kind} (log)"] = attached(f"{start}_{kind}")
+            if start in _BESIDE_MEAN:
+                beside = attached(f"{start}_{kind}") - attached(f"mean_{kind}")
+                numbers[f"author's {words} {kind} beside the mean (log)"] = beside
         if kind in ENGAGEMENT:
             numbers[f"author's mean {kind} rate (log)"] = attached(f"mean_{kind}_rate")
         numbers[f"everyone's mean of the last 50 {kind} (log)"] = attached(f"everyone_{kind}")
@@ -240,8 +264,8 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
 def _time(posts: pd.DataFrame) -> dict[str, Floats]:
     """Hour and weekday on a circle, by local clocks where posts have them and in UTC otherwise.
 
-    The month is left out: within a year of posts it only separates early posts from late ones, and
-    a draft is later than all of them.
+    The month is left out: within a year of posts it only separates early posts from late ones,
+    which the day does.
     """
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
     hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
@@ -251,6 +275,19 @@ def _time(posts: pd.DataFrame) -> dict[str, Floats]:
         angle = 2 * np.pi * position.to_numpy(np.float64)
         numbers |= {f"{name} (sine)": np.sin(angle), f"{name} (cosine)": np.cos(angle)}
     return numbers
+
+
+def _days(posts: pd.DataFrame) -> Floats:
+    """Days since 1970, (n,); NaN where unknown."""
+    dates = pd.to_datetime(_column(posts, "posted_at"), utc=True).dt.as_unit("us")
+    days = dates.astype("int64").to_numpy(np.float64) / _MICROSECONDS_PER_DAY
+    return np.where(dates.notna(), days, np.nan)
+
+
+def _range(values: Floats) -> tuple[float, float] | None:
+    """Smallest and largest known value; None where none is known."""
+    known = values[np.isfinite(values)]
+    return (float(known.min()), float(known.max())) if len(known) else None
 
 
 def _form(posts: pd.DataFrame) -> dict[str, Floats]:

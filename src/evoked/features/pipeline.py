@@ -272,6 +272,25 @@ class FeaturePipeline:
             columns["post"] = Column.dense(np.zeros((len(posts), 1), dtype=np.float32))
         return FeatureTable(columns), problems
 
+    def of_variants(
+        self,
+        modality: str,
+        posts: pd.DataFrame,
+        images: Sequence[ImageSource],
+        cache: FeatureCache,
+    ) -> Columns:
+        """The features of one modality alone, of posts whose text or picture was changed; the
+        parameters are those of :meth:`transform`."""
+        names = [name for name in self.names if CATALOG[name].modality == modality]
+        extracted = [name for name in names if not CATALOG[name].fitted]
+        columns: Columns = {}
+        if extracted:
+            columns = extract_posts(posts, images, extracted, self.settings, cache=cache)[0].columns
+        for step in self._steps:
+            if set(step.gives) & set(names):
+                columns |= step.transform(self.fitted[step.name], posts, columns)
+        return columns
+
     def check_encoders(self) -> None:
         """Raise SettingsError if the encoders are not those that the pipeline was fitted with."""
         found = fingerprints(self.extracted, self.settings)

@@ -25,14 +25,21 @@ def texts_of(posts: pd.DataFrame, field: TextField) -> list[str | None]:
     posts
         n posts with the columns of :mod:`evoked.posts.schema`; absent ones count as empty.
     field
-        ``caption`` or ``title``; ``context``: tags, caption; ``text``: title, tags, caption.
+        ``caption`` or ``title``; ``context``: tags, caption; ``text``: title, tags, caption, where
+        a caption that only repeats the title is left out.
     """
     captions, titles = _column(posts, "caption"), _column(posts, "title")
     if field in ("caption", "title"):
         return [_text(value) for value in (captions if field == "caption" else titles)]
     parts = zip(titles, _column(posts, "hashtags"), captions, strict=True)
     return [
-        _joined([title if field == "text" else None, _other_tags(tags, caption), caption])
+        _joined(
+            [
+                title if field == "text" else None,
+                _other_tags(tags, caption),
+                None if caption == title else caption,
+            ]
+        )
         for title, tags, caption in parts
     ]
 

@@ -44,6 +44,7 @@ from evoked.laboratory.leaderboard import (
 from evoked.laboratory.study import PLAN_FILE, Study, StudyCallbacks
 from evoked.laboratory.worker import COLUMNS_FILE, SCORES_FILE
 from evoked.models import MODELS, TRIVIAL_BASELINES
+from evoked.models.blend import Blend
 from evoked.models.catalogue import catalogue
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
 from evoked.posts.author_history import attach_history
@@ -52,8 +53,8 @@ from evoked.runs.base import Callbacks, queries_of
 from evoked.runs.card import model_card
 from evoked.runs.folder import mark
 from evoked.runs.posts import Run
-from evoked.runs.training import train_posts
-from evoked.targets import DEFAULT_TASK, Task, task_class
+from evoked.runs.training import task_for, train_posts
+from evoked.targets import Task, task_class
 from evoked.training.settings import TrainingSettings
 
 AUTO = "auto"
@@ -97,7 +98,8 @@ def train_automatically(
     dataset, out, features, training, split, estimate, cache, callbacks
         As in :func:`evoked.train`.
     task
-        What to predict; emotion and engagement by default.
+        What to predict; emotion and engagement by default, or how often posts are seen where they
+        report nothing else.
     metric
         The score that decides, such as ``"likes Spearman"`` or ``"level macro F1"``; by default the
         first of the task's headlines that the posts have, and AUC where the truth is yes or no.
@@ -131,7 +133,7 @@ def train_automatically(
     """
     out, training = Path(out), training or TrainingSettings()
     features = features or FeatureSettings()
-    kind = DEFAULT_TASK if task is None else task_class(task)
+    kind = task_class(task_for(dataset, task, callbacks or Callbacks()))
     if split is None or isinstance(split, str):
         split = choose_split(dataset.posts, split, training.seed)
     chosen_on = dataset.select(_rows_to_choose_on(dataset.posts, split, training.seed))
@@ -281,7 +283,7 @@ def _choose(
             f"({errors[chosen]:.4f}), and simpler"
         )
     if stack != "no":
-        stacked = _Stacked.of(study, [name for name in order if name != "mean"])
+        stacked = _Stacked.of(study, [name for name in order if name not in ("mean", Blend.name)])
         scores.loc[Stack.name] = stacked.scores(decisive)
         costs.loc[Stack.name] = {**costs.sum(), "n": costs["n"][best]}
         behind, errors = behind_best(scores, best, lower_is_better=lower)
@@ -341,7 +343,8 @@ class _Stacked:
     def of(cls, study: Study, members: list[str]) -> Self:
         splits, features = study.context.splits, study.context.experiments[0].features
         age = features.history_min_age_hours
-        posts = attach_history(study.context.dataset.posts, min_age_hours=age)
+        dataset = study.context.dataset
+        posts = attach_history(dataset.posts, min_age_hours=age, activity=dataset.table("activity"))
         tasks = [study.context.task.fit(posts.iloc[split.train]) for split in splits]
         predicted = []
         for fold in range(1, len(splits) + 1):

@@ -157,7 +157,10 @@ class Posts(StudyData):
         """The posts with what their authors' earlier ones achieved."""
         age = features.history_min_age_hours
         if age not in self._posts:
-            self._posts[age] = attach_history(self.context.dataset.posts, min_age_hours=age)
+            dataset = self.context.dataset
+            self._posts[age] = attach_history(
+                dataset.posts, min_age_hours=age, activity=dataset.table("activity")
+            )
         return self._posts[age]
 
     def _names(self, features: FeatureSettings) -> list[str]:

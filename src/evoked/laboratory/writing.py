@@ -205,8 +205,10 @@ def footnotes(results: StudyResults) -> list[str]:
             f"{2 / 2**folds:.4g} with {folds} folds. p posts: paired bootstrap over posts, for "
             "these very fits.",
         ]
-    data = results.plan["data"]
-    estimated = task_class(results.plan["task"]).learns_emotion and results.plan["estimate"]
+    data, task = results.plan["data"], task_class(results.plan["task"])
+    if task.wording.baselines:
+        notes.append(task.wording.baselines)
+    estimated = task.learns_emotion and results.plan["estimate"]
     if estimated and data["with valence"] < data["posts"]:
         notes.append(
             f"{data['posts'] - data['with valence']} posts have no rated valence: the models learn "

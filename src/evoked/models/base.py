@@ -127,6 +127,8 @@ class Model(ABC):
     requires
         Parts of a post (``image``, ``caption``) without which there is nothing to learn from;
         automatic choice skips the model where a dataset has none.
+    quick
+        Whether a fit takes seconds, so that a run may fit again on folds to see how far it misses.
     complexity
         Rank from simple to complex. Of models that are about equally good, automatic choice takes
         the one with the lowest rank, and among equal ranks the one with the fewest weights.
@@ -149,6 +151,7 @@ class Model(ABC):
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[Literal["image", "caption"], ...]] = ()
+    quick: ClassVar[bool] = False
     complexity: ClassVar[int] = NETWORK_COMPLEXITY
     test_settings: ClassVar[dict[str, Any]] = {}
     Settings: ClassVar[type[ModelSettings]] = ModelSettings

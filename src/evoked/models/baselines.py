@@ -10,18 +10,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoked.errors import DataError
 from evoked.features.catalog import FeatureSettings
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.posts.author_hashes import author_hashes, hashes
-from evoked.posts.author_history import KINDS, MEDIANS_OVER, PREFIX
+from evoked.posts.author_history import KINDS, MEANS_OVER, MEDIANS_OVER, PREFIX
 from evoked.targets import EMOTION_TARGETS, TASKS, Emotion, Outcome, Task, load_task, task_state
 from evoked.targets.base import numeric
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
-# Candidates for how many of an author's last posts say most about the next one.
-_RECENT_POSTS = (1, *MEDIANS_OVER)
+# Candidates for what of an author's last posts says most about the next one, by the start of the
+# column of the attached history.
+_RECENT = (
+    "last",
+    *(f"median{number}" for number in MEDIANS_OVER),
+    *(f"mean{number}" for number in MEANS_OVER),
+)
 
 
 class MeanOfTraining(Model):
@@ -30,6 +36,7 @@ class MeanOfTraining(Model):
     name = "mean"
     tasks = tuple(TASKS)
     description = "trivial: the mean of the training posts"
+    quick = True
     complexity = 0
 
     def __init__(
@@ -114,23 +121,24 @@ class CategoryMean(MeanOfTraining):
 
 
 class RecentPosts(AuthorMean):
-    """Predicts what the median of the author's last posts would be worth to the task.
+    """Predicts what the mean or median of the author's last posts would be worth to the task.
 
-    The median is that of log(1 + count) over the last k earlier posts, as the posts' columns
-    ``history.*`` have it (see :mod:`evoked.posts.author_history`); k is chosen for each outcome on
-    the training posts. Outcomes that no count decides, and posts without a history, are predicted
-    as by :class:`AuthorMean`.
+    It is that of log(1 + count) over the last k earlier posts, as the posts' columns ``history.*``
+    have it (see :mod:`evoked.posts.author_history`); which it is, and k, is chosen for each outcome
+    on the training posts. Outcomes that no count decides, and posts without a history, are
+    predicted as by :class:`AuthorMean`.
 
     Attributes
     ----------
-    numbers
-        The chosen k by outcome; empty where the training posts had no history.
+    recent
+        What was chosen by outcome, such as ``median5``, ``mean10`` or ``last``; empty where the
+        training posts had no history.
     fitted_task
         The task as fitted on the training posts; it turns counts into target values.
     """
 
     name = "recent_posts"
-    description = "trivial: the median of the author's last posts"
+    description = "trivial: the mean or median of the author's last posts"
     complexity = 25
 
     def __init__(
@@ -140,7 +148,7 @@ class RecentPosts(AuthorMean):
         task: str | None = None,
     ) -> None:
         super().__init__(settings, feature_settings, task)
-        self.numbers: dict[str, int] = {}
+        self.recent: dict[str, str] = {}
         self.fitted_task: Task | None = None
 
     def fit(
@@ -154,12 +162,12 @@ class RecentPosts(AuthorMean):
     ) -> list[EpochRecord]:
         super().fit(train, folder=folder)
         assert train.targets is not None
-        self.numbers, self.fitted_task = {}, None
-        candidates = [number for number in _RECENT_POSTS if _has_recent(train.posts, number)]
+        self.recent, self.fitted_task = {}, None
+        candidates = [start for start in _RECENT if _has_recent(train.posts, start)]
         if not candidates:
             return []
         self.fitted_task = self.task.fit(train.posts)
-        recent = [self._recent(train.posts, number) for number in candidates]
+        recent = [self._recent(train.posts, start) for start in candidates]
         for outcome in self._outcomes():
             columns = [self.targets.index(name) for name in outcome.columns]
             missed = [
@@ -167,15 +175,15 @@ class RecentPosts(AuthorMean):
             ]
             if np.isfinite(missed[0]).any():
                 errors = [np.nanmean(each) for each in missed]
-                self.numbers[outcome.name] = candidates[int(np.argmin(errors))]
+                self.recent[outcome.name] = candidates[int(np.argmin(errors))]
         return []
 
     def predict(self, examples: Examples) -> pd.DataFrame:
         table = super().predict(examples)
-        for number in set(self.numbers.values()):
-            recent = self._recent(examples.posts, number)
+        for start in sorted(set(self.recent.values())):
+            recent = self._recent(examples.posts, start)
             for outcome in self._outcomes():
-                if self.numbers.get(outcome.name) == number:
+                if self.recent.get(outcome.name) == start:
                     names = list(outcome.columns)
                     own = recent[:, [self.targets.index(name) for name in names]]
                     table[names] = np.where(np.isnan(own), table[names], own)
@@ -184,7 +192,7 @@ class RecentPosts(AuthorMean):
     def save(self, folder: Path) -> None:
         super().save(folder)
         state = read_json(folder / MODEL_FILE)
-        state["numbers"] = self.numbers
+        state["recent"] = self.recent
         state["fitted_task"] = None if self.fitted_task is None else task_state(self.fitted_task)
         write_json(folder / MODEL_FILE, state)
 
@@ -192,7 +200,15 @@ class RecentPosts(AuthorMean):
     def load(cls, folder: Path) -> Self:
         model = super().load(folder)
         description = read_json(folder / MODEL_FILE)
-        model.numbers = {str(name): int(k) for name, k in description["numbers"].items()}
+        recent = description.get("recent")
+        if not isinstance(recent, dict) or not set(recent.values()) <= set(_RECENT):
+            raise DataError(
+                "it does not say which of an author's last posts it goes by.",
+                file=folder / MODEL_FILE,
+                field="recent",
+                fix="Train the model again.",
+            )
+        model.recent = recent
         if description["fitted_task"] is not None:
             model.fitted_task = load_task(description["fitted_task"])
         return model
@@ -202,14 +218,14 @@ class RecentPosts(AuthorMean):
         is relative to them already."""
         return [each for each in self.task.outcomes if each.columns and each.kind != "binary"]
 
-    def _recent(self, posts: pd.DataFrame, number: int) -> NDArray[np.float32]:
-        """Target values of n posts that get the median of their author's last ``number`` posts,
-        (n, targets); NaN where no count decides or nothing is known."""
+    def _recent(self, posts: pd.DataFrame, start: str) -> NDArray[np.float32]:
+        """Target values of n posts that get what their author's last posts did, (n, targets); NaN
+        where no count decides or nothing is known."""
         assert self.fitted_task is not None
-        counts = {kind: np.expm1(numeric(posts, _recent_column(number, kind))) for kind in KINDS}
-        # What else is known of a post only once it is out.
-        later = dict.fromkeys((*EMOTION_TARGETS, "reach", "impressions"), np.nan)
-        return self.fitted_task.transform(posts.assign(**counts, **later)).values
+        counts = {kind: np.expm1(numeric(posts, f"{PREFIX}{start}_{kind}")) for kind in KINDS}
+        # No count says what a post made people feel.
+        ratings = dict.fromkeys(EMOTION_TARGETS, np.nan)
+        return self.fitted_task.transform(posts.assign(**counts, **ratings)).values
 
 
 class UserMean(MeanOfTraining):
@@ -252,14 +268,9 @@ VIEWING_BASELINES: tuple[type[Model], ...] = (MeanOfTraining, UserMean, ImageMea
 """Shown beside every model of viewings, fitted on the same viewings."""
 
 
-def _recent_column(number: int, kind: str) -> str:
-    """Name of the posts' column with the median of the author's last ``number`` posts."""
-    return f"{PREFIX}{'last' if number == 1 else f'median{number}'}_{kind}"
-
-
-def _has_recent(posts: pd.DataFrame, number: int) -> bool:
-    """Whether any post has a median of so many posts."""
-    names = [_recent_column(number, kind) for kind in KINDS]
+def _has_recent(posts: pd.DataFrame, start: str) -> bool:
+    """Whether any post has a column of its author's last posts that begins so."""
+    names = [f"{PREFIX}{start}_{kind}" for kind in KINDS]
     return any(name in posts and posts[name].notna().any() for name in names)
 
 

@@ -38,6 +38,7 @@ from evoked.layers.tokens import (
 from evoked.models.base import Examples, ModelSettings
 from evoked.models.explanations import PostAttention
 from evoked.models.neural import NeuralModel
+from evoked.targets import AUTHOR_TASKS
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -70,7 +71,7 @@ class ImageCaptionSettings(ModelSettings):
 class ImageCaptionModel(NeuralModel):
     """A network that learns popularity from posts that have a label, and from no others."""
 
-    tasks = ("author_popularity",)
+    tasks = AUTHOR_TASKS
 
     settings: ImageCaptionSettings
 

@@ -23,6 +23,17 @@ class GradientBoostingSettings(PooledSettings, BoostingSettings):
     """Settings of gradient boosting."""
 
     trees: int = Field(1000, ge=1, description="largest number of trees per target")
+    leaf_penalty: float = Field(
+        10.0,
+        ge=0,
+        description="penalty on the squared values of leaves: how many posts it takes to believe "
+        "half of what a leaf's posts show",
+    )
+    fixed: bool = Field(
+        False,
+        description="grow exactly the largest number of trees, instead of as many as predict "
+        "validation posts best",
+    )
     components: int = Field(
         32,
         ge=0,
@@ -89,6 +100,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
             if (projection := self._projection(train, name)) is not None
         }
         learned, held_out = self._samples(train, validation, self.matrix)
+        options = {**options, "l2_leaf_reg": self.settings.leaf_penalty}
         for name in self.known_targets:
             column = self.targets.index(name)
             trees = self._grown(catboost, column, learned, held_out, options)
@@ -136,15 +148,21 @@ class GradientBoosting(BoostedTrees, PooledModel):
         posts = own.joined(judges)
         if not _teaches(posts, column):
             return None
-        trials = [(own, judges)]
-        if len(judges) < self.settings.min_validation_posts:
-            folds = [(posts.select(~held), posts.select(held)) for held in posts.held_out()]
-            trials = folds if _all_teach(folds, column) else trials
-        if _all_teach(trials, column):
-            number = _number_of_trees(catboost, trials, column, options)
-            options = {**options, "iterations": number}
+        if not self.settings.fixed:
+            trials = self._trials(own, judges, column)
+            if _all_teach(trials, column):
+                number = _number_of_trees(catboost, trials, column, options)
+                options = {**options, "iterations": number}
         regressor = catboost.CatBoostRegressor(**options)
         return SymmetricTrees.of(regressor.fit(_pool(catboost, posts, column)))
+
+    def _trials(self, own: Sample, judges: Sample, column: int) -> list[tuple[Sample, Sample]]:
+        """Posts to learn from and posts to judge by, for the number of trees."""
+        if len(judges) >= self.settings.min_validation_posts:
+            return [(own, judges)]
+        posts = own.joined(judges)
+        folds = [(posts.select(~held), posts.select(held)) for held in posts.held_out()]
+        return folds if _all_teach(folds, column) else [(own, judges)]
 
 
 def _number_of_trees(

@@ -4,8 +4,9 @@ Ridge regression for values, logistic regression for classes and for true or fal
 end to end (Hastie, Tibshirani and Friedman 2009, *The Elements of Statistical Learning*, Sections
 3.4 and 4.4). Columns are standardised with the training posts and divided by the square root of the
 number of columns of their feature, so that a penalty affects all features alike: otherwise seventy
-columns about author and time would be lost among a thousand of image and text. How much more than
-the other features the metadata count for values is chosen with the penalty. A missing value
+columns about author and time would be lost among a thousand of image and text. How much the long
+vectors of pictures, captions and hashtags count beside the facts, if at all, is chosen with the
+penalty: few posts can't teach what two thousand numbers mean. A missing value
 counts as the training posts' mean, and one column per feature shows whether the feature is there.
 A column in which fewer than five training posts differ from the others is ignored: standardised, it
 would predict the value of one odd post for every draft that is odd in the same way, for example
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -57,21 +59,22 @@ class LinearSettings(PooledSettings):
         description="candidate penalties on the squared weights, per training post; the one that "
         "predicts the validation posts best is kept",
     )
-    metadata_weights: tuple[float, ...] = Field(
-        (1.0, 3.0, 10.0),
+    vector_weights: tuple[float, ...] = Field(
+        (1.0, 0.3, 0.1, 0.0),
         min_length=1,
-        description="candidates for what the metadata's columns are multiplied by to predict "
-        "values, chosen with the penalty; the first where no validation post judges",
+        description="candidates for what the columns of pictures, captions and hashtags are "
+        "multiplied by beside the facts, chosen with the penalty; 0 reads the facts alone; the "
+        "first where no validation post judges",
     )
     penalty: float = Field(
         0.03, gt=0, description="penalty for targets that no validation post knows"
     )
 
-    @field_validator("metadata_weights")
+    @field_validator("vector_weights")
     @classmethod
-    def _above_nothing(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
-        if min(weights) <= 0:
-            raise ValueError("each has to be above 0")
+    def _not_below_nothing(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if min(weights) < 0:
+            raise ValueError("none may be below 0")
         return weights
 
     @field_validator("penalties")
@@ -86,7 +89,9 @@ class Linear(PooledModel):
     """One line per target on the pooled features of all modalities.
 
     The penalty is chosen per value, and per set of classes, by the validation posts' squared error
-    or log loss; where they are few, by that of cross-validation. With the chosen penalty, training
+    or log loss; where they are few, by that of cross-validation. Of what is behind the best
+    by no more than one standard error, values take the least weight of vectors, and then the
+    strongest penalty. With the chosen penalty, training
     and validation posts are learned from together. Values beyond the training posts' range are not
     predicted: a line knows no bounds, and a count is read off its logarithm. While it learns, the
     features of all training posts are in memory: about 8 kB per post with the builtin encoders.
@@ -239,28 +244,35 @@ class Linear(PooledModel):
         trials, posts = self._trials(
             learned.with_target(columns[0]), held_out.with_target(columns[0])
         )
-        penalties, weights = self.settings.penalties, self.settings.metadata_weights
+        penalties, weights = self.settings.penalties, self.settings.vector_weights
         if not trials:
             penalties, weights = (self.settings.penalty,), weights[:1]
-        candidates = list(product(penalties, weights))
-        errors = np.zeros((len(candidates), len(columns)))
-        for (own, judges), (number, (penalty, weight)) in product(trials, enumerate(candidates)):
-            lines, biases = _ridge(own, columns, penalty, self._factors(weight))
-            missed = judges.features @ lines.T + biases - judges.values[:, columns]
-            errors[number] += judges.weights[:, columns[0]] @ missed.astype(np.float64) ** 2
-        chosen = errors.argmin(axis=0)
+        # From simple to complex.
+        candidates = list(product(sorted(weights), penalties))
+        vectors, errors = self._are_vectors(), []
+        for own, judges in trials:
+            ridge = _Ridge.of(own, columns, vectors)
+            for weight, penalty in candidates:
+                lines, biases = ridge.lines(penalty, weight)
+                missed = judges.features @ lines.T + biases - judges.values[:, columns]
+                errors.append(judges.weights[:, columns[0], None] * missed.astype(np.float64) ** 2)
+        chosen = np.zeros(len(columns), dtype=np.int64)
+        if trials:
+            step = len(candidates)
+            judged = [np.concatenate(errors[number::step]) for number in range(step)]
+            chosen = _simplest_of_the_best(np.stack(judged))
+        ridge = _Ridge.of(posts, columns, vectors)
         for number in np.unique(chosen):
-            penalty, weight = candidates[number]
-            lines, biases = _ridge(posts, columns, penalty, self._factors(weight))
+            weight, penalty = candidates[number]
+            lines, biases = ridge.lines(penalty, weight)
             for position in np.flatnonzero(chosen == number):
                 self._keep(columns[position], penalty, lines[position], biases[position])
 
-    def _factors(self, metadata_weight: float) -> Matrix:
-        """What each column is multiplied by: a weight for the metadata's, 1 for the others."""
+    def _are_vectors(self) -> NDArray[np.bool_]:
+        """Which columns are those of vectors, and not facts, (columns,)."""
         names = np.repeat(list(self.widths), list(self.widths.values()))
-        ones = np.ones(len(names) + len(self.widths), dtype=np.float32)
-        ones[: len(names)][names == "metadata"] = metadata_weight
-        return ones
+        facts = np.zeros(len(self.widths), dtype=bool)  # whether each feature is there
+        return np.append([str(name).endswith(".vector") for name in names], facts)
 
     def _fit_classes(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; it has one column if it is true or
@@ -279,9 +291,23 @@ class Linear(PooledModel):
             return
         # A fold may leave only one class to learn from.
         trials = [pair for pair in trials if len(np.unique(_labels(pair[0], columns))) > 1]
+        least, penalty, weight = np.inf, self.settings.penalty, self.settings.vector_weights[0]
+        for candidate in self.settings.vector_weights if trials else ():
+            weighted = [tuple(self._weighted(part, candidate) for part in pair) for pair in trials]
+            loss, best = self._least_loss(weighted, columns)
+            if loss < least:
+                least, penalty, weight = loss, best, candidate
+        final = _logistic()
+        _solve(final, self._weighted(posts, weight), columns, penalty)
+        self._keep_classes(columns, penalty, weight, final)
+
+    def _least_loss(
+        self, trials: Sequence[tuple[Sample, ...]], columns: list[int]
+    ) -> tuple[float, float]:
+        """The least log loss over penalties, summed over trials, and the penalty that has it."""
         solvers = [_logistic() for _ in trials]
         least, chosen = np.inf, self.settings.penalty
-        for penalty in self.settings.penalties if trials else ():
+        for penalty in self.settings.penalties:
             loss = 0.0
             for solver, (own, judges) in zip(solvers, trials, strict=True):
                 _solve(solver, own, columns, penalty)
@@ -289,12 +315,25 @@ class Linear(PooledModel):
             if loss >= least:
                 break  # weaker penalties overfit more, and take longest
             least, chosen = loss, penalty
-        final = _logistic()
-        _solve(final, posts, columns, chosen)
-        self._keep_classes(columns, chosen, final)
+        return least, chosen
 
-    def _keep_classes(self, columns: list[int], penalty: float, solver: Any) -> None:
-        lines, biases = solver.coef_, solver.intercept_
+    def _factors(self, vector_weight: float) -> Matrix:
+        """What each column is multiplied by: a weight for the vectors', 1 for the facts'."""
+        return np.where(self._are_vectors(), np.float32(vector_weight), np.float32(1))
+
+    def _weighted(self, posts: Sample, vector_weight: float) -> Sample:
+        """The posts with their columns multiplied; those multiplied by 0 are left out."""
+        factors = self._factors(vector_weight)
+        used = factors > 0
+        return replace(posts, features=posts.features[:, used] * factors[used])
+
+    def _keep_classes(
+        self, columns: list[int], penalty: float, vector_weight: float, solver: Any
+    ) -> None:
+        factors = self._factors(vector_weight)
+        lines = np.zeros((len(solver.coef_), len(factors)), dtype=np.float32)
+        lines[:, factors > 0] = solver.coef_ * factors[factors > 0]
+        biases = solver.intercept_
         if len(columns) == 1:
             self._keep(columns[0], penalty, lines[0], biases[0])
             return
@@ -344,17 +383,100 @@ class _Trials(NamedTuple):
     posts: Sample
 
 
-def _ridge(
-    posts: Sample, columns: list[int], penalty: float, factors: Matrix
-) -> tuple[Matrix, Matrix]:
-    """Weights (columns, features) and biases (columns,), the features having been multiplied by
-    ``factors`` (features,), so that larger ones are penalised less."""
-    from sklearn.linear_model import Ridge
+@dataclass(frozen=True)
+class _Ridge:
+    """Ridge regression of several values on the same posts, for any penalty and weight of vectors.
 
-    weights = posts.weights[:, columns[0]]
-    line = Ridge(alpha=penalty * float(weights.sum()))
-    line.fit(posts.features * factors, posts.values[:, columns], sample_weight=weights)
-    return np.atleast_2d(line.coef_) * factors, np.atleast_1d(line.intercept_)
+    With fewer posts than columns the dual problem is solved, which is as large as the posts are
+    many; products of the features are computed once for all penalties and weights.
+
+    Attributes
+    ----------
+    features, values
+        (n, columns), (n, values): centred, and multiplied by the root of each post's weight.
+    means, levels
+        Means that were subtracted, (columns,) and (values,).
+    vectors
+        Which columns are those of vectors, (columns,).
+    products
+        Of the dual problem (n, n): those of the facts, and those of the vectors; else those of all
+        columns (columns, columns), alone.
+    posts
+        Sum of the posts' weights.
+    """
+
+    features: Matrix
+    values: Matrix
+    means: Matrix
+    levels: Matrix
+    vectors: NDArray[np.bool_]
+    products: tuple[Matrix, ...]
+    posts: float
+
+    @classmethod
+    def of(cls, posts: Sample, columns: list[int], vectors: NDArray[np.bool_]) -> Self:
+        """Prepare posts that all know these columns, with the same weights."""
+        weights = posts.weights[:, columns[0]]
+        shares, root = weights / weights.sum(), np.sqrt(weights)[:, None]
+        values = posts.values[:, columns]
+        means, levels = shares @ posts.features, shares @ values
+        features = (posts.features - means) * root
+        if len(posts) < features.shape[1]:
+            parts = (features[:, ~vectors], features[:, vectors])
+            products = tuple(part @ part.T for part in parts)
+        else:
+            products = (features.T @ features,)
+        return cls(
+            features,
+            (values - levels) * root,
+            means,
+            levels,
+            vectors,
+            products,
+            float(weights.sum()),
+        )
+
+    def lines(self, penalty: float, vector_weight: float) -> tuple[Matrix, Matrix]:
+        """Weights (values, columns) and biases (values,), the vectors having been multiplied by
+        ``vector_weight``, so that smaller ones are penalised more."""
+        factors = np.where(self.vectors, np.float32(vector_weight), np.float32(1))
+        if len(self.products) == 2:
+            facts, vectors = self.products
+            found = _solved(facts + vector_weight**2 * vectors, penalty * self.posts, self.values)
+            weights = self.features.T @ found * factors[:, None]
+        else:
+            products = self.products[0] * factors * factors[:, None]
+            moments = self.features.T @ self.values * factors[:, None]
+            weights = _solved(products, penalty * self.posts, moments)
+        lines = np.asarray((weights * factors[:, None]).T, dtype=np.float32)
+        return lines, np.asarray(self.levels - lines @ self.means, dtype=np.float32)
+
+
+def _solved(products: Matrix, penalty: float, right: Matrix) -> Matrix:
+    """Solution of (products + penalty · identity) · x = right."""
+    from scipy.linalg import solve
+
+    system = products.copy()
+    system[np.diag_indices_from(system)] += penalty
+    return np.asarray(solve(system, right, assume_a="pos", overwrite_a=True), dtype=np.float32)
+
+
+def _simplest_of_the_best(errors: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each value the first candidate whose mean error is behind the best by no more than one
+    standard error of the difference (Breiman et al. 1984, Section 3.4.3), (values,).
+
+    Posts of the same authors and weeks judge too kindly of what recognises them, and few posts
+    can't say which of thirty candidates is best.
+
+    Parameters
+    ----------
+    errors
+        Of each judged post, from the simplest candidate on, (candidates, posts, values).
+    """
+    best = errors.mean(axis=1).argmin(axis=0)
+    behind = errors - np.take_along_axis(errors, best[None, None], axis=0)
+    error = behind.std(axis=1) / np.sqrt(errors.shape[1])
+    return np.asarray((behind.mean(axis=1) <= error).argmax(axis=0))
 
 
 def _logistic() -> Any:

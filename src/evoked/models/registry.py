@@ -34,6 +34,7 @@ CLASSES = {
     "hmg_emo": "evoked.models.hmg_emo:HMGEmo",
     "gradient_boosting": "evoked.models.gradient_boosting:GradientBoosting",
     "linear": "evoked.models.linear:Linear",
+    "blend": "evoked.models.blend:Blend",
     "stack": "evoked.models.stacking:Stack",
     "rmthg": "evoked.models.rmthg:RMTHG",
     "comments_only": "evoked.models.comments_only:CommentsOnly",

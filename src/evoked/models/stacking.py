@@ -11,46 +11,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 from scipy.optimize import minimize, nnls
 from scipy.special import expit, logit
 
-from evoked.errors import DataError
 from evoked.features.catalog import FeatureSettings
-from evoked.files import read_json, write_json
-from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
-from evoked.models.registry import build_model, load_model
+from evoked.models.base import Examples, ModelSettings
+from evoked.models.members import MEMBER_FOLDER, Combination, CombinationSettings
 from evoked.posts.author_hashes import author_hashes
-from evoked.targets import TASKS, Task
+from evoked.targets import Task
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 # Penalty on the squared weights, per post and in units of the target's variance: it decides how
 # members that agree share their weight, and hardly affects a weight of 1.
 PENALTY = 1e-3
-MEMBER_FOLDER = "members"
 _LEAST_PROBABILITY = 1e-3
 
 Vector = NDArray[np.float64]
-
-
-class Member(ModelSettings):
-    """One of the models that are stacked."""
-
-    model: str = Field(description="a name that 'evoked models' prints, except 'stack'")
-    settings: dict[str, Any] = Field(default_factory=dict, description="settings of the model")
-
-    @field_validator("model")
-    @classmethod
-    def _no_stack_of_stacks(cls, model: str) -> str:
-        if model == "stack":
-            raise ValueError("a stack can't be a member of a stack")
-        return model
 
 
 class Line(ModelSettings):
@@ -63,14 +46,9 @@ class Line(ModelSettings):
     bias: float
 
 
-class StackSettings(ModelSettings):
+class StackSettings(CombinationSettings):
     """Settings of a stack."""
 
-    members: tuple[Member, ...] = Field(
-        (Member(model="linear"), Member(model="gradient_boosting")),
-        min_length=1,
-        description="models, all of which learn the task",
-    )
     lines: dict[str, Line] | None = Field(
         None, description="line of each target; learned on folds of the training posts if omitted"
     )
@@ -81,21 +59,18 @@ class StackSettings(ModelSettings):
     )
 
 
-class Stack(Model):
+class Stack(Combination):
     """A weighted sum of other models' predictions.
 
     Attributes
     ----------
-    members
-        The models, each saved in a folder of its own.
     lines
-        For each target, how it is computed from their predictions.
+        For each target, how it is computed from the members' predictions.
     """
 
     name = "stack"
     description = "several models, weighted by what each adds on posts that it has not learned from"
     source = "Wolpert 1992; Breiman 1996"
-    tasks = tuple(TASKS)
     # More complex than any of its members.
     complexity = 1000
     test_settings: ClassVar[dict[str, Any]] = {
@@ -113,12 +88,7 @@ class Stack(Model):
         task: str | None = None,
     ) -> None:
         super().__init__(settings, feature_settings, task)
-        self.members: list[Model] = self._build()
         self.lines: dict[str, Line] = {}
-
-    @property
-    def features(self) -> list[str]:
-        return list(dict.fromkeys(name for model in self.members for name in model.features))
 
     def fit(
         self,
@@ -140,63 +110,25 @@ class Stack(Model):
             As for the members.
         """
         values = self._learn_targets(train)
-        self.widths = {name: train.features.widths[name] for name in self.features}
         self.lines = self.settings.lines or self._learn_lines(
             train, validation, values, folder, training
         )
-        for number, member in enumerate(self.members):
-            own = folder / MEMBER_FOLDER / str(number)
-            member.fit(train, validation, folder=own, training=training, progress=progress)
-        return []
+        return super().fit(train, validation, folder=folder, training=training, progress=progress)
 
-    def predict(self, examples: Examples) -> pd.DataFrame:
-        self.check_features(examples.features)
-        predicted = [member.predict(examples) for member in self.members]
-        return self._as_table(combined(self.task, self.lines, predicted))
+    def combine(self, predicted: list[pd.DataFrame]) -> NDArray[np.float64]:
+        return combined(self.task, self.lines, predicted)
 
-    def save(self, folder: Path) -> None:
-        for number, member in enumerate(self.members):
-            member.save(folder / MEMBER_FOLDER / str(number))
-        lines = {name: line.model_dump(mode="json") for name, line in self.lines.items()}
-        write_json(
-            folder / MODEL_FILE, {**self._description(), "widths": self.widths, "lines": lines}
-        )
+    def _own_state(self) -> dict[str, Any]:
+        return {"lines": {name: line.model_dump(mode="json") for name, line in self.lines.items()}}
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Inverse of :meth:`save`.
-
-        Raises
-        ------
-        DataError
-            A member is missing, damaged, or of another kind than the stack's.
-        """
-        description = read_json(folder / MODEL_FILE)
-        model = cls._from_description(description, folder / MODEL_FILE)
-        numbers = range(len(model.members))
-        loaded = [load_model(folder / MEMBER_FOLDER / str(number)) for number in numbers]
-        try:
-            model.widths = {str(name): int(size) for name, size in description["widths"].items()}
-            model.lines = {
-                str(name): Line.model_validate(line) for name, line in description["lines"].items()
-            }
-            for expected, found in zip(model.members, loaded, strict=True):
-                if (found.name, found.task) != (expected.name, expected.task):
-                    raise ValueError(f"a member is {found.name}, not {expected.name}")
-            if set(model.lines) != set(model.known_targets):
-                raise ValueError(f"lines of {sorted(model.lines)}")
-            if any(len(line.weights) != len(loaded) for line in model.lines.values()):
-                raise ValueError("a weight for each member is needed")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"not a whole stack ({error}).", file=folder / MODEL_FILE) from error
-        model.members = loaded
-        return model
-
-    def _build(self) -> list[Model]:
-        return [
-            build_model(each.model, each.settings, self.feature_settings, self.task.name)
-            for each in self.settings.members
-        ]
+    def _take_own_state(self, description: dict[str, Any]) -> None:
+        self.lines = {
+            str(name): Line.model_validate(line) for name, line in description["lines"].items()
+        }
+        if set(self.lines) != set(self.known_targets):
+            raise ValueError(f"lines of {sorted(self.lines)}")
+        if any(len(line.weights) != len(self.members) for line in self.lines.values()):
+            raise ValueError("a weight for each member is needed")
 
     def _learn_lines(
         self,

@@ -2,14 +2,17 @@
 
 A post sees the strictly earlier posts of its own author and nothing else: not itself, nothing
 later, nothing of the same instant. Posts without a date or an author have no history and belong to
-nobody's. :func:`attach_history` adds what a post sees to its row of the posts' table, once, before
-posts are split: features and tasks read the columns ``history.*`` from there.
+nobody's. Where counts were observed over time, an earlier post counts with what had been observed
+of it by then (:mod:`evoked.posts.observed_counts`); elsewhere, the counts of posts younger than a
+given age can be left out. Posts of one instant have no order: in what is said of the last posts,
+each counts with their mean. :func:`attach_history` adds what a post sees to its row of the posts'
+table, once, before posts are split: features and tasks read the columns ``history.*`` from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,24 +23,29 @@ from numpy.typing import NDArray
 from evoked.errors import DataError
 from evoked.files import read_json, write_json
 from evoked.posts.author_hashes import author_hashes
-from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
+from evoked.posts.observed_counts import ObservedCounts
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 PREFIX = "history."
 # Counts of a post of which an author's history is kept.
-KINDS = (*ENGAGEMENT, "views")
+KINDS = (*ENGAGEMENT, *EXPOSURE)
 # How many of an author's last posts a mean or a median is over.
 MEANS_OVER = (5, 10)
 MEDIANS_OVER = (3, 5, 10, 20)
 TREND_OVER = 5
+SPREAD_OVER = 10
 EVERYONE_OVER = 50
 
 _RATES = tuple(f"{name}_rate" for name in ENGAGEMENT)
 _VALUES = (*KINDS, *_RATES, "followers")
 # A run carries an author's latest posts one by one, the older as a sum.
 _SINGLY = max(MEDIANS_OVER)
+# Of an author's last posts, so many are looked up in the counts over time: the youngest of them may
+# not have been observed yet.
+_LOOKED_AT = 3 * _SINGLY
 # A run carries the history of at most so many authors, those active last: with likes and comments
 # about 40 MB of JSON if all of them have twenty posts.
 _MAX_AUTHORS = 20_000
@@ -49,6 +57,7 @@ def attach_history(
     carried: AuthorHistory | None = None,
     drafts: bool = False,
     min_age_hours: float = 0.0,
+    activity: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Add to each post what its author's earlier posts achieved.
 
@@ -64,7 +73,12 @@ def attach_history(
         Whether none of the posts has been published: then only ``carried`` counts.
     min_age_hours
         Age in hours that an earlier post needs for its counts to be seen: younger posts' counts
-        still grow.
+        still grow. Where the activity shows how they grew, it decides.
+    activity
+        Counts over time of some of the posts, with the columns of
+        :data:`evoked.posts.schema.ACTIVITY`: what a post sees of these is what had been observed
+        by then, nothing before the first observation. Posts beyond the author's last 60, and
+        beyond the last 50 of all authors, are taken to have their final counts.
 
     Returns
     -------
@@ -74,13 +88,18 @@ def attach_history(
         kind of count k in :data:`KINDS`, all as log(1 + count) over earlier posts whose count is
         known: ``last_k``, ``mean_k`` (of all), ``mean5_k``, ``mean10_k``, ``median3_k``,
         ``median5_k``, ``median10_k``, ``median20_k``, ``trend_k`` (slope per post over the last
-        five), ``everyone_k`` (mean of the last 50 posts of all authors); for likes, comments,
+        five), ``spread_k`` (mean distance of the last ten from their median),
+        ``everyone_k`` (mean of the last 50 posts of all authors); for likes, comments,
         shares and saves also ``mean_k_rate``, mean of log((1 + count) / (1 + followers)).
     """
-    history = AuthorHistory.of(_published(posts.iloc[:0] if drafts else posts))
+    published = _published(posts.iloc[:0] if drafts else posts)
+    observed = None
+    if activity is not None and len(activity) and len(published):
+        observed = ObservedCounts.of(activity, published["post_id"])
+    history = AuthorHistory.of(published)
     if carried is not None:
         history = history.completed_by(carried)
-    seen = pd.DataFrame(history.before(posts, min_age_hours), index=posts.index)
+    seen = pd.DataFrame(history.before(posts, min_age_hours, observed), index=posts.index)
     others = [name for name in posts if not str(name).startswith(PREFIX)]
     return pd.concat([posts[others], seen], axis=1)
 
@@ -113,9 +132,12 @@ class AuthorHistory:
     posts
         Number of posts that each event stands for, (events,).
     known, total
-        (events, 10): number of these posts whose value is known, and the sum of those values:
-        log(1 + count) of likes, comments, shares, saves and views, then log((1 + count) / (1 +
+        (events, 12): number of these posts whose value is known, and the sum of those values:
+        log(1 + count) of each of :data:`KINDS`, then log((1 + count) / (1 +
         followers)) for the first four, then log(1 + followers).
+    row
+        Which of the posts that the history was made of an event is, (events,); -1 for a sum, and
+        for what was carried from elsewhere.
     """
 
     author: NDArray[np.object_]
@@ -123,6 +145,7 @@ class AuthorHistory:
     posts: Whole
     known: Whole
     total: Floats
+    row: Whole
 
     @classmethod
     def of(cls, posts: pd.DataFrame) -> Self:
@@ -137,6 +160,7 @@ class AuthorHistory:
             posts=np.ones(int(chosen.sum()), dtype=np.int64),
             known=np.isfinite(values).astype(np.int64),
             total=np.nan_to_num(values),
+            row=np.flatnonzero(chosen),
         )
 
     def __len__(self) -> int:
@@ -144,15 +168,14 @@ class AuthorHistory:
 
     def select(self, rows: NDArray[Any]) -> Self:
         """The events at ``rows``, positions or a mask."""
-        columns = (self.author, self.instant, self.posts, self.known, self.total)
-        return type(self)(*(column[rows] for column in columns))
+        return type(self)(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def joined(self, other: Self) -> Self:
         """The events of both histories."""
         return type(self)(
             *(
-                np.concatenate([getattr(self, name), getattr(other, name)])
-                for name in ("author", "instant", "posts", "known", "total")
+                np.concatenate([getattr(self, each.name), getattr(other, each.name)])
+                for each in fields(self)
             )
         )
 
@@ -171,21 +194,23 @@ class AuthorHistory:
         number_ours = np.bincount(ours, weights=self.posts * covered, minlength=len(authors))
         believed = number_theirs > number_ours
         remaining = self.select(~(believed[ours] & covered))
-        return remaining.joined(carried.select(believed[theirs]))
+        taken = carried.select(believed[theirs])
+        return remaining.joined(replace(taken, row=np.full(len(taken), -1)))
 
     def compact(self) -> Self:
         """The same history in few events, for the authors active last: their last 20 posts and the
-        last 50 of all authors one by one, and a sum of each author's older posts."""
+        last 50 of all authors one by one, and with each of these all of its instant, and a sum of
+        each author's older posts."""
         if not len(self):
             return self
         events = self._sorted_from_latest()
         codes = pd.factorize(events.author)[0]
-        latest = np.argsort(-events.instant, kind="stable")[:EVERYONE_OVER]
-        singly = np.maximum(np.bincount(codes[latest], minlength=codes.max() + 1), _SINGLY)
-        events = events.select(codes < _MAX_AUTHORS)
-        codes = codes[codes < _MAX_AUTHORS]
+        events, codes = events.select(codes < _MAX_AUTHORS), codes[codes < _MAX_AUTHORS]
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
-        old = np.arange(len(codes)) - starts[codes] >= singly[codes]
+        sizes = np.diff(starts, append=len(codes))
+        oldest = events.instant[starts + np.minimum(sizes, _SINGLY) - 1]
+        everyones = np.sort(self.instant)[-EVERYONE_OVER:][0]
+        old = events.instant < np.minimum(oldest, everyones)[codes]
         recent = events.select(np.flatnonzero(~old)[::-1])
         if not old.any():
             return recent
@@ -197,6 +222,7 @@ class AuthorHistory:
             posts=np.add.reduceat(older.posts, first),
             known=np.add.reduceat(older.known, first),
             total=np.add.reduceat(older.total, first),
+            row=np.full(len(first), -1),
         )
         return summed.joined(recent)
 
@@ -232,6 +258,7 @@ class AuthorHistory:
             posts=np.array(state["posts"], dtype=np.int64).reshape(size),
             known=known.reshape(size, len(_VALUES)).astype(np.int64),
             total=total.reshape(size, len(_VALUES)),
+            row=np.full(size, -1),
         )
 
     def save(self, path: Path) -> None:
@@ -267,23 +294,35 @@ class AuthorHistory:
             One of :data:`KINDS`.
         """
         instant, _ = _instants(posts)
-        ordered, at = self._in_order(), _VALUES.index(kind)
-        single = ordered.select((ordered.posts == 1) & (ordered.known[:, at] == 1))
-        return np.expm1(single._window(author_hashes(posts), instant, single.total[:, at], number))
+        single = self._in_order()._single(kind)
+        window = single._window(author_hashes(posts), instant, number)
+        return np.expm1(_at(window, single.total[:, _VALUES.index(kind)]))
 
-    def before(self, posts: pd.DataFrame, min_age_hours: float = 0.0) -> dict[str, Floats]:
+    def before(
+        self,
+        posts: pd.DataFrame,
+        min_age_hours: float = 0.0,
+        observed: ObservedCounts | None = None,
+    ) -> dict[str, Floats]:
         """What is known about the author at the instant of each of n posts, (n,) by column of
-        :func:`attach_history`; NaN where nothing is."""
+        :func:`attach_history`; NaN where nothing is.
+
+        Parameters
+        ----------
+        posts, min_age_hours
+            As in :func:`attach_history`.
+        observed
+            Counts over time of the posts that the history was made of.
+        """
         instant, dated = _instants(posts)
         author = author_hashes(posts)
         usable = dated & (author != "")
-        # Counts are seen of posts strictly earlier than this.
         age = round(min_age_hours * _MICROSECONDS_PER_HOUR)
-        until = instant - age + 1 if age else instant
+        moments = _Moments(author, instant, age, observed)
         ordered = self._in_order()
         columns = ordered._earlier_posts(author, instant)
-        for name, values in ordered._counts_seen(author, until):
-            columns[name] = values
+        for name in _VALUES:
+            columns |= ordered._counts_seen(name, moments)
         return {
             f"{PREFIX}{name}": np.where(usable, values, np.nan) for name, values in columns.items()
         }
@@ -296,42 +335,54 @@ class AuthorHistory:
         since = (instant - _rows(self.instant[:, None], latest)[:, 0]) / _MICROSECONDS_PER_HOUR
         return {"posts": number, "hours": np.where(stop > start, since, np.nan)}
 
-    def _counts_seen(
-        self, author: NDArray[np.object_], until: Whole
-    ) -> Iterator[tuple[str, Floats]]:
-        """Columns of counts, from posts before ``until``."""
-        start, stop = self._ranges(author, until)
-        latest = np.where(stop > start, stop - 1, -1)
-        known = _rows(_cumulated(self.author, self.known), latest)
-        total = _rows(_cumulated(self.author, self.total), latest)
-        means = np.where(known > 0, total / np.maximum(known, 1), np.nan)
-        for at, name in enumerate(_VALUES):
-            # A sum of older posts is no point on a line.
-            single = self.select((self.posts == 1) & (self.known[:, at] == 1))
-            values = single.total[:, at]
-            if name == "followers":
-                yield "last_followers", _last(single._window(author, until, values, 1))
-                continue
-            yield f"mean_{name}", means[:, at]
-            if name in KINDS:
-                window = single._window(author, until, values, _SINGLY)
-                yield f"last_{name}", _last(window)
-                for number in MEANS_OVER:
-                    yield f"mean{number}_{name}", _mean(window[:, :number])
-                for number in MEDIANS_OVER:
-                    yield f"median{number}_{name}", _median(window[:, :number])
-                yield f"trend_{name}", _trend(window[:, :TREND_OVER])
-                yield f"everyone_{name}", _running_mean(single.instant, values, until)
+    def _counts_seen(self, name: str, moments: _Moments) -> dict[str, Floats]:
+        """Columns of one of the values of earlier posts, as known at each moment."""
+        single = self._single(name)
+        values = single.total[:, _VALUES.index(name)]
+        number, total = self._sums(name, moments)
+        if moments.observed is None or name == "followers":
+            window = single._window(moments.author, moments.until, _SINGLY)
+            seen = _at(window, _tied_means((single.author, single.instant), values))
+            everyones = _running_mean(single.instant, values, moments.until)
+        else:
+            window = single._window(moments.author, moments.until, _LOOKED_AT)
+            final, then = _at(window, values), moments.seen(single, name, window)
+            number += np.isfinite(then).sum(axis=1) - np.isfinite(final).sum(axis=1)
+            total += np.nansum(then, axis=1) - np.nansum(final, axis=1)
+            seen = _tied_then(_at(window, single.instant.astype(np.float64)), then)
+            all_authors = _last_of_all(single.instant, moments.until)
+            everyones = _mean(moments.seen(single, name, all_authors))
+        if name == "followers":
+            return {"last_followers": seen[:, 0]}
+        columns = {f"mean_{name}": np.where(number > 0, total / np.maximum(number, 1), np.nan)}
+        if name not in KINDS:
+            return columns
+        columns[f"last_{name}"] = seen[:, 0]
+        columns |= {f"mean{each}_{name}": _mean(seen[:, :each]) for each in MEANS_OVER}
+        columns |= {f"median{each}_{name}": _median(seen[:, :each]) for each in MEDIANS_OVER}
+        columns[f"trend_{name}"] = _trend(seen[:, :TREND_OVER])
+        columns[f"spread_{name}"] = _spread(seen[:, :SPREAD_OVER])
+        columns[f"everyone_{name}"] = everyones
+        return columns
 
-    def _window(
-        self, author: NDArray[np.object_], until: Whole, values: Floats, number: int
-    ) -> Floats:
-        """Values of an author's last events before ``until``, the latest first, (n, number); NaN
+    def _single(self, name: str) -> Self:
+        """Events of single posts of which a value is known: a sum is no point on a line."""
+        return self.select((self.posts == 1) & (self.known[:, _VALUES.index(name)] == 1))
+
+    def _sums(self, name: str, moments: _Moments) -> tuple[Floats, Floats]:
+        """How many earlier posts a value is known of, and the sum of these, (n,) each."""
+        start, stop = self._ranges(moments.author, moments.until)
+        latest = np.where(stop > start, stop - 1, -1)
+        known = np.column_stack([each[:, _VALUES.index(name)] for each in (self.known, self.total)])
+        number, total = _rows(_cumulated(self.author, known), latest).T
+        return number, total
+
+    def _window(self, author: NDArray[np.object_], until: Whole, number: int) -> Whole:
+        """Positions of an author's last events before ``until``, the latest first, (n, number); -1
         where there are fewer."""
         start, stop = self._ranges(author, until)
         rows = stop[:, None] - np.arange(1, number + 1)
-        padded = np.append(values, np.nan)
-        return padded[np.where(rows >= start[:, None], rows, len(values))]
+        return np.where(rows >= start[:, None], rows, -1)
 
     def _ranges(self, author: NDArray[np.object_], until: Whole) -> tuple[Whole, Whole]:
         """For each post the range of its author's events before ``until``; events are in order."""
@@ -360,6 +411,44 @@ class AuthorHistory:
         return events.select(np.lexsort((backwards, -events.instant, codes, -last[codes])))
 
 
+@dataclass(frozen=True)
+class _Moments:
+    """The instants of n posts, and what can be known of earlier posts by then.
+
+    Attributes
+    ----------
+    author, instant
+        Of each of the n posts, (n,).
+    age
+        In microseconds: what an earlier post needs for its counts to be seen, unless they were
+        observed over time.
+    observed
+        The counts over time; None if there are none.
+    """
+
+    author: NDArray[np.object_]
+    instant: Whole
+    age: int
+    observed: ObservedCounts | None
+
+    @property
+    def until(self) -> Whole:
+        """Earlier posts are strictly earlier than this, (n,)."""
+        by_age = self.observed is None and self.age > 0
+        return self.instant - self.age + 1 if by_age else self.instant
+
+    def seen(self, events: AuthorHistory, name: str, window: Whole) -> Floats:
+        """A value of the events at positions ``window``, (n, width), as known at each instant; NaN
+        where it wasn't yet, and where a position is -1."""
+        assert self.observed is not None
+        kind = name.removesuffix("_rate")
+        count, value = (events.total[:, _VALUES.index(each)] for each in (kind, name))
+        ages = self.instant[:, None] - np.append(events.instant, 0)[window]
+        final = np.where(ages >= self.age, _at(window, count), np.nan)
+        rows = np.where(window >= 0, np.append(events.row, -1)[window], -1)
+        return self.observed.at(kind, rows, ages, otherwise=final) + _at(window, value - count)
+
+
 def known_counts(posts: pd.DataFrame, name: str) -> Floats:
     """A column of counts, (n,): NaN where absent or negative, at most 10^11."""
     if name not in posts:
@@ -379,14 +468,10 @@ def _published(posts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _values(posts: pd.DataFrame) -> Floats:
-    """What an event keeps of each post, (n, 10), NaN where unknown."""
+    """What an event keeps of each post, (n, 12), NaN where unknown."""
     counts = np.log1p(np.column_stack([known_counts(posts, name) for name in KINDS]))
     followers = np.log1p(known_counts(posts, "followers"))[:, None]
     return np.hstack([counts, counts[:, : len(ENGAGEMENT)] - followers, followers])
-
-
-def _last(window: Floats) -> Floats:
-    return window[:, 0]
 
 
 def _mean(window: Floats) -> Floats:
@@ -413,14 +498,57 @@ def _trend(window: Floats) -> Floats:
     return np.where(number > 1, product / np.where(number > 1, spread, 1), np.nan)
 
 
+def _spread(window: Floats) -> Floats:
+    """Mean distance of the values from their median; NaN for fewer than two. One value less than
+    there are is divided by, since the median lies among them."""
+    number = np.isfinite(window).sum(axis=1)
+    total = np.nansum(np.abs(window - _median(window)[:, None]), axis=1)
+    return np.where(number > 1, total / np.maximum(number - 1, 1), np.nan)
+
+
 def _running_mean(instant: Whole, values: Floats, until: Whole) -> Floats:
     """Mean of the last 50 values before ``until``, whoever posted them."""
-    order = np.lexsort((values, instant))
+    order = np.argsort(instant, kind="stable")
     stop = np.searchsorted(instant[order], until)
     start = np.maximum(stop - EVERYONE_OVER, 0)
-    sums = np.concatenate([[0.0], np.cumsum(values[order])])
+    means = _tied_means((instant[order],), values[order])
+    sums = np.concatenate([[0.0], np.cumsum(means)])
     number = stop - start
     return np.where(number > 0, (sums[stop] - sums[start]) / np.maximum(number, 1), np.nan)
+
+
+def _last_of_all(instant: Whole, until: Whole) -> Whole:
+    """Positions of the last 50 events before ``until``, the latest first, (n, 50); -1 where there
+    are fewer."""
+    order = np.argsort(instant, kind="stable")
+    rows = np.searchsorted(instant[order], until)[:, None] - np.arange(1, EVERYONE_OVER + 1)
+    return np.append(order, -1)[np.where(rows >= 0, rows, len(order))]
+
+
+def _tied_means(keys: Sequence[NDArray[Any]], values: Floats) -> Floats:
+    """Values of events in order, (n,), each the mean of those whose keys are the same."""
+    if not len(values):
+        return values
+    differs = np.ones(len(values), dtype=bool)
+    differs[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    starts = np.flatnonzero(differs)
+    sizes = np.diff(starts, append=len(values))
+    return np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
+
+
+def _tied_then(instants: Floats, values: Floats) -> Floats:
+    """Values of windows, (n, width), each the mean of those of its instant; the known ones first,
+    in their order."""
+    known = np.isfinite(values)
+    row, _ = np.nonzero(known)
+    means = np.full(values.shape, np.nan)
+    means[known] = _tied_means((row, instants[known]), values[known])
+    return np.take_along_axis(means, np.argsort(~known, axis=1, kind="stable"), axis=1)
+
+
+def _at(rows: Whole, values: Floats) -> Floats:
+    """``values[rows]``, NaN where a row is -1."""
+    return np.append(values, np.nan)[rows]
 
 
 def _cumulated(author: NDArray[np.object_], values: NDArray[Any]) -> Floats:

@@ -69,9 +69,10 @@ def clean(record: PostRecord, time_zone: str | None = None) -> tuple[dict[str, A
     """A row of the posts table, without its pictures, and remarks on what had to be corrected.
 
     Ratings stay on the source's scale (see :func:`convert_ratings`). A post without an id gets one
-    made from its content. Hashtags and mentions come from the caption if the source has no field
-    for them. With a time zone, dates without an offset are in it, and the hour and the weekday are
-    those of its clocks, unless the source gives them.
+    made from its content. The title of a post without a caption is its caption, too. Hashtags and
+    mentions come from the caption if the source has no field for them. With a time zone, dates
+    without an offset are in it, and the hour and the weekday are those of its clocks, unless the
+    source gives them.
     """
     zone = zone_of(time_zone)
     row: dict[str, Any] = {}
@@ -100,6 +101,8 @@ def clean(record: PostRecord, time_zone: str | None = None) -> tuple[dict[str, A
     if time_zone is not None and row.get("posted_at") is not None:
         row.setdefault("posted_hour", local_hour(row["posted_at"], zone))
         row.setdefault("posted_weekday", local_weekday(row["posted_at"], zone))
+    if row.get("caption") is None and row.get("title") is not None:
+        row["caption"] = row["title"]
     _add_tags(row, record)
     row.setdefault("media_type", None)
     if row["media_type"] is None and record.images:

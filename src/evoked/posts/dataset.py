@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoked.errors import DataError
 from evoked.files import atomic_folder, check_format_version, link, read_json, write_json
 from evoked.posts.facts import Fact, describe_facts
-from evoked.posts.schema import ENGAGEMENT, FACT_PREFIX, POSTS, TABLES, conform
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE, FACT_PREFIX, POSTS, TABLES, conform
 
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "dataset.json"
@@ -359,7 +359,10 @@ class PostDataset:
             "with date": len(dates),
             "first": dates.min().isoformat() if len(dates) else None,
             "last": dates.max().isoformat() if len(dates) else None,
-            **{f"with {name}": int(posts[name].notna().sum()) for name in ENGAGEMENT},
+            **{
+                f"with {name}": int(posts[name].notna().sum())
+                for name in (*ENGAGEMENT, *EXPOSURE, "followers")
+            },
             "with valence": int(posts["valence"].notna().sum()),
             "with arousal": int(posts["arousal"].notna().sum()),
             "categories": sorted(posts["category"].dropna().unique().tolist()),

@@ -52,7 +52,15 @@ class Draft:
     ] = None
     _: KW_ONLY
     name: Annotated[str | None, "Id of the draft in the output."] = None
-    title: Annotated[str | None, "Heading, on networks whose posts have one."] = None
+    title: Annotated[
+        str | None,
+        "Heading, on networks whose posts have one; it is the text of a post without a caption.",
+    ] = None
+    views: Annotated[
+        int | None,
+        "How often it is expected to be seen, where likes are per view, per person reached or per "
+        "impression; by default as often as the author's posts usually are.",
+    ] = None
     facts: Annotated[
         Mapping[str, Any] | None,
         "Facts of your own by name, such as spend, if the run has learned from them; unknown if "
@@ -63,7 +71,8 @@ class Draft:
 def as_posts(
     drafts: Sequence[Draft], time_zone: str | None = None, facts: Sequence[Fact] = ()
 ) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
-    """Drafts as a posts table, (n, columns of the schema), and their pictures.
+    """Drafts as a posts table, (n, columns of the schema and :data:`EXPECTED_VIEWS`), and their
+    pictures.
 
     Parameters
     ----------
@@ -83,11 +92,12 @@ def as_posts(
     SettingsError
         A fact that isn't among ``facts``.
     """
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
 
     from evoked.posts.facts import arrow_type, draft_facts
-    from evoked.posts.schema import with_facts
+    from evoked.posts.schema import EXPECTED_VIEWS, with_facts
 
     rows = [
         _row(number, draft, time_zone) | draft_facts(facts, draft.facts, number)
@@ -95,6 +105,7 @@ def as_posts(
     ]
     schema = with_facts({fact.column: arrow_type(fact.kind) for fact in facts})
     frame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
+    frame[EXPECTED_VIEWS] = [np.nan if draft.views is None else draft.views for draft in drafts]
     for fact in facts:
         if fact.kind == "classes":
             lists = [None if value is None else list(value) for value in frame[fact.column]]
@@ -110,11 +121,11 @@ def as_posts(
 def _check_counts(number: int, draft: Draft) -> None:
     from evoked.posts.schema import MAX_COUNT
 
-    for name in ("followers", "following", "author_posts"):
+    for name in ("followers", "following", "author_posts", "views"):
         count = getattr(draft, name)
         if count is not None and not 0 <= count <= MAX_COUNT:
             raise DataError(
-                f"{count} is not a number of people or posts.",
+                f"{count} is not a number of people, posts or views.",
                 row=number,
                 field=name,
                 fix=f"Give one from 0 to {MAX_COUNT}, or leave it out.",
@@ -155,7 +166,7 @@ def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
 
     _check_counts(number, draft)
     _check_texts(number, draft)
-    caption = draft.caption
+    caption = draft.title if draft.caption is None else draft.caption
     when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     zone = zone_of(time_zone)
     if when.tzinfo is None:

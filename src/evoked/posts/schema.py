@@ -108,15 +108,17 @@ FACT_PREFIX = "fact."
 _FACT_TYPES = (pa.float64(), pa.bool_(), pa.string(), _TEXTS)
 
 ENGAGEMENT = ("likes", "comments", "shares", "saves")
+# How often a post was seen. Networks report one or the other; views are also called plays.
+EXPOSURE = ("views", "reach", "impressions")
+# A column of posts that no dataset has: how often a draft is expected to be seen.
+EXPECTED_VIEWS = "expected_views"
 EMOTIONS = ("valence", "arousal", "dominance")
 COUNTS = (
     "followers",
     "following",
     "author_posts",
     *ENGAGEMENT,
-    "views",
-    "reach",
-    "impressions",
+    *EXPOSURE,
 )
 SPLITS = ("train", "validation", "test")
 MIKELS = (

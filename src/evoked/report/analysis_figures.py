@@ -56,11 +56,11 @@ def _correlations(context: PostContext, tables: Tables) -> Iterator[Picture]:
     yield emotion_figures.correlation_matrix(tables["correlations"], note)
     surfaces = context.once(_surfaces)
     if np.isfinite(surfaces["overall"].values).any():
-        yield emotion_figures.engagement_plane(context.posts, surfaces, note)
+        yield emotion_figures.engagement_plane(context.rated, surfaces, note)
 
 
 def _surfaces(context: PostContext) -> dict[str, Surface]:
-    return emotion_figures.engagement_surfaces(context.posts)
+    return emotion_figures.engagement_surfaces(context.rated)
 
 
 def _peak_hours(context: PostContext, tables: Tables) -> Iterator[Picture]:
@@ -135,7 +135,7 @@ def _interactive_correlations(context: PostContext, tables: Tables) -> Iterator[
     if any(np.isfinite(surface.values).any() for surface in surfaces.values()):
         yield InteractiveFigure(
             "interactive-engagement",
-            interactive.engagement_surface(surfaces, context.posts),
+            interactive.engagement_surface(surfaces, context.rated),
             "Engagement over the plane of emotions relative to what is typical of the category; "
             f"choose a metric, point at a post (n = {n} posts, 1,500 at most drawn).",
         )

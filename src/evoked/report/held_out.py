@@ -59,7 +59,9 @@ class HeldOutPosts:
             return None
         return cls(
             run,
-            run.attach_history(dataset.posts).iloc[rows[found]].reset_index(drop=True),
+            run.attach_history(dataset.posts, activity=dataset.table("activity"))
+            .iloc[rows[found]]
+            .reset_index(drop=True),
             predictions[found].reset_index(drop=True),
             rows[found],
         )
@@ -101,10 +103,13 @@ class HeldOutPosts:
     @cached_property
     def promise(self) -> pd.Series:
         """(n,): mean over the predicted readings of the task's group of outcomes; the first reading
-        if there is no group or it is not predicted."""
+        that is predicted if there is no group or none of its own is."""
         grouped = [each.name for each in readings_of(type(self.task)) if each.group]
         means = self.predicted[grouped].mean(axis=1)
-        return means if means.notna().any() else self.predicted.iloc[:, 0]
+        if means.notna().any():
+            return means
+        known = [name for name in self.predicted if self.predicted[name].notna().any()]
+        return self.predicted[known[0]]
 
     def known(self, target: str) -> tuple[np.ndarray, np.ndarray]:
         """Predicted and true values of the posts that have both."""

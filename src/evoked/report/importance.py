@@ -11,6 +11,7 @@ from evoked.explain.modalities import modality_sizes
 from evoked.explain.posts import examples_of
 from evoked.explain.readings import readings_of
 from evoked.files import records
+from evoked.models.hiding import MODALITY_NAMES
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts
 from evoked.report.charts import Chart
@@ -69,7 +70,7 @@ def modalities_of_posts(run: Run, dataset: PostDataset, tested: HeldOutPosts) ->
     posts, paths = tested.posts.iloc[rows].reset_index(drop=True), dataset.cover_paths()
     images = [paths[row] for row in tested.rows[rows]]
     examples, _ = examples_of(run, posts, images, history=dataset.posts)
-    sizes = modality_sizes(run.model, examples)
+    sizes = modality_sizes(run.model, examples).rename(index=MODALITY_NAMES)
     shares = 100 * sizes / sizes.sum().where(sizes.sum() > 0)
     readings = readings_of(type(run.task))
     drawn = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,17 +18,15 @@ from evoked.explain.heat_maps import (
     blended,
     effects_over,
     effects_sentence,
-    heat_over,
-    heat_top,
 )
-from evoked.explain.readings import Reading, headline_names, readings_of
+from evoked.explain.readings import Reading, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.report.charts import data_uri
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import class_labels, class_numbers
 from evoked.runs.posts import Run
-from evoked.runs.spoken import base_in_words, base_of
+from evoked.runs.spoken import base_in_words, base_of, spoken
 
 _POSTS_PER_LIST = 3
 _THUMBNAIL = 320
@@ -39,7 +38,7 @@ _FACTS = 4
 
 @dataclass(frozen=True)
 class Fragment:
-    """A piece of a caption; ``shade`` in [0, 1] is the attention it receives."""
+    """A piece of a caption; ``shade`` in [-1, 1] is its effect beside the largest one."""
 
     text: str
     shade: float
@@ -64,6 +63,7 @@ class Story:
     words: list[dict[str, Any]]
     headline: list[str]
     facts: list[dict[str, Any]]
+    similar: list[dict[str, str]]
     shown: str
     notes: list[str]
 
@@ -84,7 +84,7 @@ def story_lists(run: Run, dataset: PostDataset, tested: HeldOutPosts) -> list[St
     posts = tested.posts.iloc[rows].reset_index(drop=True)
     paths = dataset.cover_paths()
     images = [paths[tested.rows[row]] for row in rows]
-    explanations = explain_posts(run, posts, images, history=dataset.posts)
+    explanations = explain_posts(run, posts, images, dataset)
     stories = {
         row: _story(tested, row, explanation)
         for row, explanation in zip(rows, explanations, strict=True)
@@ -125,8 +125,7 @@ def _promising(tested: HeldOutPosts) -> str:
 
 
 def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
-    unrated = tested.run.unrated_emotions
-    readings = [each for each in explanation.readings if each.name not in unrated]
+    readings, headline = explanation.readings, explanation.headline
     picture = shown_picture(explanation, _THUMBNAIL)
     heat = None if picture is None else _heat(picture, explanation)
     category = tested.posts["category"].iloc[row]
@@ -140,15 +139,16 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
         heat_alternative="" if heat is None else heat.alternative,
         caption=_cut(caption) if isinstance(caption, str) else "",
         fragments=_fragments(explanation),
-        words_caption=words_sentence(explanation) if len(explanation.words) else None,
+        words_caption=words_sentence(explanation) if len(explanation.moving_words(1)) else None,
         outcomes=_outcomes(tested, row),
         targets=[_target_row(tested, row, explanation, reading) for reading in readings],
-        modalities=[str(name) for name in explanation.contributions.index],
-        words=records(explanation.strongest_words(_WORDS)),
-        headline=headline_names(readings),
-        facts=records(explanation.metadata.iloc[:_FACTS].reset_index()),
+        modalities=explanation.moving_modalities,
+        words=_effect_rows(explanation.moving_words(_WORDS), "word", explanation),
+        headline=headline,
+        facts=_effect_rows(explanation.moving_facts(_FACTS).reset_index(), "fact", explanation),
+        similar=_similar(explanation),
         shown=explanation.shown,
-        notes=explanation.notes,
+        notes=[*explanation.notes, *explanation.attention_notes],
     )
 
 
@@ -159,13 +159,14 @@ class _Heat(NamedTuple):
 
 
 def _heat(picture: NDArray[np.uint8], explanation: Explanation) -> _Heat | None:
-    """The picture with what the model makes of its regions; None if it reports nothing on them."""
-    if explanation.regions is not None:
+    """The picture with what its parts change; None where that is nothing, and no attention agrees
+    with it."""
+    effects = explanation.moving_regions()
+    if effects is not None:
         return _Heat(
-            heat_over(picture, explanation.regions),
-            f"Attention over n = {explanation.regions.n} regions: from none (blue) to "
-            f"{heat_top([explanation.regions]):.1f} times an even share (yellow).",
-            "The same picture with the model's attention as a heat map",
+            effects_over(picture, effects),
+            effects_sentence(explanation),
+            "The same picture with the effect of its parts as a heat map",
         )
     if explanation.region_probabilities is not None:
         chances = explanation.region_probabilities
@@ -176,13 +177,44 @@ def _heat(picture: NDArray[np.uint8], explanation: Explanation) -> _Heat | None:
             f"{low:.0%} (blue) to {high:.0%} (yellow; n = {chances.size} regions).",
             "The same picture with the probability of each region as a heat map",
         )
-    if explanation.region_effects is not None:
-        return _Heat(
-            effects_over(picture, explanation.region_effects[explanation.readings[0].name]),
-            effects_sentence(explanation),
-            "The same picture with the effect of each region as a heat map",
-        )
     return None
+
+
+def _effect_rows(
+    effects: pd.DataFrame, name: str, explanation: Explanation
+) -> list[dict[str, Any]]:
+    """Words or facts with their effects on the headline readings as text."""
+    readings = [each for each in explanation.readings if each.name in explanation.headline]
+    return [
+        {
+            name: row[name],
+            **{each.name: each.shown(row[each.name], signed=True) for each in readings},
+        }
+        for row in records(effects)
+    ]
+
+
+def _similar(explanation: Explanation) -> list[dict[str, str]]:
+    """Past posts that are alike: date, caption, and what they got beside the usual then."""
+    if explanation.similar is None:
+        return []
+    return [
+        {
+            "date": "" if row["posted_at"] is None else str(row["posted_at"])[:10],
+            "caption": row["caption"],
+            "got": "; ".join(
+                f"{_count(row[usual.removeprefix('usual_')])} {usual.removeprefix('usual_')} "
+                f"(usual then: {_count(row[usual])})"
+                for usual in row
+                if usual.startswith("usual_")
+            ),
+        }
+        for row in records(explanation.similar)
+    ]
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else spoken(value, 3)
 
 
 def _outcomes(tested: HeldOutPosts, row: int) -> list[str]:
@@ -211,13 +243,14 @@ def _target_row(
     target = reading.name
     return {
         "name": target,
-        "percent": reading.percent,
-        "scale": reading.scale_name if reading.group else "",
         "got": _amount(tested, tested.truth.iloc[row], tested.true[target].iloc[row], reading),
         "said": _amount(tested, tested.predictions.iloc[row], explanation.outcome[target], reading),
-        "predicted": float(explanation.outcome[target]),
-        "base": float(explanation.base[target]),
-        "contributions": explanation.contributions[target].to_dict(),
+        "unit": reading.unit,
+        "base": reading.shown(float(explanation.base[target])),
+        "contributions": {
+            str(modality): reading.shown(float(change), signed=True)
+            for modality, change in explanation.contributions[target].items()
+        },
     }
 
 
@@ -237,21 +270,20 @@ def _amount(tested: HeldOutPosts, row: pd.Series, value: float, reading: Reading
 
 
 def _fragments(explanation: Explanation) -> list[Fragment]:
-    """The prepared caption in pieces, shaded by attention."""
-    words = explanation.words
-    if not len(words) or words["attention"].isna().any():
+    """The prepared caption in pieces, shaded by their effect on the first reading."""
+    words, reading = explanation.words, explanation.readings[0]
+    effects = words[reading.name].where(words[reading.name].map(reading.moves), 0.0)
+    if not effects.any():
         return []
     text, end = _cut(explanation.text), 0
-    strongest = max(float(words["attention"].max()), 1e-9)
+    strongest = float(effects.abs().max())
     fragments = []
-    for start, stop, attention in zip(
-        words["start"], words["end"], words["attention"], strict=True
-    ):
+    for start, stop, effect in zip(words["start"], words["end"], effects, strict=True):
         if start >= len(text):
             break
         fragments += [
             Fragment(text[end:start], 0.0),
-            Fragment(text[start:stop], float(attention) / strongest),
+            Fragment(text[start:stop], float(effect) / strongest),
         ]
         end = stop
     return [piece for piece in [*fragments, Fragment(text[end:], 0.0)] if piece.text]

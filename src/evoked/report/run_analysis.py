@@ -151,7 +151,7 @@ def _attention(context: RunContext) -> list[Picture]:
     posts = tested.posts.iloc[rows].reset_index(drop=True)
     paths = context.dataset.cover_paths()
     images = [paths[tested.rows[row]] for row in rows]
-    explanations = explain_posts(run, posts, images, history=context.dataset.posts)
+    explanations = explain_posts(run, posts, images, context.dataset)
     examples = run.examples(posts, images)[0]
     drawn: list[Picture] = []
     for position, explanation in enumerate(explanations):

@@ -108,7 +108,7 @@ def fusion_projection(
 
 def word_to_word(explanation: Explanation, weights: Floats, number: int) -> Picture:
     """Textual self-attention between the most attended words of a caption (Figure 3 B)."""
-    chosen = explanation.strongest_words(_MOST_WORDS)
+    chosen = explanation.most_attended(_MOST_WORDS)
     rows = np.flatnonzero(explanation.words.index.isin(chosen.index))
     shown = 100 * weights[np.ix_(rows, rows)]
     names = [shortened(word, _NAME_CHARACTERS) for word in chosen["word"]]
@@ -138,7 +138,7 @@ def word_to_word(explanation: Explanation, weights: Floats, number: int) -> Pict
 def word_region_links(explanation: Explanation, picture: NDArray[np.uint8], number: int) -> Picture:
     """Lines from words to the regions that they attend to most (Figure 3 C)."""
     assert explanation.word_regions is not None
-    words = explanation.strongest_words(_LINKED_WORDS)
+    words = explanation.most_attended(_LINKED_WORDS)
     weights = [explanation.word_regions[row] for row in words.index]
     ratio = min(max(picture.shape[0] / picture.shape[1], 0.6), 1.5)
     widest = max(float(each.relative.max()) for each in weights)

@@ -20,6 +20,7 @@ from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
 from evoked.explain.readings import readings_of
 from evoked.files import records, write_text
+from evoked.models.hiding import MODALITY_NAMES
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts
 from evoked.report.audience_chart import audience_chart
@@ -33,6 +34,7 @@ from evoked.runs.answer import verdicts
 from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
 from evoked.runs.command import training_call, training_command
+from evoked.runs.influence import hardly_matters
 from evoked.runs.posts import Run
 from evoked.runs.viewings import NetworkRun
 from evoked.targets import EMOTION_TARGETS, Task
@@ -147,6 +149,9 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         charts=task.charts,
         quantiles=_group_of_quantiles(task),
         verdicts=verdicts(run.task, run.track_record, DEFAULT_COVERAGE),
+        unimportant=list(hardly_matters(run.metrics.get("influence", [])).values()),
+        modality_names=MODALITY_NAMES,
+        numbers=_numbers(task),
         unrated=run.unrated_emotions,
         summary=_summary(run, scores),
         warnings=_warnings(run, dataset, results),
@@ -157,7 +162,6 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         shown=_score_rows(task, scores, shown),
         every=_score_rows(task, scores, every),
         emotions=EMOTION_TARGETS,
-        percents=[each.name for each in readings_of(task) if each.percent],
         readings=readings_of(task),
         meaning=_meanings(task),
         explained=_explained(task),
@@ -360,6 +364,15 @@ def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None)
         stories=story_lists(run, dataset, tested),
         importance=modalities_of_posts(run, dataset, tested) if "importance" in parts else None,
     )
+
+
+def _numbers(task: type[Task]) -> str:
+    """What numbers about single posts are, in words."""
+    counted = [each for each in task.outcomes if each.count and each.columns]
+    names = {each.target for each in counted}
+    others = [each.in_words for each in readings_of(task) if each.name not in names]
+    counts = [", ".join(each.count for each in counted) + " at the level of the post's author"]
+    return " and ".join([*others, *(counts if counted else [])])
 
 
 def _group_headlines(task: type[Task], groups: Sequence[Scores]) -> list[ScoreKey]:

@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.runs.spoken import base_in_words, base_of, spoken, spoken_alike, spoken_share
+from evoked.runs.spoken import (
+    base_in_words,
+    base_of,
+    basis_in_words,
+    spoken,
+    spoken_alike,
+    spoken_share,
+)
 from evoked.runs.track_record import RECENT_POSTS, Held, TrackRecord, TypicalError
 from evoked.targets import Outcome, Task
 
@@ -50,7 +57,7 @@ def quantities(task: Task) -> list[Quantity]:
     their own (points, logarithms) last."""
     values = [outcome for outcome in task.outcomes if outcome.kind == "value"]
     counted = [outcome for outcome in values if outcome.count]
-    counts = [Quantity(outcome.count, outcome.count) for outcome in counted]
+    counts = [Quantity(outcome.count, basis_in_words(outcome.count)) for outcome in counted]
     basis = task.count_basis
     rates = [Quantity(outcome.name, outcome.count, basis) for outcome in counted if basis]
     others = sorted((each for each in values if not each.count), key=lambda each: bool(each.unit))
@@ -138,7 +145,7 @@ def _verdict(quantity: Quantity, record: TrackRecord, coverage: float) -> str:
     parts.append(f" (median over {error.posts} test posts)")
     baseline = record.baseline_error(quantity.column)
     if baseline is not None:
-        name = _baseline_in_words(baseline[0])
+        name = _baseline_in_words(baseline[0], quantity)
         parts.append(f"; {name} is off by {_off(baseline[1], quantity)}")
     held = record.held(quantity.column, coverage)
     ranges = "" if held is None else f" {_measured(held)[:1].upper()}{_measured(held)[1:]}."
@@ -154,9 +161,11 @@ def _off(error: TypicalError, quantity: Quantity) -> str:
     return spoken(error.size, whole=False)
 
 
-def _baseline_in_words(name: str) -> str:
+def _baseline_in_words(name: str, quantity: Quantity) -> str:
     if name == RECENT_POSTS:
         return "the median of the last posts"
+    if quantity.counts:
+        return f"what posts usually get ({name})"
     return f"the best trivial baseline ({name})"
 
 

@@ -252,6 +252,11 @@ class TrainedRun(ABC):
         :data:`evoked.runs.answer.RecentCounts`."""
         return {}
 
+    def influence(self, test: Examples) -> list[dict[str, Any]]:
+        """What hiding parts of the test posts changes: see
+        :func:`evoked.runs.influence.influence_of`."""
+        return []
+
     def _described(
         self, table: pd.DataFrame, posts: pd.DataFrame, problems: Sequence[Problem]
     ) -> pd.DataFrame:

@@ -33,8 +33,7 @@ Predicts what a social-media post evokes: {task.description}.
 {_caution(description)}## Learned from
 
 {_learned_from(data)}
-{split["train"]} {noun} to train, {split["validation"]} to validate, {split["calibration"]} to
-calibrate intervals, {split["test"]} to test.
+{_parts(description)}
 {split["reason"]}
 {_choice(description)}
 {_emotions(description)}{_GRAPH_SHOWS if of_viewings else _HISTORY_SHOWS}
@@ -63,6 +62,9 @@ predicted beside it: strictly earlier posts, whichever part they are in."""
 _GRAPH_SHOWS = """Predictions look at the graph of all users, images and connections and of the
 training viewings alone, with their comments and emotions; of a test viewing neither its comment nor
 its emotion is seen, unless a caution above or a row "own comment hidden" below says otherwise."""
+_ON_A_PART = "Split conformal, calibrated on posts that the model has not learned from"
+_ON_FOLDS = """Cross-conformal: of the posts that the model learned from, each that calibrates was
+predicted by a model of the same settings that had not seen it"""
 _BY_TIME = """Newer posts weigh more, a miss half as much every 25 posts, and each test post's range
 is calibrated on those before it. """
 _OF_DRAFTS = """Numbers predicted of drafts have ranges that are calibrated on the test posts as
@@ -85,6 +87,18 @@ person.
 
 The folder holds who is connected with whom, who is in which group and who felt what at which image,
 users as hashes, which who knows an id can recompute: treat it as confidential."""
+
+
+def _parts(description: dict[str, Any]) -> str:
+    """How many rows are for what."""
+    split, noun = description["split"], description["rows"]
+    begin = f"{split['train']} {noun} to train, {split['validation']} to validate, "
+    if not description["calibrated_on_folds"]:
+        return f"{begin}{split['calibration']} to\ncalibrate intervals, {split['test']} to test."
+    return (
+        f"{begin}{split['test']} to test. The model has\nlearned from all but the test {noun}, "
+        "and its intervals are calibrated on folds of these."
+    )
 
 
 def _learned_from(data: dict[str, Any]) -> str:
@@ -156,7 +170,7 @@ def _interval_table(description: dict[str, Any], metrics: dict[str, Any]) -> str
     if not rows:
         return "None were measured.\n"
     lines = [
-        "Split conformal, calibrated on posts that the model has not learned from: the promise\n"
+        f"{_ON_FOLDS if description['calibrated_on_folds'] else _ON_A_PART}: the promise\n"
         "holds for posts that come as those did, and is worth less for other authors or later\n"
         f"times. {_BY_TIME if description['split']['kind'] == 'time' else ''}{_OF_DRAFTS}"
         "On the test posts (95 % interval of the coverage in brackets):\n\n",

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from evoked.posts.author_hashes import AUTHOR_HASH, author_hashes
 from evoked.posts.author_profiles import PROFILE, AuthorProfiles
 from evoked.posts.facts import Fact, describe_facts, fact_notes
+from evoked.posts.schema import EXPECTED_VIEWS
+from evoked.runs.spoken import basis_in_words, spoken
+from evoked.targets import Task
+from evoked.targets.base import numeric
 
 ASSUMED = "assumed"
 """Column of posts and predictions: what was taken for granted, in words; None if nothing was."""
@@ -118,6 +122,35 @@ def with_fact_notes(
         return posts
     notes = np.full(len(posts), "", dtype=object)
     notes[drafts] = fact_notes(facts, posts[drafts])
+    return _with_notes(posts, notes)
+
+
+def with_usual_views(posts: pd.DataFrame, task: Task, drafts: NDArray[np.bool_]) -> pd.DataFrame:
+    """Posts that say in the column :data:`ASSUMED` how often drafts among them are taken to be
+    seen, where the task's rates are per view and the drafts don't say it.
+
+    Parameters
+    ----------
+    posts
+        n posts, as :func:`complete_drafts` returns them, with their history.
+    task
+        Fitted on the training posts.
+    drafts
+        Which of the posts are drafts, (n,).
+    """
+    usual = task.usual_basis(posts)
+    if usual is None or task.count_basis is None:
+        return posts
+    notes, unit = np.full(len(posts), "", dtype=object), basis_in_words(task.count_basis)
+    unsaid = drafts & np.isnan(numeric(posts, EXPECTED_VIEWS))
+    notes[unsaid] = [
+        f"Reckoned with about {spoken(number)} {unit}, as is usual." for number in usual[unsaid]
+    ]
+    return _with_notes(posts, notes)
+
+
+def _with_notes(posts: pd.DataFrame, notes: NDArray[np.object_]) -> pd.DataFrame:
+    """n posts with a note each, '' for none, at the end of what is assumed."""
     said = [
         " ".join(filter(None, pair)) or None for pair in zip(posts[ASSUMED], notes, strict=True)
     ]

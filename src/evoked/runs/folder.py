@@ -10,8 +10,8 @@
         features.json …       the encoders, and what was fitted on the training posts
         targets.json          the task: how posts become targets and back
         intervals.json        how far predictions missed on the calibration and test posts
-        metrics.json          scores on the test posts, trivial baselines beside them, and how often
-                              the intervals held
+        metrics.json          scores on the test posts, trivial baselines beside them, how often the
+                              intervals held, and what hiding pictures and captions changes
         history.json          what each author's posts achieved, authors as hashes, for drafts
         profiles.json         each author's last known followers, authors as hashes, for drafts
         split.parquet         which post was in which part, and digests of what it was like
@@ -216,7 +216,8 @@ def finish(
     run.save_inputs()
     write_json(out / TARGETS_FILE, task_state(run.task))
     write_parquet(out / SPLIT_FILE, run.parts)
-    write_json(out / METRICS_FILE, _score_test_rows(run, test, problems, callbacks))
+    scored = _score_test_rows(run, test, problems, callbacks)
+    write_json(out / METRICS_FILE, {**scored, "influence": run.influence(test)})
     run.calibrate_on_tests(test)
     write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     write_text(out / "README.md", model_card(run.description, run.metrics))

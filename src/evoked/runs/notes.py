@@ -69,9 +69,22 @@ def calibration_notes(rows: pd.DataFrame, split: Split) -> list[str]:
             f"Too few validation rows ({len(split.validation)}) to calibrate intervals on half of "
             "them: every interval is the whole range."
         ]
-    if split.kind != "author":
+    return _few_authors(rows.iloc[split.calibration], split.kind)
+
+
+def fold_notes(calibrating: pd.DataFrame, kind: str) -> list[str]:
+    """The same where posts of folds calibrate the intervals, which come from a split of a kind."""
+    if not len(calibrating):
+        return [
+            "Too few posts for folds to calibrate intervals on: every interval is the whole range."
+        ]
+    return _few_authors(calibrating, kind)
+
+
+def _few_authors(calibrating: pd.DataFrame, kind: str) -> list[str]:
+    if kind != "author":
         return []
-    authors = rows["author_id"].iloc[split.calibration].nunique()
+    authors = calibrating["author_id"].nunique()
     # Here authors, not posts, are drawn alike: so the number of authors decides.
     if authors >= fewest_posts(max(NOMINAL_COVERAGES)):
         return []

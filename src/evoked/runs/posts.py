@@ -41,8 +41,10 @@ from evoked.runs.drafts import (
     complete_drafts,
     lacking_facts,
     with_fact_notes,
+    with_usual_views,
 )
 from evoked.runs.folder import load_contents
+from evoked.runs.influence import influence_of
 from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
 
 HISTORY_FILE = "history.json"
@@ -113,14 +115,19 @@ class Run(TrainedRun):
         self.history.save(self.folder / HISTORY_FILE)
         self.profiles.save(self.folder / PROFILES_FILE)
 
-    def attach_history(self, posts: pd.DataFrame, drafts: bool = False) -> pd.DataFrame:
+    def attach_history(
+        self, posts: pd.DataFrame, drafts: bool = False, activity: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Posts with what their authors' earlier posts achieved, among them and among the run's
         own: see :func:`evoked.posts.author_history.attach_history`."""
         age = self.pipeline.settings.history_min_age_hours
-        return attach_history(posts, self.history, drafts, age)
+        return attach_history(posts, self.history, drafts, age, activity)
 
     def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
         return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
+
+    def influence(self, test: Examples) -> list[dict[str, Any]]:
+        return influence_of(self.model, self.task, test, unread=self.unrated_emotions)
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["post_id"]].reset_index(drop=True)
@@ -170,17 +177,19 @@ class Run(TrainedRun):
         """
         time_zone = self.description["data"].get("time_zone")
         posts, images = as_posts(drafts, time_zone, self.known_facts)
-        completed = self._completed(posts, np.ones(len(posts), dtype=bool))
-        return self.attach_history(completed, drafts=True), images
+        are_drafts = np.ones(len(posts), dtype=bool)
+        seen = self.attach_history(self._completed(posts, are_drafts), drafts=True)
+        return with_usual_views(seen, self.task, are_drafts), images
 
     def dataset_posts(self, dataset: PostDataset) -> pd.DataFrame:
         """The posts of a dataset as they are predicted: those without any count as drafts, which
         see the others and are seen by none."""
         drafts = ~are_published(dataset.posts)
-        posts = self.attach_history(self._completed(dataset.posts, drafts))
+        completed = self._completed(dataset.posts, drafts)
+        posts = self.attach_history(completed, activity=dataset.table("activity"))
         # An author whom the run doesn't know may have earlier posts in the dataset.
         posts.loc[posts["history.posts"] > 0, DOUBT] = None
-        return posts
+        return with_usual_views(posts, self.task, drafts)
 
     def _completed(self, posts: pd.DataFrame, drafts: NDArray[np.bool_]) -> pd.DataFrame:
         """Posts with what drafts among them leave out, and what is unusual about their facts."""
@@ -320,9 +329,9 @@ class Run(TrainedRun):
         last_posts = self.baseline(RecentPosts)
         assert isinstance(last_posts, RecentPosts)
         blind = sees_nothing(self.model, self.unseen)
-        if blind or self.model.name in baselines or not last_posts.numbers:
+        if blind or self.model.name in baselines or not last_posts.recent:
             return found
-        outcomes = [each for each in self.task.outcomes if each.name in last_posts.numbers]
+        outcomes = [each for each in self.task.outcomes if each.name in last_posts.recent]
         recent = baselines[RecentPosts.name]
         note = beside_recent_posts(self.model.name, outcomes, predictions, recent, truth)
         return found if note is None else (*found, note)
@@ -347,7 +356,8 @@ class Run(TrainedRun):
                 fix="Evaluate on other posts.",
             )
         # All posts together, so that each sees what its author's earlier posts achieved.
-        everything, problems = self.examples(dataset.posts, dataset.cover_paths(), callbacks)
+        posts = self.attach_history(dataset.posts, activity=dataset.table("activity"))
+        everything, problems = self.examples(posts, dataset.cover_paths(), callbacks)
         examples = everything.select(np.flatnonzero(fresh))
         own = part[fresh].notna().all()
         split = self.description["split"]["reason"] if own else "posts new to the run"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _FEW_FIGURES = 2
 _MOST_FIGURES = 4
 _PER = (100, 1_000, 10_000, 100_000, 1_000_000)
-# What counts are divided by, as people call it.
+# What columns count, as people call it.
 _BASES = {"reach": "people reached"}
 
 
@@ -55,4 +55,9 @@ def base_of(rate: float) -> int:
 
 def base_in_words(base: int, column: str) -> str:
     """What a rate is per, such as "1,000 followers"."""
-    return f"{base:,} {_BASES.get(column, column)}"
+    return f"{base:,} {basis_in_words(column)}"
+
+
+def basis_in_words(column: str) -> str:
+    """What a column counts, such as "people reached"."""
+    return _BASES.get(column, column)

@@ -17,6 +17,7 @@ _MOST_ZEROS = 0.1
 _SIGNIFICANCE = 0.05
 # The baseline that people think of themselves; where it is missing, the best of the others.
 RECENT_POSTS = "recent_posts"
+AUTHOR_MEAN = "author_mean"
 
 
 class Held(NamedTuple):
@@ -106,14 +107,16 @@ class TrackRecord:
 
     def baseline_error(self, column: str) -> tuple[str, TypicalError] | None:
         """Name and typical error of the median of the last posts, or of the best other trivial
-        baseline."""
+        baseline where no post has an author's earlier ones before it."""
         paths = sorted(self.folder.glob("baselines/*/predictions.parquet"))
         errors = {path.parent.name: self._error(path, column) for path in paths}
         known = {name: error for name, error in errors.items() if error is not None}
         if not known:
             return None
         best = min(known, key=lambda name: (known[name].share or 0.0, known[name].size))
-        name = RECENT_POSTS if RECENT_POSTS in known else best
+        # Without earlier posts, the last posts' baseline is that of the author's mean.
+        has_earlier = RECENT_POSTS in known and known[RECENT_POSTS] != known.get(AUTHOR_MEAN)
+        name = RECENT_POSTS if has_earlier else best
         return name, known[name]
 
     @cached_property

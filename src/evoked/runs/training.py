@@ -7,10 +7,11 @@ examples, and the kind of run that comes out. The steps, in :func:`_train`, are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from evoked.errors import SettingsError, settings_problem
+from evoked.errors import DataError, SettingsError, settings_problem
 from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals, Predicted, fewest_posts
 from evoked.evaluation.splits import (
     FRACTIONS,
@@ -27,6 +28,7 @@ from evoked.evaluation.splits import (
     Rows,
     Split,
     choose_split,
+    k_fold,
     kind_of_folds,
     with_calibration,
 )
@@ -44,6 +46,7 @@ from evoked.posts.author_profiles import AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.fact_leaks import too_good
 from evoked.posts.facts import Fact, describe_facts
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
 from evoked.runs.choice import Choice, choose_model, quick_candidates
 from evoked.runs.folder import (
@@ -57,6 +60,7 @@ from evoked.runs.folder import (
 )
 from evoked.runs.notes import (
     calibration_notes,
+    fold_notes,
     reads_facts,
     unread_facts_note,
     unseen_inputs,
@@ -69,10 +73,15 @@ from evoked.runs.viewings import (
     NetworkRun,
     viewings_in_parts,
 )
-from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task, task_class
+from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task, default_task, task_class
 from evoked.training.settings import TrainingSettings
 
 TrainedRunT = TypeVar("TrainedRunT", bound=TrainedRun)
+
+# How often a quick model is fitted again to calibrate intervals.
+_FOLDS = 5
+# Of more posts, the calibration part is large enough, and fits take their time.
+_MOST_FOR_FOLDS = 5000
 
 
 @overload
@@ -145,7 +154,8 @@ def train(
         Folder of the run.
     task
         What to predict: one of the tasks that ``evoked models`` prints beside the model; by default
-        the first of them.
+        the first of them, or ``views`` where the posts report how often they were seen and nothing
+        else.
     model_settings
         Settings of the model by name; the others keep their defaults. An instance has its own.
     features
@@ -195,7 +205,8 @@ def train(
             cache=cache,
             callbacks=callbacks,
         )
-    built = _built(model, model_settings, features, task)
+    callbacks = callbacks or Callbacks()
+    built = _built(model, model_settings, features, _task_of(dataset, model, task, callbacks))
     settings = _with_epochs(training or built.default_training, epochs)
     if built.rows == "viewings":
         return train_viewings(
@@ -247,14 +258,15 @@ def train_posts(
                 f"{', '.join(model_settings)}: settings are for one model. Give its name, too."
             )
         check_free(Path(out), f"{TRAINING_FOLDER}/{PLAN_FILE}", "a run")
-        kind, features = task_class(task or DEFAULT_TASK.name), features or FeatureSettings()
+        task = task_for(dataset, task, callbacks)
+        kind, features = task_class(task), features or FeatureSettings()
         seed = (training or TrainingSettings()).seed
         if split is None or isinstance(split, str):
             split = choose_split(dataset.posts, split, seed)
         choice = _choose(dataset, kind, features, split, seed, estimate, cache, callbacks)
         callbacks.note(choice.reason)
         model, model_settings = choice.model, choice.settings
-    built = _built(model, model_settings, features, task)
+    built = _built(model, model_settings, features, _task_of(dataset, model, task, callbacks))
     _check_rows(built, "posts")
     data = _Posts(dataset, built, cache, callbacks, estimate, choice)
     return _train(data, Path(out), training or built.default_training, split)
@@ -293,13 +305,15 @@ class _Prepared(NamedTuple):
     """What a model is fitted on.
 
     examples are those of each part by name; problems are the pictures that could not be read;
-    facts are entries of run.json that are known only once the features are computed.
+    facts are entries of run.json that are known only once the features are computed; at gives the
+    examples of any rows.
     """
 
     examples: dict[str, Examples]
     pipeline: FeaturePipeline
     problems: list[Problem]
     facts: dict[str, Any]
+    at: Callable[[Rows], Examples]
 
 
 @dataclass
@@ -324,6 +338,11 @@ class _RunData(ABC, Generic[TrainedRunT]):
     kind: ClassVar[type[TrainedRun]]
     tables: ClassVar[tuple[str, ...]] = ("posts",)
     fractions: ClassVar[tuple[float, float, float]] = FRACTIONS
+
+    def calibrates_on_folds(self, split: Split) -> bool:
+        """Whether the model is fitted again on folds of what it learns from, to calibrate intervals
+        there; otherwise a part of the validation rows is kept from it for that."""
+        return False
 
     @property
     @abstractmethod
@@ -392,37 +411,44 @@ class _Posts(_RunData[Run]):
     def rows(self) -> pd.DataFrame:
         """The posts with what their authors' earlier ones achieved, whatever part those are in."""
         age = self.model.feature_settings.history_min_age_hours
-        return attach_history(self.dataset.posts, min_age_hours=age)
+        activity = self.dataset.table("activity")
+        return attach_history(self.dataset.posts, min_age_hours=age, activity=activity)
 
     @property
     def choices(self) -> dict[str, Any]:
         return {"estimate": self.estimate}
 
+    def calibrates_on_folds(self, split: Split) -> bool:
+        number = len(split.train) + len(split.validation)
+        return self.model.quick and not len(split.calibration) and number <= _MOST_FOR_FOLDS
+
     def prepare(self, task: Task, split: Split, seed: int) -> _Prepared:
         model, note = self.model, self.callbacks.note
-        read = self.read(model.features, split.train, seed)
+        learned_from = _learned_from(self, split)
+        read = self.read(model.features, learned_from, seed)
         for text in read.pipeline.notes:
             note(text)
         if read.problems:
             number = len(read.problems)
             note(f"{number} pictures could not be read; their posts count as imageless.")
-        unseen = unseen_inputs(model, read.posts.features.select(split.train))
+        unseen = unseen_inputs(model, read.posts.features.select(learned_from))
         if unseen:
             note(unseen_note(model, unseen))
-        examples = {
-            name: part_examples(read.posts, getattr(split, name), task, read.estimates)
-            for name in PARTS
-        }
+
+        def at(rows: Rows) -> Examples:
+            return part_examples(read.posts, rows, task, read.estimates)
+
+        examples = {name: at(getattr(split, name)) for name in PARTS}
         targets = examples["train"].targets
         assert targets is not None
         guessed = bool(targets.estimated.any())
         if guessed:
             note("Valence and arousal of unrated posts are estimated by the emotion reader.")
         facts: dict[str, Any] = {"unseen": unseen, "estimated_emotions": guessed}
-        facts["facts"] = [fact.to_dict() for fact in self._own_facts(split.train)]
+        facts["facts"] = [fact.to_dict() for fact in self._own_facts(learned_from)]
         if self.choice is not None:
             facts["choice"] = self.choice.to_dict()
-        return _Prepared(examples, read.pipeline, read.problems, facts)
+        return _Prepared(examples, read.pipeline, read.problems, facts, at)
 
     def read(self, names: Sequence[str], learned_from: Rows, seed: int) -> _ReadPosts:
         """Features of all posts by name, fitted on those at ``learned_from``."""
@@ -507,15 +533,15 @@ class _Viewings(_RunData[NetworkRun]):
             self.callbacks.note(
                 f"{len(problems)} pictures could not be read; their images have no vector."
             )
-        examples = {
-            name: viewing_examples(
-                self.network, self.model, task, split.train, self._known(getattr(split, name))
-            )
-            for name in PARTS
-        }
+
+        def at(rows: Rows) -> Examples:
+            known = self._known(rows)
+            return viewing_examples(self.network, self.model, task, split.train, known)
+
+        examples = {name: at(getattr(split, name)) for name in PARTS}
         pipeline = FeaturePipeline(ENCODED_FEATURES, self.model.feature_settings)
         facts = {"unseen": [], "estimated_emotions": False}
-        return _Prepared(examples, pipeline.fit(self.dataset.posts), problems, facts)
+        return _Prepared(examples, pipeline.fit(self.dataset.posts), problems, facts, at)
 
     def _known(self, rows: Integers) -> Integers:
         """The viewings among ``rows`` whose emotion is known: nothing can be learned from the
@@ -542,23 +568,33 @@ def _train(
         callbacks.note(note)
     if split is None or isinstance(split, str):
         split = choose_split(data.rows, split, training.seed, data.fractions)
-    split = calibrated_split(data.rows, split, training.seed, callbacks)
+    if data.calibrates_on_folds(split):
+        callbacks.note(split.reason)
+    else:
+        split = calibrated_split(data.rows, split, training.seed, callbacks)
     described = {**data_description(data.dataset, [split], data.tables), **data.sizes}
     plan = plan_of(described, model, model.feature_settings, training, split) | data.choices
     claim(out, plan)
     if model.caution:
         callbacks.note(model.caution)
 
-    task = model.task.fit(data.rows.iloc[split.train])
+    learned_from = _learned_from(data, split)
+    task = model.task.fit(data.rows.iloc[learned_from])
     prepared = data.prepare(task, split, training.seed)
+    learned = prepared.at(learned_from)
+    trivial = type(model) in data.kind.baselines
     model.fit(
-        prepared.examples["train"],
+        learned if trivial else prepared.examples["train"],
         prepared.examples["validation"],
         folder=out / TRAINING_FOLDER,
         training=training,
         progress=callbacks.epoch,
     )
-    _fit_baselines(data.kind.baselines, model, prepared.examples["train"], out)
+    _fit_baselines(data.kind.baselines, model, learned, out)
+    if data.calibrates_on_folds(split):
+        intervals = _intervals_on_folds(data, task, prepared, split, training)
+    else:
+        intervals = _fit_intervals(task, model, prepared.examples, split)
     contents = RunContents(
         folder=out,
         model=model,
@@ -568,10 +604,11 @@ def _train(
             **plan,
             "caution": model.caution,
             **prepared.facts,
+            "calibrated_on_folds": data.calibrates_on_folds(split),
             "environment": environment(),
         },
         parts=data.in_parts(split),
-        intervals=_fit_intervals(task, model, prepared.examples, split),
+        intervals=intervals,
     )
     run = data.run(contents, split)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
@@ -588,10 +625,11 @@ def _choose(
     cache: FeatureCache | None,
     callbacks: Callbacks,
 ) -> Choice:
-    """The model for a run on these posts; the posts that test it or calibrate its intervals take no
-    part in the choice."""
-    parts = with_calibration(dataset.posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
-    rows = np.sort(np.concatenate([parts.train, parts.validation]))
+    """The model for a run on these posts; the posts that test it take no part in the choice, nor do
+    those that calibrate its intervals where these are many enough for a part of their own."""
+    if len(split.train) + len(split.validation) > _MOST_FOR_FOLDS:
+        split = with_calibration(dataset.posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
+    rows = np.sort(np.concatenate([split.train, split.validation]))
     candidates = quick_candidates(task, len(rows))
     models = [
         build_model(name, settings, features, task.name) for name, settings in candidates.items()
@@ -610,6 +648,21 @@ def _choose(
         seed=seed,
         progress=callbacks.stage,
     )
+
+
+def task_for(dataset: PostDataset, task: str | None, callbacks: Callbacks) -> str:
+    """The task that is asked for, or that the posts suggest; a note says what was made of posts
+    that suggest another than usual."""
+    if task is not None:
+        return task
+    suggested = default_task(dataset.posts)
+    if suggested is not DEFAULT_TASK:
+        seen = " and ".join(name for name in EXPOSURE if dataset.known(name).any())
+        callbacks.note(
+            f"The posts report {seen}, but no {', '.join(ENGAGEMENT[:-1])} or {ENGAGEMENT[-1]}: "
+            f"what is predicted is {seen} (task {suggested.name})."
+        )
+    return suggested.name
 
 
 def calibrated_split(rows: pd.DataFrame, split: Split, seed: int, callbacks: Callbacks) -> Split:
@@ -689,6 +742,21 @@ def _built(
     return model
 
 
+def _task_of(
+    dataset: PostDataset, model: str | type[Model] | Model, task: str | None, callbacks: Callbacks
+) -> str | None:
+    """The task for a model that is not built yet, None for its first: that is learned unless the
+    posts suggest another that it can learn."""
+    kind, suggested = (
+        MODELS.get(model) if isinstance(model, str) else model,
+        default_task(dataset.posts),
+    )
+    learns_it = isinstance(kind, type) and suggested.name in kind.tasks
+    return (
+        task_for(dataset, task, callbacks) if learns_it and suggested is not DEFAULT_TASK else task
+    )
+
+
 def _check_name(kind: type[Model]) -> None:
     """Raise SettingsError if a run's folder could not say which class its model is of."""
     name = getattr(kind, "name", None)
@@ -726,6 +794,59 @@ def _fit_baselines(
         trivial = kind(task=model.task.name)
         trivial.fit(train_examples, folder=out / TRAINING_FOLDER)
         trivial.save(out / BASELINES_FOLDER / kind.name)
+
+
+def _learned_from(data: _RunData[Any], split: Split) -> Rows:
+    """What the task, the features and the trivial baselines learn from: training rows, and with
+    folds for calibration the validation rows as well."""
+    if not data.calibrates_on_folds(split):
+        return split.train
+    return np.sort(np.concatenate([split.train, split.validation]))
+
+
+def _intervals_on_folds(
+    data: _RunData[Any], task: Task, prepared: _Prepared, split: Split, training: TrainingSettings
+) -> Intervals:
+    """Learn how far a model misses from folds of the posts that it learned from, each predicted by
+    a model of the same settings that has not seen it."""
+    model, rows = data.model, _learned_from(data, split)
+    kind = kind_of_folds(data.rows, split)
+    parts: list[tuple[Rows, pd.DataFrame]] = []
+    for number, fold in enumerate(_folds(data.rows.iloc[rows], kind, training.seed), start=1):
+        train, validation, held_out = (
+            rows[part] for part in (fold.train, fold.validation, fold.test)
+        )
+        again = type(model)(model.settings, model.feature_settings, model.task.name)
+        trivial = type(model) in data.kind.baselines
+        with TemporaryDirectory() as folder:
+            again.fit(
+                prepared.at(np.sort(np.append(train, validation)) if trivial else train),
+                prepared.at(validation),
+                folder=Path(folder),
+                training=training,
+            )
+        parts.append((held_out, again.predict(prepared.at(held_out))))
+        if data.callbacks.stage is not None:
+            data.callbacks.stage("calibrating intervals", number, _FOLDS)
+    missed = np.concatenate([rows[:0], *(held_out for held_out, _ in parts)])
+    for note in fold_notes(data.rows.iloc[missed], split.kind):
+        data.callbacks.note(note)
+    columns = pd.concat(
+        [pd.DataFrame(columns=list(task.columns), dtype=np.float64), *(each for _, each in parts)],
+        ignore_index=True,
+    )
+    predicted = Predicted(data.rows.iloc[missed].reset_index(drop=True), columns)
+    return Intervals.fit(task, predicted, predicted, by_time=split.kind == "time")
+
+
+def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:
+    """Folds of posts; fewer where there are few authors or instants, none where one is all."""
+    for number in range(_FOLDS, 1, -1):
+        try:
+            return list(k_fold(posts, number, kind, seed))
+        except DataError:
+            continue
+    return []
 
 
 def _fit_intervals(

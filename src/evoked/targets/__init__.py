@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evoked.errors import SettingsError, did_you_mean
-from evoked.targets.author_popularity import AuthorPopularity
+from evoked.posts.schema import EXPOSURE
+from evoked.targets.author_popularity import AuthorPopularity, AuthorQuartiles
 from evoked.targets.base import Outcome, TargetTable, Task, Wording
 from evoked.targets.emotion import Emotion, emotion_classes
 from evoked.targets.emotion_engagement import EmotionEngagement
@@ -19,6 +20,10 @@ from evoked.targets.engagement import (
 from evoked.targets.popularity import Level, Popularity
 from evoked.targets.rate_quantiles import EngagementRates
 from evoked.targets.shares import Shares
+from evoked.targets.views import Views
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
@@ -26,20 +31,24 @@ TASKS: dict[str, type[Task]] = {
         EmotionEngagement,
         EngagementRates,
         AuthorPopularity,
+        AuthorQuartiles,
         Popularity,
         Level,
         Shares,
+        Views,
         Emotion,
     )
 }
 
-# What is learned where no task is asked for.
+# What is learned where no task is asked for: see default_task.
 DEFAULT_TASK: type[Task] = EmotionEngagement
 EMOTION_ENGAGEMENT_OUTCOMES = EmotionEngagement.outcomes
 # Tasks with one and the same set of columns, so that a network for one of them learns the other.
 ENGAGEMENT_TASKS = (EmotionEngagement.name, EngagementRates.name)
+AUTHOR_TASKS = (AuthorPopularity.name, AuthorQuartiles.name)
 
 __all__ = [
+    "AUTHOR_TASKS",
     "DEFAULT_TASK",
     "EMOTION_ENGAGEMENT_OUTCOMES",
     "EMOTION_TARGETS",
@@ -48,6 +57,7 @@ __all__ = [
     "TARGETS",
     "TASKS",
     "AuthorPopularity",
+    "AuthorQuartiles",
     "Emotion",
     "EmotionEngagement",
     "EngagementRates",
@@ -57,14 +67,23 @@ __all__ = [
     "Shares",
     "TargetTable",
     "Task",
+    "Views",
     "Wording",
     "choose_denominator",
+    "default_task",
     "emotion_classes",
     "engagement_rates",
     "load_task",
     "task_class",
     "task_state",
 ]
+
+
+def default_task(posts: pd.DataFrame) -> type[Task]:
+    """What is learned of posts where no task is asked for: :class:`Views` where they report how
+    often they were seen, but no ratings and no engagement; :data:`DEFAULT_TASK` otherwise."""
+    known = {name for name in (*TARGETS, *EXPOSURE) if name in posts and posts[name].notna().any()}
+    return Views if known and known <= set(EXPOSURE) else DEFAULT_TASK
 
 
 def task_class(name: str) -> type[Task]:

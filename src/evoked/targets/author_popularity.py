@@ -2,19 +2,22 @@
 
 Zhang et al. (2018), *How to Become Instagram Famous: Post Popularity Prediction with
 Dual-Attention*, Section IV-A: of each author's posts the quarter with the most likes is popular,
-the quarter with the fewest is not, and the half between has no label.
+the quarter with the fewest is not, and the half between has no label. That is
+:class:`AuthorQuartiles`, which the experiments run. :class:`AuthorPopularity` is the task for one's
+own posts: where an account grew, its quarters are of likes beside the level of its last posts,
+since those of likes alone would only show when a post appeared.
 
 The paper computes the quartiles over all posts of an author and splits the posts afterwards. That
 defines the labels and leaks no feature, but nobody can do it for posts that are not published yet.
-Here :meth:`AuthorPopularity.fit` computes them from the posts that it is given, which for a run are
-the training posts; later posts of these authors are compared with the same two numbers. Fit on the
-whole dataset to get the paper's labels. Posts by an author whom ``fit`` has not seen (held-out
-authors, say) are compared with the author's other posts that are given with them.
+Here ``fit`` computes them from the posts that it is given, which for a run are the training posts;
+later posts of these authors are compared with the same two numbers. Fit on the whole dataset to get
+the paper's labels. Posts by an author whom ``fit`` has not seen (held-out authors, say) are
+compared with the author's other posts that are given with them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,7 +26,12 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.posts.author_hashes import author_hashes
-from evoked.targets.base import Outcome, TargetTable, Task, numeric
+from evoked.posts.author_history import known_counts, with_history
+from evoked.targets.account_growth import grown_accounts, relative_counts
+from evoked.targets.base import Outcome, TargetTable, Task
+
+Floats = NDArray[np.float64]
+Authors = NDArray[np.object_]
 
 # With fewer posts there is no quarter.
 LEAST_POSTS = 4
@@ -31,7 +39,7 @@ _QUARTERS = (0.25, 0.75)
 
 
 @dataclass(frozen=True)
-class AuthorPopularity(Task):
+class AuthorQuartiles(Task):
     """Whether a post is popular among its author's posts; made by :meth:`fit`.
 
     A post is popular when it has at least as many likes as the upper quartile of its author's
@@ -47,9 +55,9 @@ class AuthorPopularity(Task):
         author with fewer than four posts whose likes are known.
     """
 
-    name: ClassVar[str] = "author_popularity"
+    name: ClassVar[str] = "author_quartiles"
     description: ClassVar[str] = (
-        "whether a post is in the top or the bottom quarter of its author's"
+        "whether a post is in the top or the bottom quarter of its author's by likes, as published"
     )
     source: ClassVar[str] = "Zhang et al. 2018"
     columns: ClassVar[tuple[str, ...]] = ("popular",)
@@ -57,6 +65,7 @@ class AuthorPopularity(Task):
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
+        "blend",
         "dual_baseline",
         "dual_attention",
     )
@@ -72,30 +81,26 @@ class AuthorPopularity(Task):
         DataError
             No author has four posts with known likes.
         """
-        thresholds = _quartiles(author_hashes(posts), _likes(posts))
-        if not thresholds["low"].notna().any():
-            raise DataError(
-                f"no author has {LEAST_POSTS} training posts with known likes, so no post is "
-                "popular or unpopular for its author.",
-                fix="Import the posts with the columns that hold author and likes "
-                "(--map author_id=… --map likes=…).",
-            )
-        return cls(thresholds)
+        return cls(_learned_quartiles(author_hashes(posts), known_counts(posts, "likes")))
+
+    def compared(self, posts: pd.DataFrame) -> Floats:
+        """What posts of an author are ranked by, (n,), NaN where it is unknown: likes."""
+        return known_counts(posts, "likes")
 
     def transform(
         self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
     ) -> TargetTable:
         """1 for popular, 0 for unpopular, NaN for the middle half, for unknown likes or authors
         and for authors with fewer than four posts; (n, 1)."""
-        authors, likes = author_hashes(posts), _likes(posts)
+        authors, values = author_hashes(posts), self.compared(posts)
         strangers = ~np.isin(authors, self.thresholds.index.to_numpy())
-        own = _quartiles(authors[strangers], likes[strangers])
+        own = _quartiles(authors[strangers], values[strangers])
         known = pd.concat([self.thresholds, own]).reindex(authors)
         low, high = known["low"].to_numpy(), known["high"].to_numpy()
         same = low == high
         labels = np.full(len(posts), np.nan, dtype=np.float32)
-        labels[np.where(same, likes < low, likes <= low)] = 0
-        labels[np.where(same, likes > high, likes >= high)] = 1
+        labels[np.where(same, values < low, values <= low)] = 0
+        labels[np.where(same, values > high, values >= high)] = 1
         return TargetTable(labels[:, None], np.zeros((len(posts), 1), dtype=bool))
 
     def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
@@ -126,16 +131,87 @@ class AuthorPopularity(Task):
         return cls(pd.DataFrame(values, index=index, dtype=np.float64))
 
 
-def _likes(posts: pd.DataFrame) -> NDArray[np.float64]:
-    """Known likes, (n,); NaN where unknown or negative."""
-    likes = numeric(posts, "likes")
-    return np.where(likes >= 0, likes, np.nan)
+@dataclass(frozen=True)
+class AuthorPopularity(AuthorQuartiles):
+    """Whether a post is popular among its author's posts, beside their level where it changed.
+
+    As :class:`AuthorQuartiles`, but the posts of an account that grew
+    (:func:`evoked.targets.account_growth.judged_accounts`) are ranked by
+    :func:`evoked.targets.account_growth.relative_counts`, so that its first three have no label.
+    Posts bring their history along (:func:`evoked.posts.author_history.attach_history`); without
+    it, they see each other's past.
+
+    Attributes
+    ----------
+    thresholds
+        Quartiles of likes, of relative likes for the accounts that grew.
+    grown
+        Hashes of the accounts that grew.
+    """
+
+    name: ClassVar[str] = "author_popularity"
+    description: ClassVar[str] = (
+        "whether a post is in the top or the bottom quarter of its author's, "
+        "beside the last posts where the account grew"
+    )
+
+    grown: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> Self:
+        """Learn which accounts grew, and each author's quartiles.
+
+        Raises
+        ------
+        DataError
+            No author has four posts with known likes.
+        """
+        attached = with_history(posts)
+        grown = grown_accounts(attached)
+        values = _beside_level(attached, grown)
+        return cls(_learned_quartiles(author_hashes(posts), values), tuple(grown.tolist()))
+
+    def compared(self, posts: pd.DataFrame) -> Floats:
+        """What posts of an author are ranked by, (n,), NaN where it is unknown: likes, relative
+        likes where the account grew. Whether an unknown author's did is seen from these posts."""
+        attached = with_history(posts)
+        strangers = ~np.isin(author_hashes(posts), self.thresholds.index.to_numpy())
+        grown = np.append(np.array(self.grown, dtype=object), grown_accounts(attached[strangers]))
+        return _beside_level(attached, grown)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready state, with authors as hashes."""
+        return {**super().to_dict(), "grown": list(self.grown)}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        return replace(super().from_dict(state), grown=tuple(state["grown"]))
 
 
-def _quartiles(authors: NDArray[np.object_], likes: NDArray[np.float64]) -> pd.DataFrame:
-    """Lower and upper quartile of each author's likes by the author's hash, columns low, high."""
+def _beside_level(posts: pd.DataFrame, grown: Authors) -> Floats:
+    """Likes of n posts with their history, (n,); relative likes of the accounts that grew."""
+    moved = np.isin(author_hashes(posts), grown)
+    return np.where(moved, relative_counts(posts, "likes"), known_counts(posts, "likes"))
+
+
+def _learned_quartiles(authors: Authors, values: Floats) -> pd.DataFrame:
+    """Quartiles of authors, refused if there are none."""
+    thresholds = _quartiles(authors, values)
+    if not thresholds["low"].notna().any():
+        raise DataError(
+            f"no author has {LEAST_POSTS} training posts with known likes, so no post is "
+            "popular or unpopular for its author.",
+            fix="Import the posts with the columns that hold author and likes "
+            "(--map author_id=… --map likes=…).",
+        )
+    return thresholds
+
+
+def _quartiles(authors: Authors, values: Floats) -> pd.DataFrame:
+    """Lower and upper quartile of each author's values by the author's hash, columns low, high."""
     named = authors != ""
-    by_author = pd.Series(likes[named]).groupby(authors[named])
+    by_author = pd.Series(values[named]).groupby(authors[named])
     enough = by_author.count() >= LEAST_POSTS
     table = {
         name: by_author.quantile(level).where(enough)

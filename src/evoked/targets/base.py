@@ -95,23 +95,19 @@ class Wording:
         Sentence at the head of a report.
     scores
         Sentence beside the table of scores about how outcomes are scored.
+    baselines
+        Sentence beside tables of scores about trivial baselines that are more than their names say.
     errors
         What a post's error is averaged over.
     promise
         Sentence about which posts count as the most promising.
-    numbers
-        Sentence about the numbers given for single posts.
-    units, shown_units
-        Units in explanations: of the numbers themselves, and of the numbers as people see them.
     """
 
     introduction: str = ""
     scores: str = ""
+    baselines: str = ""
     errors: str = ""
     promise: str = ""
-    numbers: str = ""
-    units: str = ""
-    shown_units: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,6 +198,11 @@ class Task(ABC):
         """Column of posts that rates are multiplied by to give counts; None if none is needed."""
         return None
 
+    def usual_basis(self, posts: pd.DataFrame) -> NDArray[np.float64] | None:
+        """What :attr:`count_basis` is taken to be for drafts that don't say it, (n,): as much as
+        their author's posts usually have; None if it is not guessed."""
+        return None
+
     def relevance_values(self) -> pd.DataFrame:
         """Values of the ranked outcomes among the training posts, a column per outcome's name: what
         reaches the highest quarter of them is relevant (MAP, AUC)."""
@@ -217,6 +218,12 @@ class Task(ABC):
         """Whether a column holds a logistic curve of something without ends. Its intervals are made
         on the scale of that, where a miss is as large at the ends as in the middle."""
         return False
+
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """Column of posts that shows how far their authors' last posts lay apart in what a column
+        is about, in any unit; None where none does. Intervals are wider for unsteady authors."""
+        return None
 
     def meanings(self, outcome: Outcome) -> dict[str, str]:
         """What the labels of an outcome stand for, by label, if they don't speak for themselves."""

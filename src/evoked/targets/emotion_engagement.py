@@ -21,8 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from evoked.posts.author_history import known_counts, with_history
-from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
+from evoked.posts.author_history import PREFIX, known_counts, with_history
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
 from evoked.targets.author_level import AuthorLevel
 from evoked.targets.base import Outcome, TargetTable, Wording, numeric
 from evoked.targets.engagement import EMOTION_TARGETS, EmotionAndRates, outcomes_with
@@ -35,6 +35,13 @@ _SLOPE = 1.7 / 2.5
 # Predictions nearer to 0 or 1 than this are restored as if they were this: 13.5 standard deviations
 # from the median.
 _NEAREST = 1e-4
+
+
+# What trivial baselines are worth to tasks whose columns are deviations.
+BASELINES = (
+    "Of counts, mean, author_mean and category_mean are what the author usually gets, moved by the "
+    "mean deviation of all training posts, of the author's or of the category's."
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class EmotionEngagement(EmotionAndRates):
         What was learned of each engagement target that a training post has.
     usual_divisor
         Geometric mean of the training posts' denominators.
+    exposure
+        Level of the denominator where that is how often a post was seen; None otherwise.
     """
 
     name: ClassVar[str] = "emotion_engagement"
@@ -114,16 +123,19 @@ class EmotionEngagement(EmotionAndRates):
         "0 to 8) and its engagement, from what its author's last posts got and from the post.",
         scores="Engagement is scored as a ranking by rate; “engagement” is the mean over likes, "
         "comments, shares and saves.",
+        baselines=BASELINES,
         errors="valence, arousal and the standing of engagement",
         promise="The highest mean predicted standing of engagement (without engagement: valence).",
-        numbers="Valence and arousal are points of their scales; engagement is the standing from 0 "
-        "to 100 beside what the author's posts usually get, which is 50.",
-        units="engagement as standing beside the author's usual, which is 0.5",
-        shown_units="engagement as standing from 0 to 100 beside the author's usual, which is 50",
     )
 
     deviations: dict[str, Deviations] = field(repr=False)
     usual_divisor: float
+    exposure: AuthorLevel | None
+
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """How far the author's last counts lay apart, as logarithms."""
+        return f"{PREFIX}spread_{column}" if column in ENGAGEMENT else None
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> EmotionEngagement:
@@ -138,7 +150,8 @@ class EmotionEngagement(EmotionAndRates):
         attached = with_history(posts)
         fitted = {name: Deviations.fit(name, attached) for name in ENGAGEMENT}
         deviations = {name: each for name, each in fitted.items() if each}
-        return cls(denominator, knots, deviations, _usual(posts, denominator))
+        exposure = AuthorLevel.fit(denominator, attached) if denominator in EXPOSURE else None
+        return cls(denominator, knots, deviations, _usual(posts, denominator), exposure)
 
     @classmethod
     def is_logistic(cls, column: str) -> bool:
@@ -176,25 +189,36 @@ class EmotionEngagement(EmotionAndRates):
             Columns valence and arousal (project scales); for each engagement target known from the
             training posts ``likes_standing`` [0, 1], ``likes_rate`` (per follower or other
             denominator; NaN where that is unknown, but not the author's past) and ``likes`` (NaN
-            where both are unknown: the rate is then that of an account of usual size).
+            where both are unknown: the rate is then that of an account of usual size). Per view,
+            both are of a post that is seen as often as the author's usually are, and likes rise
+            with how often a draft is expected to be seen.
         """
         attached = with_history(posts)
         table = pd.DataFrame(index=predicted.index)
         for name in EMOTION_TARGETS:
             table[name] = predicted[name].astype(float)
-        divisor = self._divisor(posts)
+        divisor, usual = self._divisor(posts), self.usual_basis(posts)
         known = divisor > 0
         for name in self.engagement:
             standing = np.clip(numeric(predicted, name), 0, 1)
             counts = self.deviations[name].counts(standing, attached)
+            table[f"{name}_standing"] = standing
+            if usual is not None:
+                table[f"{name}_rate"] = counts / usual
+                table[name] = counts * np.where(known, divisor / usual, 1.0)
+                continue
             level = self.deviations[name].level
             # Of an account of unknown size and past only the rate of a usual account is known.
             placed = known | level.knows(attached)
             rates = counts / np.where(known, divisor, self.usual_divisor)
-            table[f"{name}_standing"] = standing
             table[f"{name}_rate"] = np.where(known | ~placed, rates, np.nan)
             table[name] = np.where(placed, counts, np.nan)
         return table
+
+    def usual_basis(self, posts: pd.DataFrame) -> Floats | None:
+        if self.exposure is None:
+            return None
+        return np.maximum(np.expm1(self.exposure.of(with_history(posts))), 1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready state."""
@@ -203,6 +227,7 @@ class EmotionEngagement(EmotionAndRates):
             "knots": self.knots,
             "deviations": {name: each.to_dict() for name, each in self.deviations.items()},
             "usual_divisor": self.usual_divisor,
+            "exposure": None if self.exposure is None else self.exposure.to_dict(),
         }
 
     @classmethod
@@ -211,7 +236,14 @@ class EmotionEngagement(EmotionAndRates):
         deviations = {
             str(name): Deviations.from_dict(own) for name, own in state["deviations"].items()
         }
-        return cls(state["denominator"], state["knots"], deviations, state["usual_divisor"])
+        level = state["exposure"]
+        return cls(
+            state["denominator"],
+            state["knots"],
+            deviations,
+            state["usual_divisor"],
+            None if level is None else AuthorLevel(**level),
+        )
 
 
 def _usual(posts: pd.DataFrame, denominator: str) -> float:

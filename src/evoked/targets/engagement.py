@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
-from evoked.posts.schema import ENGAGEMENT, SCALES
+from evoked.posts.schema import ENGAGEMENT, EXPECTED_VIEWS, EXPOSURE, SCALES
 from evoked.targets.base import (
     OVERALL,
     Outcome,
@@ -120,6 +120,16 @@ def engagement_rates(posts: pd.DataFrame, denominator: str = "followers") -> pd.
     )
 
 
+def knots_of(values: NDArray[np.float64]) -> list[float]:
+    """The known ones of n values at equally spaced quantiles, at most 1001 of them, ascending."""
+    known = np.sort(values[np.isfinite(values)])
+    if len(known) <= _KNOTS:
+        return known.tolist()
+    # Observed values, not values between them, so that ties stay exact.
+    levels = np.linspace(0, 1, _KNOTS)
+    return np.quantile(known, levels, method="closest_observation").tolist()
+
+
 @dataclass(frozen=True)
 class EmotionAndRates(Task):
     """What is learned of training posts by every task of emotion and engagement.
@@ -173,6 +183,7 @@ class EmotionAndRates(Task):
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
+        "blend",
         "early_fusion",
         "mmbt",
         "abmf",
@@ -192,16 +203,7 @@ class EmotionAndRates(Task):
         """
         denominator = choose_denominator(posts)
         rates = engagement_rates(posts, denominator)
-        knots = {}
-        for name in ENGAGEMENT:
-            known = rates[name].dropna().to_numpy()
-            levels = np.linspace(0, 1, _KNOTS)
-            # Observed rates, not rates between them, so that ties stay exact.
-            knots[name] = (
-                np.quantile(known, levels, method="closest_observation").tolist()
-                if len(known) > _KNOTS
-                else np.sort(known).tolist()
-            )
+        knots = {name: knots_of(rates[name].to_numpy()) for name in ENGAGEMENT}
         has_emotion = any(name in posts and posts[name].notna().any() for name in EMOTION_TARGETS)
         if not has_emotion and not any(knots.values()):
             raise DataError(
@@ -270,7 +272,14 @@ class EmotionAndRates(Task):
         emotions = posts[list(EMOTION_TARGETS)].astype(float)
         return pd.concat([posts[["post_id"]], emotions, rates, counts], axis=1)
 
+    @property
+    def is_per_view(self) -> bool:
+        """Whether counts are divided by how often a post is seen, which nobody knows before."""
+        return self.denominator in EXPOSURE
+
     def _divisor(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        """What the counts of n posts are reckoned to be divided by, as far as it is known before
+        they appear, (n,): how often drafts are expected to be seen; NaN where unknown."""
         if self.denominator == "none":
             return np.ones(len(posts))
-        return numeric(posts, self.denominator)
+        return numeric(posts, EXPECTED_VIEWS if self.is_per_view else self.denominator)

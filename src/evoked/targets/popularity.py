@@ -64,6 +64,7 @@ class Popularity(Task):
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
+        "blend",
         "pixelrec_catboost",
         "pixelrec_regressor",
     )
@@ -157,6 +158,7 @@ class Level(Task):
     short_list: ClassVar[tuple[str, ...]] = (
         "linear",
         "gradient_boosting",
+        "blend",
         "pixelrec_catboost",
         "pixelrec_classifier",
     )

@@ -37,10 +37,6 @@ class EngagementRates(EmotionAndRates):
         "comments, shares and saves.",
         errors="valence, arousal and the quantiles of engagement",
         promise="The highest mean predicted quantile of engagement (without engagement: valence).",
-        numbers="Valence and arousal are points of their scales; engagement is the percentage of "
-        "the training posts that a post outranks.",
-        units="engagement as quantiles",
-        shown_units="engagement in percentile points among the training posts",
     )
 
     @classmethod
@@ -73,7 +69,8 @@ class EngagementRates(EmotionAndRates):
         DataFrame
             Columns valence and arousal (project scales); for each engagement target known from the
             training posts ``likes_quantile`` [0, 1], ``likes_rate`` (per follower or other
-            denominator) and ``likes`` (that rate as a count; NaN without the denominator).
+            denominator) and ``likes`` (that rate as a count; NaN without the denominator, or, per
+            view, where no one says how often the post is expected to be seen).
         """
         table = pd.DataFrame(index=predicted.index)
         for name in EMOTION_TARGETS:

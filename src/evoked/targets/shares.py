@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
+from evoked.posts.author_history import PREFIX
 from evoked.targets.base import (
     Outcome,
     TargetTable,
@@ -51,7 +52,7 @@ class Shares(Task):
         Outcome("shares", "value"),
         Outcome("share_class", "classes", _LABELS, ordered=True, columns=_CLASS_COLUMNS),
     )
-    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "eijl")
+    short_list: ClassVar[tuple[str, ...]] = ("linear", "gradient_boosting", "blend", "eijl")
 
     lowest: float
     highest: float
@@ -60,6 +61,11 @@ class Shares(Task):
     def bounds(cls, column: str) -> tuple[float, float]:
         """Shares are never negative, and have no upper end."""
         return (0.0, float("inf")) if column == "log_shares" else (0.0, 1.0)
+
+    @classmethod
+    def spread_column(cls, column: str) -> str | None:
+        """How far the author's last numbers of shares lay apart, as logarithms."""
+        return f"{PREFIX}spread_shares" if column == "log_shares" else None
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from evoked.features.table import Column, FeatureTable, RaggedColumn
 from evoked.models.base import Examples
-from evoked.posts.schema import MIKELS, POSTS
+from evoked.posts.schema import EXPOSURE, MIKELS, POSTS
 from evoked.targets import Task, task_class
 
 MAP_CHANNELS = 12
@@ -33,6 +33,7 @@ def random_posts(n: int, seed: int = 0) -> pd.DataFrame:
         "valence": generator.uniform(-4, 4, n),
         "arousal": generator.uniform(0, 8, n),
     }
+    rows |= {name: generator.integers(100, 10_000, n) for name in EXPOSURE}
     # From the most pleasant emotion to the least, so that features can predict it.
     places = pd.Series(rows["valence"]).rank(ascending=False, pct=True).to_numpy()
     rows["emotion"] = np.array(MIKELS)[np.ceil(places * len(MIKELS)).astype(int) - 1]

@@ -23,6 +23,8 @@ _SOURCES = (
     "shares",
     "saves",
     "views",
+    "reach",
+    "impressions",
     "valence",
     "arousal",
     "emotion",

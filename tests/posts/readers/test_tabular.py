@@ -517,3 +517,21 @@ def test_rated_texts_lack_neither_likes_nor_dates(tmp_path: Path) -> None:
     rows = [{"id": number, "text": "x", "valence": number, "arousal": 3} for number in (1, 5)]
     path = write_csv(tmp_path / "a.csv", rows)
     assert READERS["csv"](path, ReadOptions()).warnings == []
+
+
+def test_a_title_is_the_text_of_a_post_without_a_caption(tmp_path: Path) -> None:
+    both = import_csv(tmp_path, "id,title,text\n1,A #walk @ada,\n2,A title,Said #sea\n")
+    posts = both.dataset.posts
+    assert posts["caption"].tolist() == ["A #walk @ada", "Said #sea"]
+    assert posts["title"].tolist() == ["A #walk @ada", "A title"]
+    assert [list(tags) for tags in posts["hashtags"]] == [["walk"], ["sea"]]
+    assert list(posts["mentions"].iloc[0]) == ["ada"]
+
+
+def test_titles_and_views_are_not_said_to_lack_captions_and_likes(tmp_path: Path) -> None:
+    videos = read_csv(tmp_path / "a.csv", "id,title,plays\n1,A walk by the sea,5\n")
+    assert "No column holds captions: titles are read as such." in videos.notes
+    assert not any(word in text for text in videos.warnings for word in ("caption", "likes"))
+    bare = read_csv(tmp_path / "b.csv", "id,posted_at\n1,2024-01-01\n")
+    assert any("captions" in text for text in bare.warnings)
+    assert any("likes" in text for text in bare.warnings)

@@ -11,6 +11,7 @@ from evoked.features.encoders._minilm import (
     LONGEST,
     MINILM_SHA256,
     PADDING_ID,
+    TOKENS_PER_BATCH,
     add_layer,
     graph_inputs,
     minilm_folder,
@@ -73,7 +74,8 @@ class BuiltinTextEncoder(TextEncoder):
         """Encode prepared texts; see :class:`TextFeatures`. Batches are sorted by length."""
         if not without_torch():
             return self.twin.encode(texts)
-        return text_features(self._encodings(texts), PADDING_ID, CHANNELS, self._run)
+        encodings = self._encodings(texts)
+        return text_features(encodings, PADDING_ID, CHANNELS, self._run, TOKENS_PER_BATCH)
 
     def tokenize(self, texts: list[str]) -> list[list[tuple[int, int]]]:
         return offsets_of(self._encodings(texts))

@@ -48,7 +48,7 @@ from evoked.posts.readers.values import (
     parse_names,
     plain_text,
 )
-from evoked.posts.schema import EMOTIONS, FACT_PREFIX
+from evoked.posts.schema import EMOTIONS, EXPOSURE, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
 
 # Number of rows that a note names.
@@ -224,6 +224,8 @@ def _notes(
         )
     if "post_id" not in mapping:
         notes.append("No column holds ids: an id is made from each row's content.")
+    if "title" in mapping and "caption" not in mapping:
+        notes.append("No column holds captions: titles are read as such.")
     if "posted_at" in mapping and not survey.has_times:
         place = options.time_zone or "UTC"
         notes.append(f"Dates have no time of day; it counts as midnight {place}.")
@@ -285,7 +287,13 @@ def _warnings(
     content = () if rated and "images" in mapping else ("caption",)
     wanted = content if rated else ("likes", *content, "posted_at", "images")
     first = (row for _, row in _first_rows(table, _SAMPLE))
-    missed = [name for name in wanted if name not in mapping]
+    # Titles are read in place of captions, and who knows views has something to learn.
+    instead = {"caption": ("title",), "likes": EXPOSURE}
+    missed = [
+        name
+        for name in wanted
+        if name not in mapping and not any(other in mapping for other in instead.get(name, ()))
+    ]
     return lacking(missed, _unused(table, mapping, raters, facts), first) if missed else []
 
 
