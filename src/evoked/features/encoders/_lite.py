@@ -31,8 +31,11 @@ HEAD = len(_STAGES)
 
 POOLED_STAGES = (4, 5, 6, HEAD)
 """Stages whose means over the grid make up the vector: earlier ones show what a picture looks like,
-the last ones what is in it. Chosen by ridge regression on OASIS, where they were better than any of
-the stages alone."""
+the last ones what is in it.
+
+Ridge regression on OASIS, five folds by theme, r of valence and arousal: .57 and .63; the stages
+alone .41 and .50, .56 and .61, .54 and .61, .55 and .59. Without the last one .57 and .63 as well,
+but less with themes in all folds (.66 and .71, not .68 and .72), and no words for what is seen."""
 
 
 @dataclass(frozen=True)

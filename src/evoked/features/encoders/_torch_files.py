@@ -29,11 +29,11 @@ def float_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     """
     content = np.memmap(path, np.uint8, mode="r")
     place = 0
-    texts = []
+    texts: list[list[str]] = []
     for _ in range(_PICKLES):
         codes = list(pickletools.genops(content[place : place + _LONGEST].tobytes()))
-        texts.append([text for code, text, _ in codes if code.name == "BINUNICODE"])
-        place += codes[-1][2] + 1  # the last code is one byte long
+        texts.append([str(text) for code, text, _ in codes if code.name == "BINUNICODE"])
+        place += (codes[-1][2] or 0) + 1  # the last code is one byte long
     *_, described, keys = texts
     of_tensors = takewhile(_AFTER_TENSORS.__ne__, described)
     paired = [text for text in of_tensors if text not in _PLACES]
