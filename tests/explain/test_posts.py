@@ -146,7 +146,7 @@ def test_hiding_leaves_the_original_as_it_was(run: Run, dataset: PostDataset) ->
     before = run.model.predict(examples)
     everything = pd.DataFrame(True, range(len(examples)), list(modalities_of(run.model)))
     hidden = run.model.predict(hide(examples, everything))
-    assert hidden.drop_duplicates().shape[0] == 1
+    assert (hidden.max() - hidden.min() < 1e-6).all()
     pd.testing.assert_frame_equal(run.model.predict(examples), before)
 
 
