@@ -24,6 +24,9 @@ ASSUMED = "assumed"
 DOUBT = "doubt"
 """Column of posts: why a prediction has little to rest on, in words; None if there is no reason."""
 
+# No author's hash: stands for one who has posted nothing yet, where a draft names nobody.
+_NEWCOMER = "newcomer"
+
 _WORDS = {"followers": "followers", "following": "followed accounts", "author_posts": "posts"}
 
 
@@ -65,7 +68,8 @@ def complete_drafts(
     posts
         n posts.
     authors
-        The authors of the run's posts. If there is only one, drafts without an author are theirs.
+        The authors of the run's posts. If there is only one, drafts without an author are theirs;
+        of several, such drafts are a new author's.
     drafts
         Which of the posts are drafts, (n,): those get their author's last known followers, followed
         accounts and number of posts where they have none.
@@ -77,7 +81,7 @@ def complete_drafts(
     """
     given = author_hashes(posts)
     taken = drafts & (given == "")
-    author = np.where(taken, authors.only, given)
+    author = np.where(taken, authors.only or (_NEWCOMER if authors.number else ""), given)
     own = "your" if authors.number == 1 else "the author's"
     completed = posts.assign(**{AUTHOR_HASH: author})
     counts = {
