@@ -146,7 +146,8 @@ def test_hiding_leaves_the_original_as_it_was(run: Run, dataset: PostDataset) ->
     before = run.model.predict(examples)
     everything = pd.DataFrame(True, range(len(examples)), list(modalities_of(run.model)))
     hidden = run.model.predict(hide(examples, everything))
-    assert (hidden.max() - hidden.min() < 1e-6).all()
+    # Alike but for the last bit, which depends on the batch.
+    assert np.ptp(hidden.to_numpy(), axis=0).max() < 1e-6
     pd.testing.assert_frame_equal(run.model.predict(examples), before)
 
 
@@ -225,7 +226,7 @@ def test_effect_of_a_fact_is_what_its_mean_changes(
         *("hour (sine)", "hour (cosine)", "weekday (sine)", "weekday (cosine)"),
         *("hour unknown", "weekday unknown"),
     ]
-    examples, _ = run.examples(*as_posts([draft]))
+    examples, _ = run.examples(*run.draft_posts([draft]))
     batch = examples.features.take([0])
     with torch.inference_mode():
         before = run.model.network.eval()(batch).numpy()[0]

@@ -47,8 +47,9 @@ class PopularityAnalysis:
     Attributes
     ----------
     tables
-        ``popular_images`` (of :class:`evoked.analysis.popular_images.ImageClusters`),
-        ``popular_texts``, ``popular_words`` and ``popular_emoji`` (summary and tables of
+        ``popular_images`` (of :class:`evoked.analysis.popular_images.ImageClusters`, and beside it
+        ``shows``, what the encoder recognises in each cluster's covers), ``popular_texts``,
+        ``popular_words`` and ``popular_emoji`` (summary and tables of
         :class:`evoked.analysis.popular_words.TextStatistics`), those that the posts allow.
     skipped
         Why the others are missing, by name.
