@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from evoked.affect.image import DIMENSIONS, fit_image
 from evoked.affect.reader import cross_validate_image
 from evoked.errors import DataError, EvokedError, ImageError
-from evoked.features.encoders.builtin_image import BuiltinImageEncoder
+from evoked.features.encoders import image_encoder
+from evoked.features.encoders.base import ImageEncoder
 from evoked.posts.images import load_image
 from evoked.posts.schema import convert_scale
 
@@ -47,6 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--scale", type=float, nargs=2, default=(1.0, 7.0), help="ends of the ratings' scale"
     )
+    parser.add_argument("--encoder", default="lite0", help="encoder of pictures; lite0 by default")
     parser.add_argument("--group", help="column whose values stay in one fold")
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
@@ -56,14 +58,14 @@ def parse_arguments() -> argparse.Namespace:
 def fit(arguments: argparse.Namespace) -> dict[str, object]:
     table = pd.read_csv(arguments.table)
     ratings = project_ratings(table, tuple(arguments.scale))
-    encoder = BuiltinImageEncoder()
+    encoder = image_encoder(arguments.encoder)
     kept, vectors = encode([arguments.table.parent / name for name in table["image"]], encoder)
     groups = None if arguments.group is None else table[arguments.group].to_numpy()[kept]
     figures = cross_validate_image(
         vectors, ratings[kept], folds=arguments.folds, groups=groups, seed=arguments.seed
     )
     if arguments.out is not None:
-        reader = fit_image(vectors, ratings[kept], seed=arguments.seed, encoder=encoder.fingerprint)
+        reader = fit_image(vectors, ratings[kept], seed=arguments.seed, encoder=arguments.encoder)
         reader.save(arguments.out)
     return {
         "encoder": encoder.fingerprint,
@@ -89,7 +91,7 @@ def project_ratings(table: pd.DataFrame, scale: tuple[float, float]) -> NDArray[
 
 
 def encode(
-    files: list[Path], encoder: BuiltinImageEncoder
+    files: list[Path], encoder: ImageEncoder
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Rows whose picture can be read, and their vectors; says on stderr which can't be."""
     rows: list[int] = []

@@ -12,7 +12,7 @@ QUICK=(
   tests/evaluation/test_metrics.py
   tests/evaluation/test_splits.py
   tests/explain/test_posts.py
-  tests/features/encoders/test_builtin_image.py
+  tests/features/encoders/test_descriptors.py
   tests/features/encoders/test_builtin_text.py
   tests/features/encoders/test_encoders.py
   tests/features/encoders/test_facial_expressions.py

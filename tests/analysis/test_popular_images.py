@@ -15,6 +15,7 @@ from evoked.analysis.popular_images import (
     PUBLISHED_RATIOS,
     THRESHOLD,
     ImageClusters,
+    cluster_words,
     popular_clusters,
 )
 from evoked.analysis.popular_posts import analyse_popularity
@@ -106,6 +107,16 @@ class TestPlanted:
 
     def test_is_the_same_each_time(self, posts: Posts, found: ImageClusters) -> None:
         pd.testing.assert_frame_equal(posts.cluster(k=6).table, found.table)
+
+
+def test_clusters_are_named_by_what_sets_them_apart() -> None:
+    words = ("beach", "dog", "person", "car")
+    chances = np.tile([0.0, 0.0, 0.6, 0.01], (6, 1))
+    chances[:2, 0], chances[2:4, 1] = (0.4, 0.2), 0.5
+    members = np.array([1, 1, 2, 2, 3, 3])
+    # What all pictures show says nothing about any cluster.
+    assert cluster_words(chances, words, members, 4) == ["beach", "dog", "", ""]
+    assert cluster_words(np.zeros((6, 0)), (), members, 3) == ["", "", ""]
 
 
 class TestNothingThere:

@@ -30,7 +30,7 @@ from evoked.explain.occlusion import REGIONS
 from evoked.explain.readings import Reading
 from evoked.explain.words import words_of
 from evoked.features.captions import prepare
-from evoked.features.encoders import text_encoder
+from evoked.features.encoders import image_encoder, text_encoder
 from evoked.models import MeanOfTraining
 from evoked.models.explanations import RegionWeights
 from evoked.models.hiding import hide, modalities_of
@@ -122,6 +122,23 @@ def test_what_a_post_lacks_contributes_nothing(run: Run) -> None:
     wordless = explain(run, Draft(caption=None, followers=3))
     assert not len(wordless.words)
     np.testing.assert_allclose(wordless.contributions.loc["caption"], 0, atol=1e-6)
+
+
+def test_what_the_encoder_recognises_is_said(run: Run, dataset: PostDataset) -> None:
+    encoder = image_encoder(run.model.feature_settings.image_encoder)
+    posts = dataset.select(range(3))
+    found = explain_posts(run, posts.posts, posts.cover_paths())
+    for path, explanation in zip(posts.cover_paths(), found, strict=True):
+        if path is None:
+            assert explanation.shows == {}
+            continue
+        vector = encoder.encode(load_image(path, encoder.image_size)[None]).vector
+        chances = encoder.word_probabilities(vector)[0]
+        expected = {encoder.words[n]: chances[n] for n in np.argsort(-chances)[:3]}
+        expected = {word: chance for word, chance in expected.items() if chance >= 0.1}
+        assert explanation.shows == pytest.approx(expected, rel=0.05)
+        assert all(f"{word} (" in explanation.shown for word in expected)
+    assert explain(run, Draft(caption="Only words")).shown == ""
 
 
 def test_hiding_leaves_the_original_as_it_was(run: Run, dataset: PostDataset) -> None:

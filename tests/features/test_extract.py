@@ -66,11 +66,13 @@ def test_pictures_are_encoded_as_the_encoder_does(cache: FeatureCache) -> None:
     for row in (0, 2):
         pixels = load_image(sources[row], encoder.image_size)[None]
         expected = encoder.encode(pixels)
-        np.testing.assert_allclose(batch["image.map"][row], expected.map[0], rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(batch["image.vector"][row], expected.vector[0], 1e-5, 1e-6)
+        # Kept in half precision.
+        np.testing.assert_allclose(batch["image.map"][row], expected.map[0], rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(batch["image.vector"][row], expected.vector[0], 2e-3, 1e-4)
         np.testing.assert_array_equal(batch["image.pixels"][row], pixels[0])
         tokens = objects.encode(pixels).tokens[0]
-        np.testing.assert_allclose(batch["image.objects"][row], tokens, rtol=1e-5, atol=1e-6)
+        kept = batch["image.objects"][row][batch["image.objects.mask"][row]]
+        np.testing.assert_allclose(kept, tokens, rtol=2e-3, atol=1e-4)
     for name in IMAGE_NAMES:
         assert batch[f"{name}.present"].tolist() == [True, False, True]
         assert not batch[name][1].any()
@@ -231,16 +233,16 @@ def test_networks_are_kept_in_half_precision(cache: FeatureCache) -> None:
 def test_rows_that_are_not_finite_are_absent(
     cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evoked.features.encoders.builtin_image import BuiltinImageEncoder
+    from evoked.features.encoders.lite_image import LiteImageEncoder
 
-    encode = BuiltinImageEncoder.encode
+    encode = LiteImageEncoder.encode
 
-    def broken(self: BuiltinImageEncoder, images: np.ndarray) -> object:
+    def broken(self: LiteImageEncoder, images: np.ndarray) -> object:
         features = encode(self, images)
         features.vector[0, 0] = np.nan
         return features
 
-    monkeypatch.setattr(BuiltinImageEncoder, "encode", broken)
+    monkeypatch.setattr(LiteImageEncoder, "encode", broken)
     table, _ = extract_posts(
         posts_of([None] * 2), [picture(0), picture(1)], ["image.vector"], cache=cache
     )

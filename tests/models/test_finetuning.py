@@ -149,8 +149,17 @@ def test_each_module_has_the_rate_of_table_4(encoders: FeatureSettings) -> None:
     assert sorted(counted) == sorted(id(parameter) for parameter in network.parameters())
 
 
-def test_builtin_pictures_cannot_be_fine_tuned(encoders: FeatureSettings) -> None:
-    builtin = encoders.model_copy(update={"image_encoder": "builtin"})
-    model = ABMF(ABMFSettings(finetune=True), builtin)
+def test_builtin_encoders_are_networks() -> None:
+    settings = FeatureSettings(image_encoder="builtin", text_encoder="builtin", max_tokens=8)
+    model = ABMF(ABMFSettings(width=16, finetune=True), settings)
+    widths = {"image.objects": 59, "hashtags.vector": 300, "metadata": 9}
+    network = model.build({"image.pixels": 3, "caption.ids": 1, **widths})
+    learned = sum(parameter.numel() for parameter in network.parameters())
+    assert learned > 3e6 + 20e6  # EfficientNet-Lite0 without its classifier, and MiniLM
+
+
+def test_descriptors_cannot_be_fine_tuned(encoders: FeatureSettings) -> None:
+    descriptors = encoders.model_copy(update={"image_encoder": "descriptors"})
+    model = ABMF(ABMFSettings(finetune=True), descriptors)
     with pytest.raises(SettingsError, match="no weights to fine-tune"):
         model.build({"image.pixels": 3, "caption.ids": 1})

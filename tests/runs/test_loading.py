@@ -15,6 +15,8 @@ import pytest
 import evoked
 from evoked.errors import DataError, SettingsError
 from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
+from evoked.features.pipeline import PIPELINE_FILE
 from evoked.files import read_json, write_json
 from evoked.models.base import MODEL_FILE
 from evoked.posts.dataset import PostDataset
@@ -257,3 +259,22 @@ def test_runs_and_scores_print_what_they_are(
     assert repr(by_hand(60, tests=25)) == (
         "Split('random', train=30, validation=5, calibration=0, test=25)"
     )
+
+
+def test_runs_made_with_descriptors_as_the_builtin_encoder_still_predict(tmp_path: Path) -> None:
+    posts = evoked.synthesise(tmp_path / "posts", n=40, seed=1)
+    run = train_posts(
+        posts,
+        "linear",
+        out=tmp_path / "run",
+        features=FeatureSettings(image_encoder="descriptors"),
+        cache=FeatureCache(tmp_path / "cache"),
+    )
+    for file, key in ((MODEL_FILE, "features"), (PIPELINE_FILE, "settings")):
+        state = read_json(run.folder / file)
+        state[key] |= {"image_encoder": "builtin", "object_encoder": "builtin"}
+        write_json(run.folder / file, state)
+    loaded = evoked.load(run.folder)
+    assert isinstance(loaded, Run)
+    pd.testing.assert_frame_equal(loaded.predict(posts), run.predict(posts))
+    assert loaded.model.feature_settings.image_encoder == "descriptors"

@@ -60,7 +60,7 @@ class ImageEmotionReader:
     weights
         float64, (m, 3): dual weights; NaN where not fitted.
     encoder
-        Fingerprint of the encoder whose vectors it was fitted on.
+        Name of the encoder whose vectors it was fitted on.
     ratings
         Number of ratings behind each dimension.
     """
@@ -180,7 +180,7 @@ def fit_image(
     seed
         Draws the landmarks when there are more than ``MAX_LANDMARKS`` pictures.
     encoder
-        Fingerprint of the encoder, kept with the reader.
+        Name of the encoder, kept with the reader.
 
     Raises
     ------

@@ -89,9 +89,10 @@ def fit_reader(
             progress=progress,
         ).save(Path(out) / "text")
     if len(with_image) >= MIN_RATINGS:
-        fit_image(*_vectors_and_ratings(with_image), seed=seed, encoder="builtin").save(
-            Path(out) / "image"
-        )
+        settings = FeatureSettings()
+        vectors, ratings = _vectors_and_ratings(with_image, settings)
+        reader = fit_image(vectors, ratings, seed=seed, encoder=settings.image_encoder)
+        reader.save(Path(out) / "image")
 
 
 def evaluate_reader(
@@ -134,10 +135,9 @@ def evaluate_reader(
         readings = TextEmotionReader.load(folder / "text").predict(rated.posts["caption"].tolist())
         scores["text"] = evaluate(readings, _ratings(rated))
     if (folder / "image").is_dir():
-        vectors, ratings = _vectors_and_ratings(rated)
-        scores["image"] = evaluate(
-            ImageEmotionReader.load(folder / "image").predict(vectors), ratings
-        )
+        pictures = ImageEmotionReader.load(folder / "image")
+        vectors, ratings = _vectors_and_ratings(rated, _settings_of(pictures))
+        scores["image"] = evaluate(pictures.predict(vectors), ratings)
     scores = {name: dimensions for name, dimensions in scores.items() if dimensions}
     if not scores:
         raise DataError(
@@ -228,11 +228,18 @@ def _ratings(dataset: PostDataset) -> NDArray[np.float64]:
     return dataset.posts[list(EMOTIONS)].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def _settings_of(reader: ImageEmotionReader) -> FeatureSettings:
+    """Settings with the encoder that a reader was fitted on; descriptors were once the builtin
+    one."""
+    name = "descriptors" if reader.encoder.startswith("builtin") else reader.encoder
+    return FeatureSettings(image_encoder=name)
+
+
 def _vectors_and_ratings(
-    dataset: PostDataset,
+    dataset: PostDataset, settings: FeatureSettings
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Vectors of the builtin image encoder for posts whose cover can be read, and their ratings."""
-    table, _ = extract(dataset, ["image.vector"], FeatureSettings())
+    """Vectors of posts whose cover can be read, and their ratings."""
+    table, _ = extract(dataset, ["image.vector"], settings)
     column = table.columns["image.vector"]
     rows = np.flatnonzero(column.present)
     return column.arrays(rows, None)[""], _ratings(dataset)[rows]

@@ -13,6 +13,7 @@ rounds: after three were picked, the remaining posts are clustered into nine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,8 @@ THRESHOLD = 0.1
 MIN_POSTS = 20
 _STARTS = 4
 _SHOWN = 6
+_MOST_WORDS = 3
+_LEAST_ABOVE = 0.02
 # Half the width of a 95 % interval in standard errors.
 _NORMAL_95 = 1.96
 
@@ -95,6 +98,38 @@ class ImageClusters:
     base: float
     split: str
     unit: str
+
+
+def cluster_words(
+    probabilities: ArrayLike, words: Sequence[str], members: Integers, clusters: int
+) -> list[str]:
+    """What sets the pictures of each cluster apart, in up to three words.
+
+    Parameters
+    ----------
+    probabilities
+        (n, words): probability that each post's picture shows what a word says.
+    words
+        The words.
+    members
+        (n,): number of each post's cluster, from 1.
+    clusters
+        Number of clusters.
+
+    Returns
+    -------
+    list of str
+        The words whose mean probability in the cluster lies furthest above that of all posts, by
+        0.02 at least, the furthest first, as "seashore, swimsuit"; "" where there are none.
+    """
+    chances = np.asarray(probabilities, dtype=np.float64)
+    shown = []
+    for number in range(1, clusters + 1):
+        own = chances[members == number]
+        above = own.mean(axis=0) - chances.mean(axis=0) if len(own) else np.zeros(len(words))
+        first = np.argsort(-above, kind="stable")[:_MOST_WORDS]
+        shown.append(", ".join(words[word] for word in first if above[word] >= _LEAST_ABOVE))
+    return shown
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,18 @@ from numpy.typing import NDArray
 
 from evoked.analysis.base import Analysis, PostContext, Tables, table_of
 from evoked.analysis.excerpts import Excerpt, excerpt, one_decimal, two_decimals, whole, yes_or_no
-from evoked.analysis.popular_images import PUBLISHED_RATIOS, ImageClusters, popular_clusters
+from evoked.analysis.popular_images import (
+    PUBLISHED_RATIOS,
+    ImageClusters,
+    cluster_words,
+    popular_clusters,
+)
 from evoked.analysis.popular_words import TextStatistics, text_statistics
 from evoked.errors import DataError
 from evoked.evaluation.significance import p_value
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
+from evoked.features.encoders import image_encoder
 from evoked.features.extract import extract_posts
 from evoked.features.table import FeatureTable
 from evoked.posts.dataset import PostDataset
@@ -41,8 +47,9 @@ class PopularityAnalysis:
     Attributes
     ----------
     tables
-        ``popular_images`` (of :class:`evoked.analysis.popular_images.ImageClusters`),
-        ``popular_texts``, ``popular_words`` and ``popular_emoji`` (summary and tables of
+        ``popular_images`` (of :class:`evoked.analysis.popular_images.ImageClusters`, and beside it
+        ``shows``, what the encoder recognises in each cluster's covers), ``popular_texts``,
+        ``popular_words`` and ``popular_emoji`` (summary and tables of
         :class:`evoked.analysis.popular_words.TextStatistics`), those that the posts allow.
     skipped
         Why the others are missing, by name.
@@ -104,7 +111,7 @@ def analyse_popularity(
         encoded, _ = extract_posts(
             own, pictures, ["image.vector"], settings, cache=cache, progress=progress
         )
-        clusters, typical = _clusters(own, popular, pictures, encoded, seed)
+        clusters, typical = _clusters(own, popular, pictures, encoded, settings, seed)
         tables["popular_images"] = clusters.table
     except DataError as error:
         skipped["popular_images"] = str(error).rstrip(".")
@@ -155,6 +162,7 @@ def _clusters(
     popular: NDArray[np.bool_],
     pictures: list[Path | None],
     encoded: FeatureTable,
+    settings: FeatureSettings | None,
     seed: int,
 ) -> tuple[ImageClusters, list[list[Path]]]:
     column = encoded.columns["image.vector"]
@@ -163,6 +171,11 @@ def _clusters(
     clusters = popular_clusters(
         vectors, popular[seen], posts["author_id"].to_numpy()[seen], seed=seed
     )
+    encoder = image_encoder((settings or FeatureSettings()).image_encoder)
+    names = cluster_words(
+        encoder.word_probabilities(vectors), encoder.words, clusters.members, len(clusters.table)
+    )
+    clusters.table.insert(1, "shows", names)
     shown = [[pictures[row] for row in seen[each]] for each in clusters.examples]
     return clusters, [[path for path in each if path is not None] for each in shown]
 
@@ -212,17 +225,19 @@ COVER_ANALYSIS = Analysis(
         "Posts in the top and the bottom quarter of their author's likes, clustered by their "
         "covers on half of the authors (or posts); clusters whose share of unpopular posts (ratio, "
         "R) lies more than 0.1 from that of all, with p_corrected below 0.05, are picked out and "
-        "the others clustered again. ratio_held_out, low, high: R on the other half, which played "
-        "no part in the choice, with its 95 % interval; rely on this one. p: exact test of authors "
-        "(signs of each author's difference); p_corrected: corrected over clusters and rounds; "
-        "p_posts: p as if posts were independent; p_held_out_holm: corrected over the picked "
-        "clusters. Published R, for other posts and clusters named by people: "
+        "the others clustered again. shows: what the encoder recognises more often in the "
+        "cluster's covers than in all. ratio_held_out, low, high: R on the other half, which "
+        "played no part in the choice, with its 95 % interval; rely on this one. p: exact test of "
+        "authors (signs of each author's difference); p_corrected: corrected over clusters and "
+        "rounds; p_posts: p as if posts were independent; p_held_out_holm: corrected over the "
+        "picked clusters. Published R, for other posts and clusters named by people: "
         + ", ".join(f"{name} {ratio:.3f}" for name, ratio in PUBLISHED_RATIOS.items())
         + "."
     ),
     compute=table_of(author_popularity, "popular_images"),
     columns={
         "cluster": whole,
+        "shows": str,
         "picked": yes_or_no,
         "n": whole,
         "ratio": two_decimals,

@@ -40,6 +40,8 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
     console.print(*_contributions(explanation, _NARROW_BAR if narrow else _BAR), sep="\n")
     if len(explanation.words):
         console.print(*_words(explanation), sep="\n")
+    if explanation.shown:
+        console.print(Text(explanation.shown))
     if explanation.region_effects is not None:
         console.print(_region_effects(explanation))
     if explanation.shows_region_attention:

@@ -111,6 +111,10 @@ class Explanation:
         models that know it (Dual-Attention, Figure 5).
     task
         Name of the task that the model learned.
+    shows
+        What the encoder recognises in the picture: up to three words with their probabilities, of
+        0.1 or more, the likeliest first. Empty where the model reads no pictures, or its encoder
+        names nothing.
     region_effects
         By target, (4, 4): the prediction minus the prediction with this part of the picture
         blurred; None without a picture, and for models that read no pictures.
@@ -138,6 +142,7 @@ class Explanation:
     region_probabilities: NDArray[np.float32] | None = None
     task: str = DEFAULT_TASK.name
     region_effects: dict[str, NDArray[np.float64]] | None = None
+    shows: dict[str, float] = field(default_factory=dict)
 
     @property
     def targets(self) -> list[str]:
@@ -154,6 +159,12 @@ class Explanation:
     def headline(self) -> list[str]:
         """The targets that there is room to show: three at most, one of each group of outcomes."""
         return headline_names(self.readings)
+
+    @property
+    def shown(self) -> str:
+        """``shows`` as a sentence; "" where it is empty."""
+        words = ", ".join(f"{word} ({chance:.0%})" for word, chance in self.shows.items())
+        return f"The picture looks like: {words}." if words else ""
 
     @property
     def tokens(self) -> int:
@@ -267,6 +278,7 @@ class Explanation:
                     "modalities": self.contributions.to_dict(orient="index"),
                     "units": {each.name: each.own_unit for each in self.every_reading},
                 },
+                "shows": self.shows,
                 "text": self.text,
                 "words": records(self.words),
                 "hashtag_attention": self.hashtag_attention,

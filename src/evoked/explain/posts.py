@@ -19,8 +19,8 @@ from evoked.explain.similar import similar_posts
 from evoked.explain.words import Words, words_of
 from evoked.features.captions import TextStep, prepare
 from evoked.features.catalog import CATALOG
-from evoked.features.encoders import object_encoder, text_encoder
-from evoked.features.extract import ImageSource, Problem
+from evoked.features.encoders import image_encoder, object_encoder, text_encoder
+from evoked.features.extract import ImageSource, Problem, extract_posts
 from evoked.models.base import Examples, Model
 from evoked.models.explanations import PostAttention, RegionWeights
 from evoked.models.hiding import modalities_of
@@ -32,6 +32,8 @@ from evoked.runs.drafts import ASSUMED
 from evoked.runs.influence import hardly_matters
 from evoked.runs.posts import Run
 
+_MOST_WORDS = 3
+_LEAST_CHANCE = 0.1
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 
 
@@ -86,7 +88,7 @@ def explain_posts(
     Each post takes a few hundred predictions (at most 32 sets of modalities, the caption without
     each of its words, the picture without each of 16 regions, the post without each of its facts),
     one pass of the text encoder over as many captions as there are words, 64 at most, and one of
-    the image encoder over 17 pictures.
+    the image encoder over 17 pictures, and perhaps one more to say what it recognises.
     """
     if not len(posts):
         return []
@@ -115,6 +117,7 @@ def _explained(
     facts = _facts(run, reader, examples)
     similar = [None] * len(examples) if dataset is None else similar_posts(run, examples, dataset)
     seen, boxes = _seen(model, examples), _boxes(model, images, attention)
+    shows = _shown(run, posts, images)
     unimportant = hardly_matters(run.metrics.get("influence", []))
     explanations = []
     for row in range(len(posts)):
@@ -153,6 +156,7 @@ def _explained(
                 ],
                 image=images[row],
                 task=model.task.name,
+                shows=shows[row],
             )
         )
     return explanations
@@ -206,6 +210,25 @@ def _facts(run: Run, reader: AmountReader, examples: Examples) -> list[pd.DataFr
         table.insert(0, "about", list(columns))
         table.index = pd.Index(words, name="fact")
     return effects
+
+
+def _shown(run: Run, posts: pd.DataFrame, images: Sequence[ImageSource]) -> list[dict[str, float]]:
+    """What the model's encoder recognises in each picture: see :class:`Explanation`."""
+    shows: list[dict[str, float]] = [{} for _ in images]
+    settings = run.model.feature_settings
+    if "image" not in modalities_of(run.model):
+        return shows
+    encoder = image_encoder(settings.image_encoder)
+    if not encoder.words:
+        return shows
+    table, _ = extract_posts(posts, images, ["image.vector"], settings, cache=run.cache)
+    column = table.columns["image.vector"]
+    rows = np.flatnonzero(column.present)
+    chances = encoder.word_probabilities(column.arrays(rows, None)[""])
+    first = np.argsort(-chances, axis=1, kind="stable")[:, :_MOST_WORDS]
+    for row, own, best in zip(rows.tolist(), chances, first, strict=True):
+        shows[row] = {encoder.words[n]: float(own[n]) for n in best if own[n] >= _LEAST_CHANCE}
+    return shows
 
 
 def _boxes(

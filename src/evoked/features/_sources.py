@@ -138,8 +138,8 @@ def _sequences(tokens: list[NDArray[Any]], form: Format) -> Items:
 
 def _precision(encoder_name: str) -> DTypeLike:
     """Networks' outputs are of order one and lose nothing that matters in half precision; people
-    also read the builtin descriptors, by name."""
-    return np.float32 if encoder_name == "builtin" else np.float16
+    also read descriptors, by name."""
+    return np.float32 if encoder_name in ("descriptors", "salient") else np.float16
 
 
 def _encoded_images(names: list[str], settings: FeatureSettings) -> Source:

@@ -7,10 +7,11 @@ posts (vocabularies, means) and are saved with a run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from evoked.errors import SettingsError
 from evoked.features.captions import TEXT_STEPS, TextStep
@@ -69,8 +70,8 @@ _ENTRIES = [
         modality="image",
         source="object encoder",
         fitted=False,
-        description="Detected objects as objects × channels (Faster R-CNN: 1024; builtin: salient "
-        "regions).",
+        description="Detected objects as objects × channels (builtin: what is recognised, "
+        "and where; Faster R-CNN: 1024).",
     ),
     Feature(
         name="caption.tokens",
@@ -267,21 +268,30 @@ def feature(name: str) -> Feature:
     return CATALOG[name]
 
 
+# What "builtin" meant in files of the releases that saved it.
+_FORMERLY = {"image_encoder": "descriptors", "object_encoder": "salient"}
+
+
 class FeatureSettings(Settings):
     """Which encoders compute the features, and how.
 
-    An encoder is named ``builtin``, or ``KIND:WHERE``: ``timm:resnext101_32x8d``,
-    ``torchvision:resnet50``, ``transformers:openai/clip-vit-base-patch32``, where WHERE is the
-    name of an architecture or hub model, or a local folder.
+    An encoder is named ``builtin``, by a name of its own, or ``KIND:WHERE``:
+    ``timm:resnext101_32x8d``, ``torchvision:resnet50``,
+    ``transformers:openai/clip-vit-base-patch32``, where WHERE is the name of an architecture or hub
+    model, or a local folder. Of pictures and objects, ``builtin`` stands for what is the default
+    here, and is replaced by its name: what was saved has to mean the same in every release.
     """
 
     image_encoder: str = Field(
-        "builtin",
-        description="encoder of pictures: builtin, timm:…, torchvision:… or transformers:…",
+        "lite0",
+        description="encoder of pictures: builtin (which is lite0), lite1, lite2, descriptors, "
+        "timm:…, torchvision:… or transformers:…",
     )
     text_encoder: str = Field("builtin", description="encoder of texts: builtin or transformers:…")
     object_encoder: str = Field(
-        "builtin", description="encoder of objects in pictures: builtin or torchvision:…"
+        "lite0",
+        description="encoder of objects in pictures: builtin (which is lite0), salient or "
+        "torchvision:…",
     )
     face_encoder: str = Field(
         "builtin",
@@ -318,6 +328,18 @@ class FeatureSettings(Settings):
     generated_comments: bool = Field(
         False, description="for viewings: also read comments that a model wrote"
     )
+
+    @classmethod
+    def from_saved(cls, saved: Mapping[str, Any]) -> Self:
+        """Settings from a file: the inverse of ``model_dump(mode="json")`` in every release."""
+        names = {name: old for name, old in _FORMERLY.items() if saved.get(name) == "builtin"}
+        return cls.model_validate({**saved, **names})
+
+    @field_validator("image_encoder", "object_encoder")
+    @classmethod
+    def _by_its_name(cls, name: str, field: ValidationInfo) -> str:
+        default: str = cls.model_fields[field.field_name or ""].default
+        return default if name == "builtin" else name
 
     @field_validator("text_steps")
     @classmethod

@@ -327,7 +327,7 @@ class FeaturePipeline:
         """
         state = read_json(folder / PIPELINE_FILE)
         try:
-            pipeline = cls(state["names"], FeatureSettings.model_validate(state["settings"]))
+            pipeline = cls(state["names"], FeatureSettings.from_saved(state["settings"]))
             pipeline.fingerprints = dict(state["fingerprints"])
             for step in pipeline._steps:
                 if not step.has_folder:

@@ -367,7 +367,7 @@ class Model(ABC):
         try:
             model = cls(
                 cls.Settings.model_validate(description["settings"]),
-                FeatureSettings.model_validate(description["features"]),
+                FeatureSettings.from_saved(description["features"]),
                 description["task"],
             )
             model.known_targets = [str(name) for name in description["known_targets"]]

@@ -94,7 +94,7 @@ class Linear(PooledModel):
     strongest penalty. With the chosen penalty, training
     and validation posts are learned from together. Values beyond the training posts' range are not
     predicted: a line knows no bounds, and a count is read off its logarithm. While it learns, the
-    features of all training posts are in memory: about 8 kB per post with the builtin encoders.
+    features of all training posts are in memory: about 11 kB per post with the builtin encoders.
 
     Attributes
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -67,7 +68,13 @@ def cluster_figure(clusters: ImageClusters, covers: Sequence[Sequence[Path]]) ->
         published = list(PUBLISHED_RATIOS.values())
         axis.plot(published, [len(rows)] * len(published), "|", color=INK, markersize=9)
         names = [
-            f"{row['cluster']}{'*' if row['picked'] else ''}\nn = {row['n']} + {row['n_held_out']}"
+            "\n".join(
+                [
+                    f"{row['cluster']}{'*' if row['picked'] else ''}",
+                    *textwrap.wrap(row.get("shows", ""), _NAME_CHARACTERS),
+                    f"n = {row['n']} + {row['n_held_out']}",
+                ]
+            )
             for row in rows
         ]
         shown.set_yticks(range(len(rows) + 1), [*names, "published\n(12 clusters)"], fontsize=7.5)

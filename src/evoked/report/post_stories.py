@@ -64,6 +64,7 @@ class Story:
     headline: list[str]
     facts: list[dict[str, Any]]
     similar: list[dict[str, str]]
+    shown: str
     notes: list[str]
 
 
@@ -146,6 +147,7 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
         headline=headline,
         facts=_effect_rows(explanation.moving_facts(_FACTS).reset_index(), "fact", explanation),
         similar=_similar(explanation),
+        shown=explanation.shown,
         notes=[*explanation.notes, *explanation.attention_notes],
     )
 

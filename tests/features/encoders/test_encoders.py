@@ -294,7 +294,7 @@ def test_multilingual_words_are_known(tmp_path: Path) -> None:
 
 
 def test_salient_regions() -> None:
-    encoder = object_encoder("builtin")
+    encoder = object_encoder("salient")
     images = np.full((2, encoder.image_size, encoder.image_size, 3), 128, np.uint8)
     images[0, :32, -32:] = (255, 0, 0)  # a red patch in the upper right cell
     features = encoder.encode(images)

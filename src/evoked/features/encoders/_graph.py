@@ -64,8 +64,12 @@ class Graph:
 
         used = {name for node in self._nodes for name in node.input}
         weights = {name: value for name, value in self._weights.items() if name in used}
-        # Shapes have to be known when the graph is looked through; they are integers.
-        large = {name: value for name, value in weights.items() if value.dtype == np.float32}
+        # Shapes and bounds have to be known when the graph is looked through.
+        large = {
+            name: value
+            for name, value in weights.items()
+            if value.dtype == np.float32 and value.ndim
+        }
         graph = helper.make_graph(
             self._nodes,
             "encoder",

