@@ -156,8 +156,7 @@ def test_facts_that_changed_since_training_are_noticed(run: Run) -> None:
 
 def test_explanations_name_facts(run: Run) -> None:
     why = explain(run, Draft(caption="Run", facts={"spend": 2, "placement": "reels"}))
-    strongest = list(why.metadata.index[:2])
-    assert set(strongest) == {"spend (log)", "placement: reels"}
+    assert set(why.facts.index[:2]) == {"spend: 2", "placement: reels"}
 
 
 def test_a_model_that_reads_no_facts_says_so(tmp_path: Path) -> None:
