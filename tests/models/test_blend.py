@@ -57,3 +57,9 @@ def test_it_is_saved_with_its_members(tmp_path: Path) -> None:
 def test_what_has_members_is_no_member(member: str) -> None:
     with pytest.raises(SettingsError, match=f"a {member} can't be a member"):
         build_model("blend", {"members": [{"model": member}]})
+
+
+@pytest.mark.parametrize(("member", "quick"), [("author_mean", True), ("text_bert", False)])
+def test_it_is_quick_if_all_members_are(member: str, quick: bool) -> None:
+    members = [{"model": "linear"}, {"model": member}]
+    assert Blend(CombinationSettings.model_validate({"members": members})).quick == quick

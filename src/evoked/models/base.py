@@ -151,7 +151,7 @@ class Model(ABC):
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[Literal["image", "caption"], ...]] = ()
-    quick: ClassVar[bool] = False
+    quick: bool = False
     complexity: ClassVar[int] = NETWORK_COMPLEXITY
     test_settings: ClassVar[dict[str, Any]] = {}
     Settings: ClassVar[type[ModelSettings]] = ModelSettings

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.models.members import Combination
+from evoked.features.catalog import FeatureSettings
+from evoked.models.members import Combination, CombinationSettings
 
 
 class Blend(Combination):
@@ -28,6 +29,15 @@ class Blend(Combination):
     test_settings: ClassVar[dict[str, Any]] = {
         "members": [{"model": "linear"}, {"model": "gradient_boosting", "settings": {"trees": 20}}]
     }
+
+    def __init__(
+        self,
+        settings: CombinationSettings | None = None,
+        feature_settings: FeatureSettings | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(settings, feature_settings, task)
+        self.quick = all(member.quick for member in self.members)
 
     def combine(self, predicted: list[pd.DataFrame]) -> NDArray[np.float64]:
         return mean_of([each.to_numpy(np.float64) for each in predicted])
