@@ -12,7 +12,7 @@ from evoked.features.catalog import CATALOG
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.models.base import Examples, Model
 from evoked.posts.author_hashes import AUTHOR_HASH
-from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 
 # The order in which people read a post.
 MODALITIES = ("image", "caption", "hashtags", "metadata", "environment")
@@ -28,7 +28,7 @@ MODALITY_NAMES = {
 # Columns of the posts' own table that models read directly.
 _OWN_COLUMNS = {
     "caption": ("title", "caption", "hashtags"),
-    "metadata": ("author_id", AUTHOR_HASH, "category", "views", *ENGAGEMENT),
+    "metadata": ("author_id", AUTHOR_HASH, "category", *EXPOSURE, *ENGAGEMENT),
 }
 
 

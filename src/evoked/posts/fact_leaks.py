@@ -7,14 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.posts.facts import Fact, describe_facts
-from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 
 Floats = NDArray[np.float64]
 
 TOO_GOOD = 0.95
 """Rank correlation with an outcome from which a fact is doubted."""
 
-OUTCOMES = (*ENGAGEMENT, "views", "reach", "impressions", "valence", "arousal")
+OUTCOMES = (*ENGAGEMENT, *EXPOSURE, "valence", "arousal")
 _FEWEST_POSTS = 30
 # So many posts per class at least: the means of smaller classes follow their own few posts.
 _POSTS_PER_CLASS = 10

@@ -14,7 +14,7 @@ from evoked.posts.facts import decimal_sign, parse_amount, parse_classes, parse_
 from evoked.posts.readers.columns import normalise
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.values import is_missing, parse_bool, parse_date, plain_text
-from evoked.posts.schema import EMOTIONS, ENGAGEMENT
+from evoked.posts.schema import EMOTIONS, ENGAGEMENT, EXPOSURE
 
 # Different values of a column that are looked at; a column with more is judged by these.
 _MOST_VALUES = 20_000
@@ -29,7 +29,7 @@ _FEWEST_ROWS = 20
 # Characters of a class on average; longer ones are texts.
 _CLASS_CHARACTERS = 40
 _FILLED = 0.5
-_OUTCOMES = (*ENGAGEMENT, "views", "reach", "impressions")
+_OUTCOMES = (*ENGAGEMENT, *EXPOSURE)
 _CODE = re.compile(r"(?:^|[\W_])(?:id|ids|code|zip|plz)$|(?<=[a-z])I[dD]$|categor", re.IGNORECASE)
 
 
