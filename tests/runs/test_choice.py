@@ -15,7 +15,7 @@ from evoked.features.cache import FeatureCache
 from evoked.models.baselines import RecentPosts
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks
-from evoked.runs.choice import _best, quick_candidates
+from evoked.runs.choice import _best, _folds, _members, quick_candidates
 from evoked.runs.notes import beside_recent_posts
 from evoked.runs.posts import Run
 from evoked.targets import TASKS, EmotionEngagement, Outcome
@@ -125,11 +125,36 @@ def test_slow_models_are_tried_on_many_posts_only() -> None:
     assert "abmf" in many
     for task in TASKS.values():
         candidates = quick_candidates(task, 100)
-        assert next(iter(candidates)) == "recent_posts"
-        # The trial computes it from what its members, tried before it, predict.
-        members = candidates["blend"]["members"] if "blend" in candidates else []
-        for member in members:
-            assert candidates[member["model"]] == member["settings"]
+        names = list(candidates)
+        assert names[0] == "recent_posts"
+        for name, candidate in candidates.items():
+            if candidate.model == "blend":
+                # The trial computes it from what its members, tried before it, predict.
+                line, trees = _members(candidate, candidates)
+                assert line == "linear"
+                assert names.index(trees) < names.index(name)
+
+
+def test_folds_that_cannot_be_made_are_random() -> None:
+    posts = random_posts(60)
+    assert _folds(posts, "author", 0)[0] == "author"
+    kind, folds = _folds(posts.assign(author_id=None), "author", 0)
+    assert kind == "random"
+    assert len(folds) == 3
+    assert _folds(posts.iloc[:2], "random", 0) == ("random", [])
+
+
+def test_counts_are_tried_where_the_task_knows_levels() -> None:
+    candidates = quick_candidates(EmotionEngagement, 100)
+    assert candidates["gradient_boosting of counts"].settings["from_level"] is False
+    assert "from_level" not in candidates["gradient_boosting"].settings
+    assert "gradient_boosting of counts" not in quick_candidates(TASKS["level"], 100)
+
+
+def test_more_posts_are_worth_more_trees() -> None:
+    few, many = (quick_candidates(EmotionEngagement, posts) for posts in (999, 1000))
+    assert few["gradient_boosting"].settings["trees"] < many["gradient_boosting"].settings["trees"]
+    assert many["blend"].settings["members"][1]["settings"] == many["gradient_boosting"].settings
 
 
 def test_settings_without_a_model_are_refused(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ class BoostedTrees(Model):
         for rows in row_batches(len(examples) if self.trees else 0):
             matrix = self.matrix(examples.select(rows))
             sums = np.stack([trees.predict(matrix) for trees in self.trees.values()], axis=1)
-            predicted[rows] = self._from_sums(sums, predicted[rows])
+            predicted[rows] = self._from_sums(sums, predicted[rows], examples.posts.iloc[rows])
         return self._as_table(predicted)
 
     def save(self, folder: Path) -> None:
@@ -185,10 +185,10 @@ class BoostedTrees(Model):
         return model
 
     def _from_sums(
-        self, sums: NDArray[np.float64], means: NDArray[np.float64]
+        self, sums: NDArray[np.float64], means: NDArray[np.float64], posts: pd.DataFrame
     ) -> NDArray[np.float64]:
-        """Targets (n, targets) from the sums of the trees (n, trees); ``means`` where no trees
-        grew."""
+        """Targets (n, targets) of n posts from the sums of the trees (n, trees); ``means`` where no
+        trees grew."""
         predicted = means.copy()
         for position, name in enumerate(self.trees):
             # Trees know no bounds.
@@ -272,10 +272,10 @@ class BoostedOutcome(BoostedTrees):
         return (matrix, labels) if len(labels) else None
 
     def _from_sums(
-        self, sums: NDArray[np.float64], means: NDArray[np.float64]
+        self, sums: NDArray[np.float64], means: NDArray[np.float64], posts: pd.DataFrame
     ) -> NDArray[np.float64]:
         if not self._classes:
-            return super()._from_sums(sums, means)
+            return super()._from_sums(sums, means, posts)
         shares = np.zeros_like(means)
         shares[:, [self.targets.index(name) for name in self.trees]] = softmax(sums, axis=1)
         return shares

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -18,6 +19,7 @@ from evoked.models._symmetric_trees import SymmetricTrees, varies
 from evoked.models.base import Examples
 from evoked.models.boosting import BoostedTrees, BoostingSettings
 from evoked.models.pooled import Matrix, PooledModel, PooledSettings, Sample, pooled_matrix
+from evoked.targets import Task, load_task, task_state
 
 
 class GradientBoostingSettings(PooledSettings, BoostingSettings):
@@ -34,6 +36,12 @@ class GradientBoostingSettings(PooledSettings, BoostingSettings):
         False,
         description="grow exactly the largest number of trees, instead of as many as predict "
         "validation posts best",
+    )
+    from_level: bool = Field(
+        True,
+        description="learn how posts depart from what their author usually gets, where the task "
+        "knows that; off, trees learn counts themselves, and the author's level is one of the "
+        "features: better where an author's few posts say little",
     )
     components: int = Field(
         32,
@@ -56,6 +64,9 @@ class GradientBoosting(BoostedTrees, PooledModel):
     ----------
     projections
         By feature, the mean that is subtracted and the components, (1 + components, width).
+    fitted_task
+        The task as fitted on the training posts, which knows authors' levels; None with
+        ``from_level``.
     """
 
     name = "gradient_boosting"
@@ -73,6 +84,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
     ) -> None:
         super().__init__(settings, feature_settings, task)
         self.projections: dict[str, Matrix] = {}
+        self.fitted_task: Task | None = None
 
     def matrix(self, examples: Examples) -> Matrix:
         parts = []
@@ -95,6 +107,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
         validation: Examples | None,
         options: dict[str, Any],
     ) -> None:
+        self.fitted_task = None if self.settings.from_level else self.task.fit(train.posts)
         self.projections = {
             name: projection
             for name in self.features
@@ -124,22 +137,38 @@ class GradientBoosting(BoostedTrees, PooledModel):
         projection = np.vstack([found.mean_, found.components_])
         return np.ascontiguousarray(projection, dtype=np.float32)  # as safetensors stores it
 
+    def _straightened(self, examples: Examples) -> Matrix:
+        levels = self._levels(examples.posts)
+        return (super()._straightened(examples) + levels).astype(np.float32)
+
     def _from_sums(
-        self, sums: NDArray[np.float64], means: NDArray[np.float64]
+        self, sums: NDArray[np.float64], means: NDArray[np.float64], posts: pd.DataFrame
     ) -> NDArray[np.float64]:
-        straight = sums.copy()
+        bent, levels = sums.copy(), self._levels(posts)
         for position, name in enumerate(self.trees):
-            straight[:, position] = self.task.bent(name, sums[:, position])
-        return super()._from_sums(straight, means)
+            departure = sums[:, position] - levels[:, self.targets.index(name)]
+            bent[:, position] = self.task.bent(name, departure)
+        return super()._from_sums(bent, means, posts)
+
+    def _levels(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        """What is added to each target of n posts before trees learn it, (n, targets)."""
+        levels = np.zeros((len(posts), len(self.targets)))
+        if self.fitted_task is not None:
+            for name, level in self.fitted_task.levels(posts).items():
+                levels[:, self.targets.index(name)] = level
+        return levels
 
     def _extra_state(self) -> tuple[dict[str, Any], dict[str, Matrix]]:
         arrays = {f"projection.{name}": values for name, values in self.projections.items()}
-        return {"projections": list(self.projections)}, arrays
+        task = None if self.fitted_task is None else task_state(self.fitted_task)
+        return {"projections": list(self.projections), "fitted_task": task}, arrays
 
     def _take_extra_state(self, description: dict[str, Any], arrays: dict[str, Matrix]) -> None:
         self.projections = {
             name: arrays[f"projection.{name}"] for name in description["projections"]
         }
+        if description["fitted_task"] is not None:
+            self.fitted_task = load_task(description["fitted_task"])
         for name, values in self.projections.items():
             if values.ndim != 2 or len(values) < 2 or values.shape[1] != self.widths[name]:
                 raise ValueError(f"the projection of {name} is {values.shape}")

@@ -141,7 +141,8 @@ class Linear(PooledModel):
         DataError
             As in :meth:`evoked.models.base.Model.fit`.
         """
-        values = self._straightened(self._learn_targets(train))
+        self._learn_targets(train)
+        values = self._straightened(train)
         known = [self.targets.index(name) for name in self.known_targets]
         self.widths = {name: train.features.widths[name] for name in self.features}
         raw = self._raw(train)

@@ -75,7 +75,7 @@ class PooledModel(Model):
         learned, held_out = (
             Sample(
                 matrix(part),
-                self._straightened(part.targets.values),
+                self._straightened(part),
                 self._weights(part.targets).astype(np.float32),
                 own,
             )
@@ -84,9 +84,10 @@ class PooledModel(Model):
         )
         return learned, held_out
 
-    def _straightened(self, values: Matrix) -> Matrix:
+    def _straightened(self, examples: Examples) -> Matrix:
         """Target values (n, targets) as they are learned: logistic curves as what they are of."""
-        columns = zip(self.targets, values.T, strict=True)
+        assert examples.targets is not None
+        columns = zip(self.targets, examples.targets.values.T, strict=True)
         straight = [self.task.straightened(name, column) for name, column in columns]
         return np.stack(straight, axis=1).astype(np.float32)
 

@@ -32,19 +32,9 @@ from evoked.targets import TargetTable, Task
 # On real posts, 200 slow trees predict as well as a number chosen on folds, in a fraction of the
 # time.
 _TREES: dict[str, Any] = {"trees": 200, "fixed": True, "components": 8, "feature_share": 0.4}
-# Seconds each for some hundreds of posts.
-_QUICK: dict[str, dict[str, Any]] = {
-    RecentPosts.name: {},
-    "linear": {},
-    "gradient_boosting": _TREES,
-    # Its members are tried before it.
-    Blend.name: {
-        "members": [
-            {"model": "linear", "settings": {}},
-            {"model": "gradient_boosting", "settings": _TREES},
-        ]
-    },
-}
+# On 2,500 videos more and deeper trees explain .02 more of the variance.
+_MORE_TREES: dict[str, Any] = {**_TREES, "trees": 600, "depth": 6}
+_POSTS_FOR_MORE_TREES = 1000
 _SLOW = "abmf"
 # ABMF takes minutes, and had nothing over the others on 4,000 posts by 150 authors.
 _POSTS_FOR_SLOW = 10_000
@@ -56,6 +46,13 @@ _FOLDS = 3
 ExamplesOf = Callable[[Rows, Task], Examples]
 
 
+class Candidate(NamedTuple):
+    """A model that is tried, and its settings where they aren't the defaults."""
+
+    model: str
+    settings: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Choice:
     """What the trial found.
@@ -65,8 +62,8 @@ class Choice:
     model, settings
         The chosen model, and its settings where they aren't the defaults.
     explained
-        Share of the variance that each model explains in posts that it has not learned from, mean
-        of the task's outcomes; empty where the posts are too few for a trial.
+        Share of the variance that each candidate explains in posts that it has not learned from,
+        mean of the task's outcomes; empty where the posts are too few for a trial.
     kind, folds, posts
         Kind and number of the folds, and number of the posts that they were made of.
     reason
@@ -86,14 +83,36 @@ class Choice:
         return asdict(self)
 
 
-def quick_candidates(task: type[Task], posts: int) -> dict[str, dict[str, Any]]:
-    """Models that are tried for a task on so many posts, with the settings that differ from their
-    defaults."""
-    slow: dict[str, dict[str, Any]] = {_SLOW: {}} if posts >= _POSTS_FOR_SLOW else {}
+def quick_candidates(task: type[Task], posts: int) -> dict[str, Candidate]:
+    """What is tried for a task on so many posts, by name: seconds each for some hundreds of posts.
+
+    Where a task is about departures from the author's level, trees also learn counts themselves:
+    the level of authors with a few unsteady posts hides more than it shows.
+    """
+    trees = _MORE_TREES if posts >= _POSTS_FOR_MORE_TREES else _TREES
+    found = {name: Candidate(name, {}) for name in (RecentPosts.name, "linear")}
+    found |= _boosted("", trees)
+    if task.levels is not Task.levels:
+        found |= _boosted(" of counts", {**trees, "from_level": False})
+    if posts >= _POSTS_FOR_SLOW:
+        found[_SLOW] = Candidate(_SLOW, {})
     return {
-        name: settings
-        for name, settings in {**_QUICK, **slow}.items()
-        if task.name in model_entry(name).tasks and all(map(find_spec, MODELS[name].needs))
+        name: each
+        for name, each in found.items()
+        if task.name in model_entry(each.model).tasks
+        and all(map(find_spec, MODELS[each.model].needs))
+    }
+
+
+def _boosted(of: str, settings: dict[str, Any]) -> dict[str, Candidate]:
+    """Trees, and their blend with a line, whose members are tried before it."""
+    members = [
+        {"model": "linear", "settings": {}},
+        {"model": "gradient_boosting", "settings": settings},
+    ]
+    return {
+        f"gradient_boosting{of}": Candidate("gradient_boosting", settings),
+        f"{Blend.name}{of}": Candidate(Blend.name, {"members": members}),
     }
 
 
@@ -101,7 +120,7 @@ def choose_model(
     task: type[Task],
     posts: pd.DataFrame,
     examples_of: ExamplesOf,
-    candidates: dict[str, dict[str, Any]],
+    candidates: dict[str, Candidate],
     features: FeatureSettings,
     *,
     rows: Rows,
@@ -122,7 +141,7 @@ def choose_model(
     examples_of
         Gives the examples of some rows of ``posts``.
     candidates
-        Settings by model.
+        By name; a blend comes after its members.
     features
         Settings of the features that the models read.
     rows
@@ -133,7 +152,7 @@ def choose_model(
     progress
         Called after every fit.
     """
-    folds = _folds(posts.iloc[rows], kind, seed)
+    kind, folds = _folds(posts.iloc[rows], kind, seed)
     predicted: dict[str, list[NDArray[np.float64]]] = {name: [] for name in candidates}
     truth: list[NDArray[np.float64]] = []
     for number, fold in enumerate(folds):
@@ -141,12 +160,12 @@ def choose_model(
         if parts is None:
             continue
         truth.append(_truth(parts.test))
-        for place, (name, settings) in enumerate(candidates.items(), start=1):
-            if name == Blend.name:
-                members = [predicted[member["model"]][-1] for member in settings["members"]]
-                predicted[name].append(mean_of(members))
+        for place, (name, candidate) in enumerate(candidates.items(), start=1):
+            if candidate.model == Blend.name:
+                members = _members(candidate, candidates)
+                predicted[name].append(mean_of([predicted[each][-1] for each in members]))
             else:
-                model = build_model(name, settings, features, task.name)
+                model = build_model(*candidate, features, task.name)
                 predicted[name].append(_predictions(model, parts, seed))
             if progress is not None:
                 done = number * len(candidates) + place
@@ -158,14 +177,20 @@ def choose_model(
     explained = {name: 1 - float(shares.sum()) for name, shares in missed.items()}
     chosen = _best(missed)
     return Choice(
-        model=chosen,
-        settings=candidates[chosen],
+        model=candidates[chosen].model,
+        settings=candidates[chosen].settings,
         explained=explained,
         kind=kind,
         folds=len(truth),
         posts=len(rows),
         reason=_reason(chosen, explained, kind, len(truth), posts.iloc[rows]),
     )
+
+
+def _members(blend: Candidate, candidates: dict[str, Candidate]) -> list[str]:
+    """Names of the candidates that a blend is made of."""
+    members = [Candidate(each["model"], each["settings"]) for each in blend.settings["members"]]
+    return [name for name, each in candidates.items() if each in members]
 
 
 class _Parts(NamedTuple):
@@ -176,13 +201,16 @@ class _Parts(NamedTuple):
     test: Examples
 
 
-def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:
-    """The folds; none where the posts are too few for them."""
+def _folds(posts: pd.DataFrame, kind: str, seed: int) -> tuple[str, list[Split]]:
+    """The kind of the folds and the folds: random ones where posts lack the author or the date that
+    others are made by; none where the posts are too few."""
+    needed = {"author": "author_id", "time": "posted_at"}.get(kind, "post_id")
+    made = "random" if posts[needed].isna().all() else kind
     try:
-        folds = list(k_fold(posts, _FOLDS, kind, seed))
+        folds = list(k_fold(posts, _FOLDS, made, seed))
     except DataError:
-        return []
-    return folds[-1:] if len(posts) >= _MANY_POSTS else folds
+        return made, []
+    return made, folds[-1:] if len(posts) >= _MANY_POSTS else folds
 
 
 def _parts(

@@ -631,9 +631,7 @@ def _choose(
         split = with_calibration(dataset.posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
     rows = np.sort(np.concatenate([split.train, split.validation]))
     candidates = quick_candidates(task, len(rows))
-    models = [
-        build_model(name, settings, features, task.name) for name, settings in candidates.items()
-    ]
+    models = [build_model(*each, features, task.name) for each in candidates.values()]
     names = list(dict.fromkeys(name for model in models for name in model.features))
     data = _Posts(dataset, models[-1], cache, Callbacks(stage=callbacks.stage), estimate)
     read = data.read(names, rows, seed)

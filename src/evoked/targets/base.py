@@ -246,6 +246,12 @@ class Task(ABC):
         is about, in any unit; None where none does. Intervals are wider for unsteady authors."""
         return None
 
+    def levels(self, posts: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+        """By column what each of n posts' author usually gets, (n,), on the scale of
+        :meth:`straightened`; a column holds how a post departs from it. Nothing for tasks without
+        such columns."""
+        return {}
+
     def meanings(self, outcome: Outcome) -> dict[str, str]:
         """What the labels of an outcome stand for, by label, if they don't speak for themselves."""
         return {}

@@ -73,6 +73,10 @@ class Deviations:
         deviation = np.log1p(known_counts(posts, self.level.kind)) - self.level.of(posts)
         return np.asarray(expit(_SLOPE * (deviation - self.median) / self.spread))
 
+    def usual(self, posts: pd.DataFrame) -> Floats:
+        """The level of posts on the scale of what :meth:`standing` is a curve of, (n,)."""
+        return _SLOPE * self.level.of(posts) / self.spread
+
     def counts(self, standing: Floats, posts: pd.DataFrame) -> Floats:
         """Counts of posts whose :meth:`standing` is given, (n,)."""
         score = logit(np.clip(standing, NEAREST, 1 - NEAREST)) / _SLOPE
@@ -153,6 +157,10 @@ class EmotionEngagement(EmotionAndRates):
     @classmethod
     def is_logistic(cls, column: str) -> bool:
         return column in ENGAGEMENT
+
+    def levels(self, posts: pd.DataFrame) -> dict[str, Floats]:
+        attached = with_history(posts)
+        return {name: each.usual(attached) for name, each in self.deviations.items()}
 
     @property
     def engagement(self) -> list[str]:

@@ -97,6 +97,10 @@ class Views(Task):
             )
         return cls(deviations, {name: knots_of(known_counts(posts, name)) for name in deviations})
 
+    def levels(self, posts: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+        attached = with_history(posts)
+        return {name: each.usual(attached) for name, each in self.deviations.items()}
+
     def relevance_values(self) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(self.knots.get(name, [])) for name in EXPOSURE})
 
