@@ -319,20 +319,16 @@ class Linear(PooledModel):
             least, chosen = loss, penalty
         return least, chosen
 
-    def _factors(self, vector_weight: float) -> Matrix:
-        """What each column is multiplied by: a weight for the vectors', 1 for the facts'."""
-        return np.where(self._are_vectors(), np.float32(vector_weight), np.float32(1))
-
     def _weighted(self, posts: Sample, vector_weight: float) -> Sample:
         """The posts with their columns multiplied; those multiplied by 0 are left out."""
-        factors = self._factors(vector_weight)
+        factors = _factors(self._are_vectors(), vector_weight)
         used = factors > 0
         return replace(posts, features=posts.features[:, used] * factors[used])
 
     def _keep_classes(
         self, columns: list[int], penalty: float, vector_weight: float, solver: Any
     ) -> None:
-        factors = self._factors(vector_weight)
+        factors = _factors(self._are_vectors(), vector_weight)
         lines = np.zeros((len(solver.coef_), len(factors)), dtype=np.float32)
         lines[:, factors > 0] = solver.coef_ * factors[factors > 0]
         biases = solver.intercept_
@@ -441,7 +437,7 @@ class _Ridge:
     def lines(self, penalty: float, vector_weight: float) -> tuple[Matrix, Matrix]:
         """Weights (values, columns) and biases (values,), the vectors having been multiplied by
         ``vector_weight``, so that smaller ones are penalised more."""
-        factors = np.where(self.vectors, np.float32(vector_weight), np.float32(1))
+        factors = _factors(self.vectors, vector_weight)
         if len(self.products) == 2:
             facts, vectors = self.products
             found = _solved(facts + vector_weight**2 * vectors, penalty * self.posts, self.values)
@@ -452,6 +448,11 @@ class _Ridge:
             weights = _solved(products, penalty * self.posts, moments)
         lines = np.asarray((weights * factors[:, None]).T, dtype=np.float32)
         return lines, np.asarray(self.levels - lines @ self.means, dtype=np.float32)
+
+
+def _factors(vectors: NDArray[np.bool_], vector_weight: float) -> Matrix:
+    """What each column is multiplied by: a weight for the vectors', 1 for the facts'."""
+    return np.where(vectors, np.float32(vector_weight), np.float32(1))
 
 
 def _solved(products: Matrix, penalty: float, right: Matrix) -> Matrix:
