@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.dates import has_time
 from evoked.posts.readers.number_notation import CountNotation, notation_notes
 from evoked.posts.readers.ratings import number_or_none
+from evoked.posts.readers.repeated_posts import OBSERVED_AT
 from evoked.posts.readers.values import (
     is_missing,
     parse_count,
@@ -20,6 +21,7 @@ from evoked.posts.readers.values import (
 )
 from evoked.posts.schema import COUNTS
 
+_DATES = ("posted_at", OBSERVED_AT)
 _IDS = ("post_id", "author_id")
 _TAGS = ("hashtags", "mentions")
 # A spreadsheet keeps this many digits of a number and puts zeros in place of the others.
@@ -46,21 +48,18 @@ class Conventions:
         self._ids = {mapping[field]: _Ids() for field in _IDS if field in mapping}
         self._tags = {mapping[field]: _Tags() for field in _TAGS if field in mapping}
         self._mapping = mapping
-        self._date = mapping.get("posted_at", "")
+        self._dates = {mapping[field]: DateOrder() for field in _DATES if field in mapping}
         self._weekday = mapping.get("posted_weekday", "")
-        self._dates = DateOrder()
         self._highest_weekday = 0.0
         self.has_times = False
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take another row into account."""
-        for columns in (self._counts, self._ids, self._tags):
+        for columns in (self._counts, self._ids, self._tags, self._dates):
             for column, seen in columns.items():
                 seen.add(row.get(column))
-        if self._date:
-            date = row.get(self._date)
-            self._dates.add(date)
-            self.has_times = self.has_times or has_time(date)
+        if not self.has_times and "posted_at" in self._mapping:
+            self.has_times = has_time(row.get(self._mapping["posted_at"]))
         if self._weekday:
             weekday = number_or_none(row.get(self._weekday))
             self._highest_weekday = max(self._highest_weekday, weekday or 0.0)
@@ -76,13 +75,15 @@ class Conventions:
 
     def converters(self, zone: tzinfo) -> dict[str, Callable[[Any], Any]]:
         """Functions that read a cell, by field; ValueError for one that can't be read."""
-        found: dict[str, Callable[[Any], Any]] = {
-            "posted_at": partial(parse_date, orders=self._dates.orders, zone=zone)
-        }
+        found: dict[str, Callable[[Any], Any]] = {}
         if self._highest_weekday == 7:
             found["posted_weekday"] = _sunday_first
         for field, column in self._mapping.items():
-            if field in COUNTS:
+            if field in _DATES:
+                orders = self._dates[column].orders
+                read = _date_or_none if field == OBSERVED_AT else parse_date
+                found[field] = partial(read, orders=orders, zone=zone)
+            elif field in COUNTS:
                 found[field] = partial(parse_count, decimal=self._counts[column].decimal)
             elif field in _IDS:
                 found[field] = _no_rounded_id if self._ids[column].are_rounded else parse_id
@@ -92,7 +93,8 @@ class Conventions:
 
     def notes(self) -> list[str]:
         """How the columns are read, and what can't be decided."""
-        notes = [*self._dates.notes(), *notation_notes(self._counts)]
+        dates = (note for order in self._dates.values() for note in order.notes())
+        notes = [*dict.fromkeys(dates), *notation_notes(self._counts)]
         if self._highest_weekday == 7:
             notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
         notes += [
@@ -162,3 +164,10 @@ def _sunday_first(value: Any) -> Any:
     """Convert days 1 (Sunday) to 7, as spreadsheets count them, to days 0 (Monday) to 6."""
     day = number_or_none(value)
     return value if day is None else (day + 5) % 7 if 1 <= day <= 7 else -1
+
+
+def _date_or_none(value: Any, orders: Mapping[str, str], zone: tzinfo) -> datetime | None:
+    try:
+        return parse_date(value, orders=orders, zone=zone)
+    except ValueError:
+        return None

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +21,12 @@ import pyarrow.csv as pa_csv
 
 from evoked.errors import DataError
 from evoked.posts.readers.base import ReadOptions, Skipped, Source, require_file
-from evoked.posts.readers.header import MOST_LINES, header_position, note_on_lines_above
+from evoked.posts.readers.header import (
+    MOST_LINES,
+    header_position,
+    names_columns,
+    note_on_lines_above,
+)
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 MAX_CELL_CHARACTERS = 1_000_000
@@ -77,7 +82,7 @@ def open_table(
     require_file(source)
     encoding = _detect_encoding(source)
     delimiter = _declared_delimiter(source, encoding) or _detect_delimiter(
-        source, encoding, _DELIMITERS
+        source, encoding, _DELIMITERS, None if is_header else named
     )
     top = _top_records(source, encoding, delimiter)
     position = 0 if is_header else header_position([cells for cells, _ in top], named)
@@ -97,10 +102,15 @@ def open_table(
             f"{source.name} has no header: it is read as {encoding}, separated by "
             f"{names[delimiter]}s, and its columns are called {', '.join(columns)}."
         ]
-    records, lines = (position + 1, top[position][1]) if has_header else (0, 0)
+    above = (position + 1, top[position][1]) if has_header else (0, 0)
     form = (source, encoding, delimiter, columns)
     return Table(
-        source, columns, partial(_rows, *form, records), notes, partial(_columns, *form, lines), has_width=True
+        source,
+        columns,
+        partial(_rows, *form, above[0]),
+        notes,
+        partial(_columns, *form, above[1]),
+        has_width=True,
     )
 
 
@@ -133,29 +143,31 @@ def _open(source: Path, encoding: str) -> TextIO:
     return source.open(encoding=encoding, errors="replace", newline="")
 
 
-def _detect_delimiter(source: Path, encoding: str, delimiters: Iterable[str]) -> str:
+def _detect_delimiter(
+    source: Path, encoding: str, delimiters: Iterable[str], named: Collection[str] | None = None
+) -> str:
+    """The delimiter that fits best; the header is the first line unless ``named`` is given."""
     with _open(source, encoding) as stream:
         sample = stream.read(_SAMPLE_CHARACTERS)
-    return max(delimiters, key=lambda delimiter: _regularity(sample, delimiter))
+    return max(delimiters, key=lambda delimiter: _regularity(sample, delimiter, named))
 
 
-def _regularity(sample: str, delimiter: str) -> tuple[float, int]:
-    """How well a delimiter fits a sample: share of rows of one width, then the width.
-
-    The width is the header's or, below the title of a report, that of most rows.
-    """
+def _regularity(
+    sample: str, delimiter: str, named: Collection[str] | None
+) -> tuple[bool, float, int]:
+    """How well a delimiter fits a sample: whether it parts names that are known, the share of rows
+    as wide as the header, and the width."""
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
-        widths = [len(row) for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
+        rows = [row for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
     except csv.Error:
-        return 0.0, 0
-    if not widths:
-        return 0.0, 0
-    possible = {widths[0], Counter(widths).most_common(1)[0][0]}
-    return max(
-        ((widths.count(width) / len(widths), width) for width in possible if width > 1),
-        default=(0.0, 0),
-    )
+        return False, 0.0, 0
+    position = 0 if named is None else header_position(rows[:MOST_LINES], named)
+    widths = list(map(len, rows[position:]))
+    if not widths or widths[0] < 2:
+        return False, 0.0, 0
+    are_known = named is not None and names_columns(rows[position])
+    return are_known, widths.count(widths[0]) / len(widths), widths[0]
 
 
 def _declared_delimiter(source: Path, encoding: str) -> str:
@@ -259,8 +271,7 @@ def _top_records(source: Path, encoding: str, delimiter: str) -> list[tuple[list
     found: list[tuple[list[str], int]] = []
     with _open(source, encoding) as stream:
         lines = _Lines(stream, source)
-        reader = csv.reader(lines, delimiter=delimiter)
-        number = 0
+        reader, number = csv.reader(lines, delimiter=delimiter), 0
         while len(found) < MOST_LINES:
             lines.begin()
             try:
@@ -273,7 +284,9 @@ def _top_records(source: Path, encoding: str, delimiter: str) -> list[tuple[list
                 break
             if problem:
                 raise DataError(
-                    f"the header can't be read ({problem}).", file=source, fix="Mend the first line."
+                    f"the header can't be read ({problem}).",
+                    file=source,
+                    fix="Mend the first line.",
                 )
             number += len(lines.record)
             if cells:

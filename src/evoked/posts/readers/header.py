@@ -44,10 +44,15 @@ def header_position(lines: Sequence[Sequence[str]], named: Collection[str] = ())
             return number
     names = {number: _number_recognised(lines[number]) for number in candidates}
     best = max(candidates, key=names.__getitem__, default=0)
-    if names.get(best, 0) >= _FEWEST_NAMES:
+    if candidates and names_columns(lines[best]):
         return best
     most = max(filled, default=0)
     return next((number for number in candidates if 2 * filled[number] > most), 0)
+
+
+def names_columns(line: Sequence[str]) -> bool:
+    """Whether a line has several names of columns that are known."""
+    return _number_recognised(line) >= _FEWEST_NAMES
 
 
 def _number_recognised(line: Sequence[str]) -> int:

@@ -40,6 +40,14 @@ from evoked.posts.readers.lacking import lacking
 from evoked.posts.readers.not_posts import NotPosts, only_posts
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
+from evoked.posts.readers.repeated_posts import (
+    ANNOTATOR,
+    OBSERVED_AT,
+    RepeatedIds,
+    extra_columns,
+    notes_on_extra_columns,
+    one_per_post,
+)
 from evoked.posts.readers.values import parse_bool, parse_names, plain_text
 from evoked.posts.schema import EMOTIONS, EXPOSURE, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
@@ -94,6 +102,7 @@ class _Survey:
 
     conventions: Conventions
     not_posts: NotPosts
+    repeated: RepeatedIds
     rows: int = 0
     short_rows: int = 0
     first_short_rows: list[int] = field(default_factory=list)
@@ -152,10 +161,19 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     facts, fact_notes = settle_columns(chosen, survey.facts, drafts=are_drafts([*mapping, *raters]))
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
+    extra = {
+        name: column
+        for name, column in extra_columns(table.columns, mapping).items()
+        if (name == OBSERVED_AT and survey.repeated) or (name == ANNOTATOR and survey.ranges)
+    }
     left_out = {*unscaled, *survey.conventions.only_counted}
     used = {name: column for name, column in mapping.items() if name not in left_out}
     return Source(
-        records=_records(table, used, raters, facts, scales, survey, options),
+        records=one_per_post(
+            _records(table, used | extra, raters, facts, scales, survey, options),
+            survey.repeated,
+            scales,
+        ),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
@@ -164,7 +182,8 @@ def read_table(table: Table, options: ReadOptions) -> Source:
             *scale_notes,
             *_notes(table, mapping, raters, survey, options),
             *fact_notes,
-            *_notes_on_unused(table, mapping, raters, chosen),
+            *notes_on_extra_columns(extra),
+            *_notes_on_unused(table, mapping, raters, [*chosen, *extra.values()]),
         ],
         warnings=_warnings(table, mapping, raters, chosen),
         facts={fact.name: fact.kind for fact in facts},
@@ -175,8 +194,9 @@ def _survey(
     table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Sequence[str]
 ) -> _Survey:
     survey = _Survey(
-        Conventions(mapping),
+        Conventions({**mapping, **extra_columns(table.columns, mapping)}),
         NotPosts(mapping, table.columns, table.has_width),
+        RepeatedIds(mapping.get("post_id", "")),
         facts={column: Cells() for column in facts},
     )
     rated = [(name, mapping[name]) for name in EMOTIONS if name in mapping]
@@ -198,6 +218,7 @@ def _survey(
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
         survey.conventions.add(row)
+        survey.repeated.add(row)
         for column, cells in survey.facts.items():
             cells.add(row.get(column))
     return survey
