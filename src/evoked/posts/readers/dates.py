@@ -31,7 +31,8 @@ _MAX_CHARACTERS = 100
 _SERIALS = (32_874, 73_051)
 _SPREADSHEET_START = datetime(1899, 12, 30)
 _BUDDHIST_YEARS = 543
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[t ]?(\d\d)(\d\d)(\d\d)?")
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[t ]?(\d\d)(\d\d)(\d\d)?)?")
+_EIGHT_DIGITS = re.compile(r"\d{8}")
 _NUMBERS = re.compile(
     r"(?<!\d)(?:(\d{4})([/.-]) ?(\d{1,2})\2 ?(\d{1,2})"
     r"|(\d{1,2})([/.-]) ?(\d{1,2})\6 ?(\d{2}|\d{4}))(?!\d)"
@@ -43,12 +44,16 @@ _TIME = (
 _CLOCK = re.compile(rf"(?<![\d:.]){_TIME}(?![\d:])")
 _QUICK = re.compile(rf"(\d+[/.-]\d+[/.-]\d+)(?:(?:,? |T){_TIME})?", re.IGNORECASE)
 _HOUR_WORDS = r"uhr|uur|godz|h|u|час\w*"
-_TIME_OF_DAY = re.compile(rf"\d:\d\d|\d ?(?:{_HOUR_WORDS}|[ap]\.? ?m\b|[時时點点시])")
+_TIME_OF_DAY = re.compile(
+    rf"\d:\d\d|\d ?(?:{_HOUR_WORDS}|[ap]\.? ?m\b|[時时點点시])"
+    r"|(?:ore|klo|kl)\.? \d|\d{8}[t ]?\d{4}"
+)
 
 # What is written without spaces, or in another order than in English; looked for in this order.
 _REWRITTEN = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(\d+)([/.-]) ?(\d+)\2 (\d+)", r"\1\2\3\2\4"),
         (r"\([^)]*\)", " "),  # (Central European Summer Time)
         (r"(\d{2,4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日号號일]?", r"\1-\2-\3 "),
         (
@@ -154,9 +159,11 @@ def has_time(value: Any) -> bool:
     if isinstance(value, datetime):
         return True
     text = str(value).strip()
+    if ":" in text:
+        return True
     if text.replace(".", "", 1).isdecimal():
-        return len(text) > 8 or "." in text  # a fraction of a spreadsheet's day
-    return ":" in text or _TIME_OF_DAY.search(text.casefold()) is not None
+        return len(text.partition(".")[0]) > 8 or float(text) % 1 > 0  # a part of a day
+    return _TIME_OF_DAY.search(plain_signs(text)) is not None
 
 
 def read_moment(value: Any, orders: Mapping[str, str] = ORDERS) -> datetime:
@@ -213,17 +220,18 @@ def _from_number(number: float, text: str) -> datetime:
 
 def _read_compact(text: str) -> datetime:
     """A date without signs, such as 20240131 or 20240131181500."""
-    if len(text) == 8:
-        return datetime.combine(date(int(text[:4]), int(text[4:6]), int(text[6:])), time())
     match = _COMPACT.fullmatch(text)
     if match is None:
         raise ValueError("not a date")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-    return datetime(year, month, day, hour, minute, second)
+    try:
+        return datetime(year, month, day, hour, minute, second)
+    except ValueError:
+        raise ValueError("not a date") from None
 
 
 def _read_text(text: str, orders: Mapping[str, str]) -> datetime:
-    if text[:4].isdecimal() and len(text) >= 8:
+    if text[:4].isdecimal() and len(text) >= 8 and orders.get("year-", "ymd") == "ymd":
         try:
             return datetime.fromisoformat(text)
         except ValueError:
@@ -239,7 +247,9 @@ def _read_text(text: str, orders: Mapping[str, str]) -> datetime:
     clock = _CLOCK.search(english)
     rest = english if clock is None else english[: clock.start()] + " " + english[clock.end() :]
     numbers = numbers_in(rest)
-    if numbers is None:
+    if numbers is None and _EIGHT_DIGITS.fullmatch(rest.strip()):
+        day = _read_compact(rest.strip()).date()
+    elif numbers is None:
         day = _named_day(rest)
     elif rest.replace(numbers.text, "", 1).strip(" .,-"):
         raise ValueError("not a date")
