@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.analysis.ratings import Aggregation, aggregate_ratings
-from evoked.features.affect import text_reader
+from evoked.features.affect import enough_read, text_reader, without_other_languages
+from evoked.features.languages import for_captions
 from evoked.posts.dataset import PostDataset
 from evoked.targets import EMOTION_TARGETS
 
@@ -37,10 +38,12 @@ class PostsWithEmotion:
     @property
     def note(self) -> str | None:
         """What has to be said wherever these emotions are shown; None when people rated all."""
-        n = int(self.estimated.sum())
+        n, posts = int(self.estimated.sum()), len(self.posts)
         if not n:
             return None
-        return f"valence and arousal of {n} of {int(self.known.sum())} posts are estimated"
+        unknown = posts - int(self.known.sum())
+        note = f"valence and arousal of {n} of {posts} posts are estimated"
+        return f"{note}, those of {unknown} unknown" if unknown else note
 
 
 def posts_with_emotion(
@@ -74,7 +77,11 @@ def posts_with_emotion(
     if not estimate or not wanted.any():
         return PostsWithEmotion(posts, np.zeros(len(posts), dtype=bool))
     filled = own.copy()
-    read = text_reader().predict(posts.loc[wanted, "caption"].tolist())
+    captions = posts.loc[wanted, "caption"].tolist()
+    reader = for_captions(None, captions).affect_reader
+    read = without_other_languages(text_reader(reader).predict(captions), captions, reader)
+    if not enough_read(int(np.isfinite(read).all(axis=1).sum()), len(captions)):
+        return PostsWithEmotion(posts, np.zeros(len(posts), dtype=bool))
     filled[wanted] = np.where(np.isnan(own[wanted]), read[:, : len(EMOTION_TARGETS)], own[wanted])
     posts[list(EMOTION_TARGETS)] = filled
     return PostsWithEmotion(posts, (np.isnan(own) & np.isfinite(filled)).any(axis=1))

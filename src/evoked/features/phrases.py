@@ -31,8 +31,8 @@ _PIECE = re.compile(
 )
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _KANA = re.compile(f"[{_KATAKANA}{_HIRAGANA}]")
-# What belongs to the word before: a hiragana, except お and ご, which are polite beginnings, and the
-# Chinese marks of possession, tense, plural and mood.
+# What belongs to the word before: a hiragana, except お and ご, which are polite beginnings, and
+# the Chinese marks of possession, tense, plural and mood.
 _PARTICLES = "的了过過着著吗嗎呢吧们們得地啊呀哦"
 _LONE = re.compile(rf"(?P<particle>(?![おご])[{_HIRAGANA}{_PARTICLES}])$|[{_UNSPACED}]$")
 _SAYS_SOMETHING = re.compile(r"\w")

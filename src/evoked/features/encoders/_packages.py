@@ -11,9 +11,7 @@ from evoked.files import sha256_of_file
 
 
 @cache
-def packaged_file(
-    requirement: str, path: str, sha256: str, *, package: str | None = None
-) -> Path:
+def packaged_file(requirement: str, path: str, sha256: str, *, package: str | None = None) -> Path:
     """A file of an installed package, found without importing it.
 
     Parameters
