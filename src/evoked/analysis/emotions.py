@@ -12,6 +12,7 @@ from evoked.analysis.ratings import Aggregation, aggregate_ratings
 from evoked.features.affect import enough_read, text_reader, without_other_languages
 from evoked.features.languages import for_captions
 from evoked.posts.dataset import PostDataset
+from evoked.runs.notes import too_few_note
 from evoked.targets import EMOTION_TARGETS
 
 
@@ -25,10 +26,13 @@ class PostsWithEmotion:
         The posts, estimates filled in.
     estimated
         (posts,): where valence or arousal is an emotion reader's estimate.
+    unread
+        Why none is estimated, in a sentence, where a reader could read too few captions.
     """
 
     posts: pd.DataFrame
     estimated: NDArray[np.bool_]
+    unread: str | None = None
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -80,8 +84,10 @@ def posts_with_emotion(
     captions = posts.loc[wanted, "caption"].tolist()
     reader = for_captions(None, captions).affect_reader
     read = without_other_languages(text_reader(reader).predict(captions), captions, reader)
-    if not enough_read(int(np.isfinite(read).all(axis=1).sum()), len(captions)):
-        return PostsWithEmotion(posts, np.zeros(len(posts), dtype=bool))
+    number = int(np.isfinite(read).all(axis=1).sum())
+    if not enough_read(number, len(captions)):
+        nothing = np.zeros(len(posts), dtype=bool)
+        return PostsWithEmotion(posts, nothing, too_few_note(number, len(captions), reader))
     filled[wanted] = np.where(np.isnan(own[wanted]), read[:, : len(EMOTION_TARGETS)], own[wanted])
     posts[list(EMOTION_TARGETS)] = filled
     return PostsWithEmotion(posts, (np.isnan(own) & np.isfinite(filled)).any(axis=1))

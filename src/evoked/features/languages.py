@@ -156,9 +156,10 @@ def captions_note(captions: Sequence[str | None], encoder: str) -> str | None:
     if not unread:
         return f"{line} reads {reads}."
     line = f"{line} reads {reads}, not {_listed(unread)}."
-    others = " and ".join(sorted(set(unread) & READS[UNIVERSAL]))
-    if encoder != "builtin" or not others:
+    *first, last = sorted(set(unread) & READS[UNIVERSAL]) or [""]
+    if encoder != "builtin" or not last:
         return line
+    others = f"{', '.join(first)} and {last}" if first else last
     if has_universal_encoder():
         return f"{line} The text encoder {UNIVERSAL} would read {others}."
     return f"{line} One that reads {others} comes with: pip install 'evoked[languages]'."

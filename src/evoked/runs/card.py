@@ -153,7 +153,8 @@ def _emotions(description: dict[str, Any]) -> str:
             "Valence and arousal were **estimated** by an emotion reader, not rated by people, "
             f"for some or all of the training posts. {description['emotions_note'] or ''}\n\n"
         )
-    return "Valence and arousal were rated by people, where the posts have them.\n\n"
+    rated = "Valence and arousal were rated by people, where the posts have them."
+    return f"{' '.join(filter(None, (rated, description['emotions_note'])))}\n\n"
 
 
 def _score_table(task: type[Task], metrics: dict[str, Any]) -> str:

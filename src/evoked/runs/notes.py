@@ -67,12 +67,8 @@ def unread_facts_note(model: Model, facts: Sequence[Fact]) -> str:
 def emotions_note(number: int, unrated: int, reader: str) -> str:
     """Of how many of the posts that nobody rated the emotion reader of this name could estimate the
     emotion, in a sentence."""
-    reads = "English" if reader == "builtin" else f"{len(READS[reader])} languages"
     if not enough_read(number, unrated):
-        return (
-            f"The emotion reader, which reads {reads}, could read the captions of {number} of "
-            f"{unrated} unrated posts: too few to learn valence and arousal from."
-        )
+        return too_few_note(number, unrated, reader)
     sentence = (
         f"Valence and arousal of {number} of {unrated} unrated posts are estimated by the emotion "
         "reader"
@@ -80,9 +76,22 @@ def emotions_note(number: int, unrated: int, reader: str) -> str:
     if number == unrated:
         return f"{sentence}."
     return (
-        f"{sentence}, which reads {reads}; those of the other {unrated - number} stay unknown: it "
-        "could not read their captions, or they have none."
+        f"{sentence}, which reads {_read_by(reader)}; those of the other {unrated - number} stay "
+        "unknown: it could not read their captions, or they have none."
     )
+
+
+def too_few_note(number: int, unrated: int, reader: str) -> str:
+    """Why the emotion of unrated posts is not estimated, where so few of their captions could be
+    read by the emotion reader of this name."""
+    return (
+        f"The emotion reader, which reads {_read_by(reader)}, could read the captions of {number} "
+        f"of {unrated} unrated posts: too few to estimate valence and arousal."
+    )
+
+
+def _read_by(reader: str) -> str:
+    return "English" if reader == "builtin" else f"{len(READS[reader])} languages"
 
 
 def calibration_notes(rows: pd.DataFrame, split: Split) -> list[str]:
