@@ -21,7 +21,7 @@ UNDECIDED = "undecided"
 UNIVERSAL = "use"
 """Name of the text encoder for other languages than English."""
 
-# The languages that are told apart, by the code that py3langid has for them.
+# The languages that are known here, by the code that py3langid has for them.
 LANGUAGES = {
     "af": "Afrikaans",
     "ar": "Arabic",
