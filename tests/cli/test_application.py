@@ -36,6 +36,7 @@ def test_help_of_every_command(words: tuple[str, ...]) -> None:
     [
         ("train nowhere --out run", "not a dataset"),
         ("predict nowhere --caption x", "not a finished run"),
+        ("predict nowhere --title x", "not a finished run"),
         ("predict nowhere", "needs --image, --caption or --title"),
         ("predict nowhere --posts posts --caption x", "in place of a draft"),
         ("predict nowhere --caption x --out scores.xlsx", "ending in .csv"),

@@ -85,8 +85,8 @@ def test_eight_english_captions_are_no_emotion_of_the_others(tmp_path: Path) -> 
     english = FeatureSettings(text_encoder="builtin", affect_reader="builtin")
     run, notes = trained(dataset, tmp_path, features=english)
     few = (
-        "The emotion reader, which reads English, could read the captions of 8 of 120 unrated posts: "
-        "too few to estimate valence and arousal."
+        "The emotion reader, which reads English, could read the captions of 8 of 120 unrated "
+        "posts: too few to estimate valence and arousal."
     )
     assert few in notes
     assert not any("are estimated" in note for note in notes)

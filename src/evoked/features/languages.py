@@ -21,6 +21,9 @@ UNDECIDED = "undecided"
 UNIVERSAL = "use"
 """Name of the text encoder for other languages than English."""
 
+CHOSEN_BY_CAPTIONS = ("text_encoder", "affect_reader")
+"""The settings of features that captions decide, unless they are asked for."""
+
 # The languages that are known here, by the code that py3langid has for them.
 LANGUAGES = {
     "af": "Afrikaans",

@@ -166,7 +166,7 @@ def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
 
     _check_counts(number, draft)
     _check_texts(number, draft)
-    caption = draft.caption if (draft.caption or "").strip() else draft.title
+    caption = draft.title if draft.caption is None else draft.caption
     when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     zone = zone_of(time_zone)
     if when.tzinfo is None:

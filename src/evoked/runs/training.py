@@ -36,7 +36,7 @@ from evoked.features.affect import enough_read, without_other_languages
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import Problem
-from evoked.features.languages import captions_note, for_captions
+from evoked.features.languages import caption_languages, captions_note, for_captions
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.social_graph import Integers
 from evoked.features.viewings import ViewingData, read_network
@@ -425,9 +425,14 @@ class _Posts(_RunData[Run]):
         return {"estimate": self.estimate}
 
     @cached_property
+    def reads_captions(self) -> bool:
+        """Whether the model reads captions."""
+        return "caption" in {CATALOG[name].modality for name in self.model.features}
+
+    @cached_property
     def captions_note(self) -> str | None:
         """What captions are written in and what reads it; None for a model that reads none."""
-        if "caption" not in {CATALOG[name].modality for name in self.model.features}:
+        if not self.reads_captions:
             return None
         encoder = self.model.feature_settings.text_encoder
         return captions_note(_captions(self.dataset), encoder)
@@ -467,6 +472,7 @@ class _Posts(_RunData[Run]):
             "estimated_emotions": guessed,
             "emotions_note": None if read.estimates is None else read.estimates.note,
             "captions_note": self.captions_note,
+            "languages": caption_languages(_captions(self.dataset)) if self.reads_captions else {},
         }
         facts["facts"] = [fact.to_dict() for fact in self._own_facts(learned_from)]
         if self.choice is not None:
@@ -568,6 +574,7 @@ class _Viewings(_RunData[NetworkRun]):
             "estimated_emotions": False,
             "emotions_note": None,
             "captions_note": None,
+            "languages": {},
         }
         return _Prepared(examples, pipeline.fit(self.dataset.posts), problems, facts, at)
 
