@@ -39,6 +39,7 @@ LAYERS = (
     "evoked.runs",
     "evoked.analysis",
     "evoked.explain",
+    "evoked.advice",
     "evoked.report",
     "evoked.laboratory",
     "evoked.cli",
