@@ -43,6 +43,7 @@ from evoked.features.cache import FeatureCache
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureTable
 from evoked.models import Examples, build_model
+from evoked.models.dual_attention import ENVIRONMENTS
 from evoked.models.pooled import FEATURES as POOLED_FEATURES
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
@@ -50,7 +51,7 @@ from evoked.targets import AuthorQuartiles
 from evoked.training import TrainingSettings
 
 INPUTS = ("caption.vector", "environment.caption", "environment.topics", "metadata")
-NETWORK_FEATURES = ("caption.tokens", "image.map", "image.vector", "environment.image")
+NETWORK_FEATURES = ("caption.tokens", "image.map", "image.vector", *ENVIRONMENTS)
 # Section IV-B of the paper.
 TRAINING = TrainingSettings(
     max_epochs=12,

@@ -109,6 +109,17 @@ def test_rows_as_published_have_the_settings_that_the_model_calls_published(
     assert kind(**experiment.settings) == kind.published(**changes)
 
 
+@pytest.mark.parametrize("name", ["dual_attention/table1", "dual_attention/table2"])
+def test_figures_of_dual_attention_stand_beside_the_papers_networks(name: str) -> None:
+    parts = {"fusion", "environment", "explicit_attention", "implicit_attention"}
+    for row in load_table(name).experiments:
+        if row.model == "gradient_boosting":
+            continue
+        kind: Any = model_class(row.model).Settings
+        own = {key: value for key, value in row.settings.items() if key in parts}
+        assert (kind(**row.settings) == kind.published(**own)) == bool(row.published), row.name
+
+
 def test_rows_are_selected_in_the_tables_order() -> None:
     chosen = TABLES[0].select(["abmf", "mmbt"])
     assert [experiment.name for experiment in chosen.experiments] == ["mmbt", "abmf"]

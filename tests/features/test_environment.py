@@ -20,9 +20,11 @@ from evoked.features.table import Column, FeatureColumn
 
 
 def columns_of(vectors: np.ndarray, present: np.ndarray | None = None) -> dict[str, FeatureColumn]:
-    """Pictures, and topics and captions that are the same numbers the other way round."""
+    """Pictures, and topics and captions that are the same numbers the other way round; two regions
+    of a map whose mean is the picture."""
     reverse = np.ascontiguousarray(vectors[:, ::-1])
     return {
+        "image.map": Column.dense(np.stack([vectors - 1, vectors + 1], axis=1), present),
         "caption.vector": Column.dense(reverse, present),
         "image.vector": Column.dense(vectors, present),
         "topics": Column.dense(reverse, present),
@@ -84,7 +86,8 @@ def test_environment_follows_its_definition(
     )
     if present[:training].any():
         n = len(posts)
-        np.testing.assert_allclose(values_of(found["environment.image"], n), expected, atol=1e-5)
+        for name in ("environment.image", "environment.map"):
+            np.testing.assert_allclose(values_of(found[name], n), expected, atol=1e-5)
         np.testing.assert_allclose(
             values_of(found["environment.topics"], n), expected[:, ::-1], atol=1e-5
         )
@@ -152,16 +155,16 @@ def test_pipeline_makes_what_environments_are_made_of(tmp_path: Path) -> None:
     dataset = evoked.synthesise(tmp_path / "posts", n=24, seed=5)
     posts, covers = dataset.posts, dataset.cover_paths()
     cache = FeatureCache(tmp_path / "cache")
-    names = ["environment.image", "environment.topics"]
+    names = ["environment.map", "environment.topics"]
     pipeline = FeaturePipeline(names)
-    assert pipeline.extracted == ["image.vector"]
-    with pytest.raises(SettingsError, match=r"image\.vector.*give fit\(\) their images"):
+    assert pipeline.extracted == ["image.map"]
+    with pytest.raises(SettingsError, match=r"image\.map.*give fit\(\) their images"):
         pipeline.fit(posts[:16])
     pipeline.fit(posts[:16], images=covers[:16], cache=cache)
     assert any("topics in place of 400" in note for note in pipeline.notes)
     table, _ = pipeline.transform(posts, covers, cache=cache)
     assert list(table.columns) == names
-    whole = FeaturePipeline(["image.vector", "topics"]).fit(posts[:16])
+    whole = FeaturePipeline(["image.map", "topics"]).fit(posts[:16])
     parts, _ = whole.transform(posts, covers, cache=cache)
     assert pipeline.environment is not None
     expected = Environment.fit(posts[:16], parts.select(np.arange(16)).columns)

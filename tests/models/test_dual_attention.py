@@ -27,7 +27,7 @@ from evoked.models.dual_attention import (
     ImplicitAttention,
 )
 from evoked.models.dual_baselines import DualBaseline, DualBaselineSettings, divergence
-from evoked.targets import AuthorPopularity, load_task, task_state
+from evoked.targets import AuthorPopularity, TargetTable, load_task, task_state
 from evoked.testing.examples import MAP_CHANNELS, random_examples
 from evoked.training import TrainingSettings
 
@@ -284,14 +284,14 @@ def test_parts_are_read_only_where_they_are_switched_on() -> None:
     content, environment = (
         {"image.map", "caption.tokens"},
         {
-            "environment.image",
+            "environment.map",
             "environment.topics",
         },
     )
     assert features() == content | environment
     assert features(environment=False) == content
     assert features(metadata=True) == content | environment | {"metadata"}
-    vectors = {"image.vector", "caption.vector", "environment.caption"}
+    vectors = {"image.vector", "caption.vector", "environment.image", "environment.caption"}
     assert features(contrast=True) == content | environment | vectors
     assert features(words="embedding") == {"image.map", "caption.ids"} | environment
     assert DualBaseline(DualBaselineSettings(fusion="visual")).features == ["image.map"]
@@ -305,6 +305,24 @@ def test_published_sizes_are_the_papers() -> None:
     network: Any = DualAttention(settings).build(widths_of(examples))
     assert network.words.lstm.hidden_size == 512
     assert network(examples.features.take(np.arange(8))).shape == (8, 1)
+
+
+@pytest.mark.parametrize("model", [DualAttention, DualBaseline])
+def test_what_is_published_has_nothing_of_ours(model: Any) -> None:
+    examples = labelled_examples(8)
+    published = model.Settings.published(width=16)
+    assert (published.dropout, published.modality_dropout) == (0, 0)
+    for chosen, ours in ((published, False), (model.Settings(), True)):
+        network = model(chosen).build(widths_of(examples))
+        assert any(isinstance(each, nn.LayerNorm) for each in network.modules()) == ours
+    # Without the norm, V is the mean over the regions, and I_e is in the same space.
+    batch = examples.features.take(np.arange(8))
+    network = model(published).build(widths_of(examples)).eval()
+    present = batch["image.map.present"]
+    torch.testing.assert_close(network.image(batch)[present], batch["image.map"].mean(1)[present])
+    if model is DualAttention:
+        environment = network.environments["map"](batch)
+        torch.testing.assert_close(environment[present], batch["environment.map"][present])
 
 
 def test_posts_without_a_label_teach_nothing(tmp_path: Path) -> None:
@@ -375,6 +393,60 @@ def test_word_embedding_knows_the_training_words_alone() -> None:
     torch.testing.assert_close(words(3, 2, 0), words(4, 2, 0))  # both are unknown
     assert not torch.allclose(words(1, 2, 0), words(3, 2, 0))
     torch.testing.assert_close(words(11, 2, 0), seen)  # beyond the table: rows are shared
+
+
+# Figure 5.
+
+WORD, REGIONS, LONGEST = 7, 9, 6
+
+
+def planted_examples(n: int, seed: int) -> tuple[Examples, Any, Any]:
+    """Posts that are popular if their caption has one word, or one region of their picture an
+    object; with the place of each, -1 where it is missing."""
+    examples, generator = labelled_examples(n, seed), np.random.default_rng(seed)
+    columns = dict(examples.features.columns)
+    word, region = (
+        np.where(generator.random(n) < 0.3, generator.integers(0, places, n), -1)
+        for places in (LONGEST, REGIONS)
+    )
+    ids = generator.integers(10, 40, (n, LONGEST))
+    map_ = generator.normal(size=(n, REGIONS, MAP_CHANNELS)).astype(np.float32)
+    said, seen = np.flatnonzero(word >= 0), np.flatnonzero(region >= 0)
+    ids[said, word[said]] = WORD
+    map_[seen, region[seen], 0] += 8
+    starts, lengths = LONGEST * np.arange(n), np.full(n, LONGEST)
+    vectors = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float16)
+    columns |= {
+        "image.map": Column.dense(map_),
+        "caption.ids": RaggedColumn(ids.ravel(), starts, lengths),
+        "caption.tokens": RaggedColumn(vectors[ids.ravel()], starts, lengths),
+    }
+    popular = ((word >= 0) | (region >= 0)).astype(np.float32)[:, None]
+    targets = TargetTable(popular, np.zeros((n, 1), bool))
+    return Examples(examples.posts, FeatureTable(columns), targets), word, region
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_attention_finds_planted_words_and_objects(published: bool, tmp_path: Path) -> None:
+    shared: dict[str, Any] = {"environment": False, "width": 32, "attention_width": 16}
+    form = DualAttentionSettings.published if published else DualAttentionSettings
+    train, (test, word, region) = planted_examples(600, 0)[0], planted_examples(200, 1)
+    model = DualAttention(form(**shared))
+    model.fit(
+        train,
+        folder=tmp_path,
+        training=QUICK.model_copy(
+            update={"max_epochs": 20, "batch_size": 32, "learning_rate": 3e-3}
+        ),
+    )
+    weights, regions = np.stack(model.word_attention(test)), model.region_probabilities(test)
+    said, seen = np.flatnonzero(word >= 0), np.flatnonzero(region >= 0)
+    assert (weights[said].argmax(axis=1) == word[said]).mean() > 0.9
+    assert weights[said, word[said]].mean() > 3 / LONGEST
+    # A region with the object is surer to be popular than any other, but for a rounding.
+    found = regions[seen, region[seen]]
+    assert (found >= regions[seen].max(axis=1) - 0.01).mean() > 0.9
+    assert found.mean() > regions[seen].mean() + 0.2
 
 
 # What it tells of a post.

@@ -147,6 +147,15 @@ _ENTRIES = [
         description="Share of each topic in the caption (at most 400).",
     ),
     Feature(
+        name="environment.map",
+        kind="vector",
+        modality="environment",
+        source="means over the training posts",
+        fitted=True,
+        description="Mean of image.map over its regions and the author's other posts: what they "
+        "tend to show, in the space of a region.",
+    ),
+    Feature(
         name="environment.image",
         kind="vector",
         modality="environment",

@@ -2,8 +2,9 @@
 Section III-C).
 
 The environment of a post is the mean vector of its author's *other* posts: the mean of their
-pictures (I_e in Eq. 4 and 5), of their captions' topics (T_e) and, our addition, of their captions'
-own vectors. Which posts these are depends on the author:
+pictures (I_e in Eq. 4 and 5: the mean of V, which is the mean over the regions of ``image.map``),
+of their captions' topics (T_e) and, our addition, of ``image.vector`` and of their captions' own
+vectors. Which posts these are depends on the author:
 
 *known*
     The author has training posts. A held-out post or a draft gets their mean, whatever other posts
@@ -44,8 +45,9 @@ Floats = NDArray[np.float32]
 
 # Environments by name, with the feature that each is the mean of.
 MEANS = {
-    "environment.image": "image.vector",
+    "environment.map": "image.map",
     "environment.topics": "topics",
+    "environment.image": "image.vector",  # ours
     "environment.caption": "caption.vector",  # ours
 }
 SOURCES = ("known", "new", "cold")
@@ -54,7 +56,7 @@ _MEANS_FILE = "means.safetensors"
 _AUTHORS_FILE = "authors.json"
 # The authors with the most training posts; 400 MB of sums of 2048 + 400 numbers.
 _MAX_AUTHORS = 20_000
-_BATCH = 1024  # posts
+_BATCH = 256  # posts; 100 MB of a ResNet's maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ class Sums:
         for start in range(0, len(author), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(author)))
             rows = rows[present[rows]]
-            values = column.arrays(rows, None)[""]
+            values = _vectors(column, rows)
             total[-1] += values.sum(axis=0, dtype=np.float64)
             own, named = author[rows], author[rows] >= 0
             membership = sparse.csr_matrix(
@@ -276,10 +278,16 @@ class _MeansOfOthers:
     def __getitem__(self, rows: Whole) -> Floats:
         author, counted = self.author[rows], self.counted[rows]
         total, count = self.sums.total[author], self.sums.count[author] - counted
-        total[counted] -= self.own.arrays(rows[counted], None)[""]
+        total[counted] -= _vectors(self.own, rows[counted])
         nothing = count == 0
         total[nothing], count[nothing] = self.sums.total[-1], self.sums.count[-1]
         return (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+
+
+def _vectors(column: FeatureColumn, rows: Whole) -> Floats:
+    """One vector of each post, (b, width): of a map, the mean over its regions."""
+    values: Floats = column.arrays(rows, None)[""]
+    return values if values.ndim == 2 else values.mean(axis=1)
 
 
 def _post_hashes(posts: pd.DataFrame, authors: NDArray[np.object_]) -> Whole:

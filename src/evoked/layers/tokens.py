@@ -171,6 +171,11 @@ class NormalisedPixels(nn.Module):
         return normalised
 
 
+def layer_norm(width: int, wanted: bool = True) -> nn.Module:
+    """A layer norm, or nothing in its place."""
+    return nn.LayerNorm(width) if wanted else nn.Identity()
+
+
 def project(channels: int, width: int) -> nn.Module:
     """Project a feature of any scale to ``width`` channels."""
     # Features have different scales; with a norm in front, one learning rate fits all.

@@ -5,8 +5,9 @@ Dual-Attention*. Explicit attention weighs the caption's words in sight of the i
 implicit attention joins the two environments of the author (Eq. 4, 5; see
 :mod:`evoked.features.environment`), and a hierarchical head puts them together (Eq. 6).
 
-What the paper leaves open, and what we add, is marked *ours*. The image V is the mean over the
-positions of ``image.map``: for a ResNet-50 that is its last pooling layer, the paper's V. For every
+What the paper leaves open, and what we add, is marked *ours*; the settings' ``published()`` turn
+all of it off. The image V is the mean over the positions of ``image.map``: for a ResNet-50 that is
+its last pooling layer, the paper's V. I_e is the mean of V over the author's other posts. For every
 encoder, a region of the map lies in the same space as the whole image, so that Figure 5 can replace
 the image by a region.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from math import isqrt
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from evoked.layers.losses import masked_mean
 from evoked.layers.tokens import (
     CaptionTokens,
     VectorInput,
+    layer_norm,
     mean_pool,
     metadata_encoder,
     or_placeholder,
@@ -42,7 +44,8 @@ from evoked.targets import AUTHOR_TASKS
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
-ENVIRONMENTS = ("environment.image", "environment.topics")
+# I_e and T_e.
+ENVIRONMENTS = ("environment.map", "environment.topics")
 # What a post is compared with, in the same space as the post (ours).
 CONTRASTS = {"image.vector": "environment.image", "caption.vector": "environment.caption"}
 _POSTS_PER_BATCH = 256
@@ -66,6 +69,18 @@ class ImageCaptionSettings(ModelSettings):
     modality_dropout: float = Field(
         0.05, ge=0, lt=1, description="probability that a modality is hidden in training (ours)"
     )
+    normalise: bool = Field(
+        True, description="layer norms of the image and of the environments (ours)"
+    )
+
+    @classmethod
+    def published(cls, **changes: Any) -> Self:
+        """The paper's configuration: 512 channels, word embedding and LSTM, nothing of ours.
+
+        How it is trained stands in the experiments ``dual_attention/table1``.
+        """
+        ours: dict[str, Any] = {"dropout": 0.0, "modality_dropout": 0.0, "normalise": False}
+        return cls(**{"width": 512, "words": "embedding", **ours, **changes})
 
 
 class ImageCaptionModel(NeuralModel):
@@ -118,11 +133,9 @@ class DualAttentionSettings(ImageCaptionSettings):
     metadata: bool = Field(False, description="also use what is known before posting (ours)")
 
     @classmethod
-    def published(cls, **changes: Any) -> DualAttentionSettings:
-        """The paper's configuration: 512 channels, k = 128, word embedding and LSTM."""
-        sizes: dict[str, Any] = {"width": 512, "attention_width": 128, "words": "embedding"}
-        ours: dict[str, Any] = {"dropout": 0.0, "modality_dropout": 0.0}
-        return cls(**{**sizes, **ours, **changes})
+    def published(cls, **changes: Any) -> Self:
+        """As :meth:`ImageCaptionSettings.published`, with k = 128."""
+        return super().published(**{"attention_width": 128, **changes})
 
 
 class DualAttention(ImageCaptionModel):
@@ -233,7 +246,7 @@ class DualAttentionNetwork(nn.Module):
         self.settings = settings
         width, hiding, dropout = settings.width, settings.modality_dropout, settings.dropout
         channels = widths["image.map"]
-        self.image = ImageVector(channels, hiding)
+        self.image = ImageVector(channels, hiding, settings.normalise)
         self.words = word_encoder(settings, widths)
         self.image_to_words = nn.Sequential(  # F_2(F_1(V)) in Eq. 3
             nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, width)
@@ -247,7 +260,7 @@ class DualAttentionNetwork(nn.Module):
         if settings.environment:
             for name in ENVIRONMENTS:
                 # Environments come on different scales, as V does.
-                norm = nn.LayerNorm(widths[name])
+                norm = layer_norm(widths[name], settings.normalise)
                 self.environments[name.partition(".")[2]] = VectorInput(
                     name, "environment", norm, widths[name], hiding
                 )
@@ -474,11 +487,15 @@ class ImageVector(nn.Module):
         Channels of ``image.map``.
     modality_dropout
         Probability that a post hides its image in training.
+    normalise
+        A layer norm of V and of its regions.
     """
 
-    def __init__(self, channels: int, modality_dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, modality_dropout: float = 0.0, normalise: bool = True
+    ) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(channels)
+        self.norm = layer_norm(channels, normalise)
         self.placeholder = nn.Parameter(torch.randn(channels) * 0.02)
         self.modality_dropout = modality_dropout
 

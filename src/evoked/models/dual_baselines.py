@@ -70,7 +70,9 @@ class DualBaselineNetwork(nn.Module):
         width, fusion = settings.width, settings.fusion
         self.image = self.words = None
         if fusion != "textual":
-            self.image = ImageVector(widths["image.map"], settings.modality_dropout)
+            self.image = ImageVector(
+                widths["image.map"], settings.modality_dropout, settings.normalise
+            )
             self.project_image = nn.Linear(widths["image.map"], width)
         if fusion != "visual":
             self.words = word_encoder(settings, widths)

@@ -129,6 +129,9 @@ def random_examples(
             "environment.topics": Column.dense(
                 generator.dirichlet(np.ones(7), n).astype(np.float32)
             ),
+            "environment.map": Column.dense(
+                generator.normal(size=(n, MAP_CHANNELS)).astype(np.float32), has_image
+            ),
         }
     )
     kind = task_class(task) if isinstance(task, str) else task
