@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from evoked.cli import app
-from evoked.cli.options import SplitKind
+from evoked.cli.options import FoldKind, SplitKind
 from evoked.evaluation.splits import KINDS, VIEWING_KINDS
 from evoked.features.catalog import FeatureSettings
 from evoked.runs.command import GENERAL_OPTIONS, OWN_OPTIONS
@@ -70,3 +70,9 @@ def test_a_mistyped_option_is_refused(options: list[str], message: str) -> None:
 
 def test_the_ways_to_split_are_those_of_splits() -> None:
     assert set(SplitKind) == {*KINDS, *VIEWING_KINDS}
+
+
+def test_folds_are_made_by_every_kind_but_a_column() -> None:
+    """A column holds one split, and folds are several."""
+    kinds = {*KINDS, *VIEWING_KINDS}
+    assert {kind.value for kind in FoldKind} == kinds - {"column"}

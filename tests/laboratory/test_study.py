@@ -347,18 +347,25 @@ def test_row_that_fails_is_told_and_spoils_no_other(
     assert "no row is compared" in (study.folder / "table.md").read_text()
 
 
-def test_unreadable_pictures_are_told(workshop: Workshop, dataset: PostDataset) -> None:
+def test_unreadable_pictures_and_remarks_are_printed(
+    workshop: Workshop, dataset: PostDataset
+) -> None:
     damaged = workshop.changed(dataset, "damaged")
     picture = damaged.cover_paths()[3]
     assert picture is not None
     picture.write_bytes(b"no picture")
     notes: list[str] = []
-    study = study_of(workshop, damaged, "damaged-study", "image_only", folds=2)
+    table = table_of("image_only")
+    (row,) = table.experiments
+    remarked = row.model_copy(update={"remarks": ("its figures are of one split.",)})
+    table = table.model_copy(update={"experiments": (remarked,)})
+    study = study_of(workshop, damaged, "damaged-study", table=table, folds=2)
     results = study.run(workers=1, callbacks=StudyCallbacks(note=notes.append), command="evoked x")
     assert notes == list(results.notes)
     assert notes == [
         "1 pictures could not be read; their posts count as imageless: "
-        f"{damaged.posts['post_id'].iloc[3]}."
+        f"{damaged.posts['post_id'].iloc[3]}.",
+        "Image only: its figures are of one split.",
     ]
     write_results(study, results)
     assert notes[0] in (study.folder / "table.md").read_text()

@@ -19,6 +19,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
 from evoked.features.table import Column, FeatureTable
 from evoked.features.text_fields import texts_of
+from evoked.layers.attention import ScaledDotProductAttention
 from evoked.models import Examples, build_model, load_model
 from evoked.models._symmetric_trees import SymmetricTrees
 from evoked.models.pixelrec import (
@@ -31,6 +32,7 @@ from evoked.models.pixelrec_catboost import CatBoostSettings, PixelRecCatBoost
 from evoked.posts.importing import import_posts
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import ReadOptions
+from evoked.runs.base import modal_relevance
 from evoked.targets import Level, Outcome, TargetTable
 from evoked.testing.examples import random_examples, random_posts
 from evoked.training import TrainingSettings
@@ -150,6 +152,48 @@ def test_regressor_of_what_there_is(modalities: tuple[str, ...], tmp_path: Path)
     assert np.isfinite(model.predict(examples).to_numpy()).all()
 
 
+def without(examples: Examples, name: str) -> Examples:
+    column = examples.features.columns[name]
+    empty = replace(column, lengths=np.zeros_like(column.lengths))  # type: ignore[type-var, attr-defined]
+    return replace(examples, features=FeatureTable({**examples.features.columns, name: empty}))
+
+
+def test_title_and_context_each_count(tmp_path: Path) -> None:
+    examples = random_examples(48, task="popularity")
+    model = PixelRecRegressor()
+    model.fit(examples, folder=tmp_path, training=QUICK)
+    before = model.predict(examples)["log_popularity"]
+    for name in ("title.tokens", "context.tokens"):
+        change = (model.predict(without(examples, name))["log_popularity"] - before).abs()
+        present = examples.features.columns[name].present
+        assert 0 < present.sum() < 48
+        assert (change[present] > 1e-6).mean() > 0.9
+        assert (change[~present] < 1e-6).all()
+
+
+def test_image_and_one_text_are_enough_to_be_relevant_to_each_other(tmp_path: Path) -> None:
+    examples = random_examples(48, task="popularity")
+    model = PixelRecRegressor()
+    model.fit(examples, folder=tmp_path, training=QUICK)
+    untitled = without(examples, "title.tokens")
+    has = {name: column.present for name, column in examples.features.columns.items()}
+    found = modal_relevance(model, untitled)
+    assert found is not None
+    assert np.isfinite(found["value"])
+    assert found["n"] == (has["image.map"] & has["context.tokens"]).sum()
+    neither = modal_relevance(model, without(untitled, "context.tokens"))
+    assert neither is not None
+    assert neither["n"] == 0
+    # A title that is missing has no part in the mean of the texts.
+    vectors = model.modal_vectors(untitled)
+    network, batch = model.network, untitled.features.take(np.arange(48))
+    with torch.inference_mode():
+        alone = network.pools["context"](*network.streams["context"](batch))
+    assert vectors is not None
+    known = has["context.tokens"]
+    np.testing.assert_allclose(vectors[known, 1], alone.numpy()[known], atol=1e-5)
+
+
 def test_modalities_that_make_no_sense() -> None:
     for modalities in ((), ("image", "image")):
         with pytest.raises(ValueError, match="at least one modality"):
@@ -157,6 +201,24 @@ def test_modalities_that_make_no_sense() -> None:
 
 
 # Classifier and collapse.
+
+
+def test_heads_are_those_of_cross_attention() -> None:
+    widths = {"image.map": 12, "text.tokens": 16}
+
+    def heads(settings: ClassifierSettings) -> set[int]:
+        network = PixelRecClassifier(settings).build(widths)
+        return {
+            each.heads for each in network.modules() if isinstance(each, ScaledDotProductAttention)
+        }
+
+    assert heads(ClassifierSettings(fusion="cross_attention", heads=8)) == {8}
+    assert heads(ClassifierSettings()) == set()
+    for fusion in ("concatenation", "gated"):
+        with pytest.raises(ValueError, match="heads are those of fusion=cross_attention"):
+            ClassifierSettings(fusion=fusion, heads=8)  # type: ignore[arg-type]
+        assert ClassifierSettings.published(fusion=fusion).heads == 4
+    assert ClassifierSettings.published(fusion="cross_attention").heads == 8
 
 
 @pytest.mark.parametrize("fusion", ["concatenation", "cross_attention", "gated"])
@@ -189,7 +251,7 @@ def warning(predicted: pd.DataFrame, examples: Examples) -> str | None:
     assert examples.targets is not None
     names = np.array(LEVEL.labels, dtype=object)
     truth = pd.DataFrame({"level": names[examples.targets.values.argmax(axis=1)]})
-    task = Level("none", ("likes",), (1.0, 2.0, 3.0, 4.0))
+    task = Level(edges=(1.0, 2.0, 3.0, 4.0), exposure="none", counts=("likes",))
     return collapse_warning(task.inverse_transform(predicted, examples.posts), truth, LEVEL)
 
 
@@ -293,6 +355,10 @@ def test_as_published_leaks_and_says_so(tmp_path: Path) -> None:
     # Nothing else in these posts tells the level.
     assert scores[False] < 0.4
     assert scores[True] > 0.6
+    # The report has no metadata.
+    assert "metadata" not in PixelRecCatBoost(CatBoostSettings(as_published=True)).features
+    assert "metadata" in PixelRecCatBoost(CatBoostSettings()).features
+    assert CatBoostSettings.published().as_published
     assert "LEAK" in str(CatBoostSettings.model_fields["as_published"].description)
 
 
@@ -402,6 +468,11 @@ def test_cosine_is_clips_own(encoders: dict[str, str], tmp_path: Path) -> None:
         read = reference.text_projection(text)
         expected = torch.nn.functional.cosine_similarity(seen, read)
     assert found[0] == pytest.approx(float(expected), abs=0.02)
+    # The trees see the vectors in the shared space.
+    matrix, shared = model.matrix(examples), seen.shape[1]
+    assert names[:shared] == [f"image.vector {number}" for number in range(shared)]
+    np.testing.assert_allclose(matrix[0, :shared], seen[0], atol=0.02)
+    np.testing.assert_allclose(matrix[0, shared : 2 * shared], read[0], atol=0.02)
     assert np.isnan(found[3:]).all()  # no picture
     model.save(tmp_path / "model")
     pd.testing.assert_frame_equal(

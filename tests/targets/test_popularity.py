@@ -13,7 +13,7 @@ from scipy import stats
 
 from evoked.errors import DataError
 from evoked.targets import load_task, task_class, task_state
-from evoked.targets.popularity import Level, Popularity
+from evoked.targets.popularity import Level, LevelOfScaledCounts, Popularity
 
 
 def posts(**columns: object) -> pd.DataFrame:
@@ -75,6 +75,41 @@ def test_levels_are_quintiles_of_the_training_posts() -> None:
     assert task.outcomes[0].ordered
 
 
+def test_levels_of_scaled_counts(five: pd.DataFrame) -> None:
+    """Section 3 by hand: each count from 0 to 1 over the training posts, views among them."""
+    task = LevelOfScaledCounts.fit(five)
+    assert task.ranges == {
+        "likes": (10, 50),
+        "comments": (1, 5),
+        "shares": (1, 9),
+        "saves": (2, 2),
+        "views": (100, 500),
+    }
+    # Likes and views rise from 0 to 1, shares fall, saves say nothing.
+    expected = [0 + 1 + 1, 0.5 + 0 + 0.75, 1 + 0.75 + 0.5, 1.5 + 0.25 + 0.25, 2 + 0.5 + 0]
+    np.testing.assert_allclose(task.scores(five), expected)
+    found = task.truth(five)["level"].tolist()
+    assert (found[1], found[2], found[4]) == ("very_low", "high", "very_high")
+    assert found[0] == found[3]  # two of the same score
+    # Later posts are scaled by the training posts' ranges, and may lie beyond them.
+    beyond = five.assign(likes=[10, 20, 30, 40, 90])
+    np.testing.assert_allclose(task.scores(beyond)[4], expected[4] + 1)
+    # Views count here, and divide nothing.
+    more = five.assign(views=[500, 200, 300, 400, 500])
+    np.testing.assert_allclose(task.scores(more)[0], expected[0] + 1)
+    assert "views" not in LevelOfScaledCounts.fit(five.drop(columns="views")).ranges
+
+
+def test_what_stands_for_views_is_said(five: pd.DataFrame) -> None:
+    followed = five.drop(columns="views").assign(followers=[9, 8, 9, 7, 9])
+    for kind in (Popularity, Level):
+        assert kind.fit(five).notes == []
+        (note,) = kind.fit(followed).notes
+        assert "followers take their place" in note
+        (note,) = kind.fit(five.drop(columns="views")).notes
+        assert "the counts stand alone" in note
+
+
 def test_no_views_count_as_one_view() -> None:
     train = posts(views=[10.0] * 4 + [0.0], likes=[1.0, 2, 3, 4, 5])
     # Scores 0.1 0.2 0.3 0.4 and 5 / max(0, 1).
@@ -122,7 +157,7 @@ def test_one_post_and_equal_posts() -> None:
 
 
 def test_posts_without_counts_are_an_error() -> None:
-    for kind in (Popularity, Level):
+    for kind in (Popularity, Level, LevelOfScaledCounts):
         with pytest.raises(DataError, match="likes, comments, shares, saves"):
             kind.fit(posts(views=[1.0, 2.0]))
         with pytest.raises(DataError):
@@ -132,7 +167,7 @@ def test_posts_without_counts_are_an_error() -> None:
 
 
 def test_registered_and_led_through_json(five: pd.DataFrame) -> None:
-    for name in ("popularity", "level"):
+    for name in ("popularity", "level", "level_scaled"):
         task = task_class(name).fit(five)
         again = load_task(json.loads(json.dumps(task_state(task))))
         assert again == task

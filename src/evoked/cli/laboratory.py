@@ -12,8 +12,8 @@ import typer
 from evoked.cli.application import app, say, say_aside
 from evoked.cli.options import (
     CacheOption,
+    FoldKind,
     JsonFlag,
-    SplitKind,
     WorkersOption,
     check_runs,
     names_in,
@@ -57,8 +57,9 @@ def reproduce(
         str | None, typer.Option(help="Rows to run, for example mmbt,abmf; all by default.")
     ] = None,
     split: Annotated[
-        SplitKind, typer.Option(help="How folds are made: random, author or time.")
-    ] = SplitKind.random,
+        FoldKind,
+        typer.Option(help="How folds are made; user and image are for models of viewings."),
+    ] = FoldKind.random,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs at most, in place of the table's.")
     ] = None,
@@ -126,8 +127,9 @@ def compare(
         int | None, typer.Option(min=2, help="Number of folds to fit in again, with --data.")
     ] = None,
     split: Annotated[
-        SplitKind, typer.Option(help="How folds are made: random, author or time.")
-    ] = SplitKind.random,
+        FoldKind,
+        typer.Option(help="How folds are made; user and image are for models of viewings."),
+    ] = FoldKind.random,
     seed: Annotated[
         int, typer.Option(help="Random seed for the bootstrap, or for the folds and fits.")
     ] = 0,
@@ -179,7 +181,7 @@ def _run_study(
     folder: Path,
     *,
     folds: int,
-    split: SplitKind,
+    split: FoldKind,
     seed: int,
     workers: int | None,
     cache: Path | None,

@@ -47,6 +47,16 @@ class SplitKind(StrEnum):
     image = "image"
 
 
+class FoldKind(StrEnum):
+    """Ways to make folds."""
+
+    random = "random"
+    author = "author"
+    time = "time"
+    user = "user"
+    image = "image"
+
+
 def with_options(
     **collected: Sequence[inspect.Parameter],
 ) -> Callable[[Callable[..., _Result]], Callable[..., _Result]]:

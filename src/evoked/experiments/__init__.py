@@ -60,6 +60,9 @@ class Experiment(Settings):
     published: dict[str, float] = Field(
         default_factory=dict, description="scores by 'target metric', such as 'valence MAE'"
     )
+    remarks: tuple[str, ...] = Field(
+        (), description="sentences about the published figures, printed below the table"
+    )
 
     def build(self) -> Model:
         """The model, unfitted.

@@ -354,7 +354,13 @@ class Study:
         for features in dict.fromkeys(each.features for each in self.table.experiments):
             problems = self.data.extract(features, callbacks.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
-        self.notes = _unreadable_notes(unreadable) + _cautions(self.table.experiments)
+        self.notes = (
+            _unreadable_notes(unreadable)
+            + _cautions(self.table.experiments)
+            + tuple(
+                f"{row.label}: {each}" for row in self.table.experiments for each in row.remarks
+            )
+        )
         for note in self.notes:
             callbacks.note(note)
 

@@ -98,7 +98,7 @@ class CaptionTokens(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.field = field
+        self.feature = f"{field}.tokens" if network is None else f"{field}.ids"
         self.project = project(widths[f"{field}.tokens"], width)
         self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
         self.modality_dropout = modality_dropout
@@ -106,17 +106,21 @@ class CaptionTokens(nn.Module):
     def forward(self, batch: Batch, hidden: Collection[str] = ()) -> tuple[Tensor, Tensor]:
         """Tokens (b, longest, width) and which of them exist (b, longest); one placeholder where
         there is no such text or ``hidden`` names "caption", which hides all texts."""
+        words, mask, present = (
+            batch[self.feature],
+            batch[f"{self.feature}.mask"],
+            self.present(batch),
+        )
         if self.network is not None:
-            name = f"{self.field}.ids"
-            mask, present = batch[f"{name}.mask"], batch[f"{name}.present"]
             # A text without tokens is masked entirely, which attention can't handle.
-            words = self.network(batch[name], mask | ~present[:, None])
-        else:
-            name = f"{self.field}.tokens"
-            words, mask, present = batch[name], batch[f"{name}.mask"], batch[f"{name}.present"]
+            words = self.network(words, mask | ~present[:, None])
         dropout = self.modality_dropout if self.training else 0.0
         kept = shown(present, "caption" in hidden, dropout)
         return or_placeholder(self.project(words), mask, kept, self.placeholder)
+
+    def present(self, batch: Batch) -> Tensor:
+        """Which posts have the text, (b,)."""
+        return batch[f"{self.feature}.present"]
 
 
 class VectorInput(nn.Module):

@@ -18,12 +18,12 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from evoked.features.catalog import FeatureSettings
@@ -83,7 +83,7 @@ class RegressorSettings(PixelRecSettings):
     )
 
     @classmethod
-    def published(cls, **changes: Any) -> RegressorSettings:
+    def published(cls, **changes: Any) -> Self:
         """With encoders fine-tuned, as in the report; its training settings are in the experiments
         ``pixelrec/figures``."""
         return cls(**{"width": 512, "heads": 8, "finetune": True, **changes})
@@ -98,11 +98,22 @@ class ClassifierSettings(PixelRecSettings):
     fusion: Literal["concatenation", "cross_attention", "gated"] = Field(
         "concatenation", description="fusion of the modalities (Section 4.1)"
     )
+    heads: int = Field(4, ge=1, description="attention heads of cross_attention")
 
     @classmethod
-    def published(cls, **changes: Any) -> ClassifierSettings:
+    def published(cls, **changes: Any) -> Self:
         """With encoders fine-tuned, as in the report."""
-        return cls(**{"width": 512, "heads": 8, "finetune": True, **changes})
+        heads = {"heads": 8} if changes.get("fusion") == "cross_attention" else {}
+        return cls(**{"width": 512, "finetune": True, **heads, **changes})
+
+    @model_validator(mode="after")
+    def _heads_of_attention(self) -> Self:
+        if (
+            self.fusion != "cross_attention"
+            and self.heads != type(self).model_fields["heads"].default
+        ):
+            raise ValueError(f"heads are those of fusion=cross_attention; {self.fusion} has none")
+        return self
 
 
 class PixelRecNetwork(nn.Module):
@@ -221,12 +232,16 @@ class RegressorNetwork(PixelRecNetwork):
         return states[:, 0]
 
     def shared_vectors(self, batch: Batch) -> Tensor:
-        """Pooled image and texts, (b, 2, width), before they attend to each other."""
+        """Pooled image and the mean of the texts that a post has, pooled, (b, 2, width), before
+        they attend to each other."""
         pooled = {
             name: self.pools[name](*tokens) for name, tokens in self.tokens(batch, ()).items()
         }
         image = pooled.pop("image")
-        return torch.stack([image, torch.stack(list(pooled.values())).mean(dim=0)], dim=1)
+        texts = torch.stack(list(pooled.values()), dim=1)
+        has = torch.stack([self.streams[name].present(batch) for name in pooled], dim=1)
+        # Of a post without any text, the placeholders.
+        return torch.stack([image, mean_pool(texts, has | ~has.any(dim=1, keepdim=True))], dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """0.7 MSE + 0.3 Huber by default, of targets standardised with the training posts: in their
@@ -404,7 +419,7 @@ class PixelRecClassifier(PixelRecNeural):
     name = "pixelrec_classifier"
     description = "image and text by concatenation, cross-attention or a gate: five levels"
     source = "PixelRec report, Section 4.1 and Table 1"
-    tasks = ("level",)
+    tasks = ("level", "level_scaled")
     Settings = ClassifierSettings
 
     settings: ClassifierSettings

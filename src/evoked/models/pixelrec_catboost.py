@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -68,13 +68,21 @@ class CatBoostSettings(BoostingSettings):
         100, ge=0, description="how many of the training posts' most frequent tags become columns"
     )
     metadata: bool = Field(
-        True, description="author, time and the author's earlier posts (the report has none)"
+        True,
+        description="author, time and the author's earlier posts; never with as_published, since "
+        "the report has none",
     )
     as_published: bool = Field(
         False,
         description="add the posts' raw counts, their logs and ratios, as the report does: the "
         "label is computed from them, so scores LEAK and drafts can't be scored",
     )
+
+    @classmethod
+    def published(cls, **changes: Any) -> Self:
+        """As in the report, with all columns for every split; it names neither the number of trees
+        nor the penalty: they stay ours."""
+        return cls(**{"as_published": True, "metadata": False, "feature_share": 1.0, **changes})
 
 
 class _Column(NamedTuple):
@@ -94,13 +102,14 @@ class PixelRecCatBoost(BoostedOutcome):
         of the mean size of SHAP values over validation posts (training posts if there are none),
         both in percent; (columns, 2).
     projections
-        CLIP's projections of image and text vectors into the space that they share.
+        CLIP's projections of ``image.vector`` and ``text.vector`` into the space that they share:
+        the trees see the projected vectors.
     """
 
     name = "pixelrec_catboost"
     description = "boosted trees on frozen image and text vectors, text statistics and tags"
     source = "PixelRec report, Section 4.2 and Table 2; Prokhorenkova et al. 2018"
-    tasks = ("level", "popularity")
+    tasks = ("level", "popularity", "level_scaled")
     complexity = 50
     Settings = CatBoostSettings
 
@@ -119,7 +128,8 @@ class PixelRecCatBoost(BoostedOutcome):
 
     @property
     def features(self) -> list[str]:
-        return ["image.vector", "text.vector"] + (["metadata"] if self.settings.metadata else [])
+        before = self.settings.metadata and not self.settings.as_published
+        return ["image.vector", "text.vector"] + (["metadata"] if before else [])
 
     @property
     def caution(self) -> str:
@@ -155,7 +165,7 @@ class PixelRecCatBoost(BoostedOutcome):
         columns = [
             _Column(f"{name} {number}", _MODALITY_OF[name])
             for name, width in self.widths.items()
-            for number in range(width)
+            for number in range(len(self.projections.get(name, range(width))))
         ]
         if self.projections:
             columns.append(_Column("cosine of image and text", _BOTH))
@@ -169,15 +179,15 @@ class PixelRecCatBoost(BoostedOutcome):
     def matrix(self, examples: Examples) -> Matrix:
         """Numbers that the trees see, float32 (n, columns); NaN where missing."""
         batch, posts = examples.features.arrays(np.arange(len(examples))), examples.posts
-        parts = [
-            np.where(batch[f"{name}.present"][:, None], batch[name], np.nan) for name in self.widths
-        ]
+        vectors = {
+            name: np.where(batch[f"{name}.present"][:, None], batch[name], np.nan)
+            for name in self.widths
+        }
+        for name, projection in self.projections.items():
+            vectors[name] = vectors[name] @ projection.T
+        parts = list(vectors.values())
         if self.projections:
-            shared = [
-                vectors @ self.projections[name].T
-                for name, vectors in zip(("image", "text"), parts, strict=False)
-            ]
-            parts.append(_cosine(*shared)[:, None])
+            parts.append(_cosine(vectors["image.vector"], vectors["text.vector"])[:, None])
         parts.append(np.stack(list(_statistics(posts).values()), axis=1))
         parts.append(_tag_columns(posts, self.tags))
         if self.settings.as_published:
@@ -213,8 +223,8 @@ class PixelRecCatBoost(BoostedOutcome):
 
 
 def clip_projections(settings: FeatureSettings) -> dict[str, NDArray[np.float32]]:
-    """CLIP's matrices (shared, width) that project ``image`` and ``text`` vectors into one space;
-    empty unless one CLIP model encodes both.
+    """CLIP's matrices (shared, width) that project ``image.vector`` and ``text.vector`` into one
+    space; empty unless one CLIP model encodes both.
 
     Vectors of two encoders that were never trained together can't be compared, whatever their
     lengths. (SigLIP's text vector is not the mean of tokens that ``text.vector`` is.)
@@ -230,11 +240,11 @@ def clip_projections(settings: FeatureSettings) -> dict[str, NDArray[np.float32]
     found = {}
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, framework="numpy") as weights:
-            for modality, key in (("image", "visual"), ("text", "text")):
+            for feature, key in (("image.vector", "visual"), ("text.vector", "text")):
                 if f"{key}_projection.weight" in weights.keys():  # noqa: SIM118 - no mapping
                     matrix = weights.get_tensor(f"{key}_projection.weight")
-                    found[modality] = matrix.astype(np.float32)
-    return {name: found[name] for name in ("image", "text")} if len(found) == 2 else {}
+                    found[feature] = matrix.astype(np.float32)
+    return found if len(found) == 2 else {}
 
 
 def _bootstrap(share: float, posts: int) -> dict[str, Any]:

@@ -359,11 +359,18 @@ def modal_relevance(model: Model, examples: Examples) -> dict[str, float] | None
     vectors = model.modal_vectors(examples)
     if vectors is None:
         return None
-    content = [
-        examples.features.columns[name].present
-        for name in model.features
-        if name != "image.objects" and CATALOG[name].modality in ("image", "caption")
-    ]
-    whole = np.logical_and.reduce(content)
+    present = {name: examples.features.columns[name].present for name in model.features}
+    # One of several texts is enough: few posts have both a title and a caption.
+    seen, read = (
+        np.logical_or.reduce(
+            [
+                each
+                for name, each in present.items()
+                if name != "image.objects" and CATALOG[name].modality == modality
+            ]
+        )
+        for modality in ("image", "caption")
+    )
+    whole = seen & read
     score = modal_relevance_score(vectors[whole, 0], vectors[whole, 1])
     return {"value": float(score), "n": int(whole.sum())}

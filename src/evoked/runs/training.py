@@ -616,6 +616,8 @@ def _train(
 
     learned_from = _learned_from(data, split)
     task = model.task.fit(data.rows.iloc[learned_from])
+    for note in task.notes:
+        callbacks.note(note)
     prepared = data.prepare(task, split, training.seed)
     learned = prepared.at(learned_from)
     trivial = type(model) in data.kind.baselines

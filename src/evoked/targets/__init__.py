@@ -17,7 +17,7 @@ from evoked.targets.engagement import (
     choose_denominator,
     engagement_rates,
 )
-from evoked.targets.popularity import Level, Popularity
+from evoked.targets.popularity import Level, LevelOfScaledCounts, Popularity
 from evoked.targets.rate_quantiles import EngagementRates
 from evoked.targets.shares import Shares
 from evoked.targets.views import Views
@@ -34,6 +34,7 @@ TASKS: dict[str, type[Task]] = {
         AuthorQuartiles,
         Popularity,
         Level,
+        LevelOfScaledCounts,
         Shares,
         Views,
         Emotion,
@@ -62,6 +63,7 @@ __all__ = [
     "EmotionEngagement",
     "EngagementRates",
     "Level",
+    "LevelOfScaledCounts",
     "Outcome",
     "Popularity",
     "Shares",

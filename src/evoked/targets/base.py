@@ -198,6 +198,11 @@ class Task(ABC):
         return next((outcome.group for outcome in cls.outcomes if outcome.group), None)
 
     @property
+    def notes(self) -> list[str]:
+        """What a person should know about how the training posts decided the target."""
+        return []
+
+    @property
     def count_basis(self) -> str | None:
         """Column of posts that rates are multiplied by to give counts; None if none is needed."""
         return None

@@ -1,6 +1,10 @@
 """How popular a post is, as a number and in five levels (PixelRec report, Sections 3 and 4.1).
 
-Both tasks sum likes *l*, comments *c*, shares *s* and favourites *f*. Favourites are what this
+The report has two labels of five levels: Section 4.1 weights counts and divides them by views
+(:class:`Level`); Section 3 scales each count from 0 to 1, views included, and adds them up
+(:class:`LevelOfScaledCounts`). Its results are of the first.
+
+The tasks sum likes *l*, comments *c*, shares *s* and favourites *f*. Favourites are what this
 project calls saves: on PixelRec's platform, items that people keep.
 
 A count that is known for less than half as many training posts as the best-known one is left out
@@ -12,7 +16,9 @@ state of a fitted task says what was used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -72,6 +78,10 @@ class Popularity(Task):
     exposure: str
     weights: dict[str, float]
 
+    @property
+    def notes(self) -> list[str]:
+        return [] if self.exposure == "views" else [_without_views(self.exposure)]
+
     @classmethod
     def bounds(cls, column: str) -> tuple[float, float]:
         """Zero and no upper end."""
@@ -130,27 +140,15 @@ class Popularity(Task):
 
 
 @dataclass(frozen=True)
-class Level(Task):
-    """Five levels of engagement per view (report, Section 4.1); made by :meth:`fit`.
-
-    The score is (likes + 2 comments + 3 shares + 3 saves) / max(views, 1); its levels are fifths of
-    the training posts. A score at an edge belongs to the lower level.
+class _Levels(Task):
+    """Fifths of a score; a score at an edge belongs to the lower level.
 
     Attributes
     ----------
-    exposure
-        The column that the sum is divided by, or ``none``.
-    counts
-        Counts that are summed.
     edges
-        The four scores between the levels.
+        The four scores between the levels, of the training posts.
     """
 
-    name: ClassVar[str] = "level"
-    description: ClassVar[str] = (
-        "one of five levels of engagement per view, fifths of the training posts"
-    )
-    source: ClassVar[str] = "PixelRec report, Section 4.1"
     columns: ClassVar[tuple[str, ...]] = tuple(f"level_{number}" for number in range(1, 6))
     outcomes: ClassVar[tuple[Outcome, ...]] = (
         Outcome("level", "classes", _LEVELS, ordered=True, columns=columns),
@@ -163,28 +161,11 @@ class Level(Task):
         "pixelrec_classifier",
     )
 
-    exposure: str
-    counts: tuple[str, ...]
     edges: tuple[float, ...]
 
-    @classmethod
-    def fit(cls, posts: pd.DataFrame) -> Self:
-        """Learn the edges of the levels.
-
-        Raises
-        ------
-        DataError
-            No post has any of the counts, or none has all of those that are summed.
-        """
-        exposure, counts = _exposure(posts), _known_counts(posts)
-        scores = _score(posts, exposure, counts)
-        if np.isnan(scores).all():
-            what = ", ".join([*counts, *([exposure] if exposure != "none" else [])])
-            raise DataError(
-                f"no training post has all of {what}, from which its level is computed.",
-                fix="Leave out the column that most posts lack (--map saves=).",
-            )
-        return cls(exposure, counts, tuple(np.nanquantile(scores, _QUINTILES).tolist()))
+    @abstractmethod
+    def scores(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        """The score of each post, (n,); NaN for posts that lack a count."""
 
     def transform(
         self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
@@ -206,6 +187,76 @@ class Level(Task):
         labels = np.full(len(posts), None, dtype=object)
         labels[known] = np.array(self.outcomes[0].labels, object)[levels[known].astype(int)]
         return pd.DataFrame({"post_id": posts["post_id"], "level": labels})
+
+    def _with_edges(self, posts: pd.DataFrame, read: Iterable[str]) -> Self:
+        """The task with the edges of these posts.
+
+        Raises
+        ------
+        DataError
+            None has all of the columns that are ``read``.
+        """
+        scores = self.scores(posts)
+        if np.isnan(scores).all():
+            raise DataError(
+                f"no training post has all of {', '.join(read)}, from which its level is computed.",
+                fix="Leave out the column that most posts lack (--map saves=).",
+            )
+        return replace(self, edges=tuple(np.nanquantile(scores, _QUINTILES).tolist()))
+
+    def _levels(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        scores = self.scores(posts)
+        levels = np.searchsorted(self.edges, scores, side="left").astype(np.float64)
+        levels[np.isnan(scores)] = np.nan
+        return levels
+
+
+@dataclass(frozen=True)
+class Level(_Levels):
+    """Five levels of engagement per view (report, Section 4.1); made by :meth:`fit`.
+
+    The score is (likes + 2 comments + 3 shares + 3 saves) / max(views, 1); its levels are fifths of
+    the training posts.
+
+    Attributes
+    ----------
+    exposure
+        The column that the sum is divided by, or ``none``.
+    counts
+        Counts that are summed.
+    """
+
+    name: ClassVar[str] = "level"
+    description: ClassVar[str] = (
+        "one of five levels of engagement per view, fifths of the training posts"
+    )
+    source: ClassVar[str] = "PixelRec report, Section 4.1"
+
+    exposure: str
+    counts: tuple[str, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        return [] if self.exposure == "views" else [_without_views(self.exposure)]
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> Self:
+        """Learn the edges of the levels.
+
+        Raises
+        ------
+        DataError
+            No post has any of the counts, or none has all of those that are summed.
+        """
+        exposure, counts = _exposure(posts), _known_counts(posts)
+        read = [*counts, *([exposure] if exposure != "none" else [])]
+        return cls((), exposure, counts)._with_edges(posts, read)
+
+    def scores(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        total = _weighted_sum(posts, {name: _LEVEL_WEIGHTS[name] for name in self.counts})
+        if self.exposure == "none":
+            return total
+        return total / np.maximum(_count(posts, self.exposure), 1)
 
     @property
     def formula(self) -> str:
@@ -229,18 +280,76 @@ class Level(Task):
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
         edges = tuple(float(edge) for edge in state["edges"])
-        return cls(str(state["exposure"]), tuple(map(str, state["counts"])), edges)
-
-    def _levels(self, posts: pd.DataFrame) -> NDArray[np.float64]:
-        scores = _score(posts, self.exposure, self.counts)
-        levels = np.searchsorted(self.edges, scores, side="left").astype(np.float64)
-        levels[np.isnan(scores)] = np.nan
-        return levels
+        return cls(edges, str(state["exposure"]), tuple(map(str, state["counts"])))
 
 
-def _score(posts: pd.DataFrame, exposure: str, counts: tuple[str, ...]) -> NDArray[np.float64]:
-    total = _weighted_sum(posts, {name: _LEVEL_WEIGHTS[name] for name in counts})
-    return total if exposure == "none" else total / np.maximum(_count(posts, exposure), 1)
+@dataclass(frozen=True)
+class LevelOfScaledCounts(_Levels):
+    """Five levels of the sum of counts that are scaled from 0 to 1 each (report, Section 3); made
+    by :meth:`fit`.
+
+    Smallest and largest count are the training posts'. A single post far above all others decides
+    how much its count says of the rest.
+
+    Attributes
+    ----------
+    ranges
+        Smallest and largest value of each count that is summed, views among them.
+    """
+
+    name: ClassVar[str] = "level_scaled"
+    description: ClassVar[str] = (
+        "one of five levels of the sum of all counts, scaled from 0 to 1 each; fifths of the "
+        "training posts"
+    )
+    source: ClassVar[str] = "PixelRec report, Section 3"
+
+    ranges: dict[str, tuple[float, float]]
+
+    @classmethod
+    def fit(cls, posts: pd.DataFrame) -> Self:
+        """Learn ranges and edges.
+
+        Raises
+        ------
+        DataError
+            No post has any of the counts, or none has all of those that are summed.
+        """
+        views = ("views",) if _exposure(posts) == "views" else ()
+        counts = {name: _count(posts, name) for name in (*_known_counts(posts), *views)}
+        ranges = {
+            name: (float(np.nanmin(each)), float(np.nanmax(each))) for name, each in counts.items()
+        }
+        return cls((), ranges)._with_edges(posts, ranges)
+
+    def scores(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+        parts = [
+            (_count(posts, name) - low) / (high - low if high > low else 1.0)
+            for name, (low, high) in self.ranges.items()
+        ]
+        total: NDArray[np.float64] = np.sum(parts, axis=0)
+        return total
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready state."""
+        ranges = {name: list(each) for name, each in self.ranges.items()}
+        return {"ranges": ranges, "edges": list(self.edges)}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        edges = tuple(float(edge) for edge in state["edges"])
+        return cls(
+            edges, {str(name): (float(a), float(b)) for name, (a, b) in state["ranges"].items()}
+        )
+
+
+def _without_views(exposure: str) -> str:
+    """That the report's formula is not what is learned, and what takes the place of views."""
+    missing = "Most training posts lack their views, which the published formula goes by"
+    if exposure == "none":
+        return f"{missing}; the counts stand alone."
+    return f"{missing}; {exposure} take their place."
 
 
 def _exposure(posts: pd.DataFrame) -> str:
