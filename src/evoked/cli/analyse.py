@@ -156,7 +156,7 @@ def _print_all(found: PostFindings, tested: RunFindings | None) -> None:
 
     print_sentence(found.context.levels.note)
     if found.note:
-        notice = f"Estimated emotion: {found.note}."
+        notice = f"Estimated emotion: {found.note} by readers: {found.emotions.who}."
         out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)
     _print_findings(ANALYSES, found)
     skipped = found.skipped

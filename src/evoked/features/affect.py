@@ -1,4 +1,5 @@
-"""The feature ``affect.text``: what the emotion reader shipped with evoked reads in captions."""
+"""The features ``affect.text`` and ``affect.image``: what the emotion readers that come with evoked
+read in captions and in pictures."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from evoked.affect.classes import ClassEmotionReader
     from evoked.affect.text import TextEmotionReader
 
 SHIPPED = Path(__file__).parents[1] / "affect" / "weights"
-"""The reader that comes with evoked: text, fitted on EmoBank by scripts/fit_text_emotion.py."""
+"""The readers that come with evoked: text, fitted on EmoBank by scripts/fit_text_emotion.py; image,
+made from it by scripts/fit_class_emotion.py."""
 
 
 @lru_cache(maxsize=1)
@@ -28,3 +31,20 @@ def text_reader() -> TextEmotionReader:
     from evoked.affect.text import TextEmotionReader
 
     return TextEmotionReader.load(SHIPPED / "text")
+
+
+@lru_cache(maxsize=1)
+def picture_reader() -> ClassEmotionReader:
+    """The shipped picture emotion reader, loaded once.
+
+    ``predict(vectors)`` gives float32 (n, 2): valence [-4, 4], arousal [0, 8], from vectors of the
+    encoder that it names. Nobody's ratings of pictures are in it.
+
+    Raises
+    ------
+    DataError
+        The file of the reader is missing or damaged.
+    """
+    from evoked.affect.classes import ClassEmotionReader
+
+    return ClassEmotionReader.load(SHIPPED / "image")

@@ -134,7 +134,10 @@ def fingerprints(names: Sequence[str], settings: FeatureSettings) -> dict[str, s
     """
     from_images, from_texts = _sources(names, settings)
     return {
-        name: source.fingerprint for source in from_images + from_texts for name in source.formats
+        name: fingerprint
+        for source in from_images + from_texts
+        for name, fingerprint in source.fingerprints().items()
+        if name in names
     }
 
 
@@ -219,6 +222,10 @@ class _Job:
                 columns[name] = RaggedColumn(store.items(), starts[:, 0], lengths)
             else:
                 columns[name] = Column(store.items(), starts)
+        for name, reading in self.source.readings.items():
+            other = columns[reading.of]
+            assert isinstance(other, Column)
+            columns[name] = reading.column(other)
         return columns
 
     def _flat_keys(self) -> Keys:

@@ -354,7 +354,11 @@ class Study:
         for features in dict.fromkeys(each.features for each in self.table.experiments):
             problems = self.data.extract(features, callbacks.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
-        self.notes = _unreadable_notes(unreadable) + _cautions(self.table.experiments)
+        self.notes = (
+            *_unreadable_notes(unreadable),
+            *_cautions(self.table.experiments),
+            *self.data.notes,
+        )
         for note in self.notes:
             callbacks.note(note)
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from evoked.evaluation.splits import Split, k_fold, repeated_runs
 from evoked.experiments import Experiment
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
+from evoked.features.emotions import EmotionReadings, who_read
 from evoked.features.extract import Problem, extract
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
@@ -31,7 +32,7 @@ from evoked.progress import Progress
 from evoked.runs.base import Callbacks
 from evoked.runs.training import estimate_emotions, part_examples
 from evoked.runs.viewings import ENCODED_FEATURES, NETWORK_TABLES
-from evoked.targets import Task
+from evoked.targets import EMOTION_TARGETS, Task
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ class StudyData(ABC):
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
         """Compute what needs no training posts, for all rows with these settings."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the tables has to know of the data."""
+        return ()
+
     @abstractmethod
     def fold(self, experiment: Experiment, model: Model, number: int) -> Fold:
         """Examples of a fold, counted from 1, with what the model reads."""
@@ -116,7 +122,6 @@ class Posts(StudyData):
         # By the age from which an earlier post's counts are seen.
         self._posts: dict[float, pd.DataFrame] = {}
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
-        self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
         # Fitted on the last fold; what was fitted on the one before is forgotten.
         self._fitted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._fold = 0
@@ -146,9 +151,8 @@ class Posts(StudyData):
         chosen = {name: columns[name] for name in model.features}
         # A model that reads the posts' own table is shown any column.
         examples = Examples(posts, FeatureTable(chosen or columns))
-        estimates = self._estimated(experiment.features)
         parts = (
-            part_examples(examples, rows, task, estimates)
+            part_examples(examples, rows, task, self._estimates)
             for rows in (split.train, split.validation, split.test)
         )
         return Fold(task, *parts)
@@ -187,14 +191,19 @@ class Posts(StudyData):
             self._fitted[features] = table.columns
         return {**self._extracted[features], **self._fitted[features]}
 
-    def _estimated(self, features: FeatureSettings) -> NDArray[np.float32] | None:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self._estimates is None:
+            return ()
+        known = [self.context.dataset.known(name) for name in EMOTION_TARGETS]
+        counts = self._estimates.counts(~np.all(known, axis=0))
+        return (f"Estimates of emotion: {who_read(counts)}.",) if counts else ()
+
+    @cached_property
+    def _estimates(self) -> EmotionReadings | None:
         if not (self.context.estimate and self.context.task.learns_emotion):
             return None
-        if features not in self._estimates:
-            self._estimates[features] = estimate_emotions(
-                self.context.dataset, features, self.cache, Callbacks()
-            )
-        return self._estimates[features]
+        return estimate_emotions(self.context.dataset, self.cache, Callbacks())
 
 
 class Viewings(StudyData):

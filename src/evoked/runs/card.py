@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evoked.evaluation.tables import headlines
+from evoked.features.emotions import who_read
 from evoked.runs.notes import authors_of
 from evoked.targets import Task, task_class
 
@@ -142,9 +143,11 @@ def _emotions(description: dict[str, Any]) -> str:
     if not task_class(description["task"]).learns_emotion:
         return ""
     if description["estimated_emotions"]:
+        # Runs of earlier releases don't say who read: the reader of captions.
+        who = who_read(description.get("emotion_readers", {}))
         return (
-            "Valence and arousal were **estimated** by an emotion reader, not rated by people, "
-            "for some or all of the training posts.\n\n"
+            "Valence and arousal were **estimated** by emotion readers, not rated by people, "
+            f"for some or all of the training posts{f': {who}' if who else ''}.\n\n"
         )
     return "Valence and arousal were rated by people, where the posts have them.\n\n"
 

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, overloa
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from evoked.errors import DataError, SettingsError, settings_problem
@@ -34,6 +33,7 @@ from evoked.evaluation.splits import (
 )
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
+from evoked.features.emotions import EmotionReadings, read_emotions, who_read
 from evoked.features.extract import Problem
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.social_graph import Integers
@@ -381,13 +381,13 @@ class _ReadPosts(NamedTuple):
     """All posts of a dataset, read.
 
     posts are examples without targets; problems are the pictures that could not be read; estimates
-    are an emotion reader's, (n, 2), or None.
+    are what emotion readers read in all of them, or None.
     """
 
     posts: Examples
     pipeline: FeaturePipeline
     problems: list[Problem]
-    estimates: NDArray[np.float32] | None
+    estimates: EmotionReadings | None
 
 
 @dataclass
@@ -441,10 +441,18 @@ class _Posts(_RunData[Run]):
         examples = {name: at(getattr(split, name)) for name in PARTS}
         targets = examples["train"].targets
         assert targets is not None
-        guessed = bool(targets.estimated.any())
-        if guessed:
-            note("Valence and arousal of unrated posts are estimated by the emotion reader.")
-        facts: dict[str, Any] = {"unseen": unseen, "estimated_emotions": guessed}
+        guessed = targets.estimated.any(axis=1)
+        readers = {} if read.estimates is None else read.estimates.counts(split.train[guessed])
+        if guessed.any():
+            note(
+                f"Valence and arousal of {guessed.sum()} training posts without ratings are "
+                f"estimated by emotion readers: {who_read(readers)}."
+            )
+        facts: dict[str, Any] = {
+            "unseen": unseen,
+            "estimated_emotions": bool(guessed.any()),
+            "emotion_readers": readers,
+        }
         facts["facts"] = [fact.to_dict() for fact in self._own_facts(learned_from)]
         if self.choice is not None:
             facts["choice"] = self.choice.to_dict()
@@ -464,7 +472,7 @@ class _Posts(_RunData[Run]):
         table, problems = pipeline.transform(posts, covers, cache=self.cache, progress=stage)
         estimates = None
         if self.estimate and self.model.task.learns_emotion:
-            estimates = estimate_emotions(self.dataset, features, self.cache, self.callbacks)
+            estimates = estimate_emotions(self.dataset, self.cache, self.callbacks)
         return _ReadPosts(Examples(posts, table), pipeline, problems, estimates)
 
     def _own_facts(self, learned_from: Rows) -> list[Fact]:
@@ -672,7 +680,7 @@ def calibrated_split(rows: pd.DataFrame, split: Split, seed: int, callbacks: Cal
 
 
 def part_examples(
-    examples: Examples, rows: Rows, task: Task, estimates: NDArray[np.float32] | None = None
+    examples: Examples, rows: Rows, task: Task, estimates: EmotionReadings | None = None
 ) -> Examples:
     """The examples at ``rows`` with targets, as :meth:`evoked.targets.Task.truth` has them.
 
@@ -682,29 +690,22 @@ def part_examples(
     Parameters
     ----------
     estimates
-        Valence and arousal of all of ``examples``, (n, 2).
+        What emotion readers read in all of ``examples``.
     """
     part = examples.select(rows)
-    own = None if estimates is None else estimates[rows]
+    own = None if estimates is None else estimates.values[rows]
     return replace(part, targets=task.transform(part.posts, own))
 
 
 def estimate_emotions(
-    dataset: PostDataset,
-    features: FeatureSettings,
-    cache: FeatureCache | None,
-    callbacks: Callbacks,
-) -> NDArray[np.float32] | None:
-    """Valence and arousal read from the captions, (n, 2), if any post lacks a rating."""
-    if dataset.known("valence").all() and dataset.known("arousal").all():
+    dataset: PostDataset, cache: FeatureCache | None, callbacks: Callbacks
+) -> EmotionReadings | None:
+    """What is read in the captions and covers of all posts, if any post lacks a rating."""
+    if all(dataset.known(name).all() for name in EMOTION_TARGETS):
         return None
-    reader = FeaturePipeline(["affect.text"], features).fit(dataset.posts)
-    table, _ = reader.transform(
-        dataset.posts, [None] * len(dataset), cache=cache, progress=callbacks.stage
+    return read_emotions(
+        dataset.posts, dataset.cover_paths(), cache=cache, progress=callbacks.stage
     )
-    column = table.columns["affect.text"]
-    read = column.arrays(np.arange(len(dataset)))[""][:, : len(EMOTION_TARGETS)]
-    return np.where(column.present[:, None], read, np.nan).astype(np.float32)
 
 
 def _built(
