@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.features.encoders._lite import LITES, Floats
-from evoked.features.encoders._lite_words import class_probabilities
+from evoked.features.encoders._lite_words import class_probabilities, class_words
 from evoked.files import check_format_version, read_json, write_json
 from evoked.posts.schema import SCALES
 
@@ -126,6 +126,10 @@ class ClassEmotionReader:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError("not a whole class emotion reader.", file=file) from error
+        if len(reader.emotions) != len(class_words()):
+            raise DataError(
+                f"{len(reader.emotions)} classes; there are {len(class_words())}.", file=file
+            )
         return reader
 
 
