@@ -3,6 +3,9 @@
 >>> from evoked.affect import text_reader                          # doctest: +SKIP
 >>> text_reader().predict(["What a wonderful day!"]).round(1)      # doctest: +SKIP
 array([[2. , 4.9, 0.6]], dtype=float32)
+
+:func:`text_reader` reads captions and :func:`picture_reader` what is recognised in pictures; both
+come with evoked, and :func:`fit_reader` fits others on rated posts.
 """
 
 from __future__ import annotations

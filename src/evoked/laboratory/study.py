@@ -163,7 +163,7 @@ class Study:
         :func:`evoked.evaluation.splits.k_fold`, and for viewings
         :func:`evoked.evaluation.splits.repeated_runs`.
     estimate
-        Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
+        Let the emotion readers estimate valence and arousal of unrated posts, to learn from; they
         are never scored against.
     cache
         Where extracted features are kept; the user's cache folder by default.

@@ -170,7 +170,7 @@ def train(
         ``read_network(dataset).viewings``). By default the kind that fits the posts;
         ``run.description`` gives the reason.
     estimate
-        Let the emotion reader estimate valence and arousal of posts that nobody rated; models of
+        Let the emotion readers estimate valence and arousal of posts that nobody rated; models of
         viewings ignore it.
     cache
         Where extracted features are kept; the user's cache folder by default.
