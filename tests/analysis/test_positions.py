@@ -143,6 +143,6 @@ def test_emotions_are_estimated_only_where_nobody_rated(tmp_path: Path):
     assert found.known.tolist() == [True, True, True, False]
     assert found.posts["valence"].iloc[0] == -3
     assert found.posts["valence"].iloc[1] > 1
-    assert found.note == "valence and arousal of 2 of 3 posts are estimated"
+    assert found.note == "valence and arousal of 2 of 4 posts are estimated, those of 1 unknown"
     assert found.who == "1 from the caption alone, 1 from the picture alone"
     assert posts_with_emotion(dataset, estimate=False).note is None

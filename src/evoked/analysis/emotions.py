@@ -10,11 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.analysis.ratings import Aggregation, aggregate_ratings
+from evoked.features.affect import enough_read
 from evoked.features.cache import FeatureCache
 from evoked.features.emotions import read_emotions, who_read
+from evoked.features.languages import for_captions
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy.image_locking import is_locked
 from evoked.progress import Progress
+from evoked.runs.notes import too_few_note
 from evoked.targets import EMOTION_TARGETS
 
 
@@ -31,10 +34,13 @@ class PostsWithEmotion:
     readers
         How many of these were read in what way:
         :meth:`evoked.features.emotions.EmotionReadings.counts`.
+    unread
+        Why none is estimated, in a sentence, where a reader could read too few captions.
     """
 
     posts: pd.DataFrame
     estimated: NDArray[np.bool_]
+    unread: str | None = None
     readers: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -50,10 +56,12 @@ class PostsWithEmotion:
     @property
     def note(self) -> str | None:
         """What has to be said wherever these emotions are shown; None when people rated all."""
-        n = int(self.estimated.sum())
+        n, posts = int(self.estimated.sum()), len(self.posts)
         if not n:
             return None
-        return f"valence and arousal of {n} of {int(self.known.sum())} posts are estimated"
+        unknown = posts - int(self.known.sum())
+        note = f"valence and arousal of {n} of {posts} posts are estimated"
+        return f"{note}, those of {unknown} unknown" if unknown else note
 
 
 def posts_with_emotion(
@@ -95,11 +103,18 @@ def posts_with_emotion(
     if not estimate or not len(wanted):
         return PostsWithEmotion(posts, np.zeros(len(posts), dtype=bool))
     covers = [None] * len(posts) if is_locked(dataset) else dataset.cover_paths()
+    unrated = posts.iloc[wanted]
+    features = for_captions(None, unrated["caption"].tolist())
     read = read_emotions(
-        posts.iloc[wanted], [covers[row] for row in wanted], cache=cache, progress=progress
+        unrated, [covers[row] for row in wanted], features, cache=cache, progress=progress
     )
+    if not enough_read(read.number, len(wanted)):
+        nothing = np.zeros(len(posts), dtype=bool)
+        return PostsWithEmotion(
+            posts, nothing, too_few_note(read.number, len(wanted), features.affect_reader)
+        )
     filled = own.copy()
     filled[wanted] = np.where(np.isnan(own[wanted]), read.values, own[wanted])
     posts[list(EMOTION_TARGETS)] = filled
     estimated = (np.isnan(own) & np.isfinite(filled)).any(axis=1)
-    return PostsWithEmotion(posts, estimated, read.counts(estimated[wanted]))
+    return PostsWithEmotion(posts, estimated, readers=read.counts(estimated[wanted]))

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoked.features.affect import without_other_languages
 from evoked.features.cache import FeatureCache
+from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import ImageSource, extract_posts
 from evoked.progress import Progress
 from evoked.targets import EMOTION_TARGETS
@@ -37,6 +39,11 @@ class EmotionReadings:
     from_caption: NDArray[np.bool_]
     from_picture: NDArray[np.bool_]
 
+    @property
+    def number(self) -> int:
+        """How many posts were read."""
+        return int((self.from_caption | self.from_picture).sum())
+
     def counts(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> dict[str, int]:
         """How many of the posts at ``rows`` were read in what way; ways of no post are left out."""
         caption, picture = self.from_caption[rows], self.from_picture[rows]
@@ -51,6 +58,7 @@ class EmotionReadings:
 def read_emotions(
     posts: pd.DataFrame,
     covers: Sequence[ImageSource],
+    features: FeatureSettings | None = None,
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
@@ -61,16 +69,25 @@ def read_emotions(
     ----------
     posts, covers, cache, progress
         As in :func:`evoked.features.extract.extract_posts`.
+    features
+        Settings, of which ``affect_reader`` says who reads the captions. A caption in a language
+        that it doesn't read counts as unread.
     """
+    reader = (features or FeatureSettings()).affect_reader
     names = ["affect.text", "affect.image"]
-    table, _ = extract_posts(posts, covers, names, cache=cache, progress=progress)
+    settings = FeatureSettings(affect_reader=reader)  # no other setting decides a reading
+    table, _ = extract_posts(posts, covers, names, settings, cache=cache, progress=progress)
     batch = table.arrays(np.arange(len(posts)))
-    present = np.stack([batch[f"{name}.present"] for name in names])
-    readings = np.stack([batch[name][:, : len(EMOTION_TARGETS)] for name in names])
-    number = present.sum(axis=0)[:, None]
-    total = np.where(present[:, :, None], readings, 0).sum(axis=0)
-    values = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    return EmotionReadings(values.astype(np.float32), *present)
+    text, picture = (
+        np.where(batch[f"{name}.present"][:, None], batch[name][:, : len(EMOTION_TARGETS)], np.nan)
+        for name in names
+    )
+    text = without_other_languages(text, posts["caption"].tolist(), reader)
+    from_caption, from_picture = np.isfinite(text[:, 0]), np.isfinite(picture[:, 0])
+    both = (from_caption & from_picture)[:, None]
+    alone = np.where(from_caption[:, None], text, picture)
+    values = np.where(both, (text + picture) / 2, alone).astype(np.float32)
+    return EmotionReadings(values, from_caption, from_picture)
 
 
 def who_read(counts: Mapping[str, int]) -> str:

@@ -8,18 +8,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from evoked.evaluation.splits import Split, k_fold, repeated_runs
 from evoked.experiments import Experiment
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
-from evoked.features.emotions import EmotionReadings, who_read
 from evoked.features.extract import Problem, extract
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import FeatureColumn, FeatureTable
@@ -30,9 +27,9 @@ from evoked.posts.author_history import attach_history
 from evoked.posts.dataset import PostDataset
 from evoked.progress import Progress
 from evoked.runs.base import Callbacks
-from evoked.runs.training import estimate_emotions, part_examples
+from evoked.runs.training import Estimates, estimate_emotions, part_examples, values_of
 from evoked.runs.viewings import ENCODED_FEATURES, NETWORK_TABLES
-from evoked.targets import EMOTION_TARGETS, Task
+from evoked.targets import Task
 
 
 @dataclass(frozen=True)
@@ -122,6 +119,7 @@ class Posts(StudyData):
         # By the age from which an earlier post's counts are seen.
         self._posts: dict[float, pd.DataFrame] = {}
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
+        self._estimates: dict[FeatureSettings, Estimates | None] = {}
         # Fitted on the last fold; what was fitted on the one before is forgotten.
         self._fitted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._fold = 0
@@ -151,8 +149,9 @@ class Posts(StudyData):
         chosen = {name: columns[name] for name in model.features}
         # A model that reads the posts' own table is shown any column.
         examples = Examples(posts, FeatureTable(chosen or columns))
+        estimates = values_of(self._estimated(experiment.features))
         parts = (
-            part_examples(examples, rows, task, self._estimates)
+            part_examples(examples, rows, task, estimates)
             for rows in (split.train, split.validation, split.test)
         )
         return Fold(task, *parts)
@@ -193,17 +192,18 @@ class Posts(StudyData):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if self._estimates is None:
-            return ()
-        known = [self.context.dataset.known(name) for name in EMOTION_TARGETS]
-        counts = self._estimates.counts(~np.all(known, axis=0))
-        return (f"Estimates of emotion: {who_read(counts)}.",) if counts else ()
+        chosen = dict.fromkeys(each.features for each in self.context.experiments)
+        estimates = [self._estimated(features) for features in chosen]
+        return tuple(dict.fromkeys(each.note for each in estimates if each is not None))
 
-    @cached_property
-    def _estimates(self) -> EmotionReadings | None:
+    def _estimated(self, features: FeatureSettings) -> Estimates | None:
         if not (self.context.estimate and self.context.task.learns_emotion):
             return None
-        return estimate_emotions(self.context.dataset, self.cache, Callbacks())
+        if features not in self._estimates:
+            self._estimates[features] = estimate_emotions(
+                self.context.dataset, features, self.cache, Callbacks()
+            )
+        return self._estimates[features]
 
 
 class Viewings(StudyData):

@@ -19,7 +19,6 @@ from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
 from evoked.explain.readings import readings_of
-from evoked.features.emotions import who_read
 from evoked.files import records, write_text
 from evoked.models.hiding import MODALITY_NAMES
 from evoked.posts.dataset import PostDataset
@@ -144,7 +143,6 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         network=_network_facts(run) if isinstance(run, NetworkRun) else None,
         description=description,
         estimated=run.estimated,
-        emotion_readers=who_read(run.description.get("emotion_readers", {})),
         tests=int(run.metrics["posts"]),
         small=SMALL,
         task=task,

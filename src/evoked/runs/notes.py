@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from evoked.evaluation.conformal import NOMINAL_COVERAGES, fewest_posts
 from evoked.evaluation.significance import t_interval
 from evoked.evaluation.splits import Split
+from evoked.features.affect import enough_read
 from evoked.features.catalog import CATALOG
+from evoked.features.emotions import who_read
+from evoked.features.languages import READS
 from evoked.features.table import FeatureTable
 from evoked.models import Model
 from evoked.posts.facts import Fact
@@ -60,6 +63,47 @@ def unread_facts_note(model: Model, facts: Sequence[Fact]) -> str:
     """What a person should know about a model that doesn't read the posts' ``facts``."""
     names = ", ".join(fact.name for fact in facts)
     return f"The model {model.name} reads no facts about a post, so it learns nothing from {names}."
+
+
+def emotions_note(counts: Mapping[str, int], unrated: int, reader: str) -> str:
+    """Of how many of the posts that nobody rated the emotion could be estimated, and from what, in
+    a sentence.
+
+    Parameters
+    ----------
+    counts
+        Number of posts by what was read: :meth:`evoked.features.emotions.EmotionReadings.counts`.
+    unrated
+        Number of posts that nobody rated.
+    reader
+        Name of the emotion reader of captions.
+    """
+    number = sum(counts.values())
+    if not enough_read(number, unrated):
+        return too_few_note(number, unrated, reader)
+    sentence = (
+        f"Valence and arousal of {number} of {unrated} unrated posts are estimated by emotion "
+        f"readers: {who_read(counts)}"
+    )
+    if number == unrated:
+        return f"{sentence}."
+    return (
+        f"{sentence}. Those of the other {unrated - number} stay unknown: neither a caption in "
+        f"{_read_by(reader)} nor a picture could be read."
+    )
+
+
+def too_few_note(number: int, unrated: int, reader: str) -> str:
+    """Why the emotion of unrated posts is not estimated, where so few of them have a picture, or a
+    caption that the emotion reader of this name can read."""
+    return (
+        f"The emotion readers, of captions in {_read_by(reader)} and of pictures, could read "
+        f"{number} of {unrated} unrated posts: too few to estimate valence and arousal."
+    )
+
+
+def _read_by(reader: str) -> str:
+    return "English" if reader == "builtin" else f"{len(READS[reader])} languages"
 
 
 def calibration_notes(rows: pd.DataFrame, split: Split) -> list[str]:
