@@ -31,11 +31,11 @@ class PostsWithEmotion:
         The posts, estimates filled in.
     estimated
         (posts,): where valence or arousal is an emotion reader's estimate.
-    readers
-        How many of these were read in what way:
-        :meth:`evoked.features.emotions.EmotionReadings.counts`.
     unread
-        Why none is estimated, in a sentence, where a reader could read too few captions.
+        Why none is estimated, in a sentence, where readers could read too few posts.
+    readers
+        How many posts were estimated from what:
+        :meth:`evoked.features.emotions.EmotionReadings.counts`.
     """
 
     posts: pd.DataFrame
