@@ -147,7 +147,9 @@ def test_nothing_heavy_is_imported(folder: Path, expected: dict[str, str]) -> No
 
 def test_a_mistyped_metric_is_refused_before_torch_is_imported(folder: Path) -> None:
     metric = "train posts --out run --model auto --metric likse"
-    run(folder, {metric: "these posts have no score 'likse'"}, allowed={"matplotlib", "scipy.stats"})
+    run(
+        folder, {metric: "these posts have no score 'likse'"}, allowed={"matplotlib", "scipy.stats"}
+    )
 
 
 def test_help_is_quick(folder: Path) -> None:

@@ -127,7 +127,7 @@ def learned_weights(
             )
     if not found:
         return {}
-    usual = np.mean(list(found.values()), axis=0)
+    usual: Floats = np.stack(list(found.values())).mean(axis=0)
     named = [outcome.name for outcome in task.outcomes if outcome.columns]
     return {name: tuple(found.get(name, usual).tolist()) for name in named}
 

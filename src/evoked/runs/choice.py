@@ -8,7 +8,7 @@ add there; what adds nothing is left out, so that it may be the last posts alone
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -180,7 +180,7 @@ def choose_model(
 
 
 def _chosen(
-    candidates: dict[str, Candidate], weights: dict[str, tuple[float, ...]]
+    candidates: dict[str, Candidate], weights: Mapping[str, Sequence[float]]
 ) -> tuple[Candidate, dict[str, float]]:
     """The blend of candidates that have a weight, or the only one, and their mean weights over
     outcomes; the first candidate where there are no weights."""
