@@ -46,7 +46,7 @@ from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
 from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
 
-IMPORT_VERSION = 2
+IMPORT_VERSION = 3
 """Increased whenever the same source would give a different dataset than before."""
 
 BATCH_POSTS = 512
