@@ -144,6 +144,8 @@ class Source:
         What a person should know first: what the source seems to lack.
     facts
         The kind of each fact: posts have a field ``fact.NAME`` for it, already converted.
+    platform
+        Whose posts they seem to be, such as TikTok Studio; "" if that isn't known.
     network
         For sources that know who viewed the posts: a function that is called after the posts are
         read, with the ids of those in the dataset.
@@ -156,6 +158,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Kind] = field(default_factory=dict)
+    platform: str = ""
     network: Callable[[pd.Series], NetworkTables] | None = None
 
 

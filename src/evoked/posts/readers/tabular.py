@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from evoked.errors import DataError, SettingsError
+from evoked.posts.readers.addresses import id_in_address
 from evoked.posts.readers.base import (
     PostRecord,
     ReadOptions,
@@ -25,9 +26,10 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import (
     CAROUSEL,
-    choose_mapping,
+    TIME_OF_DAY,
     choose_rater_columns,
     choose_scales,
+    recognise_columns,
 )
 from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.fact_columns import (
@@ -39,16 +41,18 @@ from evoked.posts.readers.fact_columns import (
     suggested,
 )
 from evoked.posts.readers.lacking import lacking
+from evoked.posts.readers.names import Recognised
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
     has_time,
+    is_missing,
     parse_bool,
     parse_date,
     parse_names,
     plain_text,
 )
-from evoked.posts.schema import EMOTIONS, EXPOSURE, FACT_PREFIX
+from evoked.posts.schema import COUNTS, EMOTIONS, EXPOSURE, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
 
 # Number of rows that a note names.
@@ -142,7 +146,8 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     SettingsError
         A mapping or a scale of something that doesn't exist.
     """
-    mapping = choose_mapping(table.columns, options.mapping)
+    recognised = recognise_columns(table.columns, options.mapping, _sample_of(table))
+    mapping = recognised.mapping
     if not mapping:
         raise DataError(
             f"none of the columns is recognised: {', '.join(table.columns[:30])}.",
@@ -169,13 +174,31 @@ def read_table(table: Table, options: ReadOptions) -> Source:
         notes=[
             *table.notes,
             *scale_notes,
+            *_notes_on_rivals(recognised),
             *_notes(table, mapping, raters, survey, options),
             *fact_notes,
             *_notes_on_unused(table, mapping, raters, chosen),
         ],
         warnings=_warnings(table, mapping, raters, chosen),
         facts={fact.name: fact.kind for fact in facts},
+        platform=recognised.platform,
     )
+
+
+def _sample_of(table: Table) -> dict[str, list[Any]]:
+    """The first cells of each column."""
+    rows = [row for _, row in _first_rows(table, _SAMPLE)]
+    return {column: [row.get(column) for row in rows] for column in table.columns}
+
+
+def _notes_on_rivals(recognised: Recognised) -> list[str]:
+    """The columns that could as well hold what is read from another."""
+    return [
+        f"{name} is read from {recognised.mapping[name]!r}, though {column!r} could hold it as "
+        f"well. If it does: --map {shlex.quote(f'{name}={column}')}"
+        for name, column in recognised.rivals.items()
+        if name in (*COUNTS, "posted_at", "caption")
+    ]
 
 
 def _survey(
@@ -318,6 +341,7 @@ def _records(
         "posted_at": partial(
             _date, day_first=survey.dates.day_first, zone=zone_of(options.time_zone)
         ),
+        "post_id": _id_in_address,
         "posted_weekday": _sunday_first if survey.highest_weekday == 7 else _unchanged,
     }
     folder = options.images or table.path.parent
@@ -327,7 +351,7 @@ def _records(
             yield item
             continue
         number, row = item
-        fields = {name: row.get(column) for name, column in mapping.items()}
+        fields = with_time_of_day({name: row.get(column) for name, column in mapping.items()})
         for name, function in convert.items():
             if name in fields:
                 fields[name] = function(fields[name])
@@ -379,6 +403,21 @@ def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
     if is_carousel and not fields.get("media_type"):
         fields["media_type"] = "carousel"
     return fields
+
+
+def with_time_of_day(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a post, with the time of a column of its own put after a date without one."""
+    time, date = fields.pop(TIME_OF_DAY, None), fields.get("posted_at")
+    if is_missing(time) or is_missing(date) or has_time(date):
+        return fields
+    day = date.date().isoformat() if isinstance(date, datetime) else str(date).strip()
+    return fields | {"posted_at": f"{day} {str(time).strip()}"}
+
+
+def _id_in_address(value: Any) -> Any:
+    """The id in the address of a post, or the value itself."""
+    found = id_in_address(value) if isinstance(value, str) and "/" in value else None
+    return found or value
 
 
 def _unchanged(value: Any) -> Any:
