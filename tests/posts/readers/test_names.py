@@ -9,6 +9,7 @@ import pytest
 from evoked.posts.readers.addresses import id_in_address
 from evoked.posts.readers.columns import recognise_columns
 from evoked.posts.readers.names import fields, normalise, platform_of, recognise
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 
 # Headers as the platforms and tools write them, with what each column holds.
 _TABLES: dict[str, dict[str, str]] = {
@@ -175,9 +176,7 @@ _CELLS: dict[str, list[Any]] = {
     "caption": ["Tea is ready #tea", "Two teas"],
     "title": ["Tea is ready", "Two teas"],
     "media_type": ["Image", "Video"],
-    **dict.fromkeys(
-        ("likes", "comments", "shares", "saves", "views", "reach", "impressions"), [12, 0]
-    ),
+    **{name: [12, 0] for name in (*ENGAGEMENT, *EXPOSURE)},
 }
 # Facebook's and Instagram's tables in the language of the account.
 _META: dict[str, dict[str, str]] = {
@@ -404,7 +403,7 @@ def test_the_table_knows_every_field_once() -> None:
         ("https://youtu.be/abcDEF12345", "abcDEF12345"),
         ("https://www.facebook.com/page/posts/pfbid0abc", "pfbid0abc"),
         ("https://www.facebook.com/permalink.php?story_fbid=12&id=3", "12"),
-        ("https://www.linkedin.com/feed/update/urn:li:activity:7000000000000000001", "7" + "0" * 17 + "1"),
+        ("https://www.linkedin.com/feed/update/urn:li:activity:70000000001", "70000000001"),
         ("https://www.reddit.com/r/tea/comments/1abc/title/", "1abc"),
         ("https://www.pinterest.co.uk/pin/123/", "123"),
         ("https://example.org/status/12", None),

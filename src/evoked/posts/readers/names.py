@@ -6,15 +6,15 @@ The best pairs are taken first, and a column serves one field.
 
 Names are compared without case, accents, spaces, punctuation and camelCase. A name matches as a
 whole; without its units (``Duration (sec)``); as the last parts of a path
-(``statistics.likeCount``, ``likes.summary.total_count``, ``author_stats_follower_count``); or without
-words such as "total", "post" and "number of" (``Total video likes``).
+(``statistics.likeCount``, ``likes.summary.total_count``, ``author_stats_follower_count``); or
+without words such as "total", "post" and "number of" (``Total video likes``).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -36,7 +36,7 @@ ANYBODY = "any"
 """The platform of names that every platform uses."""
 
 _FILE = Path(__file__).with_name("names.yaml")
-_SECTIONS = ("platforms", "nothing")
+_SECTIONS = ("platforms", "nothing", "words")
 
 # How well a column's name matches: as a whole, without units, as the end of a path (with dots, with
 # underscores, of objects that are not known), or without words that say little.
@@ -47,109 +47,6 @@ _LATER = 0.01
 _IMPLAUSIBLE, _EMPTY = -60.0, -30.0
 _MOST = 0.5
 
-# Objects about the author, and objects that merely carry a post's fields.
-_AUTHORS = frozenset(
-    [
-        "user",
-        "owner",
-        "author",
-        "authormeta",
-        "authorstats",
-        "authorstatsv2",
-        "authorinfo",
-        "userinfo",
-        "channel",
-        "account",
-        "profile",
-        "page",
-        "from",
-        "creator",
-        "uploader",
-        "poster",
-        "publisher",
-        "channelmeta",
-        "ownerinfo",
-    ]
-)
-_CARRIERS = frozenset(
-    [
-        "node",
-        "item",
-        "itemstruct",
-        "iteminfo",
-        "post",
-        "video",
-        "tweet",
-        "status",
-        "data",
-        "payload",
-        "attributes",
-        "record",
-        "statistics",
-        "stats",
-        "statsv2",
-        "statistic",
-        "snippet",
-        "publicmetrics",
-        "nonpublicmetrics",
-        "organicmetrics",
-        "metrics",
-        "metric",
-        "insights",
-        "counts",
-        "counters",
-        "engagement",
-        "engagements",
-        "interactions",
-        "analytics",
-        "performance",
-        "media",
-        "legacy",
-        "content",
-        "contentdetails",
-        "details",
-        "info",
-        "aweme",
-        "awemeinfo",
-        "awemedetail",
-        "shortcodemedia",
-        "xdtshortcodemedia",
-        "graphql",
-        "fields",
-        "properties",
-        "core",
-        "result",
-        "results",
-        "totals",
-        "pin",
-        "submission",
-        "note",
-        "object",
-        "source",
-        "iphonestruct",
-        "values",
-        "socialcounts",
-        "activitycounts",
-        "reactionsummary",
-    ]
-)
-_FLAT_CARRIERS = frozenset(
-    [
-        "statistics",
-        "stats",
-        "statsv2",
-        "snippet",
-        "publicmetrics",
-        "nonpublicmetrics",
-        "organicmetrics",
-        "metrics",
-        "insights",
-        "counts",
-        "node",
-        "record",
-        "analytics",
-    ]
-)
 # Objects about anything else: their fields are not the post's.
 _OTHERS = re.compile(
     r"quoted|retweeted|referenced|parent|repl(?:y|ies)to|inreply|^comments?$|latestcomments|"
@@ -161,74 +58,6 @@ _TEXT_HOLDERS = frozenset(
     ["text", "simpletext", "value", "values", "edges", "node", "nodes", "name", "data"]
 )
 _VALUE_HOLDERS = frozenset(["value", "date", "oid", "id", "seconds", "iso", "timestamp"])
-# Words that a looser comparison leaves out.
-_FILLING = frozenset(
-    [
-        "total",
-        "totals",
-        "lifetime",
-        "number",
-        "of",
-        "num",
-        "no",
-        "nb",
-        "nr",
-        "count",
-        "counts",
-        "cnt",
-        "qty",
-        "amount",
-        "the",
-        "all",
-        "overall",
-        "cumulative",
-        "sum",
-        "current",
-        "public",
-        "post",
-        "posts",
-        "tweet",
-        "tweets",
-        "video",
-        "videos",
-        "pin",
-        "pins",
-        "reel",
-        "reels",
-        "clip",
-        "instagram",
-        "facebook",
-        "tiktok",
-        "linkedin",
-        "youtube",
-        "twitter",
-        "threads",
-        "bluesky",
-        "reddit",
-        "pinterest",
-        "ig",
-        "fb",
-        "li",
-        "yt",
-        "tw",
-        "nombre",
-        "de",
-        "du",
-        "des",
-        "numero",
-        "anzahl",
-        "der",
-        "die",
-        "numero",
-        "di",
-        "del",
-        "do",
-        "da",
-        "dos",
-        "liczba",
-        "aantal",
-    ]
-)
 _LOOSE_FIELDS = frozenset((*COUNTS, "posted_at", "title", "caption", "post_id"))
 _EVERYBODYS_WORDS = frozenset(("id", "name", "time", "type", "data", "value", "url", "link"))
 _LISTS = ("hashtags", "mentions")
@@ -264,6 +93,7 @@ class _Table:
     author: dict[str, list[Name]]
     nothing: dict[str, set[str]]
     platforms: dict[str, frozenset[str]]
+    words: dict[str, frozenset[str]]
 
 
 @dataclass
@@ -369,9 +199,8 @@ def _scores(column: str, platform: str, cells: Sequence[Any] | None) -> dict[str
     """How well a column's name and cells fit each field that it may hold."""
     scores: dict[str, float] = {}
     for name, how_well in _matches(column):
-        if name.strict and not _is_of(name.platform, platform):
-            if name.platform != ANYBODY or cells is None or _plausible(name.field, cells) < 0:
-                continue
+        if name.strict and not _may_be_strict(name, platform, cells):
+            continue
         score = how_well - _LATER * name.rank
         score += _OF_ANYBODY if name.platform == ANYBODY else 0.0
         score += _OF_THE_PLATFORM if _is_of(name.platform, platform) else 0.0
@@ -381,6 +210,12 @@ def _scores(column: str, platform: str, cells: Sequence[Any] | None) -> dict[str
     if cells is not None:
         scores = {found: score + _plausible(found, cells) for found, score in scores.items()}
     return {found: score for found, score in scores.items() if score > 0}
+
+
+def _may_be_strict(name: Name, platform: str, cells: Sequence[Any] | None) -> bool:
+    if name.platform == ANYBODY:
+        return cells is not None and _plausible(name.field, cells) == 0
+    return _is_of(name.platform, platform)
 
 
 def _means_nothing(column: str, platform: str) -> bool:
@@ -393,7 +228,7 @@ def _means_nothing(column: str, platform: str) -> bool:
 
 
 def _is_of(name: str, platform: str) -> bool:
-    """Whether a platform's names are those of a table's platform, such as TikTok of TikTok Studio."""
+    """Whether a platform is a table's, or a part of its name: TikTok of TikTok Studio."""
     return bool(platform) and (name == platform or platform.startswith(f"{name} "))
 
 
@@ -412,21 +247,21 @@ def _matches(column: str) -> Iterator[tuple[Name, float]]:
     words = _words(bare)
     for length in range(1, min(4, len(words))):
         first, rest = "".join(words[:length]), "".join(words[length:])
-        if first in _AUTHORS:
+        if first in _words_of("authors"):
             yield from ((name, _FLAT_PATH) for name in table.author.get(rest, ()))
-        elif first in _FLAT_CARRIERS:
+        elif first in _words_of("flat_carriers"):
             yield from ((name, _FLAT_PATH) for name in table.whole.get(rest, ()))
-    core = _core(words)
+    core = _core(words, table.words["filling"])
     if core != "".join(words):
         yield from ((name, _LOOSE) for name in table.loose.get(core, ()))
 
 
 def _path(column: str) -> list[str]:
-    """The parts of a nested name: ``a.b``, ``a[0].b``, ``a::b``; ``a/b`` if that can't be a ratio."""
+    """The parts of a nested name: ``a.b``, ``a[0].b``, ``a::b``; ``a/b`` where it is no ratio."""
     if " " in column.strip():
         return [column]
     parts = [part for part in re.split(r"\.|\[|\]|::|/", column.strip()) if part]
-    known = bool(parts) and normalise(parts[0]) in _AUTHORS | _CARRIERS
+    known = bool(parts) and normalise(parts[0]) in _words_of("authors", "carriers")
     if "/" in column and not known and not any(part.isdecimal() for part in parts):
         return [column]
     return parts or [column]
@@ -438,11 +273,11 @@ def _path_matches(parts: Sequence[str]) -> Iterator[tuple[Name, float]]:
     for start in range(len(plain) - 1, -1, -1):
         before, core, after = plain[:start], plain[start], plain[start + 1 :]
         objects = [each for each in before if not each.isdecimal()]
-        strange = [each for each in objects if each not in _CARRIERS and each not in _AUTHORS]
-        of_author = any(each in _AUTHORS for each in objects)
+        strange = [each for each in objects if each not in _words_of("authors", "carriers")]
+        of_author = not _words_of("authors").isdisjoint(objects)
         index = _table().author if of_author else _table().whole
         for name in index.get(core, ()):
-            if not _may_follow(name.field, after) or (core in _CARRIERS and after):
+            if not _may_follow(name.field, after) or (core in _words_of("carriers") and after):
                 continue
             if name.field in _SEVERAL and any(each.isdecimal() for each in plain):
                 continue  # one of several, each in a column of its own
@@ -463,9 +298,9 @@ def _may_follow(name: str, after: Sequence[str]) -> bool:
     return all(each in _TEXT_HOLDERS or each in _VALUE_HOLDERS or each == "0" for each in after)
 
 
-def _core(words: Sequence[str]) -> str:
+def _core(words: Sequence[str], filling: Collection[str]) -> str:
     """A name without the words that say little."""
-    return "".join(word for word in words if word not in _FILLING)
+    return "".join(word for word in words if word not in filling)
 
 
 def _plausible(name: str, cells: Sequence[Any]) -> float:
@@ -557,7 +392,8 @@ def _table() -> _Table:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     content = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
     names = tuple(name for name in content if name not in _SECTIONS)
-    table = _Table(names, {}, {}, {}, {}, {})
+    words = {kind: frozenset(spelled) for kind, spelled in content["words"].items()}
+    table = _Table(names, {}, {}, {}, {}, {}, words)
     for name in names:
         for platform, languages in content[name].items():
             rank = 0
@@ -574,11 +410,17 @@ def _table() -> _Table:
     return table
 
 
+def _words_of(*kinds: str) -> frozenset[str]:
+    """The words of some kinds in the table of names."""
+    words = _table().words
+    return frozenset().union(*(words[kind] for kind in kinds))
+
+
 def _enter(table: _Table, entry: Name, spelling: str) -> None:
     if entry.platform == "author":
         table.author.setdefault(normalise(spelling), []).append(entry)
         return
     table.whole.setdefault(normalise(spelling), []).append(entry)
-    core = _core(_words(spelling))
+    core = _core(_words(spelling), table.words["filling"])
     if core and core not in _EVERYBODYS_WORDS and entry.field in _LOOSE_FIELDS and not entry.strict:
         table.loose.setdefault(core, []).append(entry)
