@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evoked.errors import DataError, ImageError, SettingsError, did_you_mean
 from evoked.files import lock_file, only_writer, read_json
@@ -40,6 +41,7 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.fact_columns import split_choice
+from evoked.posts.readers.text_encoding import badly_decoded, check_encoding
 from evoked.posts.readers.values import plain_text, storable
 from evoked.posts.schema import FACT_PREFIX, TABLES
 from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
@@ -50,6 +52,9 @@ IMPORT_VERSION = 2
 """Increased whenever the same source would give a different dataset than before."""
 
 BATCH_POSTS = 512
+
+# Different texts that are checked for a wrong encoding.
+_SAMPLE_TEXTS = 20_000
 
 _MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, ".mp4", ".mov", ".webm")
 _EXPECTED = {"likes": "known likes", "caption": "a caption", "posted_at": "a date"}
@@ -115,6 +120,7 @@ def import_posts(
     time_zone: str | None = None,
     facts: Sequence[str] = (),
     author: str | None = None,
+    encoding: str | None = None,
     find_faces: FaceFinder | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -151,6 +157,8 @@ def import_posts(
         Columns known only after posting, such as clicks, are refused.
     author
         Whose posts they all are, where the source doesn't say: then each knows the earlier ones.
+    encoding
+        Encoding of a CSV file, such as ``cp1251``, where it should not be found out.
     find_faces
         Function that finds faces in a picture, such as
         :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
@@ -190,6 +198,7 @@ def import_posts(
         time_zone=time_zone,
         facts=dict(map(split_choice, facts)),
         author=None if author is None else plain_text(author).strip() or None,
+        encoding=None if encoding is None else check_encoding(encoding),
     )
     zone_of(time_zone)  # before anything is read
     check_scales(options.scales)
@@ -291,6 +300,8 @@ def _describe(
         job["facts"] = dict(options.facts)
     if options.author is not None:
         job["author"] = options.author
+    if options.encoding is not None:
+        job["encoding"] = options.encoding
     return job if find_faces is None else job | {"faces": "blurred"}
 
 
@@ -461,13 +472,16 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
         *_unknown_everywhere(tables["posts"], reading),
         *(_doubts(tables["posts"]) if reading.facts else ()),
         *picture_warnings(tally),
+        *_wrongly_decoded(tables["posts"]),
     ]
     scales = {name: list(scale) for name, scale in reading.scales.items()}
     PostDataset.create(
         staging.dataset,
         tables,
         images=staging.linked_images(),
-        provenance=storable({"format": job["format"], "source": source.resolve().name}),
+        provenance=storable(
+            {"format": reading.taken_for or job["format"], "source": source.resolve().name}
+        ),
         scales=scales if "annotations" in tables else {},
         extra={
             **({"time_zone": job["time_zone"]} if "time_zone" in job else {}),
@@ -492,6 +506,18 @@ def _doubts(posts: pa.Table) -> list[str]:
         if field.name.startswith(FACT_PREFIX) and not pa.types.is_list(field.type)
     ]
     return too_good(posts.select(["author_id", *OUTCOMES, *facts]).to_pandas())
+
+
+def _wrongly_decoded(posts: pa.Table) -> list[str]:
+    """A sentence if texts look as if they had been decoded in a wrong encoding."""
+    texts = pc.unique(pa.chunked_array([*posts["caption"].chunks, *posts["title"].chunks]))
+    sample = badly_decoded(text for text in texts.drop_null().slice(0, _SAMPLE_TEXTS).to_pylist())
+    if not sample:
+        return []
+    return [
+        f"The text looks wrongly decoded, such as {sample!r}. If it does: --encoding NAME, such as "
+        "utf-8, cp1251 or gbk, for CSV files."
+    ]
 
 
 def _unknown_everywhere(posts: pa.Table, reading: Source) -> list[str]:

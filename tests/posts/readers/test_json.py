@@ -13,7 +13,10 @@ from evoked.posts.importing import import_posts
 from evoked.posts.readers.base import ReadOptions
 from evoked.posts.readers.jsonl_file import flatten, read
 
-_POSTS = [{"id": "1", "caption": "tea", "likesCount": 5}, {"id": "2", "caption": "two", "likesCount": 6}]
+_POSTS = [
+    {"id": "1", "caption": "tea", "likesCount": 5},
+    {"id": "2", "caption": "two", "likesCount": 6},
+]
 _ARCHIVE = [{"tweet": {"id_str": "1", "full_text": "Tea", "favorite_count": "3"}}]
 
 # What APIs answer, and what is in it.
@@ -148,7 +151,12 @@ def test_archives_that_assign_an_array(tmp_path: Path) -> None:
 
 
 def test_a_single_post_with_a_list_stays_a_post(tmp_path: Path) -> None:
-    post = {"id": "1", "caption": "Tea", "likes": 3, "latestComments": [{"text": "a"}, {"text": "b"}]}
+    post = {
+        "id": "1",
+        "caption": "Tea",
+        "likes": 3,
+        "latestComments": [{"text": "a"}],
+    }
     for indent in (None, 2):
         source = _written(tmp_path / "a.json", post, indent=indent)
         (record,) = read(source, ReadOptions()).records

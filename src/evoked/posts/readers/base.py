@@ -144,6 +144,8 @@ class Source:
         What a person should know first: what the source seems to lack.
     facts
         The kind of each fact: posts have a field ``fact.NAME`` for it, already converted.
+    taken_for
+        Name of the reader that the source turned out to be for, where that was found out.
     platform
         Whose posts they seem to be, such as TikTok Studio; "" if that isn't known.
     network
@@ -158,6 +160,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Kind] = field(default_factory=dict)
+    taken_for: str = ""
     platform: str = ""
     network: Callable[[pd.Series], NetworkTables] | None = None
 
@@ -180,6 +183,8 @@ class ReadOptions:
         Kind of each column that is taken as a fact; None for one to be guessed.
     author
         Whose posts they all are, where no column holds authors.
+    encoding
+        Encoding of a table's text file; found by its bytes by default.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -188,6 +193,7 @@ class ReadOptions:
     time_zone: str | None = None
     facts: Mapping[str, Kind | None] = field(default_factory=dict)
     author: str | None = None
+    encoding: str | None = None
 
 
 Reader = Callable[[Path, ReadOptions], Source]
@@ -202,6 +208,13 @@ def refuse_options(options: ReadOptions, format_name: str) -> None:
     if options.images is not None:
         raise SettingsError(f"{format_name} has its pictures beside the posts: leave --images out.")
     refuse_facts(options, format_name)
+    refuse_encoding(options, format_name)
+
+
+def refuse_encoding(options: ReadOptions, format_name: str) -> None:
+    """Raise SettingsError if a format whose encoding is fixed was given one."""
+    if options.encoding is not None:
+        raise SettingsError(f"{format_name} has a fixed encoding: --encoding goes with csv files.")
 
 
 def refuse_facts(options: ReadOptions, format_name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -22,6 +21,7 @@ import pyarrow.csv as pa_csv
 from evoked.errors import DataError
 from evoked.posts.readers.base import ReadOptions, Skipped, Source, require_file
 from evoked.posts.readers.tabular import Row, Table, read_table
+from evoked.posts.readers.text_encoding import find_encoding
 
 MAX_CELL_CHARACTERS = 1_000_000
 """A longer cell is due to a quotation mark that was never closed."""
@@ -34,7 +34,6 @@ NEVER_CLOSED = (
 
 _SHOWN_CHARACTERS = 80
 _MAX_LINE_CHARACTERS = 16 * 2**20
-_BLOCK = 2**20
 _SAMPLE_CHARACTERS = 2**18
 _WIDTH_LINES = 1000
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -43,8 +42,8 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a CSV file with a header, one per row.
 
-    The encoding is UTF-8 (or UTF-16 with its mark) where the bytes allow it, else Windows-1252,
-    else Latin-1. The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
+    The encoding is found by :mod:`evoked.posts.readers.text_encoding` unless the options give it.
+    The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
     the header. Pictures are named relative to the file's folder.
 
     Raises
@@ -52,10 +51,14 @@ def read(source: Path, options: ReadOptions) -> Source:
     DataError
         There is no such file, no header, or no column that is recognised.
     """
-    return read_table(open_table(source), options)
+    return read_table(open_table(source, encoding=options.encoding), options)
 
 
-def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = None) -> Table:
+def open_table(
+    source: Path,
+    is_header: Callable[[list[str]], bool] | None = None,
+    encoding: str | None = None,
+) -> Table:
     """The table in a CSV file, of which only the first line is read.
 
     Parameters
@@ -63,9 +66,11 @@ def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = Non
     is_header
         Function that decides whether the cells of the first line are column names; by default they
         are. If they are not, the columns are called 1, 2, 3 …, and spaces may separate them too.
+    encoding
+        The file's encoding; found by its bytes if left out.
     """
     require_file(source)
-    encoding = _detect_encoding(source)
+    encoding = encoding or find_encoding(source)
     delimiter = _detect_delimiter(source, encoding, _DELIMITERS)
     columns = _header(source, encoding, delimiter)
     notes = [f"{source.name} is read as {encoding}, separated by {_DELIMITERS[delimiter]}s."]
@@ -85,31 +90,6 @@ def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = Non
     return Table(
         source, columns, partial(_rows, *form), notes, partial(_columns, *form), has_width=True
     )
-
-
-def _detect_encoding(source: Path) -> str:
-    with source.open("rb") as stream:
-        start = stream.read(4)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if start.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    for encoding in ("utf-8", "cp1252"):
-        if _decodes(source, encoding):
-            return encoding
-    return "latin-1"  # takes any byte
-
-
-def _decodes(source: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with source.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _open(source: Path, encoding: str) -> TextIO:

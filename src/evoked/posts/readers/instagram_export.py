@@ -200,6 +200,11 @@ def read(source: Path, options: ReadOptions) -> Source:
     return Source(records=_records(export, posts, figures, damaged), notes=notes)
 
 
+def is_export(names: Iterable[str]) -> bool:
+    """Whether the files of a folder or an archive are those of an account's export."""
+    return any(_POSTS.search(name) or _INSIGHTS.search(name) for name in names)
+
+
 def _open(source: Path) -> _Archive:
     if source.is_dir():
         return _Folder(source)

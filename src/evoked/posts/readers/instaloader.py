@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzma
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,15 @@ def read(source: Path, options: ReadOptions) -> Source:
             "again without --no-metadata-json."
         )
     return Source(records=records, total=len(posts), notes=notes, warnings=warnings)
+
+
+def is_download(names: Iterable[str]) -> bool:
+    """Whether the files of a folder are those of a download."""
+    return any(
+        name.endswith(".json.xz")
+        or (_DATED.search(name) and name.endswith((".json", ".txt", ".jpg")))
+        for name in names
+    )
 
 
 def _group(source: Path) -> dict[str, _Files]:
