@@ -220,7 +220,7 @@ def test_destination_and_source_stay_apart(tmp_path: Path) -> None:
 
 def test_settings_that_do_not_exist(tmp_path: Path) -> None:
     source = csv_source(tmp_path / "in")
-    with pytest.raises(SettingsError, match="no format 'xml'; there are csv"):
+    with pytest.raises(SettingsError, match="no format 'xml'; there are auto"):
         import_posts("xml", source, tmp_path / "out")
     with pytest.raises(SettingsError, match="no dimension 'joy'"):
         import_posts("csv", source, tmp_path / "out", scales={"joy": (1, 5)})

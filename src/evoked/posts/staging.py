@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 from collections import Counter
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from PIL import Image
 
 from evoked.errors import DataError
 from evoked.files import atomic_folder, atomic_path, link, read_json, write_json
@@ -35,6 +37,7 @@ _JOB_FILE = "job.json"
 _EXAMPLES_PER_REASON = 20
 # A small edge makes the decoder read the whole file at the lowest cost.
 _TEST_EDGE = 32
+_QUALITY = 95
 _SUFFIXES = {
     "JPEG": ".jpg",
     "MPO": ".jpg",
@@ -191,7 +194,9 @@ class Staging:
             There is no such picture, or it can't be decoded within the bounds.
         """
         content = image.read()
-        suffix = _SUFFIXES[read_header(content).format]
+        suffix = _SUFFIXES.get(read_header(content).format)
+        if suffix is None:
+            content, suffix = _as_jpeg(content), ".jpg"
         load_image(content, _TEST_EDGE)
         name = hashlib.sha256(content).hexdigest()[:32] + suffix
         if not (self.images / name).exists():
@@ -220,6 +225,13 @@ class Staging:
             os.replace(dest, retired)
         os.replace(self.dataset, dest)
         remove_staging(self.folder)
+
+
+def _as_jpeg(content: bytes) -> bytes:
+    """A picture that not every reader of the dataset could open, as JPEG."""
+    stream = io.BytesIO()
+    Image.fromarray(load_image(content)).save(stream, "JPEG", quality=_QUALITY)
+    return stream.getvalue()
 
 
 def remove_staging(folder: Path) -> None:

@@ -129,7 +129,7 @@ def test_answers_of_apis(platform: str, tmp_path: Path) -> None:
     [
         _POSTS,
         {"data": _POSTS, "paging": {"next": "x"}},
-        {"kind": "Listing", "data": {"children": [{"kind": "t3", "data": post} for post in _POSTS]}},
+        {"kind": "Listing", "data": {"children": [{"data": post} for post in _POSTS]}},
         {"edge_owner_to_timeline_media": {"edges": [{"node": post} for post in _POSTS]}},
     ],
 )  # fmt: skip

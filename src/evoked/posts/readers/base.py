@@ -8,6 +8,7 @@ in :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,9 @@ OUTSIDE = "lies outside the source's folder."
 NO_PICTURE = "there is no such picture."
 """What is wrong with a picture that isn't where its name leads."""
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -298,14 +301,42 @@ def deeper_files(root: Path) -> dict[str, list[str]]:
 
 def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) -> str:
     """The path of a picture of which a source may only give the bare name."""
-    paths = deeper.get(name, ())
-    if not paths or (root / name).exists():
+    if is_file_in(root, name):
+        return name
+    elsewhere = _below(root, name)
+    if elsewhere:
+        return elsewhere
+    paths = deeper.get(re.split(r"[/\\]", name)[-1] if _is_absolute(name) else name, ())
+    if not paths:
         return name
     if len(paths) > 1:
         raise ImageError(
             f"several subfolders have a picture of this name ({', '.join(paths[:3])})."
         )
     return paths[0]
+
+
+def _is_absolute(name: str) -> bool:
+    return name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]|file://", name) is not None
+
+
+def _below(root: Path, name: str) -> str:
+    """Where the end of an absolute name, of this computer or another, leads below ``root``."""
+    if not _is_absolute(name):
+        return ""
+    parts = [part for part in re.split(r"[/\\]+", name) if part]
+    if ".." in parts:
+        return ""
+    ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+    return next((end for end in ends if is_file_in(root, end)), "")
+
+
+def is_file_in(root: Path, name: str) -> bool:
+    """Whether a folder has a file of this name."""
+    try:
+        return (root / name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _read_image(root: Path, name: str) -> bytes:

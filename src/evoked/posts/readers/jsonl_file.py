@@ -181,6 +181,13 @@ def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def named_fields(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of one object, by the names in it."""
+    flat = flatten(value)
+    mapping = recognise(list(flat), {name: [cell] for name, cell in flat.items()}).mapping
+    return {name: flat[column] for name, column in mapping.items()}
+
+
 def _flatten_into(flat: dict[str, Any], value: Mapping[str, Any], path: str, depth: int) -> None:
     for key, item in value.items():
         inner = _objects_as_one(key, item)

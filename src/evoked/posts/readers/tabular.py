@@ -23,6 +23,7 @@ from evoked.posts.readers.base import (
     Source,
     deeper_files,
     file_image,
+    is_file_in,
 )
 from evoked.posts.readers.columns import (
     CAROUSEL,
@@ -355,7 +356,7 @@ def _records(
         for name, function in convert.items():
             if name in fields:
                 fields[name] = function(fields[name])
-        names = parse_names(fields.pop("images", None)) or []
+        names = _picture_names(fields.pop("images", None), folder)
         annotations, remarks = rating_rows(_ratings(row, raters), scales, table.path.name, number)
         fields |= mean_ratings(annotations)
         known, unreadable = _facts(row, facts, table.path.name, number)
@@ -403,6 +404,14 @@ def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
     if is_carousel and not fields.get("media_type"):
         fields["media_type"] = "carousel"
     return fields
+
+
+def _picture_names(value: Any, folder: Path) -> list[str]:
+    """Names of pictures; a text that is a file's name as it stands is one name."""
+    names = parse_names(value) or []
+    if isinstance(value, str) and len(names) > 1 and is_file_in(folder, value.strip()):
+        return [value.strip()]
+    return names
 
 
 def with_time_of_day(fields: dict[str, Any]) -> dict[str, Any]:

@@ -113,20 +113,22 @@ def _is_garbled(text: str) -> bool:
 def _without_mark(sample: bytes) -> str:
     """UTF-16 by the null bytes of its ASCII characters; "" if it isn't that."""
     pairs = len(sample) // 2
-    if pairs < 2:
-        return ""
     first, second = sample[0 : pairs * 2 : 2].count(0), sample[1 : pairs * 2 : 2].count(0)
-    if second > 0.1 * pairs and first < 0.01 * pairs:
+    if second >= 4 and second > 0.15 * pairs and first < 0.01 * pairs:
         return "utf-16-le"
-    if first > 0.1 * pairs and second < 0.01 * pairs:
+    if first >= 4 and first > 0.15 * pairs and second < 0.01 * pairs:
         return "utf-16-be"
     return ""
 
 
 def _score(sample: bytes, encoding: str, looks: Callable[[str, str], float]) -> float:
-    """How usual the characters beyond ASCII are; -1 if the bytes can't be decoded."""
+    """How usual the characters beyond ASCII are; -1 if the bytes can't be decoded.
+
+    Windows-1252 has a few gaps, which Latin-1 fills.
+    """
+    errors = "replace" if encoding == "cp1252" else "strict"
     try:
-        text = codecs.getincrementaldecoder(encoding)().decode(sample)
+        text = codecs.getincrementaldecoder(encoding)(errors).decode(sample)
     except UnicodeDecodeError:
         return -1.0
     before = zip(" " + text, text, strict=False)
