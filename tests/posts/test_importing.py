@@ -267,6 +267,15 @@ def test_examples_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [example["row"] for example in result.tally.examples] == list(range(1, 21))
 
 
+def test_every_remark_is_kept_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", 7)
+    source = write_csv(tmp_path / "a.csv", [{"id": number, "likes": -1} for number in range(100)])
+    rows = [remark["row"] for remark in import_posts("csv", source, tmp_path / "out").remarks()]
+    assert rows == list(range(1, 101))
+    again = import_posts("csv", source, tmp_path / "out")
+    assert len(again.as_dict()["remarks"]) == 100
+
+
 def test_a_full_disk_leaves_no_dataset_and_a_later_try_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ whole or not at all, and the same source always gives the same dataset.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,7 @@ from evoked.posts.readers.fact_columns import split_choice
 from evoked.posts.readers.text_encoding import badly_decoded, check_encoding
 from evoked.posts.readers.values import plain_text, storable
 from evoked.posts.schema import FACT_PREFIX, TABLES
-from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
+from evoked.posts.staging import REMARKS_FILE, Staging, Tally, fingerprint, remove_staging
 from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
 
@@ -95,11 +96,20 @@ class ImportResult:
     facts: list[Fact]
     already_there: bool = False
 
+    def remarks(self) -> list[dict[str, Any]]:
+        """What was skipped or put right, all of it; remarks on a network's tables are examples."""
+        path = self.dataset.folder / REMARKS_FILE
+        if not path.is_file():
+            return self.tally.examples  # the dataset was made before remarks were kept
+        stored = [json.loads(line) for line in path.read_bytes().splitlines()]
+        return stored + [each for each in self.tally.examples if each not in stored]
+
     def as_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         return {
             "dataset": str(self.dataset.folder),
             **self.tally.as_dict(),
+            "remarks": self.remarks(),
             "mapping": self.mapping,
             "scales": {name: list(scale) for name, scale in self.scales.items()},
             "notes": self.notes,
@@ -241,6 +251,7 @@ def _import(
         except (DataError, SettingsError):
             remove_staging(working)  # nothing to continue from: the source itself is at fault
             raise
+    staging.write_remarks()
     staging.move_dataset(dest)
     return _result(dest)
 
