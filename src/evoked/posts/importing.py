@@ -44,7 +44,7 @@ from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.fact_columns import split_choice
 from evoked.posts.readers.text_encoding import badly_decoded, check_encoding
 from evoked.posts.readers.values import plain_text, storable
-from evoked.posts.schema import FACT_PREFIX, TABLES
+from evoked.posts.schema import EMOTIONS, ENGAGEMENT, EXPOSURE, FACT_PREFIX, POSTS, TABLES
 from evoked.posts.staging import REMARKS_FILE, Staging, Tally, fingerprint, remove_staging
 from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
@@ -58,7 +58,12 @@ BATCH_POSTS = 512
 _SAMPLE_TEXTS = 20_000
 
 _MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, ".mp4", ".mov", ".webm")
-_EXPECTED = {"likes": "known likes", "caption": "a caption", "posted_at": "a date"}
+_EXPECTED = {
+    "likes": "known likes",
+    "comments": "known comments",
+    "caption": "a caption",
+    "posted_at": "a date",
+}
 _DECODING_THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -470,6 +475,7 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
     tables: dict[str, Any] = {
         name: table for name in TABLES if (table := staging.table(name)) is not None
     }
+    _check_content(tables["posts"], reading, source, tally)
     notes = list(reading.notes)
     if reading.network is not None:
         network = reading.network(tables["posts"]["post_id"].to_pandas())
@@ -537,12 +543,43 @@ def _unknown_everywhere(posts: pa.Table, reading: Source) -> list[str]:
         return []
     # For sources with named columns, the reader knows which are missing altogether.
     read = reading.mapping or _EXPECTED
-    empty = [
-        words
-        for field, words in _EXPECTED.items()
-        if field in read and posts[field].null_count == len(posts)
+    unknown = [name for name in POSTS.names if posts[name].null_count == len(posts)]
+    empty = [words for name, words in _EXPECTED.items() if name in read and name in unknown]
+    others = [
+        f"{name} ({column})"
+        for name, column in reading.mapping.items()
+        if name in unknown and name not in _EXPECTED and name not in reading.scales
     ]
-    return [f"None of the posts has {' or '.join(empty)}."] if empty else []
+    return [
+        *([f"None of the posts has {_or(empty)}."] if empty else ()),
+        *([f"Nothing in these columns can be read: {', '.join(others)}."] if others else ()),
+    ]
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _check_content(posts: pa.Table, reading: Source, source: Path, tally: Tally) -> None:
+    """Raise DataError if nothing can be learned from the posts, and nothing be learned of them."""
+    wanted = ("caption", "title", *ENGAGEMENT, *EXPOSURE, *EMOTIONS, "emotion")
+    known = any(posts[name].null_count < len(posts) for name in wanted)
+    pictures = pc.sum(pc.list_value_length(posts["images"])).as_py()
+    if known or pictures or reading.facts or reading.network is not None:
+        return
+    columns = ", ".join(reading.mapping.values())
+    read = f" What was read: {columns}." if columns else ""
+    fixes = [
+        *picture_warnings(tally),
+        *reading.warnings,
+        "Say which column holds what, for example --map caption=COLUMN --map likes=COLUMN, or "
+        "check that the format is the right one.",
+    ]
+    raise DataError(
+        f"none of its {len(posts)} posts has a text, a picture, a count or a rating.{read}",
+        file=source,
+        fix=" ".join(fixes),
+    )
 
 
 def _result(dest: Path, *, already_there: bool = False) -> ImportResult:

@@ -169,7 +169,7 @@ def test_figures_without_picture_and_time_stay_apart(tmp_path: Path) -> None:
 def test_names_that_point_elsewhere_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(picture(5))
     media = [{"uri": uri} for uri in ("../secret.jpg", "/etc/passwd.jpg", "media/../../secret.jpg")]
-    documents = {"content/posts_1.json": json.dumps([{"media": media}])}
+    documents = {"content/posts_1.json": json.dumps([{"title": "Tea", "media": media}])}
     (tmp_path / "in/content").mkdir(parents=True)
     (tmp_path / "in/content/posts_1.json").write_text(documents["content/posts_1.json"])
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:

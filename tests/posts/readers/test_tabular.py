@@ -361,7 +361,8 @@ def test_pictures_lie_beside_the_table_and_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     folder = tmp_path / "source"
     folder.mkdir()
-    content = "id,image\n1,../secret.jpg\n2,https://a.b/c.jpg\n3,gone.jpg\n4,a\x00b\n"
+    names = ("../secret.jpg", "https://a.b/c.jpg", "gone.jpg", "a\x00b")
+    content = "id,likes,image\n" + "".join(f"{n},{n},{name}\n" for n, name in enumerate(names))
     result = import_csv(folder, content)
     assert len(result.dataset) == 4
     assert result.tally.images == 0

@@ -36,7 +36,7 @@ ANYBODY = "any"
 """The platform of names that every platform uses."""
 
 _FILE = Path(__file__).with_name("names.yaml")
-_SECTIONS = ("platforms", "nothing", "words")
+_SECTIONS = ("platforms", "nothing", "words", "expected")
 
 # How well a column's name matches: as a whole, without units, as the end of a path (with dots, with
 # underscores, of objects that are not known), or without words that say little.
@@ -94,6 +94,7 @@ class _Table:
     nothing: dict[str, set[str]]
     platforms: dict[str, frozenset[str]]
     words: dict[str, frozenset[str]]
+    expected: dict[str, list[str]]
 
 
 @dataclass
@@ -145,6 +146,21 @@ def fields_named(name: str) -> list[str]:
     """The fields that a name means by itself, whatever the platform, the likeliest first."""
     found = [each for each in _table().whole.get(normalise(name), ()) if not each.strict]
     return list(dict.fromkeys(each.field for each in found))
+
+
+def expected_of(platform: str) -> list[str]:
+    """The fields that most posts of a platform have; none for a platform that isn't known."""
+    return next((names for of, names in _table().expected.items() if _is_of(of, platform)), [])
+
+
+def means_nothing(column: str, platform: str) -> bool:
+    """Whether a column looks like a field on a platform, and is none."""
+    spellings = {normalise(column), normalise(_path(column)[-1])}
+    return any(
+        not spellings.isdisjoint(names)
+        for of, names in _table().nothing.items()
+        if of in (ANYBODY, platform)
+    )
 
 
 def recognise(
@@ -205,7 +221,7 @@ def _scores(column: str, platform: str, cells: Sequence[Any] | None) -> dict[str
         score += _OF_ANYBODY if name.platform == ANYBODY else 0.0
         score += _OF_THE_PLATFORM if _is_of(name.platform, platform) else 0.0
         scores[name.field] = max(score, scores.get(name.field, 0.0))
-    if _means_nothing(column, platform):
+    if means_nothing(column, platform):
         return {}
     if cells is not None:
         scores = {found: score + _plausible(found, cells) for found, score in scores.items()}
@@ -216,15 +232,6 @@ def _may_be_strict(name: Name, platform: str, cells: Sequence[Any] | None) -> bo
     if name.platform == ANYBODY:
         return cells is not None and _plausible(name.field, cells) == 0
     return _is_of(name.platform, platform)
-
-
-def _means_nothing(column: str, platform: str) -> bool:
-    spellings = {normalise(column), normalise(_path(column)[-1])}
-    return any(
-        not spellings.isdisjoint(names)
-        for of, names in _table().nothing.items()
-        if of in (ANYBODY, platform)
-    )
 
 
 def _is_of(name: str, platform: str) -> bool:
@@ -393,7 +400,7 @@ def _table() -> _Table:
     content = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
     names = tuple(name for name in content if name not in _SECTIONS)
     words = {kind: frozenset(spelled) for kind, spelled in content["words"].items()}
-    table = _Table(names, {}, {}, {}, {}, {}, words)
+    table = _Table(names, {}, {}, {}, {}, {}, words, content["expected"])
     for name in names:
         for platform, languages in content[name].items():
             rank = 0

@@ -42,7 +42,7 @@ from evoked.posts.readers.fact_columns import (
     suggested,
 )
 from evoked.posts.readers.lacking import lacking
-from evoked.posts.readers.names import Recognised
+from evoked.posts.readers.names import Recognised, expected_of, means_nothing
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.values import (
@@ -178,9 +178,9 @@ def read_table(table: Table, options: ReadOptions) -> Source:
             *_notes_on_rivals(recognised),
             *_notes(table, mapping, raters, survey, options),
             *fact_notes,
-            *_notes_on_unused(table, mapping, raters, chosen),
+            *_notes_on_unused(table, mapping, raters, chosen, recognised.platform),
         ],
-        warnings=_warnings(table, mapping, raters, chosen),
+        warnings=_warnings(table, mapping, raters, chosen, recognised.platform),
         facts={fact.name: fact.kind for fact in facts},
         platform=recognised.platform,
     )
@@ -274,7 +274,11 @@ def _notes(
 
 
 def _notes_on_unused(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    facts: Collection[str],
+    platform: str,
 ) -> list[str]:
     """The columns that are not used, and which of them could be taken as facts."""
     unused = _unused(table, mapping, raters, facts)
@@ -290,7 +294,8 @@ def _notes_on_unused(
             f"Of these, known only after posting: {', '.join(outcomes[:_MOST_NAMED])}. They are "
             "never taken as facts."
         )
-    if useful := suggested(unused, cells)[:_MOST_NAMED]:
+    known_before = [column for column in unused if not means_nothing(column, platform)]
+    if useful := suggested(known_before, cells)[:_MOST_NAMED]:
         options = " ".join(f"--fact {shlex.quote(column)}" for column in useful)
         notes.append(
             f"Posts could also be predicted from what is known beforehand in {', '.join(useful)}: "
@@ -304,12 +309,17 @@ def _first_rows(table: Table, number: int) -> Iterator[tuple[int, Row]]:
 
 
 def _warnings(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    facts: Collection[str],
+    platform: str,
 ) -> list[str]:
     """What the posts lack. Those that people rated need no likes and no dates."""
     rated = any(name in mapping or name in raters for name in EMOTIONS)
     content = () if rated and "images" in mapping else ("caption",)
     wanted = content if rated else ("likes", *content, "posted_at", "images")
+    wanted += tuple(name for name in expected_of(platform) if name not in wanted)
     first = (row for _, row in _first_rows(table, _SAMPLE))
     # Titles are read in place of captions, and who knows views has something to learn.
     instead = {"caption": ("title",), "likes": EXPOSURE}
