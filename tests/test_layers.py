@@ -38,6 +38,7 @@ LAYERS = (
     "evoked.runs",
     "evoked.analysis",
     "evoked.explain",
+    "evoked.advice",
     "evoked.report",
     "evoked.laboratory",
     "evoked.cli",

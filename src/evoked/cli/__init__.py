@@ -7,6 +7,7 @@ import sys
 from rich.markup import escape
 
 from evoked.cli import (  # noqa: F401 (register their commands)
+    advice,
     affect,
     analyse,
     catalogue,

@@ -57,6 +57,7 @@ from evoked.runs.folder import (
     environment,
     finish,
     plan_of,
+    save_calibration,
 )
 from evoked.runs.notes import (
     calibration_notes,
@@ -592,9 +593,13 @@ def _train(
     )
     _fit_baselines(data.kind.baselines, model, learned, out)
     if data.calibrates_on_folds(split):
-        intervals = _intervals_on_folds(data, task, prepared, split, training)
+        calibration = difficulty = _predicted_on_folds(data, task, prepared, split, training)
     else:
-        intervals = _fit_intervals(task, model, prepared.examples, split)
+        difficulty, calibration = (
+            Predicted(part.posts, model.predict(part))
+            for part in (prepared.examples["validation"], prepared.examples["calibration"])
+        )
+    intervals = Intervals.fit(task, difficulty, calibration, by_time=split.kind == "time")
     contents = RunContents(
         folder=out,
         model=model,
@@ -611,6 +616,7 @@ def _train(
         intervals=intervals,
     )
     run = data.run(contents, split)
+    save_calibration(run, calibration)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
     return run
 
@@ -802,11 +808,11 @@ def _learned_from(data: _RunData[Any], split: Split) -> Rows:
     return np.sort(np.concatenate([split.train, split.validation]))
 
 
-def _intervals_on_folds(
+def _predicted_on_folds(
     data: _RunData[Any], task: Task, prepared: _Prepared, split: Split, training: TrainingSettings
-) -> Intervals:
-    """Learn how far a model misses from folds of the posts that it learned from, each predicted by
-    a model of the same settings that has not seen it."""
+) -> Predicted:
+    """What is predicted for the posts that a model learned from, each by one of the same settings
+    that was fitted on other folds."""
     model, rows = data.model, _learned_from(data, split)
     kind = kind_of_folds(data.rows, split)
     parts: list[tuple[Rows, pd.DataFrame]] = []
@@ -833,8 +839,7 @@ def _intervals_on_folds(
         [pd.DataFrame(columns=list(task.columns), dtype=np.float64), *(each for _, each in parts)],
         ignore_index=True,
     )
-    predicted = Predicted(data.rows.iloc[missed].reset_index(drop=True), columns)
-    return Intervals.fit(task, predicted, predicted, by_time=split.kind == "time")
+    return Predicted(data.rows.iloc[missed].reset_index(drop=True), columns)
 
 
 def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:
@@ -845,14 +850,3 @@ def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:
         except DataError:
             continue
     return []
-
-
-def _fit_intervals(
-    task: Task, model: Model, examples: dict[str, Examples], split: Split
-) -> Intervals:
-    """Learn from the validation and calibration parts how far a fitted model misses."""
-    difficulty, calibration = (
-        Predicted(examples[name].posts, model.predict(examples[name]))
-        for name in ("validation", "calibration")
-    )
-    return Intervals.fit(task, difficulty, calibration, by_time=split.kind == "time")
