@@ -203,8 +203,8 @@ def _korean(before: str, each: str) -> float:
 
 _CANDIDATES: dict[str, Callable[[str, str], float]] = {
     "cp1252": _western,
-    "cp1250": _accented("ąćęłńóśźżáčďéěíňřšťúůýžőűöüä"),
     "cp1254": _accented("ğışi̇çöüâîû"),
+    "cp1250": _accented("ąćęłńóśźżáčďéěíňřšťúůýžőűöüä"),
     "cp1251": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
     "cp1253": _alphabet("Ά", "ώ", "αοιετσνηυρπκμλάόίέήύς"),
     "cp1255": _alphabet("א", "ת", "יוהלאמשתרנבםח"),

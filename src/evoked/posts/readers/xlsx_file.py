@@ -57,7 +57,7 @@ def open_table(source: Path) -> Table:
         name, others = _write_sheet(source, copy)
         table = csv_file.open_table(copy, encoding="utf-8")
     except DataError as error:
-        raise DataError(error.problem, file=source, row=error.row, fix=error.fix) from error
+        raise DataError(error.problem, file=source, fix=error.fix) from error
     notes = [f"{source.name} is read from the sheet {name!r}."]
     if others:
         notes.append(f"Sheets that are not read: {', '.join(others[:10])}.")
