@@ -49,7 +49,7 @@ from evoked.posts.staging import REMARKS_FILE, Staging, Tally, fingerprint, remo
 from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
 
-IMPORT_VERSION = 2
+IMPORT_VERSION = 3
 """Increased whenever the same source would give a different dataset than before."""
 
 BATCH_POSTS = 512

@@ -350,11 +350,9 @@ def test_cells_decide_between_fields() -> None:
     assert recognise(list(lifetime), lifetime).mapping == {"posted_at": "Posted"}
 
 
-def test_numbers_of_tags_are_no_tags() -> None:
-    cells = {"hashtags": ["3", "0"], "mentions": [0, 1]}
-    assert recognise(list(cells), cells).mapping == {}
-    cells = {"hashtags": ["#2024 #tea", "3"], "mentions": [["a"], []]}
-    assert recognise(list(cells), cells).mapping == {name: name for name in cells}
+def test_tags_come_before_their_numbers() -> None:
+    cells = {"hashtags": ["3", "0"], "tags": ["#2024 #tea", "3"]}
+    assert recognise(list(cells), cells).mapping == {"hashtags": "tags"}
 
 
 def test_a_column_serves_one_field_and_a_rival_is_named() -> None:

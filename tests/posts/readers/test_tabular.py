@@ -19,7 +19,7 @@ from evoked.errors import DataError, SettingsError
 from evoked.posts.cleaning import clean
 from evoked.posts.importing import ImportResult, import_posts
 from evoked.posts.readers import READERS, csv_file
-from evoked.posts.readers.base import PostRecord, ReadOptions, Skipped, Source
+from evoked.posts.readers.base import PostRecord, ReadOptions, Remark, Skipped, Source
 from evoked.posts.readers.columns import choose_mapping, choose_scales
 from tests.support.reader_sources import write_csv
 
@@ -458,7 +458,7 @@ def test_arbitrary_cells_never_crash(rows: list[list[str]], encoding: str, tmp_p
     path = tmp_path / "posts.csv"
     path.write_bytes(stream.getvalue().encode(encoding, "replace"))
     for record in READERS["csv"](path, ReadOptions()).records:
-        assert isinstance(record, PostRecord | Skipped)
+        assert isinstance(record, PostRecord | Remark)
         if isinstance(record, PostRecord):
             row, _ = clean(record)
             assert row["post_id"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,16 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
 from evoked.posts.readers.names import fields_named
-from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
+from evoked.posts.readers.ratings import (
+    Rating,
+    mean_ratings,
+    number_or_none,
+    prevailing_emotion,
+    rating_rows,
+)
 from evoked.posts.readers.tabular import with_media_type
 from evoked.posts.readers.values import parse_names, plain_text
-from evoked.posts.schema import EMOTIONS, MIKELS
+from evoked.posts.schema import EMOTIONS
 
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)")
 _RATED = (*EMOTIONS, "emotion")
@@ -193,7 +198,9 @@ def _records(
         fields.setdefault("post_id", dig(task, "id"))
         rows, remarks = rating_rows(given, scales, source.name, number)
         fields |= mean_ratings(rows)
-        emotion = _emotion(given)
+        emotion = prevailing_emotion(
+            answer.value for answer in given if answer.dimension == "emotion"
+        )
         if emotion is not None:
             fields["emotion"] = emotion
         yield PostRecord(
@@ -204,17 +211,6 @@ def _records(
             tables={"annotations": rows},
             remarks=remarks,
         )
-
-
-def _emotion(answers: list[Rating]) -> str | None:
-    """The emotion chosen most often; None on a draw, or if no choice is one of Mikels' eight."""
-    chosen = (
-        str(answer.value).strip().casefold() for answer in answers if answer.dimension == "emotion"
-    )
-    votes = Counter(name for name in chosen if name in MIKELS).most_common(2)
-    if not votes or (len(votes) == 2 and votes[0][1] == votes[1][1]):
-        return None
-    return votes[0][0]
 
 
 def _image(folder: Path, address: str) -> ImageFile:

@@ -60,8 +60,7 @@ _TEXT_HOLDERS = frozenset(
 _VALUE_HOLDERS = frozenset(["value", "date", "oid", "id", "seconds", "iso", "timestamp"])
 _LOOSE_FIELDS = frozenset((*COUNTS, "posted_at", "title", "caption", "post_id"))
 _EVERYBODYS_WORDS = frozenset(("id", "name", "time", "type", "data", "value", "url", "link"))
-_LISTS = ("hashtags", "mentions")
-_SEVERAL = (*_LISTS, "images")
+_SEVERAL = ("hashtags", "mentions", "images")
 
 
 @dataclass(frozen=True)
@@ -319,9 +318,7 @@ def _plausible(name: str, cells: Sequence[Any]) -> float:
     if looks_right is None:
         return 0.0
     share = sum(map(looks_right, known)) / len(known)
-    if share >= _MOST:
-        return 0.0
-    return -1000.0 if name in _LISTS else _IMPLAUSIBLE
+    return 0.0 if share >= _MOST else _IMPLAUSIBLE
 
 
 def _is_count(value: Any) -> bool:

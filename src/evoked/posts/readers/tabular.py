@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
-from functools import partial
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,8 @@ from evoked.posts.readers.columns import (
     choose_scales,
     recognise_columns,
 )
-from evoked.posts.readers.date_order import DateOrder
+from evoked.posts.readers.conventions import Conventions
+from evoked.posts.readers.dates import has_time
 from evoked.posts.readers.fact_columns import (
     Cells,
     FactColumn,
@@ -43,16 +43,18 @@ from evoked.posts.readers.fact_columns import (
 )
 from evoked.posts.readers.lacking import lacking
 from evoked.posts.readers.names import Recognised, expected_of, means_nothing
+from evoked.posts.readers.not_posts import NotPosts, only_posts
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
-from evoked.posts.readers.values import (
-    has_time,
-    is_missing,
-    parse_bool,
-    parse_date,
-    parse_names,
-    plain_text,
+from evoked.posts.readers.repeated_posts import (
+    ANNOTATOR,
+    OBSERVED_AT,
+    RepeatedIds,
+    extra_columns,
+    notes_on_extra_columns,
+    one_per_post,
 )
+from evoked.posts.readers.values import is_missing, parse_bool, parse_names, plain_text
 from evoked.posts.schema import COUNTS, EMOTIONS, EXPOSURE, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
 
@@ -104,13 +106,13 @@ class Table:
 class _Survey:
     """What can only be known after reading all rows of a table."""
 
+    conventions: Conventions
+    not_posts: NotPosts
+    repeated: RepeatedIds
     rows: int = 0
     short_rows: int = 0
     first_short_rows: list[int] = field(default_factory=list)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    dates: DateOrder = field(default_factory=DateOrder)
-    highest_weekday: float = 0.0
-    has_times: bool = False
     facts: dict[str, Cells] = field(default_factory=dict)
 
 
@@ -166,9 +168,19 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     facts, fact_notes = settle_columns(chosen, survey.facts, drafts=are_drafts([*mapping, *raters]))
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
-    used = {name: column for name, column in mapping.items() if name not in unscaled}
+    extra = {
+        name: column
+        for name, column in extra_columns(table.columns, mapping).items()
+        if (name == OBSERVED_AT and survey.repeated) or (name == ANNOTATOR and survey.ranges)
+    }
+    left_out = {*unscaled, *survey.conventions.only_counted}
+    used = {name: column for name, column in mapping.items() if name not in left_out}
     return Source(
-        records=_records(table, used, raters, facts, scales, survey, options),
+        records=one_per_post(
+            _records(table, used | extra, raters, facts, scales, survey, options),
+            survey.repeated,
+            scales,
+        ),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
@@ -178,7 +190,10 @@ def read_table(table: Table, options: ReadOptions) -> Source:
             *_notes_on_rivals(recognised),
             *_notes(table, mapping, raters, survey, options),
             *fact_notes,
-            *_notes_on_unused(table, mapping, raters, chosen, recognised.platform),
+            *notes_on_extra_columns(extra),
+            *_notes_on_unused(
+                table, mapping, raters, [*chosen, *extra.values()], recognised.platform
+            ),
         ],
         warnings=_warnings(table, mapping, raters, chosen, recognised.platform),
         facts={fact.name: fact.kind for fact in facts},
@@ -205,15 +220,22 @@ def _notes_on_rivals(recognised: Recognised) -> list[str]:
 def _survey(
     table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Sequence[str]
 ) -> _Survey:
-    survey = _Survey(facts={column: Cells() for column in facts})
+    survey = _Survey(
+        Conventions({**mapping, **extra_columns(table.columns, mapping)}),
+        NotPosts(mapping, table.columns, table.has_width),
+        RepeatedIds(mapping.get("post_id", "")),
+        facts={column: Cells() for column in facts},
+    )
     rated = [(name, mapping[name]) for name in EMOTIONS if name in mapping]
     rated += [(name, column) for name, columns in raters.items() for column in columns.values()]
-    date, weekday = mapping.get("posted_at", ""), mapping.get("posted_weekday", "")
     for item in table.rows():
         survey.rows += 1
         if isinstance(item, Skipped):
             continue
         number, row = item
+        survey.not_posts.add(number, row)
+        if survey.not_posts.why(number, row):
+            continue
         if table.has_width and len(row) < len(table.columns):
             survey.short_rows += 1
             survey.first_short_rows = [*survey.first_short_rows, number][:_EXAMPLES]
@@ -222,11 +244,8 @@ def _survey(
             if rating is not None:
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
-        survey.dates.add(row.get(date))
-        survey.has_times = survey.has_times or has_time(row.get(date))
-        survey.highest_weekday = max(
-            survey.highest_weekday, number_or_none(row.get(weekday)) or 0.0
-        )
+        survey.conventions.add(row)
+        survey.repeated.add(row)
         for column, cells in survey.facts.items():
             cells.add(row.get(column))
     return survey
@@ -250,7 +269,7 @@ def _notes(
         notes.append("No column holds ids: an id is made from each row's content.")
     if "title" in mapping and "caption" not in mapping:
         notes.append("No column holds captions: titles are read as such.")
-    if "posted_at" in mapping and not survey.has_times:
+    if "posted_at" in mapping and not (survey.conventions.has_times or TIME_OF_DAY in mapping):
         place = options.time_zone or "UTC"
         notes.append(f"Dates have no time of day; it counts as midnight {place}.")
     elif "posted_at" in mapping and options.time_zone:
@@ -258,9 +277,7 @@ def _notes(
             f"Dates without an offset are read as local time of {options.time_zone}. If they are "
             "in UTC, let them end in Z."
         )
-    notes += survey.dates.notes()
-    if survey.highest_weekday == 7:
-        notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
+    notes += survey.conventions.notes()
     notes += [
         f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
         for name, columns in raters.items()
@@ -348,24 +365,18 @@ def _records(
     survey: _Survey,
     options: ReadOptions,
 ) -> Iterator[PostRecord | Remark]:
-    convert: dict[str, Callable[[Any], Any]] = {
-        "posted_at": partial(
-            _date, day_first=survey.dates.day_first, zone=zone_of(options.time_zone)
-        ),
-        "post_id": _id_in_address,
-        "posted_weekday": _sunday_first if survey.highest_weekday == 7 else _unchanged,
-    }
+    converters = survey.conventions.converters(zone_of(options.time_zone))
     folder = options.images or table.path.parent
     deeper = {} if options.images is None else deeper_files(folder)
-    for item in table.rows():
+    for item in only_posts(table.rows, survey.not_posts, table.path.name):
         if isinstance(item, Skipped):
             yield item
             continue
         number, row = item
         fields = with_time_of_day({name: row.get(column) for name, column in mapping.items()})
-        for name, function in convert.items():
-            if name in fields:
-                fields[name] = function(fields[name])
+        if "post_id" in fields:
+            fields["post_id"] = _id_in_address(fields["post_id"])
+        misread = _convert(fields, converters, table.path.name, number)
         names = _picture_names(fields.pop("images", None), folder)
         annotations, remarks = rating_rows(_ratings(row, raters), scales, table.path.name, number)
         fields |= mean_ratings(annotations)
@@ -376,9 +387,30 @@ def _records(
             row=number,
             images=[file_image(folder, name, deeper) for name in names],
             tables={"annotations": annotations} if raters else {},
-            remarks=[*remarks, *unreadable],
+            remarks=[*misread, *remarks, *unreadable],
             content=row,
         )
+
+
+def _convert(
+    fields: dict[str, Any],
+    converters: Mapping[str, Callable[[Any], Any]],
+    file: str,
+    number: int,
+) -> list[Remark]:
+    """Read a post's fields, in place, as their columns write them; a remark on each that is left
+    empty."""
+    remarks = []
+    for name, value in fields.items():
+        if name not in converters:
+            continue
+        try:
+            fields[name] = converters[name](value)
+        except ValueError as error:
+            fields[name] = None
+            shown = plain_text(value)[:_SHOWN_CHARACTERS]
+            remarks.append(Remark(f"{error}, left empty", file, number, name, shown))
+    return remarks
 
 
 def _facts(
@@ -437,21 +469,3 @@ def _id_in_address(value: Any) -> Any:
     """The id in the address of a post, or the value itself."""
     found = id_in_address(value) if isinstance(value, str) and "/" in value else None
     return found or value
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def _date(value: Any, day_first: bool, zone: tzinfo) -> Any:
-    """The date, or the value itself if it isn't one: cleaning then says what is wrong with it."""
-    try:
-        return parse_date(value, day_first=day_first, zone=zone)
-    except ValueError:
-        return value
-
-
-def _sunday_first(value: Any) -> Any:
-    """Convert days 1 (Sunday) to 7, as spreadsheets count them, to days 0 (Monday) to 6."""
-    day = number_or_none(value)
-    return value if day is None else (day + 5) % 7 if 1 <= day <= 7 else -1

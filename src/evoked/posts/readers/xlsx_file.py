@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
 from functools import partial
@@ -43,21 +43,25 @@ def read(source: Path, options: ReadOptions) -> Source:
         recognised.
     """
     refuse_encoding(options, "xlsx")
-    return read_table(open_table(source), options)
+    named = [*options.mapping.values(), *options.facts]
+    return read_table(open_table(source, named), options)
 
 
-def open_table(source: Path) -> Table:
-    """The table in a workbook, written out as CSV so that all tables are read in the same way."""
+def open_table(source: Path, named: Collection[str] = ()) -> Table:
+    """The table in a workbook, written out as CSV so that all tables are read in the same way.
+
+    ``named`` are columns that a person named.
+    """
     require_file(source)
     _check_size(source)
     folder = TemporaryDirectory(prefix="evoked-")
     # Remarks name the file, so the copy has its name.
     copy = Path(folder.name) / source.name
+    name, others = _write_sheet(source, copy)
     try:
-        name, others = _write_sheet(source, copy)
-        table = csv_file.open_table(copy, encoding="utf-8")
+        table = csv_file.open_table(copy, encoding="utf-8", named=named)
     except DataError as error:
-        raise DataError(error.problem, file=source, fix=error.fix) from error
+        raise DataError(error.problem, file=source) from error
     notes = [f"{source.name} is read from the sheet {name!r}."]
     if others:
         notes.append(f"Sheets that are not read: {', '.join(others[:10])}.")
