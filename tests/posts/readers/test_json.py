@@ -171,5 +171,13 @@ def test_elements_that_are_no_objects_are_left_out(tmp_path: Path) -> None:
         read(_written(tmp_path / "b.json", [1, 2]), ReadOptions())
 
 
+def test_nothing_is_no_text() -> None:
+    assert flatten({"edge_media_to_caption": {"edges": []}, "caption": {}, "tags": []}) == {
+        "edge_media_to_caption.edges": None,
+        "caption": None,
+        "tags": [],
+    }
+
+
 def test_a_hundred_thousand_keys_make_no_hundred_thousand_columns() -> None:
     assert len(flatten({str(number): number for number in range(100_000)})) == 2000

@@ -185,7 +185,7 @@ def named_fields(value: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of one object, by the names in it."""
     flat = flatten(value)
     mapping = recognise(list(flat), {name: [cell] for name, cell in flat.items()}).mapping
-    return {name: flat[column] for name, column in mapping.items()}
+    return {name: flat[column] for name, column in mapping.items() if flat[column] is not None}
 
 
 def _flatten_into(flat: dict[str, Any], value: Mapping[str, Any], path: str, depth: int) -> None:
@@ -194,7 +194,9 @@ def _flatten_into(flat: dict[str, Any], value: Mapping[str, Any], path: str, dep
         if isinstance(inner, dict) and inner and depth < _MAX_DEPTH:
             _flatten_into(flat, inner, f"{path}{key}.", depth + 1)
         elif len(flat) < _MAX_COLUMNS:
-            flat[f"{path}{key}"] = _names_of(inner)
+            # No edges, and an empty object, mean that there is nothing.
+            nothing = inner == {} or (key == "edges" and inner == [])
+            flat[f"{path}{key}"] = None if nothing else _names_of(inner)
 
 
 def _objects_as_one(key: str, value: Any) -> Any:

@@ -44,7 +44,7 @@ _WHOLE, _NO_UNITS, _PATH, _FLAT_PATH, _LOOSE, _STRANGE_PATH = 70.0, 66.0, 62.0, 
 _OF_THE_PLATFORM, _OF_ANYBODY = 20.0, 10.0
 # A later name of a list counts a little less than an earlier one.
 _LATER = 0.01
-_IMPLAUSIBLE, _EMPTY = -60.0, -30.0
+_IMPLAUSIBLE, _EMPTY, _IMPOSSIBLE = -60.0, -30.0, -1000.0
 _MOST = 0.5
 
 # Objects about anything else: their fields are not the post's.
@@ -318,7 +318,9 @@ def _plausible(name: str, cells: Sequence[Any]) -> float:
     if looks_right is None:
         return 0.0
     share = sum(map(looks_right, known)) / len(known)
-    return 0.0 if share >= _MOST else _IMPLAUSIBLE
+    if share >= _MOST:
+        return 0.0
+    return _IMPOSSIBLE if name == "posted_time" else _IMPLAUSIBLE
 
 
 def _is_count(value: Any) -> bool:
