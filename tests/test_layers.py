@@ -24,6 +24,7 @@ LAYERS = (
     "evoked.posts",
     "evoked.targets",
     "evoked.features.captions",
+    "evoked.features.phrases",
     "evoked.features.table",
     "evoked.features.encoders",
     "evoked.layers",

@@ -140,12 +140,22 @@ def import_command(
             overwrite=overwrite,
             progress=progress,
         )
+        languages = _languages(result)
         if as_json:
-            print_json(result.as_dict() | {"dry_run": dry_run})
+            print_json({**result.as_dict(), "captions_note": languages, "dry_run": dry_run})
             return
-        _print_import(result, "Would be imported" if dry_run else f"Imported to {dest}")
+        title = "Would be imported" if dry_run else f"Imported to {dest}"
+        _print_import(result, title, languages)
         if dry_run:
             _print_posts(result)
+
+
+def _languages(result: ImportResult) -> str | None:
+    """What the captions are written in, and what will read them; None where there are none."""
+    from evoked.features.languages import captions_note, for_captions
+
+    captions = result.dataset.posts["caption"].tolist()
+    return captions_note(captions, for_captions(None, captions).text_encoder)
 
 
 def _usage(first: str, second: Path) -> str:
@@ -185,7 +195,7 @@ def _shown(value: Any) -> str:
     return shown if len(shown) <= _CELL_CHARACTERS else shown[: _CELL_CHARACTERS - 1] + "…"
 
 
-def _print_import(result: ImportResult, title: str) -> None:
+def _print_import(result: ImportResult, title: str, languages: str | None) -> None:
     from evoked.posts.importing import reasons, summary_rows
 
     if result.mapping:
@@ -207,7 +217,7 @@ def _print_import(result: ImportResult, title: str) -> None:
     more = sum(result.tally.skipped.values()) + sum(result.tally.changed.values()) - len(shown)
     if more:
         shown.append(f"… and {more} more; --json lists them all.")
-    for line in [*shown, *result.notes]:
+    for line in [*shown, *result.notes, *([languages] if languages else [])]:
         say(line)
     for line in result.warnings:
         say(line, style="bold red")

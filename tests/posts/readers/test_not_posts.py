@@ -75,6 +75,13 @@ def test_totals_are_no_posts(label: str, row: str, tmp_path: Path) -> None:
         (tmp_path / "dataset").rename(tmp_path / f"done{len(list(tmp_path.iterdir()))}")
 
 
+def test_an_account_beside_a_total_makes_no_post_of_it(tmp_path: Path) -> None:
+    result = import_text(
+        tmp_path, "id,author,text,likes\na,ada,Tea,5\nTotal,ada,,5\nb,ada,Total,1\n"
+    )
+    assert ids(result) == ["a", "b"]
+
+
 def test_captions_with_such_words_are_posts(tmp_path: Path) -> None:
     result = import_text(
         tmp_path, "text,likes\nTotal eclipse,3\nThe sum of all tea,4\nAverage Joe,5\n"

@@ -193,6 +193,8 @@ def read_moment(value: Any, orders: Mapping[str, str] = ORDERS) -> datetime:
     if isinstance(value, datetime):
         return value
     text = unquoted(str(value))[:_MAX_CHARACTERS]
+    if "/" in text or ":" in text:
+        return _read_text(text, orders)
     try:
         number = float(text)
     except ValueError:

@@ -9,7 +9,7 @@ from typing import Any
 from evoked.posts.readers.base import Skipped
 from evoked.posts.readers.dates import read_moment
 from evoked.posts.readers.plain_signs import folded, plain_signs
-from evoked.posts.readers.values import is_missing, plain_text
+from evoked.posts.readers.values import MISSING, is_missing, plain_text
 from evoked.posts.readers.words import words
 from evoked.posts.schema import COUNTS
 
@@ -22,8 +22,10 @@ UNNAMED = "neither an id nor a date nor a text"
 
 _IN_BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|:.*$")
 _MAX_LABEL = 60
+_MAX_BLANK = max(map(len, MISSING))
 _TEXTS = ("caption", "title")
-_IDENTITY = ("post_id", "posted_at", *_TEXTS, "images", "author_id", "media_type")
+_ACCOUNT = ("author_id", "media_type")
+_IDENTITY = ("post_id", "posted_at", *_TEXTS, "images", *_ACCOUNT)
 # A note takes one cell of a table with at least so many columns, and a table ends with few of them.
 _FEWEST_COLUMNS = 4
 _MOST_NOTES = 3
@@ -39,7 +41,7 @@ def is_total(value: Any) -> bool:
     >>> [is_total(text) for text in ("Total eclipse", "a total", "Summer")]
     [False, False, False]
     """
-    if not isinstance(value, str) or len(value) > _MAX_LABEL:
+    if not isinstance(value, str) or len(value) > _MAX_LABEL or value.isdecimal():
         return False
     text = value.strip(" *#-–—_=")
     if text.casefold() in ("ø", "σ", "∑"):
@@ -69,15 +71,19 @@ class NotPosts:
         self._date = mapping.get("posted_at", "")
         self._texts = [mapping[field] for field in _TEXTS if field in mapping]
         self._identity = [mapping[field] for field in _IDENTITY if field in mapping]
+        self._account = [mapping[field] for field in _ACCOUNT if field in mapping]
         self._ids = mapping.get("post_id", "")
         self._counts = [mapping[field] for field in COUNTS if field in mapping]
         self._named = len({"post_id", "posted_at", *_TEXTS}.intersection(mapping))
         self._may_end_with_notes = has_width and len(columns) >= _FEWEST_COLUMNS
         self._last_post = 0
         self._thin: list[int] = []
+        self._doubtful: set[int] = set()
 
     def add(self, number: int, row: Mapping[str, Any]) -> None:
         """Take a row, by its number, into account."""
+        if not self._is_plainly_a_post(row):
+            self._doubtful.add(number)
         if self._may_end_with_notes and len(self._thin) <= _MOST_NOTES:
             if _number_filled(row, most=2) == 1:
                 self._thin.append(number)
@@ -86,7 +92,7 @@ class NotPosts:
 
     def why(self, number: int, row: Mapping[str, Any]) -> str:
         """Why a row is no post; "" for a post."""
-        if self._is_plainly_a_post(row):
+        if number not in self._doubtful:
             return ""
         filled = {column: value for column, value in row.items() if not _is_blank(value)}
         if not filled:
@@ -105,7 +111,7 @@ class NotPosts:
         quick."""
         if not self._date or not _has_digit(row.get(self._date)):
             return False
-        others = [row.get(column) for column in self._identity if column != self._date]
+        others = (row.get(column) for column in self._identity if column != self._date)
         return any(not _is_blank(value) and not is_total(value) for value in others)
 
     def _repeats_header(self, filled: Mapping[str, Any]) -> bool:
@@ -121,9 +127,14 @@ class NotPosts:
             labels.append(first)
         if not labels:
             return False
+        # The account may stand in a row of sums, but not beside a text that merely looks like it.
+        in_text = set(labels) <= set(self._texts)
+        others = (
+            self._identity if in_text else [c for c in self._identity if c not in self._account]
+        )
         return not any(
             column in filled and column not in labels and self._identifies(column, filled[column])
-            for column in self._identity
+            for column in others
         )
 
     def _identifies(self, column: str, value: Any) -> bool:
@@ -166,7 +177,9 @@ def only_posts(
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or value == "" or (not isinstance(value, list) and is_missing(value))
+    if isinstance(value, str) and len(value) > _MAX_BLANK:
+        return value.isspace()
+    return not isinstance(value, list) and is_missing(value)
 
 
 def _number_filled(row: Mapping[str, Any], most: int) -> int:
@@ -182,7 +195,7 @@ def _number_filled(row: Mapping[str, Any], most: int) -> int:
 def _has_digit(value: Any) -> bool:
     if not isinstance(value, str):
         return not _is_blank(value)
-    return any(map(str.isdecimal, value))
+    return value[:1].isdecimal() or any(map(str.isdecimal, value))
 
 
 def _is_date(value: Any) -> bool:

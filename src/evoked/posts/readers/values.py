@@ -36,6 +36,7 @@ MISSING = frozenset(
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _COUNT_DIGITS = 11
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _TRUE = {"true", "yes", "y", "1", "t"}
 _FALSE = {"false", "no", "n", "0", "f"}
 _SPLIT_OF = {
@@ -73,8 +74,10 @@ def parse_count(value: Any, decimal: str = "") -> int | None:
     ``decimal`` is the sign before decimals, "." or ",", where the rest of a column shows it (see
     :class:`~evoked.posts.readers.number_notation.CountNotation`).
     """
-    if isinstance(value, str) and value.isdecimal() and len(value) < _COUNT_DIGITS:
-        return int(value)
+    if isinstance(value, str):
+        plain = value.replace(",", "") if decimal == "." and _GROUPED.fullmatch(value) else value
+        if plain.isdecimal() and len(plain) < _COUNT_DIGITS:
+            return int(plain)  # the commonest forms, without looking further
     if is_missing(value):
         return None
     if isinstance(value, bool):
