@@ -163,7 +163,7 @@ class Study:
         :func:`evoked.evaluation.splits.k_fold`, and for viewings
         :func:`evoked.evaluation.splits.repeated_runs`.
     estimate
-        Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
+        Let the emotion readers estimate valence and arousal of unrated posts, to learn from; they
         are never scored against.
     cache
         Where extracted features are kept; the user's cache folder by default.
@@ -355,11 +355,10 @@ class Study:
             problems = self.data.extract(features, callbacks.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
         self.notes = (
-            _unreadable_notes(unreadable)
-            + _cautions(self.table.experiments)
-            + tuple(
-                f"{row.label}: {each}" for row in self.table.experiments for each in row.remarks
-            )
+            *_unreadable_notes(unreadable),
+            *_cautions(self.table.experiments),
+            *_remarks(self.table.experiments),
+            *self.data.notes,
         )
         for note in self.notes:
             callbacks.note(note)
@@ -398,6 +397,11 @@ def _cautions(experiments: Sequence[Experiment]) -> tuple[str, ...]:
     """What the models of some rows want their readers to know."""
     cautions = {each.label: each.build().caution for each in experiments}
     return tuple(f"{label}: {caution}" for label, caution in cautions.items() if caution)
+
+
+def _remarks(experiments: Sequence[Experiment]) -> tuple[str, ...]:
+    """What is said about the rows' published figures."""
+    return tuple(f"{each.label}: {remark}" for each in experiments for remark in each.remarks)
 
 
 def _collapses(
