@@ -221,6 +221,15 @@ def test_heads_are_those_of_cross_attention() -> None:
     assert ClassifierSettings.published(fusion="cross_attention").heads == 8
 
 
+@pytest.mark.parametrize("model", [PixelRecRegressor, PixelRecClassifier])
+def test_what_is_published_has_nothing_of_ours(model: type[PixelRecRegressor]) -> None:
+    published = model.Settings.published()
+    assert published.finetune
+    assert (published.dropout, published.modality_dropout, published.augment) == (0, 0, False)
+    # Frozen, with the report's sizes; nothing is augmented then.
+    assert model(model.Settings.published(finetune=False)).settings.width == 512
+
+
 @pytest.mark.parametrize("fusion", ["concatenation", "cross_attention", "gated"])
 def test_classifier_learns_and_does_not_collapse(fusion: str, tmp_path: Path) -> None:
     train, test = telling_examples(160), telling_examples(60, seed=1)
@@ -437,7 +446,7 @@ def test_classifier_fine_tunes_bert_and_vit(encoders: dict[str, str], tmp_path: 
     settings = FeatureSettings(
         image_encoder=encoders["vit"], text_encoder=encoders["bert"], max_tokens=16
     )
-    model = PixelRecClassifier(ClassifierSettings.published(width=16, heads=2), settings)
+    model = PixelRecClassifier(ClassifierSettings.published(width=16), settings)
     assert model.features == ["image.pixels", "text.ids"]
     examples = random_examples(6, task="level")
     examples = replace(examples, features=encoded(model.features, settings, tmp_path))

@@ -77,6 +77,15 @@ class PixelRecSettings(FinetuningSettings):
             raise ValueError("needs at least one modality, and each only once")
         return modalities
 
+    @classmethod
+    def published(cls, **changes: Any) -> Self:
+        """With encoders fine-tuned, as in the report, and nothing of ours; it gives no widths. How
+        it is trained stands in the experiments ``pixelrec``."""
+        ours_off = {"dropout": 0.0, "modality_dropout": 0.0}
+        if changes.get("finetune", True):
+            ours_off["augment"] = False
+        return cls(**{"width": 512, "finetune": True, **ours_off, **changes})
+
 
 class RegressorSettings(PixelRecSettings):
     """Settings of the regressor."""
@@ -92,9 +101,8 @@ class RegressorSettings(PixelRecSettings):
 
     @classmethod
     def published(cls, **changes: Any) -> Self:
-        """With encoders fine-tuned, as in the report; its training settings are in the experiments
-        ``pixelrec/figures``."""
-        return cls(**{"width": 512, "heads": 8, "finetune": True, **changes})
+        """As :meth:`PixelRecSettings.published`, with 8 heads."""
+        return super().published(**{"heads": 8, **changes})
 
 
 class ClassifierSettings(PixelRecSettings):
@@ -110,9 +118,9 @@ class ClassifierSettings(PixelRecSettings):
 
     @classmethod
     def published(cls, **changes: Any) -> Self:
-        """With encoders fine-tuned, as in the report."""
+        """As :meth:`PixelRecSettings.published`, with 8 heads where there is attention."""
         heads = {"heads": 8} if changes.get("fusion") == "cross_attention" else {}
-        return cls(**{"width": 512, "finetune": True, **heads, **changes})
+        return super().published(**heads, **changes)
 
     @model_validator(mode="after")
     def _heads_of_attention(self) -> Self:
