@@ -196,10 +196,18 @@ def rank(
     )
 
 
-def held_out_posts(run: Run, quantity: Quantity) -> HeldOut:
+def held_out_posts(
+    run: Run, quantity: Quantity, kept_in: Sequence[str] = (CALIBRATION_FOLDER, "")
+) -> HeldOut:
     """The posts that were predicted by a model that had not seen them, with what it said of a
-    number and what that really was: the test posts, and those that calibrated the intervals."""
-    folders = [run.folder / CALIBRATION_FOLDER, run.folder]
+    number and what that really was: the test posts, and those that calibrated the intervals.
+
+    Parameters
+    ----------
+    kept_in
+        Folders of the run that hold their predictions and truth.
+    """
+    folders = [run.folder / name for name in kept_in]
     predicted, truth = (
         pd.concat(
             [pd.read_parquet(folder / name) for folder in folders if (folder / name).is_file()],
