@@ -361,7 +361,8 @@ def test_pictures_lie_beside_the_table_and_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     folder = tmp_path / "source"
     folder.mkdir()
-    content = "id,image\n1,../secret.jpg\n2,https://a.b/c.jpg\n3,gone.jpg\n4,a\x00b\n"
+    names = ("../secret.jpg", "https://a.b/c.jpg", "gone.jpg", "a\x00b")
+    content = "id,likes,image\n" + "".join(f"{n},{n},{name}\n" for n, name in enumerate(names))
     result = import_csv(folder, content)
     assert len(result.dataset) == 4
     assert result.tally.images == 0
@@ -478,8 +479,8 @@ def test_what_a_table_lacks_is_said_with_the_columns_that_may_hold_it(tmp_path: 
     rows = [
         {
             "id": f"p{number}",
-            "いいね数": 100 + number,
-            "text_of_post": f"A morning in the hills, number {number}",
+            "スキ数": 100 + number,
+            "words_of_mine": f"A morning in the hills, number {number}",
             "when": f"2024-05-1{number} 10:00",
             "pic": f"pictures/{number}.jpg",
             "mood": "calm",
@@ -488,15 +489,15 @@ def test_what_a_table_lacks_is_said_with_the_columns_that_may_hold_it(tmp_path: 
     ]
     path = write_csv(tmp_path / "a.csv", rows)
     assert READERS["csv"](path, ReadOptions()).warnings == [
-        "No column is recognised to hold likes. If 'いいね数' does: --map 'likes=いいね数'",
-        "No column is recognised to hold captions. If 'text_of_post' does: "
-        "--map caption=text_of_post",
+        "No column is recognised to hold likes. If 'スキ数' does: --map 'likes=スキ数'",
+        "No column is recognised to hold captions. If 'words_of_mine' does: "
+        "--map caption=words_of_mine",
         "No column is recognised to hold a date. If 'when' does: --map posted_at=when",
         "No column is recognised to hold pictures. If 'pic' does: --map images=pic",
     ]
     decided = {
-        "likes": "いいね数",
-        "caption": "text_of_post",
+        "likes": "スキ数",
+        "caption": "words_of_mine",
         "posted_at": "when",
         "images": "pic",
     }

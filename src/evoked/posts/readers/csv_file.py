@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -28,6 +27,7 @@ from evoked.posts.readers.header import (
     note_on_lines_above,
 )
 from evoked.posts.readers.tabular import Row, Table, read_table
+from evoked.posts.readers.text_encoding import find_encoding
 
 MAX_CELL_CHARACTERS = 1_000_000
 """A longer cell is due to a quotation mark that was never closed."""
@@ -40,7 +40,6 @@ NEVER_CLOSED = (
 
 _SHOWN_CHARACTERS = 80
 _MAX_LINE_CHARACTERS = 16 * 2**20
-_BLOCK = 2**20
 _SAMPLE_CHARACTERS = 2**18
 _WIDTH_LINES = 1000
 _DECLARED = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
@@ -50,8 +49,8 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a CSV file with a header, one per row.
 
-    The encoding is UTF-8 (or UTF-16 with its mark) where the bytes allow it, else Windows-1252,
-    else Latin-1. The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
+    The encoding is found by :mod:`evoked.posts.readers.text_encoding` unless the options give it.
+    The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
     the header. Pictures are named relative to the file's folder.
 
     Raises
@@ -60,13 +59,14 @@ def read(source: Path, options: ReadOptions) -> Source:
         There is no such file, no header, or no column that is recognised.
     """
     named = [*options.mapping.values(), *options.facts]
-    return read_table(open_table(source, named=named), options)
+    return read_table(open_table(source, named=named, encoding=options.encoding), options)
 
 
 def open_table(
     source: Path,
     is_header: Callable[[list[str]], bool] | None = None,
     named: Collection[str] = (),
+    encoding: str | None = None,
 ) -> Table:
     """The table in a CSV file, of which only the first lines are read.
 
@@ -78,9 +78,11 @@ def open_table(
         is looked for below the title of a report (see :mod:`evoked.posts.readers.header`).
     named
         Columns that a person named.
+    encoding
+        The file's encoding; found by its bytes if left out.
     """
     require_file(source)
-    encoding = _detect_encoding(source)
+    encoding = encoding or find_encoding(source)
     delimiter = _declared_delimiter(source, encoding) or _detect_delimiter(
         source, encoding, _DELIMITERS, None if is_header else named
     )
@@ -112,31 +114,6 @@ def open_table(
         partial(_columns, *form, above[1]),
         has_width=True,
     )
-
-
-def _detect_encoding(source: Path) -> str:
-    with source.open("rb") as stream:
-        start = stream.read(4)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if start.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    for encoding in ("utf-8", "cp1252"):
-        if _decodes(source, encoding):
-            return encoding
-    return "latin-1"  # takes any byte
-
-
-def _decodes(source: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with source.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _open(source: Path, encoding: str) -> TextIO:

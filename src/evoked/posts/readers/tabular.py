@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from evoked.errors import DataError, SettingsError
+from evoked.posts.readers.addresses import id_in_address
 from evoked.posts.readers.base import (
     PostRecord,
     ReadOptions,
@@ -20,14 +22,17 @@ from evoked.posts.readers.base import (
     Source,
     deeper_files,
     file_image,
+    is_file_in,
 )
 from evoked.posts.readers.columns import (
     CAROUSEL,
-    choose_mapping,
+    TIME_OF_DAY,
     choose_rater_columns,
     choose_scales,
+    recognise_columns,
 )
 from evoked.posts.readers.conventions import Conventions
+from evoked.posts.readers.dates import has_time
 from evoked.posts.readers.fact_columns import (
     Cells,
     FactColumn,
@@ -37,6 +42,7 @@ from evoked.posts.readers.fact_columns import (
     suggested,
 )
 from evoked.posts.readers.lacking import lacking
+from evoked.posts.readers.names import Recognised, expected_of, means_nothing
 from evoked.posts.readers.not_posts import NotPosts, only_posts
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
@@ -48,8 +54,8 @@ from evoked.posts.readers.repeated_posts import (
     notes_on_extra_columns,
     one_per_post,
 )
-from evoked.posts.readers.values import parse_bool, parse_names, plain_text
-from evoked.posts.schema import EMOTIONS, EXPOSURE, FACT_PREFIX
+from evoked.posts.readers.values import is_missing, parse_bool, parse_names, plain_text
+from evoked.posts.schema import COUNTS, EMOTIONS, EXPOSURE, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
 
 # Number of rows that a note names.
@@ -143,7 +149,8 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     SettingsError
         A mapping or a scale of something that doesn't exist.
     """
-    mapping = choose_mapping(table.columns, options.mapping)
+    recognised = recognise_columns(table.columns, options.mapping, _sample_of(table))
+    mapping = recognised.mapping
     if not mapping:
         raise DataError(
             f"none of the columns is recognised: {', '.join(table.columns[:30])}.",
@@ -180,14 +187,34 @@ def read_table(table: Table, options: ReadOptions) -> Source:
         notes=[
             *table.notes,
             *scale_notes,
+            *_notes_on_rivals(recognised),
             *_notes(table, mapping, raters, survey, options),
             *fact_notes,
             *notes_on_extra_columns(extra),
-            *_notes_on_unused(table, mapping, raters, [*chosen, *extra.values()]),
+            *_notes_on_unused(
+                table, mapping, raters, [*chosen, *extra.values()], recognised.platform
+            ),
         ],
-        warnings=_warnings(table, mapping, raters, chosen),
+        warnings=_warnings(table, mapping, raters, chosen, recognised.platform),
         facts={fact.name: fact.kind for fact in facts},
+        platform=recognised.platform,
     )
+
+
+def _sample_of(table: Table) -> dict[str, list[Any]]:
+    """The first cells of each column."""
+    rows = [row for _, row in _first_rows(table, _SAMPLE)]
+    return {column: [row.get(column) for row in rows] for column in table.columns}
+
+
+def _notes_on_rivals(recognised: Recognised) -> list[str]:
+    """The columns that could as well hold what is read from another."""
+    return [
+        f"{name} is read from {recognised.mapping[name]!r}, though {column!r} could hold it as "
+        f"well. If it does: --map {shlex.quote(f'{name}={column}')}"
+        for name, column in recognised.rivals.items()
+        if name in (*COUNTS, "posted_at", "caption")
+    ]
 
 
 def _survey(
@@ -242,7 +269,7 @@ def _notes(
         notes.append("No column holds ids: an id is made from each row's content.")
     if "title" in mapping and "caption" not in mapping:
         notes.append("No column holds captions: titles are read as such.")
-    if "posted_at" in mapping and not survey.conventions.has_times:
+    if "posted_at" in mapping and not (survey.conventions.has_times or TIME_OF_DAY in mapping):
         place = options.time_zone or "UTC"
         notes.append(f"Dates have no time of day; it counts as midnight {place}.")
     elif "posted_at" in mapping and options.time_zone:
@@ -264,7 +291,11 @@ def _notes(
 
 
 def _notes_on_unused(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    facts: Collection[str],
+    platform: str,
 ) -> list[str]:
     """The columns that are not used, and which of them could be taken as facts."""
     unused = _unused(table, mapping, raters, facts)
@@ -280,7 +311,8 @@ def _notes_on_unused(
             f"Of these, known only after posting: {', '.join(outcomes[:_MOST_NAMED])}. They are "
             "never taken as facts."
         )
-    if useful := suggested(unused, cells)[:_MOST_NAMED]:
+    known_before = [column for column in unused if not means_nothing(column, platform)]
+    if useful := suggested(known_before, cells)[:_MOST_NAMED]:
         options = " ".join(f"--fact {shlex.quote(column)}" for column in useful)
         notes.append(
             f"Posts could also be predicted from what is known beforehand in {', '.join(useful)}: "
@@ -294,12 +326,17 @@ def _first_rows(table: Table, number: int) -> Iterator[tuple[int, Row]]:
 
 
 def _warnings(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    facts: Collection[str],
+    platform: str,
 ) -> list[str]:
     """What the posts lack. Those that people rated need no likes and no dates."""
     rated = any(name in mapping or name in raters for name in EMOTIONS)
     content = () if rated and "images" in mapping else ("caption",)
     wanted = content if rated else ("likes", *content, "posted_at", "images")
+    wanted += tuple(name for name in expected_of(platform) if name not in wanted)
     first = (row for _, row in _first_rows(table, _SAMPLE))
     # Titles are read in place of captions, and who knows views has something to learn.
     instead = {"caption": ("title",), "likes": EXPOSURE}
@@ -336,9 +373,11 @@ def _records(
             yield item
             continue
         number, row = item
-        fields = {name: row.get(column) for name, column in mapping.items()}
+        fields = with_time_of_day({name: row.get(column) for name, column in mapping.items()})
+        if "post_id" in fields:
+            fields["post_id"] = _id_in_address(fields["post_id"])
         misread = _convert(fields, converters, table.path.name, number)
-        names = parse_names(fields.pop("images", None)) or []
+        names = _picture_names(fields.pop("images", None), folder)
         annotations, remarks = rating_rows(_ratings(row, raters), scales, table.path.name, number)
         fields |= mean_ratings(annotations)
         known, unreadable = _facts(row, facts, table.path.name, number)
@@ -407,3 +446,26 @@ def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
     if is_carousel and not fields.get("media_type"):
         fields["media_type"] = "carousel"
     return fields
+
+
+def _picture_names(value: Any, folder: Path) -> list[str]:
+    """Names of pictures; a text that is a file's name as it stands is one name."""
+    names = parse_names(value) or []
+    if isinstance(value, str) and len(names) > 1 and is_file_in(folder, value.strip()):
+        return [value.strip()]
+    return names
+
+
+def with_time_of_day(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a post, with the time of a column of its own put after a date without one."""
+    time, date = fields.pop(TIME_OF_DAY, None), fields.get("posted_at")
+    if is_missing(time) or is_missing(date) or has_time(date):
+        return fields
+    day = date.date().isoformat() if isinstance(date, datetime) else str(date).strip()
+    return fields | {"posted_at": f"{day} {str(time).strip()}"}
+
+
+def _id_in_address(value: Any) -> Any:
+    """The id in the address of a post, or the value itself."""
+    found = id_in_address(value) if isinstance(value, str) and "/" in value else None
+    return found or value
