@@ -1,7 +1,8 @@
 """Are drafts put in the right order, and do the chances come true that one is ahead of another?
 
-Runs of evoked's default model. The curve of chances is learned from the posts that calibrated a
-run's intervals, and tried on pairs of its test posts: two of one author, at most ten posts apart.
+Runs of evoked's default model. The curve of chances is learned from held-out posts but for those of
+a fifth of the authors (of a single one, a fifth of the time), and tried on pairs of these: two
+posts of one author, at most ten posts apart.
 Beside it stand one half for every pair, and the difference of the predicted logarithms through a
 logistic curve as it is, which is what one would do without calibration. The Brier score is the mean
 squared distance between chance and what happened: lower is better, .25 is what one half gets.
@@ -34,7 +35,6 @@ from evoked.evaluation.splits import Split, choose_split
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
 from evoked.runs.answer import quantities
-from evoked.runs.folder import CALIBRATION_FOLDER
 
 Floats = NDArray[np.float64]
 
@@ -47,19 +47,30 @@ NAMES = (
 )
 SYNTHETIC_POSTS = 1000
 BINS = 4
+PARTS = 5
 RESAMPLES = 400
 
 
-def pairs_of(run: evoked.Run) -> tuple[HeldOut, Floats, Floats, Floats]:
-    """Test posts, and of each pair the positions, the chance and the chance without calibration."""
-    quantity = quantities(run.task)[0]
-    curve = WinCurve.fit(held_out_posts(run, quantity, [CALIBRATION_FOLDER]))
-    tested = held_out_posts(run, quantity, [""])
-    first, second = tested.pairs()
-    differ = tested.true[first] != tested.true[second]
-    positions = np.stack([first, second], axis=1)[differ]
-    difference = tested.predicted[positions[:, 0]] - tested.predicted[positions[:, 1]]
-    return tested, positions, curve.chance(difference)[0], expit(difference)
+def parts_of(posts: HeldOut) -> NDArray[np.int64]:
+    """Which fifth each post belongs to: whole authors, or of few authors spans of time, (n,)."""
+    numbers, known = pd.factorize(posts.authors)
+    spans = np.arange(len(posts)) * PARTS // len(posts)
+    return numbers % PARTS if len(known) >= PARTS else spans
+
+
+def chances_of(run: evoked.Run) -> tuple[HeldOut, Floats, Floats, Floats]:
+    """Held-out posts, and of each pair the positions, the chance and that without calibration."""
+    posts = held_out_posts(run, quantities(run.task)[0])
+    parts, (first, second) = parts_of(posts), posts.pairs()
+    tried = (posts.true[first] != posts.true[second]) & (parts[first] == parts[second])
+    first, second = first[tried], second[tried]
+    difference = posts.predicted[first] - posts.predicted[second]
+    chance = np.empty(len(difference))
+    for part in range(PARTS):
+        curve = WinCurve.fit(posts.select(parts != part))
+        own = parts[first] == part
+        chance[own] = curve.chance(difference[own])[0]
+    return posts, np.stack([first, second], axis=1), chance, expit(difference)
 
 
 def measured(name: str, posts: PostDataset, splits: Sequence[Split], work: Path) -> dict[str, Any]:
@@ -67,7 +78,7 @@ def measured(name: str, posts: PostDataset, splits: Sequence[Split], work: Path)
     size, found = 0, []
     for number, split in enumerate(splits):
         run = evoked.train(posts, None, work / f"{name}{number}", split=split)
-        tested, positions, chance, plain = pairs_of(run)
+        tested, positions, chance, plain = chances_of(run)
         won = tested.true[positions[:, 0]] > tested.true[positions[:, 1]]
         found.append((positions + size, chance, plain, won))
         size += len(tested)
