@@ -87,8 +87,12 @@ class HeldOut:
 
     def select(self, chosen: NDArray[np.bool_]) -> HeldOut:
         """Some of the posts, (n,)."""
-        columns = (self.predicted, self.true, self.authors, self.posted_at)
-        return HeldOut(*(column[chosen] for column in columns))
+        return HeldOut(
+            self.predicted[chosen],
+            self.true[chosen],
+            self.authors[chosen],
+            self.posted_at[chosen],
+        )
 
     def pairs(self) -> tuple[Integers, Integers]:
         """Positions of the first and the second post of each pair, (pairs,) each."""
