@@ -121,6 +121,18 @@ def test_fold_scores_as_a_run_on_the_same_split(
             assert line["n"] == known["n"]
 
 
+def test_a_table_says_what_share_of_a_fold_is_held_out(
+    workshop: Workshop, dataset: PostDataset
+) -> None:
+    shares = []
+    for validation in (0.1, 0.3):
+        table = table_of("image_only", validation=validation)
+        study = study_of(workshop, dataset, f"held-out-{validation}", table=table)
+        split = study.context.splits[0]
+        shares.append(len(split.validation) / (len(split.train) + len(split.validation)))
+    assert shares == pytest.approx([0.1, 0.3], abs=0.02)
+
+
 def test_each_part_of_a_fold_is_labelled_on_its_own(
     workshop: Workshop, dataset: PostDataset
 ) -> None:

@@ -526,6 +526,7 @@ def test_tables_hold_what_was_published() -> None:
     ]
     assert full[0] == full[1].model_copy(update={"label": full[0].label, "source": full[0].source})
     for table in (first, second):
+        assert table.validation == 0.1
         for row in table.experiments:
             if row.published:
                 p, r = row.published["popular precision"], row.published["popular recall"]

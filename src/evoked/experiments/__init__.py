@@ -95,6 +95,9 @@ class PublishedTable(Settings):
     source: str
     reference: str
     experiments: tuple[Experiment, ...]
+    validation: float = Field(
+        0.15, ge=0, lt=1, description="share of what a fold learns from that is held out"
+    )
 
     def __repr__(self) -> str:
         return f"PublishedTable({self.name!r}, rows={[each.name for each in self.experiments]})"

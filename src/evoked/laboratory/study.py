@@ -205,7 +205,7 @@ class Study:
         self.context = StudyContext(
             self.folder,
             dataset,
-            tuple(kind.splits(kind.rows(dataset), folds, split, seed)),
+            tuple(kind.splits(kind.rows(dataset), folds, split, seed, table.validation)),
             self.table.experiments,
             task,
             seed,
