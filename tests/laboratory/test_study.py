@@ -456,3 +456,12 @@ def test_study_killed_ten_times_at_random_ends_with_the_same_tables(
     subprocess.run(command, check=True, capture_output=True)
     ours, theirs = contents(workshop.folder / "hunted"), contents(workshop.folder / "whole")
     assert ours == theirs
+
+
+def test_a_study_says_what_stands_for_views(workshop: Workshop, dataset: PostDataset) -> None:
+    row = Experiment(name="lines", label="Lines", model="linear", task="popularity")
+    table = table_of("full").model_copy(update={"experiments": (row,), "reference": "lines"})
+    study = study_of(workshop, dataset, "without-views", table=table, folds=2)
+    viewless = [note for note in study.run(workers=1).notes if "lack their views" in note]
+    assert len(viewless) == 1
+    assert "followers take their place" in viewless[0]

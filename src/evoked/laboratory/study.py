@@ -287,6 +287,7 @@ class Study:
         )
         scores, categories, ratios = [], [], []
         warnings: dict[str, list[str]] = {}
+        notes = dict.fromkeys(self.notes)
         for job in self.jobs:
             if job.row in skipped:
                 continue
@@ -295,6 +296,8 @@ class Study:
             scores += [{**named, **entry} for entry in found["scores"]]
             categories += [{**named, **entry} for entry in found["categories"]]
             ratios.append(found["tested_on"] / found["learned_from"])
+            # Studies that an earlier release began have no notes.
+            notes |= dict.fromkeys(found.get("notes", ()))
             warnings.setdefault(job.row, []).extend(
                 f"fold {job.fold}: {warning}" for warning in found["warnings"]
             )
@@ -306,7 +309,7 @@ class Study:
             {each.name: self._draws(each.name) for each in table.experiments},
             skipped,
             sum(ratios) / max(len(ratios), 1),
-            self.notes + _collapses(table.experiments, warnings),
+            (*notes, *_collapses(table.experiments, warnings)),
         )
 
     def predictions(self, row: str) -> pd.DataFrame:

@@ -134,6 +134,7 @@ class Worker:
             "scores": _entries(scorer),
             "categories": categories,
             "warnings": collapse_warnings(task, predictions, truth),
+            "notes": task.notes,
             "draws": pd.DataFrame(draws.astype(np.float32), columns=names),
         }
 
