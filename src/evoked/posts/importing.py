@@ -261,7 +261,8 @@ def _as_floats(scales: Mapping[str, tuple[float, float]]) -> dict[str, tuple[flo
 def _check_apart(source: Path, dest: Path) -> None:
     if not source.exists():
         raise DataError("there is no such file or folder.", file=source)
-    inner, outer = dest.resolve(), source.resolve()
+    # Path.resolve() fails where links lead in a circle.
+    inner, outer = Path(os.path.realpath(dest)), Path(os.path.realpath(source))
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise DataError(
             "the destination and the source lie within each other.",

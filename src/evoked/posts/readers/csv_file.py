@@ -35,6 +35,8 @@ NEVER_CLOSED = (
 _SHOWN_CHARACTERS = 80
 _MAX_LINE_CHARACTERS = 16 * 2**20
 _BLOCK = 2**20
+# Of UTF-16, every other byte is null where the text is Latin; of other files hardly any.
+_MOST_NULL_BYTES = 0.02
 _SAMPLE_CHARACTERS = 2**18
 _WIDTH_LINES = 1000
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -43,7 +45,7 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a CSV file with a header, one per row.
 
-    The encoding is UTF-8 (or UTF-16 with its mark) where the bytes allow it, else Windows-1252,
+    The encoding is UTF-8 (or UTF-16 or UTF-32) where the bytes allow it, else Windows-1252,
     else Latin-1. The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
     the header. Pictures are named relative to the file's folder.
 
@@ -89,15 +91,33 @@ def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = Non
 
 def _detect_encoding(source: Path) -> str:
     with source.open("rb") as stream:
-        start = stream.read(4)
+        start = stream.read(_BLOCK)
+    # The mark of UTF-32 begins as that of UTF-16 does.
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if start.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
+    if start.count(0) > len(start) * _MOST_NULL_BYTES:
+        return _wide_encoding(source, start)
     for encoding in ("utf-8", "cp1252"):
         if _decodes(source, encoding):
             return encoding
     return "latin-1"  # takes any byte
+
+
+def _wide_encoding(source: Path, start: bytes) -> str:
+    """The encoding of a file in which null bytes are frequent and that has no mark."""
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        text = start[: len(start) // 4 * 4].decode(encoding, errors="replace")
+        if "\0" not in text and "\n" in text and _decodes(source, encoding):
+            return encoding
+    raise DataError(
+        "null bytes are all over it, and it is neither UTF-16 nor UTF-32.",
+        file=source,
+        fix="Save the table as CSV in UTF-8.",
+    )
 
 
 def _decodes(source: Path, encoding: str) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
-from evoked.posts.readers.base import ReadOptions, Skipped, Source, parse_json, require_file
+from evoked.files import parse_json
+from evoked.posts.readers.base import ReadOptions, Skipped, Source, require_file
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 MAX_LINE_BYTES = 16 * 2**20

@@ -10,6 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -57,6 +58,16 @@ _TAG_CHARACTER = rf"[\w{re.escape(_MARKS)}\u200c\u200d\u2600-\u27bf\U0001f000-\U
 _HASHTAG = re.compile(rf"(?<![&/])[#＃]({_TAG_CHARACTER}+)")
 _MENTION = re.compile(r"(?<![\w.@/])@([A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?)")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # null bytes and halves of surrogate pairs
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A cell that a file has but nobody can read; its text is the reason."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
 
 
 def is_missing(value: Any) -> bool:
