@@ -515,7 +515,7 @@ def read_object(path: Path | str, *names: str) -> dict[str, Any]:
 
 
 @contextmanager
-def damage(path: Path | str, what: str, fix: str | None = None) -> Iterator[None]:
+def damage(path: Path | str | None, what: str, fix: str | None = None) -> Iterator[None]:
     """Turn whatever an unexpected value in a file raises into one error that names the file.
 
     Parameters

@@ -24,7 +24,7 @@ from evoked.features.likability import Likability
 from evoked.features.metadata import MetadataEncoder
 from evoked.features.table import Column, FeatureColumn, FeatureTable
 from evoked.features.topics import Topics
-from evoked.files import read_json, write_json
+from evoked.files import read_object, write_json
 from evoked.progress import Progress
 
 PIPELINE_FILE = "features.json"
@@ -325,14 +325,16 @@ class FeaturePipeline:
         DataError
             The file doesn't hold a pipeline.
         """
-        state = read_json(folder / PIPELINE_FILE)
+        state = read_object(folder / PIPELINE_FILE)
         try:
             pipeline = cls(state["names"], FeatureSettings.from_saved(state["settings"]))
             pipeline.fingerprints = dict(state["fingerprints"])
             for step in pipeline._steps:
                 if not step.has_folder:
                     pipeline.fitted[step.name] = step.kind.from_dict(state[step.name])
-        except (KeyError, TypeError, ValueError) as error:
+            if missing := set(pipeline.extracted) - set(pipeline.fingerprints):
+                raise ValueError(f"no fingerprints of {sorted(missing)}")
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"not a feature pipeline ({error}).", file=folder / PIPELINE_FILE
             ) from (error)

@@ -20,6 +20,7 @@ from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment, PublishedTable
 from evoked.files import read_json
 from evoked.models import TRIVIAL_BASELINES
+from evoked.parquet import read_frame
 from evoked.runs.base import BASELINES_FOLDER
 from evoked.runs.description import read_description
 from evoked.runs.folder import PREDICTIONS_FILE, SPLIT_FILE, TARGETS_FILE, TRUTH_FILE
@@ -171,7 +172,10 @@ def _check_posts(runs: Mapping[str, Path]) -> None:
 
 def _common_task(runs: Mapping[str, Path]) -> Task:
     """The first run's; the others learn the same."""
-    tasks = {name: load_task(read_json(folder / TARGETS_FILE)) for name, folder in runs.items()}
+    tasks = {
+        name: load_task(read_json(folder / TARGETS_FILE), folder / TARGETS_FILE)
+        for name, folder in runs.items()
+    }
     first = next(iter(tasks.values()))
     if any(type(task) is not type(first) for task in tasks.values()):
         different = ", ".join(f"{name} predicts {task.name}" for name, task in tasks.items())
@@ -180,7 +184,7 @@ def _common_task(runs: Mapping[str, Path]) -> Task:
 
 
 def _test_posts(folder: Path) -> pd.DataFrame:
-    parts = pd.read_parquet(folder / SPLIT_FILE)
+    parts = read_frame(folder / SPLIT_FILE, [*_IDENTITY, "part"])
     return parts.loc[parts["part"] == "test", _IDENTITY]
 
 
@@ -205,7 +209,7 @@ def _rows_of(path: Path, posts: list[str]) -> pd.DataFrame:
             file=path,
             fix="Train the run again, or give --data and --folds to fit all of them again.",
         )
-    return pd.read_parquet(path).set_index("post_id").loc[posts].reset_index()
+    return read_frame(path, ["post_id"]).set_index("post_id").loc[posts].reset_index()
 
 
 def _chosen(

@@ -19,8 +19,9 @@ from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
 from evoked.explain.readings import readings_of
-from evoked.files import records, write_text
+from evoked.files import damage, records, write_text
 from evoked.models.hiding import MODALITY_NAMES
+from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts
 from evoked.report.audience_chart import audience_chart
@@ -121,12 +122,18 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     SettingsError
         A dataset is given with a run of viewings, whose report needs none.
     """
-    of_viewings = isinstance(run, NetworkRun)
-    if of_viewings and dataset is not None:
+    if isinstance(run, NetworkRun) and dataset is not None:
         raise SettingsError(
             "the report of a run of viewings needs no dataset: leave --data out; "
             "'evoked explain' shows why single viewings are predicted as they are."
         )
+    with run.checked():
+        page = _page(run, dataset)
+    write_text(path, page)
+    return Path(path)
+
+
+def _page(run: Run | NetworkRun, dataset: PostDataset | None) -> str:
     description, scores, task = run.description, run.metrics["scores"], type(run.task)
     results = results_by_outcome(run)
     shown = task.report_metrics or headlines(task)
@@ -136,7 +143,7 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     if isinstance(run, Run) and dataset is not None:
         tested = HeldOutPosts.find(run, dataset)
     environment = templates(signed=_signed, fixed=_fixed, percent=_percent, figures=_figures)
-    page = environment.get_template("template.html").render(
+    return environment.get_template("template.html").render(
         name=description["model"]["name"],
         noun=run.noun,
         posts_of=posts_of,
@@ -178,8 +185,6 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         python=training_call(description, run.folder, type(run.model)),
         cautions=_cautions(run),
     )
-    write_text(path, page)
-    return Path(path)
 
 
 def _warnings(
@@ -333,7 +338,10 @@ def _intervals(rows: Scores) -> dict[str, list[dict[str, Any]]]:
 
 def _curve(run: TrainedRun) -> Chart | None:
     log = run.folder / "training" / "log.csv"
-    return charts.learning_curve(pd.read_csv(log)) if log.is_file() else None
+    if not log.is_file():
+        return None
+    with damage(log, "a log of training"):
+        return charts.learning_curve(pd.read_csv(log))
 
 
 def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None) -> TestSection:
@@ -434,7 +442,7 @@ def _emotion(tested: HeldOutPosts) -> list[Chart]:
 def _problems(run: TrainedRun) -> dict[str, Any]:
     """Test posts whose picture could not be read."""
     path = run.folder / "predictions.parquet"
-    table = pd.read_parquet(path, columns=["post_id", "problem"]) if path.is_file() else None
+    table = read_frame(path, ["post_id", "problem"]) if path.is_file() else None
     if table is None:
         return {"n": 0, "shown": []}
     table = table.dropna(subset=["problem"])

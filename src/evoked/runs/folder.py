@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 import evoked
 from evoked.errors import DataError, SettingsError
@@ -52,8 +51,17 @@ from evoked.files import (
     write_text,
 )
 from evoked.models import Examples, Model, load_model
+from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
-from evoked.runs.base import BASELINES_FOLDER, METRICS_FILE, Callbacks, RunContents, TrainedRun
+from evoked.runs.base import (
+    BASELINES_FOLDER,
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    TRUTH_FILE,
+    Callbacks,
+    RunContents,
+    TrainedRun,
+)
 from evoked.runs.card import model_card
 from evoked.runs.description import FORMAT_VERSION, RUN_FILE, TRAIN_AGAIN, read_description
 from evoked.targets import load_task, task_state
@@ -64,9 +72,11 @@ PLAN_FILE = "plan.json"
 TARGETS_FILE = "targets.json"
 INTERVALS_FILE = "intervals.json"
 SPLIT_FILE = "split.parquet"
-PREDICTIONS_FILE = "predictions.parquet"
-TRUTH_FILE = "truth.parquet"
 TRAINING_FOLDER = "training"
+_PART_COLUMNS = {
+    "posts": ("post_id", "part", "posted_at", "caption"),
+    "viewings": ("user", "post_id", "part", "viewed_at"),
+}
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
 
@@ -102,14 +112,21 @@ def load_contents(
             file=folder,
             fix="evoked.load(folder) loads runs of both kinds.",
         )
-    intervals = folder / INTERVALS_FILE
+    targets, intervals = folder / TARGETS_FILE, folder / INTERVALS_FILE
+    task = load_task(read_json(targets), targets)
+    if task.name != loaded.task.name or task.name != description["task"]:
+        raise DataError(
+            f"the task {task.name!r}; the model learned {loaded.task.name!r}.",
+            file=targets,
+            fix=f"{TRAIN_AGAIN}.",
+        )
     return RunContents(
         folder=folder,
         model=loaded,
         pipeline=FeaturePipeline.load(folder),
-        task=load_task(read_json(folder / TARGETS_FILE)),
+        task=task,
         description=description,
-        parts=pd.read_parquet(folder / SPLIT_FILE),
+        parts=read_frame(folder / SPLIT_FILE, _PART_COLUMNS[loaded.rows]),
         intervals=Intervals.from_dict(read_json(intervals), intervals),
     )
 

@@ -281,6 +281,18 @@ class Run(TrainedRun):
             ``coverage_measured`` is how often such intervals held on ``coverage_n`` test posts of
             the run.
         """
+        with self.checked():
+            return self._predict(posts, callbacks, coverage)
+
+    def predict_nothing(self) -> None:
+        self._predict([Draft()], None, DEFAULT_COVERAGE)
+
+    def _predict(
+        self,
+        posts: PostDataset | Sequence[Draft],
+        callbacks: Callbacks | None,
+        coverage: float,
+    ) -> pd.DataFrame:
         if isinstance(posts, PostDataset):
             changes = self.changes_since(posts.posts)
             if callbacks is not None and changes is not None:
@@ -347,6 +359,10 @@ class Run(TrainedRun):
         DataError
             The run has learned from all of the posts.
         """
+        with self.checked():
+            return self._evaluate(dataset, callbacks)
+
+    def _evaluate(self, dataset: PostDataset, callbacks: Callbacks | None) -> Evaluation:
         part = self.part_of(dataset.posts)
         fresh = (part.isna() | (part == "test")).to_numpy()
         if not fresh.any():

@@ -44,6 +44,7 @@ from evoked.features.viewings import (
 )
 from evoked.files import write_parquet
 from evoked.models import VIEWING_BASELINES, Examples, Model
+from evoked.parquet import read_frame
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun
@@ -135,7 +136,7 @@ class NetworkRun(TrainedRun):
         """A run of viewings from what its folder holds, with the graph and the groups read."""
         folder = contents.folder
         graph = SocialGraph.load(folder / GRAPH_FOLDER)
-        return cls(contents, graph, pd.read_parquet(folder / GROUPS_FILE), cache)
+        return cls(contents, graph, read_frame(folder / GROUPS_FILE), cache)
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["user_id", "post_id"]].reset_index(drop=True)
@@ -196,6 +197,18 @@ class NetworkRun(TrainedRun):
             An image that is neither in the graph nor a picture, or a dataset all of whose viewings
             have an emotion.
         """
+        with self.checked():
+            return self._predict(viewings, callbacks, coverage)
+
+    def predict_nothing(self) -> None:
+        self._predict([Viewing(None, str(self.graph.images[0]))], None, DEFAULT_COVERAGE)
+
+    def _predict(
+        self,
+        viewings: PostDataset | Sequence[Viewing],
+        callbacks: Callbacks | None,
+        coverage: float,
+    ) -> pd.DataFrame:
         if isinstance(viewings, PostDataset):
             network = self._read(viewings, callbacks)
             rows = np.flatnonzero(~network.known)
@@ -221,6 +234,10 @@ class NetworkRun(TrainedRun):
         DataError
             The run has learned from all viewings with a known emotion.
         """
+        with self.checked():
+            return self._evaluate(dataset, callbacks)
+
+    def _evaluate(self, dataset: PostDataset, callbacks: Callbacks | None) -> Evaluation:
         network = self._read(dataset, callbacks)
         part = self.part_of(network.viewings)
         fresh = (part.isna() | (part == "test")).to_numpy()

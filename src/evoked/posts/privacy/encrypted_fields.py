@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError
-from evoked.files import parse_json, read_json, sha256_of_file, write_json
+from evoked.files import parse_json, read_object, sha256_of_file, write_json
 from evoked.posts.privacy.ckks import (
     DEGREE,
     PRIME_BITS,
@@ -164,7 +164,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             file=folder,
             fix="Make them with 'evoked privacy protect'.",
         )
-    return check_description(read_json(folder / DESCRIPTION_FILE), folder)
+    return check_description(read_object(folder / DESCRIPTION_FILE), folder)
 
 
 def check_description(description: Any, file: Path) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _MAX_LINE_CHARACTERS = 16 * 2**20
 _BLOCK = 2**20
 # Of UTF-16, every other byte is null where the text is Latin; of other files hardly any.
 _MOST_NULL_BYTES = 0.02
+_STRAY_BYTES = 400
 _SAMPLE_CHARACTERS = 2**18
 _WIDTH_LINES = 1000
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -99,20 +100,24 @@ def _detect_encoding(source: Path) -> str:
         return "utf-16"
     if start.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
-    if start.count(0) > len(start) * _MOST_NULL_BYTES:
-        return _wide_encoding(source, start)
+    if start.count(0) > len(start) * _MOST_NULL_BYTES and (wide := _wide_encoding(source, start)):
+        return wide
     for encoding in ("utf-8", "cp1252"):
         if _decodes(source, encoding):
             return encoding
     return "latin-1"  # takes any byte
 
 
-def _wide_encoding(source: Path, start: bytes) -> str:
-    """The encoding of a file in which null bytes are frequent and that has no mark."""
+def _wide_encoding(source: Path, start: bytes) -> str | None:
+    """The encoding of a file in which null bytes are frequent and that has no mark; None if they
+    are only strays in a small one."""
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         text = start[: len(start) // 4 * 4].decode(encoding, errors="replace")
-        if "\0" not in text and "\n" in text and _decodes(source, encoding):
+        is_table = "\n" in text and any(sign in text for sign in _DELIMITERS)
+        if is_table and "\0" not in text and _decodes(source, encoding):
             return encoding
+    if len(start) < _STRAY_BYTES:
+        return None
     raise DataError(
         "null bytes are all over it, and it is neither UTF-16 nor UTF-32.",
         file=source,
