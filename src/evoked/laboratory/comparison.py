@@ -18,11 +18,13 @@ from evoked.evaluation.corrections import holm
 from evoked.evaluation.significance import bootstrap_p
 from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment, PublishedTable
-from evoked.files import read_json
+from evoked.features.catalog import FeatureSettings
+from evoked.features.named_encoders import check_named_encoders
+from evoked.files import damage, read_json
 from evoked.models import TRIVIAL_BASELINES
 from evoked.parquet import read_frame
 from evoked.runs.base import BASELINES_FOLDER
-from evoked.runs.description import read_description
+from evoked.runs.description import RUN_FILE, read_description
 from evoked.runs.folder import PREDICTIONS_FILE, SPLIT_FILE, TARGETS_FILE, TRUTH_FILE
 from evoked.targets import Task, load_task
 
@@ -129,7 +131,7 @@ def table_of_runs(folders: Sequence[Path | str]) -> PublishedTable:
                 model=description["model"]["name"],
                 task=description["task"],
                 settings=description["model"]["settings"],
-                features=description["features"],
+                features=_features(folder, description["features"]),
                 training=description["training"],
             )
         )
@@ -168,6 +170,15 @@ def _check_posts(runs: Mapping[str, Path]) -> None:
                 file=path,
                 fix="Give --data and --folds to fit the runs again and compare the fits.",
             )
+
+
+def _features(folder: Path, saved: dict[str, Any]) -> FeatureSettings:
+    """The encoders that a run names, which are not fetched because it names them."""
+    file = folder / RUN_FILE
+    with damage(file, "settings of features"):
+        settings = FeatureSettings.from_saved(saved)
+    check_named_encoders(settings, file)
+    return settings
 
 
 def _common_task(runs: Mapping[str, Path]) -> Task:

@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from evoked.features.catalog import FeatureSettings
+from evoked.features.named_encoders import check_named_encoders
 from evoked.files import atomic_path, damage, read_object, write_json
 from evoked.models.base import (
     MODEL_FILE,
@@ -149,6 +150,8 @@ class NeuralModel(Model):
         file = folder / MODEL_FILE
         description = read_object(file, "widths")
         model = cls._from_description(description, file)
+        if model.features:
+            check_named_encoders(model.feature_settings, file)
         with damage(file, f"the settings of a {cls.name} model", "Train the model again."):
             model.widths = {str(name): int(width) for name, width in description["widths"].items()}
             with _bounded(folder):

@@ -396,7 +396,7 @@ class TrainedRun(ABC):
 
     def baseline(self, kind: type[Model]) -> Model:
         """One of the trivial baselines, as fitted on the run's training posts."""
-        return load_model(self.folder / BASELINES_FOLDER / kind.name)
+        return load_model(self.folder / BASELINES_FOLDER / kind.name, kind)
 
     def baseline_predictions(self, examples: Examples) -> dict[str, pd.DataFrame]:
         """Predictions that are scored beside the model's, by name: those of the trivial

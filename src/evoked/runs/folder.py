@@ -41,6 +41,7 @@ from evoked.evaluation.conformal import Intervals
 from evoked.evaluation.splits import PARTS, Split
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import Problem, picture_digest
+from evoked.features.named_encoders import allowing_others
 from evoked.features.pipeline import FeaturePipeline
 from evoked.files import (
     check_format_version,
@@ -85,6 +86,7 @@ def load_contents(
     folder: Path | str,
     model: type[Model] | None = None,
     rows: Literal["posts", "viewings"] | None = None,
+    allow_download: bool = False,
 ) -> RunContents:
     """Read what every run's folder holds; nothing in it is executed.
 
@@ -96,6 +98,9 @@ def load_contents(
         Class of the model, where that is one of the caller's own.
     rows
         What the run has to be made of; either by default.
+    allow_download
+        Fetch encoders that the run names, and read them from whatever folder it names: see
+        :mod:`evoked.features.named_encoders`.
 
     Raises
     ------
@@ -105,7 +110,8 @@ def load_contents(
     """
     folder = Path(folder)
     description = read_description(folder)
-    loaded = load_model(folder, model)
+    with allowing_others(allow_download):
+        loaded, pipeline = load_model(folder, model), FeaturePipeline.load(folder)
     if rows not in (None, loaded.rows):
         raise DataError(
             f"a run of {loaded.rows} ({loaded.name}), where a run of {rows} was expected.",
@@ -123,7 +129,7 @@ def load_contents(
     return RunContents(
         folder=folder,
         model=loaded,
-        pipeline=FeaturePipeline.load(folder),
+        pipeline=pipeline,
         task=task,
         description=description,
         parts=read_frame(folder / SPLIT_FILE, _PART_COLUMNS[loaded.rows]),

@@ -88,12 +88,13 @@ class Run(TrainedRun):
         cache: FeatureCache | None = None,
         *,
         model: type[Model] | None = None,
+        allow_download: bool = False,
     ) -> Run:
         """Load a run of posts; nothing in its folder is executed.
 
         Parameters
         ----------
-        folder, cache, model
+        folder, cache, model, allow_download
             As in :func:`evoked.load`, which loads runs of viewings as well.
 
         Raises
@@ -101,7 +102,7 @@ class Run(TrainedRun):
         DataError
             The folder holds no finished run of posts, or its model is not known.
         """
-        return cls.with_history(load_contents(folder, model, rows="posts"), cache)
+        return cls.with_history(load_contents(folder, model, "posts", allow_download), cache)
 
     @classmethod
     def with_history(cls, contents: RunContents, cache: FeatureCache | None = None) -> Run:

@@ -116,12 +116,13 @@ class NetworkRun(TrainedRun):
         cache: FeatureCache | None = None,
         *,
         model: type[Model] | None = None,
+        allow_download: bool = False,
     ) -> NetworkRun:
         """Load a run of viewings; nothing in its folder is executed.
 
         Parameters
         ----------
-        folder, cache, model
+        folder, cache, model, allow_download
             As in :func:`evoked.load`, which loads runs of posts as well.
 
         Raises
@@ -129,7 +130,7 @@ class NetworkRun(TrainedRun):
         DataError
             The folder holds no finished run of viewings, or its model is not known.
         """
-        return cls.with_graph(load_contents(folder, model, rows="viewings"), cache)
+        return cls.with_graph(load_contents(folder, model, "viewings", allow_download), cache)
 
     @classmethod
     def with_graph(cls, contents: RunContents, cache: FeatureCache | None = None) -> NetworkRun:
