@@ -30,14 +30,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from evoked.errors import DataError
 from evoked.files import (
     atomic_folder,
+    atomic_path,
     check_format_version,
     damage,
     link,
+    read_bounded,
     read_object,
     write_json,
 )
 from evoked.parquet import count_rows, read_table
 from evoked.posts.facts import Fact, describe_facts
+from evoked.posts.images import MAX_BYTES
+from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE, FACT_PREFIX, POSTS, TABLES, conform
 from evoked.posts.time_zones import zone_of
 
@@ -308,6 +312,29 @@ class PostDataset:
         folder = self.image_folder
         _check_links(folder, (name for name in covers if name is not None))
         return [None if name is None else folder / name for name in covers]
+
+    def stripped_pictures(self, folder: Path) -> Path:
+        """A new folder with copies of the pictures that posts name, without what cameras noted
+        beside them; lost and unreadable ones are left out.
+
+        Raises
+        ------
+        DataError
+            A picture is a link that leads out of the folder of pictures.
+        """
+        names = sorted({name for names in self.posts["images"] for name in names})
+        own = self.image_folder
+        _check_links(own, names)
+        folder.mkdir()
+        for name in names:
+            picture = own / name
+            try:
+                content = without_metadata(read_bounded(picture, MAX_BYTES))
+            except DataError:  # lost, or no picture: what it holds nobody can say
+                continue
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(content)
+        return folder
 
     def linked_pictures(self, folder: Path) -> Path:
         """A new folder with links to the pictures that posts name; lost ones are left out.

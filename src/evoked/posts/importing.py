@@ -46,7 +46,7 @@ from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
 from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
 
-IMPORT_VERSION = 2
+IMPORT_VERSION = 3
 """Increased whenever the same source would give a different dataset than before."""
 
 BATCH_POSTS = 512
@@ -155,7 +155,8 @@ def import_posts(
         Function that finds faces in a picture, such as
         :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
         once. Every picture is then encoded again with its faces blurred (see
-        :mod:`evoked.posts.face_blurring`). By default, pictures are copied as they are.
+        :mod:`evoked.posts.face_blurring`). By default, only what
+        cameras note beside a picture is left out: place, time, owner.
     overwrite
         Replace the dataset at ``dest``. Without it, a dataset from the same source with the same
         settings is left as it is, and any other is an error.

@@ -26,6 +26,7 @@ from evoked.errors import DataError
 from evoked.files import atomic_folder, atomic_path, link, read_json, write_json
 from evoked.posts.dataset import DESCRIPTION_FILE
 from evoked.posts.images import load_image, read_header
+from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.readers.base import ImageFile, Remark, Skipped
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES, with_facts
@@ -183,7 +184,8 @@ class Staging:
         return pa.concat_tables(tables) if tables else None
 
     def add_image(self, image: ImageFile) -> str:
-        """Store a picture, named by the hash of its content, and return that name.
+        """Store a picture without its metadata, named by the hash of what is stored, and return
+        that name.
 
         Raises
         ------
@@ -191,8 +193,9 @@ class Staging:
             There is no such picture, or it can't be decoded within the bounds.
         """
         content = image.read()
-        suffix = _SUFFIXES[read_header(content).format]
         load_image(content, _TEST_EDGE)
+        content = without_metadata(content)
+        suffix = _SUFFIXES[read_header(content).format]
         name = hashlib.sha256(content).hexdigest()[:32] + suffix
         if not (self.images / name).exists():
             with atomic_path(self.images / name) as temporary:
