@@ -34,6 +34,8 @@ _SECONDS_BETWEEN_ATTEMPTS = 0.1
 # File systems allow 255 bytes; the rest is for what a temporary name adds.
 _LONGEST_STEM = 150
 _LEFTOVER = re.compile(r"\.(?P<host>[0-9a-f]{6})-(?P<process>\d+)-[0-9a-f]{8}\.(tmp|old)$")
+# So did earlier releases call them.
+_UNFINISHED = re.compile(r"^\..+[.-][0-9a-f]{8}\.(tmp|old)$")
 _WRITE_PROBLEMS = {
     errno.ENOSPC: ("the disk is full.", "Free some space and run the same command again."),
     errno.EDQUOT: ("your share of the disk is used up.", "Free some space and run it again."),
@@ -44,6 +46,7 @@ _WRITE_PROBLEMS = {
     errno.ENAMETOOLONG: ("the name is longer than this file system allows.", "Shorten it."),
     errno.ENOTDIR: ("a part of this path is a file, not a folder.", "Choose another path."),
     errno.EISDIR: ("a folder, where a file was to be written.", "Choose another name."),
+    errno.EEXIST: ("a file, where a folder was to be made.", "Choose another path."),
     errno.EIO: ("the disk reports an error.", "Check the disk, or choose another one."),
     errno.ELOOP: ("a link in this path leads to itself.", "Choose another path."),
 }
@@ -101,6 +104,17 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
         own = stem is None or entry.name.startswith(f".{stem}.")
         if own and _is_left_over(Path(entry.path)):
             _remove(Path(entry.path))
+
+
+def remove_all_leftovers(folder: Path) -> None:
+    """Delete temporary files and folders of no living process in ``folder`` and the folders within
+    it, which nobody else writes meanwhile (:func:`only_writer`)."""
+    for place, folders, _ in os.walk(folder):
+        for entry in os.scandir(place):
+            unfinished = _UNFINISHED.search(entry.name) is not None
+            if unfinished and (_is_left_over(Path(entry.path)) or not _LEFTOVER.search(entry.name)):
+                _remove(Path(entry.path))
+        folders[:] = [name for name in folders if not _UNFINISHED.search(name)]
 
 
 def _remove(path: Path) -> None:
@@ -341,7 +355,9 @@ def only_writer(folder: Path) -> Iterator[None]:
     lock = lock_file(folder)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(lock, wait=False))
+            with writing(folder):
+                stack.enter_context(locked(lock, wait=False))
+                lock.write_text(f"process {os.getpid()} on {socket.gethostname()}", "utf-8")
         except BlockingIOError as error:
             raise DataError(
                 f"another run of evoked is writing there{_holder(lock)}.",
@@ -350,7 +366,6 @@ def only_writer(folder: Path) -> Iterator[None]:
             ) from error
         if sys.platform != "win32":  # which deletes no open file: there, the lock file stays
             stack.callback(lock.unlink, missing_ok=True)  # while the lock is still held
-        lock.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         remove_leftovers(folder.parent, folder.name)
         remove_leftovers(folder)
         yield
@@ -414,7 +429,9 @@ def harmless(value: Any) -> Any:
         return [harmless(each) for each in value]
     if not isinstance(value, str):
         return value
-    return f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
+    text = f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
+    # A carriage return, which is written without quotation marks, would begin a row of its own.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def check_free(folder: Path, mark: str, what: str) -> None:

@@ -136,7 +136,9 @@ class Store:
         self.shape = shape
         self._item_bytes = dtype.itemsize * math.prod(shape)
         self._records = np.zeros(0, _RECORD)
+        # The sound records in the order of their keys' first words, and these words.
         self._order: NDArray[np.int64] | None = None
+        self._sorted = np.zeros(0, np.uint64)
         # Of each record whether its items were compared with their checksum, and did not fit.
         self._compared = np.zeros(0, np.bool_)
         self._damaged = np.zeros(0, np.bool_)
@@ -177,12 +179,13 @@ class Store:
         if self._order is None:
             sound = np.flatnonzero(~self._damaged)
             self._order = sound[np.argsort(self._records["key"][sound, 0], kind="stable")]
+            self._sorted = self._records["key"][self._order, 0]
         if len(self._order) == 0 or len(keys) == 0:
             return np.full(len(keys), -1, np.int64)
         words = _words(keys)
         # Looked up by the first 8 of 32 bytes; where two keys share them, once in 10^8, the second
         # is computed anew.
-        position = np.searchsorted(self._records["key"][:, 0], words[:, 0], sorter=self._order)
+        position = np.searchsorted(self._sorted, words[:, 0])
         records = self._order[np.minimum(position, len(self._order) - 1)]
         known = (self._records["key"][records] == words).all(axis=1)
         return np.where(known, records, -1)

@@ -40,7 +40,15 @@ from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
 from evoked.features.extract import fingerprints
-from evoked.files import check_format_version, check_free, damage, read_object, write_json
+from evoked.files import (
+    check_format_version,
+    check_free,
+    damage,
+    only_writer,
+    read_object,
+    remove_all_leftovers,
+    write_json,
+)
 from evoked.laboratory.study_data import KINDS, StudyContext, StudyData, kind_of
 from evoked.laboratory.worker import (
     DRAWS_FILE,
@@ -259,8 +267,16 @@ class Study:
         ------
         EvokedError
             A process was ended from outside.
+        DataError
+            Another process is at work in the study's folder.
         """
-        callbacks = callbacks or StudyCallbacks()
+        with only_writer(self.folder):
+            remove_all_leftovers(self.folder)
+            return self._run(workers, callbacks or StudyCallbacks(), command)
+
+    def _run(
+        self, workers: int | None, callbacks: StudyCallbacks, command: str | None
+    ) -> StudyResults:
         started = time.perf_counter()
         self._extract(callbacks)
         waiting = [job for job in self.jobs if not job.is_finished(self.folder)]

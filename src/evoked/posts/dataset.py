@@ -247,7 +247,8 @@ class PostDataset:
         if self._rows is not None and "post_id" in table.column_names:
             chosen = pa.array(self.posts["post_id"], pa.string())
             table = table.filter(pc.is_in(table["post_id"], value_set=chosen))
-        return _as_pandas(table)
+        with damage(path, "a table of a dataset"):  # dates, say, that pandas can't hold
+            return _as_pandas(table)
 
     def __len__(self) -> int:
         if self._rows is not None:

@@ -237,6 +237,9 @@ def conform(table: pa.Table, schema: pa.Schema, name: str, file: object | None =
 
 def _check_values(field: pa.Field, column: Any, file: object) -> None:
     """Raise DataError for a value that is impossible, whoever wrote it."""
+    if not field.nullable and column.null_count:
+        row = pc.index(pc.is_null(column), True).as_py() + 1
+        raise DataError("every post needs an id.", file=file, row=row, field=field.name)
     if pa.types.is_list(field.type):
         if (
             field.name != "images"

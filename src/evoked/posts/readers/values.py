@@ -66,8 +66,8 @@ _NAME = rf"{_NAME_CHARACTER}(?:[{_INVISIBLE}.·・‧-]{{0,8}}{_NAME_CHARACTER})
 # An address of e-mail has letters before its sign; Facebook writes @[number:number:Name Surname],
 # Mastodon @name@server.
 _MENTION = re.compile(
-    rf"(?<![A-Za-z0-9_+%-]){_AT}[{_INVISIBLE}]{{0,8}}"
-    rf"(\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})?)"
+    rf"(?<![A-Za-z0-9]){_AT}[{_INVISIBLE}]{{0,8}}"
+    rf"(\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})*+)"
 )
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # null bytes and halves of surrogate pairs
 
