@@ -42,8 +42,8 @@ def main() -> None:
     with Progress() as progress:
         task = progress.add_task("Fitting", total=None)
         fit_text(
-            *_part(table, "train"),
-            validation=_part(table, "dev"),
+            *emobank_part(table, "train"),
+            validation=emobank_part(table, "dev"),
             recipes=recipes_by_name(arguments.recipe),
             seed=arguments.seed,
             progress=lambda _stage, done, total: progress.update(task, completed=done, total=total),
@@ -53,12 +53,13 @@ def main() -> None:
     reader = TextEmotionReader.load(arguments.out)
     figures = {}
     for part in ("dev", "test"):
-        texts, ratings = _part(table, part)
+        texts, ratings = emobank_part(table, part)
         figures[part] = evaluate(reader.predict(texts), ratings)
     print(json.dumps({"seconds": round(seconds)} | figures))
 
 
-def _part(table: pd.DataFrame, split: str) -> tuple[list[str | None], NDArray[np.float64]]:
+def emobank_part(table: pd.DataFrame, split: str) -> tuple[list[str | None], NDArray[np.float64]]:
+    """Texts of a split, and their ratings on the project's scales, (n, 3)."""
     rows = table[table["split"] == split]
     texts = [text if isinstance(text, str) else None for text in rows["text"]]
     ratings = [

@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evoked.advice.ranking import Ranking as Ranking
+    from evoked.advice.ranking import rank as rank
     from evoked.evaluation.splits import Split as Split
     from evoked.experiments import load_table as load_table
     from evoked.features.cache import FeatureCache as FeatureCache
@@ -56,6 +58,7 @@ _LAZY = {
     "NetworkRun": "evoked.runs.viewings",
     "NeuralModel": "evoked.models.neural",
     "PostDataset": "evoked.posts.dataset",
+    "Ranking": "evoked.advice.ranking",
     "Run": "evoked.runs.posts",
     "Split": "evoked.evaluation.splits",
     "Study": "evoked.laboratory.study",
@@ -66,6 +69,7 @@ _LAZY = {
     "load": "evoked.runs.loading",
     "load_table": "evoked.experiments",
     "synthesise": "evoked.posts.synthetic.posts",
+    "rank": "evoked.advice.ranking",
     "train": "evoked.runs.training",
     "train_automatically": "evoked.laboratory.automatic",
 }
@@ -82,6 +86,7 @@ __all__ = [
     "NetworkRun",
     "NeuralModel",
     "PostDataset",
+    "Ranking",
     "Run",
     "Split",
     "Study",
@@ -92,6 +97,7 @@ __all__ = [
     "load",
     "load_table",
     "open",
+    "rank",
     "synthesise",
     "train",
     "train_automatically",

@@ -132,7 +132,7 @@ class _Reader:
 def test_emotions_are_estimated_only_where_nobody_rated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("evoked.analysis.emotions.text_reader", _Reader)
+    monkeypatch.setattr("evoked.analysis.emotions.text_reader", lambda name: _Reader())
     posts = pd.DataFrame(
         {
             "post_id": list("abcd"),
@@ -147,5 +147,5 @@ def test_emotions_are_estimated_only_where_nobody_rated(
     assert found.known.tolist() == [True, True, False, False]
     assert found.posts["valence"].iloc[0] == -3
     assert found.posts["valence"].iloc[1] == 2
-    assert found.note == "valence and arousal of 1 of 2 posts are estimated"
+    assert found.note == "valence and arousal of 1 of 4 posts are estimated, those of 2 unknown"
     assert posts_with_emotion(dataset, estimate=False).note is None

@@ -36,7 +36,8 @@ def test_help_of_every_command(words: tuple[str, ...]) -> None:
     [
         ("train nowhere --out run", "not a dataset"),
         ("predict nowhere --caption x", "not a finished run"),
-        ("predict nowhere", "needs --image or --caption"),
+        ("predict nowhere --title x", "not a finished run"),
+        ("predict nowhere", "needs --image, --caption or --title"),
         ("predict nowhere --posts posts --caption x", "in place of a draft"),
         ("predict nowhere --caption x --out scores.xlsx", "ending in .csv"),
         ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
@@ -63,7 +64,7 @@ def test_mistakes_are_answered_in_a_sentence(
     ("arguments", "status", "stdout", "stderr"),
     [
         ("privacy explain", 0, "What is not protected", ""),
-        ("predict nowhere", 2, "", "needs --image or --caption"),
+        ("predict nowhere", 2, "", "needs --image, --caption or --title"),
     ],
 )
 def test_in_a_process_of_its_own(arguments: str, status: int, stdout: str, stderr: str) -> None:

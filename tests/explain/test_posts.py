@@ -552,7 +552,7 @@ def test_every_token_belongs_to_a_word_that_it_touches(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("今天天气很好,我们去公园玩吧!", ["今天天气很好", "我们去公园玩吧"]),
+        ("今天天气很好,我们去公园玩吧!", ["今天天气", "很好", "我们", "去公园", "玩吧"]),
         (
             "夏の企画、お茶会を開催します!真夏のsale",
             ["夏の", "企画", "お茶会を", "開催します", "真夏の", "sale"],

@@ -152,7 +152,7 @@ class _Reader:
 
 class TestOfPoorPosts:
     def test_estimates_are_marked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("evoked.analysis.emotions.text_reader", _Reader)
+        monkeypatch.setattr("evoked.analysis.emotions.text_reader", lambda name: _Reader())
         found = analyse_posts(_posts(tmp_path / "posts", followers=1000), draws=100)
         page = Page(write_analysis(found, tmp_path / "out"))
         assert "Estimated emotion." in page.text

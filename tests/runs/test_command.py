@@ -22,6 +22,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "text_encoder": "transformers:some/model with a space",
         "object_encoder": "torchvision:fasterrcnn",
         "face_encoder": "fer",
+        "affect_reader": "use",
         "views": 3,
         "max_tokens": 64,
         "text_steps": ("urls", "lower"),
@@ -157,3 +158,13 @@ def test_another_task_than_the_models_first_is_named() -> None:
     assert "task='level'" in training_call(description, "run")
     assert usual is not None
     assert "task" not in usual
+
+
+def test_an_encoder_that_captions_would_replace_is_named() -> None:
+    """English captions leave the usual encoder; others would bring another one."""
+    english = {**described(), "languages": {"English": 90, "undecided": 10}}
+    japanese = {**described(), "languages": {"Japanese": 90, "English": 10}}
+    assert "--text-encoder" not in str(training_command(english, "run"))
+    words = str(training_command(japanese, "run"))
+    assert "--text-encoder builtin" in words
+    assert "affect_reader" in words

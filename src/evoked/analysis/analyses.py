@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from evoked.analysis.account_levels import level_accounts
 from evoked.analysis.annotations import AGREEMENT_ANALYSIS, ANNOTATOR_ANALYSIS
 from evoked.analysis.base import Analysis, PostContext, PostFindings, carry_out
 from evoked.analysis.categories import CATEGORY_ANALYSIS
-from evoked.analysis.emotions import PostsWithEmotion, posts_with_emotion
+from evoked.analysis.emotions import posts_with_emotion
 from evoked.analysis.engagement import CORRELATION_ANALYSIS, LIFT_ANALYSIS
 from evoked.analysis.peaks import PEAK_DIFFERENCE_ANALYSIS, TIME_TO_PEAK_ANALYSIS
 from evoked.analysis.popular_posts import (
@@ -122,7 +124,7 @@ def analyse_posts(
     levels = level_accounts(dataset.posts, popularity, relative)
     emotions = posts_with_emotion(dataset, ratings, estimate)
     denominator = choose_denominator(emotions.posts)
-    emotions = PostsWithEmotion(_divided_by(emotions.posts, denominator), emotions.estimated)
+    emotions = replace(emotions, posts=_divided_by(emotions.posts, denominator))
     rated = emotions.posts
     if levels.relative and denominator in ("followers", "none"):
         counts = _divided_by(levels.posts, denominator)

@@ -9,8 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.analysis.ratings import Aggregation, aggregate_ratings
-from evoked.features.affect import text_reader
+from evoked.features.affect import enough_read, text_reader, without_other_languages
+from evoked.features.languages import for_captions
 from evoked.posts.dataset import PostDataset
+from evoked.runs.notes import too_few_note
 from evoked.targets import EMOTION_TARGETS
 
 
@@ -24,10 +26,13 @@ class PostsWithEmotion:
         The posts, estimates filled in.
     estimated
         (posts,): where valence or arousal is an emotion reader's estimate.
+    unread
+        Why none is estimated, in a sentence, where a reader could read too few captions.
     """
 
     posts: pd.DataFrame
     estimated: NDArray[np.bool_]
+    unread: str | None = None
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -37,10 +42,12 @@ class PostsWithEmotion:
     @property
     def note(self) -> str | None:
         """What has to be said wherever these emotions are shown; None when people rated all."""
-        n = int(self.estimated.sum())
+        n, posts = int(self.estimated.sum()), len(self.posts)
         if not n:
             return None
-        return f"valence and arousal of {n} of {int(self.known.sum())} posts are estimated"
+        unknown = posts - int(self.known.sum())
+        note = f"valence and arousal of {n} of {posts} posts are estimated"
+        return f"{note}, those of {unknown} unknown" if unknown else note
 
 
 def posts_with_emotion(
@@ -74,7 +81,13 @@ def posts_with_emotion(
     if not estimate or not wanted.any():
         return PostsWithEmotion(posts, np.zeros(len(posts), dtype=bool))
     filled = own.copy()
-    read = text_reader().predict(posts.loc[wanted, "caption"].tolist())
+    captions = posts.loc[wanted, "caption"].tolist()
+    reader = for_captions(None, captions).affect_reader
+    read = without_other_languages(text_reader(reader).predict(captions), captions, reader)
+    number = int(np.isfinite(read).all(axis=1).sum())
+    if not enough_read(number, len(captions)):
+        nothing = np.zeros(len(posts), dtype=bool)
+        return PostsWithEmotion(posts, nothing, too_few_note(number, len(captions), reader))
     filled[wanted] = np.where(np.isnan(own[wanted]), read[:, : len(EMOTION_TARGETS)], own[wanted])
     posts[list(EMOTION_TARGETS)] = filled
     return PostsWithEmotion(posts, (np.isnan(own) & np.isfinite(filled)).any(axis=1))

@@ -8,6 +8,7 @@ from typing import NoReturn
 from rich.markup import escape
 
 from evoked.cli import (  # noqa: F401 (register their commands)
+    advice,
     affect,
     analyse,
     catalogue,

@@ -156,6 +156,8 @@ def _print_all(found: PostFindings, tested: RunFindings | None) -> None:
     from evoked.report.run_tables import RUN_ANALYSES
 
     print_sentence(found.context.levels.note)
+    if found.emotions.unread:
+        print_sentence(found.emotions.unread)
     if found.note:
         notice = f"Estimated emotion: {found.note}."
         out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)

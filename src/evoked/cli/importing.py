@@ -123,10 +123,19 @@ def import_command(
             overwrite=overwrite,
             progress=progress,
         )
+    languages = _languages(result)
     if as_json:
-        print_json(result.as_dict())
+        print_json({**result.as_dict(), "captions_note": languages})
     else:
-        _print_import(result, dest)
+        _print_import(result, dest, languages)
+
+
+def _languages(result: ImportResult) -> str | None:
+    """What the captions are written in, and what will read them; None where there are none."""
+    from evoked.features.languages import captions_note, for_captions
+
+    captions = result.dataset.posts["caption"].tolist()
+    return captions_note(captions, for_captions(None, captions).text_encoder)
 
 
 def _usage(first: str, second: Path) -> str:
@@ -140,7 +149,7 @@ def _usage(first: str, second: Path) -> str:
     return f"say in which format {first} is: {example}. In general, evoked import {formats}"
 
 
-def _print_import(result: ImportResult, dest: Path) -> None:
+def _print_import(result: ImportResult, dest: Path, languages: str | None) -> None:
     from evoked.posts.importing import reasons, summary_rows
 
     if result.mapping:
@@ -162,7 +171,7 @@ def _print_import(result: ImportResult, dest: Path) -> None:
     more = sum(result.tally.skipped.values()) + sum(result.tally.changed.values()) - len(shown)
     if more:
         shown.append(f"… and {more} more; --json lists up to twenty of each kind.")
-    for line in [*shown, *result.notes]:
+    for line in [*shown, *result.notes, *([languages] if languages else [])]:
         say(line)
     for line in result.warnings:
         say(line, style="bold red")

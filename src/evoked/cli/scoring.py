@@ -198,8 +198,8 @@ def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:
     """Raise SettingsError for what is neither a draft nor a viewing, before a run is loaded."""
     if draft["image"] is not None:
         image_of(draft["image"])
-    elif draft["caption"] is None and viewing["user"] is None:
-        raise SettingsError("a draft needs --image or --caption (or give --posts).")
+    elif draft["caption"] is None and draft["title"] is None and viewing["user"] is None:
+        raise SettingsError("a draft needs --image, --caption or --title (or give --posts).")
 
 
 def _subject(

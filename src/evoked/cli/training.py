@@ -37,6 +37,8 @@ _MODEL, _TRAINING, _ENCODERS = "Model", "Training", "Encoders"
 _KINDS: dict[str, type[BaseModel]] = {"features": FeatureSettings, "training": TrainingSettings}
 # Types of the options; what is not a number is typed as text.
 _NUMBERS = (int, float)
+# Settings of features that are chosen by the posts if left out.
+_BY_POSTS = ("text_encoder",)
 # Settings of training for which no model has a default of its own.
 _ALIKE_FOR_ALL = ("seed", "device")
 
@@ -57,6 +59,8 @@ def _own_option(flag: str, name: str, field: Any, panel: str) -> inspect.Paramet
     words, default = field.description[:1].upper() + field.description[1:], field.default
     if panel == _TRAINING and name not in _ALIKE_FOR_ALL:
         words, default = f"{words}; the model's own if left out", None
+    elif name in _BY_POSTS:
+        words, default = f"{words}; by the captions' languages if left out", None
     elif isinstance(default, tuple):
         default = ",".join(default)
     words = words if words.endswith("…") else f"{words}."
@@ -199,7 +203,7 @@ def _checked(defaults: Any, given: dict[str, Any], group: Group) -> Any:
     """
     kind = type(defaults)
     try:
-        return kind.model_validate({**defaults.model_dump(), **given})
+        return kind.model_validate({**defaults.model_dump(exclude_unset=True), **given})
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
         flag = OWN_OPTIONS.get((group, field), GENERAL_OPTIONS[group])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,18 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-# Chinese and Japanese are written without spaces. A word there is a run of ideographs or katakana
-# with the hiragana that follow: a noun and its particle, a verb and its ending.
-_IDEOGRAPHS = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_KATAKANA = "\u30a0-\u30ff"
-_HIRAGANA = "\u3040-\u309f"
-_UNSPACED = _IDEOGRAPHS + _KATAKANA + _HIRAGANA
-_PIECE = re.compile(
-    rf"[{_IDEOGRAPHS}]+[{_HIRAGANA}]*|[{_KATAKANA}]+[{_HIRAGANA}]*|[{_HIRAGANA}]+|[^\s{_UNSPACED}]+"
-)
-# お and ご are polite beginnings of the next piece.
-_LONE = re.compile(rf"(?P<particle>(?![おご])[{_HIRAGANA}])$|[{_UNSPACED}]$")
-_SAYS_SOMETHING = re.compile(r"\w")
+from evoked.features.phrases import phrases
+
 # A text without a word is about as long as the text, and encoding takes as long as there are tokens
 # in all such texts. So a caption is taken apart into at most so many, and fewer where it is long.
 _MOST_WORDS, _FEWEST_PHRASES = 64, 16
@@ -101,7 +90,7 @@ def words_of(
         The caption's hashtags in order: each as it was written, without "#", and as it was
         prepared. Each is one word.
     """
-    every, names = _with_tags(text, _spans(text), tags)
+    every, names = _with_tags(text, phrases(text), tags)
     if not every or not offsets:
         return Words(text, [], np.zeros(0, dtype=np.int64))
     starts = np.array([start for start, _ in every])
@@ -150,42 +139,3 @@ def _without_edges(word: str) -> str:
         if character.isalnum() or unicodedata.category(character).startswith("M")
     ]
     return word[said[0] : said[-1] + 1] if said else word
-
-
-def _spans(text: str) -> list[tuple[int, int]]:
-    """(start, end) of the words of a text; punctuation belongs to the word before it, and what
-    stands before the first word to that."""
-    pieces = [match.span() for match in _PIECE.finditer(text)]
-    said = _without_lone_characters(
-        text, [span for span in pieces if _SAYS_SOMETHING.search(text, *span)]
-    )
-    if not said:
-        return []
-    starts = [pieces[0][0], *(start for start, _ in said[1:])]
-    ends = [*starts[1:], len(text)]
-    return [
-        (start, start + len(text[start:end].rstrip()))
-        for start, end in zip(starts, ends, strict=True)
-    ]
-
-
-def _without_lone_characters(text: str, pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Pieces with single characters of scripts without spaces joined to those that they touch: to
-    the next if there is one, otherwise to the one before. A lone hiragana is mostly a particle of
-    the piece before, even if a bracket stands between."""
-    found: list[tuple[int, int]] = []
-    waiting: int | None = None
-    following = [start for start, _ in [*pieces, (len(text) + 1, 0)][1:]]
-    for (start, end), after in zip(pieces, following, strict=True):
-        begins = start if waiting is None else waiting
-        lone = waiting is None and _LONE.match(text, start, end)
-        waiting = None
-        if lone and found and lone["particle"]:
-            found[-1] = (found[-1][0], end)
-        elif lone and after == end:
-            waiting = start
-        elif lone and found and found[-1][1] == start:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((begins, end))
-    return found

@@ -111,7 +111,7 @@ def text_sources(names: Collection[str], settings: FeatureSettings) -> list[Sour
         if f"{text}.ids" in names:
             sources.append(_token_ids(settings, text))
     if "affect.text" in names:
-        sources.append(_text_affect())
+        sources.append(_text_affect(settings))
     if "sentiment.text" in names:
         sources.append(_text_sentiment())
     return sources
@@ -244,16 +244,18 @@ def _preparation(settings: FeatureSettings) -> str:
     return "" if steps == TEXT_STEPS else f":text-{'-'.join(steps)}"
 
 
-def _text_affect() -> Source:
+def _text_affect(settings: FeatureSettings) -> Source:
     from evoked.features.affect import text_reader
 
-    reader = text_reader()
-    # The reader was fitted on texts after all steps, whichever of them the encoder's texts get.
+    reader = text_reader(settings.affect_reader)
     return Source(
         reader.fingerprint,
         {"affect.text": Format(np.float32, (3,))},
         # A text that the reader can't read (another language) is NaN and counts as absent.
         lambda texts: {"affect.text": _rows(np.asarray(reader.predict(texts), np.float32))},
+        # The reader was fitted on texts after all steps, whichever of them the encoder's texts get;
+        # a language is known by texts as they were written.
+        text_steps=TEXT_STEPS if settings.affect_reader == "builtin" else (),
     )
 
 

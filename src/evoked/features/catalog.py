@@ -287,7 +287,10 @@ class FeatureSettings(Settings):
         description="encoder of pictures: builtin (which is lite0), lite1, lite2, descriptors, "
         "timm:…, torchvision:… or transformers:…",
     )
-    text_encoder: str = Field("builtin", description="encoder of texts: builtin or transformers:…")
+    text_encoder: str = Field(
+        "builtin",
+        description="encoder of texts: builtin (English), use (17 languages) or transformers:…",
+    )
     object_encoder: str = Field(
         "lite0",
         description="encoder of objects in pictures: builtin (which is lite0), salient or "
@@ -296,6 +299,10 @@ class FeatureSettings(Settings):
     face_encoder: str = Field(
         "builtin",
         description="encoder of faces: builtin, fer or fer:FILE; fer reads what faces express",
+    )
+    affect_reader: Literal["builtin", "use"] = Field(
+        "builtin",
+        description="reader of captions' emotion: builtin (English) or use (17 languages)",
     )
     views: int = Field(
         1,

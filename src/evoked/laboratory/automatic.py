@@ -30,6 +30,7 @@ from evoked.evaluation.tables import LOWER_IS_BETTER, Scorer, depends_on_prevale
 from evoked.experiments import Experiment, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
+from evoked.features.languages import for_captions
 from evoked.files import check_free, read_object, write_json, write_text
 from evoked.laboratory.leaderboard import (
     LEADERBOARD_FILE,
@@ -133,7 +134,7 @@ def train_automatically(
         one that does not learn the task, or ``out`` holds something else.
     """
     out, training = Path(out), training or TrainingSettings()
-    features = features or FeatureSettings()
+    features = for_captions(features, dataset.posts["caption"].tolist())
     kind = task_class(task_for(dataset, task, callbacks or Callbacks()))
     if split is None or isinstance(split, str):
         split = choose_split(dataset.posts, split, training.seed)

@@ -29,7 +29,7 @@ from evoked.posts.author_history import attach_history
 from evoked.posts.dataset import PostDataset
 from evoked.progress import Progress
 from evoked.runs.base import Callbacks
-from evoked.runs.training import estimate_emotions, part_examples
+from evoked.runs.training import estimate_emotions, part_examples, values_of
 from evoked.runs.viewings import ENCODED_FEATURES, NETWORK_TABLES
 from evoked.targets import Task
 
@@ -191,8 +191,8 @@ class Posts(StudyData):
         if not (self.context.estimate and self.context.task.learns_emotion):
             return None
         if features not in self._estimates:
-            self._estimates[features] = estimate_emotions(
-                self.context.dataset, features, self.cache, Callbacks()
+            self._estimates[features] = values_of(
+                estimate_emotions(self.context.dataset, features, self.cache, Callbacks())
             )
         return self._estimates[features]
 

@@ -105,7 +105,7 @@ def clean(record: PostRecord, time_zone: str | None = None) -> tuple[dict[str, A
     if time_zone is not None and row.get("posted_at") is not None:
         row.setdefault("posted_hour", local_hour(row["posted_at"], zone))
         row.setdefault("posted_weekday", local_weekday(row["posted_at"], zone))
-    if row.get("caption") is None and row.get("title") is not None:
+    if is_missing(row.get("caption")) and row.get("title") is not None:
         row["caption"] = row["title"]
     _add_tags(row, record)
     row.setdefault("media_type", None)

@@ -33,7 +33,7 @@ Predicts what a social-media post evokes: {task.description}.
 {_caution(description)}## Learned from
 
 {_learned_from(data)}
-{_parts(description)}
+{_captions(description)}{_parts(description)}
 {split["reason"]}
 {_choice(description)}
 {_emotions(description)}{_GRAPH_SHOWS if of_viewings else _HISTORY_SHOWS}
@@ -141,6 +141,13 @@ def _warnings(metrics: dict[str, Any]) -> str:
     return "".join(f"**{warning}**\n\n" for warning in metrics["warnings"])
 
 
+def _captions(description: dict[str, Any]) -> str:
+    """What captions are written in and what reads it, as a line; nothing for a model that reads
+    none."""
+    note = description["captions_note"]
+    return f"{note}\n" if note else ""
+
+
 def _emotions(description: dict[str, Any]) -> str:
     """Where valence and arousal come from, as a paragraph; nothing if they are not learned."""
     if not task_class(description["task"]).learns_emotion:
@@ -148,9 +155,10 @@ def _emotions(description: dict[str, Any]) -> str:
     if description["estimated_emotions"]:
         return (
             "Valence and arousal were **estimated** by an emotion reader, not rated by people, "
-            "for some or all of the training posts.\n\n"
+            f"for some or all of the training posts. {description['emotions_note'] or ''}\n\n"
         )
-    return "Valence and arousal were rated by people, where the posts have them.\n\n"
+    rated = "Valence and arousal were rated by people, where the posts have them."
+    return f"{' '.join(filter(None, (rated, description['emotions_note'])))}\n\n"
 
 
 def _score_table(task: type[Task], metrics: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 from evoked.features.catalog import FeatureSettings
+from evoked.features.languages import CHOSEN_BY_CAPTIONS, unread_languages
 from evoked.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -143,9 +144,14 @@ def _changed_settings(
 ) -> dict[Group, dict[str, Any]]:
     """The settings that differ from those of ``evoked train`` without options, by group."""
     kind = _class_of(description, model)
+    features = _differing(description["features"], FeatureSettings())
+    # What reads captions is chosen by the posts where they are in other languages than English.
+    if unread_languages(description.get("languages", {}), "builtin"):
+        chosen = {name: description["features"][name] for name in CHOSEN_BY_CAPTIONS}
+        features = {**chosen, **features}
     return {
         "model": _differing(description["model"]["settings"], kind.Settings()),
-        "features": _differing(description["features"], FeatureSettings()),
+        "features": features,
         "training": _differing(description["training"], kind.default_training),
     }
 

@@ -17,6 +17,7 @@
         split.parquet         which post was in which part, and digests of what it was like
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes
+        calibration/          the same two files of the posts that calibrated the intervals
         baselines/            the trivial baselines, with their predictions of the test posts
         training/             plan.json (what is being made), log.csv and the last checkpoint
 
@@ -34,10 +35,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 import evoked
 from evoked.errors import DataError, SettingsError
-from evoked.evaluation.conformal import Intervals
+from evoked.evaluation.conformal import Intervals, Predicted
 from evoked.evaluation.splits import PARTS, Split
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import Problem, picture_digest
@@ -74,6 +76,7 @@ TARGETS_FILE = "targets.json"
 INTERVALS_FILE = "intervals.json"
 SPLIT_FILE = "split.parquet"
 TRAINING_FOLDER = "training"
+CALIBRATION_FOLDER = "calibration"
 _PART_COLUMNS = {
     "posts": ("post_id", "part", "posted_at", "caption"),
     "viewings": ("user", "post_id", "part", "viewed_at"),
@@ -247,6 +250,24 @@ def finish(
     write_json(out / RUN_FILE, run.description)
 
 
+def save_calibration(run: TrainedRun, predicted: Predicted) -> None:
+    """Write what was predicted for the posts that calibrated the intervals, by a model that had not
+    seen them, and what they really got."""
+    posts = predicted.posts
+    restored = run.task.inverse_transform(predicted.columns, posts)
+    table = pd.concat([run.identify(posts), restored], axis=1)
+    save_held_out(run, run.folder / CALIBRATION_FOLDER, table, posts)
+
+
+def save_held_out(
+    run: TrainedRun, folder: Path, predictions: pd.DataFrame, posts: pd.DataFrame
+) -> None:
+    """Write predictions of n posts, (n,) rows, and their truth into a folder."""
+    write_parquet(folder / PREDICTIONS_FILE, run.anonymised(predictions))
+    truth = run.task.truth(posts)
+    write_parquet(folder / TRUTH_FILE, truth.assign(**run.facts(posts)))
+
+
 def _score_test_rows(
     run: TrainedRun, test: Examples, problems: Sequence[Problem], callbacks: Callbacks
 ) -> dict[str, Any]:
@@ -260,8 +281,7 @@ def _score_test_rows(
         callbacks.note(f"Only {len(test)} {run.noun} were held out: their scores say little.")
     for warning in evaluation.warnings:
         callbacks.note(warning)
-    write_parquet(out / PREDICTIONS_FILE, run.anonymised(evaluation.predictions))
-    write_parquet(out / TRUTH_FILE, evaluation.truth.assign(**run.facts(test.posts)))
+    save_held_out(run, out, evaluation.predictions, test.posts)
     for name, predicted in baselines.items():
         path = out / BASELINES_FOLDER / name / PREDICTIONS_FILE
         write_parquet(path, run.anonymised(predicted))

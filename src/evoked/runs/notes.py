@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from evoked.evaluation.conformal import NOMINAL_COVERAGES, fewest_posts
 from evoked.evaluation.significance import t_interval
 from evoked.evaluation.splits import Split
+from evoked.features.affect import enough_read
 from evoked.features.catalog import CATALOG
+from evoked.features.languages import READS
 from evoked.features.table import FeatureTable
 from evoked.models import Model
 from evoked.posts.facts import Fact
@@ -60,6 +62,36 @@ def unread_facts_note(model: Model, facts: Sequence[Fact]) -> str:
     """What a person should know about a model that doesn't read the posts' ``facts``."""
     names = ", ".join(fact.name for fact in facts)
     return f"The model {model.name} reads no facts about a post, so it learns nothing from {names}."
+
+
+def emotions_note(number: int, unrated: int, reader: str) -> str:
+    """Of how many of the posts that nobody rated the emotion reader of this name could estimate the
+    emotion, in a sentence."""
+    if not enough_read(number, unrated):
+        return too_few_note(number, unrated, reader)
+    sentence = (
+        f"Valence and arousal of {number} of {unrated} unrated posts are estimated by the emotion "
+        "reader"
+    )
+    if number == unrated:
+        return f"{sentence}."
+    return (
+        f"{sentence}, which reads {_read_by(reader)}; those of the other {unrated - number} stay "
+        "unknown: it could not read their captions, or they have none."
+    )
+
+
+def too_few_note(number: int, unrated: int, reader: str) -> str:
+    """Why the emotion of unrated posts is not estimated, where so few of their captions could be
+    read by the emotion reader of this name."""
+    return (
+        f"The emotion reader, which reads {_read_by(reader)}, could read the captions of {number} "
+        f"of {unrated} unrated posts: too few to estimate valence and arousal."
+    )
+
+
+def _read_by(reader: str) -> str:
+    return "English" if reader == "builtin" else f"{len(READS[reader])} languages"
 
 
 def calibration_notes(rows: pd.DataFrame, split: Split) -> list[str]:

@@ -32,9 +32,11 @@ from evoked.evaluation.splits import (
     kind_of_folds,
     with_calibration,
 )
+from evoked.features.affect import enough_read, without_other_languages
 from evoked.features.cache import FeatureCache
-from evoked.features.catalog import FeatureSettings
+from evoked.features.catalog import CATALOG, FeatureSettings
 from evoked.features.extract import Problem
+from evoked.features.languages import caption_languages, captions_note, for_captions
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.social_graph import Integers
 from evoked.features.viewings import ViewingData, read_network
@@ -57,9 +59,11 @@ from evoked.runs.folder import (
     environment,
     finish,
     plan_of,
+    save_calibration,
 )
 from evoked.runs.notes import (
     calibration_notes,
+    emotions_note,
     fold_notes,
     reads_facts,
     unread_facts_note,
@@ -206,7 +210,9 @@ def train(
             callbacks=callbacks,
         )
     callbacks = callbacks or Callbacks()
-    built = _built(model, model_settings, features, _task_of(dataset, model, task, callbacks))
+    task = _task_of(dataset, model, task, callbacks)
+    features = _for_captions(dataset, model, model_settings, features)
+    built = _built(model, model_settings, features, task)
     settings = _with_epochs(training or built.default_training, epochs)
     if built.rows == "viewings":
         return train_viewings(
@@ -259,13 +265,14 @@ def train_posts(
             )
         check_free(Path(out), f"{TRAINING_FOLDER}/{PLAN_FILE}", "a run")
         task = task_for(dataset, task, callbacks)
-        kind, features = task_class(task), features or FeatureSettings()
+        kind, features = task_class(task), for_captions(features, _captions(dataset))
         seed = (training or TrainingSettings()).seed
         if split is None or isinstance(split, str):
             split = choose_split(dataset.posts, split, seed)
         choice = _choose(dataset, kind, features, split, seed, estimate, cache, callbacks)
         callbacks.note(choice.reason)
         model, model_settings = choice.model, choice.settings
+    features = _for_captions(dataset, model, model_settings, features)
     built = _built(model, model_settings, features, _task_of(dataset, model, task, callbacks))
     _check_rows(built, "posts")
     data = _Posts(dataset, built, cache, callbacks, estimate, choice)
@@ -381,13 +388,13 @@ class _ReadPosts(NamedTuple):
     """All posts of a dataset, read.
 
     posts are examples without targets; problems are the pictures that could not be read; estimates
-    are an emotion reader's, (n, 2), or None.
+    are an emotion reader's, or None.
     """
 
     posts: Examples
     pipeline: FeaturePipeline
     problems: list[Problem]
-    estimates: NDArray[np.float32] | None
+    estimates: Estimates | None
 
 
 @dataclass
@@ -418,6 +425,23 @@ class _Posts(_RunData[Run]):
     def choices(self) -> dict[str, Any]:
         return {"estimate": self.estimate}
 
+    @cached_property
+    def reads_captions(self) -> bool:
+        """Whether the model reads captions."""
+        return "caption" in {CATALOG[name].modality for name in self.model.features}
+
+    @cached_property
+    def captions_note(self) -> str | None:
+        """What captions are written in and what reads it; None for a model that reads none."""
+        if not self.reads_captions:
+            return None
+        encoder = self.model.feature_settings.text_encoder
+        return captions_note(_captions(self.dataset), encoder)
+
+    @property
+    def notes(self) -> list[str]:
+        return [self.captions_note] if self.captions_note else []
+
     def calibrates_on_folds(self, split: Split) -> bool:
         number = len(split.train) + len(split.validation)
         return self.model.quick and not len(split.calibration) and number <= _MOST_FOR_FOLDS
@@ -436,15 +460,21 @@ class _Posts(_RunData[Run]):
             note(unseen_note(model, unseen))
 
         def at(rows: Rows) -> Examples:
-            return part_examples(read.posts, rows, task, read.estimates)
+            return part_examples(read.posts, rows, task, values_of(read.estimates))
 
         examples = {name: at(getattr(split, name)) for name in PARTS}
         targets = examples["train"].targets
         assert targets is not None
         guessed = bool(targets.estimated.any())
-        if guessed:
-            note("Valence and arousal of unrated posts are estimated by the emotion reader.")
-        facts: dict[str, Any] = {"unseen": unseen, "estimated_emotions": guessed}
+        if read.estimates is not None:
+            note(read.estimates.note)
+        facts: dict[str, Any] = {
+            "unseen": unseen,
+            "estimated_emotions": guessed,
+            "emotions_note": None if read.estimates is None else read.estimates.note,
+            "captions_note": self.captions_note,
+            "languages": caption_languages(_captions(self.dataset)) if self.reads_captions else {},
+        }
         facts["facts"] = [fact.to_dict() for fact in self._own_facts(learned_from)]
         if self.choice is not None:
             facts["choice"] = self.choice.to_dict()
@@ -540,7 +570,13 @@ class _Viewings(_RunData[NetworkRun]):
 
         examples = {name: at(getattr(split, name)) for name in PARTS}
         pipeline = FeaturePipeline(ENCODED_FEATURES, self.model.feature_settings)
-        facts = {"unseen": [], "estimated_emotions": False}
+        facts = {
+            "unseen": [],
+            "estimated_emotions": False,
+            "emotions_note": None,
+            "captions_note": None,
+            "languages": {},
+        }
         return _Prepared(examples, pipeline.fit(self.dataset.posts), problems, facts, at)
 
     def _known(self, rows: Integers) -> Integers:
@@ -604,9 +640,13 @@ def _train_alone(
     )
     _fit_baselines(data.kind.baselines, model, learned, out)
     if data.calibrates_on_folds(split):
-        intervals = _intervals_on_folds(data, task, prepared, split, training)
+        calibration = difficulty = _predicted_on_folds(data, task, prepared, split, training)
     else:
-        intervals = _fit_intervals(task, model, prepared.examples, split)
+        difficulty, calibration = (
+            Predicted(part.posts, model.predict(part))
+            for part in (prepared.examples["validation"], prepared.examples["calibration"])
+        )
+    intervals = Intervals.fit(task, difficulty, calibration, by_time=split.kind == "time")
     contents = RunContents(
         folder=out,
         model=model,
@@ -623,6 +663,7 @@ def _train_alone(
         intervals=intervals,
     )
     run = data.run(contents, split)
+    save_calibration(run, calibration)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
     return run
 
@@ -650,7 +691,7 @@ def _choose(
     return choose_model(
         task,
         read.posts.posts,
-        lambda chosen, fitted: part_examples(read.posts, chosen, fitted, read.estimates),
+        lambda chosen, fitted: part_examples(read.posts, chosen, fitted, values_of(read.estimates)),
         candidates,
         features,
         rows=rows,
@@ -701,14 +742,36 @@ def part_examples(
     return replace(part, targets=task.transform(part.posts, own))
 
 
+class Estimates(NamedTuple):
+    """What an emotion reader made of captions.
+
+    Attributes
+    ----------
+    values
+        Valence and arousal, (n, 2); NaN where a caption could not be read, and everywhere if too
+        few could.
+    note
+        Of how many posts the emotion is estimated, in a sentence.
+    """
+
+    values: NDArray[np.float32]
+    note: str
+
+
+def values_of(estimates: Estimates | None) -> NDArray[np.float32] | None:
+    """The values of estimates, where there are any."""
+    return None if estimates is None else estimates.values
+
+
 def estimate_emotions(
     dataset: PostDataset,
     features: FeatureSettings,
     cache: FeatureCache | None,
     callbacks: Callbacks,
-) -> NDArray[np.float32] | None:
-    """Valence and arousal read from the captions, (n, 2), if any post lacks a rating."""
-    if dataset.known("valence").all() and dataset.known("arousal").all():
+) -> Estimates | None:
+    """Valence and arousal read from the captions, if any post lacks a rating."""
+    unrated = dataset.posts[list(EMOTION_TARGETS)].isna().any(axis=1).to_numpy()
+    if not unrated.any():
         return None
     reader = FeaturePipeline(["affect.text"], features).fit(dataset.posts)
     table, _ = reader.transform(
@@ -716,7 +779,33 @@ def estimate_emotions(
     )
     column = table.columns["affect.text"]
     read = column.arrays(np.arange(len(dataset)))[""][:, : len(EMOTION_TARGETS)]
-    return np.where(column.present[:, None], read, np.nan).astype(np.float32)
+    found = np.where(column.present[:, None], read, np.nan).astype(np.float32)
+    found = without_other_languages(found, _captions(dataset), features.affect_reader)
+    number, wanted = int((unrated & np.isfinite(found).all(axis=1)).sum()), int(unrated.sum())
+    if not enough_read(number, wanted):
+        found[:] = np.nan
+    return Estimates(found, emotions_note(number, wanted, features.affect_reader))
+
+
+def _captions(dataset: PostDataset) -> list[str | None]:
+    return dataset.posts["caption"].tolist()
+
+
+def _for_captions(
+    dataset: PostDataset,
+    model: str | type[Model] | Model,
+    settings: dict[str, Any] | None,
+    features: FeatureSettings | None,
+) -> FeatureSettings | None:
+    """The settings of features with what reads the captions; as they are for an instance, which has
+    its own, and for models of viewings or with encoders in training."""
+    if isinstance(model, Model):
+        return features
+    built = _built(model, settings, features, None)
+    trains_encoder = any(name.endswith(".ids") for name in built.features)
+    if built.rows != "posts" or trains_encoder:
+        return features
+    return for_captions(features, _captions(dataset))
 
 
 def _built(
@@ -814,11 +903,11 @@ def _learned_from(data: _RunData[Any], split: Split) -> Rows:
     return np.sort(np.concatenate([split.train, split.validation]))
 
 
-def _intervals_on_folds(
+def _predicted_on_folds(
     data: _RunData[Any], task: Task, prepared: _Prepared, split: Split, training: TrainingSettings
-) -> Intervals:
-    """Learn how far a model misses from folds of the posts that it learned from, each predicted by
-    a model of the same settings that has not seen it."""
+) -> Predicted:
+    """What is predicted for the posts that a model learned from, each by one of the same settings
+    that was fitted on other folds."""
     model, rows = data.model, _learned_from(data, split)
     kind = kind_of_folds(data.rows, split)
     parts: list[tuple[Rows, pd.DataFrame]] = []
@@ -845,8 +934,7 @@ def _intervals_on_folds(
         [pd.DataFrame(columns=list(task.columns), dtype=np.float64), *(each for _, each in parts)],
         ignore_index=True,
     )
-    predicted = Predicted(data.rows.iloc[missed].reset_index(drop=True), columns)
-    return Intervals.fit(task, predicted, predicted, by_time=split.kind == "time")
+    return Predicted(data.rows.iloc[missed].reset_index(drop=True), columns)
 
 
 def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:
@@ -857,14 +945,3 @@ def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:
         except DataError:
             continue
     return []
-
-
-def _fit_intervals(
-    task: Task, model: Model, examples: dict[str, Examples], split: Split
-) -> Intervals:
-    """Learn from the validation and calibration parts how far a fitted model misses."""
-    difficulty, calibration = (
-        Predicted(examples[name].posts, model.predict(examples[name]))
-        for name in ("validation", "calibration")
-    )
-    return Intervals.fit(task, difficulty, calibration, by_time=split.kind == "time")

@@ -535,3 +535,15 @@ def test_titles_and_views_are_not_said_to_lack_captions_and_likes(tmp_path: Path
     bare = read_csv(tmp_path / "b.csv", "id,posted_at\n1,2024-01-01\n")
     assert any("captions" in text for text in bare.warnings)
     assert any("likes" in text for text in bare.warnings)
+
+
+@pytest.mark.parametrize("caption", ["", "   ", "n/a"])
+def test_a_title_is_the_text_where_there_is_no_caption(tmp_path: Path, caption: str) -> None:
+    content = f"id,title,caption,likes\na,Tea for @ada #tea,{caption},5\nb,Sea,By the sea,6\n"
+    first, second = posts_of(read_csv(tmp_path / "posts.csv", content))
+    assert (first["caption"], first["hashtags"], first["mentions"]) == (
+        "Tea for @ada #tea",
+        ["tea"],
+        ["ada"],
+    )
+    assert second["caption"] == "By the sea"

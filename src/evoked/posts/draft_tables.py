@@ -1,0 +1,82 @@
+"""Drafts in a table: a row each, with the columns that an import knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from evoked.errors import DataError, SettingsError
+from evoked.posts.cleaning import clean
+from evoked.posts.drafts import Draft
+from evoked.posts.readers import READERS
+from evoked.posts.readers.base import PostRecord, ReadOptions, Remark
+from evoked.posts.readers.values import is_missing
+
+# The reader of each kind of table, by how its name ends.
+_READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+TABLE_SUFFIXES = tuple(_READERS)
+# Columns of the posts table by the field of a draft that they fill.
+_COLUMNS = {
+    "caption": "caption",
+    "title": "title",
+    "hashtags": "hashtags",
+    "author": "author_id",
+    "category": "category",
+    "followers": "followers",
+    "following": "following",
+    "author_posts": "author_posts",
+    "paid": "paid",
+    "posted_at": "posted_at",
+}
+_MOST_DRAFTS = 10_000
+
+
+def read_drafts(path: Path, usual: Draft) -> tuple[list[Draft], list[Remark]]:
+    """The drafts of a table, and remarks on values that could not be read.
+
+    Parameters
+    ----------
+    path
+        A CSV, JSON Lines or Parquet file with a row per draft; names of pictures start from its
+        folder.
+    usual
+        What holds for drafts whose row doesn't say otherwise.
+
+    Raises
+    ------
+    DataError
+        The file can't be read, has no row, more than 10,000, or names a picture that is not there.
+    SettingsError
+        Its name doesn't end as one of a table.
+    """
+    if path.suffix.lower() not in _READERS:
+        endings = ", ".join(TABLE_SUFFIXES)
+        raise SettingsError(f"{path.name}: a table of drafts ends in {endings}.")
+    source = READERS[_READERS[path.suffix.lower()]](path, ReadOptions())
+    drafts: list[Draft] = []
+    remarks: list[Remark] = []
+    for record in source.records:
+        if isinstance(record, Remark):
+            remarks.append(record)
+            continue
+        if len(drafts) == _MOST_DRAFTS:
+            raise DataError(f"more than {_MOST_DRAFTS:,} drafts.", file=path)
+        row, found = clean(record)
+        remarks += found
+        drafts.append(_draft(record, row, usual, len(drafts) + 1))
+    if not drafts:
+        raise DataError("no draft in it.", file=path, fix="Give a row per draft.")
+    return drafts, remarks
+
+
+def _draft(record: PostRecord, row: Mapping[str, Any], usual: Draft, number: int) -> Draft:
+    """The draft of a row; its id is its name, or else its number in the table."""
+    said = {field: row.get(column) for field, column in _COLUMNS.items()}
+    given = {field: value for field, value in said.items() if value is not None}
+    # A cover that can't be read is an error here: a draft without its picture is another draft.
+    image = record.images[0].read() if record.images else usual.image
+    unnamed = is_missing(record.fields.get("post_id"))
+    name = f"row {number}" if unnamed else str(row["post_id"])
+    return replace(usual, **given, image=image, name=name)

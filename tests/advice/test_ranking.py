@@ -1,0 +1,123 @@
+"""Drafts in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import evoked
+from evoked.advice import rank
+from evoked.advice.pairs import WinCurve
+from evoked.advice.ranking import held_out_posts
+from evoked.errors import SettingsError
+from evoked.posts.dataset import PostDataset
+from evoked.posts.drafts import Draft
+from evoked.runs.answer import quantities
+from evoked.runs.posts import Run
+from tests.support.small_runs import Workshop, by_hand
+
+
+@pytest.fixture(scope="module")
+def quick_run(workshop: Workshop, dataset: PostDataset) -> Run:
+    """A linear model, which keeps what its folds predicted."""
+    split = by_hand(len(dataset), tests=25)
+    return workshop.run(dataset, "ranked", "linear", split)
+
+
+def drafts(run: Run, number: int = 4) -> list[Draft]:
+    author = "author-001"
+    texts = [
+        "What a day! #travel",
+        "Sale ends tonight",
+        "Good morning",
+        "Which one would you take?",
+    ]
+    return [Draft(caption=text, author=author, followers=5000) for text in texts[:number]]
+
+
+def test_drafts_come_in_order_with_every_pair(quick_run: Run) -> None:
+    ranking = rank(quick_run, drafts(quick_run))
+    predicted = quick_run.predict(drafts(quick_run)).set_index("post_id")["likes"]
+    assert ranking.by.column == "likes"
+    assert ranking.table["rank"].tolist() == [1, 2, 3, 4]
+    assert (
+        ranking.table["post_id"].tolist() == predicted.sort_values(ascending=False).index.tolist()
+    )
+    assert len(ranking.pairs) == 6
+    assert (ranking.pairs["chance"] >= 0.5).all()
+    assert (
+        ranking.pairs["chance"]
+        .between(ranking.pairs["chance_low"], ranking.pairs["chance_high"])
+        .all()
+    )
+    by_valence = rank(quick_run, drafts(quick_run), by="comments").table["comments"]
+    assert by_valence.is_monotonic_decreasing
+    assert evoked.rank is rank
+
+
+def test_what_was_held_out_counts_test_posts_and_those_that_calibrated(quick_run: Run) -> None:
+    quantity = quantities(quick_run.task)[0]
+    posts = held_out_posts(quick_run, quantity)
+    parts = quick_run.parts["part"].value_counts()
+    assert parts["test"] < len(posts) <= len(quick_run.parts)
+    shown = rank(quick_run, drafts(quick_run)).curve
+    assert shown == WinCurve.fit(posts)
+
+
+def test_equal_drafts_are_too_close_to_call(quick_run: Run) -> None:
+    twins = [replace(drafts(quick_run)[0], name=name) for name in ("one", "two")]
+    ranking = rank(quick_run, twins)
+    assert ranking.pairs["chance"].tolist() == [0.5]
+    assert ranking.pairs["close"].all()
+    sure = replace(ranking, curve=replace(ranking.curve, slope=1.0, low=0.5, high=2.0))
+    assert "one and two are too close to call" in sure.sentences[0]
+
+
+def test_sentences_follow_what_the_pairs_say(quick_run: Run) -> None:
+    ranking = rank(quick_run, drafts(quick_run))
+    unsure = replace(ranking, curve=replace(ranking.curve, low=-0.1))
+    assert "no better than chance" in unsure.sentences[0]
+    sure = replace(ranking, curve=replace(ranking.curve, low=0.5))
+    pairs = ranking.pairs.assign(close=False, chance=0.62, chance_low=0.55, chance_high=0.7)
+    first, second = ranking.table["post_id"].iloc[:2]
+    assert replace(sure, pairs=pairs).sentences[0] == (
+        f"Take {first}: of 100 such pairs it gets more likes than {second} in about 62 (55 to 70)."
+    )
+    none = replace(ranking, curve=WinCurve(0, 0, 0, 0, 0, 0, float("nan")))
+    assert "not known" in none.sentences[0]
+    assert ranking.to_dict()["sentences"] == ranking.sentences
+
+
+def test_the_first_reaches_further_for_having_been_chosen(
+    quick_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flatter(*_: Any, **__: Any) -> tuple[float, float]:
+        return np.log(2), 0.0
+
+    usual = quick_run.predict(drafts(quick_run)).sort_values("likes", ascending=False)
+    monkeypatch.setattr("evoked.advice.ranking.flattery", flatter)
+    ranking = rank(quick_run, drafts(quick_run))
+    low, high = usual["likes_low"].tolist(), usual["likes_high"].tolist()
+    assert ranking.table["likes_low"].iloc[0] == pytest.approx((low[0] + 1) / 2 - 1, abs=1)
+    assert ranking.table["likes_high"].tolist() == high
+    assert ranking.table["likes_low"].tolist()[1:] == low[1:]
+    assert ranking.widened == (low[0], high[0])
+
+
+@pytest.mark.parametrize(
+    ("number", "by", "message"),
+    [(1, None, "two drafts or more"), (2, "lykes", "Did you mean 'likes'")],
+)
+def test_what_cannot_be_ordered_is_refused(
+    quick_run: Run, number: int, by: str | None, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        rank(quick_run, drafts(quick_run, number), by)
+
+
+def test_two_drafts_of_one_name_are_refused(quick_run: Run) -> None:
+    with pytest.raises(SettingsError, match="two drafts are called 'x'"):
+        rank(quick_run, [replace(each, name="x") for each in drafts(quick_run, 2)])
