@@ -378,8 +378,8 @@ def main() -> None:
                     "refused": outcome.refused,
                     "failed": outcome.failed,
                     "wrote outside, ran or connected": outcome.noticed,
-                    "slowest, s": outcome.slowest,
-                    "peak so far, MB": peak,
+                    "seconds, slowest": outcome.slowest,
+                    "MB, peak": peak,
                 }
             )
             print(rows[-1], flush=True)
@@ -389,9 +389,7 @@ def main() -> None:
     finish(
         arguments,
         {"seed": arguments.seed, "failures": dict(reasons)},
-        tables={
-            "cases": table(pd.DataFrame(rows), **{"slowest, s": ".1f", "peak so far, MB": ".0f"})
-        },
+        tables={"cases": table(pd.DataFrame(rows), default_format=".1f")},
         code=[
             "src/evoked/files.py",
             "src/evoked/parquet.py",
