@@ -58,12 +58,14 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
             names = file.schema_arrow.names
             if missing := [name for name in chosen or () if name not in names]:
                 raise DataError(f"the columns {missing} are missing; it has {names}.", file=path)
-            batches, unpacked, limit = [], 0, _limit(path)
+            batches: list[pa.RecordBatch] = []
+            rows, unpacked, limit = 0, 0, _limit(path)
             for batch in file.iter_batches(16_384, columns=chosen):
-                unpacked += int(_checked_weights(batch, path, sum(map(len, batches))).sum())
+                unpacked += int(_checked_weights(batch, path, rows).sum())
                 if unpacked > limit:
                     raise _too_large(path)
                 batches.append(batch)
+                rows += len(batch)
             schema = batches[0].schema if batches else file.schema_arrow
             if not batches and chosen is not None:
                 schema = pa.schema([schema.field(name) for name in chosen])
@@ -204,7 +206,8 @@ def _weights(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return own[places], values[places]
     if pa.types.is_struct(kind) and kind.num_fields:
         parts = [_weights(part) for part in array.flatten()]
-        return sum(part[0] for part in parts), sum(part[1] for part in parts)
+        weights, values = (np.sum([part[place] for part in parts], axis=0) for place in (0, 1))
+        return weights, values
     if _is_list(kind):
         return _list_weights(array)
     if _is_bytes(kind):

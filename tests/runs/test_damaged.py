@@ -94,6 +94,13 @@ def test_tables_of_another_kind_are_named(name: str, content: bytes | None, copy
         use_tables(copy)
 
 
+def test_a_report_blames_the_folder_too(copy: Path, dataset: Any) -> None:
+    edit(copy / "run.json", lambda content: content.pop("caution"))
+    for posts in (None, dataset):
+        with pytest.raises(DataError, match="not a whole run"):
+            write_report(evoked.load(copy), posts, copy / "report.html")
+
+
 def use_tables(folder: Path) -> None:
     loaded = evoked.load(folder)
     write_report(loaded, None, folder / "report.html")

@@ -199,7 +199,7 @@ class Store:
             record = self._records[number]
             begin = int(record["start"]) * self._item_bytes
             end = begin + int(record["length"]) * self._item_bytes
-            self._damaged[number] = zlib.crc32(content[begin:end]) != record["items"]
+            self._damaged[number] = zlib.crc32(content[begin:end].data) != record["items"]
         self._compared[records] = True
         if not self._damaged[records].any():
             return False
@@ -265,7 +265,9 @@ class Store:
         records["start"] = self._end + np.cumsum(lengths) - lengths
         content = np.ascontiguousarray(items).reshape(-1).view(np.uint8)
         ends = (np.cumsum(lengths) * self._item_bytes).tolist()
-        records["items"] = [zlib.crc32(content[begin:end]) for begin, end in pairwise([0, *ends])]
+        records["items"] = [
+            zlib.crc32(content[begin:end].data) for begin, end in pairwise([0, *ends])
+        ]
         records["check"] = _checksum(records)
         # In this order, so that a record reaches the disk only after the items that it refers to.
         _write_at(self._data_file, self._end * self._item_bytes, items)

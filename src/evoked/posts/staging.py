@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, atomic_path, link, read_json, write_json
+from evoked.files import atomic_folder, atomic_path, link, read_json, write_json, writing
 from evoked.posts.dataset import DESCRIPTION_FILE
 from evoked.posts.images import load_image, read_header
 from evoked.posts.picture_metadata import without_metadata
@@ -218,10 +218,11 @@ class Staging:
     def move_dataset(self, dest: Path) -> None:
         """Put the finished dataset in its place and clear up."""
         retired = self.folder / "retired"
-        if dest.exists():
-            shutil.rmtree(retired, ignore_errors=True)
-            os.replace(dest, retired)
-        os.replace(self.dataset, dest)
+        with writing(dest):
+            if dest.exists():
+                shutil.rmtree(retired, ignore_errors=True)
+                os.replace(dest, retired)
+            os.replace(self.dataset, dest)
         remove_staging(self.folder)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.analysis.audience import audience
-from evoked.errors import SettingsError
+from evoked.errors import EvokedError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
@@ -35,6 +35,7 @@ from evoked.runs.answer import verdicts
 from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
 from evoked.runs.command import training_call, training_command
+from evoked.runs.description import TRAIN_AGAIN
 from evoked.runs.influence import hardly_matters
 from evoked.runs.posts import Run
 from evoked.runs.viewings import NetworkRun
@@ -96,6 +97,9 @@ class NetworkFacts:
     audience: list[Chart]
 
 
+_ABSENT_FROM_OLDER_RUNS = {"emotions_note": None, "captions_note": None}
+
+
 def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path | str) -> Path:
     """Write everything that is known about a run into one HTML file.
 
@@ -128,9 +132,21 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
             "'evoked explain' shows why single viewings are predicted as they are."
         )
     with run.checked():
-        page = _page(run, dataset)
+        page = _checked_page(run, dataset)
     write_text(path, page)
     return Path(path)
+
+
+def _checked_page(run: Run | NetworkRun, dataset: PostDataset | None) -> str:
+    """The page; where that fails without any posts as well, the run's folder is at fault."""
+    try:
+        return _page(run, dataset)
+    except (EvokedError, MemoryError):
+        raise
+    except Exception:
+        with damage(run.folder, "a whole run", f"{TRAIN_AGAIN}."):
+            _page(run, None)
+        raise
 
 
 def _page(run: Run | NetworkRun, dataset: PostDataset | None) -> str:
@@ -148,7 +164,7 @@ def _page(run: Run | NetworkRun, dataset: PostDataset | None) -> str:
         noun=run.noun,
         posts_of=posts_of,
         network=_network_facts(run) if isinstance(run, NetworkRun) else None,
-        description=description,
+        description={**_ABSENT_FROM_OLDER_RUNS, **description},
         estimated=run.estimated,
         tests=int(run.metrics["posts"]),
         small=SMALL,
