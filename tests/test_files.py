@@ -407,3 +407,12 @@ def test_numbers_and_other_texts_stay(text: str) -> None:
 def test_a_carriage_return_begins_no_row(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", pd.DataFrame({"text": ["a\r=1", "b\r\n=1"]}))
     assert list(pd.read_csv(tmp_path / "a.csv")["text"]) == ["a\n=1", "b\n=1"]
+
+
+def test_texts_are_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(r'["\ud83c\udf05", "\\ud800"]')
+    assert read_json(tmp_path / "a.json") == ["🌅", r"\ud800"]
+    for text in (r"\ud800", r"\uDFFF"):
+        (tmp_path / "a.json").write_text(f'{{"{text}": 1}}')
+        with pytest.raises(DataError, match=r"a\.json: not JSON whose texts"):
+            read_json(tmp_path / "a.json")

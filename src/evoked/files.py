@@ -53,6 +53,7 @@ _WRITE_PROBLEMS = {
 # Full-width signs count as their own kind in spreadsheets of East Asia.
 _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_SURROGATE = re.compile(rb"\\\\u[dD][89a-fA-F]")
 # What libraries in C and Rust leave of the system's error: its number, in words.
 _ERROR_NUMBER = re.compile(r"(?:os error|[Ee]rrno) (\d+)")
 
@@ -509,9 +510,15 @@ def read_json(path: Path | str) -> Any:
     Raises
     ------
     DataError
-        The file is missing, too large, nested too deeply, or not JSON.
+        The file is missing, too large, nested too deeply, or not JSON, or holds a text that is
+        none: half of a surrogate pair.
     """
-    return parse_json(read_bounded(path), path)
+    content = read_bounded(path)
+    value = parse_json(content, path)
+    if _SURROGATE.search(content):
+        with damage(path, "JSON whose texts can be written"):
+            json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def read_object(path: Path | str, *names: str) -> dict[str, Any]:
