@@ -53,7 +53,7 @@ _WRITE_PROBLEMS = {
 # Full-width signs count as their own kind in spreadsheets of East Asia.
 _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
-_SURROGATE = re.compile(rb"\\\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # What libraries in C and Rust leave of the system's error: its number, in words.
 _ERROR_NUMBER = re.compile(r"(?:os error|[Ee]rrno) (\d+)")
 

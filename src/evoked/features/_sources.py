@@ -15,6 +15,7 @@ from evoked.features.captions import TEXT_STEPS, TextStep
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders import face_encoder, image_encoder, object_encoder, text_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
+from evoked.features.table import Column, PictureColumn
 from evoked.features.text_fields import TEXT_FIELDS, TextField
 
 # Raised when pictures are decoded, scaled or augmented differently: caches are keyed by it.
@@ -33,12 +34,13 @@ class Items(NamedTuple):
 
 
 class Format(NamedTuple):
-    """How a feature is kept: dtype and shape of one item, and whether a content has one item or a
-    sequence of them."""
+    """How a feature is kept: dtype and shape of one item, whether a content has one item or a
+    sequence of them, and by which kind of column single items are taken."""
 
     dtype: DTypeLike
     shape: tuple[int, ...]
     is_sequence: bool = False
+    column: type[Column] = Column
 
 
 @dataclass(frozen=True)
@@ -191,10 +193,9 @@ def _pixels(settings: FeatureSettings) -> Source:
     size = encoder.image_size
     return Source(
         f"pixels:{size}:decoding-{_DECODING_VERSION}",
-        {"image.pixels": Format(np.uint8, (size, size, 3))},
+        {"image.pixels": Format(np.uint8, (size, size, 3), column=PictureColumn)},
         lambda images: {"image.pixels": _rows(images)},
         size,
-        settings.views,
     )
 
 

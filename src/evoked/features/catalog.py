@@ -308,7 +308,8 @@ class FeatureSettings(Settings):
         1,
         ge=1,
         le=16,
-        description="views of each picture: the first as it is, the others augmented",
+        description="views of each picture for frozen encoders: the first as it is, the others "
+        "augmented; those that are fine-tuned see a new one in every epoch",
     )
     max_tokens: int = Field(128, ge=4, le=512, description="longest caption in tokens (Table 3)")
     text_steps: tuple[TextStep, ...] = Field(

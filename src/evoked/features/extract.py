@@ -25,7 +25,7 @@ from evoked.features._sources import Source, image_sources, text_sources
 from evoked.features.cache import KEY_BYTES, FeatureCache, Keys, content_key
 from evoked.features.captions import prepare
 from evoked.features.catalog import FeatureSettings, feature
-from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
+from evoked.features.table import FeatureColumn, FeatureTable, RaggedColumn
 from evoked.features.text_fields import texts_of
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import MAX_BYTES, augmented_view, load_image, read_header
@@ -214,11 +214,12 @@ class _Job:
         for name, store in self._stores.items():
             found, counts = store.find(self._flat_keys())
             starts = self._by_post(np.where(counts > 0, found, -1), nothing=-1)
-            if self.source.formats[name].is_sequence:
+            form = self.source.formats[name]
+            if form.is_sequence:
                 lengths = self._by_post(counts, nothing=0)[:, 0]
                 columns[name] = RaggedColumn(store.items(), starts[:, 0], lengths)
             else:
-                columns[name] = Column(store.items(), starts)
+                columns[name] = form.column(store.items(), starts)
         return columns
 
     def _flat_keys(self) -> Keys:

@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.evaluation.conformal import NOMINAL_COVERAGES, fewest_posts
-from evoked.evaluation.significance import t_interval
 from evoked.evaluation.splits import Split
 from evoked.features.affect import enough_read
 from evoked.features.catalog import CATALOG
@@ -158,6 +157,8 @@ def beside_recent_posts(
     str or None
         None where the model is better at every outcome, or nothing can be compared.
     """
+    from evoked.evaluation.significance import t_interval  # imports scipy.stats
+
     found = []
     for outcome in outcomes:
         own, theirs = (_errors(outcome, table, truth) for table in (predicted, recent))
