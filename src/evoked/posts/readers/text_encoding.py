@@ -77,7 +77,8 @@ def _wide_encoding(source: Path, sample: bytes) -> str:
     small one."""
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         text = sample[: len(sample) // 4 * 4].decode(encoding, errors="replace")
-        is_table = "\n" in text and any(sign in text for sign in ",;\t|")
+        header, _, rest = text.partition("\n")
+        is_table = bool(rest) and any(sign in header for sign in ",;\t|")
         if is_table and "\0" not in text and decodes(source, encoding):
             return encoding
     if len(sample) < _STRAY_BYTES:
