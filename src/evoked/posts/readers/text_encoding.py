@@ -21,6 +21,7 @@ _MARKS = (
 )
 # Of UTF-16, every other byte is null where the text is Latin; of other files hardly any.
 _MOST_NULL_BYTES = 0.02
+_TOO_MANY_NULL_BYTES = 0.25
 _STRAY_BYTES = 400
 # Fewer than this share of bad texts are people's own.
 _SOME = 0.02
@@ -73,15 +74,15 @@ def find_encoding(source: Path) -> str:
 
 
 def _wide_encoding(source: Path, sample: bytes) -> str:
-    """The encoding of a file in which null bytes are frequent; "" if they are only strays in a
-    small one."""
+    """The encoding of a file in which null bytes are frequent; "" if they are strays."""
+    in_header = 0 in sample.partition(b"\n")[0]
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         text = sample[: len(sample) // 4 * 4].decode(encoding, errors="replace")
         header, _, rest = text.partition("\n")
-        is_table = bool(rest) and any(sign in header for sign in ",;\t|")
+        is_table = in_header and bool(rest) and any(sign in header for sign in ",;\t|")
         if is_table and "\0" not in text and decodes(source, encoding):
             return encoding
-    if len(sample) < _STRAY_BYTES:
+    if len(sample) < _STRAY_BYTES or sample.count(0) < len(sample) * _TOO_MANY_NULL_BYTES:
         return ""
     raise DataError(
         "null bytes are all over it, and it is neither UTF-16 nor UTF-32.",
