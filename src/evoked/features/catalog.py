@@ -180,6 +180,15 @@ _ENTRIES = [
         "of the project.",
     ),
     Feature(
+        name="affect.image",
+        kind="vector",
+        modality="image",
+        source="picture emotion reader",
+        fitted=False,
+        description="Valence and arousal (2) that the cover picture evokes, on the scales of the "
+        "project: read from what is recognised in it, by nobody's ratings of pictures.",
+    ),
+    Feature(
         name="affect.face",
         kind="vector",
         modality="image",

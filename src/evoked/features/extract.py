@@ -25,7 +25,7 @@ from evoked.features._sources import Source, image_sources, text_sources
 from evoked.features.cache import KEY_BYTES, FeatureCache, Keys, content_key
 from evoked.features.captions import prepare
 from evoked.features.catalog import FeatureSettings, feature
-from evoked.features.table import FeatureColumn, FeatureTable, RaggedColumn
+from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.features.text_fields import texts_of
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import MAX_BYTES, augmented_view, load_image, read_header
@@ -134,7 +134,10 @@ def fingerprints(names: Sequence[str], settings: FeatureSettings) -> dict[str, s
     """
     from_images, from_texts = _sources(names, settings)
     return {
-        name: source.fingerprint for source in from_images + from_texts for name in source.formats
+        name: fingerprint
+        for source in from_images + from_texts
+        for name, fingerprint in source.fingerprints().items()
+        if name in names
     }
 
 
@@ -220,6 +223,10 @@ class _Job:
                 columns[name] = RaggedColumn(store.items(), starts[:, 0], lengths)
             else:
                 columns[name] = form.column(store.items(), starts)
+        for name, reading in self.source.readings.items():
+            other = columns[reading.of]
+            assert isinstance(other, Column)
+            columns[name] = reading.column(other)
         return columns
 
     def _flat_keys(self) -> Keys:
