@@ -255,6 +255,12 @@ class Model(ABC):
         Score (ABMF Table 5); None for models without a shared space."""
         return None
 
+    def pair_probabilities(self, examples: Examples) -> NDArray[np.float32] | None:
+        """Probabilities of each class of the first outcome, and last of none of them because user
+        and image never met, (n, classes + 1); None for models that learned nothing of such pairs.
+        """
+        return None
+
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
         """The vector that each post has after fusion, (n, width), for a look at the space that
         these vectors span (ABMF Figure 3); None for models that fuse nothing."""

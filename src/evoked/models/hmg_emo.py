@@ -88,7 +88,9 @@ class HMGEmoSettings(ModelSettings):
         "(the paper's protocol; most labels were read from these comments)",
     )
     negative_sampling: bool = Field(
-        False, description="also learn to distinguish viewings from random pairs (Table V)"
+        False,
+        description="also learn to distinguish viewings from as many random pairs of the same "
+        "users and images (Table V)",
     )
     class_balance: float = Field(
         0.3,
@@ -306,20 +308,28 @@ class HMGEmo(NeuralModel):
     def existence(self, examples: Examples) -> NDArray[np.float32]:
         """Probability that a user views an image at all, (n,), whatever they feel.
 
-        Random pairs count as not viewed, so it ranks images for a user, or users for an image; it
-        is not a share of viewings.
+        It is learned from viewings beside as many random pairs of the same users and images, so it
+        says how well the two suit each other beyond how active the user and how popular the image
+        is; it is not a share of viewings. With ``own_comment`` it says what the graph shows.
 
         Raises
         ------
         SettingsError
             The model was trained without ``negative_sampling``.
         """
-        if not self.settings.negative_sampling:
+        found = self.pair_probabilities(examples)
+        if found is None:
             raise SettingsError(
                 f"this {self.name} learned nothing about random pairs: train it with "
                 "negative_sampling=true."
             )
-        return self._outputs(examples, "existence")[:, 0]
+        existence: NDArray[np.float32] = found[:, : len(MIKELS)].sum(axis=1)
+        return existence
+
+    def pair_probabilities(self, examples: Examples) -> NDArray[np.float32] | None:
+        if not self.settings.negative_sampling:
+            return None
+        return self._outputs(examples, "pairs")
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         return HMGEmoNetwork(self.settings, widths)
@@ -458,11 +468,11 @@ class HMGEmoNetwork(nn.Module):
         """Weight of the user, (b,); that of the image is 1 - β (Eq. 5)."""
         return self._beta(*self._ends(batch)).mean(dim=1)
 
-    def existence(self, batch: Batch) -> Tensor:
-        """Probability that user and image met, (b, 1), as learned with negative sampling."""
+    def pairs(self, batch: Batch) -> Tensor:
+        """Probabilities of the emotions and of having never met, (b, 9), as learned with negative
+        sampling."""
         scores: Tensor = self.classify(self._combined(batch, (), None))
-        emotions, nothing = scores[:, : len(MIKELS)], scores[:, len(MIKELS) :]
-        return (emotions.logsumexp(dim=-1, keepdim=True) - nothing).sigmoid()
+        return scores.float().softmax(dim=-1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Cross-entropy; in training with negative sampling, plus that of existence."""
