@@ -162,6 +162,21 @@ def test_the_own_comment_is_read_where_the_protocol_shows_it(tmp_path: Path) -> 
     assert not np.allclose(before[row], after[row], atol=1e-4)
 
 
+def test_the_own_viewing_can_be_shown_without_its_comment(tmp_path: Path) -> None:
+    model = fitted(tmp_path, own_comment=True, comments=False)
+    assert "comment" in model.caution
+    examples = held_out_in_graph()
+    graph = examples.graph
+    assert graph is not None
+    shown = probabilities(model, examples)
+    silent = replace(graph.comment_vectors, index=np.full_like(graph.comment_vectors.index, -1))
+    without = replace(examples, graph=replace(graph, comment_vectors=silent))
+    np.testing.assert_allclose(probabilities(model, without), shown, atol=1e-6)
+    known = graph.with_viewings(np.arange(len(TRAIN)))
+    hidden = replace(examples, posts=examples.posts.assign(viewing=-1), graph=known)
+    assert not np.allclose(probabilities(model, hidden), shown, atol=1e-3)
+
+
 def test_beta_is_equations_5_and_6(tmp_path: Path) -> None:
     model = fitted(tmp_path, gate="published")
     batch = model._batches(TEST).take(np.arange(10))
@@ -179,6 +194,9 @@ def test_beta_is_equations_5_and_6(tmp_path: Path) -> None:
         torch.testing.assert_close(network(batch), expected)
         for linear in network.weight.values():
             linear.weight.fill_(1e6)
+        assert network.beta(batch).max() > 1e6
+        network.settings = model.settings.model_copy(update={"gate": "bounded"})
+        assert network.beta(batch).max() == pytest.approx(np.exp(3))
         assert network(batch).isfinite().all()
 
 
@@ -211,13 +229,33 @@ def test_published_sizes() -> None:
     assert network.classify[0].in_features == 128
     assert not network.skips[0]
     assert network.emotion is None
+    assert not any(isinstance(part, torch.nn.BatchNorm1d) for part in network.inputs.modules())
+    assert not any(isinstance(part, torch.nn.BatchNorm1d) for part in network.comment.modules())
+    training = HMGEmo.published_training
+    assert (training.clip, training.batch_size, training.learning_rate) == (0, 512, 0.005)
+
+
+def test_input_norm_makes_scales_of_vectors_equal(tmp_path: Path) -> None:
+    graph = TRAIN.graph
+    assert graph is not None
+    vectors = graph.image_vectors
+    larger = replace(vectors, data=vectors.data * np.float32(7))
+    wide = replace(TRAIN, graph=replace(graph, image_vectors=larger))
+    for norm in (True, False):
+        outputs = []
+        for train in (TRAIN, wide):
+            model = fitted(tmp_path / f"{norm}-{train is wide}", input_norm=norm, dropout=0.0)
+            torch.manual_seed(0)
+            network = model.build(model.widths).train()
+            batches = model._batches(train, (ALL, ALL), learning=True)
+            with torch.inference_mode():
+                outputs.append(network(batches.take(np.arange(100))))
+        assert np.allclose(outputs[0], outputs[1], atol=1e-3) == norm
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="comments and known_emotions to false"):
         HMGEmoSettings(backbone="sage")
-    with pytest.raises(ValueError, match="comments can't be false"):
-        HMGEmoSettings(own_comment=True, comments=False)
     with pytest.raises(ValueError, match="equal user_width"):
         HMGEmoSettings(combination="sum", user_width=32)
 

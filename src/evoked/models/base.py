@@ -120,6 +120,8 @@ class Model(ABC):
         Names of the tasks that the model can learn.
     default_training
         Training settings where the user gives none.
+    published_training
+        How the model's paper trains it; None where that is not known.
     rows
         Whether an example is a post or a viewing of a post by a user.
     needs
@@ -148,6 +150,7 @@ class Model(ABC):
     source: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = ENGAGEMENT_TASKS
     default_training: ClassVar[TrainingSettings] = TrainingSettings()
+    published_training: ClassVar[TrainingSettings | None] = None
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[Literal["image", "caption"], ...]] = ()

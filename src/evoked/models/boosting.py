@@ -230,7 +230,7 @@ class BoostedOutcome(BoostedTrees):
         )
         held_out = self._held_out(validation, labels)
         booster.fit(
-            catboost.Pool(matrix, labels),
+            catboost.Pool(matrix, labels, weight=self._label_weights(labels)),
             eval_set=None if held_out is None else catboost.Pool(*held_out),
         )
         learned = np.unique(labels).astype(int) if self._classes else [0]
@@ -245,6 +245,10 @@ class BoostedOutcome(BoostedTrees):
     def _extra_options(self, n: int) -> dict[str, Any]:
         """Options of CatBoost that only this model has, for n training examples."""
         return {}
+
+    def _label_weights(self, labels: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Weight of each training example, (n,); None where all weigh the same."""
+        return None
 
     def _grown(self, booster: Any, judged: tuple[Matrix, NDArray[np.float64]]) -> None:
         """Called with the fitted CatBoost model, and the matrix and labels of the validation

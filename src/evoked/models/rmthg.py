@@ -42,7 +42,7 @@ from evoked.layers.losses import macro_f1
 from evoked.models._hypergraph import Hypergraph, Integers, Relation, Values
 from evoked.models._nearest import nearest
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
-from evoked.models.viewings import graph_of
+from evoked.models.viewings import class_weights, graph_of
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
 from evoked.training.records import EpochRecord
@@ -254,9 +254,7 @@ class RMTHG(Model):
 
     def _class_weights(self) -> Values:
         """Weight of a label of each class, (8,); 1 for the mean label."""
-        shares = np.asarray(self.shares)
-        weights = np.where(shares > 0, shares, 1) ** -self.settings.class_balance
-        return np.asarray(weights / (weights * shares).sum())
+        return class_weights(self.shares, self.settings.class_balance)
 
     def _probabilities(self, solution: _Solution, queries: _Queries) -> Values:
         """Probabilities (n, 8) from the hyperedges of each row, with its own label hidden."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
 from evoked.features.social_graph import SocialGraph, derangement
@@ -29,6 +29,23 @@ def graph_of(model: Model, examples: Examples) -> SocialGraph:
             fix="Use a dataset with a network of viewings.",
         )
     return examples.graph
+
+
+def class_weights(counts: ArrayLike, balance: float) -> NDArray[np.float64]:
+    """Weight of each of n classes, (n,): its frequency to the power of minus ``balance``, scaled so
+    that the mean label weighs 1.
+
+    Parameters
+    ----------
+    counts
+        How many labels are of each class, or which share of them, (n,); not all are 0.
+    balance
+        0 for no weights, 1 where all classes count the same.
+    """
+    frequency = np.asarray(counts, dtype=np.float64)
+    weights = np.where(frequency > 0, frequency, 1.0) ** -balance
+    scaled: NDArray[np.float64] = weights * (frequency.sum() / (weights * frequency).sum())
+    return scaled
 
 
 def viewing_examples(

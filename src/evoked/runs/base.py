@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from evoked.evaluation.classification import accuracy, weighted_f1, weighted_precision
 from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals, Predicted
-from evoked.evaluation.classification import accuracy, weighted_f1, weighted_precision
 from evoked.evaluation.metrics import modal_relevance_score, roc_auc
 from evoked.evaluation.splits import held_together
 from evoked.evaluation.tables import evaluate_task
