@@ -255,10 +255,12 @@ class BoostedOutcome(BoostedTrees):
         examples, or of the training examples if there are none."""
 
     def _known(self, examples: Examples) -> tuple[Matrix, NDArray[np.float64]]:
-        """Matrix and labels (numbers of classes, or values) of the examples that have one."""
+        """Matrix and labels (numbers of classes, or values) of the examples that have one, and not
+        several, which trees can't learn."""
         assert examples.targets is not None
         values = examples.targets.values
-        rows = np.flatnonzero(np.isfinite(values).all(axis=1))
+        one = values.max(axis=1) == 1 if self._classes else np.isfinite(values).all(axis=1)
+        rows = np.flatnonzero(one)
         labels = values[rows].argmax(axis=1) if self._classes else values[rows, 0]
         return self.matrix(examples.select(rows)), labels.astype(np.float64)
 
