@@ -39,7 +39,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from record import add_json_option, finish
+from record import add_json_option, finish, table
 
 from evoked.features._sources import _image_encoder
 from evoked.features.cache import FeatureCache
@@ -211,6 +211,7 @@ def race(
             cpu_seconds[name] += time.process_time() - cpu_begun
     n = len(contents) - 2
     return {
+        "n": n,
         "plain_per_second": round(n / seconds["plain"], 2),
         "ours_per_second": round(n / seconds["ours"], 2),
         "ratio": round(seconds["plain"] / seconds["ours"], 2),
@@ -253,6 +254,29 @@ def extract_and_weigh(posts: Path, cache: Path) -> None:
 
     extract(PostDataset(posts), MEMORY_FEATURES, cache=FeatureCache(cache))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def rates(figures: dict[str, Any]) -> pd.DataFrame:
+    """A row for each race that was run."""
+    names = {
+        "images": "pictures, ResNet-50 on both sides",
+        "builtin_images": "pictures, our default against the ResNet-50",
+        "texts": "texts, BERT-base on both sides",
+    }
+    rows = [
+        {
+            "": title,
+            "the loop, per second": figures[name]["plain_per_second"],
+            "ours, per second": figures[name]["ours_per_second"],
+            "ratio": figures[name]["ratio"],
+            "ratio of processor time": figures[name]["cpu_ratio"],
+            "lowest cosine": str(figures[name].get("lowest_cosine", "–")),
+            "n": figures[name]["n"],
+        }
+        for name, title in names.items()
+        if name in figures
+    ]
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
@@ -302,6 +326,7 @@ def main() -> None:
     finish(
         arguments,
         figures,
+        tables={"rates": table(rates(figures), ".2f")},
         code=["src/evoked/features/extract.py", "src/evoked/features/encoders"],
         libraries=("torch", "onnxruntime"),
     )

@@ -29,8 +29,8 @@ from io import StringIO
 from evoked.cli import main
 
 HEAVY = {
-    "catboost", "gensim", "lightning", "matplotlib", "nltk", "plotly", "sklearn",
-    "statsmodels", "torch", "transformers",
+    "catboost", "gensim", "lightning", "matplotlib", "nltk", "plotly", "scipy.stats",
+    "sklearn", "statsmodels", "torch", "transformers",
 }
 HEAVY -= set(sys.argv[1:])
 results, before = {}, set()
@@ -102,7 +102,9 @@ USES = {
     ),
 }
 # Imported by what fits: not slow beside torch, and not by predicting.
-FITTING = {"catboost", "gensim", "sklearn"}
+FITTING = {"catboost", "gensim", "scipy.stats", "sklearn"}
+# scipy.stats takes half a second, a quarter of a prediction; hashtags are read with sklearn.
+PREDICTING = {"sklearn"}
 
 
 @pytest.fixture
@@ -145,7 +147,9 @@ def test_nothing_heavy_is_imported(folder: Path, expected: dict[str, str]) -> No
 
 def test_a_mistyped_metric_is_refused_before_torch_is_imported(folder: Path) -> None:
     metric = "train posts --out run --model auto --metric likse"
-    run(folder, {metric: "these posts have no score 'likse'"}, allowed={"matplotlib"})
+    run(
+        folder, {metric: "these posts have no score 'likse'"}, allowed={"matplotlib", "scipy.stats"}
+    )
 
 
 def test_help_is_quick(folder: Path) -> None:
@@ -157,6 +161,8 @@ def test_models_that_are_no_networks_need_no_torch(folder: Path) -> None:
     posts = synthesise(folder / "made", n=60)
     posts.cover_paths()[0].rename(folder / "made" / "images" / "picture.jpg")
     run(folder, USES, allowed=FITTING)
+    predict = next(command for command in USES if command.startswith("predict"))
+    run(folder, {predict: USES[predict]}, allowed=PREDICTING)
 
 
 def test_imports_need_no_networks(folder: Path) -> None:

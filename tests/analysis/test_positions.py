@@ -11,9 +11,11 @@ import pytest
 from evoked.analysis.categories import category_table
 from evoked.analysis.emotions import posts_with_emotion
 from evoked.analysis.positions import ALL, best_positions, smooth
+from evoked.features.cache import FeatureCache
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from tests.support.examples import posts_by_few_authors
+from tests.support.reader_sources import write_picture
 
 NAN = np.nan
 
@@ -122,30 +124,25 @@ def test_category_table_by_hand():
     assert np.isnan(table.loc["all", "published_posts"])
 
 
-class _Reader:
-    """Stands in for the shipped reader, which takes seconds to load."""
-
-    def predict(self, texts: list[str]) -> np.ndarray:
-        return np.tile([2.0, 5.0, 0.0], (len(texts), 1))
-
-
-def test_emotions_are_estimated_only_where_nobody_rated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("evoked.analysis.emotions.text_reader", lambda name: _Reader())
+def test_emotions_are_estimated_only_where_nobody_rated(tmp_path: Path):
+    (tmp_path / "pictures").mkdir()
+    write_picture(tmp_path / "pictures" / "c.jpg", seed=1)
     posts = pd.DataFrame(
         {
             "post_id": list("abcd"),
             "caption": ["What a wonderful day!", "A wonderful day!", "", None],
+            "images": [["c.jpg"], [], ["c.jpg"], []],
             "valence": [-3.0, NAN, NAN, NAN],
             "arousal": [1.0, NAN, NAN, NAN],
         }
     )
-    dataset = PostDataset.create(tmp_path / "posts", {"posts": posts})
-    found = posts_with_emotion(dataset)
-    assert found.estimated.tolist() == [False, True, False, False]
-    assert found.known.tolist() == [True, True, False, False]
+    dataset = PostDataset.create(tmp_path / "posts", {"posts": posts}, images=tmp_path / "pictures")
+    cache = FeatureCache(tmp_path / "cache")
+    found = posts_with_emotion(dataset, cache=cache)
+    assert found.estimated.tolist() == [False, True, True, False]
+    assert found.known.tolist() == [True, True, True, False]
     assert found.posts["valence"].iloc[0] == -3
-    assert found.posts["valence"].iloc[1] == 2
-    assert found.note == "valence and arousal of 1 of 4 posts are estimated, those of 2 unknown"
+    assert found.posts["valence"].iloc[1] > 1
+    assert found.note == "valence and arousal of 2 of 4 posts are estimated, those of 1 unknown"
+    assert found.who == "1 from the caption alone, 1 from the picture alone"
     assert posts_with_emotion(dataset, estimate=False).note is None

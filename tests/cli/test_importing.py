@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from evoked.posts.dataset import PostDataset
 from tests.support.command_line import evoked
+from tests.support.reader_sources import write_csv
 
 
 def test_import_shows_what_was_read_and_skipped(tmp_path: Path) -> None:
@@ -28,7 +30,7 @@ def test_import_says_how_much_more_was_skipped(tmp_path: Path) -> None:
     source.write_text("id,text\n" + "a,Hello\n" * 18, encoding="utf-8")
     shown = evoked("import", "csv", source, tmp_path / "posts").stdout
     assert shown.count("the id is repeated (a)") == 10
-    assert "… and 7 more; --json lists up to twenty of each kind." in shown
+    assert "… and 7 more; --json lists them all." in shown
     source.write_text("id,text\n" + "a,Hello\n" * 11, encoding="utf-8")
     shown = evoked("import", "csv", source, tmp_path / "posts", "--overwrite").stdout
     assert "more;" not in shown
@@ -37,7 +39,7 @@ def test_import_says_how_much_more_was_skipped(tmp_path: Path) -> None:
 def test_a_forgotten_format_is_asked_for_with_the_formats(tmp_path: Path) -> None:
     answer = evoked("import", tmp_path / "posts.csv", tmp_path / "my_posts", fails=True)
     assert f"evoked import csv {tmp_path / 'posts.csv'} {tmp_path / 'my_posts'}" in answer.stderr
-    assert "csv, jsonl, parquet, instaloader" in answer.stderr
+    assert "csv, xlsx, jsonl, parquet, tables" in answer.stderr
     answer = evoked("import", "csv", tmp_path / "posts.csv", fails=True)
     assert "say where the dataset goes as well" in answer.stderr
     answer = evoked("import", "cvs", tmp_path / "posts.csv", tmp_path / "my_posts", fails=True)
@@ -69,3 +71,24 @@ def test_import_shows_facts_and_suggests_them(tmp_path: Path) -> None:
     assert PostDataset(tmp_path / "ads").posts["author_id"].eq("me").all()
     found = evoked("import", "csv", source, tmp_path / "x", "--fact", "clicks", fails=True)
     assert "--fact clicks: known only after posting" in found.stderr
+
+
+def test_a_dry_run_shows_the_posts_and_writes_nothing(tmp_path: Path) -> None:
+    rows = [{"id": "p1", "text": "Tea #tea", "likes": "3"}, {"id": "p2", "text": "", "likes": ""}]
+    source = write_csv(tmp_path / "in/posts.csv", rows)
+    for dest in ((), (str(tmp_path / "out"),)):
+        output = evoked("import", "auto", source, *dest, "--dry-run").stdout
+        assert "is taken for a CSV table" in output
+        assert "Would be imported" in output
+        assert re.search(r"likes +3 +–", output)
+        assert "Nothing was written." in output
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_an_encoding_can_be_said(tmp_path: Path) -> None:
+    source = tmp_path / "posts.csv"
+    source.write_bytes("id,text,likes\n1,Olá São,5\n".encode("mac-roman"))
+    evoked("import", "csv", source, tmp_path / "out", "--encoding", "mac-roman")
+    assert PostDataset(tmp_path / "out").posts["caption"].tolist() == ["Olá São"]
+    failed = evoked("import", "csv", source, tmp_path / "no", "--encoding", "klingon", fails=True)
+    assert "no encoding 'klingon'" in failed.stderr

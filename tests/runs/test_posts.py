@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -291,8 +292,13 @@ def test_posts_that_nobody_rated_are_estimated_and_marked(
         callbacks=Callbacks(note=notes.append),
     )
     assert estimated.estimated
-    assert any("estimated" in note for note in notes)
-    assert "**estimated**" in (tmp_path / "run" / "README.md").read_text()
+    said = estimated.description["emotions_note"]
+    ways = ("caption and picture", "the caption alone", "the picture alone")
+    assert re.search(", ".join(rf"\d+ from {way}" for way in ways), said)
+    assert said in notes
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "**estimated**" in card
+    assert said in card
     assert estimated.predict(unrated)["valence"].notna().all()
     # Estimates teach, but they are never truth: no score of emotion comes from them.
     assert {row["target"] for row in estimated.metrics["scores"]}.isdisjoint({"valence"})

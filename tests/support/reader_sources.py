@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl import Workbook
 from PIL import Image
 
 
@@ -70,6 +71,31 @@ def jsonl_source(folder: Path) -> Path:
     path = folder / "posts.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def write_xlsx(path: Path, rows: list[list[Any]], title: str = "Posts") -> Path:
+    book = Workbook()
+    book.active.title = title
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def xlsx_source(folder: Path) -> Path:
+    rows = table_rows()
+    _pictures_of(folder, rows)
+    return write_xlsx(folder / "posts.xlsx", [list(rows[0]), *(list(row.values()) for row in rows)])
+
+
+def tables_source(folder: Path) -> Path:
+    """A month of posts per file, and a file that is no table."""
+    rows = table_rows(4)
+    _pictures_of(folder, rows)
+    write_csv(folder / "2024-01.csv", rows[:2])
+    write_csv(folder / "2024-02.csv", rows[2:])
+    (folder / "notes.json").write_text("[1, 2]")
+    return folder
 
 
 def parquet_source(folder: Path) -> Path:
@@ -420,6 +446,9 @@ def iesn_source(folder: Path) -> Path:
 
 
 SOURCES: dict[str, Callable[[Path], Path]] = {
+    "auto": csv_source,
+    "xlsx": xlsx_source,
+    "tables": tables_source,
     "csv": csv_source,
     "jsonl": jsonl_source,
     "parquet": parquet_source,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.affect._recipes import RECIPES, Recipe
+from evoked.affect.classes import CLASSES_FILE, ClassEmotionReader
 from evoked.affect.image import MIN_RATINGS, ImageEmotionReader, fit_image, three_columns
 from evoked.affect.text import TextEmotionReader
 from evoked.affect.text_fitting import fit_text
@@ -90,7 +91,8 @@ def fit_reader(
         ).save(Path(out) / "text")
     if len(with_image) >= MIN_RATINGS:
         settings = FeatureSettings()
-        vectors, ratings = _vectors_and_ratings(with_image, settings)
+        vectors, rows = _vectors(with_image, settings)
+        ratings = _ratings(with_image)[rows]
         reader = fit_image(vectors, ratings, seed=seed, encoder=settings.image_encoder)
         reader.save(Path(out) / "image")
 
@@ -112,8 +114,8 @@ def evaluate_reader(
     Returns
     -------
     dict
-        The scores of :func:`evaluate` for ``text`` and ``image``, if both the reader and the posts
-        have them.
+        The scores of :func:`evaluate` for ``text``, for ``image``, and for ``both``: the mean of
+        the two, on posts where both can be read. What the reader or the posts lack is left out.
 
     Raises
     ------
@@ -130,14 +132,16 @@ def evaluate_reader(
             file=dataset.folder,
             fix=f"Choose another part, or import ratings as {', '.join(EMOTIONS)}.",
         )
-    scores: dict[str, Scores] = {}
+    readings: dict[str, NDArray[np.floating]] = {}
     if (folder / "text").is_dir():
-        readings = TextEmotionReader.load(folder / "text").predict(rated.posts["caption"].tolist())
-        scores["text"] = evaluate(readings, _ratings(rated))
+        text = TextEmotionReader.load(folder / "text")
+        readings["text"] = text.predict(rated.posts["caption"].tolist())
     if (folder / "image").is_dir():
-        pictures = ImageEmotionReader.load(folder / "image")
-        vectors, ratings = _vectors_and_ratings(rated, _settings_of(pictures))
-        scores["image"] = evaluate(pictures.predict(vectors), ratings)
+        readings["image"] = _read_pictures(rated, folder / "image")
+    if len(readings) > 1:
+        readings["both"] = np.stack(list(readings.values())).mean(axis=0)
+    truth = _ratings(rated)
+    scores = {name: evaluate(values, truth) for name, values in readings.items()}
     scores = {name: dimensions for name, dimensions in scores.items() if dimensions}
     if not scores:
         raise DataError(
@@ -228,18 +232,23 @@ def _ratings(dataset: PostDataset) -> NDArray[np.float64]:
     return dataset.posts[list(EMOTIONS)].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _settings_of(reader: ImageEmotionReader) -> FeatureSettings:
-    """Settings with the encoder that a reader was fitted on; descriptors were once the builtin
-    one."""
-    name = "descriptors" if reader.encoder.startswith("builtin") else reader.encoder
-    return FeatureSettings(image_encoder=name)
+def _read_pictures(dataset: PostDataset, folder: Path) -> NDArray[np.float64]:
+    """Readings of n posts' covers, (n, 3), by the reader in ``folder``; NaN where there is none."""
+    of_classes = (folder / CLASSES_FILE).is_file()
+    reader = ClassEmotionReader.load(folder) if of_classes else ImageEmotionReader.load(folder)
+    # Descriptors were once the builtin encoder.
+    encoder = "descriptors" if reader.encoder.startswith("builtin") else reader.encoder
+    vectors, rows = _vectors(dataset, FeatureSettings(image_encoder=encoder))
+    readings = np.full((len(dataset), len(EMOTIONS)), np.nan)
+    readings[rows] = three_columns(vectors, reader.predict(vectors))
+    return readings
 
 
-def _vectors_and_ratings(
+def _vectors(
     dataset: PostDataset, settings: FeatureSettings
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Vectors of posts whose cover can be read, and their ratings."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Vectors of posts whose cover can be read, and the rows of these posts."""
     table, _ = extract(dataset, ["image.vector"], settings)
     column = table.columns["image.vector"]
     rows = np.flatnonzero(column.present)
-    return column.arrays(rows, None)[""], _ratings(dataset)[rows]
+    return column.arrays(rows, None)[""], rows

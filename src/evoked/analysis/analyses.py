@@ -122,7 +122,7 @@ def analyse_posts(
     if not is_locked(dataset):
         dataset.cover_paths()  # refuses pictures that lie elsewhere, before any is read
     levels = level_accounts(dataset.posts, popularity, relative)
-    emotions = posts_with_emotion(dataset, ratings, estimate)
+    emotions = posts_with_emotion(dataset, ratings, estimate, cache=cache, progress=progress)
     denominator = choose_denominator(emotions.posts)
     emotions = replace(emotions, posts=_divided_by(emotions.posts, denominator))
     rated = emotions.posts

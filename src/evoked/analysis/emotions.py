@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.analysis.ratings import Aggregation, aggregate_ratings
-from evoked.features.affect import enough_read, text_reader, without_other_languages
+from evoked.features.affect import enough_read
+from evoked.features.cache import FeatureCache
+from evoked.features.emotions import read_emotions, who_read
 from evoked.features.languages import for_captions
 from evoked.posts.dataset import PostDataset
+from evoked.posts.privacy.image_locking import is_locked
+from evoked.progress import Progress
 from evoked.runs.notes import too_few_note
 from evoked.targets import EMOTION_TARGETS
 
@@ -27,12 +32,21 @@ class PostsWithEmotion:
     estimated
         (posts,): where valence or arousal is an emotion reader's estimate.
     unread
-        Why none is estimated, in a sentence, where a reader could read too few captions.
+        Why none is estimated, in a sentence, where readers could read too few posts.
+    readers
+        How many posts were estimated from what:
+        :meth:`evoked.features.emotions.EmotionReadings.counts`.
     """
 
     posts: pd.DataFrame
     estimated: NDArray[np.bool_]
     unread: str | None = None
+    readers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def who(self) -> str:
+        """Who estimated, in words, with the number of posts."""
+        return who_read(self.readers)
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -51,7 +65,12 @@ class PostsWithEmotion:
 
 
 def posts_with_emotion(
-    dataset: PostDataset, ratings: Aggregation | None = None, estimate: bool = True
+    dataset: PostDataset,
+    ratings: Aggregation | None = None,
+    estimate: bool = True,
+    *,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
 ) -> PostsWithEmotion:
     """The posts of a dataset with the emotions to analyse.
 
@@ -63,7 +82,11 @@ def posts_with_emotion(
         Take valence and arousal anew from the annotations, by mean or weighted by reliability
         (:func:`evoked.analysis.ratings.aggregate_ratings`); by default the posts' own are used.
     estimate
-        Let the text emotion reader estimate what nobody rated, from the caption.
+        Let the emotion readers estimate what nobody rated, from captions and covers.
+    cache
+        Where what they read is kept; the user's cache by default.
+    progress
+        Called with what is read, how much of it is done and how much there is.
 
     Raises
     ------
@@ -76,18 +99,22 @@ def posts_with_emotion(
         for name in set(EMOTION_TARGETS) & set(anew):
             posts[name] = anew[name].to_numpy()
     own = posts[list(EMOTION_TARGETS)].to_numpy(dtype=np.float64, na_value=np.nan)
-    has_caption = posts["caption"].fillna("").str.strip().ne("").to_numpy()
-    wanted = np.isnan(own).any(axis=1) & has_caption
-    if not estimate or not wanted.any():
+    wanted = np.flatnonzero(np.isnan(own).any(axis=1))
+    if not estimate or not len(wanted):
         return PostsWithEmotion(posts, np.zeros(len(posts), dtype=bool))
-    filled = own.copy()
-    captions = posts.loc[wanted, "caption"].tolist()
-    reader = for_captions(None, captions).affect_reader
-    read = without_other_languages(text_reader(reader).predict(captions), captions, reader)
-    number = int(np.isfinite(read).all(axis=1).sum())
-    if not enough_read(number, len(captions)):
+    covers = [None] * len(posts) if is_locked(dataset) else dataset.cover_paths()
+    unrated = posts.iloc[wanted]
+    features = for_captions(None, unrated["caption"].tolist())
+    read = read_emotions(
+        unrated, [covers[row] for row in wanted], features, cache=cache, progress=progress
+    )
+    if not enough_read(read.number, len(wanted)):
         nothing = np.zeros(len(posts), dtype=bool)
-        return PostsWithEmotion(posts, nothing, too_few_note(number, len(captions), reader))
-    filled[wanted] = np.where(np.isnan(own[wanted]), read[:, : len(EMOTION_TARGETS)], own[wanted])
+        return PostsWithEmotion(
+            posts, nothing, too_few_note(read.number, len(wanted), features.affect_reader)
+        )
+    filled = own.copy()
+    filled[wanted] = np.where(np.isnan(own[wanted]), read.values, own[wanted])
     posts[list(EMOTION_TARGETS)] = filled
-    return PostsWithEmotion(posts, (np.isnan(own) & np.isfinite(filled)).any(axis=1))
+    estimated = (np.isnan(own) & np.isfinite(filled)).any(axis=1)
+    return PostsWithEmotion(posts, estimated, readers=read.counts(estimated[wanted]))

@@ -14,7 +14,7 @@ from evoked.cli.progress import progress_display
 
 affect = typer.Typer(
     no_args_is_help=True,
-    help="The emotion reader, which estimates valence and arousal of posts that nobody rated.",
+    help="The emotion readers, which estimate valence and arousal of posts that nobody rated.",
 )
 app.add_typer(affect, name="affect")
 

@@ -158,7 +158,7 @@ def _print_all(found: PostFindings, tested: RunFindings | None) -> None:
     if found.emotions.unread:
         print_sentence(found.emotions.unread)
     if found.note:
-        notice = f"Estimated emotion: {found.note}."
+        notice = f"Estimated emotion: {found.note}. Emotion readers read {found.emotions.who}."
         out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)
     _print_findings(ANALYSES, found)
     skipped = found.skipped

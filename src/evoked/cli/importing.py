@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
 
 # Examples that are shown of what an import skipped or put right.
 _EXAMPLES = 10
+# Posts, and characters of their fields, that a dry run shows.
+_FIRST_POSTS = 3
+_CELL_CHARACTERS = 20
 _NETWORK = "Networks (with --network)"
 
 
 @app.command(
     "import",
-    epilog="Examples: [dim]evoked import instaloader downloads/ my_posts[/]  ·  "
+    epilog="Examples: [dim]evoked import auto export.zip my_posts[/]  ·  "
+    "[dim]evoked import auto monthly_files/ my_posts --dry-run[/]  ·  "
+    "[dim]evoked import instaloader downloads/ my_posts[/]  ·  "
     "[dim]evoked import csv insights.csv my_posts --map likes='Like count'[/]  ·  "
     "[dim]evoked import csv ads.csv my_ads --fact spend --fact placement[/]  ·  "
     "[dim]evoked import csv emobank.csv emobank --scale valence=1:5 --scale arousal=1:5[/]  ·  "
@@ -89,16 +95,26 @@ def import_command(
         str | None,
         typer.Option(metavar="NAME", help="Whose posts they all are, if the source doesn't say."),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of a CSV file, such as cp1251 or gbk, if it is not found out rightly.",
+        ),
+    ] = None,
     blur_faces: Annotated[
         bool, typer.Option("--blur-faces", help="Blur faces in the copied pictures.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option(help="Replace a dataset that was made from another source.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be read, and write no dataset.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Read posts from a file or folder into a dataset."""
-    if dest is None:
+    if dest is None and not (dry_run and format_ in READERS):
         raise SettingsError(_usage(format_, source))
 
     from evoked.posts.importing import import_posts
@@ -108,26 +124,30 @@ def import_command(
         from evoked.features.encoders.faces import find_faces_to_hide
 
         find_faces = find_faces_to_hide
-    with progress_display() as progress:
+    with TemporaryDirectory(prefix="evoked-") as trial, progress_display() as progress:
         result = import_posts(
             format_,
             source,
-            dest,
+            Path(trial) / "posts" if dest is None or dry_run else dest,
             mapping=dict(pair(item, "--map") for item in mapping or []),
             scales=dict(scale(item) for item in scales or []),
             images=images,
             time_zone=time_zone,
             facts=facts or (),
             author=author,
+            encoding=encoding,
             find_faces=find_faces,
             overwrite=overwrite,
             progress=progress,
         )
-    languages = _languages(result)
-    if as_json:
-        print_json({**result.as_dict(), "captions_note": languages})
-    else:
-        _print_import(result, dest, languages)
+        languages = _languages(result)
+        if as_json:
+            print_json({**result.as_dict(), "captions_note": languages, "dry_run": dry_run})
+            return
+        title = "Would be imported" if dry_run else f"Imported to {dest}"
+        _print_import(result, title, languages)
+        if dry_run:
+            _print_posts(result)
 
 
 def _languages(result: ImportResult) -> str | None:
@@ -144,12 +164,38 @@ def _usage(first: str, second: Path) -> str:
     if first in READERS:
         return f"say where the dataset goes as well: evoked import {formats}"
     suffix = Path(first).suffix.lower().lstrip(".")
-    known = suffix if suffix in READERS else "FORMAT"
+    known = suffix if suffix in READERS else "auto"
     example = shlex.join(["evoked", "import", known, first, str(second)])
     return f"say in which format {first} is: {example}. In general, evoked import {formats}"
 
 
-def _print_import(result: ImportResult, dest: Path, languages: str | None) -> None:
+def _print_posts(result: ImportResult) -> None:
+    """The first posts, field by field."""
+    posts = result.dataset.posts.head(_FIRST_POSTS)
+    known = [name for name in posts.columns if posts[name].map(_is_known).any()]
+    rows = [[name, *(_shown(value) for value in posts[name])] for name in known]
+    print_table("The first posts", ["field", *map(str, range(1, len(posts) + 1))], rows)
+    say("Nothing was written.")
+
+
+def _is_known(value: Any) -> bool:
+    from evoked.posts.readers.values import is_missing
+
+    if hasattr(value, "__len__"):
+        return len(value) > 0
+    return not is_missing(value) and str(value) != "NaT"
+
+
+def _shown(value: Any) -> str:
+    if not _is_known(value):
+        return "–"
+    several = hasattr(value, "__len__") and not isinstance(value, str)
+    text = ", ".join(map(str, value)) if several else str(value)
+    shown = text.replace("\n", " ").removesuffix("+00:00").removesuffix(".0")
+    return shown if len(shown) <= _CELL_CHARACTERS else shown[: _CELL_CHARACTERS - 1] + "…"
+
+
+def _print_import(result: ImportResult, title: str, languages: str | None) -> None:
     from evoked.posts.importing import reasons, summary_rows
 
     if result.mapping:
@@ -163,14 +209,14 @@ def _print_import(result: ImportResult, dest: Path, languages: str | None) -> No
             [[fact.name, fact.kind, str(fact.known), fact.shown] for fact in result.facts],
         )
     print_table(
-        f"Imported to {dest}",
+        title,
         ["what", "how many", "of what, or why"],
         [[what, str(count), why] for what, count, why in summary_rows(result)],
     )
     shown = list(islice(reasons(result), _EXAMPLES))
     more = sum(result.tally.skipped.values()) + sum(result.tally.changed.values()) - len(shown)
     if more:
-        shown.append(f"… and {more} more; --json lists up to twenty of each kind.")
+        shown.append(f"… and {more} more; --json lists them all.")
     for line in [*shown, *result.notes, *([languages] if languages else [])]:
         say(line)
     for line in result.warnings:

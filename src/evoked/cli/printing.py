@@ -91,7 +91,13 @@ def print_sentence(text: str, style: str | None = None) -> None:
 
 def print_scores(scores: list[dict[str, Any]], title: str, task: Task) -> None:
     """Print a row per score of a task, a column per model: the first with its interval, then
-    baselines."""
+    baselines.
+
+    If nothing could be scored, a sentence says so in place of the table.
+    """
+    if not scores:
+        say(f"{title}. None of them has a known value of what is predicted: nothing is scored.")
+        return
     names = list(dict.fromkeys(row["model"] for row in scores))
     cells: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in scores:

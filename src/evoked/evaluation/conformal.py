@@ -72,7 +72,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 
 from evoked.errors import DataError
 from evoked.evaluation.bootstrap import bootstrap_interval
@@ -703,6 +702,8 @@ def _class_numbers(truth: pd.DataFrame, outcome: Outcome) -> NDArray[np.int64]:
 def _share_interval(inside: NDArray[np.bool_], groups: ArrayLike | None) -> tuple[float, float]:
     """95 % interval of a share."""
     if groups is None:
+        from scipy.stats import binomtest  # takes half a second, and predictions don't need it
+
         found = binomtest(int(inside.sum()), len(inside)).proportion_ci(method="wilson")
         return float(found.low), float(found.high)
     drawn = bootstrap_interval(_share, inside.astype(np.float64), groups=groups)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import spearmanr
 
 from evoked.explain.readings import Reading, headline_names
 from evoked.features.extract import ImageSource
@@ -324,6 +323,8 @@ def _agreement(attention: NDArray[np.float64], sizes: NDArray[np.float64]) -> Ag
         return None
     if np.ptp(attention) == 0 or np.ptp(sizes) == 0:
         return None
+    from scipy.stats import spearmanr  # takes half a second, and most models have no attention
+
     found = spearmanr(attention, sizes, alternative="greater")
     return Agreement(float(found.statistic), float(found.pvalue), len(sizes))
 

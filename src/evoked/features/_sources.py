@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from evoked.features.affect import picture_reader, text_reader
 from evoked.features.cache import FeatureCache, Store
 from evoked.features.captions import TEXT_STEPS, TextStep
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders import face_encoder, image_encoder, object_encoder, text_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
+from evoked.features.table import Column, PictureColumn
 from evoked.features.text_fields import TEXT_FIELDS, TextField
 
 # Raised when pictures are decoded, scaled or augmented differently: caches are keyed by it.
@@ -33,12 +35,37 @@ class Items(NamedTuple):
 
 
 class Format(NamedTuple):
-    """How a feature is kept: dtype and shape of one item, and whether a content has one item or a
-    sequence of them."""
+    """How a feature is kept: dtype and shape of one item, whether a content has one item or a
+    sequence of them, and by which kind of column single items are taken."""
 
     dtype: DTypeLike
     shape: tuple[int, ...]
     is_sequence: bool = False
+    column: type[Column] = Column
+
+
+class Reading(NamedTuple):
+    """A feature that is read from what is kept of another.
+
+    Attributes
+    ----------
+    of
+        Name of the other feature, which the same source gives.
+    fingerprint
+        Fingerprint of what reads it.
+    predict
+        From rows of the other feature, (n, …), to rows of this one, (n, size).
+    """
+
+    of: str
+    fingerprint: str
+    predict: Callable[[NDArray[Any]], NDArray[np.float32]]
+
+    def column(self, other: Column) -> Column:
+        """The feature of the same posts."""
+        rows = np.unique(other.index[other.index >= 0])
+        places = np.where(other.index >= 0, np.searchsorted(rows, other.index), -1)
+        return Column(self.predict(other.data[rows]), places)
 
 
 @dataclass(frozen=True)
@@ -62,6 +89,8 @@ class Source:
         How texts are prepared; see :func:`evoked.features.captions.prepare`.
     text_field
         Which text of a post is read.
+    readings
+        Features that are read from what is kept of ``formats``, by the feature's name.
     """
 
     fingerprint: str
@@ -71,6 +100,15 @@ class Source:
     views: int = 1
     text_steps: tuple[TextStep, ...] = TEXT_STEPS
     text_field: TextField = "caption"
+    readings: dict[str, Reading] = field(default_factory=dict, repr=False)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Fingerprint of each feature."""
+        read = {
+            name: f"{self.fingerprint}:{reading.fingerprint}"
+            for name, reading in self.readings.items()
+        }
+        return dict.fromkeys(self.formats, self.fingerprint) | read
 
     def stores(self, cache: FeatureCache) -> dict[str, Store]:
         """Where the features are kept. Those of every text field are kept with those of captions,
@@ -90,7 +128,9 @@ def image_sources(names: Collection[str], settings: FeatureSettings) -> list[Sou
     """The sources of those features among ``names`` that are read from pictures."""
     sources: list[Source] = []
     encoded = [name for name in ("image.map", "image.vector") if name in names]
-    if encoded:
+    if "affect.image" in names:
+        sources += _image_affect(encoded, settings)
+    elif encoded:
         sources.append(_encoded_images(encoded, settings))
     if "image.objects" in names:
         sources.append(_objects(settings))
@@ -165,6 +205,20 @@ def _encoded_images(names: list[str], settings: FeatureSettings) -> Source:
     )
 
 
+def _image_affect(encoded: list[str], settings: FeatureSettings) -> list[Source]:
+    """The sources of ``affect.image``, which is read from vectors of the reader's own encoder, and
+    of the features that are encoded besides."""
+    reader = picture_reader()
+    readings = {"affect.image": Reading("image.vector", reader.fingerprint, reader.predict)}
+    if settings.image_encoder == reader.encoder:
+        names = [*(name for name in encoded if name != "image.vector"), "image.vector"]
+        return [replace(_encoded_images(names, settings), readings=readings)]
+    own = settings.model_copy(update={"image_encoder": reader.encoder, "views": 1})
+    read = replace(_encoded_images(["image.vector"], own), readings=readings)
+    # Last, so that vectors of the encoder that was asked for replace those that are only read.
+    return [read, *([_encoded_images(encoded, settings)] if encoded else [])]
+
+
 def _objects(settings: FeatureSettings) -> Source:
     encoder = _object_encoder(settings.object_encoder)
     form = Format(_precision(settings.object_encoder), (encoder.channels,), True)
@@ -191,10 +245,9 @@ def _pixels(settings: FeatureSettings) -> Source:
     size = encoder.image_size
     return Source(
         f"pixels:{size}:decoding-{_DECODING_VERSION}",
-        {"image.pixels": Format(np.uint8, (size, size, 3))},
+        {"image.pixels": Format(np.uint8, (size, size, 3), column=PictureColumn)},
         lambda images: {"image.pixels": _rows(images)},
         size,
-        settings.views,
     )
 
 
@@ -245,8 +298,6 @@ def _preparation(settings: FeatureSettings) -> str:
 
 
 def _text_affect(settings: FeatureSettings) -> Source:
-    from evoked.features.affect import text_reader
-
     reader = text_reader(settings.affect_reader)
     return Source(
         reader.fingerprint,

@@ -1,4 +1,5 @@
-"""The feature ``affect.text``: what the emotion readers shipped with evoked read in captions."""
+"""The features ``affect.text`` and ``affect.image``: what the emotion readers that come with evoked
+read in captions and in pictures."""
 
 from __future__ import annotations
 
@@ -15,13 +16,15 @@ from evoked.features.languages import READS, UNDECIDED, UNIVERSAL, languages_of
 from evoked.posts.schema import EMOTIONS
 
 if TYPE_CHECKING:
+    from evoked.affect.classes import ClassEmotionReader
     from evoked.affect.text import TextEmotionReader
     from evoked.affect.universal_text import UniversalEmotionReader
     from evoked.features.encoders.universal_text import UniversalTextEncoder
 
 SHIPPED = Path(__file__).parents[1] / "affect" / "weights"
-"""The readers that come with evoked, fitted on EmoBank: text by scripts/fit_text_emotion.py,
-universal, for other languages, by scripts/fit_universal_emotion.py."""
+"""The readers that come with evoked: text, fitted on EmoBank by scripts/fit_text_emotion.py;
+universal, for other languages, by scripts/fit_universal_emotion.py; image, made from text by
+scripts/fit_class_emotion.py."""
 
 Ratings = NDArray[np.float32]
 
@@ -98,6 +101,23 @@ def text_reader(name: str = "builtin") -> TextEmotionReader | MultilingualEmotio
 
     others = UniversalEmotionReader.load(SHIPPED / "universal")
     return MultilingualEmotionReader(english, others, UniversalTextEncoder())
+
+
+@lru_cache(maxsize=1)
+def picture_reader() -> ClassEmotionReader:
+    """The shipped picture emotion reader, loaded once.
+
+    ``predict(vectors)`` gives float32 (n, 2): valence [-4, 4], arousal [0, 8], from vectors of the
+    encoder that it names. Nobody's ratings of pictures are in it.
+
+    Raises
+    ------
+    DataError
+        The file of the reader is missing or damaged.
+    """
+    from evoked.affect.classes import ClassEmotionReader
+
+    return ClassEmotionReader.load(SHIPPED / "image")
 
 
 def enough_read(number: int, wanted: int) -> bool:

@@ -180,6 +180,15 @@ _ENTRIES = [
         "of the project.",
     ),
     Feature(
+        name="affect.image",
+        kind="vector",
+        modality="image",
+        source="picture emotion reader",
+        fitted=False,
+        description="Valence and arousal (2) that the cover picture evokes, on the scales of the "
+        "project: read from what is recognised in it, by nobody's ratings of pictures.",
+    ),
+    Feature(
         name="affect.face",
         kind="vector",
         modality="image",
@@ -308,7 +317,8 @@ class FeatureSettings(Settings):
         1,
         ge=1,
         le=16,
-        description="views of each picture: the first as it is, the others augmented",
+        description="views of each picture for frozen encoders: the first as it is, the others "
+        "augmented; those that are fine-tuned see a new one in every epoch",
     )
     max_tokens: int = Field(128, ge=4, le=512, description="longest caption in tokens (Table 3)")
     text_steps: tuple[TextStep, ...] = Field(

@@ -134,7 +134,10 @@ def fingerprints(names: Sequence[str], settings: FeatureSettings) -> dict[str, s
     """
     from_images, from_texts = _sources(names, settings)
     return {
-        name: source.fingerprint for source in from_images + from_texts for name in source.formats
+        name: fingerprint
+        for source in from_images + from_texts
+        for name, fingerprint in source.fingerprints().items()
+        if name in names
     }
 
 
@@ -214,11 +217,16 @@ class _Job:
         for name, store in self._stores.items():
             found, counts = store.find(self._flat_keys())
             starts = self._by_post(np.where(counts > 0, found, -1), nothing=-1)
-            if self.source.formats[name].is_sequence:
+            form = self.source.formats[name]
+            if form.is_sequence:
                 lengths = self._by_post(counts, nothing=0)[:, 0]
                 columns[name] = RaggedColumn(store.items(), starts[:, 0], lengths)
             else:
-                columns[name] = Column(store.items(), starts)
+                columns[name] = form.column(store.items(), starts)
+        for name, reading in self.source.readings.items():
+            other = columns[reading.of]
+            assert isinstance(other, Column)
+            columns[name] = reading.column(other)
         return columns
 
     def _flat_keys(self) -> Keys:

@@ -6,7 +6,7 @@ A new fitted feature needs an entry in the catalog and one in :data:`FITTED`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -278,10 +278,15 @@ class FeaturePipeline:
         posts: pd.DataFrame,
         images: Sequence[ImageSource],
         cache: FeatureCache,
+        unchanged: Collection[str] = (),
     ) -> Columns:
-        """The features of one modality alone, of posts whose text or picture was changed; the
-        parameters are those of :meth:`transform`."""
-        names = [name for name in self.names if CATALOG[name].modality == modality]
+        """The features of one modality alone but for those named ``unchanged``, of posts whose text
+        or picture was changed; the other parameters are those of :meth:`transform`."""
+        names = [
+            name
+            for name in self.names
+            if CATALOG[name].modality == modality and name not in unchanged
+        ]
         extracted = [name for name in names if not CATALOG[name].fitted]
         columns: Columns = {}
         if extracted:

@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     import torch
 
+FRESH_VIEWS = 2**31
+"""As many views of a picture as there are seeds: hardly any is drawn twice."""
+
 Arrays: TypeAlias = "dict[str, NDArray[Any]]"
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 
@@ -110,6 +113,22 @@ class Column:
 
 
 @dataclass(frozen=True)
+class PictureColumn(Column):
+    """Pixels, uint8 (rows, size, size, 3), of pictures that are augmented when they are asked for:
+    each has any number of views, see :func:`evoked.posts.images.augmented_view`."""
+
+    def arrays(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Arrays:
+        from evoked.posts.images import augmented_view  # imports the decoder of pictures
+
+        arrays = super().arrays(rows)
+        if view is not None:
+            pixels = arrays[""]
+            for place in np.flatnonzero(self.present[rows]):
+                pixels[place] = augmented_view(pixels[place], int(view[place]))
+        return arrays
+
+
+@dataclass(frozen=True)
 class RaggedColumn:
     """A sequence of tokens per post, of differing lengths.
 
@@ -187,7 +206,7 @@ class FeatureTable:
         rows
             Positions, (b,).
         view
-            Which cached view of each picture to take, (b,); the original by default.
+            Which view of each picture to take, (b,); the original by default.
 
         Returns
         -------

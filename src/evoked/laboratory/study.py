@@ -163,7 +163,7 @@ class Study:
         :func:`evoked.evaluation.splits.k_fold`, and for viewings
         :func:`evoked.evaluation.splits.repeated_runs`.
     estimate
-        Let the emotion reader estimate valence and arousal of unrated posts, to learn from; they
+        Let the emotion readers estimate valence and arousal of unrated posts, to learn from; they
         are never scored against.
     cache
         Where extracted features are kept; the user's cache folder by default.
@@ -354,7 +354,11 @@ class Study:
         for features in dict.fromkeys(each.features for each in self.table.experiments):
             problems = self.data.extract(features, callbacks.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
-        self.notes = _unreadable_notes(unreadable) + _cautions(self.table.experiments)
+        self.notes = (
+            *_unreadable_notes(unreadable),
+            *_cautions(self.table.experiments),
+            *self.data.notes,
+        )
         for note in self.notes:
             callbacks.note(note)
 

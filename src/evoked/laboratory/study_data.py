@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from evoked.evaluation.splits import Split, k_fold, repeated_runs
 from evoked.experiments import Experiment
@@ -29,7 +27,7 @@ from evoked.posts.author_history import attach_history
 from evoked.posts.dataset import PostDataset
 from evoked.progress import Progress
 from evoked.runs.base import Callbacks
-from evoked.runs.training import estimate_emotions, part_examples, values_of
+from evoked.runs.training import Estimates, estimate_emotions, part_examples, values_of
 from evoked.runs.viewings import ENCODED_FEATURES, NETWORK_TABLES
 from evoked.targets import Task
 
@@ -93,6 +91,11 @@ class StudyData(ABC):
     def extract(self, features: FeatureSettings, progress: Progress | None) -> list[Problem]:
         """Compute what needs no training posts, for all rows with these settings."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the tables has to know of the data."""
+        return ()
+
     @abstractmethod
     def fold(self, experiment: Experiment, model: Model, number: int) -> Fold:
         """Examples of a fold, counted from 1, with what the model reads."""
@@ -116,7 +119,7 @@ class Posts(StudyData):
         # By the age from which an earlier post's counts are seen.
         self._posts: dict[float, pd.DataFrame] = {}
         self._extracted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
-        self._estimates: dict[FeatureSettings, NDArray[np.float32] | None] = {}
+        self._estimates: dict[FeatureSettings, Estimates | None] = {}
         # Fitted on the last fold; what was fitted on the one before is forgotten.
         self._fitted: dict[FeatureSettings, dict[str, FeatureColumn]] = {}
         self._fold = 0
@@ -146,7 +149,7 @@ class Posts(StudyData):
         chosen = {name: columns[name] for name in model.features}
         # A model that reads the posts' own table is shown any column.
         examples = Examples(posts, FeatureTable(chosen or columns))
-        estimates = self._estimated(experiment.features)
+        estimates = values_of(self._estimated(experiment.features))
         parts = (
             part_examples(examples, rows, task, estimates)
             for rows in (split.train, split.validation, split.test)
@@ -187,12 +190,18 @@ class Posts(StudyData):
             self._fitted[features] = table.columns
         return {**self._extracted[features], **self._fitted[features]}
 
-    def _estimated(self, features: FeatureSettings) -> NDArray[np.float32] | None:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        chosen = dict.fromkeys(each.features for each in self.context.experiments)
+        estimates = [self._estimated(features) for features in chosen]
+        return tuple(dict.fromkeys(each.note for each in estimates if each is not None))
+
+    def _estimated(self, features: FeatureSettings) -> Estimates | None:
         if not (self.context.estimate and self.context.task.learns_emotion):
             return None
         if features not in self._estimates:
-            self._estimates[features] = values_of(
-                estimate_emotions(self.context.dataset, features, self.cache, Callbacks())
+            self._estimates[features] = estimate_emotions(
+                self.context.dataset, features, self.cache, Callbacks()
             )
         return self._estimates[features]
 

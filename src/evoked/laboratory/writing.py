@@ -217,7 +217,7 @@ def footnotes(results: StudyResults) -> list[str]:
     if estimated and data["with valence"] < data["posts"]:
         notes.append(
             f"{data['posts'] - data['with valence']} posts have no rated valence: the models learn "
-            "from an emotion reader's estimates there. Only ratings are scored against."
+            "from emotion readers' estimates there. Only ratings are scored against."
         )
     engagement = results.scores.loc[results.scores["metric"] == "MAP", "target"].unique()
     averaged = [target for target in engagement if target != OVERALL]

@@ -35,10 +35,9 @@ from evoked.models.content import (
     FusionModel,
     FusionSettings,
     Modality,
-    TrainableEncoders,
-    grouped_parameters,
 )
 from evoked.models.explanations import PostAttention
+from evoked.models.finetuning import TrainableEncoders, grouped_parameters
 
 _METADATA_WIDTH = 128  # Table 4
 
@@ -64,10 +63,15 @@ class ABMFSettings(FusionSettings):
         "belong together (ours; 0 leaves the paper's loss)",
     )
     uncertainty_weighting: bool = Field(False, description="learn the weights of the tasks")
-    # Table 4; used when the encoders are fine-tuned.
-    objects_learning_rate: float = Field(3e-5, gt=0)
-    hashtags_learning_rate: float = Field(1e-4, gt=0)
-    metadata_learning_rate: float = Field(5e-4, gt=0)
+    objects_learning_rate: float = Field(
+        3e-5, gt=0, description="when fine-tuning, of what projects objects (Table 4)"
+    )
+    hashtags_learning_rate: float = Field(
+        1e-4, gt=0, description="when fine-tuning, of what projects hashtags (Table 4)"
+    )
+    metadata_learning_rate: float = Field(
+        5e-4, gt=0, description="when fine-tuning, of the encoder of metadata (Table 4)"
+    )
 
     @classmethod
     def published(cls, **changes: Any) -> ABMFSettings:
@@ -85,6 +89,10 @@ class ABMF(FusionModel):
     Settings = ABMFSettings
 
     settings: ABMFSettings
+
+    @property
+    def parts(self) -> Collection[str]:
+        return self.modalities
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         if self.settings.multi_task:

@@ -374,8 +374,10 @@ class Model(ABC):
     @classmethod
     def _from_description(cls, description: dict[str, Any], file: Path) -> Self:
         try:
+            settings = cls.Settings.model_validate(description["settings"])
             model = cls(
-                cls.Settings.model_validate(description["settings"]),
+                # All are saved, those that do nothing included: none counts as chosen now.
+                cls.Settings.model_construct(set(), **dict(settings)),
                 FeatureSettings.from_saved(description["features"]),
                 description["task"],
             )

@@ -151,9 +151,10 @@ class BoostedTrees(Model):
         means = [self.means.get(name, np.nan) for name in self.targets]
         predicted = np.tile(means, (len(examples), 1))
         for rows in row_batches(len(examples) if self.trees else 0):
-            matrix = self.matrix(examples.select(rows))
+            batch = examples.select(rows)
+            matrix = self.matrix(batch)
             sums = np.stack([trees.predict(matrix) for trees in self.trees.values()], axis=1)
-            predicted[rows] = self._from_sums(sums, predicted[rows], examples.posts.iloc[rows])
+            predicted[rows] = self._from_sums(sums, predicted[rows], batch)
         return self._as_table(predicted)
 
     def save(self, folder: Path) -> None:
@@ -185,10 +186,10 @@ class BoostedTrees(Model):
         return model
 
     def _from_sums(
-        self, sums: NDArray[np.float64], means: NDArray[np.float64], posts: pd.DataFrame
+        self, sums: NDArray[np.float64], means: NDArray[np.float64], examples: Examples
     ) -> NDArray[np.float64]:
-        """Targets (n, targets) of n posts from the sums of the trees (n, trees); ``means`` where no
-        trees grew."""
+        """Targets (n, targets) of n examples from sums of trees (n, trees); ``means`` where none
+        grew."""
         predicted = means.copy()
         for position, name in enumerate(self.trees):
             # Trees know no bounds.
@@ -278,10 +279,10 @@ class BoostedOutcome(BoostedTrees):
         return (matrix, labels) if len(labels) else None
 
     def _from_sums(
-        self, sums: NDArray[np.float64], means: NDArray[np.float64], posts: pd.DataFrame
+        self, sums: NDArray[np.float64], means: NDArray[np.float64], examples: Examples
     ) -> NDArray[np.float64]:
         if not self._classes:
-            return super()._from_sums(sums, means, posts)
+            return super()._from_sums(sums, means, examples)
         shares = np.zeros_like(means)
         shares[:, [self.targets.index(name) for name in self.trees]] = softmax(sums, axis=1)
         return shares

@@ -1,4 +1,4 @@
-"""What models of the content of posts share: settings, inputs, heads, fine-tuning.
+"""What models of the content of posts share: settings, inputs, heads.
 
 The paper names its baselines (Lu and Li 2025, Table 6) without describing them. Ours differ from
 ABMF only in how they fuse: they read the same features, fill the same gaps with placeholders, and
@@ -16,20 +16,24 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from evoked.features.catalog import FeatureSettings
 from evoked.features.table import Batch
 from evoked.layers.heads import EmotionEngagementHeads, EmotionEngagementLoss
 from evoked.layers.tokens import (
     CaptionTokens,
     ImageTokens,
-    NormalisedPixels,
     VectorInput,
     mean_pool,
     metadata_encoder,
     project,
 )
 from evoked.models.base import ModelSettings
-from evoked.models.neural import NeuralModel
+from evoked.models.finetuning import (
+    FinetuningModel,
+    FinetuningSettings,
+    TrainableEncoders,
+    grouped_parameters,
+    trainable_encoders,
+)
 
 Modality = Literal["image", "objects", "caption", "hashtags", "metadata"]
 MODALITIES: tuple[Modality, ...] = ("image", "objects", "caption", "hashtags", "metadata")
@@ -44,12 +48,11 @@ _FROZEN = {
 _TRAINED = _FROZEN | {"image": "image.pixels", "caption": "caption.ids"}
 
 
-class ContentSettings(ModelSettings):
+class ContentSettings(FinetuningSettings):
     """Settings of all models of content. The defaults suit heads on frozen encoders."""
 
     width: int = Field(64, ge=8, description="channels of each modality's vector")
     dropout: float = Field(0.1, ge=0, lt=1)
-    finetune: bool = Field(False, description="also train the encoders of image and caption")
     modality_dropout: float = Field(
         0.05, ge=0, lt=1, description="probability that a modality is hidden in training"
     )
@@ -61,9 +64,12 @@ class ContentSettings(ModelSettings):
         le=1,
         description="weight of valence and arousal that a reader estimated",
     )
-    # ABMF, Table 4; used when the encoders are fine-tuned.
-    image_learning_rate: float = Field(5e-5, gt=0)
-    caption_learning_rate: float = Field(2e-5, gt=0)
+    image_learning_rate: float = Field(
+        5e-5, gt=0, description="when fine-tuning, of the encoder of pictures (ABMF, Table 4)"
+    )
+    caption_learning_rate: float = Field(
+        2e-5, gt=0, description="when fine-tuning, of the encoder of captions (ABMF, Table 4)"
+    )
 
 
 class FusionSettings(ContentSettings):
@@ -94,7 +100,7 @@ class BimodalSettings(FusionSettings):
         return modalities
 
 
-class ContentModel(NeuralModel):
+class ContentModel(FinetuningModel):
     """A model of image, caption, hashtags and metadata, or of some of them.
 
     A subclass names its network.
@@ -109,6 +115,10 @@ class ContentModel(NeuralModel):
     @abstractmethod
     def modalities(self) -> tuple[Modality, ...]:
         """What the network looks at."""
+
+    @property
+    def parts(self) -> Collection[str]:
+        return {"image", "caption"} & set(self.modalities)
 
     @property
     def features(self) -> list[str]:
@@ -139,53 +149,6 @@ class FusionModel(ContentModel):
     @property
     def modalities(self) -> tuple[Modality, ...]:
         return self.settings.modalities
-
-
-class TrainableEncoders:
-    """Encoders of image and caption that become part of a network and are trained with it.
-
-    Attributes
-    ----------
-    image
-        Maps uint8 pixels to a map, or None.
-    caption
-        Maps token ids and mask to token vectors, or None.
-    widths
-        Their channels, by name of the frozen feature that they replace.
-    """
-
-    def __init__(self) -> None:
-        self.image: nn.Module | None = None
-        self.caption: nn.Module | None = None
-        self.widths: dict[str, int] = {}
-
-
-def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -> TrainableEncoders:
-    """Copies of the encoders that ``settings`` names, for image and caption if ``modalities`` has
-    them.
-
-    Raises
-    ------
-    SettingsError
-        An encoder that is not available, or that has no weights to train.
-    """
-    encoders = TrainableEncoders()
-    if not modalities:
-        return encoders
-    # Imports the libraries of the networks, which takes seconds.
-    from evoked.features.encoders.registry import image_encoder, text_encoder
-
-    if "image" in modalities:
-        image = image_encoder(settings.image_encoder)
-        encoders.image = nn.Sequential(NormalisedPixels(image), image.network())
-        encoders.widths["image.map"] = image.map_channels
-        encoders.widths["image.vector"] = image.vector_size
-    if "caption" in modalities:
-        text = text_encoder(settings.text_encoder, settings.max_tokens)
-        encoders.caption = text.network()
-        encoders.widths["caption.tokens"] = text.token_channels
-        encoders.widths["caption.vector"] = text.vector_size
-    return encoders
 
 
 class ContentNetwork(nn.Module):
@@ -280,20 +243,3 @@ class ContentNetwork(nn.Module):
         """Normalisation and the heads, for a fused vector of this length."""
         width, dropout = 2 * self.settings.width, self.settings.dropout
         return nn.Sequential(nn.LayerNorm(inputs), EmotionEngagementHeads(inputs, width, dropout))
-
-
-def grouped_parameters(
-    network: nn.Module,
-    modules: Collection[tuple[nn.Module | None, float]],
-    learning_rate: float,
-) -> list[dict[str, Any]]:
-    """Parameters of some modules with learning rates of their own, the others with
-    ``learning_rate``."""
-    groups: list[dict[str, Any]] = [
-        {"params": list(module.parameters()), "lr": rate}
-        for module, rate in modules
-        if module is not None
-    ]
-    named = {id(parameter) for group in groups for parameter in group["params"]}
-    rest = [parameter for parameter in network.parameters() if id(parameter) not in named]
-    return [*groups, {"params": rest, "lr": learning_rate}]

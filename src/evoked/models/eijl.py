@@ -34,9 +34,14 @@ from evoked.layers.attention import AttentionBlock
 from evoked.layers.heads import mlp
 from evoked.layers.losses import masked_huber, masked_log_loss
 from evoked.layers.tokens import VectorInput, shown
-from evoked.models.base import Examples, ModelSettings
-from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
-from evoked.models.neural import NeuralModel
+from evoked.models.base import Examples
+from evoked.models.finetuning import (
+    FinetuningModel,
+    FinetuningSettings,
+    TrainableEncoders,
+    grouped_parameters,
+    trainable_encoders,
+)
 from evoked.targets.shares import SHARE_CLASSES, Shares
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
@@ -59,7 +64,7 @@ _LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _FACE_PRESENT, _FACE_SMILE, _FACE_EXPRESSIONS = 3, 2, 4
 
 
-class EIJLSettings(ModelSettings):
+class EIJLSettings(FinetuningSettings):
     """Settings of EIJL. The paper gives no sizes: all of them are ours."""
 
     modalities: tuple[EncodedModality, ...] = Field(
@@ -98,10 +103,12 @@ class EIJLSettings(ModelSettings):
     likability_weight: float = Field(
         0.3, ge=0, description="weight of the loss of predicted likability"
     )
-    finetune: bool = Field(False, description="also train the encoders of image and caption")
-    # Used when the encoders are fine-tuned.
-    image_learning_rate: float = Field(1e-5, gt=0)
-    caption_learning_rate: float = Field(1e-5, gt=0)
+    image_learning_rate: float = Field(
+        1e-5, gt=0, description="when fine-tuning, of the encoder of pictures"
+    )
+    caption_learning_rate: float = Field(
+        1e-5, gt=0, description="when fine-tuning, of the encoder of captions"
+    )
 
     @field_validator("modalities")
     @classmethod
@@ -124,7 +131,7 @@ class EIJLSettings(ModelSettings):
         return "known" if self.protocol == "published" else self.likability
 
 
-class EIJL(NeuralModel):
+class EIJL(FinetuningModel):
     """Emotional interaction and joint learning."""
 
     name = "eijl"
@@ -140,6 +147,10 @@ class EIJL(NeuralModel):
 
     # Mean and standard deviation of the training posts' log(1 + shares).
     _scale = (0.0, 1.0)
+
+    @property
+    def parts(self) -> Collection[str]:
+        return self.settings.modalities
 
     @property
     def features(self) -> list[str]:

@@ -16,8 +16,8 @@ from evoked.models.content import (
     FusionModel,
     FusionSettings,
     Modality,
-    TrainableEncoders,
 )
+from evoked.models.finetuning import TrainableEncoders
 from evoked.targets import TARGETS
 
 

@@ -1,16 +1,19 @@
 """Gradient boosting on pooled features: what a practitioner would try first.
 
 The ABMF paper has no baseline of this kind. One regressor per target, on all features end to end;
-what a post lacks is a missing value, for which trees have branches.
+what a post lacks is a missing value, for which trees have branches. Trees stay level where a line
+goes on, so they may also learn what a line misses, of posts that it hasn't learned from: of the
+others, it misses too little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -18,8 +21,11 @@ from evoked.features.catalog import FeatureSettings
 from evoked.models._symmetric_trees import SymmetricTrees, varies
 from evoked.models.base import Examples
 from evoked.models.boosting import BoostedTrees, BoostingSettings
+from evoked.models.linear import Linear, LinearSettings
 from evoked.models.pooled import Matrix, PooledModel, PooledSettings, Sample, pooled_matrix
 from evoked.targets import Task, load_task, task_state
+
+LINE_FOLDER = "line"
 
 
 class GradientBoostingSettings(PooledSettings, BoostingSettings):
@@ -37,11 +43,12 @@ class GradientBoostingSettings(PooledSettings, BoostingSettings):
         description="grow exactly the largest number of trees, instead of as many as predict "
         "validation posts best",
     )
-    from_level: bool = Field(
-        True,
-        description="learn how posts depart from what their author usually gets, where the task "
-        "knows that; off, trees learn counts themselves, and the author's level is one of the "
-        "features: better where an author's few posts say little",
+    start: Literal["level", "counts", "line"] = Field(
+        "level",
+        description="what trees learn the departures from: what the author usually gets, where the "
+        "task knows that; nothing, so that they learn counts themselves, and the author's level is "
+        "one of the features, which is better where an author's few posts say little; or what a "
+        "linear model predicts of values",
     )
     components: int = Field(
         32,
@@ -65,8 +72,10 @@ class GradientBoosting(BoostedTrees, PooledModel):
     projections
         By feature, the mean that is subtracted and the components, (1 + components, width).
     fitted_task
-        The task as fitted on the training posts, which knows authors' levels; None with
-        ``from_level``.
+        The task as fitted on the training posts, which knows authors' levels; None unless trees
+        learn counts.
+    line
+        The line whose misses trees learn, or None. What it predicts is one of their features.
     """
 
     name = "gradient_boosting"
@@ -85,8 +94,16 @@ class GradientBoosting(BoostedTrees, PooledModel):
         super().__init__(settings, feature_settings, task)
         self.projections: dict[str, Matrix] = {}
         self.fitted_task: Task | None = None
+        self.line: Linear | None = None
 
     def matrix(self, examples: Examples) -> Matrix:
+        reduced = self._reduced(examples)
+        if self.line is None:
+            return reduced
+        return np.hstack([reduced, self._starts(examples)[:, self._value_columns()]])
+
+    def _reduced(self, examples: Examples) -> Matrix:
+        """The features end to end, long vectors reduced, (n, columns)."""
         parts = []
         for name in self.features:
             values = pooled_matrix(examples.features, [name], np.arange(len(examples)))
@@ -98,7 +115,8 @@ class GradientBoosting(BoostedTrees, PooledModel):
 
     def width(self) -> int:
         reduced = {name: len(values) - 1 for name, values in self.projections.items()}
-        return sum({**self.widths, **reduced}.values())
+        starts = len(self._value_columns()) if self.settings.start == "line" else 0
+        return sum({**self.widths, **reduced}.values()) + starts
 
     def grow(
         self,
@@ -107,19 +125,36 @@ class GradientBoosting(BoostedTrees, PooledModel):
         validation: Examples | None,
         options: dict[str, Any],
     ) -> None:
-        self.fitted_task = None if self.settings.from_level else self.task.fit(train.posts)
+        self.fitted_task, self.line = None, None
+        if self.settings.start == "counts":
+            self.fitted_task = self.task.fit(train.posts)
         self.projections = {
             name: projection
             for name in self.features
             if (projection := self._projection(train, name)) is not None
         }
-        learned, held_out = self._samples(train, validation, self.matrix)
+        learned, held_out = self._samples(train, validation, self._reduced)
+        if self.settings.start == "line":
+            self.line = self._fitted_line(train, validation)
+            starts = self.line.left_out(train, validation)
+            learned, held_out = map(self._after, (learned, held_out), starts)
         options = {**options, "l2_leaf_reg": self.settings.leaf_penalty}
         for name in self.known_targets:
             column = self.targets.index(name)
             trees = self._grown(catboost, column, learned, held_out, options)
             if trees is not None:
                 self.trees[name] = trees
+
+    def _fitted_line(self, train: Examples, validation: Examples | None) -> Linear:
+        shared = {name: getattr(self.settings, name) for name in PooledSettings.model_fields}
+        line = Linear(LinearSettings(**shared), self.feature_settings, self.task.name)
+        line.fit(train, validation, folder=Path())
+        return line
+
+    def _after(self, posts: Sample, starts: Matrix) -> Sample:
+        """Posts to learn from after a line, of which ``starts`` are the predictions."""
+        features = np.hstack([posts.features, starts[:, self._value_columns()]])
+        return replace(posts, features=features, values=posts.values - starts)
 
     def _projection(self, train: Examples, name: str) -> Matrix | None:
         """Mean and principal components of a feature, (1 + components, width); None where it is no
@@ -138,25 +173,49 @@ class GradientBoosting(BoostedTrees, PooledModel):
         return np.ascontiguousarray(projection, dtype=np.float32)  # as safetensors stores it
 
     def _straightened(self, examples: Examples) -> Matrix:
-        levels = self._levels(examples.posts)
-        return (super()._straightened(examples) + levels).astype(np.float32)
+        return super()._straightened(examples) - self._starts(examples)
 
     def _from_sums(
-        self, sums: NDArray[np.float64], means: NDArray[np.float64], posts: pd.DataFrame
+        self, sums: NDArray[np.float64], means: NDArray[np.float64], examples: Examples
     ) -> NDArray[np.float64]:
-        bent, levels = sums.copy(), self._levels(posts)
+        bent, starts = sums.copy(), self._starts(examples)
         for position, name in enumerate(self.trees):
-            departure = sums[:, position] - levels[:, self.targets.index(name)]
-            bent[:, position] = self.task.bent(name, departure)
-        return super()._from_sums(bent, means, posts)
+            straight = sums[:, position] + starts[:, self.targets.index(name)]
+            bent[:, position] = self.task.bent(name, straight)
+        return super()._from_sums(bent, means, examples)
 
-    def _levels(self, posts: pd.DataFrame) -> NDArray[np.float64]:
-        """What is added to each target of n posts before trees learn it, (n, targets)."""
-        levels = np.zeros((len(posts), len(self.targets)))
+    def _starts(self, examples: Examples) -> Matrix:
+        """What trees learn the departures from, (n, targets), on the scale that they learn; 0 where
+        that is how the task has them."""
+        starts = np.zeros((len(examples), len(self.targets)), dtype=np.float32)
         if self.fitted_task is not None:
-            for name, level in self.fitted_task.levels(posts).items():
-                levels[:, self.targets.index(name)] = level
-        return levels
+            for name, level in self.fitted_task.levels(examples.posts).items():
+                starts[:, self.targets.index(name)] = -level
+        if self.line is not None:
+            predicted = self.line.predict(examples)
+            for column in self._value_columns():
+                name = self.targets[column]
+                starts[:, column] = self.task.straightened(name, predicted[name].to_numpy())
+        return starts
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        if self.line is not None:
+            self.line.save(folder / LINE_FOLDER)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Inverse of :meth:`save`; needs no CatBoost.
+
+        Raises
+        ------
+        DataError
+            A file is missing or damaged.
+        """
+        model = super().load(folder)
+        if model.settings.start == "line":
+            model.line = Linear.load(folder / LINE_FOLDER)
+        return model
 
     def _extra_state(self) -> tuple[dict[str, Any], dict[str, Matrix]]:
         arrays = {f"projection.{name}": values for name, values in self.projections.items()}

@@ -100,6 +100,8 @@ class Linear(PooledModel):
     ----------
     penalties
         The chosen penalty by target.
+    vector_weights
+        The chosen weight of vectors, by target that holds values; not kept with the model.
     arrays
         centre, scale (columns,): what brings the features' columns to one scale, infinite for a
         column that counts for nothing; weights (targets, columns) and bias (targets,): the lines;
@@ -123,6 +125,7 @@ class Linear(PooledModel):
     ) -> None:
         super().__init__(settings, feature_settings, task)
         self.penalties: dict[str, float] = {}
+        self.vector_weights: dict[str, float] = {}
         self.arrays: dict[str, Matrix] = {}
 
     def fit(
@@ -156,7 +159,7 @@ class Linear(PooledModel):
         bias = np.zeros(len(self.targets), dtype=np.float32)
         self.arrays = {"centre": centre, "scale": scale, "weights": weights, "bias": bias}
         self.arrays |= {"low": low, "high": high}
-        self.penalties = {}
+        self.penalties, self.vector_weights = {}, {}
 
         # The matrix of the training posts is large, and was computed above.
         learned, held_out = self._samples(
@@ -164,12 +167,50 @@ class Linear(PooledModel):
             validation,
             lambda posts: self._scaled(raw if posts is train else self._raw(posts)),
         )
-        classes, binary, numbers = _places(self.task)
-        for columns in _alike([column for column in numbers if column in known], learned, held_out):
+        classes, binary, _ = _places(self.task)
+        for columns in _alike(self._value_columns(), learned, held_out):
             self._fit_values(columns, learned, held_out)
         for columns in [*classes, *([column] for column in binary)]:
             self._fit_classes(columns, learned, held_out)
         return []
+
+    def left_out(self, train: Examples, validation: Examples | None) -> tuple[Matrix, Matrix]:
+        """What lines predict of posts that they have not learned from.
+
+        For models that learn what the lines miss: of posts that it knows, a line misses too little.
+
+        Parameters
+        ----------
+        train, validation
+            The posts that :meth:`fit` learned from.
+
+        Returns
+        -------
+        For training and for validation posts (n, targets), values as they are learned: each fold is
+        predicted by lines of the others, with the penalties and weights that :meth:`fit` chose.
+        Classes are 0.
+        """
+        learned, held_out = self._samples(
+            train, validation, lambda posts: self._scaled(self._raw(posts))
+        )
+        posts, vectors = learned.joined(held_out), self._are_vectors()
+        predicted = np.zeros_like(posts.values)
+        for columns in _alike(self._value_columns(), learned, held_out):
+            predicted[:, columns] = self.arrays["bias"][columns]
+            for held in posts.held_out():
+                others = posts.select(~held).with_target(columns[0])
+                if not len(others):
+                    continue
+                ridge = _Ridge.of(others, columns, vectors)
+                for position, column in enumerate(columns):
+                    name = self.targets[column]
+                    lines, biases = ridge.lines(self.penalties[name], self.vector_weights[name])
+                    values = posts.features[held] @ lines[position] + biases[position]
+                    predicted[held, column] = values.clip(
+                        self.arrays["low"][column], self.arrays["high"][column]
+                    )
+        own, others_own = np.split(predicted, [len(learned)])
+        return own, others_own
 
     def predict(self, examples: Examples) -> pd.DataFrame:
         self.check_features(examples.features)
@@ -268,6 +309,7 @@ class Linear(PooledModel):
             weight, penalty = candidates[number]
             lines, biases = ridge.lines(penalty, weight)
             for position in np.flatnonzero(chosen == number):
+                self.vector_weights[self.targets[columns[position]]] = weight
                 self._keep(columns[position], penalty, lines[position], biases[position])
 
     def _are_vectors(self) -> NDArray[np.bool_]:

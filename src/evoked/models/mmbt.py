@@ -26,8 +26,8 @@ from evoked.models.content import (
     ContentNetwork,
     FusionModel,
     Modality,
-    TrainableEncoders,
 )
+from evoked.models.finetuning import TrainableEncoders
 
 _SEGMENTS = ("image", "caption", "hashtags")
 

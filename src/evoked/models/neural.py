@@ -53,6 +53,11 @@ class NeuralModel(Model):
         """A network with fresh weights for features of these widths (by catalog name)."""
 
     @property
+    def views(self) -> int:
+        """How many views of each picture training chooses from."""
+        return int(self.feature_settings.views)
+
+    @property
     def estimated_weight(self) -> float:
         """Weight in the loss of targets that an emotion reader estimated."""
         return 0.5
@@ -82,7 +87,8 @@ class NeuralModel(Model):
             held_out,
             training,
             folder,
-            views=self.feature_settings.views,
+            views=self.views,
+            posts_at_once=self._posts_at_once,
             estimated_weight=self.estimated_weight,
             progress=progress,
         )
@@ -95,7 +101,15 @@ class NeuralModel(Model):
 
     def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float32]:
         """Output of a method of the network for each post, (n, …)."""
-        return predict_network(self.network, examples.features, self.device, method)
+        return predict_network(
+            self.network, examples.features, self.device, method, self._posts_at_once
+        )
+
+    @property
+    def _posts_at_once(self) -> int:
+        """How many posts are predicted together: few where their pictures go through an encoder,
+        which needs some 20 MiB for each."""
+        return 16 if "image.pixels" in self.features else 256
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

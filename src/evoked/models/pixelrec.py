@@ -39,9 +39,14 @@ from evoked.layers.tokens import (
     mean_pool,
     metadata_encoder,
 )
-from evoked.models.base import Examples, ModelSettings
-from evoked.models.content import TrainableEncoders, grouped_parameters, trainable_encoders
-from evoked.models.neural import NeuralModel
+from evoked.models.base import Examples
+from evoked.models.finetuning import (
+    FinetuningModel,
+    FinetuningSettings,
+    TrainableEncoders,
+    grouped_parameters,
+    trainable_encoders,
+)
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -49,18 +54,21 @@ _TEXTS = ("title", "context", "text")
 _LEAST_PROBABILITY = 1e-7
 
 
-class PixelRecSettings(ModelSettings):
+class PixelRecSettings(FinetuningSettings):
     """Settings of both networks. The defaults suit heads on frozen builtin encoders."""
 
     width: int = Field(64, ge=8, description="channels of the shared space")
     heads: int = Field(4, ge=1, description="attention heads")
     dropout: float = Field(0.1, ge=0, lt=1)
-    finetune: bool = Field(False, description="also train the encoders of image and texts")
     modality_dropout: float = Field(
         0.05, ge=0, lt=1, description="probability that a modality is hidden in training"
     )
-    image_learning_rate: float = Field(2e-5, gt=0, description="when encoders are fine-tuned")
-    text_learning_rate: float = Field(2e-5, gt=0, description="when encoders are fine-tuned")
+    image_learning_rate: float = Field(
+        2e-5, gt=0, description="when fine-tuning, of the encoder of pictures"
+    )
+    text_learning_rate: float = Field(
+        2e-5, gt=0, description="when fine-tuning, of the encoders of texts"
+    )
 
     @field_validator("modalities", check_fields=False)
     @classmethod
@@ -322,10 +330,15 @@ class ClassifierNetwork(PixelRecNetwork):
         return masked_mean(losses, weights[:, 0])
 
 
-class PixelRecNeural(NeuralModel):
+class PixelRecNeural(FinetuningModel):
     """What the models of both networks share."""
 
     settings: RegressorSettings | ClassifierSettings
+
+    @property
+    def parts(self) -> Collection[str]:
+        named = {"text" if name in _TEXTS else name for name in self.settings.modalities}
+        return named & {"image", "text"}
 
     @property
     def features(self) -> list[str]:

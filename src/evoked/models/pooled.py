@@ -96,6 +96,13 @@ class PooledModel(Model):
         columns = zip(self.targets, values.T, strict=True)
         return np.stack([self.task.bent(name, column) for name, column in columns], axis=1)
 
+    def _value_columns(self) -> list[int]:
+        """Numbers of the known columns that hold values, not classes or yes and no."""
+        others = {
+            name for each in self.task.outcomes if each.kind != "value" for name in each.columns
+        }
+        return [self.targets.index(name) for name in self.known_targets if name not in others]
+
     def _weights(self, targets: TargetTable) -> NDArray[np.float64]:
         """Weight of each target of each post, (n, targets); 0 where it is unknown."""
         weights = np.where(targets.estimated, self.settings.estimated_weight, 1.0)

@@ -14,8 +14,8 @@ from evoked.models.content import (
     ContentNetwork,
     ContentSettings,
     Modality,
-    TrainableEncoders,
 )
+from evoked.models.finetuning import TrainableEncoders
 
 
 class VisualCNNNetwork(ContentNetwork):

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.posts.fact_kinds import Kind
+from evoked.posts.readers.number_notation import decimal_sign, read_number
 from evoked.posts.readers.values import is_missing, parse_bool, plain_text
 from evoked.posts.schema import FACT_PREFIX
 
@@ -39,12 +40,8 @@ _MAX_CLASSES_OF_A_POST = 100
 # Classes that are kept by name. Where there are more, no class counts as new.
 _MOST_CLASSES = 1000
 _SHOWN_CLASSES = 4
-_MAGNITUDES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
-# What tables write beside numbers and within them, whatever it is an amount of.
-_SIGNS = re.compile(r"[$€£¥₹₩₽₺฿%\s'’_]|(?<![a-z])(?:usd|eur|gbp|jpy|chf|cad|aud|inr|brl)(?![a-z])")
-_NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,3})?)([kmb]?)")
-_POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?[kmb]?")
-_COMMA_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?[kmb]?")
+# What tables write beside numbers, whatever it is an amount of.
+_UNITS = re.compile(r"[$€£¥₹₩₽₺฿%]|(?<![a-z])(?:usd|eur|gbp|jpy|chf|cad|aud|inr|brl)(?![a-z])")
 _SEPARATORS = re.compile(r"[;|,]")
 
 
@@ -234,28 +231,20 @@ def parse_amount(value: Any, decimal_comma: bool = False) -> float | None:
         return None
     if isinstance(value, bool | list | tuple | dict):
         raise ValueError("not a number")
-    text = _SIGNS.sub("", str(value).casefold())
-    several_commas = "." in text or text.count(",") > 1
-    several_points = "," in text or text.count(".") > 1
-    if _POINT_THOUSANDS.fullmatch(text) and (several_commas or not decimal_comma):
-        text = text.replace(",", "")
-    elif _COMMA_THOUSANDS.fullmatch(text) and (several_points or decimal_comma):
-        text = text.replace(".", "")
-    match = _NUMBER.fullmatch(text.replace(",", ".") if text.count(",") == 1 else text)
-    number = math.nan if match is None else float(match[1]) * _MAGNITUDES[match[2]]
+    number = read_number(_without_units(value), "," if decimal_comma else ".")
     if not math.isfinite(number):
         raise ValueError("not a number")
     return number
 
 
-def decimal_sign(value: Any) -> str:
+def amount_decimal_sign(value: Any) -> str:
     """Which sign a number's decimals certainly follow, "," or "."; "" if that isn't certain."""
-    text = _SIGNS.sub("", str(value).casefold())
-    if re.fullmatch(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+|[\d.]*\.\d{3},\d*)[kmb]?", text):
-        return ","
-    if re.fullmatch(r"[+-]?(?:\d*\.(?:\d{1,2}|\d{4,})|0\.\d+|[\d,]*,\d{3}\.\d*)[kmb]?", text):
-        return "."
-    return ""
+    sign, sure = decimal_sign(_without_units(value))
+    return sign if sure else ""
+
+
+def _without_units(value: Any) -> str:
+    return _UNITS.sub("", str(value).casefold()).strip()
 
 
 def parse_classes(value: Any) -> list[str]:

@@ -22,8 +22,12 @@ MAX_PIXELS = 40_000_000
 MAX_BYTES = 64 * 2**20
 """Largest file that is opened."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO")
-"""What social networks serve. TIFF, EPS, PSD … have large decoders and occur in no posts."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO", "AVIF", "HEIF")
+"""What social networks serve and phones write. TIFF, EPS, PSD … have large decoders and occur in no
+posts. AVIF takes Pillow 11.3 or later, HEIF the package pillow-heif (``evoked[heic]``)."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif")
+_AVIF_BRANDS = (b"avif", b"avis")
 
 MAX_ROTATION = 10.0
 """Degrees, either way (ABMF, Table 3)."""
@@ -32,6 +36,7 @@ MAX_BRIGHTNESS_CHANGE = 0.1
 """Share of the brightness, either way (ABMF, Table 3)."""
 
 _ORIENTATION_TAG = 0x0112
+_END_MARK = b"\xff\xd9"
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -93,6 +98,9 @@ def load_image(source: Path | str | bytes, size: int | None = None) -> NDArray[n
         try:
             return _decode(image, size)
         except Exception as error:  # decoders raise every kind of exception on hostile bytes
+            whole = _without_end_mark(source, size) if image.format in ("JPEG", "MPO") else None
+            if whole is not None:
+                return whole
             raise ImageError(
                 f"the picture is damaged or cut short ({_reason(error)}).",
                 file=_name(source),
@@ -137,6 +145,24 @@ def augmented_view(image: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     return augment(image, seed=(zlib.crc32(image.tobytes()) << 16) + view)
 
 
+def _without_end_mark(source: Path | str | bytes, size: int | None) -> NDArray[np.uint8] | None:
+    """A JPEG's pixels if it lacks nothing but the mark at its end; None otherwise.
+
+    What follows the last pixel changes none. So if pixels change with what is put in front of the
+    mark, some are missing.
+    """
+    content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    content = content.removesuffix(b"\xff")
+    decoded = []
+    for filling in (b"", b"\x55" * 64, b"\xaa" * 64):
+        try:
+            with Image.open(io.BytesIO(content + filling + _END_MARK), formats=("JPEG",)) as image:
+                decoded.append(_decode(image, size))
+        except Exception:  # it is damaged in other ways
+            return None
+    return decoded[0] if all(np.array_equal(decoded[0], other) for other in decoded) else None
+
+
 @contextmanager
 def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
     """Open a picture, its header read and its bounds checked, nothing decoded."""
@@ -144,11 +170,18 @@ def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
     _check_bytes(source, name)
     try:
         image = Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats(source)
         )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels("far", name) from error
     except Exception as error:  # so do parsers of headers on hostile bytes
+        package = _package_for(source)
+        if package:
+            raise ImageError(
+                f"a picture in a format that needs {package}.",
+                file=name,
+                fix=f"Install it (pip install '{package}'), or save the picture as JPEG.",
+            ) from error
         raise ImageError(
             f"not a picture that can be read; expected one of {', '.join(FORMATS)}.",
             file=name,
@@ -158,6 +191,39 @@ def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
         if image.width * image.height > MAX_PIXELS:
             raise _too_many_pixels(f"{image.width} × {image.height} pixels,", name)
         yield image
+
+
+def _brand(source: Path | str | bytes) -> bytes:
+    """The brand of a picture in the container that HEIC and AVIF share; empty for others."""
+    if isinstance(source, bytes):
+        start = source[:12]
+    else:
+        with Path(source).open("rb") as stream:
+            start = stream.read(12)
+    return start[8:12] if start[4:8] == b"ftyp" else b""
+
+
+def _formats(source: Path | str | bytes) -> list[str]:
+    """The formats to try, among those that the installed libraries read."""
+    known = [name for name in FORMATS if name != "HEIF"]
+    if _brand(source) in _HEIF_BRANDS:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            return known
+        register_heif_opener(thumbnails=False)
+        known.append("HEIF")
+    Image.init()
+    return [name for name in known if name in Image.OPEN]
+
+
+def _package_for(source: Path | str | bytes) -> str:
+    """What to install for a picture that could not be opened; "" if that would not help."""
+    if _brand(source) in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
+        return "evoked[heic]"
+    if _brand(source) in _AVIF_BRANDS and "AVIF" not in Image.OPEN:
+        return "pillow>=11.3"
+    return ""
 
 
 def _check_bytes(source: Path | str | bytes, name: str) -> None:

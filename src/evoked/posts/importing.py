@@ -7,6 +7,7 @@ whole or not at all, and the same source always gives the same dataset.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evoked.errors import DataError, ImageError, SettingsError, did_you_mean
 from evoked.files import lock_file, only_writer, read_json
@@ -40,19 +42,28 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import check_scales
 from evoked.posts.readers.fact_columns import split_choice
+from evoked.posts.readers.text_encoding import badly_decoded, check_encoding
 from evoked.posts.readers.values import plain_text, storable
-from evoked.posts.schema import FACT_PREFIX, TABLES
-from evoked.posts.staging import Staging, Tally, fingerprint, remove_staging
+from evoked.posts.schema import EMOTIONS, ENGAGEMENT, EXPOSURE, FACT_PREFIX, POSTS, TABLES
+from evoked.posts.staging import REMARKS_FILE, Staging, Tally, fingerprint, remove_staging
 from evoked.posts.time_zones import zone_of
 from evoked.progress import Progress
 
-IMPORT_VERSION = 2
+IMPORT_VERSION = 3
 """Increased whenever the same source would give a different dataset than before."""
 
 BATCH_POSTS = 512
 
+# Different texts that are checked for a wrong encoding.
+_SAMPLE_TEXTS = 20_000
+
 _MEDIA_SUFFIXES = (*PICTURE_SUFFIXES, ".mp4", ".mov", ".webm")
-_EXPECTED = {"likes": "known likes", "caption": "a caption", "posted_at": "a date"}
+_EXPECTED = {
+    "likes": "known likes",
+    "comments": "known comments",
+    "caption": "a caption",
+    "posted_at": "a date",
+}
 _DECODING_THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -90,11 +101,20 @@ class ImportResult:
     facts: list[Fact]
     already_there: bool = False
 
+    def remarks(self) -> list[dict[str, Any]]:
+        """What was skipped or put right, all of it; remarks on a network's tables are examples."""
+        path = self.dataset.folder / REMARKS_FILE
+        if not path.is_file():
+            return self.tally.examples  # the dataset was made before remarks were kept
+        stored = [json.loads(line) for line in path.read_bytes().splitlines()]
+        return stored + [each for each in self.tally.examples if each not in stored]
+
     def as_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         return {
             "dataset": str(self.dataset.folder),
             **self.tally.as_dict(),
+            "remarks": self.remarks(),
             "mapping": self.mapping,
             "scales": {name: list(scale) for name, scale in self.scales.items()},
             "notes": self.notes,
@@ -115,6 +135,7 @@ def import_posts(
     time_zone: str | None = None,
     facts: Sequence[str] = (),
     author: str | None = None,
+    encoding: str | None = None,
     find_faces: FaceFinder | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -151,6 +172,8 @@ def import_posts(
         Columns known only after posting, such as clicks, are refused.
     author
         Whose posts they all are, where the source doesn't say: then each knows the earlier ones.
+    encoding
+        Encoding of a CSV file, such as ``cp1251``, where it should not be found out.
     find_faces
         Function that finds faces in a picture, such as
         :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
@@ -190,6 +213,7 @@ def import_posts(
         time_zone=time_zone,
         facts=dict(map(split_choice, facts)),
         author=None if author is None else plain_text(author).strip() or None,
+        encoding=None if encoding is None else check_encoding(encoding),
     )
     zone_of(time_zone)  # before anything is read
     check_scales(options.scales)
@@ -232,6 +256,7 @@ def _import(
         except (DataError, SettingsError):
             remove_staging(working)  # nothing to continue from: the source itself is at fault
             raise
+    staging.write_remarks()
     staging.move_dataset(dest)
     return _result(dest)
 
@@ -291,6 +316,8 @@ def _describe(
         job["facts"] = dict(options.facts)
     if options.author is not None:
         job["author"] = options.author
+    if options.encoding is not None:
+        job["encoding"] = options.encoding
     return job if find_faces is None else job | {"faces": "blurred"}
 
 
@@ -448,6 +475,7 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
     tables: dict[str, Any] = {
         name: table for name in TABLES if (table := staging.table(name)) is not None
     }
+    _check_content(tables["posts"], reading, source, tally)
     notes = list(reading.notes)
     if reading.network is not None:
         network = reading.network(tables["posts"]["post_id"].to_pandas())
@@ -461,13 +489,16 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
         *_unknown_everywhere(tables["posts"], reading),
         *(_doubts(tables["posts"]) if reading.facts else ()),
         *picture_warnings(tally),
+        *_wrongly_decoded(tables["posts"]),
     ]
     scales = {name: list(scale) for name, scale in reading.scales.items()}
     PostDataset.create(
         staging.dataset,
         tables,
         images=staging.linked_images(),
-        provenance=storable({"format": job["format"], "source": source.resolve().name}),
+        provenance=storable(
+            {"format": reading.taken_for or job["format"], "source": source.resolve().name}
+        ),
         scales=scales if "annotations" in tables else {},
         extra={
             **({"time_zone": job["time_zone"]} if "time_zone" in job else {}),
@@ -494,18 +525,61 @@ def _doubts(posts: pa.Table) -> list[str]:
     return too_good(posts.select(["author_id", *OUTCOMES, *facts]).to_pandas())
 
 
+def _wrongly_decoded(posts: pa.Table) -> list[str]:
+    """A sentence if texts look as if they had been decoded in a wrong encoding."""
+    texts = pc.unique(pa.chunked_array([*posts["caption"].chunks, *posts["title"].chunks]))
+    sample = badly_decoded(text for text in texts.drop_null().slice(0, _SAMPLE_TEXTS).to_pylist())
+    if not sample:
+        return []
+    return [
+        f"The text looks wrongly decoded, such as {sample!r}. If it does: --encoding NAME, such as "
+        "utf-8, cp1251 or gbk, for CSV files."
+    ]
+
+
 def _unknown_everywhere(posts: pa.Table, reading: Source) -> list[str]:
     """A sentence if none of the posts has a value of fields that the source should have."""
     if reading.network is not None:
         return []
     # For sources with named columns, the reader knows which are missing altogether.
     read = reading.mapping or _EXPECTED
-    empty = [
-        words
-        for field, words in _EXPECTED.items()
-        if field in read and posts[field].null_count == len(posts)
+    unknown = [name for name in POSTS.names if posts[name].null_count == len(posts)]
+    empty = [words for name, words in _EXPECTED.items() if name in read and name in unknown]
+    others = [
+        f"{name} ({column})"
+        for name, column in reading.mapping.items()
+        if name in unknown and name not in _EXPECTED and name not in reading.scales
     ]
-    return [f"None of the posts has {' or '.join(empty)}."] if empty else []
+    return [
+        *([f"None of the posts has {_or(empty)}."] if empty else ()),
+        *([f"Nothing in these columns can be read: {', '.join(others)}."] if others else ()),
+    ]
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _check_content(posts: pa.Table, reading: Source, source: Path, tally: Tally) -> None:
+    """Raise DataError if nothing can be learned from the posts, and nothing be learned of them."""
+    wanted = ("caption", "title", *ENGAGEMENT, *EXPOSURE, *EMOTIONS, "emotion")
+    known = any(posts[name].null_count < len(posts) for name in wanted)
+    pictures = pc.sum(pc.list_value_length(posts["images"])).as_py()
+    if known or pictures or reading.facts or reading.network is not None:
+        return
+    columns = ", ".join(reading.mapping.values())
+    read = f" What was read: {columns}." if columns else ""
+    fixes = [
+        *picture_warnings(tally),
+        *reading.warnings,
+        "Say which column holds what, for example --map caption=COLUMN --map likes=COLUMN, or "
+        "check that the format is the right one.",
+    ]
+    raise DataError(
+        f"none of its {len(posts)} posts has a text, a picture, a count or a rating.{read}",
+        file=source,
+        fix=" ".join(fixes),
+    )
 
 
 def _result(dest: Path, *, already_there: bool = False) -> ImportResult:

@@ -12,6 +12,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import shutil
 from collections import Counter
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from PIL import Image
 
 from evoked.errors import DataError
 from evoked.files import atomic_folder, atomic_path, link, read_json, write_json
@@ -30,11 +33,15 @@ from evoked.posts.readers.base import ImageFile, Remark, Skipped
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES, with_facts
 
+REMARKS_FILE = "remarks.jsonl"
+"""All remarks of an import, in the dataset that it made."""
+
 _TALLY_FILE = "tally.json"
 _JOB_FILE = "job.json"
 _EXAMPLES_PER_REASON = 20
 # A small edge makes the decoder read the whole file at the lowest cost.
 _TEST_EDGE = 32
+_QUALITY = 95
 _SUFFIXES = {
     "JPEG": ".jpg",
     "MPO": ".jpg",
@@ -64,6 +71,8 @@ class Tally:
         corrected.
     examples
         Up to twenty remarks of each kind.
+    remarks
+        All remarks that were added; they are stored apart, since there may be one per post.
     """
 
     consumed: int = 0
@@ -74,14 +83,16 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     examples: list[dict[str, Any]] = field(default_factory=list)
+    remarks: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, remark: Remark, count: int = 1) -> None:
         """Count a remark that stands for ``count`` of its kind."""
         counts = self.skipped if isinstance(remark, Skipped) else self.changed
         reason = f"{remark.field}: {remark.why}" if remark.field else remark.why
         counts[reason] += count
+        self.remarks.append(storable({"reason": reason, **asdict(remark)}))
         if counts[reason] - count < _EXAMPLES_PER_REASON:
-            self.examples.append(storable({"reason": reason, **asdict(remark)}))
+            self.examples.append(self.remarks[-1])
 
     def merge(self, other: Tally) -> None:
         """Add the counts of a later batch."""
@@ -99,9 +110,9 @@ class Tally:
                 self.examples.append(example)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Everything but the remarks, ready for JSON."""
         counts = {"skipped": dict(self.skipped), "changed": dict(self.changed)}
-        return {**vars(self), **counts}
+        return {name: value for name, value in vars(self).items() if name != "remarks"} | counts
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Tally:
@@ -167,6 +178,7 @@ class Staging:
                 with pa.ipc.new_file(str(temporary / f"{name}.arrow"), table.schema) as writer:
                     writer.write_table(table)
             write_json(temporary / _TALLY_FILE, tally.as_dict())
+            _write_lines(temporary / REMARKS_FILE, tally.remarks)
         self._count += 1
 
     def tally(self) -> Tally:
@@ -191,7 +203,9 @@ class Staging:
             There is no such picture, or it can't be decoded within the bounds.
         """
         content = image.read()
-        suffix = _SUFFIXES[read_header(content).format]
+        suffix = _SUFFIXES.get(read_header(content).format)
+        if suffix is None:
+            content, suffix = _as_jpeg(content), ".jpg"
         load_image(content, _TEST_EDGE)
         name = hashlib.sha256(content).hexdigest()[:32] + suffix
         if not (self.images / name).exists():
@@ -212,6 +226,14 @@ class Staging:
                 link(path, linked / path.name)
         return linked
 
+    def write_remarks(self) -> None:
+        """Put all remarks beside the finished dataset's tables, one per line."""
+        # Moved there when it is whole, so that a crash leaves nothing else in the dataset.
+        with (self.folder / REMARKS_FILE).open("wb") as stream:
+            for part in self.finished_parts():
+                stream.write((part / REMARKS_FILE).read_bytes())
+        os.replace(self.folder / REMARKS_FILE, self.dataset / REMARKS_FILE)
+
     def move_dataset(self, dest: Path) -> None:
         """Put the finished dataset in its place and clear up."""
         retired = self.folder / "retired"
@@ -220,6 +242,18 @@ class Staging:
             os.replace(dest, retired)
         os.replace(self.dataset, dest)
         remove_staging(self.folder)
+
+
+def _write_lines(path: Path, items: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+
+
+def _as_jpeg(content: bytes) -> bytes:
+    """A picture that not every reader of the dataset could open, as JPEG."""
+    stream = io.BytesIO()
+    Image.fromarray(load_image(content)).save(stream, "JPEG", quality=_QUALITY)
+    return stream.getvalue()
 
 
 def remove_staging(folder: Path) -> None:

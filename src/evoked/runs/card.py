@@ -150,7 +150,7 @@ def _emotions(description: dict[str, Any]) -> str:
         return ""
     if description["estimated_emotions"]:
         return (
-            "Valence and arousal were **estimated** by an emotion reader, not rated by people, "
+            "Valence and arousal were **estimated** by emotion readers, not rated by people, "
             f"for some or all of the training posts. {description['emotions_note'] or ''}\n\n"
         )
     rated = "Valence and arousal were rated by people, where the posts have them."

@@ -1,13 +1,14 @@
-"""Which model predicts such posts best: a quick trial before a run where no model is asked for.
+"""What predicts such posts best: a quick trial before a run where no model is asked for.
 
 A few models that take seconds are tried on folds of the posts that the run learns from, made as its
-split is. Each is scored by the share of the variance of the task's own columns that it explains.
+split is. The run is a blend of the author's last posts and of these models, weighted by what they
+add there; what adds nothing is left out, so that it may be the last posts alone.
 :func:`evoked.train_automatically` compares more models, at length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ from evoked.evaluation.splits import Rows, Split, k_fold
 from evoked.features.catalog import FeatureSettings
 from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.baselines import RecentPosts
-from evoked.models.blend import Blend, mean_of
+from evoked.models.blend import Blend, blended, learned_weights
 from evoked.models.catalogue import model_entry
 from evoked.posts.author_history import PREFIX, has_history
 from evoked.progress import Progress
@@ -63,7 +64,10 @@ class Choice:
         The chosen model, and its settings where they aren't the defaults.
     explained
         Share of the variance that each candidate explains in posts that it has not learned from,
-        mean of the task's outcomes; empty where the posts are too few for a trial.
+        mean of the task's outcomes, and so for a blend of them, of the posts by which it was
+        weighted; empty where the posts are too few for a trial.
+    weights
+        Mean weight of each candidate over the task's outcomes, those left out excepted.
     kind, folds, posts
         Kind and number of the folds, and number of the posts that they were made of.
     reason
@@ -73,6 +77,7 @@ class Choice:
     model: str
     settings: dict[str, Any]
     explained: dict[str, float]
+    weights: dict[str, float]
     kind: str
     folds: int
     posts: int
@@ -86,14 +91,15 @@ class Choice:
 def quick_candidates(task: type[Task], posts: int) -> dict[str, Candidate]:
     """What is tried for a task on so many posts, by name: seconds each for some hundreds of posts.
 
-    Where a task is about departures from the author's level, trees also learn counts themselves:
-    the level of authors with a few unsteady posts hides more than it shows.
+    Trees learn counts themselves, since the level of authors with a few unsteady posts hides more
+    than it shows, and what a line misses.
     """
     trees = _MORE_TREES if posts >= _POSTS_FOR_MORE_TREES else _TREES
     found = {name: Candidate(name, {}) for name in (RecentPosts.name, "linear")}
-    found |= _boosted("", trees)
-    if task.levels is not Task.levels:
-        found |= _boosted(" of counts", {**trees, "from_level": False})
+    found["gradient_boosting"] = Candidate("gradient_boosting", {**trees, "start": "counts"})
+    if any(outcome.kind == "value" for outcome in task.outcomes):
+        after = Candidate("gradient_boosting", {**trees, "start": "line"})
+        found["gradient_boosting after linear"] = after
     if posts >= _POSTS_FOR_SLOW:
         found[_SLOW] = Candidate(_SLOW, {})
     return {
@@ -101,18 +107,6 @@ def quick_candidates(task: type[Task], posts: int) -> dict[str, Candidate]:
         for name, each in found.items()
         if task.name in model_entry(each.model).tasks
         and all(map(find_spec, MODELS[each.model].needs))
-    }
-
-
-def _boosted(of: str, settings: dict[str, Any]) -> dict[str, Candidate]:
-    """Trees, and their blend with a line, whose members are tried before it."""
-    members = [
-        {"model": "linear", "settings": {}},
-        {"model": "gradient_boosting", "settings": settings},
-    ]
-    return {
-        f"gradient_boosting{of}": Candidate("gradient_boosting", settings),
-        f"{Blend.name}{of}": Candidate(Blend.name, {"members": members}),
     }
 
 
@@ -128,9 +122,8 @@ def choose_model(
     seed: int,
     progress: Progress | None = None,
 ) -> Choice:
-    """Try models on folds, and take the best; but the last posts, where they are tried, unless a
-    model is ahead of them by more than one standard error. Without that, six of ten made-up
-    accounts of mere noise got a model that found chance, with it two.
+    """Try models on folds, and blend the last posts with what adds to them: see
+    :func:`evoked.models.blend.learned_weights`.
 
     Parameters
     ----------
@@ -141,7 +134,7 @@ def choose_model(
     examples_of
         Gives the examples of some rows of ``posts``.
     candidates
-        By name; a blend comes after its members.
+        By name, the last posts first.
     features
         Settings of the features that the models read.
     rows
@@ -161,36 +154,47 @@ def choose_model(
             continue
         truth.append(_truth(parts.test))
         for place, (name, candidate) in enumerate(candidates.items(), start=1):
-            if candidate.model == Blend.name:
-                members = _members(candidate, candidates)
-                predicted[name].append(mean_of([predicted[each][-1] for each in members]))
-            else:
-                model = build_model(*candidate, features, task.name)
-                predicted[name].append(_predictions(model, parts, seed))
+            model = build_model(*candidate, features, task.name)
+            predicted[name].append(_predictions(model, parts, seed))
             if progress is not None:
                 done = number * len(candidates) + place
                 progress("trying models", done, len(folds) * len(candidates))
-    missed = {}
+    weights: dict[str, tuple[float, ...]] = {}
+    explained: dict[str, float] = {}
     if truth:
         joined = {name: np.concatenate(each) for name, each in predicted.items()}
-        missed = _missed(task, joined, np.concatenate(truth))
-    explained = {name: 1 - float(shares.sum()) for name, shares in missed.items()}
-    chosen = _best(missed)
+        weights = learned_weights(task, list(joined.values()), np.concatenate(truth))
+        blend = {Blend.name: blended(task, weights, list(joined.values()))} if weights else {}
+        explained = _explained(task, joined | blend, np.concatenate(truth))
+    chosen, used = _chosen(candidates, weights)
     return Choice(
-        model=candidates[chosen].model,
-        settings=candidates[chosen].settings,
+        model=chosen.model,
+        settings=chosen.settings,
         explained=explained,
+        weights=used,
         kind=kind,
         folds=len(truth),
         posts=len(rows),
-        reason=_reason(chosen, explained, kind, len(truth), posts.iloc[rows]),
+        reason=_reason(used, explained, kind, len(truth), posts.iloc[rows]),
     )
 
 
-def _members(blend: Candidate, candidates: dict[str, Candidate]) -> list[str]:
-    """Names of the candidates that a blend is made of."""
-    members = [Candidate(each["model"], each["settings"]) for each in blend.settings["members"]]
-    return [name for name, each in candidates.items() if each in members]
+def _chosen(
+    candidates: dict[str, Candidate], weights: Mapping[str, Sequence[float]]
+) -> tuple[Candidate, dict[str, float]]:
+    """The blend of candidates that have a weight, or the only one, and their mean weights over
+    outcomes; the first candidate where there are no weights."""
+    names = list(candidates)
+    if not weights:
+        return candidates[names[0]], {names[0]: 1.0}
+    table = np.array(list(weights.values()))
+    used = np.flatnonzero(table.max(axis=0))
+    mean = {names[number]: float(table[:, number].mean()) for number in used}
+    if len(used) == 1:
+        return candidates[names[used[0]]], mean
+    members = [candidates[name]._asdict() for name in mean]
+    shares = {outcome: table[row, used].tolist() for row, outcome in enumerate(weights)}
+    return Candidate(Blend.name, {"members": members, "weights": shares}), mean
 
 
 class _Parts(NamedTuple):
@@ -246,15 +250,15 @@ def _predictions(model: Model, parts: _Parts, seed: int) -> NDArray[np.float64]:
     return model.predict(parts.test).to_numpy(np.float64)
 
 
-def _missed(
+def _explained(
     task: type[Task], predicted: dict[str, NDArray[np.float64]], truth: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    """Each post's part in the share of the variance that each model misses, mean of the outcomes
-    that vary, (n,); nothing where none does."""
+) -> dict[str, float]:
+    """Share of the variance that each model explains, mean of the outcomes that vary; nothing where
+    none does."""
     known = np.isfinite(truth)
     for values in predicted.values():
         known &= np.isfinite(values)
-    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in predicted}
+    shares: dict[str, list[float]] = {name: [] for name in predicted}
     for outcome in task.outcomes:
         columns = [task.columns.index(name) for name in outcome.columns]
         rows = known[:, columns].all(axis=1)
@@ -262,37 +266,30 @@ def _missed(
         if not len(true) or not (variance := float(((true - true.mean(axis=0)) ** 2).sum())):
             continue
         for name, values in predicted.items():
-            part = np.zeros(len(truth))
-            part[rows] = ((values[rows][:, columns] - true) ** 2).sum(axis=1) / variance
-            parts[name].append(part)
-    return {name: np.mean(each, axis=0) for name, each in parts.items() if each}
-
-
-def _best(missed: dict[str, NDArray[np.float64]]) -> str:
-    """The model that misses least; the last posts where it is ahead of them by no more than one
-    standard error, or where nothing was tried."""
-    best = min(missed, key=lambda name: missed[name].sum(), default=RecentPosts.name)
-    if RecentPosts.name not in missed:
-        return best
-    ahead = missed[RecentPosts.name] - missed[best]
-    error = np.sqrt(len(ahead)) * ahead.std()
-    return best if ahead.sum() > error else RecentPosts.name
+            missed = float(((values[rows][:, columns] - true) ** 2).sum())
+            shares[name].append(1 - missed / variance)
+    return {name: float(np.mean(each)) for name, each in shares.items() if each}
 
 
 def _reason(
-    chosen: str, explained: dict[str, float], kind: str, folds: int, posts: pd.DataFrame
+    weights: dict[str, float],
+    explained: dict[str, float],
+    kind: str,
+    folds: int,
+    posts: pd.DataFrame,
 ) -> str:
     number = len(posts)
     dated = has_history(posts) and posts[f"{PREFIX}posts"].gt(0).any()
     if not explained:
         usual = "the last posts predict the next" if dated else "what they usually get is predicted"
         return f"{number} posts are too few to try models on, so {usual}."
-    others = ", ".join(f"{name} {share:.2f}" for name, share in explained.items() if name != chosen)
     where = f"on {folds} fold{'s' if folds > 1 else ''} by {kind} of {number} posts"
-    shares = f"explained beyond the author's usual {where}: {explained[chosen]:.2f}; {others}"
-    if chosen == RecentPosts.name:
+    each = ", ".join(f"{name} {share:.2f}" for name, share in explained.items())
+    shares = f"explained beyond the author's usual {where}: {each}"
+    if list(weights) == [RecentPosts.name]:
         usual = (
             "the author's last posts predict" if dated else "what they usually get predicts them"
         )
         return f"For these posts, {usual} as well as any model ({shares})."
-    return f"Chosen by trial: {chosen} ({shares})."
+    parts = ", ".join(f"{name} {weight:.0%}" for name, weight in weights.items())
+    return f"Weighed by trial: {parts} ({shares})."

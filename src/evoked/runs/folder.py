@@ -53,6 +53,7 @@ from evoked.files import (
     write_text,
 )
 from evoked.models import Examples, Model, load_model
+from evoked.models.base import WEIGHTS_FILE
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import BASELINES_FOLDER, METRICS_FILE, Callbacks, RunContents, TrainedRun
 from evoked.runs.card import model_card
@@ -71,6 +72,7 @@ TRAINING_FOLDER = "training"
 CALIBRATION_FOLDER = "calibration"
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
+_LARGE = 2e7  # bytes of weights; networks on frozen encoders have a few million
 
 
 def load_contents(
@@ -224,6 +226,22 @@ def finish(
     write_json(out / INTERVALS_FILE, run.intervals.to_dict())
     write_text(out / "README.md", model_card(run.description, run.metrics))
     write_json(out / RUN_FILE, run.description)
+    size = _size_note(out)
+    if size:
+        callbacks.note(size)
+
+
+def _size_note(out: Path) -> str:
+    """How much of the disk a run takes whose network holds encoders; empty for others."""
+    file = out / WEIGHTS_FILE
+    weights = file.stat().st_size if file.is_file() else 0
+    if weights < _LARGE:
+        return ""
+    kept = sum(each.stat().st_size for each in (out / TRAINING_FOLDER).iterdir())
+    return (
+        f"Its weights take {weights / 1e6:.0f} MB; what training would go on from takes "
+        f"{kept / 1e6:.0f} MB more."
+    )
 
 
 def save_calibration(run: TrainedRun, predicted: Predicted) -> None:

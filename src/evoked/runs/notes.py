@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.evaluation.conformal import NOMINAL_COVERAGES, fewest_posts
-from evoked.evaluation.significance import t_interval
 from evoked.evaluation.splits import Split
 from evoked.features.affect import enough_read
 from evoked.features.catalog import CATALOG
+from evoked.features.emotions import who_read
 from evoked.features.languages import READS
 from evoked.features.table import FeatureTable
 from evoked.models import Model
@@ -64,29 +64,40 @@ def unread_facts_note(model: Model, facts: Sequence[Fact]) -> str:
     return f"The model {model.name} reads no facts about a post, so it learns nothing from {names}."
 
 
-def emotions_note(number: int, unrated: int, reader: str) -> str:
-    """Of how many of the posts that nobody rated the emotion reader of this name could estimate the
-    emotion, in a sentence."""
+def emotions_note(counts: Mapping[str, int], unrated: int, reader: str) -> str:
+    """Of how many of the posts that nobody rated the emotion could be estimated, and from what, in
+    a sentence.
+
+    Parameters
+    ----------
+    counts
+        Number of posts by what was read: :meth:`evoked.features.emotions.EmotionReadings.counts`.
+    unrated
+        Number of posts that nobody rated.
+    reader
+        Name of the emotion reader of captions.
+    """
+    number = sum(counts.values())
     if not enough_read(number, unrated):
         return too_few_note(number, unrated, reader)
     sentence = (
-        f"Valence and arousal of {number} of {unrated} unrated posts are estimated by the emotion "
-        "reader"
+        f"Valence and arousal of {number} of {unrated} unrated posts are estimated by emotion "
+        f"readers: {who_read(counts)}"
     )
     if number == unrated:
         return f"{sentence}."
     return (
-        f"{sentence}, which reads {_read_by(reader)}; those of the other {unrated - number} stay "
-        "unknown: it could not read their captions, or they have none."
+        f"{sentence}. Those of the other {unrated - number} stay unknown: neither a caption in "
+        f"{_read_by(reader)} nor a picture could be read."
     )
 
 
 def too_few_note(number: int, unrated: int, reader: str) -> str:
-    """Why the emotion of unrated posts is not estimated, where so few of their captions could be
-    read by the emotion reader of this name."""
+    """Why the emotion of unrated posts is not estimated, where so few of them have a picture, or a
+    caption that the emotion reader of this name can read."""
     return (
-        f"The emotion reader, which reads {_read_by(reader)}, could read the captions of {number} "
-        f"of {unrated} unrated posts: too few to estimate valence and arousal."
+        f"The emotion readers, of captions in {_read_by(reader)} and of pictures, could read "
+        f"{number} of {unrated} unrated posts: too few to estimate valence and arousal."
     )
 
 
@@ -158,6 +169,8 @@ def beside_recent_posts(
     str or None
         None where the model is better at every outcome, or nothing can be compared.
     """
+    from evoked.evaluation.significance import t_interval  # imports scipy.stats
+
     found = []
     for outcome in outcomes:
         own, theirs = (_errors(outcome, table, truth) for table in (predicted, recent))

@@ -32,9 +32,10 @@ from evoked.evaluation.splits import (
     kind_of_folds,
     with_calibration,
 )
-from evoked.features.affect import enough_read, without_other_languages
+from evoked.features.affect import enough_read
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
+from evoked.features.emotions import read_emotions
 from evoked.features.extract import Problem
 from evoked.features.languages import caption_languages, captions_note, for_captions
 from evoked.features.pipeline import FeaturePipeline
@@ -174,7 +175,7 @@ def train(
         ``read_network(dataset).viewings``). By default the kind that fits the posts;
         ``run.description`` gives the reason.
     estimate
-        Let the emotion reader estimate valence and arousal of posts that nobody rated; models of
+        Let the emotion readers estimate valence and arousal of posts that nobody rated; models of
         viewings ignore it.
     cache
         Where extracted features are kept; the user's cache folder by default.
@@ -388,7 +389,7 @@ class _ReadPosts(NamedTuple):
     """All posts of a dataset, read.
 
     posts are examples without targets; problems are the pictures that could not be read; estimates
-    are an emotion reader's, or None.
+    are those of emotion readers, or None.
     """
 
     posts: Examples
@@ -731,15 +732,15 @@ def part_examples(
 
 
 class Estimates(NamedTuple):
-    """What an emotion reader made of captions.
+    """What emotion readers made of captions and covers.
 
     Attributes
     ----------
     values
-        Valence and arousal, (n, 2); NaN where a caption could not be read, and everywhere if too
-        few could.
+        Valence and arousal, (n, 2); NaN where neither could be read, and everywhere if too few
+        posts could.
     note
-        Of how many posts the emotion is estimated, in a sentence.
+        Of how many posts the emotion is estimated, and from what, in a sentence.
     """
 
     values: NDArray[np.float32]
@@ -757,22 +758,17 @@ def estimate_emotions(
     cache: FeatureCache | None,
     callbacks: Callbacks,
 ) -> Estimates | None:
-    """Valence and arousal read from the captions, if any post lacks a rating."""
+    """Valence and arousal read from captions and covers, if any post lacks a rating."""
     unrated = dataset.posts[list(EMOTION_TARGETS)].isna().any(axis=1).to_numpy()
     if not unrated.any():
         return None
-    reader = FeaturePipeline(["affect.text"], features).fit(dataset.posts)
-    table, _ = reader.transform(
-        dataset.posts, [None] * len(dataset), cache=cache, progress=callbacks.stage
+    read = read_emotions(
+        dataset.posts, dataset.cover_paths(), features, cache=cache, progress=callbacks.stage
     )
-    column = table.columns["affect.text"]
-    read = column.arrays(np.arange(len(dataset)))[""][:, : len(EMOTION_TARGETS)]
-    found = np.where(column.present[:, None], read, np.nan).astype(np.float32)
-    found = without_other_languages(found, _captions(dataset), features.affect_reader)
-    number, wanted = int((unrated & np.isfinite(found).all(axis=1)).sum()), int(unrated.sum())
-    if not enough_read(number, wanted):
-        found[:] = np.nan
-    return Estimates(found, emotions_note(number, wanted, features.affect_reader))
+    counts, wanted = read.counts(unrated), int(unrated.sum())
+    if not enough_read(sum(counts.values()), wanted):
+        read.values[:] = np.nan
+    return Estimates(read.values, emotions_note(counts, wanted, features.affect_reader))
 
 
 def _captions(dataset: PostDataset) -> list[str | None]:

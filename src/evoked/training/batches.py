@@ -49,7 +49,7 @@ class EpochBatches(Sampler[_Choice]):
         Random seed for the order and the choice of views; None keeps the order and uses the first
         views.
     views
-        Number of cached views of each picture to choose from.
+        Number of views of each picture to choose from.
     lengths
         Tokens per post, (n,): when shuffling, posts of similar length share a batch, so that there
         is little padding.

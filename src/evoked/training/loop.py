@@ -53,6 +53,7 @@ def fit_network(
     folder: Path,
     *,
     views: int = 1,
+    posts_at_once: int = 256,
     estimated_weight: float = 1.0,
     progress: Callable[[EpochRecord], None] | None = None,
 ) -> list[EpochRecord]:
@@ -71,7 +72,9 @@ def fit_network(
         Gets log.csv, the last checkpoint and the best weights. An interrupted run continues there
         after its last finished epoch, with the same result as if it had never stopped.
     views
-        Number of cached views of each picture to choose from in training.
+        Number of views of each picture to choose from in training.
+    posts_at_once
+        How many validation posts are predicted together.
     estimated_weight
         Weight of targets that an emotion reader estimated.
     progress
@@ -95,7 +98,9 @@ def fit_network(
     batches = EpochBatches(
         len(features), settings.batch_size, settings.seed, views, features.lengths
     )
-    recorder = _Recorder(folder, validation, settings.patience, progress, len(features))
+    recorder = _Recorder(
+        folder, validation, posts_at_once, settings.patience, progress, len(features)
+    )
     task = _Task(network, settings, steps=math.ceil(len(batches) / settings.accumulate))
     last = folder / LAST_CHECKPOINT
     with _quiet_lightning():
@@ -212,12 +217,14 @@ class _Recorder(Callback):
         self,
         folder: Path,
         validation: tuple[Rows, TargetTable] | None,
+        posts_at_once: int,
         patience: int,
         progress: Callable[[EpochRecord], None] | None,
         samples: int,
     ) -> None:
         self.folder = folder
         self.validation = validation
+        self.posts_at_once = posts_at_once
         self.patience = patience
         self.progress = progress
         self.samples = samples
@@ -291,7 +298,7 @@ class _Recorder(Callback):
         device = next(network.parameters()).device
         network.eval()
         predicted, truth, weights = [], [], []
-        for batch in loader(features, targets, EpochBatches(len(features), 256)):
+        for batch in loader(features, targets, EpochBatches(len(features), self.posts_at_once)):
             on_device = {name: value.to(device) for name, value in batch.items()}
             predicted.append(network(on_device).float())
             truth.append(on_device["targets"])

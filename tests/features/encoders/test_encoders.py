@@ -114,7 +114,8 @@ def test_fine_tuning_starts_from_the_same_weights(timm_folder: Path) -> None:
     encoder = image_encoder(f"timm:{timm_folder}")
     network = encoder.network()
     images = pictures(2, 64)
-    map_ = network.eval()(encoder.normalise(torch.from_numpy(images)))
+    # In training as well: batch normalisations keep their statistics.
+    map_ = network(encoder.normalise(torch.from_numpy(images)))
     np.testing.assert_allclose(map_.detach().numpy(), encoder.encode(images).map, **TOLERANCE)
     map_.sum().backward()
     assert all(p.grad is not None for n, p in network.named_parameters() if "fc" not in n)

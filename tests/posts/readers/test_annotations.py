@@ -114,3 +114,44 @@ def test_label_studio_odd_tasks_do_no_harm(task: Any, tmp_path: Path) -> None:
     source.write_text(json.dumps([*json.loads(source.read_text()), task]))
     result = import_posts("label-studio", source, tmp_path / "out")
     assert result.tally.read + sum(result.tally.skipped.values()) == 4
+
+
+def _export(folder: Path, *controls: str) -> Path:
+    tasks = [
+        {
+            "id": number,
+            "data": {"text": f"Post {number}"},
+            "annotations": [
+                {
+                    "completed_by": 1,
+                    "result": [
+                        label_studio_result(name, "rating", 1 + 8 * number) for name in controls
+                    ],
+                }
+            ],
+        }
+        for number in range(2)
+    ]
+    path = folder / "export.json"
+    path.write_text(json.dumps(tasks))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["Valence", "valence_rating", "ratingValence", "Valenz", "1: valence"]
+)
+def test_controls_are_found_by_parts_of_their_names(name: str, tmp_path: Path) -> None:
+    reading = READERS["label-studio"](_export(tmp_path, name), ReadOptions())
+    assert list(reading.scales) == ["valence"]
+    assert not any("not used" in note for note in reading.notes)
+
+
+def test_controls_that_are_not_used_are_named_and_can_be_mapped(tmp_path: Path) -> None:
+    source = _export(tmp_path, "smiley", "arousal")
+    reading = READERS["label-studio"](source, ReadOptions())
+    assert list(reading.scales) == ["arousal"]
+    assert any(
+        "not used: smiley" in note and "--map valence=smiley" in note for note in reading.notes
+    )
+    reading = READERS["label-studio"](source, ReadOptions(mapping={"valence": "smiley"}))
+    assert set(reading.scales) == {"valence", "arousal"}

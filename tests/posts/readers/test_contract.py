@@ -42,9 +42,9 @@ def test_the_names_of_formats_need_no_reader() -> None:
 
 
 def test_an_unknown_format_has_no_reader() -> None:
-    assert "xlsx" not in READERS
+    assert "xls" not in READERS
     with pytest.raises(KeyError):
-        READERS["xlsx"]
+        READERS["xls"]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

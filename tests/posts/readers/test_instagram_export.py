@@ -21,6 +21,7 @@ from tests.support.reader_sources import (
     export_zip,
     mojibake,
     picture,
+    write_picture,
 )
 
 
@@ -68,14 +69,91 @@ def test_older_layout(tmp_path: Path) -> None:
     assert result.tally.images == 1
 
 
+@pytest.mark.parametrize(
+    ("likes", "reach", "saves"),
+    [
+        ("„Gefällt mir“-Angaben", "Erreichte Konten", "Gespeicherte Inhalte"),
+        ("Mentions J’aime", "Comptes touchés", "Enregistrements"),
+        ("Me gusta", "Cuentas alcanzadas", "Veces guardado"),
+        ("Curtidas", "Contas alcançadas", "Salvamentos"),
+        ("Mi piace", "Account raggiunti", "Salvataggi"),
+        ("いいね！", "リーチ", "保存数"),
+    ],
+)
+def test_figures_in_the_account_s_language(
+    likes: str, reach: str, saves: str, tmp_path: Path
+) -> None:
+    figures = {likes: {"value": "5"}, reach: {"value": "70"}, saves: {"value": "3"}}
+    item = {"string_map_data": {mojibake(label): value for label, value in figures.items()}}
+    path = tmp_path / "past_instagram_insights/posts.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"organic_insights_posts": [item]}))
+    (record,) = READERS["instagram-export"](tmp_path, ReadOptions()).records
+    assert isinstance(record, PostRecord)
+    assert {name: record.fields[name] for name in ("likes", "reach", "saves")} == {
+        "likes": "5",
+        "reach": "70",
+        "saves": "3",
+    }
+
+
+def test_posts_as_a_list_of_labels(tmp_path: Path) -> None:
+    posts = [
+        {
+            "timestamp": 1_780_000_000,
+            "media": [{"uri": "media/a.jpg", "creation_timestamp": 1_780_000_000}],
+            "label_values": [
+                {"label": "URL", "value": "https://www.instagram.com/p/ABC/"},
+                {"label": "Caption", "value": mojibake("Noch ein Tee 🍵 #tee")},
+                {"label": "Title", "value": ""},
+            ],
+            "fbid": "18000000000000001",
+        },
+        {
+            "timestamp": 1_780_000_100,
+            "media": [],
+            "label_values": [
+                {"label": mojibake("Légende"), "value": "Tee zwei #tee"},
+                {"label": mojibake("Média"), "media": [{"uri": "media/a.jpg"}]},
+                {"label": "URL", "value": "https://www.instagram.com/reel/XYZ/"},
+            ],
+        },
+    ]
+    path = tmp_path / "in/your_instagram_activity/media/posts.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(posts))
+    write_picture(tmp_path / "in/media/a.jpg", 1)
+    found = import_posts("instagram-export", tmp_path / "in", tmp_path / "out").dataset.posts
+    assert found["post_id"].tolist() == ["18000000000000001", "XYZ"]
+    assert found["caption"].tolist() == ["Noch ein Tee 🍵 #tee", "Tee zwei #tee"]
+    assert [list(tags) for tags in found["hashtags"]] == [["tee"], ["tee"]]
+    assert [len(images) for images in found["images"]] == [1, 1]
+    assert found["posted_at"].notna().all()
+
+
+def test_pictures_with_any_ending_are_taken_or_missed_aloud(tmp_path: Path) -> None:
+    names = ("a.heic", "b", "c.jxl", "d.mp4")
+    posts = [{"media": [{"uri": name, "creation_timestamp": 1_780_000_000 + number}]}
+             for number, name in enumerate(names)]  # fmt: skip
+    path = tmp_path / "in/content/posts_1.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(posts))
+    (tmp_path / "in/b").write_bytes(picture(1))
+    (tmp_path / "in/c.jxl").write_bytes(b"\xff\x0a not decoded")
+    result = import_posts("instagram-export", tmp_path / "in", tmp_path / "out")
+    assert result.dataset.posts["media_type"].tolist() == ["image", "image", "image", "video"]
+    assert result.tally.images == 1
+    assert sum(result.tally.changed.values()) == 2  # a is not there, c can't be read
+
+
 def test_figures_in_another_language_are_named(tmp_path: Path) -> None:
     folder = export_source(tmp_path)
     path = folder / "logged_information/past_instagram_insights"
     (path / "reels.json").unlink()
-    figures = {"string_map_data": {mojibake("Contas alcançadas"): {"value": "5"}}}
+    figures = {"string_map_data": {mojibake("Gegenüber gestern"): {"value": "5"}}}
     (path / "posts.json").write_text(json.dumps({"organic_insights_posts": [figures]}))
     reading = READERS["instagram-export"](folder, ReadOptions())
-    assert "Contas alcançadas" in reading.notes[0]
+    assert "Gegenüber gestern" in reading.notes[0]
     assert "in English" in reading.notes[0]
 
 
@@ -91,7 +169,7 @@ def test_figures_without_picture_and_time_stay_apart(tmp_path: Path) -> None:
 def test_names_that_point_elsewhere_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(picture(5))
     media = [{"uri": uri} for uri in ("../secret.jpg", "/etc/passwd.jpg", "media/../../secret.jpg")]
-    documents = {"content/posts_1.json": json.dumps([{"media": media}])}
+    documents = {"content/posts_1.json": json.dumps([{"title": "Tea", "media": media}])}
     (tmp_path / "in/content").mkdir(parents=True)
     (tmp_path / "in/content/posts_1.json").write_text(documents["content/posts_1.json"])
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:

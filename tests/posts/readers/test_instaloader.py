@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,3 +119,46 @@ def test_other_folders_and_options_are_refused(tmp_path: Path) -> None:
         READERS["instaloader"](tmp_path, ReadOptions())
     with pytest.raises(SettingsError, match="no column mapping"):
         READERS["instaloader"](tmp_path, ReadOptions(mapping={"likes": "likes"}))
+
+
+def test_posts_that_somebody_logged_in_downloads(tmp_path: Path) -> None:
+    common = {"__typename": "GraphImage", "owner": {"id": "17", "username": "someone"}}
+    nodes = [
+        {
+            **common,
+            "shortcode": "A",
+            "caption": "Tea #tea",
+            "comments": 15,
+            "date": 1_724_336_231,
+            "edge_media_preview_like": {"count": 259},
+            "iphone_struct": {"like_count": 259, "comment_count": 15, "media_type": 1},
+        },
+        {
+            **common,
+            "__typename": "GraphVideo",
+            "shortcode": "B",
+            "caption": "Tea film #tea",
+            "date": 1_724_422_631,
+            "iphone_struct": {
+                "like_count": 460,
+                "comment_count": 20,
+                "view_count": None,
+                "play_count": 9000,
+                "ig_play_count": 8800,
+                "location": {"name": "Here"},
+                "user": {"follower_count": 700},
+            },
+        },
+    ]
+    for number, node in enumerate(nodes):
+        write_instaloader_json(tmp_path / f"2024-08-2{number}_10-00-00_UTC.json", node)
+    first, second = _fields(tmp_path)
+    assert (first["caption"], first["comments"], first["likes"]) == ("Tea #tea", 15, 259)
+    assert (first["has_location"], second["has_location"]) == (False, True)
+    assert (second["caption"], second["comments"], second["likes"]) == ("Tea film #tea", 20, 460)
+    assert (second["views"], second["followers"]) == (9000, 700)
+
+
+def _fields(folder: Path) -> list[dict[str, Any]]:
+    records = READERS["instaloader"](folder, ReadOptions()).records
+    return [record.fields for record in records if isinstance(record, PostRecord)]

@@ -367,7 +367,7 @@ def test_columns_of_dates_are_read_like_single_dates() -> None:
     moments, wrong = _moments(pd.Series(DATES, dtype="str"), DateOrder())
     for text, moment, is_wrong in zip(DATES, moments, wrong, strict=True):
         try:
-            expected, refused = parse_date(text, day_first=True), False
+            expected, refused = parse_date(text, orders={"/": "dmy"}), False
         except ValueError:
             expected, refused = None, True
         assert is_wrong == refused, text

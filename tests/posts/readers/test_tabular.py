@@ -19,7 +19,7 @@ from evoked.errors import DataError, SettingsError
 from evoked.posts.cleaning import clean
 from evoked.posts.importing import ImportResult, import_posts
 from evoked.posts.readers import READERS, csv_file
-from evoked.posts.readers.base import PostRecord, ReadOptions, Skipped, Source
+from evoked.posts.readers.base import PostRecord, ReadOptions, Remark, Skipped, Source
 from evoked.posts.readers.columns import choose_mapping, choose_scales
 from tests.support.reader_sources import write_csv
 
@@ -361,7 +361,8 @@ def test_pictures_lie_beside_the_table_and_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     folder = tmp_path / "source"
     folder.mkdir()
-    content = "id,image\n1,../secret.jpg\n2,https://a.b/c.jpg\n3,gone.jpg\n4,a\x00b\n"
+    names = ("../secret.jpg", "https://a.b/c.jpg", "gone.jpg", "a\x00b")
+    content = "id,likes,image\n" + "".join(f"{n},{n},{name}\n" for n, name in enumerate(names))
     result = import_csv(folder, content)
     assert len(result.dataset) == 4
     assert result.tally.images == 0
@@ -457,7 +458,7 @@ def test_arbitrary_cells_never_crash(rows: list[list[str]], encoding: str, tmp_p
     path = tmp_path / "posts.csv"
     path.write_bytes(stream.getvalue().encode(encoding, "replace"))
     for record in READERS["csv"](path, ReadOptions()).records:
-        assert isinstance(record, PostRecord | Skipped)
+        assert isinstance(record, PostRecord | Remark)
         if isinstance(record, PostRecord):
             row, _ = clean(record)
             assert row["post_id"]
@@ -478,8 +479,8 @@ def test_what_a_table_lacks_is_said_with_the_columns_that_may_hold_it(tmp_path: 
     rows = [
         {
             "id": f"p{number}",
-            "いいね数": 100 + number,
-            "text_of_post": f"A morning in the hills, number {number}",
+            "スキ数": 100 + number,
+            "words_of_mine": f"A morning in the hills, number {number}",
             "when": f"2024-05-1{number} 10:00",
             "pic": f"pictures/{number}.jpg",
             "mood": "calm",
@@ -488,15 +489,15 @@ def test_what_a_table_lacks_is_said_with_the_columns_that_may_hold_it(tmp_path: 
     ]
     path = write_csv(tmp_path / "a.csv", rows)
     assert READERS["csv"](path, ReadOptions()).warnings == [
-        "No column is recognised to hold likes. If 'いいね数' does: --map 'likes=いいね数'",
-        "No column is recognised to hold captions. If 'text_of_post' does: "
-        "--map caption=text_of_post",
+        "No column is recognised to hold likes. If 'スキ数' does: --map 'likes=スキ数'",
+        "No column is recognised to hold captions. If 'words_of_mine' does: "
+        "--map caption=words_of_mine",
         "No column is recognised to hold a date. If 'when' does: --map posted_at=when",
         "No column is recognised to hold pictures. If 'pic' does: --map images=pic",
     ]
     decided = {
-        "likes": "いいね数",
-        "caption": "text_of_post",
+        "likes": "スキ数",
+        "caption": "words_of_mine",
         "posted_at": "when",
         "images": "pic",
     }

@@ -68,7 +68,7 @@ def test_dates(written: object, iso: str) -> None:
 
 
 def test_dates_with_the_day_first() -> None:
-    assert values.parse_date("03/04/2021", day_first=True) == datetime(2021, 4, 3, tzinfo=UTC)
+    assert values.parse_date("03/04/2021", orders={"/": "dmy"}) == datetime(2021, 4, 3, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("written", ["2031-01-01", "1970-01-01", "0", "inf", "soon", "31/31/2020"])

@@ -44,12 +44,13 @@ def _word_of_class() -> NDArray[np.int64]:
     return np.array([number[word] for word in class_words()])
 
 
-def class_probabilities(lite: Lite, vectors: Floats) -> Floats:
-    """Probability of each class, (n, classes), from vectors (n, size) of the encoder."""
+def class_probabilities(lite: Lite, vectors: Floats, softening: float = 1.0) -> Floats:
+    """Probability of each class, (n, classes), from vectors (n, size) of the encoder; with logits
+    divided by ``softening``, more of it lies with the less likely ones."""
     weights = lite_weights(lite)
     pooled = vectors[:, -weights["_fc.weight"].shape[1] :].astype(np.float32)
     logits = pooled @ weights["_fc.weight"].T + weights["_fc.bias"]
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(softening))
     shares: Floats = powers / powers.sum(axis=1, keepdims=True)
     return shares
 

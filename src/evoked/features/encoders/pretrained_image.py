@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from evoked.errors import MissingExtraError, SettingsError
 from evoked.features.encoders._checkpoints import (
@@ -45,6 +46,15 @@ class ImageNetwork(nn.Module, ABC):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.features(pixels)[0]
+
+    def train(self, mode: bool = True) -> Self:
+        """As of every module, but batch normalisations keep the statistics that they came with:
+        those of a small batch are worse, more so where posts without a picture are in it."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+        return self
 
 
 @dataclass(frozen=True)

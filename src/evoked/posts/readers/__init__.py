@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from evoked.posts.readers.base import Reader
 
 _MODULES = {
+    "auto": "auto",
     "csv": "csv_file",
+    "xlsx": "xlsx_file",
     "jsonl": "jsonl_file",
     "parquet": "parquet_file",
+    "tables": "tables",
     "instaloader": "instaloader",
     "instagram-export": "instagram_export",
     "iaed": "iaed",

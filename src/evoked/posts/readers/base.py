@@ -8,6 +8,7 @@ in :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,9 @@ OUTSIDE = "lies outside the source's folder."
 NO_PICTURE = "there is no such picture."
 """What is wrong with a picture that isn't where its name leads."""
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,10 @@ class Source:
         What a person should know first: what the source seems to lack.
     facts
         The kind of each fact: posts have a field ``fact.NAME`` for it, already converted.
+    taken_for
+        Name of the reader that the source turned out to be for, where that was found out.
+    platform
+        Whose posts they seem to be, such as TikTok Studio; "" if that isn't known.
     network
         For sources that know who viewed the posts: a function that is called after the posts are
         read, with the ids of those in the dataset.
@@ -156,6 +163,8 @@ class Source:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Kind] = field(default_factory=dict)
+    taken_for: str = ""
+    platform: str = ""
     network: Callable[[pd.Series], NetworkTables] | None = None
 
 
@@ -177,6 +186,8 @@ class ReadOptions:
         Kind of each column that is taken as a fact; None for one to be guessed.
     author
         Whose posts they all are, where no column holds authors.
+    encoding
+        Encoding of a table's text file; found by its bytes by default.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -185,6 +196,7 @@ class ReadOptions:
     time_zone: str | None = None
     facts: Mapping[str, Kind | None] = field(default_factory=dict)
     author: str | None = None
+    encoding: str | None = None
 
 
 Reader = Callable[[Path, ReadOptions], Source]
@@ -199,6 +211,13 @@ def refuse_options(options: ReadOptions, format_name: str) -> None:
     if options.images is not None:
         raise SettingsError(f"{format_name} has its pictures beside the posts: leave --images out.")
     refuse_facts(options, format_name)
+    refuse_encoding(options, format_name)
+
+
+def refuse_encoding(options: ReadOptions, format_name: str) -> None:
+    """Raise SettingsError if a format whose encoding is fixed was given one."""
+    if options.encoding is not None:
+        raise SettingsError(f"{format_name} has a fixed encoding: --encoding goes with csv files.")
 
 
 def refuse_facts(options: ReadOptions, format_name: str) -> None:
@@ -282,14 +301,42 @@ def deeper_files(root: Path) -> dict[str, list[str]]:
 
 def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) -> str:
     """The path of a picture of which a source may only give the bare name."""
-    paths = deeper.get(name, ())
-    if not paths or (root / name).exists():
+    if is_file_in(root, name):
+        return name
+    elsewhere = _below(root, name)
+    if elsewhere:
+        return elsewhere
+    paths = deeper.get(re.split(r"[/\\]", name)[-1] if _is_absolute(name) else name, ())
+    if not paths:
         return name
     if len(paths) > 1:
         raise ImageError(
             f"several subfolders have a picture of this name ({', '.join(paths[:3])})."
         )
     return paths[0]
+
+
+def _is_absolute(name: str) -> bool:
+    return name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]|file://", name) is not None
+
+
+def _below(root: Path, name: str) -> str:
+    """Where the end of an absolute name, of this computer or another, leads below ``root``."""
+    if not _is_absolute(name):
+        return ""
+    parts = [part for part in re.split(r"[/\\]+", name) if part]
+    if ".." in parts:
+        return ""
+    ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+    return next((end for end in ends if is_file_in(root, end)), "")
+
+
+def is_file_in(root: Path, name: str) -> bool:
+    """Whether a folder has a file of this name."""
+    try:
+        return (root / name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _read_image(root: Path, name: str) -> bytes:

@@ -4,56 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from evoked.errors import SettingsError
+from evoked.posts.readers.names import Recognised, fields, normalise, recognise
 from evoked.posts.schema import EMOTIONS, POSTS, SCALES
 
 CAROUSEL = "carousel"
 """A field of its own: some sources only say whether a post is a carousel."""
 
-# Column names without case, spaces and punctuation; the first that a table has is used.
-_SYNONYMS: dict[str, str] = {
-    "post_id": "postid id post mediaid shortcode postshortcode pk statusid tweetid videoid adid "
-    "video permalink url",
-    "author_id": "authorid author username ownerusername ownerid owner userid user account "
-    "accountusername accountid handle influencer page pageid channel channelid channelname",
-    "posted_at": "postedat postdate posteddate dateposted publishtime publishedat takenat "
-    "takenattimestamp creationtimestamp createdat timestamp datetime date created",
-    "posted_hour": "postedhour posthour hour",
-    "posted_weekday": "postedweekday postweekday weekday dayofweek",
-    "title": "title headline",
-    "caption": "caption captiontext text posttext message anonymizedmessage description content "
-    "body sentence tweet",
-    "hashtags": "hashtags hashtag tags authorhashtags",
-    "mentions": "mentions mentionedusers taggedusers",
-    "images": "images image imagepath imagepaths imagefile imagefiles imagename filename file "
-    "picture photo cover img",
-    "media_type": "mediatype posttype contenttype type",
-    CAROUSEL: "iscarousel carousel",
-    "category": "category categoryname productcategory categoryid industry niche topic",
-    "language": "language lang",
-    "paid": "paid ispaid sponsored issponsored paidpartnership ispaidpartnership isad",
-    "has_location": "haslocation location locationname place",
-    "followers": "followers followercount followerscount numfollowers nfollowers "
-    "numberoffollowers authorfollowers subscribers subscribercount subscriberscount "
-    "channelsubscribers pagetotallikes pagetlikes",
-    "following": "following followingcount numfollowing nfollowing followees followeescount",
-    "author_posts": "authorposts posts postcount postscount mediacount numposts nposts",
-    "likes": "likes like likecount likescount numlikes nlikes numberoflikes",
-    "comments": "comments comment commentcount commentscount numcomments ncomments "
-    "numberofcomments",
-    "shares": "shares share sharecount sharescount numshares retweets retweetcount reposts",
-    "saves": "saves save saved savecount savescount bookmarks bookmarkcount",
-    "views": "views viewcount videoviews videoviewcount plays playcount videoplaycount",
-    "reach": "reach totalreach treach accountsreached lifetimeposttotalreach",
-    "impressions": "impressions impressioncount totalimpressions timpression "
-    "lifetimeposttotalimpressions",
-    "valence": "valence valencemean meanvalence valencerating valmn vmeansum",
-    "arousal": "arousal arousalmean meanarousal arousalrating aromn ameansum",
-    "dominance": "dominance dominancemean meandominance dominancerating dmeansum",
-    "emotion": "emotion emotionlabel mikels",
-    "split": "split subset partition",
-}
+TIME_OF_DAY = "posted_time"
+"""A field of its own: some sources give the day in one column and the time in another."""
+
 # Single letters are taken for ratings only if a table has both v and a.
 _LETTERS = {"valence": "v", "arousal": "a", "dominance": "d"}
 
@@ -72,11 +34,6 @@ _COMMON_SCALES: tuple[Mapping[str, tuple[float, float]], ...] = (
 )
 
 
-def normalise(name: str) -> str:
-    """A column's name without case, spaces and punctuation."""
-    return re.sub(r"[\W_]+", "", name.casefold())
-
-
 def choose_mapping(columns: Sequence[str], overrides: Mapping[str, str]) -> dict[str, str]:
     """Which column holds which field, guessed from the names unless a person decided.
 
@@ -93,35 +50,38 @@ def choose_mapping(columns: Sequence[str], overrides: Mapping[str, str]) -> dict
     SettingsError
         An override names a field or a column that doesn't exist.
     """
+    return recognise_columns(columns, overrides).mapping
+
+
+def recognise_columns(
+    columns: Sequence[str],
+    overrides: Mapping[str, str],
+    cells: Mapping[str, Sequence[Any]] | None = None,
+) -> Recognised:
+    """As :func:`choose_mapping`, but guessed from some cells of each column as well."""
     by_name = {normalise(column): column for column in reversed(columns)}
     decided = {field: _decide(field, name, columns, by_name) for field, name in overrides.items()}
-    guessed = {
-        field: column
-        for field, column in _guess(by_name).items()
-        if field not in decided and column not in decided.values()
-    }
-    mapping = guessed | {field: column for field, column in decided.items() if column}
-    return {field: mapping[field] for field in _SYNONYMS if field in mapping}
-
-
-def _guess(by_name: Mapping[str, str]) -> dict[str, str]:
-    guessed = {}
-    for field, synonyms in _SYNONYMS.items():
-        found = [by_name[synonym] for synonym in synonyms.split() if synonym in by_name]
-        if found:
-            guessed[field] = found[0]
-    if "caption" not in guessed and normalise(guessed.get("post_id", "")) == "post":
+    open_columns = [column for column in columns if column not in decided.values()]
+    found = recognise(open_columns, cells, taken=list(decided))
+    guessed = found.mapping
+    if (
+        cells is None
+        and "caption" not in guessed
+        and normalise(guessed.get("post_id", "")) == "post"
+    ):
         guessed["caption"] = guessed.pop("post_id")  # the post itself, not its number
     if {"v", "a"} <= by_name.keys():
         letters = {field: letter for field, letter in _LETTERS.items() if letter in by_name}
         guessed |= {
             field: by_name[letter] for field, letter in letters.items() if field not in guessed
         }
-    return guessed
+    mapping = guessed | {field: column for field, column in decided.items() if column}
+    ordered = {field: mapping[field] for field in fields() if field in mapping}
+    return Recognised(ordered, found.platform, found.rivals)
 
 
 def _decide(field: str, name: str, columns: Sequence[str], by_name: Mapping[str, str]) -> str:
-    if field not in _SYNONYMS:
+    if field not in fields():
         raise SettingsError(
             f"there is no field {field!r} to map a column to; there are {', '.join(POSTS.names)}."
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -21,7 +20,14 @@ import pyarrow.csv as pa_csv
 
 from evoked.errors import DataError
 from evoked.posts.readers.base import ReadOptions, Skipped, Source, require_file
+from evoked.posts.readers.header import (
+    MOST_LINES,
+    header_position,
+    names_columns,
+    note_on_lines_above,
+)
 from evoked.posts.readers.tabular import Row, Table, read_table
+from evoked.posts.readers.text_encoding import find_encoding
 
 MAX_CELL_CHARACTERS = 1_000_000
 """A longer cell is due to a quotation mark that was never closed."""
@@ -34,17 +40,17 @@ NEVER_CLOSED = (
 
 _SHOWN_CHARACTERS = 80
 _MAX_LINE_CHARACTERS = 16 * 2**20
-_BLOCK = 2**20
 _SAMPLE_CHARACTERS = 2**18
 _WIDTH_LINES = 1000
+_DECLARED = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a CSV file with a header, one per row.
 
-    The encoding is UTF-8 (or UTF-16 with its mark) where the bytes allow it, else Windows-1252,
-    else Latin-1. The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
+    The encoding is found by :mod:`evoked.posts.readers.text_encoding` unless the options give it.
+    The delimiter is the one among ``, ; tab |`` that gives most rows as many cells as
     the header. Pictures are named relative to the file's folder.
 
     Raises
@@ -52,23 +58,40 @@ def read(source: Path, options: ReadOptions) -> Source:
     DataError
         There is no such file, no header, or no column that is recognised.
     """
-    return read_table(open_table(source), options)
+    named = [*options.mapping.values(), *options.facts]
+    return read_table(open_table(source, named=named, encoding=options.encoding), options)
 
 
-def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = None) -> Table:
-    """The table in a CSV file, of which only the first line is read.
+def open_table(
+    source: Path,
+    is_header: Callable[[list[str]], bool] | None = None,
+    named: Collection[str] = (),
+    encoding: str | None = None,
+) -> Table:
+    """The table in a CSV file, of which only the first lines are read.
 
     Parameters
     ----------
     is_header
-        Function that decides whether the cells of the first line are column names; by default they
-        are. If they are not, the columns are called 1, 2, 3 …, and spaces may separate them too.
+        Function that decides whether the cells of the first line are column names. If they are not,
+        the columns are called 1, 2, 3 …, and spaces may separate them too. By default, the header
+        is looked for below the title of a report (see :mod:`evoked.posts.readers.header`).
+    named
+        Columns that a person named.
+    encoding
+        The file's encoding; found by its bytes if left out.
     """
     require_file(source)
-    encoding = _detect_encoding(source)
-    delimiter = _detect_delimiter(source, encoding, _DELIMITERS)
-    columns = _header(source, encoding, delimiter)
+    encoding = encoding or find_encoding(source)
+    delimiter = _declared_delimiter(source, encoding) or _detect_delimiter(
+        source, encoding, _DELIMITERS, None if is_header else named
+    )
+    top = _top_records(source, encoding, delimiter)
+    position = 0 if is_header else header_position([cells for cells, _ in top], named)
+    columns = _column_names(top[position][0] if top else [], source)
     notes = [f"{source.name} is read as {encoding}, separated by {_DELIMITERS[delimiter]}s."]
+    if position:
+        notes.append(note_on_lines_above(source.name, [cells for cells, _ in top[:position]]))
     has_header = is_header is None or is_header(columns)
     if not has_header:
         names = _DELIMITERS | {" ": "space"}
@@ -81,57 +104,54 @@ def open_table(source: Path, is_header: Callable[[list[str]], bool] | None = Non
             f"{source.name} has no header: it is read as {encoding}, separated by "
             f"{names[delimiter]}s, and its columns are called {', '.join(columns)}."
         ]
-    form = (source, encoding, delimiter, columns, has_header)
+    above = (position + 1, top[position][1]) if has_header else (0, 0)
+    form = (source, encoding, delimiter, columns)
     return Table(
-        source, columns, partial(_rows, *form), notes, partial(_columns, *form), has_width=True
+        source,
+        columns,
+        partial(_rows, *form, above[0]),
+        notes,
+        partial(_columns, *form, above[1]),
+        has_width=True,
     )
-
-
-def _detect_encoding(source: Path) -> str:
-    with source.open("rb") as stream:
-        start = stream.read(4)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if start.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    for encoding in ("utf-8", "cp1252"):
-        if _decodes(source, encoding):
-            return encoding
-    return "latin-1"  # takes any byte
-
-
-def _decodes(source: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with source.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _open(source: Path, encoding: str) -> TextIO:
     return source.open(encoding=encoding, errors="replace", newline="")
 
 
-def _detect_delimiter(source: Path, encoding: str, delimiters: Iterable[str]) -> str:
+def _detect_delimiter(
+    source: Path, encoding: str, delimiters: Iterable[str], named: Collection[str] | None = None
+) -> str:
+    """The delimiter that fits best; the header is the first line unless ``named`` is given."""
     with _open(source, encoding) as stream:
         sample = stream.read(_SAMPLE_CHARACTERS)
-    return max(delimiters, key=lambda delimiter: _regularity(sample, delimiter))
+    return max(delimiters, key=lambda delimiter: _regularity(sample, delimiter, named))
 
 
-def _regularity(sample: str, delimiter: str) -> tuple[float, int]:
-    """How well a delimiter fits a sample: share of rows as wide as the header, then the width."""
+def _regularity(
+    sample: str, delimiter: str, named: Collection[str] | None
+) -> tuple[bool, float, int]:
+    """How well a delimiter fits a sample: whether it parts names that are known, the share of rows
+    as wide as the header, and the width."""
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
-        widths = [len(row) for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
+        rows = [row for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
     except csv.Error:
-        return 0.0, 0
+        return False, 0.0, 0
+    position = 0 if named is None else header_position(rows[:MOST_LINES], named)
+    widths = list(map(len, rows[position:]))
     if not widths or widths[0] < 2:
-        return 0.0, 0
-    return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+        return False, 0.0, 0
+    are_known = named is not None and names_columns(rows[position])
+    return are_known, widths.count(widths[0]) / len(widths), widths[0]
+
+
+def _declared_delimiter(source: Path, encoding: str) -> str:
+    """The delimiter that a first line such as ``sep=;`` declares; "" if none does."""
+    with _open(source, encoding) as stream:
+        match = _DECLARED.fullmatch(stream.readline(_SHOWN_CHARACTERS).strip("\ufeff\r\n"))
+    return match[1] if match and match[1] in _DELIMITERS else ""
 
 
 def _lines(stream: TextIO, source: Path) -> Iterator[str]:
@@ -222,15 +242,36 @@ def _running_on(delimiter: str, width: int) -> Callable[[list[str], list[str]], 
     return runs_on
 
 
-def _header(source: Path, encoding: str, delimiter: str) -> list[str]:
+def _top_records(source: Path, encoding: str, delimiter: str) -> list[tuple[list[str], int]]:
+    """The cells of the first records that have any, and the number of lines until their ends."""
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    found: list[tuple[list[str], int]] = []
     with _open(source, encoding) as stream:
         lines = _Lines(stream, source)
-        try:
-            header = next(csv.reader(lines, delimiter=delimiter), [])
-        except csv.Error as error:
-            raise DataError(f"the header can't be read ({error}).", file=source) from error
-    if header and lines.ended:
-        raise DataError("the header can't be read.", file=source, fix=f"In it, {NEVER_CLOSED}.")
+        reader, number = csv.reader(lines, delimiter=delimiter), 0
+        while len(found) < MOST_LINES:
+            lines.begin()
+            try:
+                cells, problem = next(reader), NEVER_CLOSED if lines.ended else ""
+            except StopIteration:
+                break
+            except csv.Error as error:
+                cells, problem = [], str(error)
+            if problem and found:
+                break
+            if problem:
+                raise DataError(
+                    f"the header can't be read ({problem}).",
+                    file=source,
+                    fix="Mend the first line.",
+                )
+            number += len(lines.record)
+            if cells:
+                found.append((cells, number))
+    return found
+
+
+def _column_names(header: list[str], source: Path) -> list[str]:
     names = [name.strip().strip("\ufeff") for name in header]
     if not any(names):
         raise DataError(
@@ -243,12 +284,12 @@ def _header(source: Path, encoding: str, delimiter: str) -> list[str]:
 
 
 def _rows(
-    source: Path, encoding: str, delimiter: str, columns: list[str], has_header: bool
+    source: Path, encoding: str, delimiter: str, columns: list[str], header_records: int
 ) -> Iterator[tuple[int, Row] | Skipped]:
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     with _open(source, encoding) as stream:
         records = _records(stream, source, delimiter, len(columns))
-        for number, cells in enumerate(islice(records, int(has_header), None), start=1):
+        for number, cells in enumerate(islice(records, header_records, None), start=1):
             if isinstance(cells, Skipped):
                 yield replace(cells, row=number)
             elif len(cells) > len(columns) and any(cells[len(columns) :]):
@@ -263,7 +304,7 @@ def _columns(
     encoding: str,
     delimiter: str,
     columns: list[str],
-    has_header: bool,
+    header_lines: int,
     wanted: Sequence[str],
 ) -> tuple[pd.DataFrame, list[Skipped]]:
     """Some columns as texts, by Arrow's reader; see :func:`evoked.posts.readers.tabular`."""
@@ -271,7 +312,7 @@ def _columns(
     short: dict[int, dict[str, str]] = {}  # rows that leave their last cells out
 
     def set_aside(row: Any) -> str:
-        number = row.number - has_header
+        number = row.number - header_lines
         if row.actual_columns < row.expected_columns:
             cells = next(csv.reader([row.text], delimiter=delimiter), [])
             short[number] = dict(zip(columns, cells, strict=False))
@@ -286,7 +327,7 @@ def _columns(
             read_options=pa_csv.ReadOptions(
                 use_threads=False,  # with threads, Arrow doesn't give the number of a bad row
                 column_names=columns,
-                skip_rows=int(has_header),
+                skip_rows=header_lines,
                 block_size=_MAX_LINE_CHARACTERS,
                 encoding="utf-8" if encoding == "utf-8-sig" else encoding,
             ),

@@ -10,7 +10,7 @@ from typing import Any
 
 from evoked.errors import SettingsError, did_you_mean
 from evoked.posts.fact_kinds import KINDS, Kind
-from evoked.posts.facts import decimal_sign, parse_amount, parse_classes, parse_fact
+from evoked.posts.facts import amount_decimal_sign, parse_amount, parse_classes, parse_fact
 from evoked.posts.readers.columns import normalise
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.values import is_missing, parse_bool, parse_date, plain_text
@@ -94,7 +94,7 @@ class Cells:
     @property
     def decimal_comma(self) -> bool:
         """Whether its numbers are written with a decimal comma."""
-        signs = Counter(map(decimal_sign, self.counts))
+        signs = Counter(map(amount_decimal_sign, self.counts))
         return signs[","] > signs["."]
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from evoked.errors import DataError, ImageError
 from evoked.posts.images import MAX_BYTES as MAX_IMAGE_BYTES
+from evoked.posts.readers.addresses import id_in_address
 from evoked.posts.readers.base import (
     MAX_JSON_BYTES,
-    PICTURE_SUFFIXES,
     ImageFile,
     PostRecord,
     ReadOptions,
@@ -27,12 +27,13 @@ from evoked.posts.readers.base import (
     refuse_options,
     walk_files,
 )
-from evoked.posts.readers.columns import normalise
+from evoked.posts.readers.names import fields_named
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 
 MAX_MEMBERS = 1_000_000
 """Largest number of files in a zip archive that can be an export."""
 
-_POSTS = re.compile(r"(?:^|/)(?:content|media)/(posts(?:_\d+)?|reels)\.json$")
+_POSTS = re.compile(r"(?:^|/)(?:content|media)/(posts(?:_\d+)?|reels|igtv_videos)\.json$")
 _INSIGHTS = re.compile(r"(?:^|/)past_instagram_insights/(posts|reels)\.json$")
 _ACCOUNT = re.compile(r"(?:^|/)personal_information\.json$")
 _AUDIENCE = re.compile(r"(?:^|/)past_instagram_insights/audience_insights\.json$")
@@ -40,18 +41,10 @@ _TOP_FOLDER = re.compile(
     r"(?:^|(?<=/))(?:your_instagram_activity|logged_information|content|media"
     r"|past_instagram_insights)/"
 )
-_VIDEO_SUFFIXES = (".mp4", ".mov", ".webm")
-_METRICS = {
-    "likes": "likes",
-    "comments": "comments",
-    "shares": "shares",
-    "saves": "saves",
-    "impressions": "impressions",
-    "accountsreached": "reach",
-    "plays": "views",
-    "views": "views",
-    "videoviews": "views",
-}
+_VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".m4v", ".3gp", ".mkv")
+_NO_MEDIA = (".srt", ".vtt", ".json", ".mp3", ".m4a", ".aac")
+_MAX_DEPTH = 6
+_METRICS = (*ENGAGEMENT, *EXPOSURE)
 
 
 class _Archive(Protocol):
@@ -131,17 +124,27 @@ class _Export:
     def record(self, file: str, row: int, post: dict[str, Any], figures: _Figures) -> PostRecord:
         """One post with its figures."""
         media = [medium for medium in post["media"] if isinstance(medium, dict)]
+        labelled = _labelled(post)
         uris = [str(medium["uri"]) for medium in media if medium.get("uri")]
         timestamp = _timestamp(post)
-        caption = post.get("title") or dig(media, 0, "title") or figures.caption
+        caption = (
+            post.get("title")
+            or labelled.get("caption")
+            or labelled.get("title")
+            or dig(media, 0, "title")
+            or figures.caption
+        )
         fields = {
+            "post_id": post.get("fbid") or labelled.get("post_id"),
             "author_id": self.author,
             "posted_at": timestamp or figures.timestamp,
             "caption": repair_text(caption),
             "media_type": _media_type(uris),
             "followers": self.followers,
+            **{name: value for name, value in labelled.items() if name in _METRICS},
             **figures.metrics,
         }
+        fields = {name: value for name, value in fields.items() if value is not None}
         # The thumbnail of a video's figures is its cover.
         pictures = _pictures(uris) or _pictures([figures.uri])
         return PostRecord(
@@ -194,10 +197,15 @@ def read(source: Path, options: ReadOptions) -> Source:
     export = _Export(
         archive,
         _root(posts + insights),
-        repair_text(_first_value(archive, _ACCOUNT, "username")),
+        repair_text(_first_value(archive, _ACCOUNT, "author_id")),
         _first_value(archive, _AUDIENCE, "followers"),
     )
     return Source(records=_records(export, posts, figures, damaged), notes=notes)
+
+
+def is_export(names: Iterable[str]) -> bool:
+    """Whether the files of a folder or an archive are those of an account's export."""
+    return any(_POSTS.search(name) or _INSIGHTS.search(name) for name in names)
 
 
 def _open(source: Path) -> _Archive:
@@ -248,7 +256,49 @@ def _first_value(archive: _Archive, pattern: re.Pattern[str], label: str) -> Any
 def _value(item: Any, label: str) -> Any:
     labelled = dig(item, "string_map_data")
     values = labelled.items() if isinstance(labelled, dict) else ()
-    return next((dig(value, "value") for key, value in values if normalise(key) == label), None)
+    return next((dig(value, "value") for key, value in values if _is_label(key, label)), None)
+
+
+def _is_label(label: str, field: str) -> bool:
+    """Whether a label, in whatever language, is that of a field."""
+    return field in fields_named(repair_text(label))
+
+
+def _metric(label: str) -> str | None:
+    """The count that a label of the insights names, in whatever language."""
+    bare = re.sub(r"^instagram\W*", "", label, flags=re.IGNORECASE)
+    return next((field for field in fields_named(bare) if field in _METRICS), None)
+
+
+def _labelled(post: Mapping[str, Any]) -> dict[str, Any]:
+    """What newer exports give as a list of labels and values, by field."""
+    found: dict[str, Any] = {}
+    labels = post.get("label_values")
+    for item in labels if isinstance(labels, list) else ():
+        label, value = dig(item, "label"), dig(item, "value")
+        if isinstance(label, str) and value not in (None, ""):
+            for field in fields_named(repair_text(label))[:1]:
+                found.setdefault(field, value)
+    address = found.get("post_id")
+    found["post_id"] = (isinstance(address, str) and id_in_address(address)) or address
+    return found
+
+
+def _with_media(item: Any) -> Any:
+    """A post whose media stand among its labels, with them in their usual place."""
+    labels = dig(item, "label_values")
+    if not isinstance(labels, list) or dig(item, "media", 0):
+        return item
+    return {**item, "media": [medium for label in labels for medium in _media_below(label, 1)]}
+
+
+def _media_below(value: Any, depth: int) -> list[Any]:
+    """The media of a label, which may hold labels of its own."""
+    media, inner = dig(value, "media"), dig(value, "dict")
+    found = list(media) if isinstance(media, list) else []
+    for item in inner if isinstance(inner, list) and depth < _MAX_DEPTH else ():
+        found += _media_below(item, depth + 1)
+    return found
 
 
 def repair_text(text: Any) -> Any:
@@ -275,27 +325,39 @@ class _Figures:
         self.metrics: dict[str, Any] = {}
         self.unknown: list[str] = []
         labelled = dig(item, "string_map_data")
-        for label, value in labelled.items() if isinstance(labelled, dict) else ():
-            field = _METRICS.get(normalise(label).removeprefix("instagram"))
+        for key, value in labelled.items() if isinstance(labelled, dict) else ():
+            label = repair_text(key)
+            field = _metric(label)
             if field:
                 self.metrics.setdefault(field, dig(value, "value"))
             else:
-                self.unknown.append(repair_text(label))
+                self.unknown.append(label)
             self.timestamp = self.timestamp or dig(value, "timestamp")
 
 
 def _timestamp(post: dict[str, Any]) -> Any:
-    return post.get("creation_timestamp") or dig(post, "media", 0, "creation_timestamp")
+    return (
+        post.get("creation_timestamp")
+        or dig(post, "media", 0, "creation_timestamp")
+        or post.get("timestamp")
+    )
 
 
 def _media_type(uris: list[str]) -> str | None:
     if len(uris) > 1:
         return "carousel"
-    return "video" if uris and uris[0].lower().endswith(_VIDEO_SUFFIXES) else None
+    if not uris:
+        return None
+    return "video" if uris[0].lower().endswith(_VIDEO_SUFFIXES) else "image"
 
 
 def _pictures(uris: list[Any]) -> list[str]:
-    return [uri for uri in uris if isinstance(uri, str) and uri.lower().endswith(PICTURE_SUFFIXES)]
+    """Whatever is no video, with any ending or none: what can't be read gets a remark."""
+    return [
+        uri
+        for uri in uris
+        if isinstance(uri, str) and not uri.lower().endswith((*_VIDEO_SUFFIXES, *_NO_MEDIA))
+    ]
 
 
 def _records(
@@ -304,7 +366,8 @@ def _records(
     by_uri = {figure.uri: figure for figure in figures if isinstance(figure.uri, str)}
     by_time = {str(figure.timestamp): figure for figure in figures if figure.timestamp}
     used: set[int] = set()
-    for name, number, item in _items(export.archive, names, damaged):
+    for name, number, found_item in _items(export.archive, names, damaged):
+        item = _with_media(found_item)
         if not isinstance(dig(item, "media"), list) or not dig(item, "media", 0):
             yield Skipped("a post without media", name, number)
             continue

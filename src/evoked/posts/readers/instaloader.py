@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzma
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from evoked.posts.readers.base import (
     require_folder,
     walk_files,
 )
+from evoked.posts.readers.jsonl_file import named_fields
 
 MAX_METADATA_BYTES = 32 * 2**20
 """Largest JSON document of one post, unpacked."""
@@ -38,6 +39,11 @@ _PROFILE = re.compile(r".+_\d+")
 _PROFILE_PICTURE = "_profile_pic"
 # In newer releases, these names begin with XDT.
 _MEDIA_TYPES = {"GraphImage": "image", "GraphVideo": "video", "GraphSidecar": "carousel"}
+# Fields that are taken by their names where they are not in their usual place.
+_BY_NAME = (
+    "posted_at", "media_type", "paid", "followers", "following", "author_posts", "likes",
+    "comments", "shares", "saves", "views",
+)  # fmt: skip
 
 
 @dataclass
@@ -96,6 +102,15 @@ def read(source: Path, options: ReadOptions) -> Source:
             "again without --no-metadata-json."
         )
     return Source(records=records, total=len(posts), notes=notes, warnings=warnings)
+
+
+def is_download(names: Iterable[str]) -> bool:
+    """Whether the files of a folder are those of a download."""
+    return any(
+        name.endswith(".json.xz")
+        or (_DATED.search(name) and name.endswith((".json", ".txt", ".jpg")))
+        for name in names
+    )
 
 
 def _group(source: Path) -> dict[str, _Files]:
@@ -212,6 +227,9 @@ def _record(
     owner = node.get("owner") if isinstance(node.get("owner"), dict) else {}
     known: Any = next((accounts[key] for key in _account_keys(owner) if key in accounts), {})
     caption = dig(node, "edge_media_to_caption", "edges", 0, "node", "text")
+    # What is downloaded by somebody who is logged in has other names.
+    named = named_fields(node)
+    caption = named.get("caption") if caption is None else caption
     fields = {
         "post_id": node.get("shortcode") or node.get("id") or name,
         "author_id": dig(owner, "username")
@@ -225,7 +243,7 @@ def _record(
         "media_type": _media_type(node),
         "category": _first(owner, known, keys=("category_name",)),
         "paid": _is_paid(node),
-        "has_location": node.get("location") is not None if "location" in node else None,
+        "has_location": _has_location(node),
         "followers": _first(owner, known, keys=("edge_followed_by", "count")),
         "following": _first(owner, known, keys=("edge_follow", "count")),
         "author_posts": _first(owner, known, keys=("edge_owner_to_timeline_media", "count")),
@@ -238,7 +256,19 @@ def _record(
         ),
         "views": node.get("video_view_count") or node.get("video_play_count"),
     }
+    fields |= {key: named[key] for key in _BY_NAME if fields.get(key) is None and key in named}
     return PostRecord(fields, file=f"{name}.json", images=_images(source, files))
+
+
+def _has_location(node: dict[str, Any]) -> bool | None:
+    """Whether a post names a place; None if its metadata would not say so."""
+    places = [each["location"] for each in _with_places(node) if each.get("location")]
+    known = "location" in node or isinstance(node.get("iphone_struct"), dict)
+    return bool(places) if known else None
+
+
+def _with_places(node: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in (node, node.get("iphone_struct")) if isinstance(each, dict)]
 
 
 def _first(*nodes: Any, keys: tuple[str, ...]) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,23 +24,34 @@ from evoked.posts.readers.base import (
     require_file,
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
-from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
+from evoked.posts.readers.names import fields_named
+from evoked.posts.readers.ratings import (
+    Rating,
+    mean_ratings,
+    number_or_none,
+    prevailing_emotion,
+    rating_rows,
+)
 from evoked.posts.readers.tabular import with_media_type
 from evoked.posts.readers.values import parse_names, plain_text
-from evoked.posts.schema import EMOTIONS, MIKELS
+from evoked.posts.schema import EMOTIONS
 
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)")
+_RATED = (*EMOTIONS, "emotion")
+_MOST_NAMED = 10
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # before the names of uploads
 
 
 def read(source: Path, options: ReadOptions) -> Source:
     """Posts from a JSON export, one per task, with the ratings of each annotator.
 
-    Ratings are the answers of Rating, Number or Choices controls named ``valence``, ``arousal`` or
-    ``dominance`` (a choice such as "7 – pleasant" gives its leading number); a post's own ratings
-    are their means. Choices named ``emotion`` set the post's emotion if one of Mikels' eight was
-    chosen most often. The task's data are mapped like the columns of a table. Pictures are searched
-    beside the file and in ``images/`` there, with and without the prefix that uploads get.
+    Ratings are the answers of Rating, Number or Choices controls (a choice such as "7 – pleasant"
+    gives its leading number) whose names hold ``valence``, ``arousal`` or ``dominance``, also in
+    other languages, or that a person's mapping names, as in ``{"valence": "smiley"}``; a note lists
+    the others. A post's own ratings are their means. Choices of ``emotion`` set the post's emotion
+    if one of Mikels' eight was chosen most often. The task's data are mapped like the columns of a
+    table. Pictures are searched beside the file and in ``images/`` there, with and without the
+    prefix that uploads get.
 
     Raises
     ------
@@ -61,15 +71,24 @@ def read(source: Path, options: ReadOptions) -> Source:
         )
     columns = list(dict.fromkeys(key for found in data for key in found))
     refuse_facts(options, "label-studio")
-    mapping = choose_mapping(columns, options.mapping)
+    controls = _controls(tasks)
+    decided = {
+        field: name
+        for field, name in options.mapping.items()
+        if field in _RATED and name not in columns and name in controls
+    }
+    rest = {field: name for field, name in options.mapping.items() if field not in decided}
+    mapping = choose_mapping(columns, rest)
     if not mapping:
         raise DataError(
             f"nothing in the tasks' data is recognised: {', '.join(columns[:30])}.",
             file=source,
             fix="Say which entry holds what, for example --map caption=NAME.",
         )
-    answers = [_answers(task) for task in tasks]
+    dimensions = _dimensions(controls, decided)
+    answers = [_answers(task, dimensions) for task in tasks]
     scales, notes = choose_scales(_ranges(answers), options.scales)
+    notes += _notes_on_controls(controls, dimensions)
     return Source(
         records=_records(source, tasks, answers, mapping, scales, options.images or source.parent),
         total=len(tasks),
@@ -79,7 +98,50 @@ def read(source: Path, options: ReadOptions) -> Source:
     )
 
 
-def _answers(task: Any) -> list[Rating]:
+def _controls(tasks: Iterable[Any]) -> list[str]:
+    """The names of the controls that somebody answered, in order."""
+    names: dict[str, None] = {}
+    for task in tasks:
+        for annotation in _list(dig(task, "annotations")):
+            for result in _list(dig(annotation, "result")):
+                if isinstance(dig(result, "from_name"), str):
+                    names[result["from_name"]] = None
+    return list(names)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _dimensions(controls: Iterable[str], decided: Mapping[str, str]) -> dict[str, str]:
+    """What each control asks for: a person's decision, its name, or a part of its name."""
+    found = {name: field for field, name in decided.items()}
+    for name in controls:
+        words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+        meant = [field for word in (name, *words) for field in fields_named(word)]
+        field = next((field for field in meant if field in _RATED), None)
+        if field is not None and field not in decided:
+            found.setdefault(name, field)
+    return found
+
+
+def _notes_on_controls(controls: Sequence[str], dimensions: Mapping[str, str]) -> list[str]:
+    notes = [
+        f"Answers of the control {name!r} are read as {field}."
+        for name, field in dimensions.items()
+        if name.casefold() != field
+    ]
+    unused = [name for name in controls if name not in dimensions]
+    if unused:
+        missed = next((field for field in _RATED if field not in dimensions.values()), "valence")
+        notes.append(
+            f"Answers of these controls are not used: {', '.join(unused[:_MOST_NAMED])}. If one "
+            f"holds ratings: --map {missed}={unused[0]}"
+        )
+    return notes
+
+
+def _answers(task: Any, dimensions: Mapping[str, str]) -> list[Rating]:
     answers = []
     annotations = dig(task, "annotations")
     for annotation in annotations if isinstance(annotations, list) else ():
@@ -87,8 +149,8 @@ def _answers(task: Any) -> list[Rating]:
             continue
         results = dig(annotation, "result")
         for result in results if isinstance(results, list) else ():
-            dimension = str(dig(result, "from_name")).casefold()
-            if dimension in (*EMOTIONS, "emotion"):
+            dimension = dimensions.get(str(dig(result, "from_name")))
+            if dimension is not None:
                 answers.append(Rating(_annotator(annotation), dimension, _value(result)))
     return answers
 
@@ -136,7 +198,9 @@ def _records(
         fields.setdefault("post_id", dig(task, "id"))
         rows, remarks = rating_rows(given, scales, source.name, number)
         fields |= mean_ratings(rows)
-        emotion = _emotion(given)
+        emotion = prevailing_emotion(
+            answer.value for answer in given if answer.dimension == "emotion"
+        )
         if emotion is not None:
             fields["emotion"] = emotion
         yield PostRecord(
@@ -147,17 +211,6 @@ def _records(
             tables={"annotations": rows},
             remarks=remarks,
         )
-
-
-def _emotion(answers: list[Rating]) -> str | None:
-    """The emotion chosen most often; None on a draw, or if no choice is one of Mikels' eight."""
-    chosen = (
-        str(answer.value).strip().casefold() for answer in answers if answer.dimension == "emotion"
-    )
-    votes = Counter(name for name in chosen if name in MIKELS).most_common(2)
-    if not votes or (len(votes) == 2 and votes[0][1] == votes[1][1]):
-        return None
-    return votes[0][0]
 
 
 def _image(folder: Path, address: str) -> ImageFile:

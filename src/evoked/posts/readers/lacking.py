@@ -8,6 +8,7 @@ from typing import Any
 
 from evoked.posts.readers.base import PICTURE_SUFFIXES
 from evoked.posts.readers.values import is_missing, parse_count, parse_date
+from evoked.posts.schema import COUNTS
 
 # Columns that a sentence names where several may hold what is lacking.
 _NAMED = 5
@@ -24,8 +25,9 @@ def lacking(
     Parameters
     ----------
     fields
-        Those that are missed: of ``likes``, ``caption``, ``posted_at``, ``images``. Posts do
-        without pictures, so these are missed only where a column looks as if it held them.
+        Those that are missed: counts, ``caption``, ``title``, ``author_id``, ``posted_at`` or
+        ``images``. Posts do without pictures, so these are missed only where a column looks as
+        if it held them.
     columns
         Names of the columns that hold no other field.
     rows
@@ -88,6 +90,10 @@ def _is_text(value: Any) -> bool:
     )
 
 
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str) and not _is_count(value) and not _is_date(value)
+
+
 def _is_picture(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower().endswith(PICTURE_SUFFIXES)
 
@@ -99,9 +105,18 @@ def _is_date(value: Any) -> bool:
         return False
 
 
-_WORDS = {"likes": "likes", "caption": "captions", "posted_at": "a date", "images": "pictures"}
+_WORDS = {
+    **{name: name for name in COUNTS},
+    "caption": "captions",
+    "title": "titles",
+    "posted_at": "a date",
+    "images": "pictures",
+    "author_id": "authors",
+}
 _LOOKS: dict[str, Callable[[Any], bool]] = {
-    "likes": _is_count,
+    **dict.fromkeys(COUNTS, _is_count),
+    "title": _is_text,
+    "author_id": _is_label,
     "caption": _is_text,
     "posted_at": _is_date,
     "images": _is_picture,

@@ -9,7 +9,7 @@ connections of a user with themselves; and repeated rows, so that a user views a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -472,15 +472,15 @@ def _moments(texts: pd.Series, order: DateOrder) -> tuple[pd.Series, pd.Series]:
     if len(left):
         for text in left.unique():
             order.add(text)
-        read = {text: _read_moment(text, order.day_first) for text in left.unique()}
+        read = {text: _read_moment(text, order.orders) for text in left.unique()}
         as_written = pd.to_datetime(left.map(read), utc=True).dt.as_unit("us")
         moments = moments.fillna(as_written.reindex(texts.index))
     possible = moments.between(_FIRST_MOMENT, pd.Timestamp.now("UTC") + pd.Timedelta(days=1))
     return moments.where(possible), given & ~possible
 
 
-def _read_moment(text: str, day_first: bool) -> datetime | None:
+def _read_moment(text: str, orders: Mapping[str, str]) -> datetime | None:
     try:
-        return parse_date(text, day_first=day_first)
+        return parse_date(text, orders=orders)
     except ValueError:
         return None

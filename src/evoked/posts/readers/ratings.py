@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from evoked.posts.readers.base import Remark
 from evoked.posts.readers.values import is_missing, parse_number
+from evoked.posts.schema import MIKELS
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,12 @@ def mean_ratings(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
     for row in rows:
         by_dimension.setdefault(row["dimension"], []).append(row["rating"])
     return {name: sum(values) / len(values) for name, values in by_dimension.items()}
+
+
+def prevailing_emotion(chosen: Iterable[Any]) -> str | None:
+    """The emotion chosen most often; None on a draw, or if no choice is one of Mikels' eight."""
+    names = (str(value).strip().casefold() for value in chosen)
+    votes = Counter(name for name in names if name in MIKELS).most_common(2)
+    if not votes or (len(votes) == 2 and votes[0][1] == votes[1][1]):
+        return None
+    return votes[0][0]

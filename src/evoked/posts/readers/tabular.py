@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
-from functools import partial
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from evoked.errors import DataError, SettingsError
+from evoked.posts.readers.addresses import id_in_address
 from evoked.posts.readers.base import (
     PostRecord,
     ReadOptions,
@@ -22,14 +22,17 @@ from evoked.posts.readers.base import (
     Source,
     deeper_files,
     file_image,
+    is_file_in,
 )
 from evoked.posts.readers.columns import (
     CAROUSEL,
-    choose_mapping,
+    TIME_OF_DAY,
     choose_rater_columns,
     choose_scales,
+    recognise_columns,
 )
-from evoked.posts.readers.date_order import DateOrder
+from evoked.posts.readers.conventions import Conventions
+from evoked.posts.readers.dates import has_time
 from evoked.posts.readers.fact_columns import (
     Cells,
     FactColumn,
@@ -39,16 +42,20 @@ from evoked.posts.readers.fact_columns import (
     suggested,
 )
 from evoked.posts.readers.lacking import lacking
+from evoked.posts.readers.names import Recognised, expected_of, means_nothing
+from evoked.posts.readers.not_posts import NotPosts, only_posts
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
-from evoked.posts.readers.values import (
-    has_time,
-    parse_bool,
-    parse_date,
-    parse_names,
-    plain_text,
+from evoked.posts.readers.repeated_posts import (
+    ANNOTATOR,
+    OBSERVED_AT,
+    RepeatedIds,
+    extra_columns,
+    notes_on_extra_columns,
+    one_per_post,
 )
-from evoked.posts.schema import EMOTIONS, EXPOSURE, FACT_PREFIX
+from evoked.posts.readers.values import is_missing, parse_bool, parse_names, plain_text
+from evoked.posts.schema import COUNTS, EMOTIONS, EXPOSURE, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
 
 # Number of rows that a note names.
@@ -99,13 +106,13 @@ class Table:
 class _Survey:
     """What can only be known after reading all rows of a table."""
 
+    conventions: Conventions
+    not_posts: NotPosts
+    repeated: RepeatedIds
     rows: int = 0
     short_rows: int = 0
     first_short_rows: list[int] = field(default_factory=list)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    dates: DateOrder = field(default_factory=DateOrder)
-    highest_weekday: float = 0.0
-    has_times: bool = False
     facts: dict[str, Cells] = field(default_factory=dict)
 
 
@@ -142,7 +149,8 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     SettingsError
         A mapping or a scale of something that doesn't exist.
     """
-    mapping = choose_mapping(table.columns, options.mapping)
+    recognised = recognise_columns(table.columns, options.mapping, _sample_of(table))
+    mapping = recognised.mapping
     if not mapping:
         raise DataError(
             f"none of the columns is recognised: {', '.join(table.columns[:30])}.",
@@ -160,36 +168,74 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     facts, fact_notes = settle_columns(chosen, survey.facts, drafts=are_drafts([*mapping, *raters]))
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
-    used = {name: column for name, column in mapping.items() if name not in unscaled}
+    extra = {
+        name: column
+        for name, column in extra_columns(table.columns, mapping).items()
+        if (name == OBSERVED_AT and survey.repeated) or (name == ANNOTATOR and survey.ranges)
+    }
+    left_out = {*unscaled, *survey.conventions.only_counted}
+    used = {name: column for name, column in mapping.items() if name not in left_out}
     return Source(
-        records=_records(table, used, raters, facts, scales, survey, options),
+        records=one_per_post(
+            _records(table, used | extra, raters, facts, scales, survey, options),
+            survey.repeated,
+            scales,
+        ),
         total=survey.rows,
         mapping=mapping | {name: ", ".join(columns.values()) for name, columns in raters.items()},
         scales=scales,
         notes=[
             *table.notes,
             *scale_notes,
+            *_notes_on_rivals(recognised),
             *_notes(table, mapping, raters, survey, options),
             *fact_notes,
-            *_notes_on_unused(table, mapping, raters, chosen),
+            *notes_on_extra_columns(extra),
+            *_notes_on_unused(
+                table, mapping, raters, [*chosen, *extra.values()], recognised.platform
+            ),
         ],
-        warnings=_warnings(table, mapping, raters, chosen),
+        warnings=_warnings(table, mapping, raters, chosen, recognised.platform),
         facts={fact.name: fact.kind for fact in facts},
+        platform=recognised.platform,
     )
+
+
+def _sample_of(table: Table) -> dict[str, list[Any]]:
+    """The first cells of each column."""
+    rows = [row for _, row in _first_rows(table, _SAMPLE)]
+    return {column: [row.get(column) for row in rows] for column in table.columns}
+
+
+def _notes_on_rivals(recognised: Recognised) -> list[str]:
+    """The columns that could as well hold what is read from another."""
+    return [
+        f"{name} is read from {recognised.mapping[name]!r}, though {column!r} could hold it as "
+        f"well. If it does: --map {shlex.quote(f'{name}={column}')}"
+        for name, column in recognised.rivals.items()
+        if name in (*COUNTS, "posted_at", "caption")
+    ]
 
 
 def _survey(
     table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Sequence[str]
 ) -> _Survey:
-    survey = _Survey(facts={column: Cells() for column in facts})
+    survey = _Survey(
+        Conventions({**mapping, **extra_columns(table.columns, mapping)}),
+        NotPosts(mapping, table.columns, table.has_width),
+        RepeatedIds(mapping.get("post_id", "")),
+        facts={column: Cells() for column in facts},
+    )
     rated = [(name, mapping[name]) for name in EMOTIONS if name in mapping]
     rated += [(name, column) for name, columns in raters.items() for column in columns.values()]
-    date, weekday = mapping.get("posted_at", ""), mapping.get("posted_weekday", "")
     for item in table.rows():
         survey.rows += 1
         if isinstance(item, Skipped):
             continue
         number, row = item
+        survey.not_posts.add(number, row)
+        if survey.not_posts.why(number, row):
+            continue
         if table.has_width and len(row) < len(table.columns):
             survey.short_rows += 1
             survey.first_short_rows = [*survey.first_short_rows, number][:_EXAMPLES]
@@ -198,11 +244,8 @@ def _survey(
             if rating is not None:
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
-        survey.dates.add(row.get(date))
-        survey.has_times = survey.has_times or has_time(row.get(date))
-        survey.highest_weekday = max(
-            survey.highest_weekday, number_or_none(row.get(weekday)) or 0.0
-        )
+        survey.conventions.add(row)
+        survey.repeated.add(row)
         for column, cells in survey.facts.items():
             cells.add(row.get(column))
     return survey
@@ -226,7 +269,7 @@ def _notes(
         notes.append("No column holds ids: an id is made from each row's content.")
     if "title" in mapping and "caption" not in mapping:
         notes.append("No column holds captions: titles are read as such.")
-    if "posted_at" in mapping and not survey.has_times:
+    if "posted_at" in mapping and not (survey.conventions.has_times or TIME_OF_DAY in mapping):
         place = options.time_zone or "UTC"
         notes.append(f"Dates have no time of day; it counts as midnight {place}.")
     elif "posted_at" in mapping and options.time_zone:
@@ -234,9 +277,7 @@ def _notes(
             f"Dates without an offset are read as local time of {options.time_zone}. If they are "
             "in UTC, let them end in Z."
         )
-    notes += survey.dates.notes()
-    if survey.highest_weekday == 7:
-        notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
+    notes += survey.conventions.notes()
     notes += [
         f"Each of {', '.join(columns.values())} is one annotator's rating; {name} is their mean."
         for name, columns in raters.items()
@@ -250,7 +291,11 @@ def _notes(
 
 
 def _notes_on_unused(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    facts: Collection[str],
+    platform: str,
 ) -> list[str]:
     """The columns that are not used, and which of them could be taken as facts."""
     unused = _unused(table, mapping, raters, facts)
@@ -266,7 +311,8 @@ def _notes_on_unused(
             f"Of these, known only after posting: {', '.join(outcomes[:_MOST_NAMED])}. They are "
             "never taken as facts."
         )
-    if useful := suggested(unused, cells)[:_MOST_NAMED]:
+    known_before = [column for column in unused if not means_nothing(column, platform)]
+    if useful := suggested(known_before, cells)[:_MOST_NAMED]:
         options = " ".join(f"--fact {shlex.quote(column)}" for column in useful)
         notes.append(
             f"Posts could also be predicted from what is known beforehand in {', '.join(useful)}: "
@@ -280,12 +326,17 @@ def _first_rows(table: Table, number: int) -> Iterator[tuple[int, Row]]:
 
 
 def _warnings(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Collection[str]
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    facts: Collection[str],
+    platform: str,
 ) -> list[str]:
     """What the posts lack. Those that people rated need no likes and no dates."""
     rated = any(name in mapping or name in raters for name in EMOTIONS)
     content = () if rated and "images" in mapping else ("caption",)
     wanted = content if rated else ("likes", *content, "posted_at", "images")
+    wanted += tuple(name for name in expected_of(platform) if name not in wanted)
     first = (row for _, row in _first_rows(table, _SAMPLE))
     # Titles are read in place of captions, and who knows views has something to learn.
     instead = {"caption": ("title",), "likes": EXPOSURE}
@@ -314,24 +365,19 @@ def _records(
     survey: _Survey,
     options: ReadOptions,
 ) -> Iterator[PostRecord | Remark]:
-    convert: dict[str, Callable[[Any], Any]] = {
-        "posted_at": partial(
-            _date, day_first=survey.dates.day_first, zone=zone_of(options.time_zone)
-        ),
-        "posted_weekday": _sunday_first if survey.highest_weekday == 7 else _unchanged,
-    }
+    converters = survey.conventions.converters(zone_of(options.time_zone))
     folder = options.images or table.path.parent
     deeper = {} if options.images is None else deeper_files(folder)
-    for item in table.rows():
+    for item in only_posts(table.rows, survey.not_posts, table.path.name):
         if isinstance(item, Skipped):
             yield item
             continue
         number, row = item
-        fields = {name: row.get(column) for name, column in mapping.items()}
-        for name, function in convert.items():
-            if name in fields:
-                fields[name] = function(fields[name])
-        names = parse_names(fields.pop("images", None)) or []
+        fields = with_time_of_day({name: row.get(column) for name, column in mapping.items()})
+        if "post_id" in fields:
+            fields["post_id"] = _id_in_address(fields["post_id"])
+        misread = _convert(fields, converters, table.path.name, number)
+        names = _picture_names(fields.pop("images", None), folder)
         annotations, remarks = rating_rows(_ratings(row, raters), scales, table.path.name, number)
         fields |= mean_ratings(annotations)
         known, unreadable = _facts(row, facts, table.path.name, number)
@@ -341,9 +387,30 @@ def _records(
             row=number,
             images=[file_image(folder, name, deeper) for name in names],
             tables={"annotations": annotations} if raters else {},
-            remarks=[*remarks, *unreadable],
+            remarks=[*misread, *remarks, *unreadable],
             content=row,
         )
+
+
+def _convert(
+    fields: dict[str, Any],
+    converters: Mapping[str, Callable[[Any], Any]],
+    file: str,
+    number: int,
+) -> list[Remark]:
+    """Read a post's fields, in place, as their columns write them; a remark on each that is left
+    empty."""
+    remarks = []
+    for name, value in fields.items():
+        if name not in converters:
+            continue
+        try:
+            fields[name] = converters[name](value)
+        except ValueError as error:
+            fields[name] = None
+            shown = plain_text(value)[:_SHOWN_CHARACTERS]
+            remarks.append(Remark(f"{error}, left empty", file, number, name, shown))
+    return remarks
 
 
 def _facts(
@@ -381,19 +448,24 @@ def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _unchanged(value: Any) -> Any:
-    return value
+def _picture_names(value: Any, folder: Path) -> list[str]:
+    """Names of pictures; a text that is a file's name as it stands is one name."""
+    names = parse_names(value) or []
+    if isinstance(value, str) and len(names) > 1 and is_file_in(folder, value.strip()):
+        return [value.strip()]
+    return names
 
 
-def _date(value: Any, day_first: bool, zone: tzinfo) -> Any:
-    """The date, or the value itself if it isn't one: cleaning then says what is wrong with it."""
-    try:
-        return parse_date(value, day_first=day_first, zone=zone)
-    except ValueError:
-        return value
+def with_time_of_day(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a post, with the time of a column of its own put after a date without one."""
+    time, date = fields.pop(TIME_OF_DAY, None), fields.get("posted_at")
+    if is_missing(time) or is_missing(date) or has_time(date):
+        return fields
+    day = date.date().isoformat() if isinstance(date, datetime) else str(date).strip()
+    return fields | {"posted_at": f"{day} {str(time).strip()}"}
 
 
-def _sunday_first(value: Any) -> Any:
-    """Convert days 1 (Sunday) to 7, as spreadsheets count them, to days 0 (Monday) to 6."""
-    day = number_or_none(value)
-    return value if day is None else (day + 5) % 7 if 1 <= day <= 7 else -1
+def _id_in_address(value: Any) -> Any:
+    """The id in the address of a post, or the value itself."""
+    found = id_in_address(value) if isinstance(value, str) and "/" in value else None
+    return found or value

@@ -9,39 +9,36 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from evoked.posts.readers.dates import (
+    EARLIEST,
+    ORDERS,
+    clock_hours,
+    read_moment,
+    weekday_named,
+)
+from evoked.posts.readers.media_types import media_type
+from evoked.posts.readers.number_notation import read_count, read_number
+from evoked.posts.readers.plain_signs import unquoted
 from evoked.posts.schema import MAX_COUNT, MIKELS, SPLITS
 
-MISSING = {"", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "nil", "-", "--", "–", "—", "?"}
+MISSING = frozenset(
+    {
+        "", "na", "n/a", "n.a.", "n.a", "nan", "nat", "null", "none", "nil", "undefined", "\\n",
+        "-", "--", "---", "–", "—", "?", "k.a.", "k. a.", "not available", "(not set)", "(blank)",
+        "(empty)", "#n/a", "#value!", "#ref!", "#name?", "#num!", "#div/0!", "#null!", "=na()",
+    }
+)  # fmt: skip
 """Values that mean "unknown", in lower case."""
 
-_MAGNITUDES = {"k": 10**3, "m": 10**6, "b": 10**9}
-_COUNT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([kmb]?)")
-_THOUSANDS = re.compile(r"(?<=\d)[,\s\u2019'_](?=\d{3}(?!\d))")
-_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-_SLASH_DATE = re.compile(
-    r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp][Mm])?)?"
-)
-_TEXT_DATES = (
-    "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
-    "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S",
-    "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y %H:%M", "%b %d, %Y, %I:%M %p",
-    "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y",
-)  # fmt: skip
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_COUNT_DIGITS = 11
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _TRUE = {"true", "yes", "y", "1", "t"}
 _FALSE = {"false", "no", "n", "0", "f"}
-_MEDIA_TYPES = {
-    "image": "image photo photos picture graphimage xdtgraphimage feed static 1",
-    "video": "video videos reel reels igtv clip clips graphvideo xdtgraphvideo 2",
-    "carousel": "carousel album sidecar graphsidecar xdtgraphsidecar carouselalbum "
-    "carouselcontainer 8",
-    "text": "text status link note tweet",
-}
-_MEDIA_TYPE_OF = {word: kind for kind, words in _MEDIA_TYPES.items() for word in words.split()}
 _SPLIT_OF = {
     **dict.fromkeys(("train", "training"), SPLITS[0]),
     **dict.fromkeys(("validation", "valid", "val", "dev", "development"), SPLITS[1]),
@@ -56,6 +53,9 @@ _MARKS = "".join(
 _TAG_CHARACTER = rf"[\w{re.escape(_MARKS)}\u200c\u200d\u2600-\u27bf\U0001f000-\U0001faff]"
 _HASHTAG = re.compile(rf"(?<![&/])[#＃]({_TAG_CHARACTER}+)")
 _MENTION = re.compile(r"(?<![\w.@/])@([A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?)")
+_TAG_SEPARATORS = re.compile(r"[,;|、，]+")
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}")
+_LARGEST_EXACT = 2.0**53
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # null bytes and halves of surrogate pairs
 
 
@@ -68,19 +68,28 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, str) and value.strip().casefold() in MISSING
 
 
-def parse_count(value: Any) -> int | None:
-    """A whole number from 0 to 10^11: 1234, "1,234", "1 234", "1234.0", "1.2K", "3M"."""
+def parse_count(value: Any, decimal: str = "") -> int | None:
+    """A whole number from 0 to 10^11: 1234, "1,234", "1.234", "1 234", "1234.0", "1.2K", "3 Mio.".
+
+    ``decimal`` is the sign before decimals, "." or ",", where the rest of a column shows it (see
+    :class:`~evoked.posts.readers.number_notation.CountNotation`).
+    """
+    if isinstance(value, str):
+        plain = value.replace(",", "") if decimal == "." and _GROUPED.fullmatch(value) else value
+        if plain.isdecimal() and len(plain) < _COUNT_DIGITS:
+            return int(plain)  # the commonest forms, without looking further
     if is_missing(value):
         return None
     if isinstance(value, bool):
         raise ValueError("not a count")
     if isinstance(value, int):
         return _bounded_count(value)
-    match = _COUNT.fullmatch(_THOUSANDS.sub("", str(value).strip()).casefold())
-    number = _to_float(value) if match is None else float(match[1]) * _MAGNITUDES.get(match[2], 1)
+    if isinstance(value, str):
+        return _bounded_count(read_count(value, decimal))
+    number = _to_float(value)
     if not math.isfinite(number):
         raise ValueError("a count that is not finite")
-    if abs(number - round(number)) > 1e-6 and (match is None or not match[2]):
+    if abs(number - round(number)) > 1e-6:
         raise ValueError("not a whole number")
     return _bounded_count(round(number))
 
@@ -101,56 +110,54 @@ def _to_float(value: Any) -> float:
 
 
 def parse_number(value: Any) -> float | None:
-    """A finite number, with a decimal point or comma."""
+    """A finite number, with a decimal point or comma; of a percentage, the number itself."""
     if is_missing(value):
         return None
-    text = str(value).strip()
-    number = _to_float(text.replace(",", ".") if text.count(",") == 1 else text)
+    if isinstance(value, str) and not value.strip().isdecimal():
+        number = read_number(value.strip().removesuffix("%"))
+    else:
+        number = _to_float(value)
     if not math.isfinite(number):
         raise ValueError("not a finite number")
     return number
 
 
 def parse_hour(value: Any) -> float | None:
-    """Hour of the day, from 0 to less than 24."""
-    hour = parse_number(value)
+    """Hour of the day, from 0 to less than 24: a number, or a time such as 17:45 or 5:45 pm."""
+    clock = clock_hours(value) if isinstance(value, str) else None
+    hour = parse_number(value) if clock is None else clock
     if hour is not None and not 0 <= hour < 24:
         raise ValueError("not an hour from 0 to 23")
     return hour
 
 
 def parse_weekday(value: Any) -> float | None:
-    """Day of the week, Monday = 0: 0 to 6, or an English name of three letters or more."""
+    """Day of the week, Monday = 0: 0 to 6, or a name, in English at least three letters of it."""
     if is_missing(value):
         return None
     name = str(value).strip().casefold()
     matches = [day for day, full in enumerate(_WEEKDAYS) if len(name) >= 3 and full[:3] == name[:3]]
-    if matches:
-        return float(matches[0])
+    named = matches[0] if matches else weekday_named(name)
+    if named is not None:
+        return float(named)
     day = parse_number(value)
     if day is None or day != int(day) or not 0 <= day <= 6:
         raise ValueError("not a day of the week")
     return day
 
 
-def has_time(value: Any) -> bool:
-    """Whether a date has a time of day: it has a colon, or counts the seconds since 1970."""
-    text = str(value).strip()
-    return ":" in text or (len(text) > 8 and text.replace(".", "", 1).isdecimal())
-
-
 def parse_date(
-    value: Any, *, day_first: bool = False, zone: tzinfo = UTC, now: datetime | None = None
+    value: Any,
+    *,
+    orders: Mapping[str, str] = ORDERS,
+    zone: tzinfo = UTC,
+    now: datetime | None = None,
 ) -> datetime | None:
-    """A date and time in UTC.
-
-    It may be given in ISO 8601, in seconds (or thousandths or millionths of them) since 1970, with
-    dots (day first) or slashes (month first unless ``day_first``), or with English names of months.
-    Without a time zone, it is in ``zone``.
-    """
+    """A date and time in UTC, in any spelling that :func:`~evoked.posts.readers.dates.read_moment`
+    knows, with the numbers of its date in ``orders``. Without a time zone, it is in ``zone``."""
     if is_missing(value):
         return None
-    moment = value if isinstance(value, datetime) else _read_date(str(value).strip(), day_first)
+    moment = read_moment(value, orders)
     moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
     try:
         moment = moment.astimezone(UTC)
@@ -158,59 +165,9 @@ def parse_date(
         raise ValueError("not a date") from None
     if moment > (now or datetime.now(UTC)) + timedelta(days=1):
         raise ValueError("a date in the future")
-    if moment < _EARLIEST:
+    if moment.date() < EARLIEST:
         raise ValueError("a date before 1990")
     return moment
-
-
-def _read_date(text: str, day_first: bool) -> datetime:
-    text = text[:64]
-    epoch = _from_epoch(text)
-    if epoch is not None:
-        return epoch
-    match = _SLASH_DATE.fullmatch(text)
-    if match is not None:
-        return _from_slashes(match, day_first)
-    try:
-        return datetime.fromisoformat(text.removesuffix(" UTC"))
-    except ValueError:
-        pass
-    for pattern in _TEXT_DATES:
-        try:
-            return datetime.strptime(text, pattern)
-        except ValueError:
-            continue
-    raise ValueError("not a date")
-
-
-def _from_epoch(text: str) -> datetime | None:
-    """Seconds, thousandths or millionths since 1970; None for what looks like a calendar date."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    if text.isdecimal() and len(text) == 8:  # 20240131
-        return None
-    if not math.isfinite(seconds):
-        raise ValueError("not a date")
-    while seconds > 1e11:
-        seconds /= 1000
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise ValueError("not a date") from None
-
-
-def _from_slashes(match: re.Match[str], day_first: bool) -> datetime:
-    first, second, year = int(match[1]), int(match[2]), int(match[3])
-    day, month = (first, second) if day_first else (second, first)
-    hour = int(match[4] or 0)
-    if match[7]:
-        hour = hour % 12 + (12 if match[7].casefold() == "pm" else 0)
-    try:
-        return datetime(year, month, day, hour, int(match[5] or 0), int(match[6] or 0), tzinfo=UTC)
-    except ValueError:
-        raise ValueError("not a date") from None
 
 
 def parse_bool(value: Any) -> bool | None:
@@ -237,12 +194,7 @@ def parse_presence(value: Any) -> bool | None:
 
 def parse_media_type(value: Any) -> str | None:
     """One of image, carousel, video, text, from the names that networks use."""
-    if is_missing(value):
-        return None
-    word = re.sub(r"[\W_]", "", str(value).casefold())
-    if word not in _MEDIA_TYPE_OF:
-        raise ValueError("not a known type of media")
-    return _MEDIA_TYPE_OF[word]
+    return None if is_missing(value) else media_type(str(value))
 
 
 def parse_split(value: Any) -> str | None:
@@ -296,15 +248,38 @@ def replace_mentions(text: str, replacement: Callable[[str], str]) -> str:
     return _MENTION.sub(lambda match: "@" + replacement(match[1]), text)
 
 
-def parse_tags(value: Any) -> list[str] | None:
-    """A list of tags or accounts without '#' and '@', whatever separates them."""
+def parse_id(value: Any) -> str | None:
+    """An id as text, without the signs that keep a spreadsheet from rounding it.
+
+    A number that was rounded all the same, such as 1.78E+16, is no id.
+    """
+    if is_missing(value):
+        return None
+    rounded = isinstance(value, float) and abs(value) > _LARGEST_EXACT
+    text = plain_text(unquoted(value) if isinstance(value, str) else value).strip()
+    if rounded or _ROUNDED.fullmatch(text):
+        raise ValueError("a number that a spreadsheet rounded, not an id")
+    return text
+
+
+def parse_tags(value: Any, *, spaced: bool = True) -> list[str] | None:
+    """A list of tags or accounts without '#' and '@', whatever separates them.
+
+    Spaces separate them only if ``spaced``: in a column with commas or bars between tags, a tag
+    may have several words.
+    """
     if isinstance(value, list | tuple):
         words = [plain_text(item) for item in value if item is not None]
     elif is_missing(value):
         return None
     else:
-        # Each '#' begins a tag, whatever separates them: spaces, no-break spaces, commas, nothing.
-        words = re.split(r"[\s,;|]+|(?<=[^\s,;|#])(?=#)", plain_text(value).strip("[](){} "))
+        text = plain_text(value).strip("[](){} ")
+        text = "" if is_missing(text) else text  # "[none]", as YouTube writes it
+        if "#" in text or (spaced and not _TAG_SEPARATORS.search(text)):
+            # Each '#' begins a tag, whatever separates them: spaces, commas, nothing.
+            words = re.split(r"[\s,;|]+|(?<=[^\s,;|#])(?=#)", text)
+        else:
+            words = _TAG_SEPARATORS.split(text)
     stripped = (word.strip(" \t\r\n\"'#＃@") for word in words)
     return [word for word in stripped if word]
 

@@ -1,0 +1,148 @@
+"""Find out what a source is, and read it as that."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from evoked.errors import DataError
+from evoked.posts.readers import READERS
+from evoked.posts.readers.base import (
+    ReadOptions,
+    Source,
+    dig,
+    parse_json,
+    read_bounded,
+    walk_files,
+)
+from evoked.posts.readers.instagram_export import is_export
+from evoked.posts.readers.instaloader import is_download
+from evoked.posts.readers.tables import OPENERS
+
+_WORDS = {
+    "csv": "a CSV table",
+    "jsonl": "JSON",
+    "parquet": "a Parquet table",
+    "xlsx": "an Excel workbook",
+    "tables": "tables of posts",
+    "instaloader": "a download of Instaloader",
+    "instagram-export": "Instagram's own export of an account",
+    "label-studio": "an export of Label Studio",
+    "iaed": "a dataset in the layout of IAED",
+    "pixelrec": "a dataset in the layout of PixelRec",
+}
+_OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
+_STARTS = {b"PAR1": "parquet", b"PK\x03\x04": "zip", _OLD_EXCEL: "xls"}
+_LONGEST_START = 4096
+_MANY_MEMBERS = 1_000_000
+
+
+def read(source: Path, options: ReadOptions) -> Source:
+    """Posts from whatever the source is: a table, a workbook, an export, a folder, a zip archive.
+
+    A note says what it was taken for.
+
+    Raises
+    ------
+    DataError
+        There is no such file or folder, or it is nothing that can be read.
+    """
+    taken = find_format(source)
+    reading = READERS[taken](source, options)
+    of = f", with the columns of {reading.platform}" if reading.platform else ""
+    notes = [f"{source.name} is taken for {_WORDS[taken]}{of}.", *reading.notes]
+    return replace(reading, notes=notes, taken_for=taken)
+
+
+def find_format(source: Path) -> str:
+    """The name of the reader that a file or folder is for.
+
+    Raises
+    ------
+    DataError
+        There is no such file or folder, or no reader for it.
+    """
+    if source.is_dir():
+        return _format_of_folder(source)
+    if not source.is_file():
+        raise DataError("there is no such file or folder.", file=source)
+    with source.open("rb") as stream:
+        start = stream.read(_LONGEST_START)
+    kind = next((kind for mark, kind in _STARTS.items() if start.startswith(mark)), "")
+    if kind == "zip":
+        return _format_of_zip(source)
+    if kind == "xls":
+        raise DataError(
+            "an Excel file of before 2007.", file=source, fix="Save it as .xlsx or as CSV."
+        )
+    if kind:
+        return kind
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:1] == b"<":
+        raise DataError("a web page or XML, not a table.", file=source, fix="Save it as CSV.")
+    if text[:1] in (b"[", b"{") or OPENERS.get(source.suffix.lower()) is OPENERS[".json"]:
+        return "label-studio" if _is_label_studio(source, text) else "jsonl"
+    return "csv"
+
+
+def _is_label_studio(source: Path, start: bytes) -> bool:
+    if start[:1] != b"[" or (b'"data"' not in start and b'"annotations"' not in start):
+        return False
+    try:
+        tasks = parse_json(read_bounded(source), source)
+    except DataError:
+        return False
+    return isinstance(dig(tasks, 0, "data"), dict) and isinstance(
+        dig(tasks, 0, "annotations"), list
+    )
+
+
+def _format_of_zip(source: Path) -> str:
+    try:
+        with zipfile.ZipFile(source) as archive:
+            names = [member.filename for member in islice(archive.infolist(), _MANY_MEMBERS)]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DataError(f"can't be read as a zip archive ({error}).", file=source) from error
+    if "xl/workbook.xml" in names:
+        return "xlsx"
+    if is_export(names):
+        return "instagram-export"
+    if is_download(names):
+        raise DataError(
+            f"{_WORDS['instaloader']} in a zip archive.",
+            file=source,
+            fix="Unpack it, and give the folder.",
+        )
+    return "tables"
+
+
+def _format_of_folder(source: Path) -> str:
+    names = [path.relative_to(source).as_posix() for path in walk_files(source)]
+    if is_export(names):
+        return "instagram-export"
+    if is_download(names):
+        return "instaloader"
+    if {"posts.csv", "annotations.csv"} <= set(names):
+        return "iaed"
+    if "item_info.csv" in names:
+        return "pixelrec"
+    if not any(_is_table(name) for name in names):
+        raise DataError(
+            _nothing_in(names),
+            file=source,
+            fix=f"Files that are read end in {', '.join(OPENERS)}; for other formats see --help.",
+        )
+    return "tables"
+
+
+def _is_table(name: str) -> bool:
+    return Path(name).suffix.lower() in OPENERS
+
+
+def _nothing_in(names: Sequence[str]) -> str:
+    shown = json.dumps(list(names[:3]), ensure_ascii=False)[1:-1]
+    return f"no table, export or download in it ({shown or 'it is empty'})."

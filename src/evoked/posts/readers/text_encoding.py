@@ -1,0 +1,217 @@
+"""In which encoding a text file is written, and whether texts were decoded in a wrong one."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from evoked.errors import SettingsError
+
+_BLOCK = 2**20
+_SAMPLE_BYTES = 2**18
+# Fewer than this share of bad texts are people's own.
+_SOME = 0.02
+
+# The most frequent characters of each language; a text of ten characters holds some of them.
+_CHINESE = frozenset(
+    "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后"
+    "小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
+    "第二片照茶今新美爱吃店买家最快乐图视频品牌分享"
+)
+_TRADITIONAL = frozenset(
+    "的一是不了在人有我他這中大來上國個到說們為子和你地出道也時年得就那要下以生會自著去之過家學對可她裡後"
+    "小麼心多天而能好都然沒日於起還發成事只作當想看文無開手十用主行方又如前所本見經頭面公同三已老從動兩長"
+    "第二片照茶今新美愛吃店買家最快樂圖視頻品牌分享"
+)
+_KOREAN = frozenset(
+    "이다는에의을를가고로한하지도으나서기사인시아리정대수그자어일은해과만보있니요것들"
+)
+
+
+def find_encoding(source: Path) -> str:
+    """The encoding of a text file.
+
+    It is that of the file's mark if it has one; UTF-16 if every second byte is null; UTF-8 if the
+    bytes allow it. Otherwise it is the one whose characters occur in texts: Windows-1252, the code
+    pages of other alphabets, or those of Chinese, Japanese and Korean.
+    """
+    with source.open("rb") as stream:
+        sample = stream.read(_SAMPLE_BYTES)
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if sample.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    wide = _without_mark(sample)
+    if wide:
+        return wide
+    if decodes(source, "utf-8"):
+        return "utf-8"
+    scores = {name: _score(sample, name, looks) for name, looks in _CANDIDATES.items()}
+    best = max(scores, key=lambda name: scores[name])
+    if scores[best] > scores["cp1252"] + 0.1:
+        return best
+    return "cp1252" if decodes(source, "cp1252") else "latin-1"  # which takes any byte
+
+
+def check_encoding(name: str) -> str:
+    """An encoding's name, if Python has it; raises SettingsError otherwise."""
+    try:
+        "".encode(name)
+        found = codecs.lookup(name).name
+    except (LookupError, UnicodeError, ValueError):
+        raise SettingsError(
+            f"there is no encoding {name!r}; for example utf-8, utf-16, cp1252, cp1251, cp932, gbk."
+        ) from None
+    return found
+
+
+def decodes(source: Path, encoding: str) -> bool:
+    """Whether a whole file can be decoded."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with source.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def badly_decoded(texts: Iterable[str]) -> str:
+    """A sample of texts that were decoded in a wrong encoding; "" if nearly none was.
+
+    Examples
+    --------
+    >>> badly_decoded(["CafÃ© au lait", "Tea"]), badly_decoded(["Café", "Ça va", "Пьём чай"])
+    ('CafÃ© au lait', '')
+    """
+    foreign = [text for text in texts if not text.isascii()]
+    bad = [text for text in foreign if _is_garbled(text)]
+    return bad[0][:60] if bad and len(bad) >= _SOME * len(foreign) else ""
+
+
+def _is_garbled(text: str) -> bool:
+    """Whether a text has UTF-8 read as an 8-bit encoding, or letters of no language in a row."""
+    if re.search(r"[\x80-\x9f]|�{2}|\w�\w", text):
+        return True
+    for part in re.findall(r"[^\x00-\x7f]{2,}", text):
+        for encoding in ("cp1252", "latin-1"):
+            try:
+                if part.encode(encoding).decode("utf-8") != part:
+                    return True
+            except UnicodeError:
+                continue
+    # Words of accented capitals and signs alone: Cyrillic, Greek … read as a Western code page.
+    words = [word for word in re.findall(r"[^\s\d.,;:!?()\"'#@/-]+", text) if len(word) > 3]
+    odd = [word for word in words if re.fullmatch(r"[\xa1-\xff]+", word)]
+    return len(odd) > len(words) / 3 and bool(odd)
+
+
+def _without_mark(sample: bytes) -> str:
+    """UTF-16 by the null bytes of its ASCII characters; "" if it isn't that."""
+    pairs = len(sample) // 2
+    first, second = sample[0 : pairs * 2 : 2].count(0), sample[1 : pairs * 2 : 2].count(0)
+    if second >= 4 and second > 0.15 * pairs and first < 0.01 * pairs:
+        return "utf-16-le"
+    if first >= 4 and first > 0.15 * pairs and second < 0.01 * pairs:
+        return "utf-16-be"
+    return ""
+
+
+def _score(sample: bytes, encoding: str, looks: Callable[[str, str], float]) -> float:
+    """How usual the characters beyond ASCII are; -1 if the bytes can't be decoded.
+
+    Windows-1252 has a few gaps, which Latin-1 fills.
+    """
+    errors = "replace" if encoding == "cp1252" else "strict"
+    try:
+        text = codecs.getincrementaldecoder(encoding)(errors).decode(sample)
+    except UnicodeDecodeError:
+        return -1.0
+    before = zip(" " + text, text, strict=False)
+    scores = [looks(last, each) for last, each in before if each > "\x7f"]
+    return sum(scores) / len(scores) if scores else 0.0
+
+
+def _western(before: str, each: str) -> float:
+    if each in "“”‘’„–—…•€£°«»©®™´¡¿\xa0":
+        return 0.7
+    if not each.isalpha() or each > "ÿ":
+        return 0.0
+    # Accented letters stand among plain ones; in a row they are another alphabet.
+    return (0.5 if each in "þðýÞÐÝ" else 1.0) * (1.0 if before.isascii() else 0.2)
+
+
+def _accented(letters: str) -> Callable[[str, str], float]:
+    """A judge of an alphabet of plain letters and some accented ones."""
+
+    def looks(before: str, each: str) -> float:
+        if each.casefold() in letters:
+            return 1.0 if before.isascii() or before.casefold() in letters else 0.2
+        return 0.7 if each in "“”‘’„–—…•€°«»\xa0" else 0.0
+
+    return looks
+
+
+def _alphabet(low: str, high: str, frequent: str) -> Callable[[str, str], float]:
+    """A judge of an alphabet without plain letters: capitals only at the beginning of words."""
+
+    def looks(before: str, each: str) -> float:
+        if not low <= each <= high:
+            return 0.5 if each in "“”‘’„–—…«»№\xa0" else 0.0
+        if before.isascii() and before.isalpha():
+            return 0.0
+        if each.isupper() and before.isalpha() and not before.isupper():
+            return 0.2
+        return 1.0 if each.casefold() in frequent else 0.75
+
+    return looks
+
+
+def _chinese(common: frozenset[str], encoding: str) -> Callable[[str, str], float]:
+    # In both code pages the frequent characters come first.
+    highest = 0xD7 if encoding == "gb2312" else 0xC6
+
+    def looks(before: str, each: str) -> float:
+        if each in common:
+            return 1.2
+        if "\u4e00" <= each <= "\u9fff":
+            coded = each.encode(encoding, "ignore")
+            return 0.7 if coded and coded[0] <= highest else 0.1
+        return 0.7 if each in "，。！？、：；（）《》“”…—" else 0.0
+
+    return looks
+
+
+def _japanese(before: str, each: str) -> float:
+    if "\u3041" <= each <= "\u30fc":
+        return 1.2
+    if "\u4e00" <= each <= "\u9fff":
+        coded = each.encode("cp932", "ignore")
+        return 0.6 if coded and coded[0] <= 0x97 else 0.1
+    return 0.7 if each in "、。！？「」（）・〜…" else 0.0
+
+
+def _korean(before: str, each: str) -> float:
+    if each in _KOREAN:
+        return 1.2
+    return 0.75 if "\uac00" <= each <= "\ud7a3" else 0.0
+
+
+_CANDIDATES: dict[str, Callable[[str, str], float]] = {
+    "cp1252": _western,
+    "cp1254": _accented("ğışi̇çöüâîû"),
+    "cp1250": _accented("ąćęłńóśźżáčďéěíňřšťúůýžőűöüä"),
+    "cp1251": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
+    "cp1253": _alphabet("Ά", "ώ", "αοιετσνηυρπκμλάόίέήύς"),
+    "cp1255": _alphabet("א", "ת", "יוהלאמשתרנבםח"),
+    "cp1256": _alphabet("،", "ے", "الينموترهبدعسفك"),
+    "cp874": _alphabet("ก", "๛", ""),
+    "gb18030": _chinese(_CHINESE, "gb2312"),
+    "big5": _chinese(_TRADITIONAL, "big5"),
+    "cp932": _japanese,
+    "euc-kr": _korean,
+}
