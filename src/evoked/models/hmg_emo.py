@@ -12,6 +12,7 @@ which the emotion was read, would reach the prediction of that same emotion.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -409,19 +410,14 @@ class HMGEmoNetwork(nn.Module):
 
         # Unimodal processing (Section III-B).
         sizes = {"user": settings.user_width, "image": settings.image_width}
-        encoded = {"dropout": settings.graph_dropout, "norm": settings.input_norm}
+        encoder = partial(PresentVectors, dropout=settings.graph_dropout, norm=settings.input_norm)
         self.inputs = nn.ModuleDict(
-            {
-                kind: PresentVectors(f"{kind}.vector", kind, widths, size, **encoded)
-                for kind, size in sizes.items()
-            }
+            {kind: encoder(f"{kind}.vector", kind, widths, size) for kind, size in sizes.items()}
         )
         edge_width = settings.comment_width
         self.comment: nn.Module | None = None
         if settings.comments:
-            self.comment = PresentVectors(
-                "viewing.comment", "comment", widths, edge_width, **encoded
-            )
+            self.comment = encoder("viewing.comment", "comment", widths, edge_width)
         self.emotion: nn.Module | None = (
             nn.Embedding(UNKNOWN_EMOTION + 1, edge_width) if settings.known_emotions else None
         )
