@@ -411,3 +411,23 @@ def test_what_makes_a_pair_suit_each_other_is_learned(tmp_path: Path) -> None:
     model = learned_existence(train, tmp_path, "never")
     # Half of the pairs that never met are of one half, too, so 0.75 is the best.
     assert 0.68 < existence_auc(model, test, pairs_that_never_met(test)) < 0.8
+
+
+def test_pairs_that_never_met_are_the_same_users_and_images() -> None:
+    pairs = pairs_that_never_met(TEST, seed=3)
+    assert 0.7 * len(TEST) < len(pairs) <= len(TEST)
+    graph = TEST.graph
+    assert graph is not None
+    met = {*zip(*graph.viewings.tolist(), strict=True)}
+    met |= {*zip(TEST.posts["user"], TEST.posts["image"], strict=True)}
+    assert met.isdisjoint(zip(pairs.posts["user"], pairs.posts["image"], strict=True))
+    assert (pairs.posts["viewing"] == -1).all()
+    assert pairs.posts["emotion"].isna().all()
+    # Vectors are those of the user and of the new image, strangers' as well.
+    for kind, name in (("user", "user_id"), ("image", "post_id")):
+        own, new = (
+            examples.features.take(np.arange(len(examples)))[f"{kind}.vector"].numpy()
+            for examples in (TEST, pairs)
+        )
+        vectors = dict(zip(TEST.posts[name], own, strict=True))
+        np.testing.assert_array_equal(new, np.stack([vectors[each] for each in pairs.posts[name]]))
