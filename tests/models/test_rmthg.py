@@ -45,11 +45,11 @@ def test_weights_are_the_cheapest_and_keep_the_sum_of_degrees() -> None:
         [((part - part.mean(axis=0)) ** 2).sum() if len(part) else 0 for part in parts]
     )
     usual = apart.sum() / sizes.sum()
-    mean = 12 * 1.5 / sizes.sum()
+    start = np.concatenate(hypergraph.edge_weights)
 
     def price(weights: np.ndarray) -> float:
-        relative = (apart + usual) / ((sizes + 1) * usual)
-        return float((sizes * (relative * weights / mean + 0.4 * (weights / mean) ** 2 / 2)).sum())
+        relative, factors = (apart + usual) / ((sizes + 1) * usual), weights / start
+        return float((start * sizes * (relative * factors + 0.4 * factors**2 / 2)).sum())
 
     learned = hypergraph.with_learned_weights(values, 0.4)
     best = np.concatenate(learned.edge_weights)

@@ -124,21 +124,26 @@ class Hypergraph:
     def with_learned_weights(self, values: Values, cost: float) -> Hypergraph:
         """The hypergraph whose weights suit ``values`` F (n, k) best, all k classes at once.
 
-        The weights W minimise the sum over hyperedges of W times how much the members of the
-        hyperedge disagree, plus ``cost`` times the sum of W² times its size, while the degrees keep
-        their sum. Disagreement is what a hyperedge adds to the Laplacian's Fᵀ Δ F, per member and
-        relative to the mean of all hyperedges; one more member that disagrees as the mean does
-        keeps hyperedges of one vertex, which can't disagree, from taking all weight.
+        Each weight is multiplied by a factor x ≥ 0. The factors minimise the sum over hyperedges of
+        what a hyperedge adds to the degrees, times x (its members' disagreement) + ``cost`` x²/2,
+        while the degrees keep their sum. Disagreement is a hyperedge's part of the Laplacian's
+        Fᵀ Δ F, per member and relative to the mean of all hyperedges; one more member that
+        disagrees as the mean does keeps hyperedges of one vertex, which can't disagree, from taking
+        all weight.
         """
         flat = self.scale * values
         apart = np.concatenate([_disagreement(relation, flat) for relation in self.relations])
         sizes = np.concatenate([relation.sizes for relation in self.relations])
         usual = apart.sum() / max(sizes.sum(), 1)
         relative = (apart + usual) / ((sizes + 1) * usual) if usual > 0 else np.ones(len(sizes))
-        factors = _cheapest(relative / cost, sizes)
-        mean = len(values) * sum(self.weights) / max(sizes.sum(), 1)
-        bounds = np.cumsum([len(relation.sizes) for relation in self.relations])[:-1]
-        return Hypergraph(self.relations, self.weights, np.split(mean * factors, bounds))
+        start = [
+            _edge_weight(relation, weight)
+            for relation, weight in zip(self.relations, self.weights, strict=True)
+        ]
+        weights = np.concatenate(start)
+        weights = weights * _cheapest(relative / cost, weights * sizes)
+        bounds = np.cumsum([len(each) for each in start])[:-1]
+        return Hypergraph(self.relations, self.weights, np.split(weights, bounds))
 
     def solve(self, labels: Values, label_weight: float) -> Values:
         """F = (I + Δ/λ)^-1 Y: values that are smooth over hyperedges and close to the labels.
@@ -200,12 +205,12 @@ def _disagreement(relation: Relation, values: Values) -> Values:
     return np.maximum(squares - sums / np.maximum(relation.sizes, 1), 0)
 
 
-def _cheapest(prices: Values, sizes: Values) -> Values:
-    """x ≥ 0, (E,), that minimises Σ size (price x + x²/2) where Σ size x = Σ size: the water level
+def _cheapest(prices: Values, masses: Values) -> Values:
+    """x ≥ 0, (E,), that minimises Σ mass (price x + x²/2) where Σ mass x = Σ mass: the water level
     minus the price."""
     order = np.argsort(prices, kind="stable")
-    held = np.cumsum(sizes[order])
-    levels = _ratio(sizes.sum() + np.cumsum((sizes * prices)[order]), held)
+    held = np.cumsum(masses[order])
+    levels = _ratio(masses.sum() + np.cumsum((masses * prices)[order]), held)
     above = np.flatnonzero((held > 0) & (levels > prices[order]))
     level = levels[above[-1]] if len(above) else 0.0
     return np.maximum(level - prices, 0)

@@ -9,9 +9,10 @@ Vertices, hyperedges and how other viewings join are those of
 :mod:`evoked.models.label_spreading`. What the name adds:
 
 - *Temporal evolution*: hyperedges join viewings before which their users last felt the same.
-- *Multi-task*: the eight emotions are tasks that share the weights of single hyperedges, which are
-  learned in turn with the emotions (:meth:`evoked.models._hypergraph.Hypergraph.
-  with_learned_weights`; its quadratic cost is ours).
+- *Multi-task*: the eight emotions are tasks that share the weights of single hyperedges. Learning
+  starts from the weights of their relations, which are chosen on the validation viewings, and goes
+  in turn with the emotions. Its quadratic cost is ours, see
+  :meth:`evoked.models._hypergraph.Hypergraph.with_learned_weights`.
 - *Rolling*: the graph's viewings whose emotion is unknown are predicted one stretch of time after
   another, and what was predicted is history of later ones.
 
@@ -22,15 +23,12 @@ depends on other rows that are predicted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_array, eye_array
 
 from evoked.models._hypergraph import Hypergraph, Integers, Relation, Values
 from evoked.models.label_spreading import (
-    Change,
     LabelSpreading,
     LabelSpreadingSettings,
     Queries,
@@ -73,10 +71,6 @@ class RMTHG(LabelSpreading):
         shares = self._class_weights()
         return RollingSolution(vertices, weights, label_weight, shares, self.settings)
 
-    def _changes(self) -> Iterator[Change]:
-        """Only λ is chosen; weights are learned."""
-        yield from self._other_label_weights()
-
 
 class RollingSolution(Solution):
     """Labels spread with learned weights, from one stretch of time to the next.
@@ -85,7 +79,7 @@ class RollingSolution(Solution):
     ----------
     vertices, weights, label_weight, class_weights
         As in :class:`evoked.models.label_spreading.Solution`; ``weights`` are where learning
-        starts.
+        starts, that of the history is their mean.
     settings
         Of the model.
     """
