@@ -44,13 +44,13 @@ def test_posts_without_a_number_do_not_count() -> None:
 
 
 def test_slope_is_that_of_a_logistic_regression_through_the_origin() -> None:
-    """With many posts the prior hardly counts, so that scikit-learn's without one is near."""
+    """With many posts the prior hardly counts, so that one without it is near."""
     posts = held_out(1500, 1, 1.0)
     first, second = posts.pairs()
     difference = (posts.predicted[first] - posts.predicted[second])[:, None]
     won = posts.true[first] > posts.true[second]
     reference = LogisticRegression(C=1e6, fit_intercept=False).fit(difference, won)
-    assert WinCurve.fit(posts).slope == pytest.approx(reference.coef_[0, 0], rel=0.02)
+    assert WinCurve.fit(posts).slope == pytest.approx(reference.coef_[0, 0], rel=0.05)
 
 
 def test_chances_come_true() -> None:
@@ -74,11 +74,12 @@ def test_a_run_that_knows_nothing_orders_nothing() -> None:
     assert backwards.chance([3.0])[0] == 0.5
 
 
-def test_few_posts_leave_the_chance_near_one_half_and_wide() -> None:
-    few, many = (WinCurve.fit(held_out(posts, 1, 3.0, 0.1)) for posts in (4, 400))
-    chance_of_few, low, high = few.chance(1.0)
-    assert 0.5 < chance_of_few < many.chance(1.0)[0]
-    assert high - low > 0.02 + np.ptp(many.chance(1.0)[1:])
+def test_few_posts_leave_the_chance_near_what_the_misses_say_and_wide() -> None:
+    few, many = (WinCurve.fit(held_out(posts, 1, 1.0)) for posts in (6, 600))
+    assert np.ptp(few.chance(1.0)[1:]) > 2 * np.ptp(many.chance(1.0)[1:])
+    # Predictions that miss far are worth less, before any pair is looked at.
+    near, far = (WinCurve.fit(held_out(6, 1, 1.0, noise)) for noise in (0.1, 10.0))
+    assert near.chance(1.0)[0] > far.chance(1.0)[0]
 
 
 def test_equal_predictions_are_a_toss_and_the_order_of_drafts_does_not_matter() -> None:

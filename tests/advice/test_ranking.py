@@ -13,6 +13,7 @@ from evoked.advice import rank
 from evoked.advice.pairs import WinCurve
 from evoked.advice.ranking import held_out_posts
 from evoked.errors import SettingsError
+from evoked.evaluation.splits import choose_split
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.runs.answer import quantities
@@ -58,13 +59,17 @@ def test_drafts_come_in_order_with_every_pair(quick_run: Run) -> None:
     assert evoked.rank is rank
 
 
-def test_what_was_held_out_counts_test_posts_and_those_that_calibrated(quick_run: Run) -> None:
+def test_posts_that_calibrated_count_unless_held_out_by_time(
+    quick_run: Run, workshop: Workshop, dataset: PostDataset
+) -> None:
     quantity = quantities(quick_run.task)[0]
     posts = held_out_posts(quick_run, quantity)
-    parts = quick_run.parts["part"].value_counts()
-    assert parts["test"] < len(posts) <= len(quick_run.parts)
-    shown = rank(quick_run, drafts(quick_run)).curve
-    assert shown == WinCurve.fit(posts)
+    tests = (quick_run.parts["part"] == "test").sum()
+    assert tests < len(posts) <= len(quick_run.parts)
+    assert rank(quick_run, drafts(quick_run)).curve == WinCurve.fit(posts)
+    split = choose_split(dataset.posts, "time")
+    by_time = workshop.run(dataset, "ranked-by-time", "linear", split)
+    assert len(held_out_posts(by_time, quantity)) == len(split.test)
 
 
 def test_equal_drafts_are_too_close_to_call(quick_run: Run) -> None:
@@ -72,21 +77,21 @@ def test_equal_drafts_are_too_close_to_call(quick_run: Run) -> None:
     ranking = rank(quick_run, twins)
     assert ranking.pairs["chance"].tolist() == [0.5]
     assert ranking.pairs["close"].all()
-    sure = replace(ranking, curve=replace(ranking.curve, slope=1.0, low=0.5, high=2.0))
+    sure = replace(ranking, curve=replace(ranking.curve, orders=True))
     assert "one and two are too close to call" in sure.sentences[0]
 
 
 def test_sentences_follow_what_the_pairs_say(quick_run: Run) -> None:
     ranking = rank(quick_run, drafts(quick_run))
-    unsure = replace(ranking, curve=replace(ranking.curve, low=-0.1))
+    unsure = replace(ranking, curve=replace(ranking.curve, orders=False))
     assert "no better than chance" in unsure.sentences[0]
-    sure = replace(ranking, curve=replace(ranking.curve, low=0.5))
+    sure = replace(ranking, curve=replace(ranking.curve, orders=True))
     pairs = ranking.pairs.assign(close=False, chance=0.62, chance_low=0.55, chance_high=0.7)
     first, second = ranking.table["post_id"].iloc[:2]
     assert replace(sure, pairs=pairs).sentences[0] == (
         f"Take {first}: of 100 such pairs it gets more likes than {second} in about 62 (55 to 70)."
     )
-    none = replace(ranking, curve=WinCurve(0, 0, 0, 0, 0, 0, float("nan")))
+    none = replace(ranking, curve=WinCurve(0, 0, 0, False, 0, 0, 0, float("nan")))
     assert "not known" in none.sentences[0]
     assert ranking.to_dict()["sentences"] == ranking.sentences
 

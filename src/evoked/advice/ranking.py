@@ -198,8 +198,14 @@ def rank(
 
 def held_out_posts(run: Run, quantity: Quantity) -> HeldOut:
     """The posts that were predicted by a model that had not seen them, with what it said of a
-    number and what that really was: the test posts, and those that calibrated the intervals."""
-    folders = [run.folder / CALIBRATION_FOLDER, run.folder]
+    number and what that really was.
+
+    These are the test posts, and those that calibrated the intervals, unless posts were held out by
+    time: then models of far fewer posts predicted the latter, which puts posts in order worse than
+    the run does.
+    """
+    by_time = run.description["split"]["kind"] == "time"
+    folders = [run.folder] if by_time else [run.folder / CALIBRATION_FOLDER, run.folder]
     predicted, truth = (
         pd.concat(
             [pd.read_parquet(folder / name) for folder in folders if (folder / name).is_file()],
