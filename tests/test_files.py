@@ -20,14 +20,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoked.errors import DataError
+from evoked.errors import DataError, SettingsError
 from evoked.files import (
+    atomic_path,
     check_format_version,
+    damage,
+    harmless,
     link,
     locked,
     only_writer,
     plain,
+    read_json,
+    read_object,
+    remove_all_leftovers,
+    write_csv,
     write_parquet,
+    write_text,
 )
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -246,3 +254,165 @@ def test_a_table_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_parquet(path, pd.DataFrame({"mixed": [1, object()]}))
     assert [each.name for each in path.parent.iterdir()] == ["table.parquet"]
     assert len(pd.read_parquet(path)) == 2
+
+
+# JSON of others
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "recursion"),
+        ("[" * 200 + "]" * 200, "nested more than 100 deep"),
+        ('{"n": ' + "9" * 5000 + "}", "4300 digits"),
+        ("[" + "[]," * 8_000_001 + "[]]", "more than 8,000,000 lists"),
+        ('"a', "Unterminated"),
+        ("\x80", "not a JSON file"),
+    ],
+    ids=["very deep", "deep", "digits", "many", "cut", "no UTF-8"],
+)
+def test_json_has_bounds(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(DataError, match=rf"run\.json: not a JSON file .*{message}|{message}"):
+        read_json(path)
+
+
+def test_what_should_be_an_object_is_one_with_its_entries(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    for content, message in (("[]", "a list"), ("null", "nothing"), ('"x"', "a text")):
+        path.write_text(content)
+        with pytest.raises(DataError, match=f"holds {message}; expected an object"):
+            read_object(path)
+    path.write_text('{"a": 1}')
+    assert read_object(path, "a") == {"a": 1}
+    with pytest.raises(DataError, match="field b: the entry is missing"):
+        read_object(path, "a", "b")
+
+
+def test_damage_names_the_file_and_lets_our_own_errors_pass(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError, match=r"a\.json: not a plan \(KeyError: 'x'\)\. Begin anew\."),
+        damage(tmp_path / "a.json", "a plan", "Begin anew."),
+    ):
+        raise KeyError("x")
+    with pytest.raises(SettingsError, match=r"^mine$"), damage(tmp_path / "a.json", "a plan"):
+        raise SettingsError("mine")
+
+
+# What a disk prevents, and what a killed process leaves
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EROFS, "Read-only file system"), "can only be read"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), "longer than this file system"),
+        (ValueError("I/O error: No space left on device (os error 28)"), "the disk is full"),
+    ],
+)
+def test_what_a_disk_prevents_is_one_sentence(
+    raised: Exception, message: str, tmp_path: Path
+) -> None:
+    with (
+        pytest.raises(DataError, match=rf"file .*scores\.csv: .*{message}"),
+        atomic_path(tmp_path / "scores.csv"),
+    ):
+        raise raised
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_a_block_pass(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^mine$"), atomic_path(tmp_path / "scores.csv"):
+        raise ValueError("mine")
+
+
+def test_names_of_any_length_that_the_system_takes_can_be_written(tmp_path: Path) -> None:
+    for name in ("x" * 255, "日" * 85):
+        write_text(tmp_path / name, "a")
+        assert (tmp_path / name).read_text() == "a"
+    with pytest.raises(DataError, match="longer than this file system allows"):
+        write_text(tmp_path / ("x" * 256), "a")
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from evoked.files import atomic_folder, atomic_path
+with atomic_folder(Path(sys.argv[1]) / "d") as folder, atomic_path(sys.argv[2]) as path:
+    path.write_text("half")
+    (folder / "x").write_text("half")
+    os._exit(9)
+"""
+
+
+def test_the_next_write_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    target = tmp_path / "scores.csv"
+    subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path), str(target)], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    with atomic_path(target) as mine:  # and nothing of a process that is at work
+        mine.write_text("a")
+        with atomic_path(target) as other:
+            other.write_text("b")
+        assert mine.is_file()
+    write_text(tmp_path / "d" / "y", "a")
+    with only_writer(tmp_path / "d"):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".d.lock", "d", "scores.csv"]
+
+
+def test_a_folder_of_ones_own_is_cleared_of_all_that_is_unfinished(tmp_path: Path) -> None:
+    inner = tmp_path / "training"
+    inner.mkdir()
+    for name in (".last.ckpt.abf1bde2.tmp", "last.ckpt", ".hidden", ".notes.tmp"):
+        (inner / name).write_text("")
+    with atomic_path(inner / "best") as mine:
+        mine.write_text("")
+        remove_all_leftovers(tmp_path)
+    assert {path.name for path in inner.iterdir()} == {"last.ckpt", ".hidden", ".notes.tmp", "best"}
+
+
+def test_whoever_waits_learns_who_writes(tmp_path: Path) -> None:
+    with (
+        only_writer(tmp_path / "run"),
+        pytest.raises(DataError, match=rf"process {os.getpid()} on \S+"),
+        only_writer(tmp_path / "run"),
+    ):
+        pass
+
+
+# CSV
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1+cmd", "-1+cmd", "@SUM(1)", "\t=1", "\r=1", "  =1", "\n=1", "＝1", "-", "@a"],
+)
+def test_texts_that_a_spreadsheet_would_run_are_made_harmless(text: str, tmp_path: Path) -> None:
+    table = pd.DataFrame({text: [text, "plain"], "n": [-1.5, 2.0], "list": [[text], []]})
+    write_csv(tmp_path / "a.csv", table)
+    found = pd.read_csv(tmp_path / "a.csv")
+    written = f"'{text}".replace("\r", "\n")
+    assert found.columns[0] == written
+    assert list(found.iloc[:, 0]) == [written, "plain"]
+    assert list(found["n"]) == [-1.5, 2.0]
+    assert table.columns[0] == text
+
+
+@pytest.mark.parametrize("text", ["-3", "+4.5", "-1e-05", "a=b", "", "–", "a@b.com"])
+def test_numbers_and_other_texts_stay(text: str) -> None:
+    assert harmless(text) == text
+
+
+def test_a_carriage_return_begins_no_row(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"text": ["a\r=1", "b\r\n=1"]}))
+    assert list(pd.read_csv(tmp_path / "a.csv")["text"]) == ["a\n=1", "b\n=1"]
+
+
+def test_texts_are_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(r'["\ud83c\udf05", "\\ud800"]')
+    assert read_json(tmp_path / "a.json") == ["🌅", r"\ud800"]
+    for text in (r"\ud800", r"\uDFFF"):
+        (tmp_path / "a.json").write_text(f'{{"{text}": 1}}')
+        with pytest.raises(DataError, match=r"a\.json: not JSON whose texts"):
+            read_json(tmp_path / "a.json")

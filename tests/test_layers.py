@@ -19,6 +19,7 @@ LAYERS = (
     "evoked",  # the package's own file, which imports the others only when they are asked for
     "evoked.errors",
     "evoked.files",
+    "evoked.parquet",
     "evoked.progress",
     "evoked.settings",
     "evoked.posts",

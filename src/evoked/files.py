@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
+import re
 import shutil
+import socket
 import sys
 import time
 import uuid
@@ -16,17 +19,188 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError, EvokedError, SettingsError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 64 * 2**20
+"""Largest JSON document of our own that is read."""
+
+# An empty list takes twenty times as much memory as its two brackets take in the file.
+_MOST_CONTAINERS = 8_000_000
+_DEEPEST_JSON = 100
 _SECONDS_BETWEEN_ATTEMPTS = 0.1
+# File systems allow 255 bytes; the rest is for what a temporary name adds.
+_LONGEST_STEM = 150
+_LEFTOVER = re.compile(r"\.(?P<host>[0-9a-f]{6})-(?P<process>\d+)-[0-9a-f]{8}\.(tmp|old)$")
+# So did earlier releases call them.
+_UNFINISHED = re.compile(r"^\..+[.-][0-9a-f]{8}\.(tmp|old)$")
+_WRITE_PROBLEMS = {
+    errno.ENOSPC: ("the disk is full.", "Free some space and run the same command again."),
+    errno.EDQUOT: ("your share of the disk is used up.", "Free some space and run it again."),
+    errno.EFBIG: ("the file would be larger than this system allows.", "Write it elsewhere."),
+    errno.EACCES: ("you may not write there.", "Choose another place, or change its permissions."),
+    errno.EPERM: ("you may not write there.", "Choose another place, or change its permissions."),
+    errno.EROFS: ("that disk can only be read.", "Choose a place on another disk."),
+    errno.ENAMETOOLONG: ("the name is longer than this file system allows.", "Shorten it."),
+    errno.ENOTDIR: ("a part of this path is a file, not a folder.", "Choose another path."),
+    errno.EISDIR: ("a folder, where a file was to be written.", "Choose another name."),
+    errno.EEXIST: ("a file, where a folder was to be made.", "Choose another path."),
+    errno.EIO: ("the disk reports an error.", "Check the disk, or choose another one."),
+    errno.ELOOP: ("a link in this path leads to itself.", "Choose another path."),
+}
+# Full-width signs count as their own kind in spreadsheets of East Asia.
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# What libraries in C and Rust leave of the system's error: its number, in words.
+_ERROR_NUMBER = re.compile(r"(?:os error|[Ee]rrno) (\d+)")
 
 
-def _temporary_beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """A new hidden name beside ``path`` that says which process of which machine made it."""
+    stem = path.name.encode()[:_LONGEST_STEM].decode(errors="ignore")
+    return path.with_name(f".{stem}.{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.{ending}")
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file or folder is what a process of this machine left that is no longer alive."""
+    found = _LEFTOVER.search(path.name)
+    if found is None or not path.name.startswith(".") or found["host"] != _host():
+        return False
+    return not _is_alive(int(found["process"]))
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # where a signal, even none, would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's process
+    return True
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Delete temporary files and folders that killed processes of this machine left.
+
+    Parameters
+    ----------
+    folder
+        Where they lie; the folders within it are not looked into.
+    name
+        Only those of the file or folder of this name; all by default.
+    """
+    if not folder.is_dir():
+        return
+    stem = None if name is None else name.encode()[:_LONGEST_STEM].decode(errors="ignore")
+    for entry in os.scandir(folder):
+        own = stem is None or entry.name.startswith(f".{stem}.")
+        if own and _is_left_over(Path(entry.path)):
+            _remove(Path(entry.path))
+
+
+def remove_all_leftovers(folder: Path) -> None:
+    """Delete temporary files and folders of no living process in ``folder`` and the folders within
+    it, which nobody else writes meanwhile (:func:`only_writer`)."""
+    for place, folders, _ in os.walk(folder):
+        for entry in os.scandir(place):
+            unfinished = _UNFINISHED.search(entry.name) is not None
+            if unfinished and (_is_left_over(Path(entry.path)) or not _LEFTOVER.search(entry.name)):
+                _remove(Path(entry.path))
+        folders[:] = [name for name in folders if not _UNFINISHED.search(name)]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turn what a disk or its permissions prevent into one sentence that names the file.
+
+    Raises
+    ------
+    DataError
+        The disk is full or can't be written, or the name is one that it doesn't take.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # libraries raise errors of their own in place of OSError
+        problem = write_problem(error, Path(path))
+        if problem is None:
+            raise
+        raise problem from error
+
+
+def write_problem(error: Exception, path: Path | None = None) -> DataError | None:
+    """What a disk or its permissions prevented, as an error for people; None for other errors."""
+    number = _number_of(error)
+    if number is None and _is_of_torch(error) and path is not None and _is_full(path):
+        number = errno.ENOSPC
+    if number not in _WRITE_PROBLEMS:
+        return None
+    named = error.filename if isinstance(error, OSError) else None
+    if named is None or _LEFTOVER.search(str(named)):
+        named = path
+    problem, fix = _WRITE_PROBLEMS[number]
+    return DataError(problem, file=named, fix=fix)
+
+
+def _number_of(error: BaseException | None) -> int | None:
+    """The system's number of an error, or of the one that it came from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if found := _ERROR_NUMBER.search(str(error)):
+            return int(found[1])
+        error = error.__cause__
+    return None
+
+
+def _is_of_torch(error: Exception) -> bool:
+    """Whether torch failed to write a file, of which it does not say why."""
+    return isinstance(error, RuntimeError) and "inline_container" in str(error)
+
+
+def _is_full(path: Path) -> bool:
+    return shutil.disk_usage(path.parent).free < 2**20
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it over ``path`` when the block succeeds.
+
+    What a killed process left of the same file is removed first.
+
+    Raises
+    ------
+    DataError
+        The disk is full or can't be written.
+    """
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, path.name)
+        temporary = _beside(path, "tmp")
+        try:
+            yield temporary
+            _flush_to_disk(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -39,40 +213,33 @@ def _flush_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it over ``path`` when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_beside(path)
-    try:
-        yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Yield a temporary folder; put it in the place of ``path`` when the block succeeds.
 
     An existing folder is moved aside first and removed last, so a crash at any moment leaves
     either the old folder or the new one whole (in the worst case the old one under a ``.old``
-    name beside it).
+    name beside it, which stays until the new one is there).
+
+    Raises
+    ------
+    DataError
+        The disk is full or can't be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_beside(path)
-    temporary.mkdir()
-    try:
-        yield temporary
-        retired = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
-        if path.exists():
-            os.replace(path, retired)
-        os.replace(temporary, path)
-        shutil.rmtree(retired, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(path, "tmp")
+        temporary.mkdir()
+        try:
+            yield temporary
+            retired = _beside(path, "old")
+            if path.exists():
+                os.replace(path, retired)
+            os.replace(temporary, path)
+            shutil.rmtree(retired, ignore_errors=True)
+            remove_leftovers(path.parent, path.name)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def link(source: Path, target: Path) -> None:
@@ -98,7 +265,7 @@ def _copy_to_free(source: Path, target: Path) -> None:
 
     Only on a file system without hard links can a crash leave an empty file at ``target``.
     """
-    temporary = _temporary_beside(target)
+    temporary = _beside(target, "tmp")
     try:
         shutil.copyfile(source, temporary)
         try:
@@ -182,22 +349,36 @@ def only_writer(folder: Path) -> Iterator[None]:
     Raises
     ------
     DataError
-        Another process is writing the folder.
+        Another process is writing the folder; the message names it and its machine.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     lock = lock_file(folder)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(lock, wait=False))
+            with writing(folder):
+                stack.enter_context(locked(lock, wait=False))
+                lock.write_text(f"process {os.getpid()} on {socket.gethostname()}", "utf-8")
         except BlockingIOError as error:
             raise DataError(
-                "another run of evoked is writing there.",
+                f"another run of evoked is writing there{_holder(lock)}.",
                 file=folder,
                 fix="Wait for it to end, or choose another destination.",
             ) from error
         if sys.platform != "win32":  # which deletes no open file: there, the lock file stays
             stack.callback(lock.unlink, missing_ok=True)  # while the lock is still held
+        remove_leftovers(folder.parent, folder.name)
+        remove_leftovers(folder)
         yield
+
+
+def _holder(lock: Path) -> str:
+    """Who holds a lock, in brackets; empty where the file doesn't say."""
+    try:
+        held = lock.read_text(encoding="utf-8")[:200]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f" ({held})" if held.startswith("process ") else ""
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -215,6 +396,43 @@ def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table as Parquet, without its index, atomically."""
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def write_csv(path: Path | str, table: pd.DataFrame, float_format: str | None = None) -> None:
+    """Write a table as CSV, without its index, atomically, so that a spreadsheet runs nothing of
+    it: see :func:`harmless`."""
+    import pandas as pd
+
+    names = {name: harmless(name) for name in table.columns}
+    kinds = table.dtypes
+    texts = [
+        name
+        for name, kind in zip(table.columns, kinds, strict=True)
+        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_datetime64_any_dtype(kind))
+    ]
+    shown = table.copy(deep=False)
+    for name in texts:
+        shown[name] = table[name].astype(object).map(harmless)
+    with atomic_path(path) as temporary:
+        shown.rename(columns=names).to_csv(
+            temporary, index=False, float_format=float_format, errors="backslashreplace"
+        )
+
+
+def harmless(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, with an apostrophe before it.
+
+    Formulas begin with ``=``, ``+``, ``-`` or ``@``, be it after blanks; a number such as ``-3``
+    is none. Tabs and carriage returns at the beginning hide one. See
+    https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if isinstance(value, list | tuple):
+        return [harmless(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    text = f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
+    # A carriage return, which is written without quotation marks, would begin a row of its own.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def check_free(folder: Path, mark: str, what: str) -> None:
@@ -292,17 +510,128 @@ def read_json(path: Path | str) -> Any:
     Raises
     ------
     DataError
-        The file is missing, too large, or not JSON.
+        The file is missing, too large, nested too deeply, or not JSON, or holds a text that is
+        none: half of a surrogate pair.
+    """
+    content = read_bounded(path)
+    value = parse_json(content, path)
+    if _SURROGATE.search(content):
+        with damage(path, "JSON whose texts can be written"):
+            json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def read_object(path: Path | str, *names: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object, with entries of these names at least.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_json`, or the file holds something else, or lacks an entry.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"holds {_kind(content)}; expected an object in braces.", file=path)
+    for name in names:
+        if name not in content:
+            raise DataError("the entry is missing.", file=path, field=name)
+    return content
+
+
+@contextmanager
+def damage(path: Path | str | None, what: str, fix: str | None = None) -> Iterator[None]:
+    """Turn whatever an unexpected value in a file raises into one error that names the file.
+
+    Parameters
+    ----------
+    path
+        The file, or the folder of several.
+    what
+        What it should hold: "the intervals of a run".
+    fix
+        What to do about it.
+
+    Raises
+    ------
+    DataError
+        The block raised any exception other than evoked's own and a lack of memory.
+    """
+    try:
+        yield
+    except (EvokedError, MemoryError):
+        raise
+    except Exception as error:  # what a damaged value raises depends on where it is used first
+        lines = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+        raise DataError(f"not {what} ({reason}).", file=path, fix=fix) from error
+
+
+def read_bounded(path: Path | str, limit: int = MAX_JSON_BYTES) -> bytes:
+    """A file's bytes.
+
+    Raises
+    ------
+    DataError
+        The file is missing, can't be read, or is larger than ``limit`` bytes.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError("the file does not exist.", file=path)
-    if path.stat().st_size > _MAX_JSON_BYTES:
-        raise DataError("larger than 64 MiB, the most that is read.", file=path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"not a JSON file ({error}).", file=path) from error
+        if not path.is_file():
+            raise DataError("the file does not exist.", file=path)
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise DataError(f"can't be read ({error}).", file=path) from error
+    if len(content) > limit:
+        raise DataError(f"larger than {limit // 2**20} MiB, the most that is read.", file=path)
+    return content
+
+
+def parse_json(content: bytes | str, name: object) -> Any:
+    """The value of a JSON document.
+
+    Parameters
+    ----------
+    name
+        What errors call it.
+
+    Raises
+    ------
+    DataError
+        The document is not JSON, nested more than 100 deep, or made of too many parts.
+    """
+    try:
+        text = (
+            content if isinstance(content, str) else content.decode(json.detect_encoding(content))
+        )
+        if text.count("[") + text.count("{") > _MOST_CONTAINERS:
+            raise ValueError(f"more than {_MOST_CONTAINERS:,} lists and objects")
+        value = json.loads(text)
+        _check_depth(value)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(f"not a JSON file ({reason}).", file=name) from error
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(_DEEPEST_JSON):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested more than {_DEEPEST_JSON} deep")
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is, for people."""
+    names = {list: "a list", str: "a text", bool: "yes or no", type(None): "nothing"}
+    return names.get(type(value), "a number")
 
 
 def sha256_of_file(path: Path | str) -> str:

@@ -288,3 +288,22 @@ def test_growth_does_not_load_the_cache(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 30 * 1024
     assert os.path.getsize(next(tmp_path.rglob("data.bin"))) == 120 * 2**20
+
+
+@pytest.mark.parametrize("damage", ["flip", "zeros", "not a number"])
+def test_damaged_items_are_absent_and_computed_again(damage: str, tmp_path: Path) -> None:
+    keep(a_store(tmp_path), [1, 2, 3])
+    file = a_store(tmp_path).folder / "data.bin"
+    content = bytearray(file.read_bytes())
+    size = len(content) // 3
+    if damage == "flip":
+        content[size + 1] ^= 1
+    else:
+        content[size : 2 * size] = (b"\0" if damage == "zeros" else b"\xff") * size
+    file.write_bytes(content)
+    store = a_store(tmp_path)
+    assert held(store, [1, 2, 3]) == [1, 3]
+    keep(store, [2])
+    for each in (store, a_store(tmp_path)):
+        assert held(each, [1, 2, 3]) == [1, 2, 3]
+        assert_whole(each, [1, 2, 3])

@@ -13,6 +13,7 @@ from evoked.advice.pairs import Floats, HeldOut, WinCurve, flattery
 from evoked.errors import SettingsError, did_you_mean
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.files import plain, records
+from evoked.parquet import read_frame
 from evoked.posts.author_hashes import AUTHOR_HASH
 from evoked.posts.drafts import Draft
 from evoked.runs.answer import Quantity, quantities
@@ -208,7 +209,7 @@ def held_out_posts(run: Run, quantity: Quantity) -> HeldOut:
     folders = [run.folder] if by_time else [run.folder / CALIBRATION_FOLDER, run.folder]
     predicted, truth = (
         pd.concat(
-            [pd.read_parquet(folder / name) for folder in folders if (folder / name).is_file()],
+            [read_frame(folder / name) for folder in folders if (folder / name).is_file()],
             ignore_index=True,
         )
         for name in (PREDICTIONS_FILE, TRUTH_FILE)

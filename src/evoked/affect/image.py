@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, read_json, write_json
+from evoked.files import atomic_folder, read_object, write_json
 
 DIMENSIONS = ("valence", "arousal", "dominance")
 MIN_RATINGS = 10
@@ -133,7 +133,7 @@ class ImageEmotionReader:
         DataError
             The folder holds no reader, one of a newer format, or a damaged one.
         """
-        settings = read_json(Path(folder) / _SETTINGS_FILE)
+        settings = read_object(Path(folder) / _SETTINGS_FILE)
         file = Path(folder) / _WEIGHTS_FILE
         try:
             if settings["format_version"] != FORMAT_VERSION:

@@ -27,7 +27,7 @@ from evoked.features.captions import prepare
 from evoked.features.encoders._minilm import MINILM_SHA256, PADDING_ID, minilm_tokenizer
 from evoked.features.encoders._sessions import without_torch
 from evoked.features.encoders._token_batches import batches_by_length, padded
-from evoked.files import atomic_folder, read_json, write_json
+from evoked.files import atomic_folder, read_object, write_json
 from evoked.posts.schema import EMOTIONS, SCALES
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class TextEmotionReader:
             The folder holds no reader, a damaged one, or one for other MiniLM weights.
         """
         folder = Path(folder)
-        settings, weights = read_json(folder / SETTINGS_FILE), folder / WEIGHTS_FILE
+        settings, weights = read_object(folder / SETTINGS_FILE), folder / WEIGHTS_FILE
         if settings.get("format_version") != FORMAT_VERSION:
             raise DataError(
                 f"not a text emotion reader of format version {FORMAT_VERSION}.",

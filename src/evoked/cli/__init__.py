@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from rich.markup import escape
 
@@ -23,6 +24,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
 )
 from evoked.cli.application import app, notes
 from evoked.errors import EvokedError
+from evoked.files import write_problem
 
 
 def main() -> None:
@@ -30,5 +32,14 @@ def main() -> None:
     try:
         app()
     except EvokedError as error:
-        notes.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(error)
+    except OSError as error:  # of a file that is not written through evoked.files
+        problem = write_problem(error)
+        if problem is None:
+            raise
+        _refuse(problem)
+
+
+def _refuse(error: EvokedError) -> NoReturn:
+    notes.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    sys.exit(2)

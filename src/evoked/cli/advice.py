@@ -11,7 +11,14 @@ import typer
 
 from evoked.cli.application import app, say_aside
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
-from evoked.cli.options import CacheOption, JsonFlag, check_picture, load_run, with_options
+from evoked.cli.options import (
+    CacheOption,
+    DownloadFlag,
+    JsonFlag,
+    check_picture,
+    load_run,
+    with_options,
+)
 from evoked.cli.printing import (
     check_suffix,
     print_json,
@@ -69,6 +76,7 @@ def rank(
     ] = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
 ) -> None:
     """Put drafts in order, and say how often the first is really ahead."""
     if out_file is not None:
@@ -77,7 +85,7 @@ def rank(
     paths, captions = drafts or [], caption or []
     table = _table_in(paths)
     pairs = [] if table is not None else _pictures_and_captions(paths, captions)
-    run = load_run(run_folder, cache)
+    run = load_run(run_folder, cache, allow_download)
 
     from evoked.advice import rank as rank_drafts
 

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from evoked.cli.application import app, notes, out
-from evoked.cli.options import CacheOption, JsonFlag, load_run
+from evoked.cli.options import CacheOption, DownloadFlag, JsonFlag, load_run
 from evoked.cli.printing import print_json, print_sentence, print_table
 from evoked.cli.progress import progress_display
 from evoked.errors import SettingsError
@@ -87,6 +87,7 @@ def analyse(
     seed: Annotated[int, typer.Option(help="Random seed of the resamples.")] = 0,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
 ) -> None:
     """Analyse emotion, engagement and sharing, or a run's errors: tables, figures, a page."""
     from evoked.posts.dataset import PostDataset
@@ -104,9 +105,9 @@ def analyse(
     from evoked.report.run_analysis import analyse_run
 
     check_free(out_folder, RECORD_FILE, "an analysis")  # before minutes of work
-    run = load_run(target, cache) if of_run else None
+    run = load_run(target, cache, allow_download) if of_run else None
     dataset = PostDataset(target if run is None else data or _data_of(run))
-    others = [load_run(folder, cache) for folder in compare or []]
+    others = [load_run(folder, cache, allow_download) for folder in compare or []]
     notes.print(f"Analysing {len(dataset)} posts")
     with progress_display() as progress:
         found = analyse_posts(

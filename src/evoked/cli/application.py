@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 
 app = typer.Typer(
     name="evoked",
@@ -15,9 +19,59 @@ app = typer.Typer(
     epilog="First steps: [bold]evoked demo my_demo[/bold]",
 )
 
+# Control characters, halves of surrogate pairs, and what changes the direction of writing: names
+# and texts of others could repaint the terminal with them, or show one thing and be another.
+UNSAFE = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """A text in which every character that a terminal would act on is written as its number.
+
+    Examples
+    --------
+    >>> visible("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return UNSAFE.sub(lambda found: _number(found[0]), text)
+
+
+def _number(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
+
+
+class _Visible(RenderHook):
+    """Lets nothing that a console prints act on the terminal, but for its own styles."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_VisibleOnly(each) for each in renderables]
+
+
+class _VisibleOnly:
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self.renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        segments: Iterable[Segment] = console.render(self.renderable, options)
+        for text, style, control in segments:
+            yield Segment(text if control else visible(text), style, control)
+
+
+def safe_console(*, stderr: bool = False) -> Console:
+    """A console that prints names and texts of others as text."""
+    console = Console(stderr=stderr)
+    console.push_render_hook(_Visible())
+    return console
+
+
 # Results go to standard output; progress and notes don't, so that '--json' can be piped.
-out = Console()
-notes = Console(stderr=True)
+out = safe_console()
+notes = safe_console(stderr=True)
 
 
 def say(text: str, style: str | None = None) -> None:

@@ -27,6 +27,13 @@ CacheOption = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder where computed features are kept.", show_default=False),
 ]
+DownloadFlag = Annotated[
+    bool,
+    typer.Option(
+        "--allow-download",
+        help="Fetch encoders that the run names, and read them from any folder that it names.",
+    ),
+]
 EstimateOption = Annotated[
     bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
 ]
@@ -120,24 +127,24 @@ def check_runs(*folders: Path) -> None:
         read_description(folder)
 
 
-def load_any_run(folder: Path, cache: Path | None) -> Run | NetworkRun:
+def load_any_run(folder: Path, cache: Path | None, allow_download: bool) -> Run | NetworkRun:
     """A run of posts or of viewings."""
     check_runs(folder)
 
     from evoked.features.cache import FeatureCache
     from evoked.runs.loading import load
 
-    return load(folder, FeatureCache(cache))
+    return load(folder, FeatureCache(cache), allow_download=allow_download)
 
 
-def load_run(folder: Path, cache: Path | None) -> Run:
+def load_run(folder: Path, cache: Path | None, allow_download: bool) -> Run:
     """A run of posts."""
     check_runs(folder)
 
     from evoked.features.cache import FeatureCache
     from evoked.runs.posts import Run
 
-    return Run.load(folder, FeatureCache(cache))
+    return Run.load(folder, FeatureCache(cache), allow_download=allow_download)
 
 
 def names_in(text: str | None) -> list[str] | None:

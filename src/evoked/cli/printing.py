@@ -12,9 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from evoked.cli.application import out, say
+from evoked.cli.application import UNSAFE, out, say
 from evoked.errors import SettingsError
-from evoked.files import atomic_path, plain, records
+from evoked.files import plain, records, write_csv, write_json, write_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON without NaN and infinity, which other programs can't read."""
-    print(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False))
+    """Print JSON without NaN and infinity, which other programs can't read, and with every
+    character that a terminal would act on as its number, which is the same to them."""
+    text = json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+    print(UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
-    ".csv": lambda table, path: table.to_csv(path, index=False),
-    ".json": lambda table, path: path.write_text(
-        json.dumps(plain(records(table)), ensure_ascii=False, indent=2), encoding="utf-8"
-    ),
-    ".parquet": lambda table, path: table.to_parquet(path, index=False),
+    ".csv": lambda table, path: write_csv(path, table),
+    ".json": lambda table, path: write_json(path, plain(records(table))),
+    ".parquet": lambda table, path: write_parquet(path, table),
 }
 
 
@@ -47,8 +47,7 @@ def check_suffix(path: Path) -> None:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table in the format that the file's name ends in."""
-    with atomic_path(path) as temporary:
-        _WRITERS[path.suffix](table, temporary)
+    _WRITERS[path.suffix](table, path)
 
 
 def print_table(

@@ -11,6 +11,7 @@ from evoked.cli.application import app, out, say, say_aside
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
 from evoked.cli.options import (
     CacheOption,
+    DownloadFlag,
     JsonFlag,
     load_any_run,
     open_dataset,
@@ -52,10 +53,11 @@ def evaluate(
     ],
     as_json: JsonFlag = False,
     cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
 ) -> None:
     """Score a run on posts, beside the trivial baselines."""
     posts = open_dataset(dataset)
-    run = load_any_run(run_folder, cache)
+    run = load_any_run(run_folder, cache, allow_download)
     with progress_display() as display:
         evaluation = run.evaluate(posts, run_callbacks(display))
     found = evaluation.to_dict()
@@ -94,6 +96,7 @@ def predict(
     ] = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
 ) -> None:
     """Predict what a draft, or every post of a dataset, evokes."""
     if out_file is not None:
@@ -105,7 +108,7 @@ def predict(
     else:
         refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
         dataset = open_dataset(posts)
-    run = load_any_run(run_folder, cache)
+    run = load_any_run(run_folder, cache, allow_download)
     subject: Any = [_subject(run, draft, viewing)] if dataset is None else dataset
     with progress_display() as display:
         table = run.predict(subject, run_callbacks(display), coverage)
@@ -137,11 +140,12 @@ def explain(
     ] = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
 ) -> None:
     """Show what a prediction rests on: what words, parts of the picture and facts add to it."""
     _check_subject(draft, viewing)
     dataset = None if data is None else open_dataset(data)
-    run = load_any_run(run_folder, cache)
+    run = load_any_run(run_folder, cache, allow_download)
 
     from evoked.explain import explain as explain_draft
     from evoked.explain import print_explanation
@@ -178,10 +182,11 @@ def report(
         Path | None, typer.Option("--out", help="HTML file; RUN/report.html by default.")
     ] = None,
     cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
 ) -> None:
     """Write one HTML file that shows how good a run is, and where."""
     dataset = None if data is None else open_dataset(data)
-    run = load_any_run(run_folder, cache)
+    run = load_any_run(run_folder, cache, allow_download)
 
     from evoked.report import write_report
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evoked.cli.application import app, say, say_aside
-from evoked.cli.options import CacheOption, JsonFlag, check_picture, load_any_run, option
+from evoked.cli.options import (
+    CacheOption,
+    DownloadFlag,
+    JsonFlag,
+    check_picture,
+    load_any_run,
+    option,
+)
 from evoked.cli.printing import print_json, print_table
 from evoked.errors import SettingsError
 from evoked.files import write_json
@@ -81,6 +88,7 @@ def audience(
     out_file: Annotated[Path | None, typer.Option("--out", help="JSON file to write.")] = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
 ) -> None:
     """Predict what a user's contacts, or a community, feel at an image."""
     from evoked.posts.readers.base import require_file
@@ -91,7 +99,7 @@ def audience(
     if users is not None:
         require_file(users)
     picture = image_of(image)
-    run = network_run(run_folder, cache)
+    run = network_run(run_folder, cache, allow_download)
 
     from evoked.analysis.audience import audience as predicted_audience
     from evoked.analysis.audience import read_users
@@ -118,7 +126,7 @@ def audience(
         _print_audience(found)
 
 
-def network_run(folder: Path, cache: Path | None) -> NetworkRun:
+def network_run(folder: Path, cache: Path | None, allow_download: bool) -> NetworkRun:
     """A run of viewings.
 
     Raises
@@ -126,7 +134,7 @@ def network_run(folder: Path, cache: Path | None) -> NetworkRun:
     SettingsError
         The run is of posts.
     """
-    run = load_any_run(folder, cache)
+    run = load_any_run(folder, cache, allow_download)
 
     from evoked.runs.viewings import NetworkRun
 

@@ -595,7 +595,7 @@ class Intervals:
                 {str(name): int(count) for name, count in state["tested"].items()},
                 {str(name): float(spread) for name, spread in state["spreads"].items()},
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 f"not the intervals of a run ({error}).", file=file, fix="Train the model again."
             ) from error

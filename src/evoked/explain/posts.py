@@ -60,8 +60,9 @@ def explain(run: Run, draft: Draft, dataset: PostDataset | None = None) -> Expla
     >>> why = explain(run, evoked.Draft("draft.jpg", "Golden hour"))   # doctest: +SKIP
     >>> why.contributions.loc["image", "likes"]                        # doctest: +SKIP
     """
-    posts, images = run.draft_posts([draft])
-    return _explained(run, *run.examples(posts, images), images, dataset)[0]
+    with run.checked():
+        posts, images = run.draft_posts([draft])
+        return _explained(run, *run.examples(posts, images), images, dataset)[0]
 
 
 def explain_posts(

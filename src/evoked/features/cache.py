@@ -11,7 +11,8 @@ computed once and changed content is never served a stale row. Items are written
 the disk, before the records that name them. A record carries its own checksum and has to begin
 where the one before it ended. So readers don't see
 what a killed process or a full disk leaves after the last good record, and the next writer
-overwrites it.
+overwrites it. A record also carries a checksum of its items, which is compared when they are first
+looked up: items that a disk or anything else has damaged count as absent and are computed again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import hashlib
 import json
 import math
 import os
+import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +32,14 @@ from numpy.typing import DTypeLike, NDArray
 from evoked.errors import DataError
 from evoked.files import locked, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 KEY_BYTES = 32
-_RECORD = np.dtype([("key", "<u8", 4), ("start", "<i8"), ("length", "<i8"), ("check", "<u8")])
+_RECORD = np.dtype(
+    [("key", "<u8", 4), ("start", "<i8"), ("length", "<i8"), ("items", "<u8"), ("check", "<u8")]
+)
 # Odd multipliers of a checksum that numpy computes for all records at once.
-_MULTIPLIERS = np.array([0x9E3779B97F4A7C15 * (2 * i + 1) % 2**64 for i in range(6)], np.uint64)
+_MULTIPLIERS = np.array([0x9E3779B97F4A7C15 * (2 * i + 1) % 2**64 for i in range(7)], np.uint64)
 _OFFSET = np.uint64(0xD6E8FEB86659FD93)  # so that a record of zeros is not valid
 
 Keys = NDArray[np.uint8]
@@ -115,7 +120,7 @@ class FeatureCache:
             if not (folder / "store.json").is_file():
                 write_json(folder / "store.json", description)
             return Store(folder, kind, shape)
-        except OSError as error:
+        except (DataError, OSError) as error:
             raise _unwritable(folder, error) from error
 
 
@@ -131,7 +136,12 @@ class Store:
         self.shape = shape
         self._item_bytes = dtype.itemsize * math.prod(shape)
         self._records = np.zeros(0, _RECORD)
+        # The sound records in the order of their keys' first words, and these words.
         self._order: NDArray[np.int64] | None = None
+        self._sorted = np.zeros(0, np.uint64)
+        # Of each record whether its items were compared with their checksum, and did not fit.
+        self._compared = np.zeros(0, np.bool_)
+        self._damaged = np.zeros(0, np.bool_)
         self._refresh()
 
     def __len__(self) -> int:
@@ -149,19 +159,52 @@ class Store:
         Returns
         -------
         starts, lengths
-            int64, (n,); a start of -1 marks a key that the store doesn't have.
+            int64, (n,); a start of -1 marks a key that the store doesn't have, or whose items are
+            damaged.
         """
-        if len(self._records) == 0 or len(keys) == 0:
+        while True:
+            records = self._records_of(keys)
+            fresh = np.unique(records[records >= 0])
+            fresh = fresh[~self._compared[fresh]]
+            if not self._compare(fresh):
+                break
+        known = records >= 0
+        if not known.any():
             return np.full(len(keys), -1, np.int64), np.zeros(len(keys), np.int64)
+        found = self._records[np.maximum(records, 0)]
+        return np.where(known, found["start"], -1), np.where(known, found["length"], 0)
+
+    def _records_of(self, keys: Keys) -> NDArray[np.int64]:
+        """Number of each key's record, (n,); -1 where there is none."""
         if self._order is None:
-            self._order = np.argsort(self._records["key"][:, 0], kind="stable")
+            sound = np.flatnonzero(~self._damaged)
+            self._order = sound[np.argsort(self._records["key"][sound, 0], kind="stable")]
+            self._sorted = self._records["key"][self._order, 0]
+        if len(self._order) == 0 or len(keys) == 0:
+            return np.full(len(keys), -1, np.int64)
         words = _words(keys)
         # Looked up by the first 8 of 32 bytes; where two keys share them, once in 10^8, the second
         # is computed anew.
-        position = np.searchsorted(self._records["key"][:, 0], words[:, 0], sorter=self._order)
-        found = self._records[self._order[np.minimum(position, len(self._order) - 1)]]
-        known = (found["key"] == words).all(axis=1)
-        return np.where(known, found["start"], -1), np.where(known, found["length"], 0)
+        position = np.searchsorted(self._sorted, words[:, 0])
+        records = self._order[np.minimum(position, len(self._order) - 1)]
+        known = (self._records["key"][records] == words).all(axis=1)
+        return np.where(known, records, -1)
+
+    def _compare(self, records: NDArray[np.int64]) -> bool:
+        """Compare the items of some records with their checksums; whether some are damaged."""
+        if not len(records):
+            return False
+        content = self.items().reshape(-1).view(np.uint8)
+        for number in records:
+            record = self._records[number]
+            begin = int(record["start"]) * self._item_bytes
+            end = begin + int(record["length"]) * self._item_bytes
+            self._damaged[number] = zlib.crc32(content[begin:end].data) != record["items"]
+        self._compared[records] = True
+        if not self._damaged[records].any():
+            return False
+        self._order = None
+        return True
 
     def append(self, keys: Keys, items: NDArray[np.generic], lengths: NDArray[np.int64]) -> None:
         """Keep the items of some keys; keys that the store already has are skipped.
@@ -220,6 +263,11 @@ class Store:
         records["key"] = keys
         records["length"] = lengths
         records["start"] = self._end + np.cumsum(lengths) - lengths
+        content = np.ascontiguousarray(items).reshape(-1).view(np.uint8)
+        ends = (np.cumsum(lengths) * self._item_bytes).tolist()
+        records["items"] = [
+            zlib.crc32(content[begin:end].data) for begin, end in pairwise([0, *ends])
+        ]
         records["check"] = _checksum(records)
         # In this order, so that a record reaches the disk only after the items that it refers to.
         _write_at(self._data_file, self._end * self._item_bytes, items)
@@ -251,6 +299,9 @@ class Store:
 
     def _extend(self, records: NDArray[np.void]) -> None:
         self._records = np.concatenate([self._records, records])
+        more = np.zeros(len(records), np.bool_)
+        self._compared = np.concatenate([self._compared, more])
+        self._damaged = np.concatenate([self._damaged, more])
         self._order = None
 
 
@@ -289,7 +340,10 @@ def _checksum(records: NDArray[np.void]) -> NDArray[np.uint64]:
     return np.asarray((words * _MULTIPLIERS).sum(axis=1, dtype=np.uint64) + _OFFSET)
 
 
-def _unwritable(folder: Path, error: OSError) -> DataError:
+def _unwritable(folder: Path, problem: DataError | OSError) -> DataError:
+    error = problem if isinstance(problem, OSError) else problem.__cause__
+    if not isinstance(error, OSError):
+        raise problem
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return DataError(
         "the disk is full; what had been cached before is kept."

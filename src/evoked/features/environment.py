@@ -36,7 +36,7 @@ from scipy import sparse
 
 from evoked.errors import DataError
 from evoked.features.table import Column, FeatureColumn
-from evoked.files import atomic_folder, read_json, write_json
+from evoked.files import atomic_folder, read_object, write_json
 from evoked.posts.author_hashes import author_hashes
 
 Whole = NDArray[np.int64]
@@ -213,9 +213,9 @@ class Environment:
             The folder doesn't hold environments, or holds another version of them.
         """
         folder = Path(folder)
-        state = read_json(folder / _AUTHORS_FILE)
+        state = read_object(folder / _AUTHORS_FILE)
         try:
-            version, authors = state["version"], tuple(state["authors"])
+            version, authors = state["version"], tuple(map(str, state["authors"]))
             arrays = load_file(folder / _MEANS_FILE)
             numbers, members = arrays["posts"], arrays["members"]
             sums = {

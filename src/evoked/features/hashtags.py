@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, read_json, write_json
+from evoked.files import atomic_folder, read_object, write_json
 
 Vectors = NDArray[np.float32]
 
@@ -180,9 +180,9 @@ class HashtagVectors:
             The folder doesn't hold hashtag vectors, or holds another version of them.
         """
         folder = Path(folder)
-        state = read_json(folder / _VOCABULARY_FILE)
+        state = read_object(folder / _VOCABULARY_FILE)
         try:
-            version, tags = state["version"], tuple(state["tags"])
+            version, tags = state["version"], tuple(map(str, state["tags"]))
             vectors = load_file(folder / _WEIGHTS_FILE)["vectors"]
         except (KeyError, TypeError, OSError, SafetensorError) as error:
             raise DataError(f"not hashtag vectors ({error!r}).", file=folder) from error

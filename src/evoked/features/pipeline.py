@@ -22,9 +22,10 @@ from evoked.features.extract import ImageSource, Problem, extract_posts, fingerp
 from evoked.features.hashtags import HashtagVectors
 from evoked.features.likability import Likability
 from evoked.features.metadata import MetadataEncoder
+from evoked.features.named_encoders import check_named_encoders, remember_encoders
 from evoked.features.table import Column, FeatureColumn, FeatureTable
 from evoked.features.topics import Topics
-from evoked.files import read_json, write_json
+from evoked.files import read_object, write_json
 from evoked.progress import Progress
 
 PIPELINE_FILE = "features.json"
@@ -229,6 +230,7 @@ class FeaturePipeline:
             if set(step.gives) & set(read):
                 columns |= step.transform(learned, posts, own)
         self.fingerprints = fingerprints(self.extracted, self.settings)
+        remember_encoders(self.settings)
         return self
 
     def transform(
@@ -328,19 +330,24 @@ class FeaturePipeline:
         Raises
         ------
         DataError
-            The file doesn't hold a pipeline.
+            The file doesn't hold a pipeline, or names encoders that are neither here nor known:
+            see :func:`evoked.features.named_encoders.check_named_encoders`.
         """
-        state = read_json(folder / PIPELINE_FILE)
+        state = read_object(folder / PIPELINE_FILE, "settings")
         try:
             pipeline = cls(state["names"], FeatureSettings.from_saved(state["settings"]))
             pipeline.fingerprints = dict(state["fingerprints"])
             for step in pipeline._steps:
                 if not step.has_folder:
                     pipeline.fitted[step.name] = step.kind.from_dict(state[step.name])
-        except (KeyError, TypeError, ValueError) as error:
+            if missing := set(pipeline.extracted) - set(pipeline.fingerprints):
+                raise ValueError(f"no fingerprints of {sorted(missing)}")
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"not a feature pipeline ({error}).", file=folder / PIPELINE_FILE
             ) from (error)
+        if pipeline.extracted:
+            check_named_encoders(pipeline.settings, folder / PIPELINE_FILE)
         for step in pipeline._steps:
             if step.has_folder:
                 pipeline.fitted[step.name] = step.kind.load(folder / step.name)

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 from evoked.errors import DataError
 from evoked.features.table import Column
 from evoked.files import atomic_path, write_parquet
+from evoked.parquet import read_frame
 
 Integers = NDArray[np.int64]
 
@@ -129,13 +130,21 @@ class SocialGraph:
             tensors = load_file(folder / GRAPH_FILE)
             values: dict[str, Any] = {name: tensors[name] for name in _ARRAYS}
             for name in ("users", "images"):
-                table = pd.read_parquet(folder / f"{name}.parquet")
+                table = read_frame(folder / f"{name}.parquet", ["id"])
                 values[name] = table["id"].to_numpy(dtype=object)
             for name in _COLUMNS:
                 values[name] = Column(tensors[f"{name}.data"], tensors[f"{name}.index"])
             graph = cls(**values)
             graph._check()
-        except (OSError, SafetensorError, KeyError, IndexError, ValueError) as error:
+        except (
+            OSError,
+            SafetensorError,
+            AttributeError,
+            KeyError,
+            IndexError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise DataError(
                 f"not the graph of a run, or damaged ({error}).",
                 file=folder / GRAPH_FILE,

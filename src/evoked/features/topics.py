@@ -23,7 +23,7 @@ from scipy import sparse
 
 from evoked.errors import DataError
 from evoked.features.captions import stems
-from evoked.files import atomic_folder, read_json, write_json
+from evoked.files import atomic_folder, read_object, write_json
 
 _VERSION = 1
 _WEIGHTS_FILE = "topics.safetensors"
@@ -159,9 +159,9 @@ class Topics:
             The folder doesn't hold topics, or holds another version of them.
         """
         folder = Path(folder)
-        state = read_json(folder / _VOCABULARY_FILE)
+        state = read_object(folder / _VOCABULARY_FILE)
         try:
-            version, words = state["version"], tuple(state["words"])
+            version, words = state["version"], tuple(map(str, state["words"]))
             wanted = int(state["wanted"])
             weights = load_file(folder / _WEIGHTS_FILE)["weights"]
         except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:

@@ -31,7 +31,7 @@ from evoked.experiments import Experiment, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.languages import for_captions
-from evoked.files import check_free, read_json, write_json, write_text
+from evoked.files import check_free, read_object, write_json, write_text
 from evoked.laboratory.leaderboard import (
     LEADERBOARD_FILE,
     Leaderboard,
@@ -48,6 +48,7 @@ from evoked.models import MODELS, TRIVIAL_BASELINES
 from evoked.models.blend import Blend
 from evoked.models.catalogue import catalogue
 from evoked.models.stacking import Stack, StackSettings, combined, learn_lines
+from evoked.parquet import read_frame
 from evoked.posts.author_history import attach_history
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks, queries_of
@@ -320,7 +321,7 @@ def _complexity(name: str, weights: int) -> tuple[int, int, str]:
 def _costs(study: Study, rows: Sequence[str]) -> pd.DataFrame:
     """Seconds per fold and weights of a network, a row per model."""
     jobs = [job for job in study.jobs if job.row in rows]
-    found = pd.DataFrame([read_json(job.folder(study.folder) / SCORES_FILE) for job in jobs])
+    found = pd.DataFrame([read_object(job.folder(study.folder) / SCORES_FILE) for job in jobs])
     by_row = found.groupby([job.row for job in jobs])
     return pd.DataFrame({"seconds": by_row["seconds"].mean(), "weights": by_row["weights"].max()})
 
@@ -350,7 +351,7 @@ class _Stacked:
         predicted = []
         for fold in range(1, len(splits) + 1):
             folders = [study.folder / "fits" / name / f"fold-{fold}" for name in members]
-            tables = [pd.read_parquet(folder / COLUMNS_FILE) for folder in folders]
+            tables = [read_frame(folder / COLUMNS_FILE) for folder in folders]
             predicted.append(np.stack([table.to_numpy(np.float64) for table in tables]))
         truth = [
             task.transform(posts.iloc[split.test].reset_index(drop=True)).values

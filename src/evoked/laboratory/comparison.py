@@ -18,10 +18,13 @@ from evoked.evaluation.corrections import holm
 from evoked.evaluation.significance import bootstrap_p
 from evoked.evaluation.tables import Scorer
 from evoked.experiments import Experiment, PublishedTable
-from evoked.files import read_json
+from evoked.features.catalog import FeatureSettings
+from evoked.features.named_encoders import check_named_encoders
+from evoked.files import damage, read_json
 from evoked.models import TRIVIAL_BASELINES
+from evoked.parquet import read_frame
 from evoked.runs.base import BASELINES_FOLDER
-from evoked.runs.description import read_description
+from evoked.runs.description import RUN_FILE, read_description
 from evoked.runs.folder import PREDICTIONS_FILE, SPLIT_FILE, TARGETS_FILE, TRUTH_FILE
 from evoked.targets import Task, load_task
 
@@ -128,7 +131,7 @@ def table_of_runs(folders: Sequence[Path | str]) -> PublishedTable:
                 model=description["model"]["name"],
                 task=description["task"],
                 settings=description["model"]["settings"],
-                features=description["features"],
+                features=_features(folder, description["features"]),
                 training=description["training"],
             )
         )
@@ -169,9 +172,21 @@ def _check_posts(runs: Mapping[str, Path]) -> None:
             )
 
 
+def _features(folder: Path, saved: dict[str, Any]) -> FeatureSettings:
+    """The encoders that a run names, which are not fetched because it names them."""
+    file = folder / RUN_FILE
+    with damage(file, "settings of features"):
+        settings = FeatureSettings.from_saved(saved)
+    check_named_encoders(settings, file)
+    return settings
+
+
 def _common_task(runs: Mapping[str, Path]) -> Task:
     """The first run's; the others learn the same."""
-    tasks = {name: load_task(read_json(folder / TARGETS_FILE)) for name, folder in runs.items()}
+    tasks = {
+        name: load_task(read_json(folder / TARGETS_FILE), folder / TARGETS_FILE)
+        for name, folder in runs.items()
+    }
     first = next(iter(tasks.values()))
     if any(type(task) is not type(first) for task in tasks.values()):
         different = ", ".join(f"{name} predicts {task.name}" for name, task in tasks.items())
@@ -180,7 +195,7 @@ def _common_task(runs: Mapping[str, Path]) -> Task:
 
 
 def _test_posts(folder: Path) -> pd.DataFrame:
-    parts = pd.read_parquet(folder / SPLIT_FILE)
+    parts = read_frame(folder / SPLIT_FILE, [*_IDENTITY, "part"])
     return parts.loc[parts["part"] == "test", _IDENTITY]
 
 
@@ -205,7 +220,7 @@ def _rows_of(path: Path, posts: list[str]) -> pd.DataFrame:
             file=path,
             fix="Train the run again, or give --data and --folds to fit all of them again.",
         )
-    return pd.read_parquet(path).set_index("post_id").loc[posts].reset_index()
+    return read_frame(path, ["post_id"]).set_index("post_id").loc[posts].reset_index()
 
 
 def _chosen(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.errors import DataError
-from evoked.files import plain, read_json
+from evoked.files import plain, read_object
 
 LEADERBOARD_FILE = "leaderboard.json"
 _ROUNDING = 1e-9  # of means of the same numbers
@@ -103,7 +103,7 @@ class Leaderboard:
             The run has none, or it is damaged.
         """
         path = Path(run) / LEADERBOARD_FILE
-        state = read_json(path)
+        state = read_object(path)
         try:
             standings = tuple(Standing(**each) for each in state.pop("standings"))
             return cls(**state, standings=standings)

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 import evoked
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
@@ -39,7 +40,15 @@ from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
 from evoked.features.extract import fingerprints
-from evoked.files import check_format_version, check_free, read_json, write_json
+from evoked.files import (
+    check_format_version,
+    check_free,
+    damage,
+    only_writer,
+    read_object,
+    remove_all_leftovers,
+    write_json,
+)
 from evoked.laboratory.study_data import KINDS, StudyContext, StudyData, kind_of
 from evoked.laboratory.worker import (
     DRAWS_FILE,
@@ -49,6 +58,7 @@ from evoked.laboratory.worker import (
     Worker,
     one_thread,
 )
+from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
 from evoked.progress import Progress
@@ -257,8 +267,16 @@ class Study:
         ------
         EvokedError
             A process was ended from outside.
+        DataError
+            Another process is at work in the study's folder.
         """
-        callbacks = callbacks or StudyCallbacks()
+        with only_writer(self.folder):
+            remove_all_leftovers(self.folder)
+            return self._run(workers, callbacks or StudyCallbacks(), command)
+
+    def _run(
+        self, workers: int | None, callbacks: StudyCallbacks, command: str | None
+    ) -> StudyResults:
         started = time.perf_counter()
         self._extract(callbacks)
         waiting = [job for job in self.jobs if not job.is_finished(self.folder)]
@@ -290,7 +308,7 @@ class Study:
         for job in self.jobs:
             if job.row in skipped:
                 continue
-            found = read_json(job.folder(self.folder) / SCORES_FILE)
+            found = _read_scores(job.folder(self.folder) / SCORES_FILE)
             named = {"row": job.row, "fold": job.fold}
             scores += [{**named, **entry} for entry in found["scores"]]
             categories += [{**named, **entry} for entry in found["categories"]]
@@ -325,7 +343,7 @@ class Study:
 
     def _tables(self, row: str, name: str) -> list[pd.DataFrame]:
         jobs = [job for job in self.jobs if job.row == row]
-        return [pd.read_parquet(job.folder(self.folder) / name) for job in jobs]
+        return [read_frame(job.folder(self.folder) / name) for job in jobs]
 
     def _plan(self, split: str) -> dict[str, Any]:
         """Everything that decides what the study finds."""
@@ -364,7 +382,7 @@ class Study:
 
     def _record(self, seconds: float, fits: int, workers: int, command: str | None) -> None:
         path = self.folder / RECORD_FILE
-        sessions = read_json(path)["sessions"] if path.is_file() else []
+        sessions = list(read_object(path, "sessions")["sessions"]) if path.is_file() else []
         session = {
             "command": command,
             "seconds": round(seconds, 1),
@@ -457,7 +475,7 @@ class _Clock:
 
     def _note(self, job: Job) -> None:
         path = job.folder(self.folder) / SCORES_FILE
-        self.seconds[job] = float(read_json(path)["seconds"]) if path.is_file() else 0.0
+        self.seconds[job] = _read_scores(path)["seconds"] if path.is_file() else 0.0
 
     def _guess(self, left: Sequence[Job]) -> float | None:
         """Rows take on other folds what they took on theirs."""
@@ -593,7 +611,7 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
     if not path.is_file():
         write_json(path, plan)
         return
-    known = read_json(path)
+    known = read_object(path)
     check_format_version(known, FORMAT_VERSION, path, "Run the study again in a new folder")
     differing = [name for name in plan if plan[name] != known.get(name)]
     if differing:
@@ -601,6 +619,26 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
             f"{folder} holds another study ({', '.join(differing)} differ). Give the arguments "
             "that it was begun with, or choose another folder."
         )
+
+
+class _Scores(BaseModel):
+    """What the file of a finished fit holds."""
+
+    model_config = ConfigDict(extra="allow")
+
+    scores: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+    tested_on: int = Field(ge=0)
+    learned_from: int = Field(ge=1)
+    warnings: list[str]
+    seconds: float
+
+
+def _read_scores(file: Path) -> dict[str, Any]:
+    found = read_object(file)
+    with damage(file, "the scores of a fit", "Remove it, and the fit is made again."):
+        _Scores.model_validate(found)
+    return found
 
 
 def _scores_table(entries: list[dict[str, Any]], more: list[str]) -> pd.DataFrame:

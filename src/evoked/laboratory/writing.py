@@ -12,7 +12,7 @@ import pandas as pd
 
 from evoked.evaluation.significance import p_value
 from evoked.evaluation.tables import LOWER_IS_BETTER, OVERALL, headlines
-from evoked.files import atomic_path, check_free, read_json, write_text
+from evoked.files import check_free, read_object, write_csv, write_text
 from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.study_tables import correlation_table, result_table
@@ -50,6 +50,9 @@ COMPARISON_FILE = "comparison.csv"
 COMPARISON_COLUMNS = ("row", "value", "95 %", "difference", "95 %", "p", "Holm", "n")
 
 
+_DIGITS = "%.10g"
+
+
 def write_results(study: Study, results: StudyResults, command: str | None = None) -> list[Path]:
     """Write table.csv, table.md, table.html and correlations.csv into the study's folder.
 
@@ -63,8 +66,8 @@ def write_results(study: Study, results: StudyResults, command: str | None = Non
     """
     table, correlations = result_table(results), correlation_table(results)
     folder = study.folder
-    write_csv(table, folder / "table.csv")
-    write_csv(correlations, folder / "correlations.csv")
+    write_csv(folder / "table.csv", table, _DIGITS)
+    write_csv(folder / "correlations.csv", correlations, _DIGITS)
     page = _Page(
         title=results.table.title,
         about=f"{results.table.source}. {about(results)}",
@@ -107,7 +110,7 @@ def write_comparison(
         footnotes=comparison_footnotes(comparison),
         made_by=made_by,
     )
-    write_csv(comparison.table, folder / COMPARISON_FILE)
+    write_csv(folder / COMPARISON_FILE, comparison.table, _DIGITS)
     page.write(folder / "comparison")
     return [folder / f"comparison.{kind}" for kind in ("csv", "md", "html")]
 
@@ -234,12 +237,6 @@ def footnotes(results: StudyResults) -> list[str]:
     return [*notes, *results.notes]
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table, its numbers with ten digits."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.10g")
-
-
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in GitHub's Markdown, the first column to the left and the others to the right."""
     lines = [columns, [":--", *["--:"] * (len(columns) - 1)], *rows]
@@ -290,7 +287,7 @@ def _bullets(lines: Iterable[str]) -> str:
 def _made_by(study: Study, command: str | None) -> dict[str, str]:
     """Command, versions and hardware; not what differs from one session to the next."""
     record = study.folder / RECORD_FILE
-    found = read_json(record) if record.is_file() else {"environment": {}, "hardware": {}}
+    found = read_object(record) if record.is_file() else {"environment": {}, "hardware": {}}
     lines = {
         "command": command or "",
         "versions": ", ".join(f"{name} {value}" for name, value in found["environment"].items()),

@@ -22,7 +22,6 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from evoked.errors import DataError, SettingsError
@@ -47,7 +46,16 @@ def reading_weights(folder: Path) -> Iterator[None]:
     """Report whatever goes wrong while a model's weights are read as one clear DataError."""
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise DataError(
             f"the weights don't belong to this model or are damaged ({error}).",
             file=folder / WEIGHTS_FILE,
@@ -382,7 +390,9 @@ class Model(ABC):
                 description["task"],
             )
             model.known_targets = [str(name) for name in description["known_targets"]]
-        except (KeyError, TypeError, ValidationError, SettingsError) as error:
+            if unknown := set(model.known_targets) - set(model.targets):
+                raise ValueError(f"it predicts {sorted(unknown)}, which its task doesn't have")
+        except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
             raise DataError(f"not the settings of a {cls.name} model ({error}).", file=file) from (
                 error
             )

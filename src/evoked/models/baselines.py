@@ -9,10 +9,11 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from evoked.errors import DataError
 from evoked.features.catalog import FeatureSettings
-from evoked.files import read_json, write_json
+from evoked.files import damage, read_json, read_object, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import KINDS, MEANS_OVER, MEDIANS_OVER, PREFIX
@@ -28,6 +29,9 @@ _RECENT = (
     *(f"median{number}" for number in MEDIANS_OVER),
     *(f"mean{number}" for number in MEANS_OVER),
 )
+
+_MEANS = TypeAdapter(list[float | None])
+_GROUP_MEANS = TypeAdapter(dict[str, list[float | None]])
 
 
 class MeanOfTraining(Model):
@@ -91,10 +95,15 @@ class MeanOfTraining(Model):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        description = read_json(folder / MODEL_FILE)
-        model = cls._from_description(description, folder / MODEL_FILE)
-        model.means = description["means"]
-        model.group_means = description["group_means"]
+        file = folder / MODEL_FILE
+        description = read_object(file, "means", "group_means")
+        model = cls._from_description(description, file)
+        with damage(file, f"the means of a {cls.name} model", "Train the model again."):
+            model.means = _MEANS.validate_python(description["means"])
+            model.group_means = _GROUP_MEANS.validate_python(description["group_means"])
+            for means in (model.means, *model.group_means.values()):
+                if len(means) != len(model.targets):
+                    raise ValueError(f"{len(means)} means of {len(model.targets)} targets")
         return model
 
 
@@ -199,9 +208,9 @@ class RecentPosts(AuthorMean):
     @classmethod
     def load(cls, folder: Path) -> Self:
         model = super().load(folder)
-        description = read_json(folder / MODEL_FILE)
+        description = read_object(folder / MODEL_FILE, "fitted_task")
         recent = description.get("recent")
-        if not isinstance(recent, dict) or not set(recent.values()) <= set(_RECENT):
+        if not isinstance(recent, dict) or not all(each in _RECENT for each in recent.values()):
             raise DataError(
                 "it does not say which of an author's last posts it goes by.",
                 file=folder / MODEL_FILE,
@@ -210,7 +219,7 @@ class RecentPosts(AuthorMean):
             )
         model.recent = recent
         if description["fitted_task"] is not None:
-            model.fitted_task = load_task(description["fitted_task"])
+            model.fitted_task = load_task(description["fitted_task"], folder / MODEL_FILE)
         return model
 
     def _outcomes(self) -> list[Outcome]:

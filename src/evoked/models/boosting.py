@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 
 from evoked.features.catalog import FeatureSettings
-from evoked.files import atomic_path, read_json, write_json
+from evoked.files import atomic_path, read_object, write_json
 from evoked.models._symmetric_trees import (
     SymmetricTrees,
     catboost_library,
@@ -174,7 +174,7 @@ class BoostedTrees(Model):
         DataError
             A file is missing or damaged.
         """
-        description = read_json(folder / MODEL_FILE)
+        description = read_object(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
         with reading_weights(folder):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}

@@ -74,8 +74,15 @@ class FinetuningModel(NeuralModel):
         return FRESH_VIEWS if self.settings.augment else 1
 
     def _refuse_idle_settings(self) -> None:
-        """Raise SettingsError if somebody chose a setting that does nothing."""
-        parts = {name: name.removesuffix(_RATE) for name in self.settings.model_fields_set}
+        """Raise SettingsError if somebody chose a setting that does nothing; the default is no
+        choice, since saved settings name them all."""
+        usual = type(self.settings).model_fields
+        chosen = [
+            name
+            for name in self.settings.model_fields_set
+            if getattr(self.settings, name) != usual[name].default
+        ]
+        parts = {name: name.removesuffix(_RATE) for name in chosen}
         for name, part in (parts | {"augment": "image"}).items():
             if name not in parts or part == name:
                 continue

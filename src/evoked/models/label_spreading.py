@@ -32,7 +32,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Column
 from evoked.features.viewings import seconds
-from evoked.files import read_json, write_json
+from evoked.files import read_object, write_json
 from evoked.layers.losses import macro_f1
 from evoked.models._hypergraph import Hypergraph, Integers, Relation, Values
 from evoked.models._nearest import nearest
@@ -185,7 +185,7 @@ class LabelSpreading(Model):
         DataError
             The file is missing or damaged.
         """
-        description = read_json(folder / MODEL_FILE)
+        description = read_object(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
         try:
             model.widths = {str(name): int(width) for name, width in description["widths"].items()}

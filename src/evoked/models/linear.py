@@ -30,7 +30,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit, softmax
 
 from evoked.features.catalog import FeatureSettings
-from evoked.files import atomic_path, read_json, write_json
+from evoked.files import atomic_path, read_object, write_json
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
 from evoked.models.pooled import (
     Matrix,
@@ -242,7 +242,7 @@ class Linear(PooledModel):
         DataError
             A file is missing or damaged.
         """
-        description = read_json(folder / MODEL_FILE)
+        description = read_object(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
         with reading_weights(folder):
             model.widths = {str(name): int(size) for name, size in description["widths"].items()}

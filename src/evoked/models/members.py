@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from evoked.errors import DataError
 from evoked.features.catalog import FeatureSettings
-from evoked.files import read_json, write_json
+from evoked.files import read_object, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.models.registry import build_model, load_model
 from evoked.targets import TASKS
@@ -123,7 +123,7 @@ class Combination(Model):
         DataError
             A member is missing, damaged, or of another kind than the settings say.
         """
-        description = read_json(folder / MODEL_FILE)
+        description = read_object(folder / MODEL_FILE)
         model = cls._from_description(description, folder / MODEL_FILE)
         numbers = range(len(model.members))
         loaded = [load_model(folder / MEMBER_FOLDER / str(number)) for number in numbers]

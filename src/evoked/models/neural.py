@@ -3,8 +3,11 @@ import."""
 
 from __future__ import annotations
 
+import math
+import threading
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,11 +15,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from evoked.features.catalog import FeatureSettings
-from evoked.files import atomic_path, read_json, write_json
+from evoked.features.named_encoders import check_named_encoders
+from evoked.files import atomic_path, damage, read_object, write_json
 from evoked.models.base import (
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -28,6 +34,33 @@ from evoked.models.base import (
 from evoked.training.loop import fit_network, predict_network
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
+
+# Encoders that are trained register their weights several times while they are loaded.
+_MOST_TIMES = 4
+_ALWAYS_BUILT = 1_000_000
+
+
+@contextmanager
+def _bounded(folder: Path) -> Iterator[None]:
+    """Refuse a network, while it is built, that has far more weights than the folder holds."""
+    with reading_weights(folder), safe_open(folder / WEIGHTS_FILE, framework="numpy") as weights:
+        held = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118 (not a dictionary)
+    left, own = _ALWAYS_BUILT + _MOST_TIMES * held, threading.get_ident()
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal left
+        if parameter is None or threading.get_ident() != own:
+            return
+        left -= parameter.numel()
+        if left < 0:
+            raise ValueError(f"a network of far more than the {held:,} weights in {WEIGHTS_FILE}")
+
+    # A parameter is registered before it is filled, so that no memory has been touched by then.
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 class NeuralModel(Model):
@@ -120,10 +153,23 @@ class NeuralModel(Model):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        description = read_json(folder / MODEL_FILE)
-        model = cls._from_description(description, folder / MODEL_FILE)
-        model.widths = {str(name): int(width) for name, width in description["widths"].items()}
-        model.network = model.build(model.widths)
+        """Inverse of :meth:`save`.
+
+        Raises
+        ------
+        DataError
+            A file is missing or damaged, or describes a network that is far larger than the
+            weights, which is noticed before memory is taken for it.
+        """
+        file = folder / MODEL_FILE
+        description = read_object(file, "widths")
+        model = cls._from_description(description, file)
+        if model.features:
+            check_named_encoders(model.feature_settings, file)
+        with damage(file, f"the settings of a {cls.name} model", "Train the model again."):
+            model.widths = {str(name): int(width) for name, width in description["widths"].items()}
+            with _bounded(folder):
+                model.network = model.build(model.widths)
         with reading_weights(folder):
             model.network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         model.network.eval()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from evoked.errors import DataError, SettingsError, settings_problem
-from evoked.files import read_json
+from evoked.files import read_object
 from evoked.models.catalogue import check_name
 
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ def load_model(folder: Path | str, kind: type[Model] | None = None) -> Model:
     from evoked.models.base import MODEL_FILE
 
     folder = Path(folder)
-    description = read_json(folder / MODEL_FILE)
-    name = description.get("model") if isinstance(description, dict) else None
+    name = read_object(folder / MODEL_FILE).get("model")
     if kind is not None and kind.name != name:
         raise DataError(
             f"a model of the kind {name!r}, not {kind.name!r} as {kind.__name__} is.",

@@ -15,6 +15,7 @@ import numpy as np
 
 from evoked.posts.readers.base import PostRecord, Remark
 from evoked.posts.readers.values import (
+    Unreadable,
     hashtags_in,
     is_missing,
     mentions_in,
@@ -84,6 +85,9 @@ def clean(record: PostRecord, time_zone: str | None = None) -> tuple[dict[str, A
 
     for field, value in record.fields.items():
         if value is None:
+            continue
+        if isinstance(value, Unreadable):
+            remark(field, f"{value}, left empty", "")
             continue
         if field.startswith(FACT_PREFIX):
             row[field] = value  # whose kind the reader knows

@@ -25,11 +25,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, check_format_version, link, read_json, write_json
+from evoked.files import (
+    atomic_folder,
+    atomic_path,
+    check_format_version,
+    damage,
+    link,
+    read_bounded,
+    read_object,
+    write_json,
+)
+from evoked.parquet import count_rows, read_table
 from evoked.posts.facts import Fact, describe_facts
+from evoked.posts.images import MAX_BYTES
+from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE, FACT_PREFIX, POSTS, TABLES, conform
+from evoked.posts.time_zones import zone_of
 
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "dataset.json"
@@ -40,6 +54,37 @@ LOCK_FILE = "images.lock.json"
 _SHOWN_CHARACTERS = 100
 # Empty, "." and "..", a separator of any system, a drive letter. In RE2, NUL is a character.
 _NO_FILE_NAME = r"\A[. ]*\z|[/\\\x00]|\A[A-Za-z]:"
+
+
+class _Description(BaseModel):
+    """What dataset.json holds, as far as it is read; further entries stay as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+    posts: int = Field(ge=0)
+    provenance: dict[str, Any] = {}
+    scales: dict[str, tuple[float, float]] = {}
+    time_zone: str | None = None
+    facts: list[dict[str, Any]] = []
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Contents of a dataset's dataset.json.
+
+    Raises
+    ------
+    DataError
+        It is damaged, or of another format version.
+    """
+    file = folder / DESCRIPTION_FILE
+    description = read_object(file)
+    check_format_version(description, FORMAT_VERSION, file, "Import the posts again")
+    with damage(file, "a dataset's description", "Import the posts again."):
+        checked = _Description.model_validate(description)
+        zone_of(checked.time_zone)
+        for fact in checked.facts:
+            Fact.from_dict(fact)
+    return description
 
 
 class PostDataset:
@@ -74,13 +119,7 @@ class PostDataset:
                 file=self.folder,
                 fix="Make one with 'evoked import' or 'evoked synth'.",
             )
-        self.description: dict[str, Any] = read_json(self.folder / DESCRIPTION_FILE)
-        check_format_version(
-            self.description,
-            FORMAT_VERSION,
-            self.folder / DESCRIPTION_FILE,
-            "Import the posts again",
-        )
+        self.description = read_description(self.folder)
         self._rows = None if rows is None else np.asarray(rows, dtype=np.int64)
 
     @classmethod
@@ -202,18 +241,19 @@ class PostDataset:
         path = self._table_file(name)
         if not path.is_file():
             return _as_pandas((schema or pa.schema([])).empty_table())
-        table = _read(path)
+        table = read_table(path)
         if schema is not None:  # the file may be older than a column
-            table = conform(table, schema, name)
+            table = conform(table, schema, name, path)
         if self._rows is not None and "post_id" in table.column_names:
             chosen = pa.array(self.posts["post_id"], pa.string())
             table = table.filter(pc.is_in(table["post_id"], value_set=chosen))
-        return _as_pandas(table)
+        with damage(path, "a table of a dataset"):  # dates, say, that pandas can't hold
+            return _as_pandas(table)
 
     def __len__(self) -> int:
         if self._rows is not None:
             return len(self._rows)
-        return int(pq.read_metadata(self._table_file("posts")).num_rows)
+        return count_rows(self._table_file("posts"))
 
     def select(self, rows: ArrayLike) -> PostDataset:
         """The posts at ``rows``: positions (n,), or a boolean mask (len(self),)."""
@@ -225,7 +265,8 @@ class PostDataset:
 
     def _read_posts(self) -> pa.Table:
         path = self._table_file("posts")
-        table = conform(_read(path), POSTS, "posts")
+        table = conform(read_table(path), POSTS, "posts", path)
+        _check_identifiers(table, path)
         _check_image_names(table, path)
         return table
 
@@ -272,6 +313,29 @@ class PostDataset:
         folder = self.image_folder
         _check_links(folder, (name for name in covers if name is not None))
         return [None if name is None else folder / name for name in covers]
+
+    def stripped_pictures(self, folder: Path) -> Path:
+        """A new folder with copies of the pictures that posts name, without what cameras noted
+        beside them; lost and unreadable ones are left out.
+
+        Raises
+        ------
+        DataError
+            A picture is a link that leads out of the folder of pictures.
+        """
+        names = sorted({name for names in self.posts["images"] for name in names})
+        own = self.image_folder
+        _check_links(own, names)
+        folder.mkdir()
+        for name in names:
+            picture = own / name
+            try:
+                content = without_metadata(read_bounded(picture, MAX_BYTES))
+            except DataError:  # lost, or no picture: what it holds nobody can say
+                continue
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(content)
+        return folder
 
     def linked_pictures(self, folder: Path) -> Path:
         """A new folder with links to the pictures that posts name; lost ones are left out.
@@ -389,7 +453,11 @@ def _facts_of(posts: pa.Table) -> pa.Table:
 
 
 def _check_identifiers(posts: pa.Table, folder: Path | str) -> None:
-    identifiers = posts["post_id"].to_pandas()
+    column = posts["post_id"]
+    distinct = pc.count_distinct(column).as_py()
+    if distinct == len(posts) and not pc.any(pc.fill_null(pc.equal(column, ""), True)).as_py():
+        return
+    identifiers = column.to_pandas()
     missing = identifiers.isna() | identifiers.eq("")
     if missing.any():
         row = int(np.flatnonzero(missing)[0]) + 1
@@ -450,13 +518,6 @@ def _check_link(path: Path, folder: Path) -> None:
             fix="Don't use the dataset if somebody else made it: it may be after other files. If "
             "it is yours, put the file in the link's place.",
         )
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"can't be read as Parquet ({error}).", file=path) from error
 
 
 def _as_pandas(table: pa.Table) -> pd.DataFrame:

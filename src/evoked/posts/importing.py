@@ -7,7 +7,6 @@ whole or not at all, and the same source always gives the same dataset.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evoked.errors import DataError, ImageError, SettingsError, did_you_mean
-from evoked.files import lock_file, only_writer, read_json
+from evoked.files import lock_file, only_writer, parse_json, read_bounded, read_json
 from evoked.posts.cleaning import clean, convert_ratings
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
 from evoked.posts.face_blurring import FaceFinder, blur_faces
@@ -29,6 +28,7 @@ from evoked.posts.facts import Fact, arrow_type
 from evoked.posts.picture_warnings import LEFT_OUT, picture_warnings
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import (
+    MAX_JSON_BYTES,
     PICTURE_SUFFIXES,
     ImageFile,
     PostRecord,
@@ -106,7 +106,9 @@ class ImportResult:
         path = self.dataset.folder / REMARKS_FILE
         if not path.is_file():
             return self.tally.examples  # the dataset was made before remarks were kept
-        stored = [json.loads(line) for line in path.read_bytes().splitlines()]
+        stored = [
+            parse_json(line, path) for line in read_bounded(path, MAX_JSON_BYTES).splitlines()
+        ]
         return stored + [each for each in self.tally.examples if each not in stored]
 
     def as_dict(self) -> dict[str, Any]:
@@ -178,7 +180,8 @@ def import_posts(
         Function that finds faces in a picture, such as
         :func:`evoked.features.encoders.faces.find_faces_to_hide`; several threads may call it at
         once. Every picture is then encoded again with its faces blurred (see
-        :mod:`evoked.posts.face_blurring`). By default, pictures are copied as they are.
+        :mod:`evoked.posts.face_blurring`). By default, only what
+        cameras note beside a picture is left out: place, time, owner.
     overwrite
         Replace the dataset at ``dest``. Without it, a dataset from the same source with the same
         settings is left as it is, and any other is an error.
@@ -286,7 +289,8 @@ def _as_floats(scales: Mapping[str, tuple[float, float]]) -> dict[str, tuple[flo
 def _check_apart(source: Path, dest: Path) -> None:
     if not source.exists():
         raise DataError("there is no such file or folder.", file=source)
-    inner, outer = dest.resolve(), source.resolve()
+    # Path.resolve() fails where links lead in a circle.
+    inner, outer = Path(os.path.realpath(dest)), Path(os.path.realpath(source))
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise DataError(
             "the destination and the source lie within each other.",

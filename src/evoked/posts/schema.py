@@ -11,10 +11,12 @@ dominance r - 5. :func:`convert_scale` converts any other scale to these.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
@@ -135,6 +137,16 @@ SCALES: dict[str, tuple[float, float]] = {
 
 # Larger than any count on any network: a larger one is an error in the source.
 MAX_COUNT = 10**11
+# What pandas' dates in nanoseconds can hold, and finite numbers.
+_BOUNDS_BY_TYPE: dict[pa.DataType, tuple[Any, Any]] = {
+    TIMESTAMP: (datetime(1700, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)),
+    pa.float64(): (-1e300, 1e300),
+}
+_BOUNDS: dict[str, tuple[Any, Any]] = {
+    **dict.fromkeys(COUNTS, (0, MAX_COUNT)),
+    "posted_hour": (0.0, 24.0),
+    "posted_weekday": (0.0, 6.0),
+}
 # Instagram allows 2,200 characters, the most generous supported source 63,206.
 MAX_CAPTION_CHARACTERS = 100_000
 
@@ -175,23 +187,36 @@ def convert_scale(
     return target_low + (ratings - low) / (high - low) * (target_high - target_low)
 
 
-def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
+def conform(table: pa.Table, schema: pa.Schema, name: str, file: object | None = None) -> pa.Table:
     """Give ``table`` the columns, order and types of ``schema``; absent columns become null.
 
     A table of posts may have columns of facts as well, which follow in alphabetical order.
 
+    Parameters
+    ----------
+    name
+        Of the table.
+    file
+        What errors call the table; by its name by default.
+
     Raises
     ------
     DataError
-        A column that the schema doesn't have, or values that can't be converted to its type.
+        A column that the schema doesn't have or that occurs twice, values that can't be converted
+        to its type, or a date, a count or a number that none can be.
     """
+    file = f"table {name}" if file is None else file
+    repeated = {column for column in table.column_names if table.column_names.count(column) > 1}
+    if repeated:
+        raise DataError(f"the columns {sorted(repeated)} occur twice.", file=file)
     if schema is POSTS:
-        schema = with_facts(_fact_types(table))
+        schema = with_facts(_fact_types(table, file))
         table = _without_unknown_facts(table)
     unknown = [column for column in table.column_names if column not in schema.names]
     if unknown:
         raise DataError(
             f"unknown columns {unknown} in the table {name!r}; known are {schema.names}.",
+            file=file,
             fix="Rename them or leave them out.",
         )
     columns: list[Any] = []
@@ -201,13 +226,46 @@ def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
             continue
         try:
             columns.append(table.column(field.name).cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except pa.ArrowException as error:
             raise DataError(
-                f"values are not of type {field.type} ({error}).",
-                file=f"table {name}",
+                f"values are not of type {field.type} ({str(error)[:200]}).",
+                file=file,
                 field=field.name,
             ) from error
+    for field, column in zip(schema, columns, strict=True):
+        _check_values(field, column, file)
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _check_values(field: pa.Field, column: Any, file: object) -> None:
+    """Raise DataError for a value that is impossible, whoever wrote it."""
+    if not field.nullable and column.null_count:
+        row = pc.index(pc.is_null(column), True).as_py() + 1
+        raise DataError("every post needs an id.", file=file, row=row, field=field.name)
+    if pa.types.is_list(field.type):
+        if (
+            field.name != "images"
+            and isinstance(column, pa.ChunkedArray)
+            and pc.list_flatten(column).null_count
+        ):
+            missing = pc.list_parent_indices(column).filter(pc.is_null(pc.list_flatten(column)))
+            raise DataError(
+                "an empty value in a list.", file=file, row=missing[0].as_py() + 1, field=field.name
+            )
+        return
+    bounds = _BOUNDS.get(field.name, _BOUNDS_BY_TYPE.get(field.type))
+    if bounds is None:
+        return
+    low, high = (pa.scalar(bound, field.type) for bound in bounds)
+    wrong = pc.or_(pc.less(column, low), pc.greater(column, high))
+    first = pc.index(pc.fill_null(wrong, False), True).as_py()
+    if first >= 0:
+        raise DataError(
+            f"{str(column[first])[:100]} can't be; expected {bounds[0]} to {bounds[1]}.",
+            file=file,
+            row=first + 1,
+            field=field.name,
+        )
 
 
 def with_facts(types: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -225,7 +283,7 @@ def _without_unknown_facts(table: pa.Table) -> pa.Table:
     return table.drop_columns(empty)
 
 
-def _fact_types(table: pa.Table) -> dict[str, pa.DataType]:
+def _fact_types(table: pa.Table, file: object) -> dict[str, pa.DataType]:
     """The types that a table's columns of facts should have; those without a value are left out."""
     found = {}
     for field in table.schema:
@@ -239,7 +297,7 @@ def _fact_types(table: pa.Table) -> dict[str, pa.DataType]:
             raise DataError(
                 f"a fact is of type {field.type}; expected a number, a text, yes or no, or a list "
                 "of texts.",
-                file="table posts",
+                file=file,
                 field=field.name,
             )
         found[field.name] = kind

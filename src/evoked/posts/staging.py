@@ -26,9 +26,10 @@ import pyarrow as pa
 from PIL import Image
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, atomic_path, link, read_json, write_json
+from evoked.files import atomic_folder, atomic_path, link, read_json, write_json, writing
 from evoked.posts.dataset import DESCRIPTION_FILE
 from evoked.posts.images import load_image, read_header
+from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.readers.base import ImageFile, Remark, Skipped
 from evoked.posts.readers.values import storable
 from evoked.posts.schema import TABLES, with_facts
@@ -195,7 +196,8 @@ class Staging:
         return pa.concat_tables(tables) if tables else None
 
     def add_image(self, image: ImageFile) -> str:
-        """Store a picture, named by the hash of its content, and return that name.
+        """Store a picture without its metadata, named by the hash of what is stored, and return
+        that name.
 
         Raises
         ------
@@ -203,10 +205,11 @@ class Staging:
             There is no such picture, or it can't be decoded within the bounds.
         """
         content = image.read()
-        suffix = _SUFFIXES.get(read_header(content).format)
-        if suffix is None:
-            content, suffix = _as_jpeg(content), ".jpg"
+        if read_header(content).format not in _SUFFIXES:
+            content = _as_jpeg(content)
         load_image(content, _TEST_EDGE)
+        content = without_metadata(content)
+        suffix = _SUFFIXES[read_header(content).format]
         name = hashlib.sha256(content).hexdigest()[:32] + suffix
         if not (self.images / name).exists():
             with atomic_path(self.images / name) as temporary:
@@ -237,10 +240,11 @@ class Staging:
     def move_dataset(self, dest: Path) -> None:
         """Put the finished dataset in its place and clear up."""
         retired = self.folder / "retired"
-        if dest.exists():
-            shutil.rmtree(retired, ignore_errors=True)
-            os.replace(dest, retired)
-        os.replace(self.dataset, dest)
+        with writing(dest):
+            if dest.exists():
+                shutil.rmtree(retired, ignore_errors=True)
+                os.replace(dest, retired)
+            os.replace(self.dataset, dest)
         remove_staging(self.folder)
 
 

@@ -16,7 +16,15 @@ from evoked.analysis.analyses import ANALYSES
 from evoked.analysis.base import Analysis, Findings, Given, PostFindings, Tables
 from evoked.analysis.positions import advice
 from evoked.explain.figures import Picture, to_png, to_svg
-from evoked.files import atomic_folder, check_free, plain, records, write_json, write_text
+from evoked.files import (
+    atomic_folder,
+    check_free,
+    plain,
+    records,
+    write_csv,
+    write_json,
+    write_text,
+)
 from evoked.posts.emotion_and_rates import METRICS
 from evoked.report import interactive
 from evoked.report.analysis_figures import (
@@ -88,8 +96,7 @@ def write_analysis(posts: PostFindings, out: Path | str, run: RunFindings | None
     with atomic_folder(out) as folder:
         for name, table in _tables(posts, run).items():
             path = folder / "tables" / f"{name}.csv"
-            path.parent.mkdir(exist_ok=True)
-            table.to_csv(path, index=False)
+            write_csv(path, table)
         figures = folder / "figures"
         sections = list(_sections(posts, ANALYSES, FIGURES, INTERACTIVE_FIGURES, figures))
         attention: list[Chart] = []

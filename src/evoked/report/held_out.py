@@ -13,6 +13,7 @@ import pandas as pd
 from evoked.evaluation.tables import evaluate_predictions
 from evoked.explain.readings import read_predictions, read_truth, readings_of
 from evoked.files import records
+from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run
 from evoked.targets import Task
@@ -52,7 +53,7 @@ class HeldOutPosts:
         path = run.folder / "predictions.parquet"
         if not path.is_file():
             return None
-        predictions = pd.read_parquet(path)
+        predictions = read_frame(path, ["post_id"])
         rows = pd.Index(dataset.posts["post_id"]).get_indexer(predictions["post_id"])
         found = (rows >= 0) & (run.part_of(dataset.posts) == "test").to_numpy()[rows]
         if not found.any():

@@ -66,7 +66,7 @@ def results_by_outcome(run: TrainedRun) -> list[OutcomeResults]:
     files = [run.folder / name for name in ("predictions.parquet", "truth.parquet")]
     if "outcomes" not in run.task.charts or not all(file.is_file() for file in files):
         return []
-    predictions, truth = (pd.read_parquet(file) for file in files)
+    predictions, truth = run.tested
     found = []
     for outcome in run.task.outcomes:
         if outcome.name not in predictions:

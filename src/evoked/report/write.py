@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from evoked.analysis.audience import audience
-from evoked.errors import SettingsError
+from evoked.errors import EvokedError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.evaluation.splits import PARTS
 from evoked.evaluation.tables import LOWER_IS_BETTER, headlines, summary_scores
 from evoked.explain.readings import readings_of
-from evoked.files import records, write_text
+from evoked.files import damage, records, write_text
 from evoked.models.hiding import MODALITY_NAMES
+from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts
 from evoked.report.audience_chart import audience_chart
@@ -34,6 +35,7 @@ from evoked.runs.answer import verdicts
 from evoked.runs.base import TrainedRun
 from evoked.runs.card import posts_of
 from evoked.runs.command import training_call, training_command
+from evoked.runs.description import TRAIN_AGAIN
 from evoked.runs.influence import hardly_matters
 from evoked.runs.posts import Run
 from evoked.runs.viewings import NetworkRun
@@ -95,6 +97,9 @@ class NetworkFacts:
     audience: list[Chart]
 
 
+_ABSENT_FROM_OLDER_RUNS = {"emotions_note": None, "captions_note": None}
+
+
 def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path | str) -> Path:
     """Write everything that is known about a run into one HTML file.
 
@@ -121,12 +126,30 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     SettingsError
         A dataset is given with a run of viewings, whose report needs none.
     """
-    of_viewings = isinstance(run, NetworkRun)
-    if of_viewings and dataset is not None:
+    if isinstance(run, NetworkRun) and dataset is not None:
         raise SettingsError(
             "the report of a run of viewings needs no dataset: leave --data out; "
             "'evoked explain' shows why single viewings are predicted as they are."
         )
+    with run.checked():
+        page = _checked_page(run, dataset)
+    write_text(path, page)
+    return Path(path)
+
+
+def _checked_page(run: Run | NetworkRun, dataset: PostDataset | None) -> str:
+    """The page; where that fails without any posts as well, the run's folder is at fault."""
+    try:
+        return _page(run, dataset)
+    except (EvokedError, MemoryError):
+        raise
+    except Exception:
+        with damage(run.folder, "a whole run", f"{TRAIN_AGAIN}."):
+            _page(run, None)
+        raise
+
+
+def _page(run: Run | NetworkRun, dataset: PostDataset | None) -> str:
     description, scores, task = run.description, run.metrics["scores"], type(run.task)
     results = results_by_outcome(run)
     shown = task.report_metrics or headlines(task)
@@ -136,12 +159,12 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
     if isinstance(run, Run) and dataset is not None:
         tested = HeldOutPosts.find(run, dataset)
     environment = templates(signed=_signed, fixed=_fixed, percent=_percent, figures=_figures)
-    page = environment.get_template("template.html").render(
+    return environment.get_template("template.html").render(
         name=description["model"]["name"],
         noun=run.noun,
         posts_of=posts_of,
         network=_network_facts(run) if isinstance(run, NetworkRun) else None,
-        description=description,
+        description={**_ABSENT_FROM_OLDER_RUNS, **description},
         estimated=run.estimated,
         tests=int(run.metrics["posts"]),
         small=SMALL,
@@ -178,8 +201,6 @@ def write_report(run: Run | NetworkRun, dataset: PostDataset | None, path: Path 
         python=training_call(description, run.folder, type(run.model)),
         cautions=_cautions(run),
     )
-    write_text(path, page)
-    return Path(path)
 
 
 def _warnings(
@@ -333,7 +354,10 @@ def _intervals(rows: Scores) -> dict[str, list[dict[str, Any]]]:
 
 def _curve(run: TrainedRun) -> Chart | None:
     log = run.folder / "training" / "log.csv"
-    return charts.learning_curve(pd.read_csv(log)) if log.is_file() else None
+    if not log.is_file():
+        return None
+    with damage(log, "a log of training"):
+        return charts.learning_curve(pd.read_csv(log))
 
 
 def _outcome(run: Run, dataset: PostDataset | None, tested: HeldOutPosts | None) -> TestSection:
@@ -434,7 +458,7 @@ def _emotion(tested: HeldOutPosts) -> list[Chart]:
 def _problems(run: TrainedRun) -> dict[str, Any]:
     """Test posts whose picture could not be read."""
     path = run.folder / "predictions.parquet"
-    table = pd.read_parquet(path, columns=["post_id", "problem"]) if path.is_file() else None
+    table = read_frame(path, ["post_id", "problem"]) if path.is_file() else None
     if table is None:
         return {"n": 0, "shown": []}
     table = table.dropna(subset=["problem"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from evoked.errors import DataError, EvokedError
 from evoked.evaluation.classification import accuracy, weighted_f1, weighted_precision
 from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals, Predicted
@@ -21,12 +23,14 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
 from evoked.features.extract import Problem
 from evoked.features.pipeline import FeaturePipeline
-from evoked.files import plain, read_json, records
+from evoked.files import damage, plain, records
 from evoked.models import Examples, Model, load_model
 from evoked.models.viewings import pairs_that_never_met
+from evoked.parquet import read_frame
 from evoked.posts.schema import MIKELS
 from evoked.progress import Progress
 from evoked.runs.answer import RecentCounts, add_answers, columns_to_widen
+from evoked.runs.description import TRAIN_AGAIN, read_metrics
 from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
 from evoked.runs.track_record import TrackRecord
@@ -39,6 +43,8 @@ METRICS_FILE = "metrics.json"
 # What is scored of viewings and random pairs together.
 PAIRS = "emotion or none"
 EXISTENCE = "viewing or none"
+PREDICTIONS_FILE = "predictions.parquet"
+TRUTH_FILE = "truth.parquet"
 
 
 @dataclass
@@ -207,8 +213,59 @@ class TrainedRun(ABC):
     @property
     def metrics(self) -> dict[str, Any]:
         """The scores that were measured when the run was made."""
-        scores: dict[str, Any] = read_json(self.folder / METRICS_FILE)
-        return scores
+        return read_metrics(self.folder / METRICS_FILE)
+
+    @property
+    def tested(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """What was predicted of the test posts, and what they really got, row by row.
+
+        Raises
+        ------
+        DataError
+            A file is missing or damaged, or the two don't go together.
+        """
+        files = [self.folder / name for name in (PREDICTIONS_FILE, TRUTH_FILE)]
+        predictions, truth = (read_frame(file) for file in files)
+        if len(predictions) != len(truth):
+            raise DataError(
+                f"{len(truth)} rows; there are {len(predictions)} predictions.", file=files[1]
+            )
+        for outcome in self.task.outcomes:
+            for file, table in zip(files, (predictions, truth), strict=True):
+                if outcome.name not in table or outcome.kind != "value":
+                    continue
+                if not pd.api.types.is_numeric_dtype(table[outcome.name]):
+                    raise DataError("expected numbers.", file=file, field=outcome.name)
+        return predictions, truth
+
+    @abstractmethod
+    def predict_nothing(self) -> None:
+        """Predict a post that shows and says nothing, which any whole run can."""
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Find out, when the block fails, whether that is the fault of the run's folder.
+
+        Raises
+        ------
+        DataError
+            The block raised an error that no input should lead to, and so does a post that shows
+            and says nothing: the folder is damaged, or was made to be.
+        """
+        try:
+            yield
+        except (EvokedError, MemoryError):
+            raise
+        except Exception as error:
+            try:
+                self.predict_nothing()
+                self.tested  # noqa: B018 (read for its errors)
+            except DataError:
+                raise
+            except Exception:
+                with damage(self.folder, "a whole run", f"{TRAIN_AGAIN}."):
+                    raise
+            raise error
 
     def table(
         self,
@@ -348,7 +405,7 @@ class TrainedRun(ABC):
 
     def baseline(self, kind: type[Model]) -> Model:
         """One of the trivial baselines, as fitted on the run's training posts."""
-        return load_model(self.folder / BASELINES_FOLDER / kind.name)
+        return load_model(self.folder / BASELINES_FOLDER / kind.name, kind)
 
     def baseline_predictions(self, examples: Examples) -> dict[str, pd.DataFrame]:
         """Predictions that are scored beside the model's, by name: those of the trivial

@@ -43,6 +43,7 @@ from evoked.evaluation.conformal import Intervals, Predicted
 from evoked.evaluation.splits import PARTS, Split
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import Problem, picture_digest
+from evoked.features.named_encoders import allowing_others
 from evoked.features.pipeline import FeaturePipeline
 from evoked.files import (
     check_format_version,
@@ -54,8 +55,17 @@ from evoked.files import (
 )
 from evoked.models import Examples, Model, load_model
 from evoked.models.base import WEIGHTS_FILE
+from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
-from evoked.runs.base import BASELINES_FOLDER, METRICS_FILE, Callbacks, RunContents, TrainedRun
+from evoked.runs.base import (
+    BASELINES_FOLDER,
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    TRUTH_FILE,
+    Callbacks,
+    RunContents,
+    TrainedRun,
+)
 from evoked.runs.card import model_card
 from evoked.runs.description import FORMAT_VERSION, RUN_FILE, TRAIN_AGAIN, read_description
 from evoked.targets import load_task, task_state
@@ -66,10 +76,12 @@ PLAN_FILE = "plan.json"
 TARGETS_FILE = "targets.json"
 INTERVALS_FILE = "intervals.json"
 SPLIT_FILE = "split.parquet"
-PREDICTIONS_FILE = "predictions.parquet"
-TRUTH_FILE = "truth.parquet"
 TRAINING_FOLDER = "training"
 CALIBRATION_FOLDER = "calibration"
+_PART_COLUMNS = {
+    "posts": ("post_id", "part", "posted_at", "caption"),
+    "viewings": ("user", "post_id", "part", "viewed_at"),
+}
 # Fewer test posts than this would make scores that say nothing.
 _SMALL_TEST = 30
 _LARGE = 2e7  # bytes of weights; networks on frozen encoders have a few million
@@ -79,6 +91,7 @@ def load_contents(
     folder: Path | str,
     model: type[Model] | None = None,
     rows: Literal["posts", "viewings"] | None = None,
+    allow_download: bool = False,
 ) -> RunContents:
     """Read what every run's folder holds; nothing in it is executed.
 
@@ -90,6 +103,9 @@ def load_contents(
         Class of the model, where that is one of the caller's own.
     rows
         What the run has to be made of; either by default.
+    allow_download
+        Fetch encoders that the run names, and read them from whatever folder it names: see
+        :mod:`evoked.features.named_encoders`.
 
     Raises
     ------
@@ -99,21 +115,29 @@ def load_contents(
     """
     folder = Path(folder)
     description = read_description(folder)
-    loaded = load_model(folder, model)
+    with allowing_others(allow_download):
+        loaded, pipeline = load_model(folder, model), FeaturePipeline.load(folder)
     if rows not in (None, loaded.rows):
         raise DataError(
             f"a run of {loaded.rows} ({loaded.name}), where a run of {rows} was expected.",
             file=folder,
             fix="evoked.load(folder) loads runs of both kinds.",
         )
-    intervals = folder / INTERVALS_FILE
+    targets, intervals = folder / TARGETS_FILE, folder / INTERVALS_FILE
+    task = load_task(read_json(targets), targets)
+    if task.name != loaded.task.name or task.name != description["task"]:
+        raise DataError(
+            f"the task {task.name!r}; the model learned {loaded.task.name!r}.",
+            file=targets,
+            fix=f"{TRAIN_AGAIN}.",
+        )
     return RunContents(
         folder=folder,
         model=loaded,
-        pipeline=FeaturePipeline.load(folder),
-        task=load_task(read_json(folder / TARGETS_FILE)),
+        pipeline=pipeline,
+        task=task,
         description=description,
-        parts=pd.read_parquet(folder / SPLIT_FILE),
+        parts=read_frame(folder / SPLIT_FILE, _PART_COLUMNS[loaded.rows]),
         intervals=Intervals.from_dict(read_json(intervals), intervals),
     )
 

@@ -16,6 +16,7 @@ def load(
     cache: FeatureCache | None = None,
     *,
     model: type[Model] | None = None,
+    allow_download: bool = False,
 ) -> Run | NetworkRun:
     """Load a run, be it of posts or of viewings; nothing in its folder is executed.
 
@@ -28,6 +29,10 @@ def load(
     model
         Class of the run's model, if that is one of your own. A folder can't name code to run, so
         evoked doesn't look for the class itself.
+    allow_download
+        Fetch encoders that the run names, and read them from whatever folder it names. By default
+        it leads only to what is installed, to hub models in the local cache, and to folders that
+        a run was trained with on this machine.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def load(
     --------
     >>> evoked.load("my_run").predict([evoked.Draft(caption="Hello")])   # doctest: +SKIP
     """
-    contents = load_contents(folder, model)
+    contents = load_contents(folder, model, allow_download=allow_download)
     if contents.model.rows == "viewings":
         return NetworkRun.with_graph(contents, cache)
     return Run.with_history(contents, cache)

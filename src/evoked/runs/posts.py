@@ -88,12 +88,13 @@ class Run(TrainedRun):
         cache: FeatureCache | None = None,
         *,
         model: type[Model] | None = None,
+        allow_download: bool = False,
     ) -> Run:
         """Load a run of posts; nothing in its folder is executed.
 
         Parameters
         ----------
-        folder, cache, model
+        folder, cache, model, allow_download
             As in :func:`evoked.load`, which loads runs of viewings as well.
 
         Raises
@@ -101,7 +102,7 @@ class Run(TrainedRun):
         DataError
             The folder holds no finished run of posts, or its model is not known.
         """
-        return cls.with_history(load_contents(folder, model, rows="posts"), cache)
+        return cls.with_history(load_contents(folder, model, "posts", allow_download), cache)
 
     @classmethod
     def with_history(cls, contents: RunContents, cache: FeatureCache | None = None) -> Run:
@@ -281,6 +282,18 @@ class Run(TrainedRun):
             ``coverage_measured`` is how often such intervals held on ``coverage_n`` test posts of
             the run.
         """
+        with self.checked():
+            return self._predict(posts, callbacks, coverage)
+
+    def predict_nothing(self) -> None:
+        self._predict([Draft()], None, DEFAULT_COVERAGE)
+
+    def _predict(
+        self,
+        posts: PostDataset | Sequence[Draft],
+        callbacks: Callbacks | None,
+        coverage: float,
+    ) -> pd.DataFrame:
         if isinstance(posts, PostDataset):
             changes = self.changes_since(posts.posts)
             if callbacks is not None and changes is not None:
@@ -347,6 +360,10 @@ class Run(TrainedRun):
         DataError
             The run has learned from all of the posts.
         """
+        with self.checked():
+            return self._evaluate(dataset, callbacks)
+
+    def _evaluate(self, dataset: PostDataset, callbacks: Callbacks | None) -> Evaluation:
         part = self.part_of(dataset.posts)
         fresh = (part.isna() | (part == "test")).to_numpy()
         if not fresh.any():

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import bdtr
 
+from evoked.parquet import read_frame
+
 # A share of posts without any, from which errors in per cent would be of a chosen few.
 _MOST_ZEROS = 0.1
 _SIGNIFICANCE = 0.05
@@ -121,10 +123,10 @@ class TrackRecord:
     @cached_property
     def _truth(self) -> pd.DataFrame:
         path = self.folder / "truth.parquet"
-        return pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+        return read_frame(path) if path.is_file() else pd.DataFrame()
 
     def _error(self, predictions: Path, column: str) -> TypicalError | None:
         if column not in self._truth or not predictions.is_file():
             return None
-        table = pd.read_parquet(predictions)
+        table = read_frame(predictions)
         return TypicalError.of(table[column], self._truth[column]) if column in table else None

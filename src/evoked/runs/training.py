@@ -41,7 +41,7 @@ from evoked.features.languages import caption_languages, captions_note, for_capt
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.social_graph import Integers
 from evoked.features.viewings import ViewingData, read_network
-from evoked.files import check_free
+from evoked.files import check_free, only_writer, remove_all_leftovers
 from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.viewings import viewing_examples
 from evoked.posts.author_history import attach_history, published_history
@@ -594,6 +594,18 @@ class _Viewings(_RunData[NetworkRun]):
 
 
 def _train(
+    data: _RunData[TrainedRunT],
+    out: Path,
+    training: TrainingSettings,
+    split: str | Split | None,
+) -> TrainedRunT:
+    """Make a run in a folder that nobody else writes meanwhile."""
+    with only_writer(out):
+        remove_all_leftovers(out)
+        return _train_alone(data, out, training, split)
+
+
+def _train_alone(
     data: _RunData[TrainedRunT],
     out: Path,
     training: TrainingSettings,

@@ -44,6 +44,7 @@ from evoked.features.viewings import (
 )
 from evoked.files import write_parquet
 from evoked.models import VIEWING_BASELINES, Examples, Model
+from evoked.parquet import read_frame
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.runs.base import Callbacks, Evaluation, RunContents, TrainedRun
@@ -115,12 +116,13 @@ class NetworkRun(TrainedRun):
         cache: FeatureCache | None = None,
         *,
         model: type[Model] | None = None,
+        allow_download: bool = False,
     ) -> NetworkRun:
         """Load a run of viewings; nothing in its folder is executed.
 
         Parameters
         ----------
-        folder, cache, model
+        folder, cache, model, allow_download
             As in :func:`evoked.load`, which loads runs of posts as well.
 
         Raises
@@ -128,14 +130,14 @@ class NetworkRun(TrainedRun):
         DataError
             The folder holds no finished run of viewings, or its model is not known.
         """
-        return cls.with_graph(load_contents(folder, model, rows="viewings"), cache)
+        return cls.with_graph(load_contents(folder, model, "viewings", allow_download), cache)
 
     @classmethod
     def with_graph(cls, contents: RunContents, cache: FeatureCache | None = None) -> NetworkRun:
         """A run of viewings from what its folder holds, with the graph and the groups read."""
         folder = contents.folder
         graph = SocialGraph.load(folder / GRAPH_FOLDER)
-        return cls(contents, graph, pd.read_parquet(folder / GROUPS_FILE), cache)
+        return cls(contents, graph, read_frame(folder / GROUPS_FILE), cache)
 
     def identify(self, posts: pd.DataFrame) -> pd.DataFrame:
         return posts[["user_id", "post_id"]].reset_index(drop=True)
@@ -196,6 +198,18 @@ class NetworkRun(TrainedRun):
             An image that is neither in the graph nor a picture, or a dataset all of whose viewings
             have an emotion.
         """
+        with self.checked():
+            return self._predict(viewings, callbacks, coverage)
+
+    def predict_nothing(self) -> None:
+        self._predict([Viewing(None, str(self.graph.images[0]))], None, DEFAULT_COVERAGE)
+
+    def _predict(
+        self,
+        viewings: PostDataset | Sequence[Viewing],
+        callbacks: Callbacks | None,
+        coverage: float,
+    ) -> pd.DataFrame:
         if isinstance(viewings, PostDataset):
             network = self._read(viewings, callbacks)
             rows = np.flatnonzero(~network.known)
@@ -221,6 +235,10 @@ class NetworkRun(TrainedRun):
         DataError
             The run has learned from all viewings with a known emotion.
         """
+        with self.checked():
+            return self._evaluate(dataset, callbacks)
+
+    def _evaluate(self, dataset: PostDataset, callbacks: Callbacks | None) -> Evaluation:
         network = self._read(dataset, callbacks)
         part = self.part_of(network.viewings)
         fresh = (part.isna() | (part == "test")).to_numpy()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evoked.errors import SettingsError, did_you_mean
+from evoked.files import damage
 from evoked.posts.schema import EXPOSURE
 from evoked.targets.author_popularity import AuthorPopularity, AuthorQuartiles
 from evoked.targets.base import Outcome, TargetTable, Task, Wording
@@ -105,7 +107,19 @@ def task_state(task: Task) -> dict[str, Any]:
     return {"task": task.name, **task.to_dict()}
 
 
-def load_task(state: dict[str, Any]) -> Task:
-    """Inverse of :func:`task_state`."""
-    own = {name: value for name, value in state.items() if name != "task"}
-    return task_class(state["task"]).from_dict(own)
+def load_task(state: Any, file: Path | None = None) -> Task:
+    """Inverse of :func:`task_state`.
+
+    Parameters
+    ----------
+    file
+        What errors call the state.
+
+    Raises
+    ------
+    DataError
+        It is not the state of a task.
+    """
+    with damage(file, "what a task learned", "Train the model again."):
+        own = {name: value for name, value in state.items() if name != "task"}
+        return task_class(str(state["task"])).from_dict(own)

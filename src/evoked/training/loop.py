@@ -23,11 +23,13 @@ from torch import Tensor, nn
 from evoked.errors import EvokedError, SettingsError
 from evoked.features._memory import return_free_memory
 from evoked.features.table import Batch
-from evoked.files import atomic_path
+from evoked.files import atomic_path, damage, write_csv
 from evoked.targets import TargetTable
 from evoked.training.batches import EpochBatches, Rows, loader
 from evoked.training.records import BEST_WEIGHTS, LAST_CHECKPOINT, LOG, EpochRecord
 from evoked.training.settings import TrainingSettings
+
+_BEGIN_ANEW = "Remove the file to begin the training anew."
 
 
 class Trainable(Protocol):
@@ -120,6 +122,8 @@ def fit_network(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
+        if last.is_file():
+            _check_checkpoint(last, network)
         trainer.fit(
             task,
             loader(
@@ -134,8 +138,25 @@ def fit_network(
         )
     best = folder / BEST_WEIGHTS
     if best.is_file():
-        network.load_state_dict(load_file(best))
+        with damage(best, "the best weights of this training", _BEGIN_ANEW):
+            network.load_state_dict(load_file(best))
     return recorder.history
+
+
+def _check_checkpoint(file: Path, network: nn.Module) -> None:
+    """Raise DataError if a file is not a checkpoint of this network's training, before Lightning
+    takes it; nothing in it is executed."""
+    with damage(file, "a checkpoint of this training", _BEGIN_ANEW):
+        found = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        state = {
+            name.removeprefix("network."): tuple(value.shape)
+            for name, value in found["state_dict"].items()
+        }
+        if state != {name: tuple(value.shape) for name, value in network.state_dict().items()}:
+            raise ValueError("its weights are those of another network")
+        missing = {"callbacks", "epoch", "loops", "optimizer_states", "lr_schedulers"} - set(found)
+        if missing:
+            raise ValueError(f"it lacks {sorted(missing)}")
 
 
 @torch.inference_mode()
@@ -272,8 +293,7 @@ class _Recorder(Callback):
         if best == -math.inf or _goodness(record) > best:
             with atomic_path(self.folder / BEST_WEIGHTS) as path:
                 save_file(_plain_state(pl_module.network), path)
-        with atomic_path(self.folder / LOG) as path:
-            pd.DataFrame(self.history).to_csv(path, index=False)
+        write_csv(self.folder / LOG, pd.DataFrame(self.history))
         trainer.save_checkpoint(self.folder / LAST_CHECKPOINT)
         trainer.should_stop = self._out_of_patience()
         if self.progress is not None:

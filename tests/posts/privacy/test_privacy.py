@@ -148,6 +148,42 @@ def test_no_mention_survives_in_a_text(text: str) -> None:
     assert mentions_in(names.text(text)) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("thanks .@alice ＠bob /@carol ﹫dan", ["alice", "bob", "carol", "dan"]),
+        ("@a_name_of_more_than_thirty_characters_smith", None),
+        ("@zoé_martin @用户名 @иван @أحمد @दीपक", ["zoé_martin", "用户名", "иван", "أحمد", "दीपक"]),
+        ("你好@用户名 谢谢", ["用户名"]),
+        (
+            "@alice.bsky.social and @bob@mastodon.social.",
+            ["alice.bsky.social", "bob@mastodon.social"],
+        ),
+        ("@\u200bbob @b\u2060ob", ["bob", "bob"]),
+        ("@[100001:274:John Doe] hi", ["[100001:274:John Doe]"]),
+        ("https://tiktok.com/@carol/video _@dan_ -@eve", ["carol", "dan_", "eve"]),
+        ("@a@b@c", ["a@b@c"]),
+    ],
+)
+def test_mentions_of_every_script_and_spelling(text: str, names: list[str] | None) -> None:
+    names = names or [text[1:]]
+    assert mentions_in(text) == names
+    protected = Pseudonyms(bytes(32)).text(text)
+    assert protected.count("@account_") == len(names)
+    for name in names:
+        assert name.strip("_") not in protected
+
+
+def test_addresses_of_e_mail_are_no_mentions() -> None:
+    assert mentions_in("a.b@example.com, x1@example.com, and @ noon") == []
+
+
+@pytest.mark.parametrize("part", ["a.", "-", "\u200b", ".", "@", "a\u200b", "@a"])
+def test_no_text_takes_long_to_search(part: str) -> None:
+    for text in ("@a" + part * 30_000, ("@a" + part * 300) * 100):
+        mentions_in(text)
+
+
 def test_missing_accounts_stay_missing() -> None:
     table = pd.DataFrame({"user_id": ["a", None, "a"], "comment": [None, "hi @a", ""]})
     changed = Pseudonyms(bytes(32)).table(table)

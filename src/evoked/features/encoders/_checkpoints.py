@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from evoked.errors import EvokedError, SettingsError
-from evoked.files import sha256_of_file
+from evoked.files import read_object, sha256_of_file
 
 _TEXT_FILES = ("*.json", "*.txt", "*.model")
 _WEIGHTS = "*.safetensors"
@@ -39,13 +39,15 @@ def checkpoint_folder(name: str) -> Path:
     Raises
     ------
     SettingsError
-        It is neither of the two, or holds no safetensors.
+        It is neither of the two, or holds no safetensors, or names weights or code elsewhere.
     """
     folder = Path(name).expanduser()
     if not folder.is_dir():
         folder = _fetched(name)
     if not any(folder.glob(_WEIGHTS)):
         raise SettingsError(_no_safetensors(folder))
+    _check_shards(folder)
+    _check_kernels(folder)
     return folder
 
 
@@ -92,7 +94,48 @@ def first_line(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
+def cached_checkpoint(name: str) -> Path | None:
+    """The folder of a hub model in the local cache, if it has weights there; nothing is sent."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+    except Exception:  # not in the cache, or no name of a hub model
+        return None
+    return folder if any(folder.glob(_WEIGHTS)) else None
+
+
+def _check_shards(folder: Path) -> None:
+    """Raise SettingsError if an index of weights names anything but safetensors beside it, since
+    libraries would open whatever it names."""
+    for index in folder.glob("*.index.json"):
+        shards = read_object(index).get("weight_map")
+        names = shards.values() if isinstance(shards, dict) else [None]
+        for name in names:
+            plain = isinstance(name, str) and name.endswith(".safetensors")
+            if not plain or Path(str(name)).name != name or not (folder / str(name)).is_file():
+                raise SettingsError(
+                    f"{index}: names {name!r} as weights; expected the plain name of a "
+                    "safetensors file beside it. Don't use the folder if somebody else made it."
+                )
+
+
+def _check_kernels(folder: Path) -> None:
+    """Raise SettingsError if a configuration asks for code of the hub to compute its attention."""
+    file = folder / "config.json"
+    configuration = read_object(file) if file.is_file() else {}
+    for name in ("attn_implementation", "_attn_implementation"):
+        if "/" in str(configuration.get(name) or ""):
+            raise SettingsError(
+                f"{file}: {name} names code on the hub ({configuration[name]!r}), which is never "
+                "run. Remove the entry."
+            )
+
+
 def _fetched(name: str) -> Path:
+    cached = cached_checkpoint(name)  # a person's own model works offline, and asks nobody
+    if cached is not None:
+        return cached
     from huggingface_hub import snapshot_download
 
     try:

@@ -356,10 +356,8 @@ def _state_dict(file: Path) -> dict[str, Tensor]:
 def _downloaded(architecture: str) -> Path:
     """The default weights in torch's own cache, fetched if they are not there."""
     from huggingface_hub.constants import HF_HUB_OFFLINE
-    from torchvision.models import get_model_weights
 
-    url = get_model_weights(architecture).DEFAULT.url
-    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    url, file = _default_weights(architecture)
     if file.is_file():
         return file
     try:
@@ -374,6 +372,22 @@ def _downloaded(architecture: str) -> Path:
             f"or bring {file.name} here and name the file; or use the encoder 'builtin'."
         ) from error
     return file
+
+
+def torchvision_file(architecture: str) -> Path | None:
+    """Where torch's own cache has, or would have, the default weights; None for a name that is no
+    architecture of torchvision."""
+    try:
+        return _default_weights(architecture)[1]
+    except (ImportError, ValueError):
+        return None
+
+
+def _default_weights(architecture: str) -> tuple[str, Path]:
+    from torchvision.models import get_model_weights
+
+    url = get_model_weights(architecture).DEFAULT.url
+    return url, Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
 
 
 def _hash_in(file: Path) -> str:

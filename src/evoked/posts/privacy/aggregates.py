@@ -29,7 +29,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError
-from evoked.files import atomic_path
+from evoked.files import MAX_JSON_BYTES, atomic_path, parse_json
+from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy import encrypted_fields as fields
 from evoked.posts.privacy.ckks import (
@@ -51,7 +52,6 @@ MAX_GROUPS = 100
 """Each takes two sums over all slots per quantity, about half a second, and 2 MB of memory."""
 
 _RESULT_FILE, _ENCRYPTED_FILE = "result.json", "encrypted.json"
-_MAX_JSON_BYTES = 64 * 2**20
 _DIGITS = 7
 # Shares of the largest rate, and of the square of a mean, below which a number is noise.
 _RATE_NOISE = 1e-12
@@ -238,7 +238,7 @@ def reveal(file: Path | str, keys: KeyFolder, originals: PostDataset | None = No
         description = fields.check_description(read.json(_ENCRYPTED_FILE), file)
         if description.get("key") != fields.key_name(keys.evaluation):
             raise DataError("was made with other keys.", file=file)
-        scales = fields.open_scales(read.content(fields.SCALES_FILE, _MAX_JSON_BYTES), keys)
+        scales = fields.open_scales(read.content(fields.SCALES_FILE, MAX_JSON_BYTES), keys)
         result = read.json(_RESULT_FILE)
         if originals is not None and len(originals) != description["posts"]:
             raise DataError(
@@ -337,10 +337,7 @@ def _quantity(party: Party, folder: Path, quantity: str, piece: int) -> Cipherte
 def _read_known(folder: Path, description: dict[str, Any]) -> dict[str, NDArray[np.bool_]]:
     path = folder / fields.KNOWN_FILE
     needed = description["columns"] + [fields.rate(name) for name in description["rates"]]
-    try:
-        known = pd.read_parquet(path, columns=needed)
-    except (OSError, ValueError) as error:
-        raise DataError(f"can't be read ({error}).", file=path) from error
+    known = read_frame(path, needed)
     if len(known) != description["posts"] or any(known[name].dtype != bool for name in needed):
         raise DataError("does not say for every post which values are known.", file=path)
     return {name: known[name].to_numpy() for name in needed}
@@ -404,10 +401,7 @@ class _ResultReader:
         return content
 
     def json(self, name: str) -> Any:
-        try:
-            return json.loads(self.content(name, _MAX_JSON_BYTES))
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{name!r} is not JSON ({error}).", file=self._file) from error
+        return parse_json(self.content(name, MAX_JSON_BYTES), f"{self._file}, {name}")
 
     def decrypted(self, name: str) -> Floats:
         path = Path(self._scratch.name) / "ciphertext"

@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError
-from evoked.files import read_json, sha256_of_file, write_json
+from evoked.files import parse_json, read_object, sha256_of_file, write_json
 from evoked.posts.privacy.ckks import (
     DEGREE,
     PRIME_BITS,
@@ -164,7 +164,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             file=folder,
             fix="Make them with 'evoked privacy protect'.",
         )
-    return check_description(read_json(folder / DESCRIPTION_FILE), folder)
+    return check_description(read_object(folder / DESCRIPTION_FILE), folder)
 
 
 def check_description(description: Any, file: Path) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def check_description(description: Any, file: Path) -> dict[str, Any]:
 
 def open_scales(sealed: bytes, keys: KeyFolder) -> dict[str, float]:
     """The number that each column was divided by; DataError with other keys."""
-    return dict(json.loads(_sealer(keys).open(sealed, SCALES_FILE)))
+    return dict(parse_json(_sealer(keys).open(sealed, SCALES_FILE), SCALES_FILE))
 
 
 def scale_of(quantity: str, scales: Mapping[str, float]) -> float:

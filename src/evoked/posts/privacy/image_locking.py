@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
-from evoked.files import atomic_path, read_json, write_json
+from evoked.files import atomic_path, read_object, write_json
 from evoked.posts.dataset import LOCK_FILE, PostDataset
 from evoked.posts.images import MAX_BYTES
 from evoked.posts.privacy.keys import KeyFolder, fingerprint
@@ -121,7 +121,7 @@ def is_locked(dataset: PostDataset) -> bool:
 
 def _sealer(dataset: PostDataset, keys: KeyFolder) -> Sealer:
     path = dataset.folder / LOCK_FILE
-    marker: Any = read_json(path)
+    marker: Any = read_object(path)
     if not isinstance(marker, dict) or not isinstance(marker.get("collection"), str):
         raise DataError("does not say which key the pictures were locked with.", file=path)
     if marker.get("key") != fingerprint(keys.storage()):

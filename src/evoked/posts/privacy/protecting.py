@@ -116,7 +116,7 @@ def protect(
             PostDataset.create(
                 temporary,
                 tables,
-                images=dataset.linked_pictures(temporary / "pictures") if pictures else None,
+                images=dataset.stripped_pictures(temporary / "pictures") if pictures else None,
                 provenance=_licence(dataset) | {"format": "protected"},
                 scales=dataset.description.get("scales"),
                 extra={"protected": {"pseudonyms": pseudonyms, "encrypted": columns}},

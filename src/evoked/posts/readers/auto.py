@@ -10,13 +10,13 @@ from itertools import islice
 from pathlib import Path
 
 from evoked.errors import DataError
+from evoked.files import parse_json, read_bounded
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import (
+    MAX_JSON_BYTES,
     ReadOptions,
     Source,
     dig,
-    parse_json,
-    read_bounded,
     walk_files,
 )
 from evoked.posts.readers.instagram_export import is_export
@@ -93,7 +93,7 @@ def _is_label_studio(source: Path, start: bytes) -> bool:
     if start[:1] != b"[" or (b'"data"' not in start and b'"annotations"' not in start):
         return False
     try:
-        tasks = parse_json(read_bounded(source), source)
+        tasks = parse_json(read_bounded(source, MAX_JSON_BYTES), source)
     except DataError:
         return False
     return isinstance(dig(tasks, 0, "data"), dict) and isinstance(

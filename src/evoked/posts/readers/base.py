@@ -7,7 +7,6 @@ in :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evoked.errors import DataError, ImageError, SettingsError
+from evoked.files import read_bounded
 from evoked.posts.images import MAX_BYTES as MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
@@ -244,38 +244,6 @@ def require_folder(source: Path) -> None:
         raise DataError("there is no such folder.", file=source, fix="Give the path of a folder.")
 
 
-def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
-    """A file's bytes.
-
-    Raises
-    ------
-    DataError
-        The file can't be read, or is larger than ``limit`` bytes.
-    """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(limit + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise DataError(f"can't be read ({error}).", file=path) from error
-    if len(content) > limit:
-        raise DataError(f"larger than {limit // 2**20} MiB.", file=path)
-    return content
-
-
-def parse_json(content: bytes | str, name: object) -> Any:
-    """The value of a JSON document.
-
-    Raises
-    ------
-    DataError
-        The document is not JSON, or nested too deeply.
-    """
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not JSON ({type(error).__name__}: {error}).", file=name) from error
-
-
 def file_image(
     root: Path, name: str, deeper: Mapping[str, Sequence[str]] | None = None
 ) -> ImageFile:
@@ -348,7 +316,7 @@ def _read_image(root: Path, name: str) -> bytes:
         path = (root / name.replace("\\", "/")).resolve()
         inside = path.is_relative_to(root.resolve())
         exists = inside and path.is_file()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a circle of links
         raise ImageError("not the name of a file.") from error
     if not inside:
         raise ImageError(

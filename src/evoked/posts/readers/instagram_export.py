@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evoked.errors import DataError, ImageError
+from evoked.files import parse_json, read_bounded
 from evoked.posts.images import MAX_BYTES as MAX_IMAGE_BYTES
 from evoked.posts.readers.addresses import id_in_address
 from evoked.posts.readers.base import (
@@ -22,8 +23,6 @@ from evoked.posts.readers.base import (
     Source,
     dig,
     file_image,
-    parse_json,
-    read_bounded,
     refuse_options,
     walk_files,
 )
@@ -65,7 +64,7 @@ class _Folder:
         self.names = [path.relative_to(root).as_posix() for path in walk_files(root)]
 
     def read(self, name: str) -> Any:
-        return parse_json(read_bounded(self.root / name), name)
+        return parse_json(read_bounded(self.root / name, MAX_JSON_BYTES), name)
 
     def image(self, name: str) -> ImageFile:
         return file_image(self.root, name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
+from evoked.files import parse_json, read_bounded
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     PostRecord,
@@ -20,8 +21,6 @@ from evoked.posts.readers.base import (
     Source,
     dig,
     file_image,
-    parse_json,
-    read_bounded,
     refuse_options,
     require_folder,
     walk_files,

@@ -10,14 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
-from evoked.posts.readers.base import (
-    ReadOptions,
-    Skipped,
-    Source,
-    parse_json,
-    read_bounded,
-    require_file,
-)
+from evoked.files import parse_json, read_bounded
+from evoked.posts.readers.base import MAX_JSON_BYTES, ReadOptions, Skipped, Source, require_file
 from evoked.posts.readers.names import recognise
 from evoked.posts.readers.tabular import Row, Table, read_table
 
@@ -98,7 +92,7 @@ def _is_json(content: bytes) -> bool:
 
 
 def _document(source: Path) -> bytes:
-    content = read_bounded(source).removeprefix(_BOM)
+    content = read_bounded(source, MAX_JSON_BYTES).removeprefix(_BOM)
     match = _ASSIGNMENT.match(content)
     return content[match.end() :].rstrip().rstrip(b";") if match else content
 

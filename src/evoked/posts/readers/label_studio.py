@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from evoked.errors import DataError
+from evoked.files import parse_json, read_bounded
 from evoked.posts.readers.base import (
+    MAX_JSON_BYTES,
     ImageFile,
     PostRecord,
     ReadOptions,
@@ -18,8 +20,6 @@ from evoked.posts.readers.base import (
     Source,
     dig,
     file_image,
-    parse_json,
-    read_bounded,
     refuse_facts,
     require_file,
 )
@@ -62,7 +62,7 @@ def read(source: Path, options: ReadOptions) -> Source:
         A mapping or a scale of something that doesn't exist.
     """
     require_file(source)
-    tasks = parse_json(read_bounded(source), source)
+    tasks = parse_json(read_bounded(source, MAX_JSON_BYTES), source)
     tasks = tasks if isinstance(tasks, list) else []
     data = [found for task in tasks if isinstance(found := dig(task, "data"), dict)]
     if not data:

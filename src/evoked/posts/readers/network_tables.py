@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError, SettingsError
+from evoked.files import parse_json, read_bounded
 from evoked.posts.readers import csv_file, jsonl_file, parquet_file
-from evoked.posts.readers.base import Skipped, parse_json, read_bounded
+from evoked.posts.readers.base import MAX_JSON_BYTES, Skipped
 from evoked.posts.readers.columns import choose_mapping, normalise
 from evoked.posts.readers.tabular import Row, Table
 from evoked.posts.schema import POSTS
@@ -267,7 +268,7 @@ def _kind_of(table: Table, overrides: Overrides) -> str | None:
 
 
 def _open_json(path: Path) -> Table:
-    value = parse_json(read_bounded(path), path)
+    value = parse_json(read_bounded(path, MAX_JSON_BYTES), path)
     rows = list(_json_rows(value))
     columns = list(dict.fromkeys(column for row in rows for column in row))
     if not columns:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from evoked.errors import DataError
+from evoked.parquet import read_names, read_rows
 from evoked.posts.readers.base import ReadOptions, Source, require_file
 from evoked.posts.readers.tabular import Row, Table, read_table
+from evoked.posts.readers.values import Unreadable
 
-_BATCH_ROWS = 1024
+# Of a time zone that doesn't exist, KeyError.
+_NOT_OF_PYTHON = (ValueError, OverflowError, KeyError, ImportError, pa.ArrowException)
 
 
 def read(source: Path, options: ReadOptions) -> Source:
@@ -32,22 +34,30 @@ def read(source: Path, options: ReadOptions) -> Source:
 def open_table(source: Path) -> Table:
     """The table in a Parquet file, of which only the schema is read."""
     require_file(source)
-    try:
-        columns = pq.read_schema(source).names
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"can't be read as Parquet ({error}).", file=source) from error
-    return Table(source, columns, partial(_rows, source))
+    return Table(source, read_names(source), partial(_rows, source))
 
 
 def _rows(source: Path) -> Iterator[tuple[int, Row]]:
     number = 0
+    for batch in read_rows(source):
+        cells = [_values(column) for column in batch.columns]
+        for row in zip(*cells, strict=True):
+            number += 1
+            yield number, dict(zip(batch.schema.names, row, strict=True))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Values of Python; in place of one that Python can't hold, what it was."""
     try:
-        with pq.ParquetFile(source) as table:
-            for batch in table.iter_batches(_BATCH_ROWS):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"can't be read as Parquet ({error}).", file=source, row=number + 1
-        ) from error
+        return column.to_pylist()
+    except _NOT_OF_PYTHON:
+        return [_value(cell) for cell in column]
+
+
+def _value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return Unreadable("text that is not UTF-8")
+    except _NOT_OF_PYTHON:
+        return Unreadable("no value that a calendar has")

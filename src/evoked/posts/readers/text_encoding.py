@@ -7,10 +7,22 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from evoked.errors import SettingsError
+from evoked.errors import DataError, SettingsError
 
 _BLOCK = 2**20
 _SAMPLE_BYTES = 2**18
+# The mark of UTF-32 begins as that of UTF-16 does.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+# Of UTF-16, every other byte is null where the text is Latin; of other files hardly any.
+_MOST_NULL_BYTES = 0.02
+_TOO_MANY_NULL_BYTES = 0.25
+_STRAY_BYTES = 400
 # Fewer than this share of bad texts are people's own.
 _SOME = 0.02
 
@@ -33,17 +45,23 @@ _KOREAN = frozenset(
 def find_encoding(source: Path) -> str:
     """The encoding of a text file.
 
-    It is that of the file's mark if it has one; UTF-16 if every second byte is null; UTF-8 if the
-    bytes allow it. Otherwise it is the one whose characters occur in texts: Windows-1252, the code
-    pages of other alphabets, or those of Chinese, Japanese and Korean.
+    It is that of the file's mark if it has one; UTF-16 or UTF-32 if null bytes are frequent; UTF-8
+    if the bytes allow it. Otherwise it is the one whose characters occur in texts: Windows-1252,
+    the code pages of other alphabets, or those of Chinese, Japanese and Korean.
+
+    Raises
+    ------
+    DataError
+        Null bytes are all over the file, and it is in no such encoding.
     """
     with source.open("rb") as stream:
         sample = stream.read(_SAMPLE_BYTES)
-    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if sample.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
+    for mark, name in _MARKS:
+        if sample.startswith(mark):
+            return name
     wide = _without_mark(sample)
+    if not wide and sample.count(0) > len(sample) * _MOST_NULL_BYTES:
+        wide = _wide_encoding(source, sample)
     if wide:
         return wide
     if decodes(source, "utf-8"):
@@ -53,6 +71,24 @@ def find_encoding(source: Path) -> str:
     if scores[best] > scores["cp1252"] + 0.1:
         return best
     return "cp1252" if decodes(source, "cp1252") else "latin-1"  # which takes any byte
+
+
+def _wide_encoding(source: Path, sample: bytes) -> str:
+    """The encoding of a file in which null bytes are frequent; "" if they are strays."""
+    in_header = 0 in sample.partition(b"\n")[0]
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        text = sample[: len(sample) // 4 * 4].decode(encoding, errors="replace")
+        header, _, rest = text.partition("\n")
+        is_table = in_header and bool(rest) and any(sign in header for sign in ",;\t|")
+        if is_table and "\0" not in text and decodes(source, encoding):
+            return encoding
+    if len(sample) < _STRAY_BYTES or sample.count(0) < len(sample) * _TOO_MANY_NULL_BYTES:
+        return ""
+    raise DataError(
+        "null bytes are all over it, and it is neither UTF-16 nor UTF-32.",
+        file=source,
+        fix="Save the table as CSV in UTF-8.",
+    )
 
 
 def check_encoding(name: str) -> str:

@@ -10,6 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -52,11 +53,33 @@ _MARKS = "".join(
 )
 _TAG_CHARACTER = rf"[\w{re.escape(_MARKS)}\u200c\u200d\u2600-\u27bf\U0001f000-\U0001faff]"
 _HASHTAG = re.compile(rf"(?<![&/])[#＃]({_TAG_CHARACTER}+)")
-_MENTION = re.compile(r"(?<![\w.@/])@([A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?)")
+# The sign is written in three ways, and invisible characters within a name, to notify nobody.
+_AT = "[@＠﹫]"
+_INVISIBLE = "\\u200b-\\u200f\\u2060-\\u2064\\ufeff\\u00ad\\u202a-\\u202e\\u2066-\\u2069"
+_UNSEEN = re.compile(f"[{_INVISIBLE}]")
+_NAME_CHARACTER = rf"[\w{re.escape(_MARKS)}]"
+# Bounds on what lies between two characters keep the time that any text takes proportional to it.
+_NAME = rf"{_NAME_CHARACTER}(?:[{_INVISIBLE}.·・‧-]{{0,8}}{_NAME_CHARACTER})*+"
+# An address of e-mail has letters before its sign; Facebook writes @[number:number:Name Surname],
+# Mastodon @name@server.
+_MENTION = re.compile(
+    rf"(?<![A-Za-z0-9]){_AT}[{_INVISIBLE}]{{0,8}}"
+    rf"(\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})*+)"
+)
 _TAG_SEPARATORS = re.compile(r"[,;|、，]+")
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}")
 _LARGEST_EXACT = 2.0**53
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # null bytes and halves of surrogate pairs
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A cell that a file has but nobody can read; its text is the reason."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
 
 
 def is_missing(value: Any) -> bool:
@@ -240,12 +263,12 @@ def hashtags_in(text: str) -> list[str]:
 
 def mentions_in(text: str) -> list[str]:
     """Accounts that a caption mentions, without '@', in order; e-mail addresses don't count."""
-    return _MENTION.findall(text)
+    return [_UNSEEN.sub("", name) for name in _MENTION.findall(text)]
 
 
 def replace_mentions(text: str, replacement: Callable[[str], str]) -> str:
     """A caption with the mentioned accounts, passed to ``replacement`` without '@', replaced."""
-    return _MENTION.sub(lambda match: "@" + replacement(match[1]), text)
+    return _MENTION.sub(lambda match: "@" + replacement(_UNSEEN.sub("", match[1])), text)
 
 
 def parse_id(value: Any) -> str | None:

@@ -1,0 +1,227 @@
+"""Taking out of a picture's file what a camera or a program noted beside the picture.
+
+Place, time, owner, serial numbers, small copies of what was cut away and whole videos lie in the
+segments that are left out here. The picture itself is copied as it is, bit by bit; only how it is
+to be turned, and its colour profile, are kept beside it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Callable
+
+from PIL import Image
+
+from evoked.errors import ImageError
+from evoked.posts.images import load_image, read_header
+
+_ORIENTATION_TAG = 0x0112
+# After the header of a scan, 0xFF begins a marker unless a null byte or a restart follows.
+_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_ALONE = {0x01, *range(0xD0, 0xD9)}
+# Tables, frames and scans; JFIF; the colour profile; Adobe's note on how colours are coded.
+_PROFILE = b"ICC_PROFILE\x00"
+_ADOBE = b"Adobe"
+_PNG_KEPT = {
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB",
+    b"bKGD", b"pHYs", b"cICP", b"acTL", b"fcTL", b"fdAT",
+}  # fmt: skip
+_PNG_MARK = b"\x89PNG\r\n\x1a\n"
+_WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"}
+_WEBP_EXIF, _WEBP_XMP = 0x08, 0x04
+_LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+
+
+def without_metadata(content: bytes) -> bytes:
+    """A picture's file without metadata.
+
+    Parameters
+    ----------
+    content
+        The bytes of a file in one of :data:`evoked.posts.images.FORMATS`.
+
+    Returns
+    -------
+    The bytes of a file of the same format whose pixels are the same; of an MPO file its first
+    picture, as JPEG. A file that is built in no way that is known here is encoded again as PNG.
+
+    Raises
+    ------
+    ImageError
+        The picture can't be decoded within the bounds.
+    """
+    kind = read_header(content).format
+    try:
+        stripped = _STRIPPERS[kind](content)
+        read_header(stripped)
+    except (IndexError, KeyError, ValueError, struct.error, ImageError):
+        return _encoded_again(content)
+    return stripped
+
+
+def _encoded_again(content: bytes) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(load_image(content)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _orientation(content: bytes) -> int:
+    with Image.open(io.BytesIO(content)) as image:
+        try:
+            turned = image.getexif().get(_ORIENTATION_TAG, 1)
+        except Exception:  # parsers of metadata raise errors of every kind
+            return 1
+    return turned if turned in range(2, 9) else 1
+
+
+def _exif(orientation: int) -> bytes:
+    """Exif data that hold nothing but how the picture is turned."""
+    return b"MM\x00*\x00\x00\x00\x08" + struct.pack(
+        ">HHHIHHI", 1, _ORIENTATION_TAG, 3, 1, orientation, 0, 0
+    )
+
+
+def _jpeg(content: bytes) -> bytes:
+    parts, place = [content[:2]], 2
+    if content[:2] != b"\xff\xd8":
+        raise ValueError("no JPEG")
+    turned = _orientation(content)
+    if turned != 1:
+        note = b"Exif\x00\x00" + _exif(turned)
+        parts.append(b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note)
+    while True:
+        while content[place] == 0xFF and content[place + 1] == 0xFF:  # fill bytes
+            place += 1
+        if content[place] != 0xFF:
+            raise ValueError("no marker")
+        marker = content[place + 1]
+        if marker == _END_OF_IMAGE:
+            return b"".join([*parts, b"\xff\xd9"])
+        if marker in _ALONE:
+            parts.append(content[place : place + 2])
+            place += 2
+            continue
+        end = place + 2 + struct.unpack_from(">H", content, place + 2)[0]
+        if end > len(content) or end < place + 4:
+            raise ValueError("cut short")
+        if _is_kept(marker, content[place + 4 : end]):
+            parts.append(content[place:end])
+        place = end
+        if marker == _START_OF_SCAN:
+            found = _MARKER_IN_SCAN.search(content, place)
+            if found is None:  # no end mark, which decoders forgive
+                return b"".join([*parts, content[place:], b"\xff\xd9"])
+            parts.append(content[place : found.end() - 2])
+            place = found.end() - 2
+
+
+def _is_kept(marker: int, segment: bytes) -> bool:
+    if marker == 0xE0:
+        return segment.startswith(b"JFIF\x00")
+    if marker == 0xE2:
+        return segment.startswith(_PROFILE)
+    if marker == 0xEE:
+        return segment.startswith(_ADOBE)
+    return not (0xE0 <= marker <= 0xEF or marker == 0xFE)
+
+
+def _png(content: bytes) -> bytes:
+    parts, place = [_PNG_MARK], len(_PNG_MARK)
+    if not content.startswith(_PNG_MARK):
+        raise ValueError("no PNG")
+    turned = _orientation(content)
+    while True:
+        length = struct.unpack_from(">I", content, place)[0]
+        kind, end = content[place + 4 : place + 8], place + 12 + length
+        if end > len(content):
+            raise ValueError("cut short")
+        if kind in _PNG_KEPT:
+            parts.append(content[place:end])
+        if kind == b"IHDR" and turned != 1:
+            parts.append(_png_chunk(b"eXIf", _exif(turned)))
+        if kind == b"IEND":
+            return b"".join(parts)
+        place = end
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    return (
+        struct.pack(">I", len(content)) + kind + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )  # fmt: skip
+
+
+def _webp(content: bytes) -> bytes:
+    if content[:4] != b"RIFF" or content[8:12] != b"WEBP":
+        raise ValueError("no WebP")
+    turned = _orientation(content)
+    end = min(len(content), 8 + struct.unpack_from("<I", content, 4)[0])
+    parts, place = [], 12
+    while place + 8 <= end:
+        kind = content[place : place + 4]
+        length = struct.unpack_from("<I", content, place + 4)[0]
+        body = content[place + 8 : place + 8 + length]
+        if kind == b"VP8X":
+            flags = body[0] & ~(_WEBP_EXIF | _WEBP_XMP) | (_WEBP_EXIF if turned != 1 else 0)
+            body = bytes([flags]) + body[1:]
+        if kind in _WEBP_KEPT:
+            parts.append(_riff_chunk(kind, body))
+        place += 8 + length + length % 2
+    if turned != 1:
+        parts.append(_riff_chunk(b"EXIF", _exif(turned)))
+    body = b"WEBP" + b"".join(parts)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _riff_chunk(kind: bytes, content: bytes) -> bytes:
+    return kind + struct.pack("<I", len(content)) + content + b"\x00" * (len(content) % 2)
+
+
+def _gif(content: bytes) -> bytes:
+    place = 13 + _colours(content[10])
+    parts = [content[:place]]
+    while True:
+        begin, mark = place, content[place]
+        if mark == 0x3B:
+            return b"".join([*parts, b";"])
+        if mark == 0x2C:
+            place += 10 + _colours(content[place + 9])
+            place = _after_blocks(content, place + 1)
+            parts.append(content[begin:place])
+            continue
+        if mark != 0x21:
+            raise ValueError("no block of a GIF")
+        kind = content[place + 1]
+        named = content[place + 3 : place + 14]
+        place = _after_blocks(content, place + 2)
+        if kind == 0xF9 or (kind == 0xFF and named in _LOOPS):
+            parts.append(content[begin:place])
+
+
+def _colours(flags: int) -> int:
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _after_blocks(content: bytes, place: int) -> int:
+    while content[place]:
+        place += 1 + content[place]
+    return place + 1
+
+
+def _bmp(content: bytes) -> bytes:
+    """A bitmap has no room for notes but behind its pixels."""
+    return content[: struct.unpack_from("<I", content, 2)[0] or len(content)]
+
+
+_STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
+    "JPEG": _jpeg,
+    "MPO": _jpeg,
+    "PNG": _png,
+    "WEBP": _webp,
+    "GIF": _gif,
+    "BMP": _bmp,
+}
