@@ -27,6 +27,9 @@ Floats = NDArray[np.float64]
 CAPTION_PARTS = 30
 AUTOGLUON_SECONDS = 60
 FOLD = "fold "
+# Columns of one picture's vector begin so.
+VECTOR = "vector "
+VECTOR_PARTS = 24
 
 # Predicts tested posts from learned ones: tables of features without the truth, and its values.
 Peer = Callable[[pd.DataFrame, Floats, pd.DataFrame], Floats]
@@ -141,8 +144,27 @@ def predicted(table: pd.DataFrame, peer: Peer) -> Floats:
     found = np.full(len(table), np.nan)
     for name in folds:
         learned, tested = (np.flatnonzero(table[name] == part) for part in ("learned", "tested"))
-        found[tested] = peer(features.iloc[learned], truth[learned], features.iloc[tested])
+        ours, theirs = reduced(features.iloc[learned], features.iloc[tested])
+        found[tested] = peer(ours, truth[learned], theirs)
     return found
+
+
+def reduced(learned: pd.DataFrame, tested: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with vectors as principal components of those of the learned posts; the mean
+    vector where a post has no picture."""
+    from sklearn.decomposition import PCA
+
+    names = [name for name in map(str, learned) if name.startswith(VECTOR)]
+    if not names:
+        return learned, tested
+    mean = learned[names].mean()
+    vectors = learned[names].fillna(mean)
+    reducer = PCA(min(VECTOR_PARTS, len(learned) - 1), random_state=0).fit(vectors)
+    tables = []
+    for table in (learned, tested):
+        parts = pd.DataFrame(reducer.transform(table[names].fillna(mean)), index=table.index)
+        tables.append(table.drop(columns=names).join(parts.add_prefix(VECTOR)))
+    return tables[0], tables[1]
 
 
 def cost(start: float) -> dict[str, Any]:

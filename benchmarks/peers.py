@@ -2,8 +2,10 @@
 
 Real posts. All sides learn from the same posts and are scored on the same test posts. The peers are
 baselines of an author's last posts, ridge, CatBoost, skrub and AutoGluon (see ``peer_models.py``).
-They read captions, metadata, facts, colours of the picture and history of strictly earlier posts,
-nothing that is unknown before posting. They run in an environment of their own: make one, install
+They read captions, metadata, facts, the picture and history of strictly earlier posts, nothing
+that is unknown before posting. Of the picture they see colours on a coarse grid, or with
+``--peer-pictures vectors`` the vectors that evoked's own models read, reduced to 24 principal
+components of the learned posts. They run in an environment of their own: make one, install
 ``peers.txt`` there, and name its interpreter with ``--peers-python``.
 
 evoked is trained through its public API, without a model ("evoked"), as ``linear`` and, where asked
@@ -36,13 +38,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from peer_models import FOLD, PEERS, cost, cpu_seconds
+from peer_models import FOLD, PEERS, VECTOR, cost, cpu_seconds
 from PIL import Image
 from record import add_json_option, finish, table
 
 from evoked.evaluation.bootstrap import bootstrap_interval
 from evoked.evaluation.metrics import mean_absolute_error, r2, spearman
 from evoked.evaluation.splits import Split, choose_split, k_fold
+from evoked.features.extract import extract
 from evoked.posts.author_history import attach_history, known_counts
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
@@ -55,6 +58,8 @@ Whole = NDArray[np.int64]
 AUTHORS = 60
 # Width and height of the picture that peers see.
 PICTURE = 4
+# What peers see of a picture.
+COLOURS, VECTORS = "colours", "vectors"
 
 
 @dataclass(frozen=True)
@@ -223,15 +228,16 @@ def most_posts(dataset: PostDataset, authors: int | None) -> PostDataset:
     return dataset.select(author.isin(counts.index[:authors]).to_numpy())
 
 
-def peer_table(rows: Rows) -> pd.DataFrame:
-    """What ``peer_models.py`` reads."""
+def peer_table(rows: Rows, seen: str = COLOURS) -> pd.DataFrame:
+    """What ``peer_models.py`` reads, ``seen`` of the picture."""
     posts = rows.posts
     names = ["posts", "hours"]
     columns = {f"history.{name}": posts[f"history.{name}"] for name in names}
     if rows.outcome not in EMOTIONS:
         for name in ("last", "mean5", "mean10", "median5", "median10"):
             columns[f"history.{name}"] = posts[f"history.{name}_{rows.outcome}"]
-    features = pd.concat([metadata(posts), facts(posts), pictures(rows.dataset)], axis=1)
+    picture = colours(rows.dataset) if seen == COLOURS else vectors(rows.dataset)
+    features = pd.concat([metadata(posts), facts(posts), picture], axis=1)
     folds = {}
     for number, split in enumerate(rows.splits):
         part = np.full(len(posts), "", dtype=object)
@@ -273,7 +279,7 @@ def facts(posts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([numbers, pd.get_dummies(classes, dtype="float64")], axis=1)
 
 
-def pictures(dataset: PostDataset) -> pd.DataFrame:
+def colours(dataset: PostDataset) -> pd.DataFrame:
     """The cover's colours, on a coarse grid and how they vary; no column without pictures."""
     names = [images[0] if len(images) else None for images in dataset.posts["images"]]
     if not any(names):
@@ -282,11 +288,23 @@ def pictures(dataset: PostDataset) -> pd.DataFrame:
     for row, name in enumerate(names):
         if name is not None:
             with Image.open(dataset.folder / "images" / name) as image:
-                colours = image.convert("RGB").resize((64, 64))
-            small = colours.resize((PICTURE, PICTURE), Image.Resampling.BOX)
-            spread = np.asarray(colours, dtype=np.float64).std(axis=(0, 1))
+                small_image = image.convert("RGB").resize((64, 64))
+            small = small_image.resize((PICTURE, PICTURE), Image.Resampling.BOX)
+            spread = np.asarray(small_image, dtype=np.float64).std(axis=(0, 1))
             rows[row] = np.append(np.asarray(small, dtype=np.float64).ravel(), spread)
     return pd.DataFrame(rows).add_prefix("picture ")
+
+
+def vectors(dataset: PostDataset) -> pd.DataFrame:
+    """The cover's vector as evoked's models read it, NaN without a picture; no column if none has
+    one."""
+    column = extract(dataset, ["image.vector"])[0].columns["image.vector"]
+    if not column.present.any():
+        return pd.DataFrame(index=range(len(column.present)))
+    rows = np.arange(len(column.present))
+    found = column.arrays(rows)[""].astype(np.float64)
+    found[~column.present] = np.nan
+    return pd.DataFrame(found).add_prefix(VECTOR)
 
 
 def _length(values: Any) -> float:
@@ -417,7 +435,7 @@ def all_measured(
 ) -> Iterator[tuple[str, Measured | str]]:
     """What each side achieves on one dataset, or why it was skipped."""
     folder = arguments.work / name
-    peer_table(rows).to_parquet(folder / "table.parquet")
+    peer_table(rows, arguments.peer_pictures).to_parquet(folder / "table.parquet")
     for side in arguments.sides:
         try:
             if side in PEERS:
@@ -514,6 +532,7 @@ def main() -> None:
     parser.add_argument(
         "--sides", type=partial(_names, SIDES), default=_DEFAULT_SIDES, metavar="A,B"
     )
+    parser.add_argument("--peer-pictures", choices=(COLOURS, VECTORS), default=COLOURS)
     add_json_option(parser)
     arguments = parser.parse_args()
     # The sides' processes inherit it.

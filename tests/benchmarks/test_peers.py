@@ -141,3 +141,21 @@ def test_no_history_is_a_reason_to_skip(dataset: PostDataset, tmp_path: Path) ->
     assert len(found.predicted.values) == len(rows.all_tested)
     assert found.seconds > 0
     assert found.megabytes > 0
+
+
+def test_peers_see_colours_or_the_vectors_of_the_learned_posts(dataset: PostDataset) -> None:
+    rows = peers.rows_of(dataset, peers.Source("jsonl", "posts.jsonl", "random"))
+    colours, vectors = (peers.peer_table(rows, seen) for seen in (peers.COLOURS, peers.VECTORS))
+    named = [name for name in map(str, vectors) if name.startswith(peer_models.VECTOR)]
+    assert len(named) > 1000
+    assert not set(named) & set(colours)
+    assert [name for name in colours if str(name).startswith("picture ")]
+    learned, tested = vectors.iloc[:50].copy(), vectors.iloc[50:].copy()
+    tested.loc[tested.index[0], named] = np.nan
+    ours, theirs = peer_models.reduced(learned, tested)
+    parts = [name for name in map(str, ours) if name.startswith(peer_models.VECTOR)]
+    assert len(parts) == peer_models.VECTOR_PARTS
+    assert np.isfinite(theirs[parts].to_numpy()).all()
+    # Without a picture: the mean of the learned ones.
+    assert theirs[parts].iloc[0].to_numpy() == pytest.approx(0, abs=1e-6)
+    assert np.abs(theirs[parts].iloc[1]).sum() > 0.1
