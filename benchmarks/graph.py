@@ -12,7 +12,7 @@ for testing, a tenth for validation. Every side runs in a process of its own, on
   per batch and hours);
 - *plain*: PyTorch Geometric's HeteroConv of GATConv on the whole graph, of the same depth and
   width, one step on all training viewings at once, which is its epoch;
-- *rmthg*: the hypergraph of RMTHG, built and solved for the validation viewings.
+- *label_spreading*: its hypergraph, built and solved for the validation viewings.
 
 Peak memory is that of the whole process, data included; ``idle`` is the same process with the data
 and before it learns.
@@ -45,7 +45,7 @@ from evoked.features.table import Column, FeatureTable
 from evoked.layers.heads import classifier
 from evoked.models.base import Examples
 from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
-from evoked.models.rmthg import RMTHG
+from evoked.models.label_spreading import LabelSpreading
 from evoked.posts.schema import MIKELS
 from evoked.posts.synthetic.society import PUBLISHED_SIZE, NetworkSize, Society, draw_society
 from evoked.targets import Emotion
@@ -232,8 +232,8 @@ def plain(train: Examples, layers: int) -> dict[str, Any]:
 
 
 def solve(train: Examples, validation: Examples) -> dict[str, Any]:
-    """RMTHG without the choice of its weights: one system, built and solved."""
-    model = RMTHG()
+    """Label spreading without the choice of its weights: one system, built and solved."""
+    model = LabelSpreading()
     with tempfile.TemporaryDirectory() as folder:
         model.fit(train, folder=Path(folder))
     started = time.process_time(), time.perf_counter()
@@ -249,7 +249,7 @@ DEFAULT_LAYERS = HMGEmoSettings().layers
 SIDES: dict[str, Callable[[Examples, Examples], dict[str, Any]]] = {
     "plain": lambda train, validation: plain(train, DEFAULT_LAYERS),
     "plain_paper_depth": lambda train, validation: plain(train, PAPER_LAYERS),
-    "rmthg": solve,
+    "label_spreading": solve,
     "whole": lambda train, validation: learn(train, validation, "always", DEFAULT_LAYERS),
     "sampled_paper_depth": lambda train, validation: learn(
         train, validation, "never", PAPER_LAYERS, TIMED_STEPS
@@ -317,7 +317,7 @@ def main() -> None:
     finish(
         arguments,
         figures,
-        code=["src/evoked/models/hmg_emo.py", "src/evoked/models/rmthg.py"],
+        code=["src/evoked/models/hmg_emo.py", "src/evoked/models/label_spreading.py"],
         libraries=("torch", "torch-geometric"),
     )
 

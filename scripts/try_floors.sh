@@ -29,7 +29,7 @@ QUICK=(
   tests/models/test_hmg_emo.py
   tests/models/test_linear.py
   tests/models/test_pixelrec.py
-  tests/models/test_rmthg.py
+  tests/models/test_label_spreading.py
   tests/posts/privacy/test_privacy.py
   tests/posts/readers/test_contract.py
   tests/posts/synthetic/test_posts.py

@@ -10,8 +10,12 @@ import typer
 
 from evoked.cli import app
 from evoked.cli.options import FoldKind, SplitKind
+from evoked.cli.training import published_form
+from evoked.errors import SettingsError
 from evoked.evaluation.splits import KINDS, VIEWING_KINDS
 from evoked.features.catalog import FeatureSettings
+from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings
+from evoked.models.viewing_boosting import ViewingBoosting
 from evoked.runs.command import GENERAL_OPTIONS, OWN_OPTIONS
 from evoked.training import TrainingSettings
 from tests.support.command_line import evoked
@@ -97,3 +101,13 @@ def test_posts_without_counts_are_not_scored_and_it_says_so(tmp_path: Path) -> N
     said = evoked("train", tmp_path / "posts", *options, "--cache", tmp_path / "cache").stdout
     assert "None of them has a known value of what is predicted: nothing is scored." in said
     assert "2 of 50 posts have a count that is known." in said
+
+
+def test_a_model_can_be_trained_as_its_paper_does() -> None:
+    settings, training = published_form(HMGEmo, {"own_comment": True})
+    assert HMGEmoSettings(**settings) == HMGEmoSettings.published(own_comment=True)
+    assert (training.clip, training.batch_size, training.max_epochs) == (0, 512, 20)
+    with pytest.raises(SettingsError, match="does not say how it was published"):
+        published_form(ViewingBoosting, {})
+    with pytest.raises(SettingsError, match="layers"):
+        published_form(HMGEmo, {"layers": 0})

@@ -95,6 +95,19 @@ def test_rows_of_eijl_say_which_protocol_they_show() -> None:
         ("hmg_emo/table2", "published", {"own_comment"}),
         ("hmg_emo/table2", "published_without_combination", {"own_comment", "adaptive"}),
         ("hmg_emo/table2", "published_comment_hidden", set()),
+        (
+            "hmg_emo/table2",
+            "published_without_comments_and_combination",
+            {"own_comment", "comments", "adaptive"},
+        ),
+        ("hmg_emo/table2", "comments_only", set()),
+        ("hmg_emo/table3", "generated_comments", set()),
+        ("hmg_emo/table4", "gat", {"own_comment", "comments"}),
+        (
+            "hmg_emo/table5",
+            "with_negatives",
+            {"own_comment", "comments", "adaptive", "negative_sampling"},
+        ),
         ("pixelrec/table1", "bert_vit", set()),
         ("pixelrec/figures", "siglip_deberta", set()),
         ("pixelrec/figures", "clip_deberta", set()),
@@ -104,9 +117,28 @@ def test_rows_as_published_have_the_settings_that_the_model_calls_published(
     table: str, row: str, differing: set[str]
 ) -> None:
     experiment = next(each for each in load_table(table).experiments if each.name == row)
-    kind: Any = model_class(experiment.model).Settings
+    model = model_class(experiment.model)
+    kind: Any = model.Settings
     changes = {name: experiment.settings[name] for name in differing}
     assert kind(**experiment.settings) == kind.published(**changes)
+    assert model.published_training in (None, experiment.training)
+
+
+def test_rows_of_hmg_emo_show_the_own_viewing_where_they_carry_published_figures() -> None:
+    rows = [row for table, row in ROWS if table.name.startswith("hmg_emo/")]
+    for row in rows:
+        if row.model == "hmg_emo":
+            assert row.settings.get("own_comment", False) == bool(row.published)
+
+
+def test_rows_that_hmg_emo_is_held_against_weigh_and_keep_as_it_does() -> None:
+    table = load_table("hmg_emo/table2")
+    fair = ("hmg_emo", "comments_only_balanced", "viewing_boosting", "without_combination")
+    settings: list[Any] = [row.build().settings for row in table.experiments if row.name in fair]
+    assert len(settings) == len(fair)
+    assert {(each.class_balance, each.keep) for each in settings} == {(0.3, "macro_f1")}
+    networks = [row.training for row in table.experiments if row.name in fair[:2]]
+    assert networks[0] == networks[1]
 
 
 @pytest.mark.parametrize("name", ["dual_attention/table1", "dual_attention/table2"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,7 +12,7 @@ from evoked.errors import SettingsError
 from evoked.experiments import load_table
 from evoked.features.cache import FeatureCache
 from evoked.features.viewings import kept_viewings
-from evoked.laboratory import Study, write_results
+from evoked.laboratory import Study, result_table, write_results
 from evoked.posts.dataset import PostDataset
 from tests.support.small_networks import create_network, network_tables
 
@@ -71,6 +72,20 @@ def test_a_study_of_viewings_ends_in_tables_with_what_the_published_figures_impl
     pd.testing.assert_frame_equal(again.scores, results.scores)
 
 
+def test_negative_sampling_is_scored_in_nine_classes_beside_its_published_figures(
+    dataset: PostDataset, cache: FeatureCache, tmp_path: Path
+) -> None:
+    table = load_table("hmg_emo/table5").select(["with_negatives"]).with_training(max_epochs=1)
+    results = Study(dataset, table, tmp_path / "study", folds=2, cache=cache).run(workers=1)
+    found = result_table(results).set_index(["target", "metric", "row"])
+    nine = found.loc[("emotion or none", "weighted F1", "with_negatives")]
+    assert nine["published"] == 0.71
+    viewings = found.loc[("emotion", "weighted F1", "with_negatives")]
+    assert np.isnan(viewings["published"])
+    assert nine["n"] > 1.5 * viewings["n"]
+    assert found.loc[("viewing or none", "AUC", "with_negatives")]["mean"] >= 0
+
+
 def test_rows_that_need_what_the_network_lacks_are_skipped(
     cache: FeatureCache, tmp_path: Path
 ) -> None:
@@ -80,6 +95,7 @@ def test_rows_that_need_what_the_network_lacks_are_skipped(
     study = Study(bare, load_table("hmg_emo/table3"), tmp_path / "study", folds=2, cache=cache)
     assert study.skipped == {
         "comments_only": "no viewing has a comment",
+        "comments_only_balanced": "no viewing has a comment",
         "generated_comments": "no viewing has a comment that a model wrote "
         "(evoked generate-comments)",
     }

@@ -13,11 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from evoked.errors import DataError
+from evoked.evaluation.metrics import roc_auc
+from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Column
 from evoked.layers.losses import macro_f1
 from evoked.models import Examples
 from evoked.models.hmg_emo import HMGEmo, HMGEmoSettings, SharedDropout
-from evoked.testing.networks import small_network_examples
+from evoked.models.viewings import pairs_that_never_met
+from evoked.testing.networks import small_network_examples, viewing_examples
 from evoked.training import TrainingSettings
 from evoked.training.neighbours import ALL
 
@@ -159,6 +162,21 @@ def test_the_own_comment_is_read_where_the_protocol_shows_it(tmp_path: Path) -> 
     assert not np.allclose(before[row], after[row], atol=1e-4)
 
 
+def test_the_own_viewing_can_be_shown_without_its_comment(tmp_path: Path) -> None:
+    model = fitted(tmp_path, own_comment=True, comments=False)
+    assert "comment" in model.caution
+    examples = held_out_in_graph()
+    graph = examples.graph
+    assert graph is not None
+    shown = probabilities(model, examples)
+    silent = replace(graph.comment_vectors, index=np.full_like(graph.comment_vectors.index, -1))
+    without = replace(examples, graph=replace(graph, comment_vectors=silent))
+    np.testing.assert_allclose(probabilities(model, without), shown, atol=1e-6)
+    known = graph.with_viewings(np.arange(len(TRAIN)))
+    hidden = replace(examples, posts=examples.posts.assign(viewing=-1), graph=known)
+    assert not np.allclose(probabilities(model, hidden), shown, atol=1e-3)
+
+
 def test_beta_is_equations_5_and_6(tmp_path: Path) -> None:
     model = fitted(tmp_path, gate="published")
     batch = model._batches(TEST).take(np.arange(10))
@@ -176,6 +194,9 @@ def test_beta_is_equations_5_and_6(tmp_path: Path) -> None:
         torch.testing.assert_close(network(batch), expected)
         for linear in network.weight.values():
             linear.weight.fill_(1e6)
+        assert network.beta(batch).max() > 1e6
+        network.settings = model.settings.model_copy(update={"gate": "bounded"})
+        assert network.beta(batch).max() == pytest.approx(np.exp(3))
         assert network(batch).isfinite().all()
 
 
@@ -208,13 +229,33 @@ def test_published_sizes() -> None:
     assert network.classify[0].in_features == 128
     assert not network.skips[0]
     assert network.emotion is None
+    assert not any(isinstance(part, torch.nn.BatchNorm1d) for part in network.inputs.modules())
+    assert not any(isinstance(part, torch.nn.BatchNorm1d) for part in network.comment.modules())
+    training = HMGEmo.published_training
+    assert (training.clip, training.batch_size, training.learning_rate) == (0, 512, 0.005)
+
+
+def test_input_norm_makes_scales_of_vectors_equal(tmp_path: Path) -> None:
+    graph = TRAIN.graph
+    assert graph is not None
+    vectors = graph.image_vectors
+    larger = replace(vectors, data=vectors.data * np.float32(7))
+    wide = replace(TRAIN, graph=replace(graph, image_vectors=larger))
+    for norm in (True, False):
+        outputs = []
+        for train in (TRAIN, wide):
+            model = fitted(tmp_path / f"{norm}-{train is wide}", input_norm=norm, dropout=0.0)
+            torch.manual_seed(0)
+            network = model.build(model.widths).train()
+            batches = model._batches(train, (ALL, ALL), learning=True)
+            with torch.inference_mode():
+                outputs.append(network(batches.take(np.arange(100))))
+        assert np.allclose(outputs[0], outputs[1], atol=1e-3) == norm
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="comments and known_emotions to false"):
         HMGEmoSettings(backbone="sage")
-    with pytest.raises(ValueError, match="comments can't be false"):
-        HMGEmoSettings(own_comment=True, comments=False)
     with pytest.raises(ValueError, match="equal user_width"):
         HMGEmoSettings(combination="sum", user_width=32)
 
@@ -297,3 +338,96 @@ def test_dropout_of_vectors_is_the_same_for_all_rows() -> None:
     assert (dropped == dropped[:1]).all()
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert (dropout.eval()(torch.ones(4, 200)) == 1).all()
+
+
+def network_of(halves: int) -> tuple[Examples, Examples]:
+    """Training and held-out viewings of 600 users at 2 of 60 images each, drawn by chance: of all
+    images, or with two halves of those that are like the user in the first number of its vector."""
+    random = np.random.default_rng(0)
+    kind_of_user, kind_of_image = np.arange(600) % halves, np.arange(60) % halves
+    apart = kind_of_user[:, None] != kind_of_image
+    images = np.argsort(random.random((600, 60)) + apart, axis=1)[:, :2]
+    pairs = np.stack([np.repeat(np.arange(600), 2), images.ravel()])
+
+    def vectors(kinds: np.ndarray) -> Column:
+        noise = random.normal(size=(len(kinds), 6))
+        return Column.dense(np.column_stack([4.0 * kinds, noise]).astype(np.float32))
+
+    nothing = np.zeros((2, 0), dtype=np.int64)
+    graph = SocialGraph(
+        users=np.arange(600).astype(str).astype(object),
+        images=np.arange(60).astype(str).astype(object),
+        user_vectors=vectors(kind_of_user),
+        image_vectors=vectors(kind_of_image),
+        comment_vectors=vectors(np.zeros(1200)),
+        viewings=pairs,
+        emotions=random.integers(8, size=1200),
+        times=np.full(1200, np.nan),
+        connections=nothing,
+        memberships=nothing,
+    )
+    learned, held_out = np.split(random.permutation(1200), [800])
+    shown = graph.with_viewings(learned)
+    train, test = (viewing_examples(graph, rows, shown) for rows in (learned, held_out))
+    train.posts["viewing"] = np.arange(len(train))
+    return train, test
+
+
+def existence_auc(model: HMGEmo, viewings: Examples, pairs: Examples) -> float:
+    found = np.concatenate([model.existence(viewings), model.existence(pairs)])
+    return float(roc_auc(np.repeat([1.0, 0.0], [len(viewings), len(pairs)]), found))
+
+
+def learned_existence(train: Examples, folder: Path, full_graph: str) -> HMGEmo:
+    settings = {**SMALL, "negative_sampling": True, "full_graph": full_graph}
+    model = HMGEmo(HMGEmoSettings.model_validate(settings))
+    training = QUICK.model_copy(update={"max_epochs": 8, "learning_rate": 0.01})
+    model.fit(train, folder=folder, training=training)
+    return model
+
+
+@pytest.mark.parametrize("full_graph", ["always", "never"])
+def test_a_hidden_viewing_does_not_betray_that_it_exists(full_graph: str, tmp_path: Path) -> None:
+    train, test = network_of(halves=1)
+    model = learned_existence(train, tmp_path, full_graph)
+    # In training, where the viewings of the batch are hidden: chance leaves 0.5 ± 0.015.
+    batches = model._batches(train, (ALL, ALL), learning=True, negatives=1, seed=1)
+    found = []
+    with torch.inference_mode():
+        for rows in np.split(np.random.default_rng(1).permutation(800), 5):
+            probabilities = model.network.eval().pairs(batches.take(rows))
+            found.append((1 - probabilities[:, 8]).reshape(2, -1).numpy())
+    learned = roc_auc(np.repeat([1.0, 0.0], 800), np.concatenate(found, axis=1).ravel())
+    assert 0.44 < learned < 0.57
+    # Held out: 0.5 ± 0.02, beside the same users and images, and beside any.
+    random = np.random.default_rng(2)
+    anyone = {"user": random.integers(600, size=400), "image": random.integers(60, size=400)}
+    for pairs in (pairs_that_never_met(test), replace(test, posts=test.posts.assign(**anyone))):
+        assert 0.42 < existence_auc(model, test, pairs) < 0.58
+
+
+def test_what_makes_a_pair_suit_each_other_is_learned(tmp_path: Path) -> None:
+    train, test = network_of(halves=2)
+    model = learned_existence(train, tmp_path, "never")
+    # Half of the pairs that never met are of one half, too, so 0.75 is the best.
+    assert 0.68 < existence_auc(model, test, pairs_that_never_met(test)) < 0.8
+
+
+def test_pairs_that_never_met_are_the_same_users_and_images() -> None:
+    pairs = pairs_that_never_met(TEST, seed=3)
+    assert 0.7 * len(TEST) < len(pairs) <= len(TEST)
+    graph = TEST.graph
+    assert graph is not None
+    met = {*zip(*graph.viewings.tolist(), strict=True)}
+    met |= {*zip(TEST.posts["user"], TEST.posts["image"], strict=True)}
+    assert met.isdisjoint(zip(pairs.posts["user"], pairs.posts["image"], strict=True))
+    assert (pairs.posts["viewing"] == -1).all()
+    assert pairs.posts["emotion"].isna().all()
+    # Vectors are those of the user and of the new image, strangers' as well.
+    for kind, name in (("user", "user_id"), ("image", "post_id")):
+        own, new = (
+            examples.features.take(np.arange(len(examples)))[f"{kind}.vector"].numpy()
+            for examples in (TEST, pairs)
+        )
+        vectors = dict(zip(TEST.posts[name], own, strict=True))
+        np.testing.assert_array_equal(new, np.stack([vectors[each] for each in pairs.posts[name]]))

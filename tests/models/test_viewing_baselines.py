@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from evoked.errors import DataError
-from evoked.models import VIEWING_BASELINES, Examples, load_model
+from evoked.models import VIEWING_BASELINES, Examples, Model, load_model
 from evoked.models.baselines import ImageMean, UserMean
 from evoked.models.comments_only import CommentsOnly, CommentsOnlySettings
 from evoked.models.pooled import pooled_matrix
@@ -57,7 +58,8 @@ def test_boosted_probabilities_are_catboosts_own(
     catboost = pytest.importorskip("catboost")
     train, _, test = network
     assert train.targets is not None
-    model = ViewingBoosting(ViewingBoostingSettings(trees=15, feature_share=1.0))
+    settings = ViewingBoostingSettings(trees=15, feature_share=1.0, class_balance=0.0)
+    model = ViewingBoosting(settings)
     model.fit(train, folder=tmp_path)
     known = np.flatnonzero(np.isfinite(train.targets.values).all(axis=1))
     booster = catboost.CatBoostClassifier(
@@ -77,6 +79,42 @@ def test_boosted_probabilities_are_catboosts_own(
     booster.fit(pooled_matrix(train.features, model.features, known), classes)
     matrix = pooled_matrix(test.features, model.features, np.arange(len(test)))
     np.testing.assert_allclose(model.predict(test), booster.predict_proba(matrix), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda balance: ViewingBoosting(ViewingBoostingSettings(trees=20, class_balance=balance)),
+        lambda balance: CommentsOnly(CommentsOnlySettings(class_balance=balance)),
+    ],
+)
+def test_rare_emotions_are_named_more_often_where_they_weigh_more(
+    network: tuple[Examples, Examples, Examples],
+    kind: Callable[[float], Model],
+    tmp_path: Path,
+) -> None:
+    train, validation, test = network
+    assert train.targets is not None
+    counts = np.nansum(train.targets.values, axis=0)
+    rare = counts < np.median(counts)
+    named = []
+    for balance in (0.0, 1.0):
+        model = kind(balance)
+        model.fit(train, validation, folder=tmp_path / str(balance), training=QUICK)
+        named.append(model.predict(test).to_numpy()[:, rare].sum())
+    assert named[1] > 1.1 * named[0]
+
+
+def test_trees_are_kept_by_macro_f1_or_by_loss(
+    network: tuple[Examples, Examples, Examples], tmp_path: Path
+) -> None:
+    train, validation, _ = network
+    kept = set()
+    for keep in ("macro_f1", "loss"):
+        model = ViewingBoosting(ViewingBoostingSettings(keep=keep, trees=100))
+        model.fit(train, validation, folder=tmp_path)
+        kept.add(len(next(iter(model.trees.values())).columns))
+    assert len(kept) == 2
 
 
 def test_boosting_sees_the_own_comment_only_if_asked() -> None:

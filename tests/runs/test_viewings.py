@@ -116,6 +116,22 @@ def test_evaluating_its_own_dataset_scores_the_test_viewings_alone(
     assert own["value"].item() == pytest.approx(scores(run, "macro F1")["viewing_boosting"])
 
 
+def test_negative_sampling_is_scored_wherever_a_run_is(
+    folder: Path, dataset: PostDataset, cache: FeatureCache
+) -> None:
+    settings = {"negative_sampling": True, "layers": 1, "width": 16}
+    made = train_viewings(
+        dataset, "hmg_emo", folder / "pairs", model_settings=settings, training=QUICK, cache=cache
+    )
+    found = made.evaluate(dataset).table
+    assert scores(made, "AUC").keys() == {"hmg_emo"}
+    for target, metric in (("emotion or none", "weighted F1"), ("viewing or none", "AUC")):
+        own = found[(found["target"] == target) & (found["metric"] == metric)]
+        saved = [row for row in made.metrics["scores"] if row["target"] == target]
+        assert own["value"].item() in [pytest.approx(row["value"]) for row in saved]
+        assert len(made.parts) > own["n"].item() > (made.parts["part"] == "test").sum()
+
+
 def test_the_graph_shows_the_training_viewings_alone(run: NetworkRun) -> None:
     assert run.graph.viewings.shape[1] == (run.parts["part"] == "train").sum()
     shown = {

@@ -9,6 +9,7 @@ import pytest
 from evoked.errors import DataError
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion, emotion_classes
+from evoked.targets.emotion import emotion_shares
 
 
 def viewings(emotions: list[str | None]) -> pd.DataFrame:
@@ -42,3 +43,15 @@ def test_the_most_probable_emotion_is_read_out() -> None:
 def test_rows_without_any_emotion_are_refused(table: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="none of"):
         Emotion.fit(table)
+
+
+def test_several_emotions_are_learned_by_their_shares_and_not_scored() -> None:
+    table = viewings(["awe;fear", "awe", "joy;fear", None])
+    shares = emotion_shares(table["emotion"])
+    assert shares[0, [1, 6]].tolist() == [0.5, 0.5]
+    assert shares[:3].sum(axis=1).tolist() == [1, 1, 1]
+    assert np.isnan(shares[3]).all()
+    task = Emotion.fit(table.iloc[:1])
+    np.testing.assert_array_equal(task.transform(table).values, shares)
+    assert task.truth(table)["emotion"].isna().tolist() == [True, False, True, True]
+    assert emotion_classes(table["emotion"]).tolist() == [-1, 1, -1, -1]

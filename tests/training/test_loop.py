@@ -204,6 +204,19 @@ def zeros_to_learn(n: int = 32) -> tuple[FeatureTable, TargetTable]:
     return features, TargetTable(np.zeros((n, 1), np.float32), np.zeros((n, 1), bool))
 
 
+def test_without_a_limit_a_large_gradient_stays_large(tmp_path: Path) -> None:
+    weights = []
+    for clip in (0.01, 0):
+        settings = TrainingSettings(
+            optimizer="adam", max_epochs=1, batch_size=8, clip=clip, warmup=0, schedule="constant",
+            learning_rate=0.1, weight_decay=1, device="cpu",
+        )  # fmt: skip
+        network = Line()
+        fit_network(network, zeros_to_learn(), None, settings, tmp_path / str(clip))
+        weights.append(float(network.weight.detach()))
+    assert weights[0] != weights[1]
+
+
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
 def test_each_optimiser_is_torchs_own(kind: str, tmp_path: Path) -> None:
     settings = TrainingSettings(

@@ -269,6 +269,15 @@ def synth(
             rich_help_panel=_NETWORK,
         ),
     ] = 384,
+    several: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the viewings that have two emotions.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = 0.0,
     rewire: Annotated[
         bool,
         typer.Option(
@@ -291,6 +300,7 @@ def synth(
                 images=images,
                 pictures=pictures,
                 rewired=rewire,
+                several=several,
                 progress=progress,
             )
         say(f"{len(dataset)} images and {len(dataset.table('viewings'))} viewings in {dest}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,8 +31,16 @@ from evoked.runs.command import GENERAL_OPTIONS, NO_STEPS, OWN_OPTIONS, Group
 from evoked.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
+    from evoked.models import Model
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun
+
+
+class Form(StrEnum):
+    """Settings to start from, other than the usual ones."""
+
+    published = "published"
+
 
 _MODEL, _TRAINING, _ENCODERS = "Model", "Training", "Encoders"
 _KINDS: dict[str, type[BaseModel]] = {"features": FeatureSettings, "training": TrainingSettings}
@@ -131,6 +140,15 @@ def train(
             rich_help_panel=_MODEL,
         ),
     ] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option(
+            "--as",
+            help="published: the paper's settings and training, where the model knows them; --set "
+            "and options of training change them.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     training: dict[str, Any],
     features: dict[str, Any],
     automatic: dict[str, Any],
@@ -152,7 +170,13 @@ def train(
     from evoked.runs.training import train as train_any
 
     if model not in (AUTO, None):
-        training_settings = _checked(model_class(model).default_training, asked, "training")
+        kind = model_class(model)
+        usual = kind.default_training
+        if form is not None:
+            model_settings, usual = published_form(kind, model_settings)
+        training_settings = _checked(usual, asked, "training")
+    elif form is not None:
+        raise SettingsError("--as published needs the name of a model (--model).")
     shared: dict[str, Any] = {
         "task": task,
         "features": feature_settings,
@@ -213,6 +237,26 @@ def _checked(defaults: Any, given: dict[str, Any], group: Group) -> Any:
         field = str(error.errors()[0]["loc"][0])
         flag = OWN_OPTIONS.get((group, field), GENERAL_OPTIONS[group])
         raise SettingsError(f"{flag}: {settings_problem(error, kind.model_fields)}") from error
+
+
+def published_form(
+    kind: type[Model], changes: dict[str, Any]
+) -> tuple[dict[str, Any], TrainingSettings]:
+    """The settings of a model's paper with some changed, and how the paper trains it.
+
+    Raises
+    ------
+    SettingsError
+        The model knows of none, or a change that its settings don't take.
+    """
+    published = getattr(kind.Settings, "published", None)
+    if published is None or kind.published_training is None:
+        raise SettingsError(f"{kind.name} does not say how it was published.")
+    try:
+        settings = published(**changes)
+    except ValidationError as error:
+        raise SettingsError(settings_problem(error, kind.Settings.model_fields)) from error
+    return settings.model_dump(exclude_unset=True), kind.published_training
 
 
 def _check_model(

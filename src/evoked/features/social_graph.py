@@ -31,6 +31,14 @@ _COLUMNS = ("user_vectors", "image_vectors", "comment_vectors")
 _ARRAYS = ("viewings", "emotions", "times", "connections", "memberships")
 
 
+def derangement(n: int, random: np.random.Generator) -> Integers:
+    """Each of n numbers from 0 once, in random order and none at its own place, (n,); 0 for n of
+    1."""
+    order, found = random.permutation(n), np.empty(n, dtype=np.int64)
+    found[order] = np.roll(order, 1)
+    return found
+
+
 @dataclass(frozen=True)
 class SocialGraph:
     """A graph of U users, I images, V viewings and E connections.

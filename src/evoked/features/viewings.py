@@ -25,7 +25,7 @@ from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import VIEWINGS
 from evoked.progress import Progress
-from evoked.targets.emotion import emotion_classes
+from evoked.targets.emotion import emotion_classes, emotion_shares
 
 # Columns of a viewing that models read; the last three are rows of the graph.
 VIEWING_COLUMNS = (*VIEWINGS.names, "author_id", "user", "image", "viewing")
@@ -63,8 +63,9 @@ class ViewingData:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Which viewings have a known emotion, (V,)."""
-        return self.graph.emotions >= 0
+        """Which viewings have a known emotion, or several, (V,)."""
+        known: NDArray[np.bool_] = np.isfinite(emotion_shares(self.viewings["emotion"])[:, 0])
+        return known
 
     @property
     def notes(self) -> list[str]:
@@ -302,7 +303,7 @@ def _outdated(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Viewings that give way to another of the same pair. One with a known emotion is preferred,
     then the latest, then the one in the last row."""
     pair = table.groupby(["user_id", "image"], dropna=False).ngroup().to_numpy()
-    known = emotion_classes(table["emotion"]) >= 0
+    known = np.isfinite(emotion_shares(table["emotion"])[:, 0])
     order = np.lexsort((np.arange(len(table)), np.nan_to_num(seconds(table["viewed_at"])), known))
     last = pd.Series(pair[order]).duplicated(keep="last").to_numpy()
     outdated = np.empty(len(table), dtype=bool)

@@ -23,7 +23,7 @@ from evoked.evaluation.tables import Scorer
 from evoked.files import plain, write_json, write_parquet
 from evoked.laboratory.study_data import StudyContext, kind_of
 from evoked.models import Model
-from evoked.runs.base import modal_relevance, queries_of
+from evoked.runs.base import modal_relevance, pair_scores, queries_of
 from evoked.targets import Task
 
 SCORES_FILE = "scores.json"
@@ -101,6 +101,7 @@ class Worker:
         predictions = fold.task.inverse_transform(predicted, fold.test.posts)
         predictions.insert(0, "post_id", fold.test.posts["post_id"].to_numpy())
         scored = self._scores(fold.task, predictions, fold.test.posts, split.kind, job.fold)
+        scored["scores"] += pair_scores(model, fold.test)
         relevance = modal_relevance(model, fold.test)
         if relevance is not None:
             scored["scores"].append({"target": "image and text", "metric": "MRS", **relevance})

@@ -17,11 +17,16 @@ from evoked.laboratory.comparison import RunComparison
 from evoked.laboratory.study import RECORD_FILE, Study, StudyResults
 from evoked.laboratory.study_tables import correlation_table, result_table
 from evoked.report.templates import templates
+from evoked.runs.base import EXISTENCE, PAIRS
 from evoked.runs.folder import environment
 from evoked.targets import TASKS, task_class
 
 # The scores that stand first; the others follow.
-_HEADLINES = tuple(score for task in TASKS.values() for score in headlines(task))
+_HEADLINES = (
+    *(score for task in TASKS.values() for score in headlines(task)),
+    (PAIRS, "weighted F1"),
+    (EXISTENCE, "AUC"),
+)
 COLUMNS = (
     "row",
     "published",

@@ -72,12 +72,19 @@ class Hypergraph:
         At least one, all over the same vertices.
     weights
         Weight of each relation, (relations,), at least 0: the degree that it gives to the mean
-        vertex. Hyperedges of one relation weigh the same.
+        vertex. Hyperedges of one relation weigh the same unless ``edge_weights`` says otherwise.
+    edge_weights
+        Of each relation the weight of each hyperedge, (E,), in place of ``weights``.
     """
 
-    def __init__(self, relations: Sequence[Relation], weights: Sequence[float]) -> None:
-        self.relations = relations
-        self.edge_weights = [
+    def __init__(
+        self,
+        relations: Sequence[Relation],
+        weights: Sequence[float],
+        edge_weights: Sequence[Values] | None = None,
+    ) -> None:
+        self.relations, self.weights = relations, weights
+        self.edge_weights = edge_weights or [
             _edge_weight(relation, weight)
             for relation, weight in zip(relations, weights, strict=True)
         ]
@@ -105,6 +112,38 @@ class Hypergraph:
             relation.edge_sums(values) / np.maximum(relation.sizes, 1)[:, None]
             for relation in self.relations
         ]
+
+    def weighted_means(self, values: Values) -> list[Values]:
+        """Mean of D_v^-½ F over the vertices of each hyperedge, times its weight; of every relation
+        (E, k)."""
+        means = self.edge_means(self.scale * values)
+        return [
+            weight[:, None] * mean for weight, mean in zip(self.edge_weights, means, strict=True)
+        ]
+
+    def with_learned_weights(self, values: Values, cost: float) -> Hypergraph:
+        """The hypergraph whose weights suit ``values`` F (n, k) best, all k classes at once.
+
+        Each weight is multiplied by a factor x ≥ 0. The factors minimise the sum over hyperedges of
+        what a hyperedge adds to the degrees, times x (its members' disagreement) + ``cost`` x²/2,
+        while the degrees keep their sum. Disagreement is a hyperedge's part of the Laplacian's
+        Fᵀ Δ F, per member and relative to the mean of all hyperedges; one more member that
+        disagrees as the mean does keeps hyperedges of one vertex, which can't disagree, from taking
+        all weight.
+        """
+        flat = self.scale * values
+        apart = np.concatenate([_disagreement(relation, flat) for relation in self.relations])
+        sizes = np.concatenate([relation.sizes for relation in self.relations])
+        usual = apart.sum() / max(sizes.sum(), 1)
+        relative = (apart + usual) / ((sizes + 1) * usual) if usual > 0 else np.ones(len(sizes))
+        start = [
+            _edge_weight(relation, weight)
+            for relation, weight in zip(self.relations, self.weights, strict=True)
+        ]
+        weights = np.concatenate(start)
+        weights = weights * _cheapest(relative / cost, weights * sizes)
+        bounds = np.cumsum([len(each) for each in start])[:-1]
+        return Hypergraph(self.relations, self.weights, np.split(weights, bounds))
 
     def solve(self, labels: Values, label_weight: float) -> Values:
         """F = (I + Δ/λ)^-1 Y: values that are smooth over hyperedges and close to the labels.
@@ -157,6 +196,24 @@ def _edge_weight(relation: Relation, weight: float) -> Values:
     """Weight of every hyperedge, (E,), which gives the mean vertex the degree ``weight``."""
     share = weight * len(relation.nodes) / max(relation.sizes.sum(), 1)
     return np.full(len(relation.sizes), share)
+
+
+def _disagreement(relation: Relation, values: Values) -> Values:
+    """Sum of squared differences from the mean of each hyperedge's members, (E,)."""
+    squares = relation.edge_sums(values**2).sum(axis=1)
+    sums = (relation.edge_sums(values) ** 2).sum(axis=1)
+    return np.maximum(squares - sums / np.maximum(relation.sizes, 1), 0)
+
+
+def _cheapest(prices: Values, masses: Values) -> Values:
+    """x ≥ 0, (E,), that minimises Σ mass (price x + x²/2) where Σ mass x = Σ mass: the water level
+    minus the price."""
+    order = np.argsort(prices, kind="stable")
+    held = np.cumsum(masses[order])
+    levels = _ratio(masses.sum() + np.cumsum((masses * prices)[order]), held)
+    above = np.flatnonzero((held > 0) & (levels > prices[order]))
+    level = levels[above[-1]] if len(above) else 0.0
+    return np.maximum(level - prices, 0)
 
 
 def _ratio(above: Values, below: Values) -> Values:

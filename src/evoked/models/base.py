@@ -128,6 +128,8 @@ class Model(ABC):
         Names of the tasks that the model can learn.
     default_training
         Training settings where the user gives none.
+    published_training
+        How the model's paper trains it; None where that is not known.
     rows
         Whether an example is a post or a viewing of a post by a user.
     needs
@@ -156,6 +158,7 @@ class Model(ABC):
     source: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = ENGAGEMENT_TASKS
     default_training: ClassVar[TrainingSettings] = TrainingSettings()
+    published_training: ClassVar[TrainingSettings | None] = None
     rows: ClassVar[Literal["posts", "viewings"]] = "posts"
     needs: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[Literal["image", "caption"], ...]] = ()
@@ -261,6 +264,12 @@ class Model(ABC):
     def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
         """Image and text in the space that they share, (n, 2, width), for the Modal Relevance
         Score (ABMF Table 5); None for models without a shared space."""
+        return None
+
+    def pair_probabilities(self, examples: Examples) -> NDArray[np.float32] | None:
+        """Probabilities of each class of the first outcome, and last of none of them because user
+        and image never met, (n, classes + 1); None for models that learned nothing of such pairs.
+        """
         return None
 
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:

@@ -231,7 +231,7 @@ class BoostedOutcome(BoostedTrees):
         )
         held_out = self._held_out(validation, labels)
         booster.fit(
-            catboost.Pool(matrix, labels),
+            catboost.Pool(matrix, labels, weight=self._label_weights(labels)),
             eval_set=None if held_out is None else catboost.Pool(*held_out),
         )
         learned = np.unique(labels).astype(int) if self._classes else [0]
@@ -247,15 +247,21 @@ class BoostedOutcome(BoostedTrees):
         """Options of CatBoost that only this model has, for n training examples."""
         return {}
 
+    def _label_weights(self, labels: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Weight of each training example, (n,); None where all weigh the same."""
+        return None
+
     def _grown(self, booster: Any, judged: tuple[Matrix, NDArray[np.float64]]) -> None:
         """Called with the fitted CatBoost model, and the matrix and labels of the validation
         examples, or of the training examples if there are none."""
 
     def _known(self, examples: Examples) -> tuple[Matrix, NDArray[np.float64]]:
-        """Matrix and labels (numbers of classes, or values) of the examples that have one."""
+        """Matrix and labels (numbers of classes, or values) of the examples that have one, and not
+        several, which trees can't learn."""
         assert examples.targets is not None
         values = examples.targets.values
-        rows = np.flatnonzero(np.isfinite(values).all(axis=1))
+        one = values.max(axis=1) == 1 if self._classes else np.isfinite(values).all(axis=1)
+        rows = np.flatnonzero(one)
         labels = values[rows].argmax(axis=1) if self._classes else values[rows, 0]
         return self.matrix(examples.select(rows)), labels.astype(np.float64)
 

@@ -12,6 +12,7 @@ which the emotion was read, would reach the prediction of that same emotion.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -39,7 +40,7 @@ from evoked.layers.message_passing import (
 from evoked.models.base import Examples, ModelSettings
 from evoked.models.explanations import Neighbour, ViewingExplanation
 from evoked.models.neural import NeuralModel
-from evoked.models.viewings import graph_of
+from evoked.models.viewings import class_weights, graph_of
 from evoked.posts.schema import MIKELS
 from evoked.targets import Emotion
 from evoked.training.loop import fit_network, predict_network
@@ -51,6 +52,7 @@ from evoked.training.settings import TrainingSettings
 # the time (a tenth of the paper's network, batches of 512: 7 in place of 30 s an epoch).
 _LARGEST_WHOLE_GRAPH = 300_000
 _ROWS_AT_A_TIME = 8192
+# Of β with the bounded gate.
 _LARGEST_EXPONENT = 3.0
 _MOST_NEIGHBOURS = 8
 # Parts of a neighbourhood that can be hidden, to see how much each matters.
@@ -72,10 +74,11 @@ class HMGEmoSettings(ModelSettings):
     comment_width: int = Field(64, ge=4, description="channels of a comment (paper: 256)")
     comments: bool = Field(True, description="use the comments of viewings (without: -{T})")
     adaptive: bool = Field(True, description="adaptive combination, Eq. 5 (without: -{AC})")
-    gate: Literal["channels", "scalar", "published"] = Field(
+    gate: Literal["channels", "scalar", "bounded", "published"] = Field(
         "channels",
         description="β of the adaptive combination: one per channel in (0, 1) or one in (0, 1) "
-        "(ours), or as published, where β starts at 1, which silences the image",
+        "(ours), or as published, where β starts at 1, which silences the image, and has no bound; "
+        "bounded: the same up to 20 (ours)",
     )
     combination: Literal["concatenation", "sum", "product"] = "concatenation"
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout in the classification module")
@@ -84,11 +87,13 @@ class HMGEmoSettings(ModelSettings):
     )
     own_comment: bool = Field(
         False,
-        description="the viewing under prediction is in the graph with its comment "
-        "(the paper's protocol; most labels were read from these comments)",
+        description="the viewing under prediction is in the graph, with its comment if comments "
+        "are used (the paper's protocol; most labels were read from these comments)",
     )
     negative_sampling: bool = Field(
-        False, description="also learn to distinguish viewings from random pairs (Table V)"
+        False,
+        description="also learn to distinguish viewings from as many random pairs of the same "
+        "users and images (Table V)",
     )
     class_balance: float = Field(
         0.3,
@@ -113,6 +118,9 @@ class HMGEmoSettings(ModelSettings):
         "auto",
         description="train on the whole graph at every step; auto: if it is small and a sample "
         "would contain most of it",
+    )
+    input_norm: bool = Field(
+        True, description="bring what vectors differ in to one scale before all else (ours)"
     )
     known_emotions: bool = Field(
         True, description="the emotion of other viewings is a feature of them (ours)"
@@ -140,13 +148,11 @@ class HMGEmoSettings(ModelSettings):
                 f"the backbone {self.backbone!r} uses no features of viewings: set "
                 f"{' and '.join(reads)} to false"
             )
-        if self.own_comment and not self.comments:
-            raise ValueError("own_comment shows a comment, so comments can't be false")
         compared = self.combination != "concatenation" or self.gate == "channels"
         if compared and self.jump and self.user_width != self.image_width:
             raise ValueError(
-                "users and images need equal user_width and image_width, unless gate is 'scalar' "
-                "or 'published' and combination 'concatenation', or jump is false"
+                "users and images need equal user_width and image_width, unless gate is another "
+                "than 'channels' and combination 'concatenation', or jump is false"
             )
         return self
 
@@ -155,7 +161,9 @@ class HMGEmoSettings(ModelSettings):
         """The paper's configuration (Sections III-C and IV-B), without our additions to the network
         and the loss.
 
-        ``own_comment=True`` adds its protocol.
+        ``own_comment=True`` adds its protocol, with ``comments=False`` that of Tables IV and V.
+        How it is trained is :attr:`HMGEmo.published_training`. What stays ours is the sampling of
+        neighbourhoods, which the paper does not describe.
         """
         sizes = {
             "layers": 5,
@@ -164,7 +172,7 @@ class HMGEmoSettings(ModelSettings):
             "image_width": 128,
             "comment_width": 256,
         }
-        switches = ("known_emotions", "edge_messages", "residual", "jump")
+        switches = ("input_norm", "known_emotions", "edge_messages", "residual", "jump")
         ours = {"class_balance": 0.0, "graph_dropout": 0.0, "gate": "published", "keep": "loss"}
         ours |= dict.fromkeys(switches, False)
         return cls(**{**sizes, **ours, **changes})
@@ -187,9 +195,18 @@ class HMGEmo(NeuralModel):
     Settings = HMGEmoSettings
 
     settings: HMGEmoSettings
-    # The paper: 20 epochs of 512 at 0.005, without warm-up.
     default_training = TrainingSettings(
         max_epochs=20, batch_size=256, learning_rate=0.003, weight_decay=0.0
+    )
+    # Section IV-B: Adam with a cosine.
+    published_training = TrainingSettings(
+        max_epochs=20,
+        patience=20,
+        batch_size=512,
+        learning_rate=0.005,
+        weight_decay=0.0,
+        warmup=0.0,
+        clip=0,
     )
 
     @property
@@ -201,6 +218,11 @@ class HMGEmo(NeuralModel):
     def caution(self) -> str:
         if not self.settings.own_comment:
             return ""
+        if not self.settings.comments:
+            return (
+                "Its graph shows the viewing that it predicts, without comment and emotion: it "
+                "knows that the user will view the image."
+            )
         return (
             "It reads the comment of the viewing that it predicts, which does not exist before the "
             "user has commented, and from which the emotion was often read."
@@ -306,20 +328,28 @@ class HMGEmo(NeuralModel):
     def existence(self, examples: Examples) -> NDArray[np.float32]:
         """Probability that a user views an image at all, (n,), whatever they feel.
 
-        Random pairs count as not viewed, so it ranks images for a user, or users for an image; it
-        is not a share of viewings.
+        It is learned from viewings beside as many random pairs of the same users and images, so it
+        says how well the two suit each other beyond how active the user and how popular the image
+        is; it is not a share of viewings. With ``own_comment`` it says what the graph shows.
 
         Raises
         ------
         SettingsError
             The model was trained without ``negative_sampling``.
         """
-        if not self.settings.negative_sampling:
+        found = self.pair_probabilities(examples)
+        if found is None:
             raise SettingsError(
                 f"this {self.name} learned nothing about random pairs: train it with "
                 "negative_sampling=true."
             )
-        return self._outputs(examples, "existence")[:, 0]
+        existence: NDArray[np.float32] = found[:, : len(MIKELS)].sum(axis=1)
+        return existence
+
+    def pair_probabilities(self, examples: Examples) -> NDArray[np.float32] | None:
+        if not self.settings.negative_sampling:
+            return None
+        return self._outputs(examples, "pairs")
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         return HMGEmoNetwork(self.settings, widths)
@@ -380,18 +410,14 @@ class HMGEmoNetwork(nn.Module):
 
         # Unimodal processing (Section III-B).
         sizes = {"user": settings.user_width, "image": settings.image_width}
+        encoder = partial(PresentVectors, dropout=settings.graph_dropout, norm=settings.input_norm)
         self.inputs = nn.ModuleDict(
-            {
-                kind: PresentVectors(f"{kind}.vector", kind, widths, size, settings.graph_dropout)
-                for kind, size in sizes.items()
-            }
+            {kind: encoder(f"{kind}.vector", kind, widths, size) for kind, size in sizes.items()}
         )
         edge_width = settings.comment_width
         self.comment: nn.Module | None = None
         if settings.comments:
-            self.comment = PresentVectors(
-                "viewing.comment", "comment", widths, edge_width, settings.graph_dropout
-            )
+            self.comment = encoder("viewing.comment", "comment", widths, edge_width)
         self.emotion: nn.Module | None = (
             nn.Embedding(UNKNOWN_EMOTION + 1, edge_width) if settings.known_emotions else None
         )
@@ -458,11 +484,11 @@ class HMGEmoNetwork(nn.Module):
         """Weight of the user, (b,); that of the image is 1 - β (Eq. 5)."""
         return self._beta(*self._ends(batch)).mean(dim=1)
 
-    def existence(self, batch: Batch) -> Tensor:
-        """Probability that user and image met, (b, 1), as learned with negative sampling."""
+    def pairs(self, batch: Batch) -> Tensor:
+        """Probabilities of the emotions and of having never met, (b, 9), as learned with negative
+        sampling."""
         scores: Tensor = self.classify(self._combined(batch, (), None))
-        emotions, nothing = scores[:, : len(MIKELS)], scores[:, len(MIKELS) :]
-        return (emotions.logsumexp(dim=-1, keepdim=True) - nothing).sigmoid()
+        return scores.float().softmax(dim=-1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Cross-entropy; in training with negative sampling, plus that of existence."""
@@ -478,8 +504,7 @@ class HMGEmoNetwork(nn.Module):
     def weigh_classes(self, targets: NDArray[np.float32]) -> None:
         """Set the weight of each emotion from the training targets, (n, 8); 1 on average."""
         counts = np.nansum(targets, axis=0, dtype=np.float64)
-        weights = np.maximum(counts, 1.0) ** -self.settings.class_balance
-        weights *= counts.sum() / (weights * counts).sum()
+        weights = class_weights(counts, self.settings.class_balance)
         self.class_weights.copy_(torch.from_numpy(weights))
 
     def train(self, mode: bool = True) -> Self:
@@ -504,10 +529,13 @@ class HMGEmoNetwork(nn.Module):
     def _beta(self, users: Tensor, images: Tensor) -> Tensor:
         """β, (b, 1), or (b, channels) if each channel has its own."""
         balance = self.weight["user"](users) + self.weight["image"](images)
-        if self.settings.gate != "published":
+        if self.settings.gate in ("channels", "scalar"):
             return balance.sigmoid()
-        # Eq. 5. As published it has no bound, and one user could make the whole loss infinite.
-        return functional.leaky_relu(balance).clamp(max=_LARGEST_EXPONENT).exp()
+        exponent = functional.leaky_relu(balance)
+        if self.settings.gate == "bounded":
+            # Without a bound one user can make the whole loss infinite.
+            exponent = exponent.clamp(max=_LARGEST_EXPONENT)
+        return exponent.exp()  # Eq. 5
 
     def _learn_existence(self, scores: Tensor) -> Tensor:
         """Set the loss of distinguishing viewings (first half of the batch) from random pairs
@@ -690,18 +718,28 @@ class PresentVectors(nn.Module):
         Channels of the result.
     dropout
         Probability that an element of the vectors is dropped.
+    norm
+        Whether the differences between vectors, which have much in common, are brought to one scale
+        first.
     """
 
     def __init__(
-        self, feature: str, part: str, widths: Mapping[str, int], width: int, dropout: float
+        self,
+        feature: str,
+        part: str,
+        widths: Mapping[str, int],
+        width: int,
+        *,
+        dropout: float,
+        norm: bool,
     ) -> None:
         super().__init__()
         self.feature, self.part = feature, part
-        # Vectors of an encoder have much in common; their differences are brought to one scale.
+        size = widths[feature]
         self.encoder = nn.Sequential(
-            NodeNorm(widths[feature], affine=False),
+            NodeNorm(size, affine=False) if norm else nn.Identity(),
             SharedDropout(dropout),
-            nn.Linear(widths[feature], width),
+            nn.Linear(size, width),
         )
         self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
 

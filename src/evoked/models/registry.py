@@ -36,6 +36,7 @@ CLASSES = {
     "linear": "evoked.models.linear:Linear",
     "blend": "evoked.models.blend:Blend",
     "stack": "evoked.models.stacking:Stack",
+    "label_spreading": "evoked.models.label_spreading:LabelSpreading",
     "rmthg": "evoked.models.rmthg:RMTHG",
     "comments_only": "evoked.models.comments_only:CommentsOnly",
     "viewing_boosting": "evoked.models.viewing_boosting:ViewingBoosting",

@@ -8,11 +8,16 @@ missing value, for which trees have branches. One ensemble distinguishes all emo
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from evoked.features.viewings import OWN_COMMENT
 from evoked.models.boosting import BoostedOutcome, BoostingSettings
 from evoked.models.comments_only import LEAKAGE
+from evoked.models.viewings import class_weights
 from evoked.targets import Emotion
 
 
@@ -28,6 +33,16 @@ class ViewingBoostingSettings(BoostingSettings):
         False,
         description="use the viewing's own comment too, which nobody knows beforehand and from "
         "which the emotion may have been read: scores LEAK",
+    )
+    class_balance: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="weight of an emotion: its frequency to the power of minus this, as hmg_emo's "
+        "(1: all emotions count the same)",
+    )
+    keep: Literal["macro_f1", "loss"] = Field(
+        "macro_f1", description="score on the validation viewings that decides how many trees stay"
     )
 
 
@@ -51,3 +66,13 @@ class ViewingBoosting(BoostedOutcome):
     @property
     def caution(self) -> str:
         return LEAKAGE if self.settings.own_comment else ""
+
+    def _extra_options(self, n: int) -> dict[str, Any]:
+        if self.settings.keep == "loss":
+            return {}
+        return {"eval_metric": "TotalF1:average=Macro;use_weights=false"}
+
+    def _label_weights(self, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        classes = labels.astype(np.int64)
+        counts = np.bincount(classes, minlength=len(self.targets))
+        return class_weights(counts, self.settings.class_balance)[classes]

@@ -123,6 +123,8 @@ COUNTS = (
     *EXPOSURE,
 )
 SPLITS = ("train", "validation", "test")
+# Between the emotions of a viewing that has several.
+EMOTION_SEPARATOR = ";"
 MIKELS = (
     "amusement", "awe", "contentment", "excitement",
     "anger", "disgust", "fear", "sadness",

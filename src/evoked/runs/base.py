@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from evoked.errors import DataError, EvokedError
+from evoked.evaluation.classification import accuracy, weighted_f1, weighted_precision
 from evoked.evaluation.collapse import collapse_warnings
 from evoked.evaluation.conformal import DEFAULT_COVERAGE, Intervals, Predicted
-from evoked.evaluation.metrics import modal_relevance_score
+from evoked.evaluation.metrics import modal_relevance_score, roc_auc
 from evoked.evaluation.splits import held_together
 from evoked.evaluation.tables import evaluate_task
 from evoked.features.cache import FeatureCache
@@ -24,7 +25,9 @@ from evoked.features.extract import Problem
 from evoked.features.pipeline import FeaturePipeline
 from evoked.files import damage, plain, records
 from evoked.models import Examples, Model, load_model
+from evoked.models.viewings import pairs_that_never_met
 from evoked.parquet import read_frame
+from evoked.posts.schema import MIKELS
 from evoked.progress import Progress
 from evoked.runs.answer import RecentCounts, add_answers, columns_to_widen
 from evoked.runs.description import TRAIN_AGAIN, read_metrics
@@ -32,10 +35,14 @@ from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
 from evoked.runs.track_record import TrackRecord
 from evoked.targets import EMOTION_TARGETS, Task
+from evoked.targets.emotion import emotion_classes
 from evoked.training.records import EpochRecord
 
 BASELINES_FOLDER = "baselines"
 METRICS_FILE = "metrics.json"
+# What is scored of viewings and random pairs together.
+PAIRS = "emotion or none"
+EXISTENCE = "viewing or none"
 PREDICTIONS_FILE = "predictions.parquet"
 TRUTH_FILE = "truth.parquet"
 
@@ -363,6 +370,8 @@ class TrainedRun(ABC):
             scores = evaluate_task(self.task, table, truth, queries_of(posts), groups=groups)
             scores.insert(0, "model", name)
             tables.append(scores)
+        pairs = pair_scores(self.model, examples)
+        tables.append(pd.DataFrame([{"model": self.model.name, **row} for row in pairs]))
         relevance = modal_relevance(self.model, examples)
         if relevance is not None:
             row = {"model": self.model.name, "target": "image and text", "metric": "MRS"}
@@ -431,3 +440,40 @@ def modal_relevance(model: Model, examples: Examples) -> dict[str, float] | None
     whole = seen & read
     score = modal_relevance_score(vectors[whole, 0], vectors[whole, 1])
     return {"value": float(score), "n": int(whole.sum())}
+
+
+def pair_scores(model: Model, examples: Examples) -> list[dict[str, Any]]:
+    """Scores of viewings and of about as many pairs that never met (HMG-Emo, Table V), each a
+    target, metric, value and n; none of a model that learned nothing of such pairs.
+
+    Of the emotions and *none* as one more class, and of whether user and image met at all.
+    """
+    found = model.pair_probabilities(examples)
+    if found is None:
+        return []
+    pairs = model.pair_probabilities(pairs_that_never_met(examples))
+    assert pairs is not None
+    none = len(MIKELS)
+    felt = emotion_classes(examples.posts["emotion"])
+    known = np.concatenate([felt >= 0, np.ones(len(pairs), dtype=bool)])
+    truth = np.concatenate([felt, np.full(len(pairs), none)])[known]
+    probabilities = np.concatenate([found, pairs])
+    guess = probabilities[known].argmax(axis=1)
+    met = np.repeat([1.0, 0.0], [len(found), len(pairs)])
+    scores = {
+        (PAIRS, "weighted F1"): weighted_f1(truth, guess),
+        (PAIRS, "weighted precision"): weighted_precision(truth, guess),
+        (PAIRS, "accuracy"): accuracy(truth, guess),
+        (PAIRS, "swapped F1"): weighted_f1(guess, truth),
+        (PAIRS, "swapped precision"): weighted_precision(guess, truth),
+        (EXISTENCE, "AUC"): roc_auc(met, 1 - probabilities[:, none]),
+    }
+    return [
+        {
+            "target": target,
+            "metric": metric,
+            "value": float(value),
+            "n": len(met) if target == EXISTENCE else len(truth),
+        }
+        for (target, metric), value in scores.items()
+    ]

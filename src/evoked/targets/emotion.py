@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
-from evoked.posts.schema import MIKELS
-from evoked.targets.base import Outcome, TargetTable, Task, inverse_transformed_classes, one_hot
+from evoked.posts.schema import EMOTION_SEPARATOR, MIKELS
+from evoked.targets.base import Outcome, TargetTable, Task, inverse_transformed_classes
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Emotion(Task):
     """Which of eight emotions is felt; made by :meth:`fit`.
 
     Rows are posts or viewings: whatever has a column ``emotion``. Rows whose emotion is unknown, or
-    is none of the eight, are neither learned from nor scored.
+    is none of the eight, are neither learned from nor scored. Rows with several emotions are
+    learned from by their shares, and not scored.
     """
 
     name: ClassVar[str] = "emotion"
@@ -44,7 +45,7 @@ class Emotion(Task):
         DataError
             None does.
         """
-        if not np.isfinite(_classes(posts)).any():
+        if not np.isfinite(emotion_shares(_emotions(posts))).any():
             raise DataError(
                 f"none of {len(posts)} rows has one of the emotions {', '.join(MIKELS)}.",
                 field="emotion",
@@ -56,8 +57,8 @@ class Emotion(Task):
     def transform(
         self, posts: pd.DataFrame, estimates: NDArray[np.float32] | None = None
     ) -> TargetTable:
-        """A column of 0 and 1 per emotion, (n, 8); NaN where the emotion is unknown."""
-        columns = one_hot(_classes(posts), len(MIKELS)).astype(np.float32)
+        """A column per emotion, (n, 8): see :func:`emotion_shares`."""
+        columns = emotion_shares(_emotions(posts))
         return TargetTable(columns, np.zeros(columns.shape, dtype=bool))
 
     def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
@@ -67,8 +68,8 @@ class Emotion(Task):
         )
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
-        """post_id and ``emotion``, missing where unknown."""
-        known = posts["emotion"].where(np.isfinite(_classes(posts)))
+        """post_id and ``emotion``, missing where unknown or several."""
+        known = posts["emotion"].where(emotion_classes(_emotions(posts)) >= 0)
         return pd.DataFrame({"post_id": posts["post_id"], "emotion": known})
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,12 +82,22 @@ class Emotion(Task):
 
 
 def emotion_classes(emotions: pd.Series) -> NDArray[np.int64]:
-    """Position of each emotion in :data:`evoked.posts.schema.MIKELS`, (n,); -1 for others."""
+    """Position of each emotion in :data:`evoked.posts.schema.MIKELS`, (n,); -1 for others, and
+    where there are several."""
     return pd.Categorical(emotions, categories=list(MIKELS)).codes.astype(np.int64)
 
 
-def _classes(posts: pd.DataFrame) -> NDArray[np.float64]:
-    if "emotion" not in posts:
-        return np.full(len(posts), np.nan)
-    codes = emotion_classes(posts["emotion"])
-    return np.where(codes < 0, np.nan, codes.astype(np.float64))
+def emotion_shares(emotions: pd.Series) -> NDArray[np.float32]:
+    """Shares of the eight emotions of each row, (n, 8), float32: 1 for a single one, the same for
+    each of several, NaN where none is known."""
+    codes, different = pd.factorize(emotions)
+    shares = np.full((len(different) + 1, len(MIKELS)), np.nan, dtype=np.float32)
+    for row, text in enumerate(different):
+        found = np.isin(MIKELS, str(text).split(EMOTION_SEPARATOR))
+        if found.any():
+            shares[row] = found / found.sum()
+    return shares[codes]  # -1, which is missing, is the last
+
+
+def _emotions(posts: pd.DataFrame) -> pd.Series:
+    return posts.get("emotion", pd.Series(None, posts.index, dtype=object))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoked.features.social_graph import SocialGraph
+from evoked.features.social_graph import SocialGraph, derangement
 from evoked.features.table import Batch, FeatureTable
 from evoked.layers.message_passing import NODES, RELATIONS, Edges
 from evoked.posts.schema import MIKELS
@@ -303,7 +303,10 @@ class ViewingBatches:
         Whether messages nevertheless pass along the batch's own viewings; otherwise a sample leaves
         them out.
     negatives
-        Number of random pairs of a user and an image added for each training viewing.
+        Number of random pairs of a user and an image added for each training viewing: each user of
+        the batch beside the image of another of its viewings. So users and images are as active
+        among the pairs as among the viewings, and have lost as many viewings to the batch; only who
+        met whom differs. As in noise-contrastive estimation, some pairs may have met.
     seed
         Random seed for sampling. A sample depends only on the seed and the batch's rows, so that a
         resumed run repeats an uninterrupted one.
@@ -350,9 +353,7 @@ class ViewingBatches:
         own = self.viewings[2, rows]
         own = own[own >= 0] if self.learning else own[:0]
         if self.learning and self.negatives:
-            n = self.negatives * len(rows)
-            for kind, count in (("user", len(self.graph.users)), ("image", len(self.graph.images))):
-                wanted[kind] = np.concatenate([wanted[kind], random.integers(count, size=n)])
+            wanted = self._with_pairs(wanted, random)
         seeds = {
             kind: np.unique(nodes[nodes >= 0]) if self.sampler else np.arange(self._count(kind))
             for kind, nodes in wanted.items()
@@ -377,6 +378,16 @@ class ViewingBatches:
         hidden = None if self.keep_edges else own
         found = self.sampler.sample(seeds, random, hidden)
         return batch | self._tensors(found, own)
+
+    def _with_pairs(
+        self, wanted: dict[str, Integers], random: np.random.Generator
+    ) -> dict[str, Integers]:
+        """Users and images of the viewings, followed by those of random pairs."""
+        users, images = [wanted["user"]], [wanted["image"]]
+        for _ in range(self.negatives):
+            users.append(wanted["user"])
+            images.append(wanted["image"][derangement(len(wanted["image"]), random)])
+        return {"user": np.concatenate(users), "image": np.concatenate(images)}
 
     def _count(self, kind: str) -> int:
         return len(self.graph.users if kind == "user" else self.graph.images)

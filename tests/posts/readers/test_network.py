@@ -52,11 +52,13 @@ class TestIesn:
         assert pairs(result.dataset) == [
             ("2@N00", "500"),
             ("3@N00", "500"),
+            ("2@N00", "501"),
             ("3@N00", "501"),
             ("3@N00", "502"),
         ]
-        assert viewings["emotion"].tolist() == ["awe", "amusement", "contentment", "anger"]
-        assert viewings["comment"].notna().tolist() == [True, False, False, False]
+        emotions = ["awe", "amusement", "fear;sadness", "contentment", "anger"]
+        assert viewings["emotion"].tolist() == emotions
+        assert viewings["comment"].notna().tolist() == [True, False, False, False, False]
         assert viewings["comment"][0] == "What a sky!"
         assert viewings["viewed_at"][0] == pd.Timestamp(1_400_000_000, unit="s", tz="UTC")
         assert dict(result.tally.skipped) == {
@@ -64,16 +66,15 @@ class TestIesn:
             "a viewing: the post is gone, or was left out": 1,
             "a viewing: the user is gone": 1,
             "a viewing: the emotion is unknown": 1,
-            "a viewing: several emotions": 1,
             "a connection: the user is gone": 1,
         }
         assert result.tally.rows == {
-            "viewings": 4,
+            "viewings": 5,
             "connections": 2,
             "groups": 1,
             "memberships": 2,
         }
-        assert "25% of 4 viewings have the text of a comment." in result.notes
+        assert "20% of 5 viewings have the text of a comment." in result.notes
 
     def test_images_groups_and_members(self, folder: Path) -> None:
         dataset = read("iesn", iesn_source(folder)).dataset
@@ -89,7 +90,6 @@ class TestIesn:
     def test_says_where_the_first_of_each_kind_stands(self, folder: Path) -> None:
         examples = read("iesn", iesn_source(folder)).tally.examples
         places = {example["reason"]: (example["file"], example["row"]) for example in examples}
-        assert places["a viewing: several emotions"] == ("actual_emotions.txt", 4)
         assert places["a viewing: the user is gone"] == ("actual_emotions.txt", 8)
         assert places["a connection: the user is gone"] == ("contacts.json", 1)
 
@@ -105,16 +105,17 @@ class TestIesn:
         assert pairs(result.dataset) == [("a", "1"), ("b", "1"), ("b", "2")]
         assert result.dataset.posts["post_id"].tolist() == ["1", "2"]
 
-    def test_rows_that_disagree_on_a_pair_are_several_emotions_too(self, folder: Path) -> None:
+    def test_rows_of_a_pair_are_one_viewing_with_all_their_emotions(self, folder: Path) -> None:
         rows = "a,1,awe\na,1,fear\nb,1,awe\nb,1,awe\nc,1,\nc,2,joy\n"
         table(folder, "actual.csv", "user,image,emotion\n" + rows)
         result = read("iesn", folder)
-        assert pairs(result.dataset) == [("b", "1")]
+        assert pairs(result.dataset) == [("a", "1"), ("b", "1")]
+        assert result.dataset.table("viewings")["emotion"].tolist() == ["awe;fear", "awe"]
+        assert any("1 of 2 viewings have several emotions" in note for note in result.notes)
         assert dict(result.tally.skipped) == {
             "a viewing: no emotion": 1,
             "a viewing: not one of Mikels' eight emotions": 1,
-            "a viewing: other rows of its user and post give another emotion": 2,
-            "a viewing: its user and post are repeated": 1,
+            "a viewing: its user and post are repeated": 2,
         }
 
     def test_a_user_list_may_be_left_out(self, folder: Path) -> None:
@@ -283,10 +284,9 @@ class TestEdges:
         table(folder, "views.csv", "post,user,emotion\np,a,Awe\np,b,joy\np,c,awe|fear\np,d,\n")
         result = read("edges", folder)
         emotions = result.dataset.table("viewings")["emotion"]
-        assert emotions.dropna().to_dict() == {0: "awe"}
+        assert emotions.dropna().to_dict() == {0: "awe", 2: "awe;fear"}
         assert dict(result.tally.changed) == {
             "emotion: not one of Mikels' eight emotions, left empty": 1,
-            "emotion: several emotions, left empty": 1,
         }
 
     def test_posts_keep_their_own_columns(self, folder: Path) -> None:
@@ -351,7 +351,7 @@ def test_any_edge_list_gives_each_pair_once_and_only_posts_of_the_dataset(
 @given(st.sets(st.sampled_from(MIKELS), min_size=1), st.sampled_from([";", ", ", "|", " / ", " "]))
 def test_a_label_is_one_emotion_or_several(emotions: set[str], separator: str) -> None:
     label = separator.join(emotion.title() for emotion in sorted(emotions))
-    expected = (*emotions, None) if len(emotions) == 1 else (None, "several")
+    expected = (";".join(sorted(emotions)), None)
     assert _read_label(label) == _read_label(f"['{label}']") == expected
 
 

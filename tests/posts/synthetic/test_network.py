@@ -168,6 +168,17 @@ class TestDataset:
         assert len(made) == 30
         assert made.description["provenance"]["rewired"] is True
 
+    def test_some_viewings_can_have_two_emotions_and_all_else_stays(self, tmp_path, network):
+        several = synthesise_network(tmp_path / "x", SCALE, seed=1, pictures=LOOKS, several=0.2)
+        own, usual = several.table("viewings"), network.table("viewings")
+        two = own["emotion"].str.contains(";")
+        assert 0.1 < two.mean() < 0.3
+        assert own["emotion"].str.split(";").str[0].tolist() == usual["emotion"].tolist()
+        assert own.drop(columns="emotion").equals(usual.drop(columns="emotion"))
+        names = own["emotion"][two].str.split(";")
+        assert (names.str[0] != names.str[1]).all()
+        assert set(names.explode()) <= set(MIKELS)
+
 
 class TestSize:
     def test_the_published_size_can_be_drawn(self):

@@ -17,9 +17,11 @@ by their ids. So we only assume a folder with these tables, in any form that
         comments.json         {comment id: text}, for the comments that could be fetched
         images/               pictures, named by the image's id or <id>_<secret>.jpg
 
-Only the actual emotions are required. As in Section IV-A, viewings whose image or user is gone,
-that are labelled *Unknown* or that have several labels are dropped, and counted. A comment that
-could not be fetched is null, as 66 % of the paper's are.
+Only the actual emotions are required. As in Section IV-A, viewings whose image or user is gone or
+that are labelled *Unknown* are dropped, and counted. The paper uses "only a single ground truth
+label" where there are several, and does not say which; here all are kept, see
+:func:`evoked.targets.emotion.emotion_shares`. A comment that could not be fetched is null, as 66 %
+of the paper's are.
 """
 
 from __future__ import annotations

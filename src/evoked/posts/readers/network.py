@@ -39,7 +39,12 @@ from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.network_tables import find_tables, map_fields, open_file, part_overrides
 from evoked.posts.readers.tabular import read_columns, read_table
 from evoked.posts.readers.values import MISSING, is_missing, parse_date, plain_text
-from evoked.posts.schema import MAX_CAPTION_CHARACTERS, MIKELS, VIEWINGS
+from evoked.posts.schema import (
+    EMOTION_SEPARATOR,
+    MAX_CAPTION_CHARACTERS,
+    MIKELS,
+    VIEWINGS,
+)
 
 _ID_FIELDS = ("user_id", "post_id", "author_id", "comment_id", "other_id", "group_id")
 _ID_SEPARATORS = r"[\s,;|]+"
@@ -47,10 +52,9 @@ _LABEL_SEPARATORS = re.compile(r"[\s,;|/+]+")
 _MAX_ID_CHARACTERS = 1000
 _MAX_REMARK_CHARACTERS = 80
 _FIRST_MOMENT = pd.Timestamp("1990-01-01", tz="UTC")
-_UNKNOWN, _SEVERAL, _OTHER = "unknown", "several", "other"
+_UNKNOWN, _OTHER = "unknown", "other"
 _EMOTION_PROBLEMS = {
     _UNKNOWN: "the emotion is unknown",
-    _SEVERAL: "several emotions",
     _OTHER: "not one of Mikels' eight emotions",
 }
 
@@ -69,9 +73,9 @@ class NetworkSource:
         :mod:`evoked.posts.readers.network_tables`.
     labelled
         Whether, as in Bhattacharyya et al. (2024), Section IV-A, a viewing counts only if it has
-        exactly one of Mikels' eight emotions, the same in all rows of its user and post, and a post
-        only if it has a picture (provided that the source has pictures at all). Otherwise, any
-        other emotion is left empty.
+        one of Mikels' eight emotions, and a post only if it has a picture (provided that the source
+        has pictures at all). Rows of one user and post are then one viewing with all their
+        emotions. Otherwise, any other emotion is left empty.
     split_ids
         Whether a text may hold several users or groups, separated by white space or one of
         ``, ; |``. A list in JSON always may.
@@ -185,6 +189,13 @@ class NetworkSource:
         if "comment" in viewings:
             share = viewings["comment"].notna().mean()
             notes.append(f"{share:.0%} of {len(viewings)} viewings have the text of a comment.")
+        if "emotion" in viewings:
+            several = int(viewings["emotion"].str.contains(EMOTION_SEPARATOR, regex=False).sum())
+            if several:
+                notes.append(
+                    f"{several} of {len(viewings)} viewings have several emotions: each is learned "
+                    "from by its share, and none is scored."
+                )
         return NetworkTables(tables, self.remarks, notes)
 
     # Posts
@@ -254,7 +265,7 @@ class NetworkSource:
                     self._remark("viewings", viewings, found, f"{why}, left empty", "emotion")
             viewings = viewings.assign(emotion=emotions.loc[viewings.index])
         if self.labelled:
-            drop(_disagreeing(viewings), "other rows of its user and post give another emotion")
+            viewings = viewings.assign(emotion=_of_pairs(viewings))
         drop(viewings.duplicated(["user_id", "post_id"]), "its user and post are repeated")
         if "viewed_at" in viewings:
             times, wrong = _moments(viewings["viewed_at"], self.viewed)
@@ -423,21 +434,25 @@ def _emotions(labels: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 def _read_label(label: str) -> tuple[str | None, str | None]:
     words = (word.strip("[](){}'\"") for word in _LABEL_SEPARATORS.split(label.casefold()))
-    found = sorted({word for word in words if word not in MISSING})
-    if not found:
-        return None, None
-    if len(found) > 1:
-        return None, _SEVERAL
-    if found[0] in MIKELS:
-        return found[0], None
-    return None, _UNKNOWN if found[0] == _UNKNOWN else _OTHER
+    found = {word for word in words if word not in MISSING}
+    emotions = sorted(found & set(MIKELS))
+    if emotions or not found:
+        return EMOTION_SEPARATOR.join(emotions) or None, None
+    return None, _UNKNOWN if found == {_UNKNOWN} else _OTHER
 
 
-def _disagreeing(viewings: pd.DataFrame) -> pd.Series:
-    """Which viewings have a user and a post to which another row gives another emotion."""
-    pair = [viewings["user_id"], viewings["post_id"]]
-    first = viewings["emotion"].groupby(pair, sort=False).transform("first")
-    return viewings["emotion"].ne(first).groupby(pair, sort=False).transform("any")
+def _of_pairs(viewings: pd.DataFrame) -> pd.Series:
+    """Emotions of each row, and of all rows of the same user and post."""
+    pair = viewings.groupby(["user_id", "post_id"], sort=False).ngroup()
+    emotions = viewings["emotion"]
+    differ = emotions.groupby(pair).transform("nunique").gt(1)
+    together = emotions[differ].groupby(pair[differ]).transform(_together)
+    return emotions.where(~differ, together)
+
+
+def _together(emotions: pd.Series) -> str:
+    found = {name for text in emotions for name in text.split(EMOTION_SEPARATOR)}
+    return EMOTION_SEPARATOR.join(sorted(found))
 
 
 def _moments(texts: pd.Series, order: DateOrder) -> tuple[pd.Series, pd.Series]:

@@ -88,7 +88,7 @@ from numpy.typing import NDArray
 from evoked.errors import SettingsError
 from evoked.files import only_writer
 from evoked.posts.dataset import PostDataset
-from evoked.posts.schema import MIKELS, TIMESTAMP
+from evoked.posts.schema import EMOTION_SEPARATOR, MIKELS, TIMESTAMP
 from evoked.posts.synthetic.captions import MOTIF_NAMES
 from evoked.posts.synthetic.comments import describe_groups, write_comments
 from evoked.posts.synthetic.images import (
@@ -122,7 +122,7 @@ _START = pd.Timestamp("2010-01-01", tz="UTC")
 # Not the dataset's seed, so that every network has the same pictures.
 _PICTURE_SEED = 96
 # Seeds of independent random streams, beside those of the society.
-_PICTURES, _COMMENTS, _GROUPS = range(100, 103)
+_PICTURES, _COMMENTS, _GROUPS, _SECOND = range(100, 104)
 
 
 def synthesise_network(
@@ -136,6 +136,7 @@ def synthesise_network(
     viewings: int | None = None,
     pictures: int = 4 * LOOKS,
     rewired: bool = False,
+    several: float = 0.0,
     progress: Progress | None = None,
 ) -> PostDataset:
     """Make a dataset of a synthetic social network.
@@ -156,6 +157,8 @@ def synthesise_network(
         Largest number of different pictures, which images share (96 or more, one of each look).
     rewired
         Make the rewired copy of the network given by the other arguments.
+    several
+        Share of the viewings that get a second emotion, drawn from the same odds.
     progress
         Called with ``drawing``, the number of pictures drawn and the number of all.
 
@@ -179,6 +182,8 @@ def synthesise_network(
     """
     if seed < 0:
         raise SettingsError(f"a seed is a whole number from 0, not {seed}.")
+    if not 0 <= several <= 1:
+        raise SettingsError(f"several is a share from 0 to 1, not {several}.")
     if pictures < LOOKS:
         raise SettingsError(f"{LOOKS} pictures or more are needed, not {pictures}.")
     size = _size(scale, users, images, connections, viewings)
@@ -200,13 +205,17 @@ def synthesise_network(
             _draw_pictures(np.unique(shown).tolist(), drawn, progress)
             return PostDataset.create(
                 folder,
-                {**_tables(society, shown, comments, seed), "truth": _truth_table(society)},
+                {
+                    **_tables(society, shown, comments, seed, several),
+                    "truth": _truth_table(society),
+                },
                 images=drawn,
                 provenance={
                     "source": "a synthetic social network made by evoked",
                     "format": "synthetic-network",
                     "settings": {**size._asdict(), "seed": seed, "pictures": pictures},
                     "rewired": rewired,
+                    "several": several,
                     "generator_version": _GENERATOR_VERSION,
                     "licence": "CC0-1.0",
                 },
@@ -331,7 +340,11 @@ def _draw_look(look: int, variant: int) -> NDArray[np.uint8]:
 
 
 def _tables(
-    society: Society, shown: Integers, comments: pa.Array, seed: int
+    society: Society,
+    shown: Integers,
+    comments: pa.Array,
+    seed: int,
+    several: float,
 ) -> dict[str, pa.Table | pd.DataFrame]:
     users = _identifiers("user", len(society.community))
     images = _identifiers("image", len(society.look))
@@ -360,7 +373,7 @@ def _tables(
                 "post_id": _named(image, images),
                 "viewed_at": _dates(society.viewed),
                 "comment": comments,
-                "emotion": _named(society.emotion, pa.array(MIKELS)),
+                "emotion": _emotions(society, several, seed),
             }
         ),
         "connections": pa.table(
@@ -419,6 +432,22 @@ def _comments(society: Society, seed: int) -> pa.Array:
 
 def _identifiers(kind: str, count: int) -> pa.Array:
     return pa.array([f"{kind}-{number:06d}" for number in range(count)], pa.string())
+
+
+def _emotions(society: Society, several: float, seed: int) -> pa.Array:
+    """The emotion of each viewing; of some also a second one."""
+    random = np.random.default_rng([seed, _SECOND])
+    n = len(society.emotion)
+    others = society.probability.copy()
+    others[np.arange(n), society.emotion] = 0
+    noise = random.gumbel(size=others.shape)
+    with np.errstate(divide="ignore"):
+        second = (np.log(others) + noise).argmax(axis=1)
+    chosen = random.random(n) < several
+    names = np.array(MIKELS, dtype=object)
+    found = names[society.emotion]
+    found[chosen] = found[chosen] + EMOTION_SEPARATOR + names[second[chosen]]
+    return pa.array(found, type=pa.string())
 
 
 def _named(numbers: Integers, names: pa.Array) -> pa.Array:
