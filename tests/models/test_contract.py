@@ -122,7 +122,7 @@ def test_abmf_attention_weights_sum_to_one(examples: Examples, tmp_path: Path) -
         explained = model.network.eval()(batch, attention=attention)
         plain = model.network(batch)
     torch.testing.assert_close(explained, plain, atol=1e-5, rtol=1e-5)
-    assert set(attention) == {"spatial", "words", "image_to_text", "text_to_image"}
+    assert set(attention) == {"spatial", "words", "image_to_text", "text_to_image", "joint"}
     regions = 9 + 3
     tokens = batch["caption.tokens"].shape[1] + 1
     assert attention["spatial"].shape == (8, regions)

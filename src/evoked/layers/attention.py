@@ -32,7 +32,12 @@ class ScaledDotProductAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, mask: Tensor, want_weights: bool = False
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        mask: Tensor,
+        want_weights: bool = False,
+        prior: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
@@ -44,6 +49,9 @@ class ScaledDotProductAttention(nn.Module):
             bool, (b, k): keys that exist.
         want_weights
             Also return the weights, for explanations (slower).
+        prior
+            (b, k), added to the scores of each key: the logarithm of a factor of its weight. None
+            favours no key, as does the same number for all.
 
         Returns
         -------
@@ -53,13 +61,16 @@ class ScaledDotProductAttention(nn.Module):
         q = self._split(self.query(queries))
         k, v = (self._split(part) for part in self.key_value(keys).chunk(2, dim=-1))
         visible = mask[:, None, None, :]
+        added = None if prior is None else prior[:, None, None, :].to(q.dtype)
         weights = None
         if want_weights:
             scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+            scores = scores if added is None else scores + added
             per_head = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
             attended, weights = per_head @ v, per_head.mean(dim=1)
         else:
-            attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+            mask = visible if added is None else added.masked_fill(~visible, float("-inf"))
+            attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.output(attended.transpose(1, 2).flatten(2)), weights
 
     def _split(self, states: Tensor) -> Tensor:
@@ -96,11 +107,16 @@ class AttentionBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, mask: Tensor, want_weights: bool = False
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        mask: Tensor,
+        want_weights: bool = False,
+        prior: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Let ``queries`` attend to ``keys`` (pass the same tensor for self-attention)."""
         attended, weights = self.attention(
-            self.query_norm(queries), self.key_norm(keys), mask, want_weights
+            self.query_norm(queries), self.key_norm(keys), mask, want_weights, prior
         )
         states = queries + self.dropout(attended)
         return states + self.dropout(self.feed_forward(states)), weights
@@ -165,26 +181,21 @@ class WordRegionMatching(nn.Module):
 class SpatialAttention(nn.Module):
     """Weights of the positions of an image map (ABMF Table 1: spatial attention, ReLU).
 
-    The weights are a softmax over w·ReLU(W m_p), so those of a picture sum to one.
+    The weights are a softmax over w·ReLU(W m_p), so those of a picture sum to one. They don't
+    scale the positions: a layer norm behind would take a factor away again. Every attention to the
+    image and every pooling of it gives a position its own weight times this one.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Reweigh ``tokens`` (b, p, width) where ``mask`` (b, p) holds.
-
-        Returns
-        -------
-        tokens, weights
-            (b, p, width): each token plus itself times its weight relative to the mean weight;
-            (b, p) weights that sum to one.
-        """
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Logarithm of the weights of ``tokens`` (b, p, width) relative to an even share, (b, p);
+        0 where ``mask`` (b, p) does not hold."""
         scores = self.score(tokens).squeeze(-1).masked_fill(~mask, float("-inf"))
-        weights = scores.softmax(dim=-1)
-        relative = weights * mask.sum(dim=-1, keepdim=True)
-        return tokens * (1 + relative.unsqueeze(-1)) / 2, weights
+        even = mask.sum(dim=-1, keepdim=True).to(scores.dtype).log()
+        return (scores.log_softmax(dim=-1) + even).masked_fill(~mask, 0.0)
 
 
 class AttentionPooling(nn.Module):
@@ -194,7 +205,13 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.score = nn.Linear(width, 1)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(b, t, width) where ``mask`` (b, t) holds, to (b, width)."""
-        scores = self.score(tokens).squeeze(-1).masked_fill(~mask, float("-inf"))
-        return torch.einsum("bt,btw->bw", scores.softmax(dim=-1), tokens)
+    def forward(self, tokens: Tensor, mask: Tensor, prior: Tensor | None = None) -> Tensor:
+        """(b, t, width) where ``mask`` (b, t) holds, to (b, width).
+
+        ``prior`` (b, t) is added to the scores, as in :class:`ScaledDotProductAttention`.
+        """
+        scores = self.score(tokens).squeeze(-1)
+        if prior is not None:
+            scores = scores + prior
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+        return torch.einsum("bt,btw->bw", weights, tokens)

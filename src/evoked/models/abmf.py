@@ -11,7 +11,7 @@ paper leaves open, and what we add, is marked *ours*.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -178,7 +178,8 @@ class ABMFNetwork(ContentNetwork):
         attention
             A dictionary to fill with attention weights, averaged over heads:
             ``spatial`` (b, positions), ``words`` (b, tokens, tokens), ``image_to_text``
-            (b, positions, tokens), ``text_to_image`` (b, tokens, positions).
+            (b, positions, tokens), ``text_to_image`` (b, tokens, positions), ``joint`` between
+            all of them (b, positions + tokens, positions + tokens).
 
         Returns
         -------
@@ -196,9 +197,9 @@ class ABMFNetwork(ContentNetwork):
         attention: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Input of the heads, (b, fused): image, text and both together, then metadata."""
-        image, image_mask = self._image_stream(batch, hidden, attention)
-        text, text_mask = self._text_stream(batch, hidden, attention)
-        parts = self._fuse(image, image_mask, text, text_mask, attention)
+        image = self._image_stream(batch, hidden, attention)
+        text = self._text_stream(batch, hidden, attention)
+        parts = self._fuse(image, text, attention)
         if "metadata" in self.inputs:
             parts.append(self.inputs["metadata"](batch, hidden))
         fused: Tensor = self.fused_norm(torch.cat(parts, dim=-1))
@@ -207,9 +208,8 @@ class ABMFNetwork(ContentNetwork):
     def shared_vectors(self, batch: Batch) -> Tensor:
         """Pooled image and text in the shared space, (b, 2, width), for the Modal Relevance Score
         (Table 5)."""
-        image, image_mask = self._image_stream(batch, (), None)
-        text, text_mask = self._text_stream(batch, (), None)
-        pooled = [self.pool_image(image, image_mask), self.pool_text(text, text_mask)]
+        image, text = self._image_stream(batch, (), None), self._text_stream(batch, (), None)
+        pooled = [self.pool_image(*image), self.pool_text(*text)]
         return torch.stack(pooled, dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -242,22 +242,23 @@ class ABMFNetwork(ContentNetwork):
 
     def _image_stream(
         self, batch: Batch, hidden: Collection[str], attention: dict[str, Tensor] | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Stream:
         if "image" not in self.inputs:
             return _only(self.image_absent, batch)
         tokens, mask = self.inputs["image"](batch, hidden)
-        if self.spatial is not None:
-            tokens, weights = self.spatial(tokens, mask)
-            _record(attention, "spatial", weights)
-        return tokens, mask
+        if self.spatial is None:
+            return Stream(tokens, mask)
+        prior = self.spatial(tokens, mask)
+        _record(attention, "spatial", _masked_softmax(prior, mask))
+        return Stream(tokens, mask, prior)
 
     def _text_stream(
         self, batch: Batch, hidden: Collection[str], attention: dict[str, Tensor] | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Stream:
         if "caption" in self.inputs:
             tokens, mask = self.inputs["caption"](batch, hidden)
         else:
-            tokens, mask = _only(self.text_absent, batch)
+            tokens, mask, _ = _only(self.text_absent, batch)
         if "hashtags" in self.inputs:  # one more token
             tags = self.inputs["hashtags"](batch, hidden)
             tokens = torch.cat([tokens, tags[:, None]], dim=1)
@@ -265,40 +266,54 @@ class ABMFNetwork(ContentNetwork):
         if self.textual is not None:
             tokens, weights = self.textual(tokens, tokens, mask, attention is not None)
             _record(attention, "words", weights)
-        return tokens, mask
+        return Stream(tokens, mask)
 
     def _fuse(
-        self,
-        image: Tensor,
-        image_mask: Tensor,
-        text: Tensor,
-        text_mask: Tensor,
-        attention: dict[str, Tensor] | None,
+        self, image: Stream, text: Stream, attention: dict[str, Tensor] | None
     ) -> list[Tensor]:
         parts = []
+        wanted = attention is not None
         if self.settings.late_fusion:
-            image_side, text_side = image, text
+            image_side, text_side = image.tokens, text.tokens
             if self.image_to_text is not None and self.text_to_image is not None:
                 image_side, weights = self.image_to_text(
-                    image, text, text_mask, attention is not None
+                    image.tokens, text.tokens, text.mask, wanted
                 )
                 _record(attention, "image_to_text", weights)
                 text_side, weights = self.text_to_image(
-                    text, image, image_mask, attention is not None
+                    text.tokens, image.tokens, image.mask, wanted, image.prior
                 )
                 _record(attention, "text_to_image", weights)
             if self.training and self.matching is not None and self.text_to_image is not None:
-                self.matching_loss = self.matching(
-                    *self.text_to_image.queries_and_keys(text, image), text_mask, image_mask
-                )
-            parts += [self.pool_image(image_side, image_mask), self.pool_text(text_side, text_mask)]
+                words, regions = self.text_to_image.queries_and_keys(text.tokens, image.tokens)
+                self.matching_loss = self.matching(words, regions, text.mask, image.mask)
+            parts.append(self.pool_image(image_side, image.mask, image.prior))
+            parts.append(self.pool_text(text_side, text.mask))
         if self.settings.early_fusion or not parts:
-            both = torch.cat([image + self.modality_type[0], text + self.modality_type[1]], dim=1)
-            mask = torch.cat([image_mask, text_mask], dim=1)
+            both = self._end_to_end(image, text)
+            states = both.tokens
             if self.joint is not None:
-                both, _ = self.joint(both, both, mask)
-            parts.append(self.pool_joint(both, mask))
+                states, weights = self.joint(states, states, both.mask, wanted, both.prior)
+                _record(attention, "joint", weights)
+            parts.append(self.pool_joint(states, both.mask, both.prior))
         return parts
+
+    def _end_to_end(self, image: Stream, text: Stream) -> Stream:
+        """Both streams as one, each marked as what it is."""
+        marked = [image.tokens + self.modality_type[0], text.tokens + self.modality_type[1]]
+        prior = None
+        if image.prior is not None:
+            prior = torch.cat([image.prior, torch.zeros_like(text.tokens[..., 0])], dim=1)
+        return Stream(torch.cat(marked, dim=1), torch.cat([image.mask, text.mask], dim=1), prior)
+
+
+class Stream(NamedTuple):
+    """Tokens (b, t, width), which of them exist (b, t), and the logarithm of how much more or less
+    than others each counts (b, t), None for the same."""
+
+    tokens: Tensor
+    mask: Tensor
+    prior: Tensor | None = None
 
 
 class SeparateTasks(nn.Module):
@@ -341,11 +356,15 @@ class SeparateTasks(nn.Module):
         return [group for pair in groups for group in pair]
 
 
-def _only(placeholder: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def _only(placeholder: Tensor, batch: Batch) -> Stream:
     """A stream that the network does not look at: one learned token for every post."""
     n = len(next(iter(batch.values())))
     mask = torch.ones((n, 1), dtype=torch.bool, device=placeholder.device)
-    return placeholder.expand(n, 1, -1), mask
+    return Stream(placeholder.expand(n, 1, -1), mask)
+
+
+def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
 
 
 def _record(attention: dict[str, Tensor] | None, name: str, weights: Tensor | None) -> None:
