@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
+from evoked.evaluation.significance import correlation_p
 from evoked.explain.readings import Reading, headline_names
 from evoked.features.extract import ImageSource
 from evoked.files import plain, records
@@ -324,8 +325,9 @@ def _agreement(attention: NDArray[np.float64], sizes: NDArray[np.float64]) -> Ag
         return None
     if np.ptp(attention) == 0 or np.ptp(sizes) == 0:
         return None
-    found = spearmanr(attention, sizes, alternative="greater")
-    return Agreement(float(found.statistic), float(found.pvalue), len(sizes))
+    ranks = rankdata(attention), rankdata(sizes)
+    correlation = float(np.corrcoef(*ranks)[0, 1])
+    return Agreement(correlation, correlation_p(*ranks, alternative="greater"), len(sizes))
 
 
 def _largest(
