@@ -194,8 +194,8 @@ _ENTRIES = [
         modality="caption",
         source="SnowNLP (Chinese), VADER (others)",
         fitted=False,
-        description="How positive the caption is (6): polarity in [-1, 1], then 0 or 1 for each of "
-        "five levels.",
+        description="How positive title and caption are (6): polarity in [-1, 1], then 0 or 1 for "
+        "each of five levels.",
     ),
     Feature(
         name="likability.known",

@@ -205,7 +205,7 @@ class Study:
         self.context = StudyContext(
             self.folder,
             dataset,
-            tuple(kind.splits(kind.rows(dataset), folds, split, seed)),
+            tuple(kind.splits(kind.rows(dataset), folds, split, seed, table.validation)),
             self.table.experiments,
             task,
             seed,
@@ -354,7 +354,11 @@ class Study:
         for features in dict.fromkeys(each.features for each in self.table.experiments):
             problems = self.data.extract(features, callbacks.stage)
             unreadable |= {problem.post_id: problem.message for problem in problems}
-        self.notes = _unreadable_notes(unreadable) + _cautions(self.table.experiments)
+        self.notes = (
+            _unreadable_notes(unreadable)
+            + _cautions(self.table.experiments)
+            + _differences(self.table.experiments)
+        )
         for note in self.notes:
             callbacks.note(note)
 
@@ -392,6 +396,18 @@ def _cautions(experiments: Sequence[Experiment]) -> tuple[str, ...]:
     """What the models of some rows want their readers to know."""
     cautions = {each.label: each.build().caution for each in experiments}
     return tuple(f"{label}: {caution}" for label, caution in cautions.items() if caution)
+
+
+def _differences(experiments: Sequence[Experiment]) -> tuple[str, ...]:
+    """Where rows as published are not what the paper has; what several share is said once."""
+    labels: dict[str, list[str]] = {}
+    for each in experiments:
+        for sentence in each.differs:
+            labels.setdefault(sentence, []).append(each.label)
+    return tuple(
+        f"Not as published ({', '.join(rows)}): {sentence.rstrip('.')}."
+        for sentence, rows in labels.items()
+    )
 
 
 def _collapses(

@@ -82,8 +82,10 @@ class StudyData(ABC):
 
     @staticmethod
     @abstractmethod
-    def splits(rows: pd.DataFrame, folds: int, kind: str, seed: int) -> Iterator[Split]:
-        """The folds."""
+    def splits(
+        rows: pd.DataFrame, folds: int, kind: str, seed: int, validation: float
+    ) -> Iterator[Split]:
+        """The folds; ``validation`` is a share of what a fold learns from."""
 
     @abstractmethod
     def encoded(self, features: FeatureSettings) -> list[str]:
@@ -126,8 +128,10 @@ class Posts(StudyData):
         return dataset.posts
 
     @staticmethod
-    def splits(rows: pd.DataFrame, folds: int, kind: str, seed: int) -> Iterator[Split]:
-        return k_fold(rows, folds, kind, seed)
+    def splits(
+        rows: pd.DataFrame, folds: int, kind: str, seed: int, validation: float
+    ) -> Iterator[Split]:
+        return k_fold(rows, folds, kind, seed, validation)
 
     def encoded(self, features: FeatureSettings) -> list[str]:
         """Includes those from which other features are made."""
@@ -212,8 +216,10 @@ class Viewings(StudyData):
         return kept_viewings(dataset)[0]
 
     @staticmethod
-    def splits(rows: pd.DataFrame, folds: int, kind: str, seed: int) -> Iterator[Split]:
-        """Runs that hold out a tenth each, as the paper's do."""
+    def splits(
+        rows: pd.DataFrame, folds: int, kind: str, seed: int, validation: float
+    ) -> Iterator[Split]:
+        """Runs that hold out a tenth each, as the paper's do, and a tenth for validation."""
         return repeated_runs(rows, folds, kind, seed)
 
     def encoded(self, features: FeatureSettings) -> list[str]:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evoked.layers.tokens import layer_norm
+
 # A placeholder and a hashtag are not a text, and no picture has so few regions.
 _FEWEST = 2
 _MATCHED_POSTS = 16
@@ -78,7 +80,7 @@ class ScaledDotProductAttention(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Attention and a feed-forward network, each behind a layer norm, with residuals.
+    """Attention and a feed-forward network, with residuals, each behind a layer norm.
 
     Parameters
     ----------
@@ -89,17 +91,24 @@ class AttentionBlock(nn.Module):
     dropout
         Dropout of what each half adds. (Also dropping single attention weights took a third of the
         training time on a processor and gained nothing.)
+    normalise
+        Without, there are no layer norms.
     """
 
     def __init__(
-        self, width: int, heads: int, activation: type[nn.Module], dropout: float = 0.1
+        self,
+        width: int,
+        heads: int,
+        activation: type[nn.Module],
+        dropout: float = 0.1,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
-        self.query_norm = nn.LayerNorm(width)
-        self.key_norm = nn.LayerNorm(width)
+        self.query_norm = layer_norm(width, normalise)
+        self.key_norm = layer_norm(width, normalise)
         self.attention = ScaledDotProductAttention(width, heads)
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
+            layer_norm(width, normalise),
             nn.Linear(width, 2 * width),
             activation(),
             nn.Linear(2 * width, width),

@@ -11,7 +11,7 @@ paper leaves open, and what we add, is marked *ours*.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from evoked.layers.attention import (
     WordRegionMatching,
 )
 from evoked.layers.heads import EMOTIONS, ENGAGEMENTS, EmotionEngagementHeads, EmotionEngagementLoss
-from evoked.layers.tokens import VectorInput, metadata_encoder
+from evoked.layers.tokens import VectorInput, layer_norm, metadata_encoder
 from evoked.models.attention import stream_attention
 from evoked.models.base import Examples
 from evoked.models.content import (
@@ -61,7 +61,7 @@ class ABMFSettings(FusionSettings):
         1.0,
         ge=0,
         description="weight of the loss that teaches cross-modal attention which words and regions "
-        "belong together (ours; 0 leaves the paper's loss)",
+        "belong together (ours; 0 leaves it out)",
     )
     uncertainty_weighting: bool = Field(False, description="learn the weights of the tasks")
     # Table 4; used when the encoders are fine-tuned.
@@ -70,10 +70,11 @@ class ABMFSettings(FusionSettings):
     metadata_learning_rate: float = Field(5e-4, gt=0)
 
     @classmethod
-    def published(cls, **changes: Any) -> ABMFSettings:
-        """The paper's configuration (Tables 1 and 4): 1024 channels, encoders fine-tuned."""
-        sizes = {"width": 1024, "heads": 8, "finetune": True, "matching_weight": 0.0}
-        return cls(**{**sizes, **changes})
+    def published(cls, **changes: Any) -> Self:
+        """The paper's configuration (Tables 1 and 4): 1024 channels, encoders fine-tuned with a
+        learning rate each, and nothing of ours. It names neither heads nor a loss: they stay ours.
+        """
+        return super().published(**{"heads": 8, "matching_weight": 0.0, **changes})
 
 
 class ABMF(FusionModel):
@@ -122,10 +123,10 @@ class ABMFNetwork(ContentNetwork):
         encoders: TrainableEncoders,
     ) -> None:
         super().__init__(settings, modalities, widths, encoders)
-        width, dropout = settings.width, settings.dropout
+        width, dropout, normalise = settings.width, settings.dropout, settings.normalise
 
         def block(activation: type[nn.Module]) -> AttentionBlock:
-            return AttentionBlock(width, settings.heads, activation, dropout)
+            return AttentionBlock(width, settings.heads, activation, dropout, normalise)
 
         # Image and text streams (Table 1): spatial attention; contextual self-attention, GELU.
         self.image_absent = nn.Parameter(torch.randn(width) * 0.02)
@@ -135,7 +136,7 @@ class ABMFNetwork(ContentNetwork):
 
         # Metadata encoder, 128-d (Table 4).
         if "metadata" in modalities:
-            facts = metadata_encoder(widths["metadata"], _METADATA_WIDTH, dropout)
+            facts = metadata_encoder(widths["metadata"], _METADATA_WIDTH, dropout, normalise)
             self.inputs["metadata"] = VectorInput(
                 "metadata", "metadata", facts, _METADATA_WIDTH, settings.modality_dropout
             )
@@ -153,7 +154,7 @@ class ABMFNetwork(ContentNetwork):
 
         parts = 2 * settings.late_fusion + settings.early_fusion
         fused = max(parts, 1) * width + ("metadata" in modalities) * _METADATA_WIDTH
-        self.fused_norm = nn.LayerNorm(fused)
+        self.fused_norm = layer_norm(fused, normalise)
         self.target_heads = EmotionEngagementHeads(fused, 2 * width, dropout)
         self.task_loss = EmotionEngagementLoss(
             settings.emotion_weight, settings.engagement_weight, settings.uncertainty_weighting

@@ -1,19 +1,21 @@
 """What models of the content of posts share: settings, inputs, heads, fine-tuning.
 
-The paper names its baselines (Lu and Li 2025, Table 6) without describing them. Ours differ from
-ABMF only in how they fuse: they read the same features, fill the same gaps with placeholders, and
-end in the same heads and the same loss. The two unimodal models read image or caption "solely"
-(Section 4.2). Models that fuse have ABMF's setting ``modalities``: by default they see all that
-ABMF sees, objects, hashtags and metadata included, so that they differ in fusion alone.
+The paper names its baselines (Lu and Li 2025, Table 6) without describing them. Ours read the same
+features as ABMF, fill the same gaps with placeholders, and end in the same heads with the same loss
+of the targets. Besides how they fuse, they differ in two things: ABMF also learns to match words
+and regions (``matching_weight``), and codes metadata in 128 channels (Table 4), where they have
+``width``. The two unimodal models read image or caption "solely" (Section 4.2). Models that fuse
+have ABMF's setting ``modalities``: by default they see all that ABMF sees, objects, hashtags and
+metadata included.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from evoked.features.catalog import FeatureSettings
@@ -24,6 +26,7 @@ from evoked.layers.tokens import (
     ImageTokens,
     NormalisedPixels,
     VectorInput,
+    layer_norm,
     mean_pool,
     metadata_encoder,
     project,
@@ -55,6 +58,10 @@ class ContentSettings(ModelSettings):
     )
     emotion_weight: float = Field(1.0, ge=0, description="weight of the emotion losses")
     engagement_weight: float = Field(1.0, ge=0, description="weight of the engagement losses")
+    normalise: bool = Field(
+        True,
+        description="layer norms of the inputs, in front of attention and of the heads (ours)",
+    )
     estimated_weight: float = Field(
         0.5,
         ge=0,
@@ -64,6 +71,22 @@ class ContentSettings(ModelSettings):
     # ABMF, Table 4; used when the encoders are fine-tuned.
     image_learning_rate: float = Field(5e-5, gt=0)
     caption_learning_rate: float = Field(2e-5, gt=0)
+
+    @classmethod
+    def published(cls, **changes: Any) -> Self:
+        """As in the paper, as far as it says: 1024 channels, encoders fine-tuned, nothing of ours.
+
+        How it is trained stands in the experiments ``abmf/table6``.
+        """
+        ours_off = {"normalise": False, "modality_dropout": 0.0, "dropout": 0.0}
+        return cls(
+            **{"width": 1024, "finetune": True, "estimated_weight": 0.0, **ours_off, **changes}
+        )
+
+    @model_validator(mode="after")
+    def _rates_of_what_is_trained(self) -> Self:
+        refuse_rates_of_frozen(self, self.finetune)
+        return self
 
 
 class FusionSettings(ContentSettings):
@@ -184,7 +207,7 @@ def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -
         text = text_encoder(settings.text_encoder, settings.max_tokens)
         encoders.caption = text.network()
         encoders.widths["caption.tokens"] = text.token_channels
-        encoders.widths["caption.vector"] = text.vector_size
+        encoders.widths |= dict.fromkeys(("caption.vector", "text.vector"), text.vector_size)
     return encoders
 
 
@@ -218,19 +241,23 @@ class ContentNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        width, hiding = settings.width, settings.modality_dropout
+        width, hiding, normalise = settings.width, settings.modality_dropout, settings.normalise
         self.inputs: Any = nn.ModuleDict()
         if "image" in modalities:
-            self.inputs["image"] = ImageTokens(widths, width, hiding, encoders.image)
+            self.inputs["image"] = ImageTokens(
+                widths, width, hiding, encoders.image, normalise=normalise
+            )
         if "caption" in modalities:
-            self.inputs["caption"] = CaptionTokens(widths, width, hiding, encoders.caption)
+            self.inputs["caption"] = CaptionTokens(
+                widths, width, hiding, encoders.caption, normalise=normalise
+            )
         if "hashtags" in modalities:
-            tags = project(widths["hashtags.vector"], width)
+            tags = project(widths["hashtags.vector"], width, normalise)
             self.inputs["hashtags"] = VectorInput(
                 "hashtags.vector", "hashtags", tags, width, hiding
             )
         if "metadata" in modalities:
-            facts = metadata_encoder(widths["metadata"], width, settings.dropout)
+            facts = metadata_encoder(widths["metadata"], width, settings.dropout, normalise)
             self.inputs["metadata"] = VectorInput("metadata", "metadata", facts, width, hiding)
         self.task_loss = EmotionEngagementLoss(settings.emotion_weight, settings.engagement_weight)
 
@@ -279,7 +306,28 @@ class ContentNetwork(nn.Module):
     def heads(self, inputs: int) -> nn.Module:
         """Normalisation and the heads, for a fused vector of this length."""
         width, dropout = 2 * self.settings.width, self.settings.dropout
-        return nn.Sequential(nn.LayerNorm(inputs), EmotionEngagementHeads(inputs, width, dropout))
+        return nn.Sequential(
+            layer_norm(inputs, self.settings.normalise),
+            EmotionEngagementHeads(inputs, width, dropout),
+        )
+
+
+def refuse_rates_of_frozen(settings: ModelSettings, finetune: bool) -> None:
+    """Refuse a learning rate that no part would be trained with.
+
+    Raises
+    ------
+    ValueError
+        ``finetune`` is false and a rate ``…_learning_rate`` is not the default.
+    """
+    fields = type(settings).model_fields
+    given = [
+        name
+        for name, field in fields.items()
+        if name.endswith("_learning_rate") and getattr(settings, name) != field.default
+    ]
+    if given and not finetune:
+        raise ValueError(f"{given[0]} is for fine-tuning: set finetune as well")
 
 
 def grouped_parameters(

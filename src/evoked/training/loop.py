@@ -105,7 +105,7 @@ def fit_network(
             devices=1,
             precision=_precision(settings),
             accumulate_grad_batches=settings.accumulate,
-            gradient_clip_val=settings.clip,
+            gradient_clip_val=settings.clip or None,
             callbacks=[recorder],
             plugins=[_AtomicCheckpoints()],
             logger=False,

@@ -31,7 +31,7 @@ class TrainingSettings(Settings):
     )
     patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
     accumulate: int = Field(1, ge=1, description="batches whose gradients are added up for a step")
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 for no limit")
     precision: Literal["auto", "32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 on a GPU that has it, else 32 bits; fp16 needs a GPU"
     )
