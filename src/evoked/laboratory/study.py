@@ -399,15 +399,17 @@ def _cautions(experiments: Sequence[Experiment]) -> tuple[str, ...]:
 
 
 def _differences(experiments: Sequence[Experiment]) -> tuple[str, ...]:
-    """Where rows as published are not what the paper has; what several share is said once."""
+    """Where rows as published are not what the paper has; what all share is said once."""
     labels: dict[str, list[str]] = {}
     for each in experiments:
         for sentence in each.differs:
             labels.setdefault(sentence, []).append(each.label)
-    return tuple(
-        f"Not as published ({', '.join(rows)}): {sentence.rstrip('.')}."
+    n = sum(each.is_as_published for each in experiments)
+    named = {
+        sentence: "" if len(rows) == n else f" ({'; '.join(rows)})"
         for sentence, rows in labels.items()
-    )
+    }
+    return tuple(f"Not as published{rows}: {sentence}." for sentence, rows in named.items())
 
 
 def _collapses(

@@ -174,13 +174,20 @@ class WordRegionMatching(nn.Module):
         ]
         return torch.stack(losses).mean()
 
+    def pooled(self, words: Tensor, word_mask: Tensor) -> Tensor:
+        """Mean of the words by their importance, (b, width)."""
+        return torch.einsum("itd,it->id", words, self._importance(words, word_mask))
+
+    def _importance(self, words: Tensor, word_mask: Tensor) -> Tensor:
+        scores = self.importance(words).squeeze(-1).masked_fill(~word_mask, float("-inf"))
+        return scores.softmax(dim=-1)
+
     def _loss(
         self, words: Tensor, regions: Tensor, word_mask: Tensor, region_mask: Tensor
     ) -> Tensor:
         scores = torch.einsum("itd,jpd->itjp", words / words.shape[-1] ** 0.5, regions)
         best = scores.masked_fill(~region_mask, float("-inf")).logsumexp(dim=-1)
-        importance = self.importance(words).squeeze(-1).masked_fill(~word_mask, float("-inf"))
-        matches = torch.einsum("itj,it->ij", best, importance.softmax(dim=-1))
+        matches = torch.einsum("itj,it->ij", best, self._importance(words, word_mask))
         own = torch.arange(len(matches), device=matches.device)
         return (
             functional.cross_entropy(matches, own) + functional.cross_entropy(matches.T, own)

@@ -27,7 +27,7 @@ from evoked.layers.attention import (
     WordRegionMatching,
 )
 from evoked.layers.heads import EMOTIONS, ENGAGEMENTS, EmotionEngagementHeads, EmotionEngagementLoss
-from evoked.layers.tokens import VectorInput, layer_norm, metadata_encoder
+from evoked.layers.tokens import VectorInput, layer_norm, mean_pool, metadata_encoder
 from evoked.models.attention import stream_attention
 from evoked.models.base import Examples
 from evoked.models.content import (
@@ -93,7 +93,10 @@ class ABMF(FusionModel):
         return SeparateTasks(self._network(widths), self._network(widths))
 
     def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
-        if not {"image", "caption"} <= set(self.modalities) or not len(examples):
+        # Without the matching loss nothing would bring image and text together in one space.
+        matched = _first_network(self.network).matching is not None
+        both = {"image", "caption"} <= set(self.modalities)
+        if not (matched and both and len(examples)):
             return None
         return self._outputs(examples, "shared_vectors")
 
@@ -207,10 +210,14 @@ class ABMFNetwork(ContentNetwork):
         return fused
 
     def shared_vectors(self, batch: Batch) -> Tensor:
-        """Pooled image and text in the shared space, (b, 2, width), for the Modal Relevance Score
-        (Table 5)."""
+        """Image and text in the space in which they are matched, (b, 2, width), for the Modal
+        Relevance Score (Table 5): the mean of the regions' keys, and of the words' queries by the
+        importance that matching gives them."""
+        assert self.text_to_image is not None
+        assert self.matching is not None
         image, text = self._image_stream(batch, (), None), self._text_stream(batch, (), None)
-        pooled = [self.pool_image(*image), self.pool_text(*text)]
+        words, regions = self.text_to_image.queries_and_keys(text.tokens, image.tokens)
+        pooled = [mean_pool(regions, image.mask), self.matching.pooled(words, text.mask)]
         return torch.stack(pooled, dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -355,6 +362,12 @@ class SeparateTasks(nn.Module):
         """Those of both networks."""
         groups = [each.parameter_groups(learning_rate) for each in (self.emotion, self.engagement)]
         return [group for pair in groups for group in pair]
+
+
+def _first_network(network: Any) -> ABMFNetwork:
+    """The network itself, or that for emotion."""
+    first: ABMFNetwork = network.emotion if isinstance(network, SeparateTasks) else network
+    return first
 
 
 def _only(placeholder: Tensor, batch: Batch) -> Stream:
