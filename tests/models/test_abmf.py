@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pytest
 import torch
 
+from evoked.layers.heads import EmotionEngagementHeads
 from evoked.models.abmf import ABMF, ABMFNetwork, ABMFSettings
 from evoked.models.content import TrainableEncoders
 from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
+from evoked.training.batches import EpochBatches, loader
 
 TOPICS, REGIONS, WORDS, CHANNELS = 6, 4, 3, 8
 
@@ -72,3 +77,38 @@ def test_modal_relevance_is_given_up_where_nothing_matches_image_and_text(tmp_pa
         if vectors is not None:
             assert vectors.shape == (16, 2, 8)
             assert np.isfinite(vectors).all()
+
+
+def test_balance_lets_rare_categories_count_more() -> None:
+    examples = random_examples(16)
+    categories = pd.Series(["food"] * 12 + ["travel"] * 3 + [None])
+    posts = dataclasses.replace(examples, posts=examples.posts.assign(category=categories))
+    assert ABMF().post_weights(posts) is None
+    weights = ABMF(ABMFSettings(category_balance=1.0)).post_weights(posts)
+    assert weights is not None
+    totals = [weights[:12].sum(), weights[12:15].sum(), weights[15]]
+    np.testing.assert_allclose(totals, 16 / 3, rtol=1e-5)
+    half = ABMF(ABMFSettings(category_balance=0.5)).post_weights(posts)
+    assert half is not None
+    assert half[12] / half[0] == pytest.approx(2)
+    assert weights[12] / weights[0] == pytest.approx(4)
+    batches = EpochBatches(16, 16)
+    assert examples.targets is not None
+    (plain,) = loader(examples.features, examples.targets, batches)
+    (weighed,) = loader(examples.features, examples.targets, batches, post_weights=weights)
+    expected = plain["weights"] * torch.from_numpy(weights)[:, None]
+    torch.testing.assert_close(weighed["weights"], expected)
+
+
+def test_chained_engagement_lets_earlier_targets_speak_to_later_ones() -> None:
+    torch.manual_seed(0)
+    heads = EmotionEngagementHeads(8, 16, 0.0, chained=True).eval()
+    vectors = torch.randn(4, 8)
+    with torch.no_grad():
+        before = heads(vectors)
+        heads.engagement.heads[1][-1].bias += 2.0  # comments
+        after = heads(vectors)
+    changed = (after - before).abs().amax(dim=0) > 1e-4
+    assert changed.tolist() == [False, False, False, True, True, True]
+    assert after[:, 2:].min() > 0
+    assert after[:, 2:].max() < 1

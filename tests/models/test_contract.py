@@ -102,6 +102,8 @@ def test_damaged_weights_are_named(examples: Examples, tmp_path: Path) -> None:
         {"modalities": ("image",)},
         {"modalities": ("caption", "hashtags", "metadata")},
         {"uncertainty_weighting": True},
+        {"chained_engagement": True},
+        {"category_balance": 1.0},
     ],
 )
 def test_abmf_variants_learn(

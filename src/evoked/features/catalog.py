@@ -312,6 +312,10 @@ class FeatureSettings(Settings):
     hashtag_vectors: str | None = Field(
         None, description="word2vec text file to use in place of vectors trained on the hashtags"
     )
+    hashtag_stems: bool = Field(
+        False,
+        description="read hashtags by Porter's stems (Table 3), so that sunset and sunsets are one",
+    )
     topics: int = Field(
         400,
         ge=2,

@@ -63,6 +63,11 @@ class ABMFSettings(FusionSettings):
         description="weight of the loss that teaches cross-modal attention which words and regions "
         "belong together (ours; 0 leaves it out)",
     )
+    chained_engagement: bool = Field(
+        False,
+        description="likes, comments, shares and saves one after the other, each in sight of those "
+        "before (ours; the paper's targets are independent)",
+    )
     uncertainty_weighting: bool = Field(False, description="learn the weights of the tasks")
     # Table 4; used when the encoders are fine-tuned.
     objects_learning_rate: float = Field(3e-5, gt=0)
@@ -158,7 +163,9 @@ class ABMFNetwork(ContentNetwork):
         parts = 2 * settings.late_fusion + settings.early_fusion
         fused = max(parts, 1) * width + ("metadata" in modalities) * _METADATA_WIDTH
         self.fused_norm = layer_norm(fused, normalise)
-        self.target_heads = EmotionEngagementHeads(fused, 2 * width, dropout)
+        self.target_heads = EmotionEngagementHeads(
+            fused, 2 * width, dropout, settings.chained_engagement
+        )
         self.task_loss = EmotionEngagementLoss(
             settings.emotion_weight, settings.engagement_weight, settings.uncertainty_weighting
         )

@@ -15,6 +15,8 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ from evoked.layers.tokens import (
     metadata_encoder,
     project,
 )
-from evoked.models.base import ModelSettings
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.neural import NeuralModel
 
 Modality = Literal["image", "objects", "caption", "hashtags", "metadata"]
@@ -67,6 +69,13 @@ class ContentSettings(ModelSettings):
         ge=0,
         le=1,
         description="weight of valence and arousal that a reader estimated",
+    )
+    category_balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how far rare categories count more in the loss: a post counts as the "
+        "category's number of posts to the power of minus this (ours; 1: all categories alike)",
     )
     # ABMF, Table 4; used when the encoders are fine-tuned.
     image_learning_rate: float = Field(5e-5, gt=0)
@@ -145,6 +154,14 @@ class ContentModel(NeuralModel):
     def build(self, widths: dict[str, int]) -> nn.Module:
         encoders = self.encoders_to_train()
         return self.Network(self.settings, self.modalities, widths | encoders.widths, encoders)
+
+    def post_weights(self, train: Examples) -> NDArray[np.float32] | None:
+        balance = self.settings.category_balance
+        if not balance or "category" not in train.posts:
+            return None
+        categories = train.posts["category"].fillna("none")
+        weights = categories.map(categories.value_counts()).to_numpy(np.float64) ** -balance
+        return np.asarray(weights / weights.mean(), dtype=np.float32)
 
     def encoders_to_train(self) -> TrainableEncoders:
         """Encoders of what the network looks at, if the settings say to fine-tune them."""

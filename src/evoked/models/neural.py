@@ -57,6 +57,10 @@ class NeuralModel(Model):
         """Weight in the loss of targets that an emotion reader estimated."""
         return 0.5
 
+    def post_weights(self, train: Examples) -> NDArray[np.float32] | None:
+        """Factor of each training post in the loss, (n,), one on average; None for all alike."""
+        return None
+
     def fit(
         self,
         train: Examples,
@@ -84,6 +88,7 @@ class NeuralModel(Model):
             folder,
             views=self.feature_settings.views,
             estimated_weight=self.estimated_weight,
+            post_weights=self.post_weights(train),
             progress=progress,
         )
 

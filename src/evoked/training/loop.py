@@ -54,6 +54,7 @@ def fit_network(
     *,
     views: int = 1,
     estimated_weight: float = 1.0,
+    post_weights: NDArray[np.float32] | None = None,
     progress: Callable[[EpochRecord], None] | None = None,
 ) -> list[EpochRecord]:
     """Train ``network`` in place and leave it with its best weights.
@@ -74,6 +75,8 @@ def fit_network(
         Number of cached views of each picture to choose from in training.
     estimated_weight
         Weight of targets that an emotion reader estimated.
+    post_weights
+        Factor of each training post in the loss, (n,); None for all alike.
     progress
         Called after every epoch with its record.
 
@@ -122,6 +125,7 @@ def fit_network(
                 targets,
                 batches,
                 estimated_weight=estimated_weight,
+                post_weights=post_weights,
                 workers=settings.workers,
             ),
             ckpt_path=str(last) if last.is_file() else None,
