@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from evoked.evaluation.significance import (
     accuracy_correlations,
     bootstrap_p,
     compare_pairs,
+    correlation_p,
     significance_marks,
     t_interval,
 )
@@ -145,3 +148,57 @@ def test_correlations_of_too_few_or_constant_scores_are_undefined() -> None:
 def test_marks() -> None:
     marks = [significance_marks(p) for p in (0.0005, 0.005, 0.04, 0.05, float("nan"))]
     assert marks == ["***", "**", "*", "", ""]
+
+
+def by_enumeration(first: np.ndarray, second: np.ndarray, correlation) -> float:
+    """The slow way: SciPy's own coefficient for every order."""
+    own = abs(correlation(first, second).statistic)
+    found = [
+        abs(correlation(first, np.array(order)).statistic)
+        for order in itertools.permutations(second)
+    ]
+    return float(np.mean(np.array(found) >= own - 1e-9))
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+@pytest.mark.parametrize("tied", [False, True])
+def test_p_values_of_few_pairs_equal_full_enumeration(n: int, tied: bool) -> None:
+    generator = np.random.default_rng(n)
+    for _ in range(3):
+        first, second = generator.normal(size=(2, n))
+        if tied:
+            second[1] = second[0]
+        (row,) = accuracy_correlations(
+            pd.DataFrame({"a": first, "b": second}), ["a"], ["b"]
+        ).to_dict("records")
+        assert row["pearson_p"] == pytest.approx(by_enumeration(first, second, stats.pearsonr))
+        assert row["spearman_p"] == pytest.approx(by_enumeration(first, second, stats.spearmanr))
+        assert correlation_p(first, second) == pytest.approx(correlation_p(-second, 7 * first + 1))
+
+
+def test_few_pairs_in_one_order_have_no_star_that_they_can_not_have() -> None:
+    for n, least in ((3, 1 / 3), (4, 2 / 24), (5, 2 / 120), (9, 2 / 362_880)):
+        scores = pd.DataFrame({"a": np.arange(n), "b": -(np.arange(n) ** 3.0)})
+        (row,) = accuracy_correlations(scores, ["a"], ["b"]).to_dict("records")
+        assert row["spearman"] == pytest.approx(-1)
+        assert row["spearman_p"] == pytest.approx(least)
+        assert row["pearson_p"] == pytest.approx(least)
+        assert row["marks"] == significance_marks(least)
+
+
+def test_p_values_of_few_pairs_hold_their_level() -> None:
+    generator = np.random.default_rng(0)
+    found = [correlation_p(*generator.exponential(size=(2, 6))) for _ in range(400)]
+    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_p_values_of_many_pairs_are_those_of_student() -> None:
+    first, second = np.random.default_rng(2).normal(size=(2, 10))
+    for side in ("two-sided", "greater"):
+        expected = stats.pearsonr(first, second, alternative=side).pvalue
+        assert correlation_p(first, second, side) == expected
+
+
+def test_one_side_of_few_pairs_counts_orders_above_alone() -> None:
+    assert correlation_p([1, 2, 3, 4], [1, 2, 3, 4], "greater") == 1 / 24
+    assert correlation_p([1, 2, 3, 4], [4, 3, 2, 1], "greater") == 1

@@ -52,10 +52,11 @@ def test_row_learns_from_two_batches(
 def test_table_has_its_reference_and_says_whence_figures_come(table: PublishedTable) -> None:
     rows = {experiment.name: experiment for experiment in table.experiments}
     assert table.reference in rows
+    full = table.as_published().reference
     for experiment in rows.values():
         assert bool(experiment.published) == bool(experiment.source)
     # The full model leads in every published column.
-    best = rows[table.reference].published
+    best = rows[full].published
     for experiment in rows.values():
         for score, value in experiment.published.items():
             # Precision and recall (of all classes: accuracy) can be had at the other's cost.
@@ -66,8 +67,12 @@ def test_table_has_its_reference_and_says_whence_figures_come(table: PublishedTa
 
 def test_both_tables_of_abmf_publish_the_same_full_model() -> None:
     tables = [table for table in TABLES if table.name.startswith("abmf/")]
-    full = [next(e for e in table.experiments if e.name == "abmf") for table in tables]
+    full = [table.select(["abmf_as_published"]).experiments[0] for table in tables]
     assert full[1].published.items() <= full[0].published.items()
+    assert full[0].in_published_form().training == full[1].in_published_form().training
+    ours = [table.select(["abmf"]).experiments[0] for table in tables]
+    assert not ours[0].published
+    assert ours[0].build().settings == ours[1].build().settings
     assert full[0].training == full[1].training
     assert full[0].features == full[1].features
 
@@ -162,7 +167,8 @@ def test_rows_are_selected_in_the_tables_order() -> None:
 def test_a_setting_of_one_row_is_replaced() -> None:
     changed = TABLES[0].with_setting("gradient_boosting", "trees", 7)
     assert {e.name: e.settings for e in changed.experiments if e.settings} == {
-        "gradient_boosting": {"trees": 7}
+        "abmf_as_published": {"matching_weight": 0.0},
+        "gradient_boosting": {"trees": 7},
     }
     assert changed.select(["gradient_boosting"]).experiments[0].build().settings.trees == 7
     with pytest.raises(SettingsError, match="has no row resnet"):
@@ -256,3 +262,58 @@ def test_rows_of_pixelrec_say_what_was_published_and_what_leaks() -> None:
                 figure in row.remarks[0]
                 for figure in ("± 0.0029", "± 0.0022", "0.4318", "0.2471", "0.4528")
             )
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_table_as_published_has_the_papers_rows_alone_in_published_settings(
+    table: PublishedTable,
+) -> None:
+    form = table.as_published()
+    own = {each.name: each for each in table.experiments}
+    assert [row.name for row in form.experiments] == [
+        name for name, row in own.items() if row.published
+    ]
+    assert form.reference in {row.name for row in form.experiments}
+    for row in form.experiments:
+        kind: Any = model_class(row.model).Settings
+        if hasattr(kind, "published"):
+            assert row.build().settings == kind.published(**own[row.name].settings)
+        else:
+            assert any("no published settings" in sentence for sentence in row.differs)
+
+
+def test_abmf_as_published_is_the_papers() -> None:
+    row = load_table("abmf/table6").as_published().select(["abmf_as_published"]).experiments[0]
+    settings, training = row.build().settings.model_dump(), row.training
+    assert (settings["width"], settings["finetune"], settings["matching_weight"]) == (1024, True, 0)
+    assert (settings["normalise"], settings["modality_dropout"]) == (False, 0)
+    assert (training.learning_rate, training.batch_size, training.max_epochs) == (3e-5, 32, 85)
+    assert (training.clip, training.schedule, training.warmup) == (0, "constant", 0)
+    assert "resnext101_32x8d" in row.features.image_encoder
+    assert any("names no loss" in sentence for sentence in row.differs)
+    augmentation = load_table("abmf/table7").as_published()
+    views = {each.name: each.features.views for each in augmentation.experiments}
+    assert views.pop("without_augmentation") == 1
+    assert set(views.values()) == {4}
+
+
+def test_a_row_as_published_says_what_was_put_in_place_of_the_papers() -> None:
+    form = load_table("abmf/table6").as_published().select(["mmbt"])
+    before = form.experiments[0].differs
+    changed = form.with_features(image_encoder="lite1", views=4).with_training(max_epochs=2)
+    (row,) = changed.with_setting("mmbt", "width", 16).experiments
+    assert row.differs[len(before) :] == (
+        "image_encoder is lite1, not timm:resnext101_32x8d?image_size=299",
+        "max_epochs is 2, not 85",
+        "width is 16",
+    )
+    assert not load_table("abmf/table6").with_training(max_epochs=2).experiments[0].differs
+
+
+def test_what_a_row_runs_names_model_encoders_and_budget() -> None:
+    row = load_table("abmf/table6").select(["abmf_as_published"]).experiments[0]
+    assert row.runs == (
+        "abmf: ABMFSettings(matching_weight=0.0); encoders lite0, builtin (frozen), 2 views; "
+        "at most 6 epochs at 0.002"
+    )
+    assert "(fine-tuned), 4 views" in row.in_published_form().runs

@@ -159,3 +159,18 @@ def test_broken_word2vec_files_are_refused(content: bytes, message: str, tmp_pat
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         HashtagVectors.from_word2vec(path)
+
+
+def test_stems_join_the_forms_of_a_tag_and_are_kept(tmp_path: Path) -> None:
+    posts = [["sunset", "beach"], ["sunsets", "running"], ["run", "été"]] * 20
+    apart, joined = (
+        HashtagVectors.fit(posts, size=8, stemmed=stemmed) for stemmed in (False, True)
+    )
+    assert {"sunset", "sunsets"} <= set(apart.tags)
+    assert set(joined.tags) == {"sunset", "beach", "run", "été"}
+    joined.save(tmp_path / "tags")
+    for vectors in (joined, HashtagVectors.load(tmp_path / "tags")):
+        first, second = vectors.transform([["#Sunset"], ["sunsets"]])[0]
+        np.testing.assert_array_equal(first, second)
+    first, second = apart.transform([["sunset"], ["sunsets"]])[0]
+    assert not np.allclose(first, second)

@@ -404,6 +404,29 @@ def test_command_line_reproduces(workshop: Workshop, dataset: PostDataset) -> No
     assert (workshop.folder / "line" / "table.csv").is_file()
 
 
+def test_command_line_reproduces_as_published_and_says_what_it_replaced(
+    workshop: Workshop, dataset: PostDataset
+) -> None:
+    options = ["--data", str(dataset.folder), "--folds", "2", "--rows", "text_bert"]
+    options += ["--out", str(workshop.folder / "published"), "--epochs", "1", "--workers", "1"]
+    options += ["--as", "published", "--text-encoder", "builtin", "--image-encoder", "lite0"]
+    options += ["--object-encoder", "salient", "--views", "1", "--learning-rate", "0.001"]
+    options += ["--set", "text_bert.finetune=false", "--set", "text_bert.width=16"]
+    options += ["--cache", str(workshop.cache.folder), "--json"]
+    found = CliRunner().invoke(app, ["reproduce", "abmf/table6", *options])
+    assert found.exit_code == 0, found.output
+    printed = json.loads(found.stdout)
+    row = printed["plan"]["rows"]["text_bert"]
+    assert row["training"]["clip"] == 0
+    assert (row["training"]["learning_rate"], row["features"]["views"]) == (0.001, 1)
+    assert row["settings"]["normalise"] is False
+    notes = " ".join(printed["notes"])
+    assert "text_encoder is builtin, not transformers:google-bert/bert-base-uncased." in notes
+    assert "the paper names no loss" in notes
+    page = (workshop.folder / "published" / "table.md").read_text()
+    assert "The row Text-BERT, as published runs text_bert: ContentSettings(width=16" in page
+
+
 def test_command_line_lists_and_refuses() -> None:
     runner = CliRunner()
     listed = json.loads(runner.invoke(app, ["reproduce", "--json"]).stdout)

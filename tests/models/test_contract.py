@@ -102,6 +102,8 @@ def test_damaged_weights_are_named(examples: Examples, tmp_path: Path) -> None:
         {"modalities": ("image",)},
         {"modalities": ("caption", "hashtags", "metadata")},
         {"uncertainty_weighting": True},
+        {"chained_engagement": True},
+        {"category_balance": 1.0},
     ],
 )
 def test_abmf_variants_learn(
@@ -122,7 +124,7 @@ def test_abmf_attention_weights_sum_to_one(examples: Examples, tmp_path: Path) -
         explained = model.network.eval()(batch, attention=attention)
         plain = model.network(batch)
     torch.testing.assert_close(explained, plain, atol=1e-5, rtol=1e-5)
-    assert set(attention) == {"spatial", "words", "image_to_text", "text_to_image"}
+    assert set(attention) == {"spatial", "words", "image_to_text", "text_to_image", "joint"}
     regions = 9 + 3
     tokens = batch["caption.tokens"].shape[1] + 1
     assert attention["spatial"].shape == (8, regions)
@@ -148,4 +150,17 @@ def test_abmf_refuses_settings_that_make_no_sense() -> None:
         ABMFSettings(modalities=("metadata",))
     with pytest.raises(ValueError, match="need 'image'"):
         ABMFSettings(modalities=("caption", "objects"))
+    with pytest.raises(ValueError, match="objects_learning_rate is for fine-tuning"):
+        ABMFSettings(objects_learning_rate=1e-3)
+
+
+def test_published_abmf_has_nothing_of_ours(examples: Examples, tmp_path: Path) -> None:
+    settings = ABMFSettings.published(width=16, heads=2, finetune=False)
     assert ABMFSettings.published().width == 1024
+    model = ABMF(settings)
+    model.fit(examples, folder=tmp_path, training=QUICK.model_copy(update={"clip": 0.0}))
+    parts = list(model.network.modules())
+    assert not [part for part in parts if isinstance(part, torch.nn.LayerNorm)]
+    assert model.network.matching is None
+    assert {part.p for part in parts if isinstance(part, torch.nn.Dropout)} == {0.0}
+    assert np.isfinite(model.predict(examples).to_numpy()).all()

@@ -300,7 +300,8 @@ def test_hidden_modality_equals_an_absent_one(modality: str, tmp_path: Path) -> 
     batch = examples.features.take(np.arange(48))
     absent = dict(batch)
     emotion = {"caption": "sentiment.text", "image": "affect.face"}[modality]
-    for name in (f"{modality}.vector", emotion):
+    vector = {"caption": "text.vector", "image": "image.vector"}[modality]
+    for name in (vector, emotion):
         absent[f"{name}.present"] = torch.zeros(48, dtype=torch.bool)
     with torch.inference_mode():
         network = model.network.eval()
@@ -315,7 +316,7 @@ def test_learns_shares_that_stand_in_the_vectors(tmp_path: Path) -> None:
     posts = examples.posts.assign(shares=shares)
     vectors = generator.normal(size=(160, 16)).astype(np.float32)
     vectors[:, :4] += 2 * (np.log1p(shares) - 4)[:, None]
-    columns = {**examples.features.columns, "caption.vector": Column.dense(vectors)}
+    columns = {**examples.features.columns, "text.vector": Column.dense(vectors)}
     task = Shares.fit(posts)
     whole = Examples(posts, FeatureTable(columns), task.transform(posts))
     train, test = whole.select(np.arange(120)), whole.select(np.arange(120, 160))
@@ -337,7 +338,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         EIJLSettings(protocol="published", emotional_interaction=False)
     assert EIJLSettings(emotional_interaction=False).likes == "none"
     assert EIJL(EIJLSettings(emotional_interaction=False)).features == [
-        "caption.vector",
+        "text.vector",
         "image.vector",
     ]
 
@@ -408,7 +409,7 @@ def test_roberta_and_resnet_from_files(few_posts: PostDataset, tmp_path: Path) -
         features=features,
         cache=FeatureCache(tmp_path / "cache"),
     )
-    assert run.model.widths == {"caption.vector": 32, "image.vector": 512}
+    assert run.model.widths == {"text.vector": 32, "image.vector": 512}
     assert np.isfinite(run.predict(few_posts)["shares"]).all()
 
 
@@ -456,3 +457,36 @@ def test_published_runs_caution_and_drafts_of_both_protocols_are_scored(
             for each in (known, posts)
         )
         assert np.array_equal(before, after) is (protocol == "draft")
+
+
+def test_attention_can_be_left_out_and_changes_what_is_predicted(tmp_path: Path) -> None:
+    examples = random_examples(32, task="shares")
+    models = [EIJL(EIJLSettings(attention=wanted)) for wanted in (True, False)]
+    for model in models:
+        model.fit(examples, folder=tmp_path / str(model.settings.attention), training=QUICK)
+    assert models[1].network.content.attention is None
+    first, second = (model.predict(examples)["log_shares"].to_numpy() for model in models)
+    assert not np.allclose(first, second)
+
+
+def test_published_turns_off_what_is_ours() -> None:
+    settings = EIJLSettings.published()
+    assert (settings.protocol, settings.dropout, settings.normalise) == ("published", 0.0, False)
+    assert EIJLSettings.published(emotional_interaction=False).likes == "none"
+    model = EIJL(settings)
+    network = model.build({"text.vector": 24, "image.vector": 24, "affect.face": 4})
+    assert not [part for part in network.modules() if isinstance(part, torch.nn.LayerNorm)]
+
+
+def test_a_title_is_read_beside_and_without_a_caption(
+    few_posts: PostDataset, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache")
+    run = train_posts(few_posts, "eijl", tmp_path / "run", training=QUICK, cache=cache)
+    titled = [
+        evoked.Draft(title=title, caption=caption)
+        for title in (None, "I hate this awful day")
+        for caption in (None, "a walk")
+    ]
+    shares = run.predict(titled)["shares"].to_numpy()
+    assert len(set(shares.round(6))) == 4

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,11 +20,15 @@ from evoked.cli.options import (
     names_in,
     open_dataset,
     setting,
+    with_options,
 )
 from evoked.cli.printing import print_json, print_table
 from evoked.cli.progress import progress_display, study_callbacks
+from evoked.cli.settings_options import checked, given, settings_options
 from evoked.errors import SettingsError
+from evoked.features.catalog import FeatureSettings
 from evoked.files import records
+from evoked.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from evoked.experiments import PublishedTable
@@ -33,19 +38,34 @@ if TYPE_CHECKING:
 # Options that don't change what is found, only where it goes and how fast; and whether each takes a
 # value.
 _INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": False}
+_TRAINING_OPTIONS = settings_options(
+    "training", "for example optimizer=adamw or clip=0", "the row's own", without=("seed",)
+)
+_FEATURE_OPTIONS = settings_options("features", "for example max_tokens=64", "the row's own")
+
+
+class RowsAs(StrEnum):
+    """What the rows of a table are."""
+
+    ours = "ours"
+    published = "published"
 
 
 @app.command(
     epilog="Examples: [dim]evoked reproduce --list[/]  ·  "
     "[dim]evoked reproduce abmf/table6 --data my_posts --out my_study[/]  ·  "
     "[dim]evoked reproduce abmf/table7 --data my_posts --out parts --split author "
-    "--rows abmf,without_metadata --epochs 5[/]"
+    "--rows abmf,without_metadata --epochs 5[/]  ·  "
+    "[dim]evoked reproduce abmf/table6 --data my_posts --out published --as published "
+    "--image-encoder torchvision:resnet50 --epochs 10[/]"
 )
+@with_options(training=_TRAINING_OPTIONS, features=_FEATURE_OPTIONS)
 def reproduce(
     table: Annotated[
         str | None,
         typer.Argument(help="Table, for example abmf/table6; the tables are listed if left out."),
     ] = None,
+    *,
     data: Annotated[Path | None, typer.Option(help="Dataset to run the rows on.")] = None,
     out_folder: Annotated[
         Path | None,
@@ -60,9 +80,14 @@ def reproduce(
         FoldKind,
         typer.Option(help="How folds are made; user and image are for models of viewings."),
     ] = FoldKind.random,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs at most, in place of the table's.")
-    ] = None,
+    as_: Annotated[
+        RowsAs,
+        typer.Option(
+            "--as",
+            help="published: only rows that a paper has, with its sizes, encoders, rates, epochs "
+            "and nothing of ours; what could not be taken over is named.",
+        ),
+    ] = RowsAs.ours,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,8 +102,14 @@ def reproduce(
     ] = False,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
+    training: dict[str, Any],
+    features: dict[str, Any],
 ) -> None:
     """Run a published table's rows on your posts, on the same folds, beside what was published."""
+    trained, read = given("training", training), given("features", features)
+    checked(TrainingSettings(), trained, "training")
+    checked(FeatureSettings(), read, "features")
+
     from evoked.experiments import load_table
 
     if table is None or list_tables:
@@ -90,8 +121,9 @@ def reproduce(
     posts = open_dataset(data)
     if (names := names_in(rows)) is not None:
         chosen = chosen.select(names)
-    if epochs is not None:
-        chosen = chosen.with_training(max_epochs=epochs)
+    if as_ is RowsAs.published:
+        chosen = chosen.as_published()
+    chosen = chosen.with_training(**trained).with_features(**read)
     for text in settings or []:
         key, value = setting(text)
         row, _, name = key.partition(".")

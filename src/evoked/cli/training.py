@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from evoked.cli.application import app, say
 from evoked.cli.automatic import AUTO, AUTOMATIC_OPTIONS, check_automatic, train_automatic
@@ -16,18 +15,17 @@ from evoked.cli.options import (
     CacheOption,
     EstimateOption,
     SplitKind,
-    names_in,
     open_dataset,
-    option,
     setting,
     with_options,
 )
 from evoked.cli.printing import print_scores, print_sentence
 from evoked.cli.progress import progress_display, run_callbacks
+from evoked.cli.settings_options import checked, given, settings_options
 from evoked.errors import SettingsError, settings_problem
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.features.catalog import FeatureSettings
-from evoked.runs.command import GENERAL_OPTIONS, NO_STEPS, OWN_OPTIONS, Group
+from evoked.runs.command import GENERAL_OPTIONS
 from evoked.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -42,59 +40,15 @@ class Form(StrEnum):
     published = "published"
 
 
-_MODEL, _TRAINING, _ENCODERS = "Model", "Training", "Encoders"
-_KINDS: dict[str, type[BaseModel]] = {"features": FeatureSettings, "training": TrainingSettings}
-# Types of the options; what is not a number is typed as text.
-_NUMBERS = (int, float)
-# Settings of features that are chosen by the posts if left out.
-_BY_POSTS = ("text_encoder",)
-# Settings of training for which no model has a default of its own.
-_ALIKE_FOR_ALL = ("seed", "device")
+_MODEL = "Model"
 
-
-def _settings_options(group: Group, panel: str, examples: str) -> tuple[inspect.Parameter, ...]:
-    """The options for a group of settings: one for each of OWN_OPTIONS, then the general one."""
-    fields = _KINDS[group].model_fields
-    own = [
-        _own_option(flag, field, fields[field], panel)
-        for (its_group, field), flag in OWN_OPTIONS.items()
-        if its_group == group
-    ]
-    return (*own, _general_option(group, panel, f"any other setting of {group}, {examples}"))
-
-
-def _own_option(flag: str, name: str, field: Any, panel: str) -> inspect.Parameter:
-    kind = field.annotation if field.annotation in _NUMBERS else str
-    words, default = field.description[:1].upper() + field.description[1:], field.default
-    if panel == _TRAINING and name not in _ALIKE_FOR_ALL:
-        words, default = f"{words}; the model's own if left out", None
-    elif name in _BY_POSTS:
-        words, default = f"{words}; by the captions' languages if left out", None
-    elif isinstance(default, tuple):
-        default = ",".join(default)
-    words = words if words.endswith("…") else f"{words}."
-    return option(name, kind | None, typer.Option(flag, help=words, rich_help_panel=panel), default)
-
-
-def _general_option(group: Group, panel: str, what: str) -> inspect.Parameter:
-    return option(
-        f"other_{group}",
-        list[str] | None,
-        typer.Option(
-            GENERAL_OPTIONS[group],
-            metavar="NAME=VALUE",
-            help=f"Value of {what}; repeatable.",
-            rich_help_panel=panel,
-        ),
-    )
-
-
-_TRAINING_OPTIONS = _settings_options(
-    "training", _TRAINING, "for example optimizer=adamw, precision=fp16 or accumulate=3"
+_TRAINING_OPTIONS = settings_options(
+    "training",
+    "for example optimizer=adamw, precision=fp16 or accumulate=3",
+    left_out="the model's own",
+    alike=("seed", "device"),
 )
-_FEATURE_OPTIONS = _settings_options(
-    "features", _ENCODERS, "for example max_tokens=64 or topics=100"
-)
+_FEATURE_OPTIONS = settings_options("features", "for example max_tokens=64 or topics=100")
 
 
 @app.command(
@@ -155,9 +109,9 @@ def train(
 ) -> None:
     """Train a model; start the same command again to resume it."""
     # Wrong options are refused here, before the libraries for networks are imported.
-    feature_settings = _checked(FeatureSettings(), _given("features", features), "features")
-    asked = _given("training", training)
-    training_settings = _checked(TrainingSettings(), asked, "training")
+    feature_settings = checked(FeatureSettings(), given("features", features), "features")
+    asked = given("training", training)
+    training_settings = checked(TrainingSettings(), asked, "training")
     model_settings = dict(setting(item, GENERAL_OPTIONS["model"]) for item in settings or [])
     rows = _check_model(model, task, model_settings, automatic)
 
@@ -174,7 +128,7 @@ def train(
         usual = kind.default_training
         if form is not None:
             model_settings, usual = published_form(kind, model_settings)
-        training_settings = _checked(usual, asked, "training")
+        training_settings = checked(usual, asked, "training")
     elif form is not None:
         raise SettingsError("--as published needs the name of a model (--model).")
     shared: dict[str, Any] = {
@@ -209,34 +163,6 @@ def train(
         counted = int(posts.posts[[*ENGAGEMENT, *EXPOSURE]].notna().any(axis=1).sum())
         say(f"{counted} of {len(posts)} posts have a count that is known.")
     say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
-
-
-def _given(group: Group, values: dict[str, Any]) -> dict[str, Any]:
-    """The settings that a group's options give, by field."""
-    general = f"other_{group}"
-    given = {name: value for name, value in values.items() if value is not None and name != general}
-    if "text_steps" in given:
-        steps = given["text_steps"]
-        given["text_steps"] = [] if steps == NO_STEPS else names_in(steps)
-    others = [setting(item, GENERAL_OPTIONS[group]) for item in values[general] or []]
-    return {**given, **dict(others)}
-
-
-def _checked(defaults: Any, given: dict[str, Any], group: Group) -> Any:
-    """The settings in ``defaults``, with those that were given in their place.
-
-    Raises
-    ------
-    SettingsError
-        There is no such setting, or it doesn't take the value.
-    """
-    kind = type(defaults)
-    try:
-        return kind.model_validate({**defaults.model_dump(exclude_unset=True), **given})
-    except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
-        flag = OWN_OPTIONS.get((group, field), GENERAL_OPTIONS[group])
-        raise SettingsError(f"{flag}: {settings_problem(error, kind.model_fields)}") from error
 
 
 def published_form(

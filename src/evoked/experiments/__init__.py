@@ -13,14 +13,14 @@ A row that no paper has (gradient boosting, say) has no published figures.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError
 
 from evoked.errors import DataError, SettingsError, settings_problem
-from evoked.features.catalog import FeatureSettings
-from evoked.models import build_model
+from evoked.features.catalog import CATALOG, FeatureSettings
+from evoked.models import build_model, model_class
 from evoked.settings import Settings
 from evoked.training.settings import TrainingSettings
 
@@ -45,6 +45,18 @@ Need = Literal[
 ]
 
 
+class AsPublished(Settings):
+    """What a row is in its paper, where that is not what it is here.
+
+    The model's settings come from its ``published()``, changed by the row's own.
+    """
+
+    features: dict[str, Any] = Field(default_factory=dict, description="the paper's features")
+    training: dict[str, Any] = Field(default_factory=dict, description="how the paper trains")
+    needs: tuple[Need, ...] = Field((), description="what it needs besides what the row needs")
+    differs: tuple[str, ...] = Field((), description="sentences: what could not be taken over")
+
+
 class Experiment(Settings):
     """One row: a model, its settings, how it is trained, and what was published about it."""
 
@@ -63,6 +75,66 @@ class Experiment(Settings):
     remarks: tuple[str, ...] = Field(
         (), description="sentences about the published figures, printed below the table"
     )
+    as_published: AsPublished = AsPublished()
+    is_as_published: bool = Field(False, description="made by :meth:`in_published_form`")
+    differs: tuple[str, ...] = Field((), description="where it is not what the paper has")
+
+    def in_published_form(self) -> Experiment:
+        """The row as its paper has it: its model's ``published()`` settings, the paper's features
+        and training, and sentences about what could not be taken over."""
+        kind: Any = model_class(self.model).Settings
+        form, settings = self.as_published, dict(self.settings)
+        differs = form.differs
+        if hasattr(kind, "published"):
+            settings = kind.published(**settings).model_dump(mode="json", exclude_defaults=True)
+        else:
+            differs += (f"the model {self.model} has no published settings of its own",)
+        changes = {
+            "label": f"{self.label}, as published",
+            "settings": settings,
+            "needs": tuple(dict.fromkeys(self.needs + form.needs)),
+            "is_as_published": True,
+            "differs": differs,
+        }
+        row = self._changed("features", form.features)._changed("training", form.training)
+        return row.model_copy(update=changes)
+
+    def with_setting(self, name: str, value: Any) -> Self:
+        """The row with one of its model's settings replaced; a row as published says so."""
+        said = (f"{name} is {value}",) if self.is_as_published else ()
+        settings = {**self.settings, name: value}
+        return self.model_copy(update={"settings": settings, "differs": self.differs + said})
+
+    def with_group(self, group: Literal["features", "training"], changes: dict[str, Any]) -> Self:
+        """The row with some of its features or of its training replaced; a row as published says
+        what stands in place of the paper's."""
+        before, row = getattr(self, group), self._changed(group, changes)
+        after = getattr(row, group)
+        if not self.is_as_published:
+            return row
+        replaced = tuple(
+            f"{name} is {getattr(after, name)}, not {getattr(before, name)}"
+            for name in changes
+            if getattr(after, name) != getattr(before, name)
+        )
+        return row.model_copy(update={"differs": row.differs + replaced})
+
+    def _changed(self, group: str, changes: dict[str, Any]) -> Self:
+        settings = getattr(self, group)
+        kept = type(settings).model_validate({**settings.model_dump(), **changes})
+        return self.model_copy(update={group: kept})
+
+    @property
+    def runs(self) -> str:
+        """What stands behind the row's label, in words."""
+        model, training = self.build(), self.training
+        trained = "fine-tuned" if getattr(model.settings, "finetune", False) else "frozen"
+        words = [repr(model.settings)]
+        if any(not CATALOG[name].fitted for name in model.features if name in CATALOG):
+            encoders = f"{self.features.image_encoder}, {self.features.text_encoder}"
+            words.append(f"encoders {encoders} ({trained}), {self.features.views} views")
+        words.append(f"at most {training.max_epochs} epochs at {training.learning_rate:g}")
+        return f"{self.model}: {'; '.join(words)}"
 
     def build(self) -> Model:
         """The model, unfitted.
@@ -98,6 +170,12 @@ class PublishedTable(Settings):
     validation: float = Field(
         0.15, ge=0, lt=1, description="share of what a fold learns from that is held out"
     )
+    published_validation: float | None = Field(
+        None, ge=0, lt=1, description="the paper's, where it names one"
+    )
+    published_reference: str | None = Field(
+        None, description="the paper's own model, where the reference is none of its rows"
+    )
 
     def __repr__(self) -> str:
         return f"PublishedTable({self.name!r}, rows={[each.name for each in self.experiments]})"
@@ -120,6 +198,33 @@ class PublishedTable(Settings):
         chosen = tuple(each for each in self.experiments if each.name in rows)
         return self.model_copy(update={"experiments": chosen})
 
+    def as_published(self) -> PublishedTable:
+        """The table's rows that a paper has, as it has them; rows of our own are left out.
+
+        Where the reference is one of our own, ``published_reference`` takes its place, or the last
+        row of the paper, which is usually its own model.
+
+        Raises
+        ------
+        SettingsError
+            No row has published figures.
+        """
+        rows = tuple(each.in_published_form() for each in self.experiments if each.published)
+        if not rows:
+            raise SettingsError(f"no row of {self.name} is a paper's.")
+        names = {row.name for row in rows}
+        own = (each for each in (self.reference, self.published_reference) if each in names)
+        reference = next(own, rows[-1].name)
+        shares = [self.published_validation, self.validation]
+        return self.model_copy(
+            update={
+                "title": f"{self.title}, as published",
+                "reference": reference,
+                "experiments": rows,
+                "validation": next(share for share in shares if share is not None),
+            }
+        )
+
     def with_setting(self, row: str, name: str, value: Any) -> PublishedTable:
         """The table with one setting of one row's model replaced.
 
@@ -130,19 +235,23 @@ class PublishedTable(Settings):
         """
         self.select([row])
         changed = tuple(
-            each.model_copy(update={"settings": {**each.settings, name: value}})
-            if each.name == row
-            else each
+            each.with_setting(name, value) if each.name == row else each
             for each in self.experiments
         )
         return self.model_copy(update={"experiments": changed})
 
     def with_training(self, **changes: Any) -> PublishedTable:
         """The table with training settings of every row replaced."""
-        changed = tuple(
-            each.model_copy(update={"training": each.training.model_copy(update=changes)})
-            for each in self.experiments
-        )
+        return self._with_group("training", changes)
+
+    def with_features(self, **changes: Any) -> PublishedTable:
+        """The table with feature settings of every row replaced."""
+        return self._with_group("features", changes)
+
+    def _with_group(
+        self, group: Literal["features", "training"], changes: dict[str, Any]
+    ) -> PublishedTable:
+        changed = tuple(each.with_group(group, changes) for each in self.experiments)
         return self.model_copy(update={"experiments": changed})
 
 
@@ -186,9 +295,9 @@ def load_table(name: str, folder: Path = FOLDER) -> PublishedTable:
 def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """A row's own entries over the shared ones, groups of settings merged entry by entry."""
     merged = {**shared, **own}
-    for group in ("settings", "features", "training"):
+    for group in ("settings", "features", "training", "as_published"):
         if isinstance(shared.get(group), dict) and isinstance(own.get(group), dict):
-            merged[group] = {**shared[group], **own[group]}
+            merged[group] = _merged(shared[group], own[group])
     return merged
 
 

@@ -324,4 +324,5 @@ def _text_sentiment() -> Source:
         lambda texts: {"sentiment.text": _rows(sentiment_features(texts))},
         # The reader goes by capitals and emoji.
         text_steps=("urls", "hashtags"),
+        text_field="text",
     )

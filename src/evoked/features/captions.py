@@ -93,7 +93,7 @@ def stems(texts: Sequence[str | None]) -> list[list[str]]:
     >>> stems(["amazing sunsets, été"])
     [['amaz', 'sunset', 'été']]
     """
-    return [[_stem(word) for word in _WORD.findall(text.lower())] for text in prepare(texts)]
+    return [[stem(word) for word in _WORD.findall(text.lower())] for text in prepare(texts)]
 
 
 def part_emoji(text: str) -> tuple[str, list[str]]:
@@ -148,7 +148,14 @@ def _name_of_emoji(_characters: str, entry: dict[str, Any]) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """Porter's stem of a word in lower case; words with letters other than a–z stay as they are.
+
+    Examples
+    --------
+    >>> stem("sunsets")
+    'sunset'
+    """
     return _stemmer().stem(word) if word.isascii() else word
 
 

@@ -212,8 +212,8 @@ _ENTRIES = [
         modality="caption",
         source="SnowNLP (Chinese), VADER (others)",
         fitted=False,
-        description="How positive the caption is (6): polarity in [-1, 1], then 0 or 1 for each of "
-        "five levels.",
+        description="How positive title and caption are (6): polarity in [-1, 1], then 0 or 1 for "
+        "each of five levels.",
     ),
     Feature(
         name="likability.known",
@@ -337,6 +337,10 @@ class FeatureSettings(Settings):
     )
     hashtag_vectors: str | None = Field(
         None, description="word2vec text file to use in place of vectors trained on the hashtags"
+    )
+    hashtag_stems: bool = Field(
+        False,
+        description="read hashtags by Porter's stems (Table 3), so that sunset and sunsets are one",
     )
     topics: int = Field(
         400,

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from evoked.errors import DataError
+from evoked.features.captions import stem
 from evoked.files import atomic_folder, read_object, write_json
 
 Vectors = NDArray[np.float32]
@@ -56,13 +57,22 @@ class HashtagVectors:
         Known tags in lower case without ``#``, possibly none.
     vectors
         float32, (tags, size).
+    stemmed
+        Whether tags are read by Porter's stems.
     """
 
     tags: tuple[str, ...]
     vectors: Vectors
+    stemmed: bool = False
 
     @classmethod
-    def fit(cls, tags: Iterable[Sequence[str] | None], size: int = 300, seed: int = 0) -> Self:
+    def fit(
+        cls,
+        tags: Iterable[Sequence[str] | None],
+        size: int = 300,
+        seed: int = 0,
+        stemmed: bool = False,
+    ) -> Self:
         """Train Word2Vec (skip-gram, Mikolov et al. 2013) on the tags of the training posts.
 
         All tags of a post are each other's context. Training runs on one thread, so that the same
@@ -76,10 +86,12 @@ class HashtagVectors:
             Length of a vector.
         seed
             Random seed for the initial vectors and for sampling.
+        stemmed
+            Read tags by Porter's stems: sunset and sunsets are one (ABMF Table 3).
         """
-        documents = [document for document in _documents(tags) if document]
+        documents = [document for document in _documents(tags, stemmed) if document]
         if not documents:
-            return cls((), np.zeros((0, size), dtype=np.float32))
+            return cls((), np.zeros((0, size), dtype=np.float32), stemmed)
         # gensim takes a second to import, and most commands don't train tags.
         from gensim.models import Word2Vec
 
@@ -102,10 +114,10 @@ class HashtagVectors:
         )
         # What all tags have in common distinguishes none of them, and outweighs what does.
         vectors = model.wv.vectors - model.wv.vectors.mean(axis=0)
-        return cls(tuple(model.wv.index_to_key), vectors.astype(np.float32))
+        return cls(tuple(model.wv.index_to_key), vectors.astype(np.float32), stemmed)
 
     @classmethod
-    def from_word2vec(cls, path: Path | str) -> Self:
+    def from_word2vec(cls, path: Path | str, stemmed: bool = False) -> Self:
         """Read vectors in word2vec's text format: a line "number size", then "word v1 v2 …".
 
         The first 200,000 words are read, which by convention are the commonest.
@@ -124,11 +136,11 @@ class HashtagVectors:
             lines = iter(lambda: stream.readline(_MAX_LINE), b"")
             for row, line in enumerate(islice(lines, min(number, _MAX_FILE_TAGS)), start=2):
                 word, vector = _word_vector(line, size, path, row)
-                known.setdefault(_normalised(word), vector)
+                known.setdefault(_read(word, stemmed), vector)
         known.pop("", None)
         if not known:
             raise DataError("it holds no words.", file=path)
-        return cls(tuple(known), np.stack(list(known.values())))
+        return cls(tuple(known), np.stack(list(known.values())), stemmed)
 
     @property
     def size(self) -> int:
@@ -149,7 +161,7 @@ class HashtagVectors:
             float32, (n, size), and bool, (n,): zeros and False for a post without tags, and for
             every post if no tag has a vector.
         """
-        documents = list(_documents(tags))
+        documents = list(_documents(tags, self.stemmed))
         lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
         if not self.tags:
             blank = np.zeros((len(documents), self.size), dtype=np.float32)
@@ -168,6 +180,7 @@ class HashtagVectors:
         with atomic_folder(folder) as temporary:
             save_file({"vectors": np.ascontiguousarray(self.vectors)}, temporary / _WEIGHTS_FILE)
             vocabulary: dict[str, Any] = {"version": _VERSION, "tags": list(self.tags)}
+            vocabulary |= {"stemmed": True} if self.stemmed else {}
             write_json(temporary / _VOCABULARY_FILE, vocabulary)
 
     @classmethod
@@ -193,7 +206,7 @@ class HashtagVectors:
                 f"{len(tags)} tags do not fit vectors {vectors.dtype} {vectors.shape}.",
                 file=folder,
             )
-        return cls(tags, vectors)
+        return cls(tags, vectors, state.get("stemmed") is True)
 
     def _vectors_of(self, tags: list[str]) -> Vectors:
         """Vectors of distinct tags, known or not; (tags, size)."""
@@ -225,13 +238,17 @@ class HashtagVectors:
         return np.asarray(vectors, dtype=np.float32)
 
 
-def _documents(tags: Iterable[Sequence[str] | None]) -> Iterator[list[str]]:
-    """Normalised tags of each post."""
+def _documents(tags: Iterable[Sequence[str] | None], stemmed: bool) -> Iterator[list[str]]:
+    """Normalised tags of each post, or their stems."""
     seen: dict[str, str] = {}
     for post in tags:
         known = post if isinstance(post, list | tuple | np.ndarray) else ()
-        names = [seen.get(tag) or seen.setdefault(tag, _normalised(tag)) for tag in known]
+        names = [seen.get(tag) or seen.setdefault(tag, _read(tag, stemmed)) for tag in known]
         yield [name for name in names if name]
+
+
+def _read(tag: str, stemmed: bool) -> str:
+    return stem(_normalised(tag)) if stemmed else _normalised(tag)
 
 
 def _normalised(tag: str) -> str:

@@ -77,8 +77,10 @@ def _fit_hashtags(
     posts: pd.DataFrame, columns: Columns, settings: FeatureSettings, seed: int
 ) -> HashtagVectors:
     if settings.hashtag_vectors:
-        return HashtagVectors.from_word2vec(Path(settings.hashtag_vectors))
-    return HashtagVectors.fit(posts["hashtags"].tolist(), seed=seed)
+        return HashtagVectors.from_word2vec(
+            Path(settings.hashtag_vectors), stemmed=settings.hashtag_stems
+        )
+    return HashtagVectors.fit(posts["hashtags"].tolist(), seed=seed, stemmed=settings.hashtag_stems)
 
 
 def _hashtag_columns(hashtags: HashtagVectors, posts: pd.DataFrame, columns: Columns) -> Columns:

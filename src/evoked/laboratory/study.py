@@ -379,6 +379,7 @@ class Study:
             *_unreadable_notes(unreadable),
             *_cautions(self.table.experiments),
             *_remarks(self.table.experiments),
+            *_differences(self.table.experiments),
             *self.data.notes,
         )
         for note in self.notes:
@@ -423,6 +424,20 @@ def _cautions(experiments: Sequence[Experiment]) -> tuple[str, ...]:
 def _remarks(experiments: Sequence[Experiment]) -> tuple[str, ...]:
     """What is said about the rows' published figures."""
     return tuple(f"{each.label}: {remark}" for each in experiments for remark in each.remarks)
+
+
+def _differences(experiments: Sequence[Experiment]) -> tuple[str, ...]:
+    """Where rows as published are not what the paper has; what all share is said once."""
+    labels: dict[str, list[str]] = {}
+    for each in experiments:
+        for sentence in each.differs:
+            labels.setdefault(sentence, []).append(each.label)
+    n = sum(each.is_as_published for each in experiments)
+    named = {
+        sentence: "" if len(rows) == n else f" ({'; '.join(rows)})"
+        for sentence, rows in labels.items()
+    }
+    return tuple(f"Not as published{rows}: {sentence}." for sentence, rows in named.items())
 
 
 def _collapses(

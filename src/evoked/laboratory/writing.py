@@ -73,7 +73,7 @@ def write_results(study: Study, results: StudyResults, command: str | None = Non
         about=f"{results.table.source}. {about(results)}",
         columns=COLUMNS,
         blocks=score_blocks(table),
-        footnotes=footnotes(results),
+        footnotes=[*footnotes(results), *_what_runs(results)],
         made_by=_made_by(study, command),
         skipped=results.skipped,
         correlations=_correlation_blocks(results, correlations),
@@ -235,6 +235,15 @@ def footnotes(results: StudyResults) -> list[str]:
             "stand beside both; macro F1, balanced accuracy and kappa show what they hide."
         )
     return [*notes, *results.notes]
+
+
+def _what_runs(results: StudyResults) -> list[str]:
+    """What stands behind each row that has published figures beside it."""
+    return [
+        f"The row {each.label} runs {each.runs}."
+        for each in results.table.experiments
+        if each.published
+    ]
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

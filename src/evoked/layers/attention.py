@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evoked.layers.tokens import layer_norm
+
 # A placeholder and a hashtag are not a text, and no picture has so few regions.
 _FEWEST = 2
 _MATCHED_POSTS = 16
@@ -32,7 +34,12 @@ class ScaledDotProductAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, mask: Tensor, want_weights: bool = False
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        mask: Tensor,
+        want_weights: bool = False,
+        prior: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
@@ -44,6 +51,9 @@ class ScaledDotProductAttention(nn.Module):
             bool, (b, k): keys that exist.
         want_weights
             Also return the weights, for explanations (slower).
+        prior
+            (b, k), added to the scores of each key: the logarithm of a factor of its weight. None
+            favours no key, as does the same number for all.
 
         Returns
         -------
@@ -53,13 +63,16 @@ class ScaledDotProductAttention(nn.Module):
         q = self._split(self.query(queries))
         k, v = (self._split(part) for part in self.key_value(keys).chunk(2, dim=-1))
         visible = mask[:, None, None, :]
+        added = None if prior is None else prior[:, None, None, :].to(q.dtype)
         weights = None
         if want_weights:
             scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+            scores = scores if added is None else scores + added
             per_head = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
             attended, weights = per_head @ v, per_head.mean(dim=1)
         else:
-            attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+            mask = visible if added is None else added.masked_fill(~visible, float("-inf"))
+            attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.output(attended.transpose(1, 2).flatten(2)), weights
 
     def _split(self, states: Tensor) -> Tensor:
@@ -67,7 +80,7 @@ class ScaledDotProductAttention(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Attention and a feed-forward network, each behind a layer norm, with residuals.
+    """Attention and a feed-forward network, with residuals, each behind a layer norm.
 
     Parameters
     ----------
@@ -78,17 +91,24 @@ class AttentionBlock(nn.Module):
     dropout
         Dropout of what each half adds. (Also dropping single attention weights took a third of the
         training time on a processor and gained nothing.)
+    normalise
+        Without, there are no layer norms.
     """
 
     def __init__(
-        self, width: int, heads: int, activation: type[nn.Module], dropout: float = 0.1
+        self,
+        width: int,
+        heads: int,
+        activation: type[nn.Module],
+        dropout: float = 0.1,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
-        self.query_norm = nn.LayerNorm(width)
-        self.key_norm = nn.LayerNorm(width)
+        self.query_norm = layer_norm(width, normalise)
+        self.key_norm = layer_norm(width, normalise)
         self.attention = ScaledDotProductAttention(width, heads)
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
+            layer_norm(width, normalise),
             nn.Linear(width, 2 * width),
             activation(),
             nn.Linear(2 * width, width),
@@ -96,11 +116,16 @@ class AttentionBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, mask: Tensor, want_weights: bool = False
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        mask: Tensor,
+        want_weights: bool = False,
+        prior: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Let ``queries`` attend to ``keys`` (pass the same tensor for self-attention)."""
         attended, weights = self.attention(
-            self.query_norm(queries), self.key_norm(keys), mask, want_weights
+            self.query_norm(queries), self.key_norm(keys), mask, want_weights, prior
         )
         states = queries + self.dropout(attended)
         return states + self.dropout(self.feed_forward(states)), weights
@@ -149,13 +174,20 @@ class WordRegionMatching(nn.Module):
         ]
         return torch.stack(losses).mean()
 
+    def pooled(self, words: Tensor, word_mask: Tensor) -> Tensor:
+        """Mean of the words by their importance, (b, width)."""
+        return torch.einsum("itd,it->id", words, self._importance(words, word_mask))
+
+    def _importance(self, words: Tensor, word_mask: Tensor) -> Tensor:
+        scores = self.importance(words).squeeze(-1).masked_fill(~word_mask, float("-inf"))
+        return scores.softmax(dim=-1)
+
     def _loss(
         self, words: Tensor, regions: Tensor, word_mask: Tensor, region_mask: Tensor
     ) -> Tensor:
         scores = torch.einsum("itd,jpd->itjp", words / words.shape[-1] ** 0.5, regions)
         best = scores.masked_fill(~region_mask, float("-inf")).logsumexp(dim=-1)
-        importance = self.importance(words).squeeze(-1).masked_fill(~word_mask, float("-inf"))
-        matches = torch.einsum("itj,it->ij", best, importance.softmax(dim=-1))
+        matches = torch.einsum("itj,it->ij", best, self._importance(words, word_mask))
         own = torch.arange(len(matches), device=matches.device)
         return (
             functional.cross_entropy(matches, own) + functional.cross_entropy(matches.T, own)
@@ -165,26 +197,21 @@ class WordRegionMatching(nn.Module):
 class SpatialAttention(nn.Module):
     """Weights of the positions of an image map (ABMF Table 1: spatial attention, ReLU).
 
-    The weights are a softmax over w·ReLU(W m_p), so those of a picture sum to one.
+    The weights are a softmax over w·ReLU(W m_p), so those of a picture sum to one. They don't
+    scale the positions: a layer norm behind would take a factor away again. Every attention to the
+    image and every pooling of it gives a position its own weight times this one.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Reweigh ``tokens`` (b, p, width) where ``mask`` (b, p) holds.
-
-        Returns
-        -------
-        tokens, weights
-            (b, p, width): each token plus itself times its weight relative to the mean weight;
-            (b, p) weights that sum to one.
-        """
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Logarithm of the weights of ``tokens`` (b, p, width) relative to an even share, (b, p);
+        0 where ``mask`` (b, p) does not hold."""
         scores = self.score(tokens).squeeze(-1).masked_fill(~mask, float("-inf"))
-        weights = scores.softmax(dim=-1)
-        relative = weights * mask.sum(dim=-1, keepdim=True)
-        return tokens * (1 + relative.unsqueeze(-1)) / 2, weights
+        even = mask.sum(dim=-1, keepdim=True).to(scores.dtype).log()
+        return (scores.log_softmax(dim=-1) + even).masked_fill(~mask, 0.0)
 
 
 class AttentionPooling(nn.Module):
@@ -194,7 +221,13 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.score = nn.Linear(width, 1)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(b, t, width) where ``mask`` (b, t) holds, to (b, width)."""
-        scores = self.score(tokens).squeeze(-1).masked_fill(~mask, float("-inf"))
-        return torch.einsum("bt,btw->bw", scores.softmax(dim=-1), tokens)
+    def forward(self, tokens: Tensor, mask: Tensor, prior: Tensor | None = None) -> Tensor:
+        """(b, t, width) where ``mask`` (b, t) holds, to (b, width).
+
+        ``prior`` (b, t) is added to the scores, as in :class:`ScaledDotProductAttention`.
+        """
+        scores = self.score(tokens).squeeze(-1)
+        if prior is not None:
+            scores = scores + prior
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+        return torch.einsum("bt,btw->bw", weights, tokens)

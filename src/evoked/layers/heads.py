@@ -26,13 +26,20 @@ class EmotionEngagementHeads(nn.Module):
         Hidden units of each head.
     dropout
         Dropout after the hidden layer.
+    chained
+        Predict likes, comments, shares and saves one after the other, each in sight of those before
+        (ours: the paper names independent targets as a limit, Section 5.2).
     """
 
-    def __init__(self, inputs: int, width: int, dropout: float) -> None:
+    def __init__(self, inputs: int, width: int, dropout: float, chained: bool = False) -> None:
         super().__init__()
-        emotions = len(EMOTION_TARGETS)
+        emotions, targets = len(EMOTION_TARGETS), len(ENGAGEMENT_TARGETS)
         self.emotion = mlp(inputs, width, emotions, dropout)
-        self.engagement = mlp(inputs + emotions, width, len(ENGAGEMENT_TARGETS), dropout)
+        self.engagement: nn.Module = (
+            ChainedHeads(inputs + emotions, width, targets, dropout)
+            if chained
+            else mlp(inputs + emotions, width, targets, dropout)
+        )
 
     def forward(self, fused: Tensor) -> Tensor:
         """(b, inputs) to (b, 6) in the order of :data:`evoked.targets.TARGETS`: a tanh scaled to
@@ -41,6 +48,24 @@ class EmotionEngagementHeads(nn.Module):
         engagement = torch.sigmoid(self.engagement(torch.cat([fused, emotion], dim=-1)))
         valence, arousal = 4 * emotion[:, :1], 4 + 4 * emotion[:, 1:]
         return torch.cat([valence, arousal, engagement], dim=-1)
+
+
+class ChainedHeads(nn.Module):
+    """Scores (b, targets) of vectors (b, inputs), each by a head that also reads those before."""
+
+    def __init__(self, inputs: int, width: int, targets: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            mlp(inputs + earlier, width, 1, dropout) for earlier in range(targets)
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Scores before the sigmoid; what is handed on has passed it, as what people see has."""
+        scores: list[Tensor] = []
+        for head in self.heads:
+            earlier = [torch.sigmoid(score) for score in scores]
+            scores.append(head(torch.cat([vectors, *earlier], dim=-1)))
+        return torch.cat(scores, dim=-1)
 
 
 class EmotionEngagementLoss(nn.Module):

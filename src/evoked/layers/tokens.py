@@ -32,6 +32,8 @@ class ImageTokens(nn.Module):
     network
         An encoder to train, from uint8 pixels to a map; with it, ``image.pixels`` is read in place
         of ``image.map``.
+    normalise
+        Layer norms around the projections.
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class ImageTokens(nn.Module):
         width: int,
         modality_dropout: float = 0.0,
         network: nn.Module | None = None,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         self.network = network
-        self.project = project(widths["image.map"], width)
+        self.project = project(widths["image.map"], width, normalise)
         objects = widths.get("image.objects")
-        self.project_objects = None if objects is None else project(objects, width)
+        self.project_objects = None if objects is None else project(objects, width, normalise)
         self.position = nn.Parameter(torch.randn(MAX_POSITIONS, width) * 0.02)
         self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
         self.modality_dropout = modality_dropout
@@ -86,6 +89,8 @@ class CaptionTokens(nn.Module):
         place of ``caption.tokens``.
     field
         The text, one of :data:`evoked.features.text_fields.TEXT_FIELDS`.
+    normalise
+        Layer norms around the projection.
     """
 
     def __init__(
@@ -95,11 +100,12 @@ class CaptionTokens(nn.Module):
         modality_dropout: float = 0.0,
         network: nn.Module | None = None,
         field: str = "caption",
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         self.network = network
         self.feature = f"{field}.tokens" if network is None else f"{field}.ids"
-        self.project = project(widths[f"{field}.tokens"], width)
+        self.project = project(widths[f"{field}.tokens"], width, normalise)
         self.placeholder = nn.Parameter(torch.randn(width) * 0.02)
         self.modality_dropout = modality_dropout
 
@@ -180,17 +186,19 @@ def layer_norm(width: int, wanted: bool = True) -> nn.Module:
     return nn.LayerNorm(width) if wanted else nn.Identity()
 
 
-def project(channels: int, width: int) -> nn.Module:
+def project(channels: int, width: int, normalise: bool = True) -> nn.Module:
     """Project a feature of any scale to ``width`` channels."""
     # Features have different scales; with a norm in front, one learning rate fits all.
-    return nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width), nn.LayerNorm(width))
+    return nn.Sequential(
+        layer_norm(channels, normalise), nn.Linear(channels, width), layer_norm(width, normalise)
+    )
 
 
-def metadata_encoder(inputs: int, width: int, dropout: float) -> nn.Module:
+def metadata_encoder(inputs: int, width: int, dropout: float, normalise: bool = True) -> nn.Module:
     """Encoder of metadata with ``width`` channels (128 in ABMF's Table 4)."""
     return nn.Sequential(
         nn.Linear(inputs, width),
-        nn.LayerNorm(width),
+        layer_norm(width, normalise),
         nn.ReLU(),
         nn.Dropout(dropout),
         nn.Linear(width, width),

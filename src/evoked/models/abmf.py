@@ -11,7 +11,7 @@ paper leaves open, and what we add, is marked *ours*.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from evoked.layers.attention import (
     WordRegionMatching,
 )
 from evoked.layers.heads import EMOTIONS, ENGAGEMENTS, EmotionEngagementHeads, EmotionEngagementLoss
-from evoked.layers.tokens import VectorInput, metadata_encoder
+from evoked.layers.tokens import VectorInput, layer_norm, mean_pool, metadata_encoder
 from evoked.models.attention import stream_attention
 from evoked.models.base import Examples
 from evoked.models.content import (
@@ -60,7 +60,12 @@ class ABMFSettings(FusionSettings):
         1.0,
         ge=0,
         description="weight of the loss that teaches cross-modal attention which words and regions "
-        "belong together (ours; 0 leaves the paper's loss)",
+        "belong together (ours; 0 leaves it out)",
+    )
+    chained_engagement: bool = Field(
+        False,
+        description="likes, comments, shares and saves one after the other, each in sight of those "
+        "before (ours; the paper's targets are independent)",
     )
     uncertainty_weighting: bool = Field(False, description="learn the weights of the tasks")
     objects_learning_rate: float = Field(
@@ -74,10 +79,11 @@ class ABMFSettings(FusionSettings):
     )
 
     @classmethod
-    def published(cls, **changes: Any) -> ABMFSettings:
-        """The paper's configuration (Tables 1 and 4): 1024 channels, encoders fine-tuned."""
-        sizes = {"width": 1024, "heads": 8, "finetune": True, "matching_weight": 0.0}
-        return cls(**{**sizes, **changes})
+    def published(cls, **changes: Any) -> Self:
+        """The paper's configuration (Tables 1 and 4): 1024 channels, encoders fine-tuned with a
+        learning rate each, and nothing of ours. It names neither heads nor a loss: they stay ours.
+        """
+        return super().published(**{"heads": 8, "matching_weight": 0.0, **changes})
 
 
 class ABMF(FusionModel):
@@ -100,7 +106,10 @@ class ABMF(FusionModel):
         return SeparateTasks(self._network(widths), self._network(widths))
 
     def modal_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
-        if not {"image", "caption"} <= set(self.modalities) or not len(examples):
+        # Without the matching loss nothing would bring image and text together in one space.
+        matched = _first_network(self.network).matching is not None
+        both = {"image", "caption"} <= set(self.modalities)
+        if not (matched and both and len(examples)):
             return None
         return self._outputs(examples, "shared_vectors")
 
@@ -130,10 +139,10 @@ class ABMFNetwork(ContentNetwork):
         encoders: TrainableEncoders,
     ) -> None:
         super().__init__(settings, modalities, widths, encoders)
-        width, dropout = settings.width, settings.dropout
+        width, dropout, normalise = settings.width, settings.dropout, settings.normalise
 
         def block(activation: type[nn.Module]) -> AttentionBlock:
-            return AttentionBlock(width, settings.heads, activation, dropout)
+            return AttentionBlock(width, settings.heads, activation, dropout, normalise)
 
         # Image and text streams (Table 1): spatial attention; contextual self-attention, GELU.
         self.image_absent = nn.Parameter(torch.randn(width) * 0.02)
@@ -143,7 +152,7 @@ class ABMFNetwork(ContentNetwork):
 
         # Metadata encoder, 128-d (Table 4).
         if "metadata" in modalities:
-            facts = metadata_encoder(widths["metadata"], _METADATA_WIDTH, dropout)
+            facts = metadata_encoder(widths["metadata"], _METADATA_WIDTH, dropout, normalise)
             self.inputs["metadata"] = VectorInput(
                 "metadata", "metadata", facts, _METADATA_WIDTH, settings.modality_dropout
             )
@@ -161,8 +170,10 @@ class ABMFNetwork(ContentNetwork):
 
         parts = 2 * settings.late_fusion + settings.early_fusion
         fused = max(parts, 1) * width + ("metadata" in modalities) * _METADATA_WIDTH
-        self.fused_norm = nn.LayerNorm(fused)
-        self.target_heads = EmotionEngagementHeads(fused, 2 * width, dropout)
+        self.fused_norm = layer_norm(fused, normalise)
+        self.target_heads = EmotionEngagementHeads(
+            fused, 2 * width, dropout, settings.chained_engagement
+        )
         self.task_loss = EmotionEngagementLoss(
             settings.emotion_weight, settings.engagement_weight, settings.uncertainty_weighting
         )
@@ -186,7 +197,8 @@ class ABMFNetwork(ContentNetwork):
         attention
             A dictionary to fill with attention weights, averaged over heads:
             ``spatial`` (b, positions), ``words`` (b, tokens, tokens), ``image_to_text``
-            (b, positions, tokens), ``text_to_image`` (b, tokens, positions).
+            (b, positions, tokens), ``text_to_image`` (b, tokens, positions), ``joint`` between
+            all of them (b, positions + tokens, positions + tokens).
 
         Returns
         -------
@@ -204,20 +216,23 @@ class ABMFNetwork(ContentNetwork):
         attention: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Input of the heads, (b, fused): image, text and both together, then metadata."""
-        image, image_mask = self._image_stream(batch, hidden, attention)
-        text, text_mask = self._text_stream(batch, hidden, attention)
-        parts = self._fuse(image, image_mask, text, text_mask, attention)
+        image = self._image_stream(batch, hidden, attention)
+        text = self._text_stream(batch, hidden, attention)
+        parts = self._fuse(image, text, attention)
         if "metadata" in self.inputs:
             parts.append(self.inputs["metadata"](batch, hidden))
         fused: Tensor = self.fused_norm(torch.cat(parts, dim=-1))
         return fused
 
     def shared_vectors(self, batch: Batch) -> Tensor:
-        """Pooled image and text in the shared space, (b, 2, width), for the Modal Relevance Score
-        (Table 5)."""
-        image, image_mask = self._image_stream(batch, (), None)
-        text, text_mask = self._text_stream(batch, (), None)
-        pooled = [self.pool_image(image, image_mask), self.pool_text(text, text_mask)]
+        """Image and text in the space in which they are matched, (b, 2, width), for the Modal
+        Relevance Score (Table 5): the mean of the regions' keys, and of the words' queries by the
+        importance that matching gives them."""
+        assert self.text_to_image is not None
+        assert self.matching is not None
+        image, text = self._image_stream(batch, (), None), self._text_stream(batch, (), None)
+        words, regions = self.text_to_image.queries_and_keys(text.tokens, image.tokens)
+        pooled = [mean_pool(regions, image.mask), self.matching.pooled(words, text.mask)]
         return torch.stack(pooled, dim=1)
 
     def criterion(self, predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -250,22 +265,23 @@ class ABMFNetwork(ContentNetwork):
 
     def _image_stream(
         self, batch: Batch, hidden: Collection[str], attention: dict[str, Tensor] | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Stream:
         if "image" not in self.inputs:
             return _only(self.image_absent, batch)
         tokens, mask = self.inputs["image"](batch, hidden)
-        if self.spatial is not None:
-            tokens, weights = self.spatial(tokens, mask)
-            _record(attention, "spatial", weights)
-        return tokens, mask
+        if self.spatial is None:
+            return Stream(tokens, mask)
+        prior = self.spatial(tokens, mask)
+        _record(attention, "spatial", _masked_softmax(prior, mask))
+        return Stream(tokens, mask, prior)
 
     def _text_stream(
         self, batch: Batch, hidden: Collection[str], attention: dict[str, Tensor] | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Stream:
         if "caption" in self.inputs:
             tokens, mask = self.inputs["caption"](batch, hidden)
         else:
-            tokens, mask = _only(self.text_absent, batch)
+            tokens, mask, _ = _only(self.text_absent, batch)
         if "hashtags" in self.inputs:  # one more token
             tags = self.inputs["hashtags"](batch, hidden)
             tokens = torch.cat([tokens, tags[:, None]], dim=1)
@@ -273,40 +289,54 @@ class ABMFNetwork(ContentNetwork):
         if self.textual is not None:
             tokens, weights = self.textual(tokens, tokens, mask, attention is not None)
             _record(attention, "words", weights)
-        return tokens, mask
+        return Stream(tokens, mask)
 
     def _fuse(
-        self,
-        image: Tensor,
-        image_mask: Tensor,
-        text: Tensor,
-        text_mask: Tensor,
-        attention: dict[str, Tensor] | None,
+        self, image: Stream, text: Stream, attention: dict[str, Tensor] | None
     ) -> list[Tensor]:
         parts = []
+        wanted = attention is not None
         if self.settings.late_fusion:
-            image_side, text_side = image, text
+            image_side, text_side = image.tokens, text.tokens
             if self.image_to_text is not None and self.text_to_image is not None:
                 image_side, weights = self.image_to_text(
-                    image, text, text_mask, attention is not None
+                    image.tokens, text.tokens, text.mask, wanted
                 )
                 _record(attention, "image_to_text", weights)
                 text_side, weights = self.text_to_image(
-                    text, image, image_mask, attention is not None
+                    text.tokens, image.tokens, image.mask, wanted, image.prior
                 )
                 _record(attention, "text_to_image", weights)
             if self.training and self.matching is not None and self.text_to_image is not None:
-                self.matching_loss = self.matching(
-                    *self.text_to_image.queries_and_keys(text, image), text_mask, image_mask
-                )
-            parts += [self.pool_image(image_side, image_mask), self.pool_text(text_side, text_mask)]
+                words, regions = self.text_to_image.queries_and_keys(text.tokens, image.tokens)
+                self.matching_loss = self.matching(words, regions, text.mask, image.mask)
+            parts.append(self.pool_image(image_side, image.mask, image.prior))
+            parts.append(self.pool_text(text_side, text.mask))
         if self.settings.early_fusion or not parts:
-            both = torch.cat([image + self.modality_type[0], text + self.modality_type[1]], dim=1)
-            mask = torch.cat([image_mask, text_mask], dim=1)
+            both = self._end_to_end(image, text)
+            states = both.tokens
             if self.joint is not None:
-                both, _ = self.joint(both, both, mask)
-            parts.append(self.pool_joint(both, mask))
+                states, weights = self.joint(states, states, both.mask, wanted, both.prior)
+                _record(attention, "joint", weights)
+            parts.append(self.pool_joint(states, both.mask, both.prior))
         return parts
+
+    def _end_to_end(self, image: Stream, text: Stream) -> Stream:
+        """Both streams as one, each marked as what it is."""
+        marked = [image.tokens + self.modality_type[0], text.tokens + self.modality_type[1]]
+        prior = None
+        if image.prior is not None:
+            prior = torch.cat([image.prior, torch.zeros_like(text.tokens[..., 0])], dim=1)
+        return Stream(torch.cat(marked, dim=1), torch.cat([image.mask, text.mask], dim=1), prior)
+
+
+class Stream(NamedTuple):
+    """Tokens (b, t, width), which of them exist (b, t), and the logarithm of how much more or less
+    than others each counts (b, t), None for the same."""
+
+    tokens: Tensor
+    mask: Tensor
+    prior: Tensor | None = None
 
 
 class SeparateTasks(nn.Module):
@@ -349,11 +379,21 @@ class SeparateTasks(nn.Module):
         return [group for pair in groups for group in pair]
 
 
-def _only(placeholder: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def _first_network(network: Any) -> ABMFNetwork:
+    """The network itself, or that for emotion."""
+    first: ABMFNetwork = network.emotion if isinstance(network, SeparateTasks) else network
+    return first
+
+
+def _only(placeholder: Tensor, batch: Batch) -> Stream:
     """A stream that the network does not look at: one learned token for every post."""
     n = len(next(iter(batch.values())))
     mask = torch.ones((n, 1), dtype=torch.bool, device=placeholder.device)
-    return placeholder.expand(n, 1, -1), mask
+    return Stream(placeholder.expand(n, 1, -1), mask)
+
+
+def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
 
 
 def _record(attention: dict[str, Tensor] | None, name: str, weights: Tensor | None) -> None:

@@ -1,18 +1,22 @@
 """What models of the content of posts share: settings, inputs, heads.
 
-The paper names its baselines (Lu and Li 2025, Table 6) without describing them. Ours differ from
-ABMF only in how they fuse: they read the same features, fill the same gaps with placeholders, and
-end in the same heads and the same loss. The two unimodal models read image or caption "solely"
-(Section 4.2). Models that fuse have ABMF's setting ``modalities``: by default they see all that
-ABMF sees, objects, hashtags and metadata included, so that they differ in fusion alone.
+The paper names its baselines (Lu and Li 2025, Table 6) without describing them. Ours read the same
+features as ABMF, fill the same gaps with placeholders, and end in the same heads with the same loss
+of the targets. Besides how they fuse, they differ in two things: ABMF also learns to match words
+and regions (``matching_weight``), and codes metadata in 128 channels (Table 4), where they have
+``width``. The two unimodal models read image or caption "solely" (Section 4.2). Models that fuse
+have ABMF's setting ``modalities``: by default they see all that ABMF sees, objects, hashtags and
+metadata included.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
@@ -22,11 +26,12 @@ from evoked.layers.tokens import (
     CaptionTokens,
     ImageTokens,
     VectorInput,
+    layer_norm,
     mean_pool,
     metadata_encoder,
     project,
 )
-from evoked.models.base import ModelSettings
+from evoked.models.base import Examples, ModelSettings
 from evoked.models.finetuning import (
     FinetuningModel,
     FinetuningSettings,
@@ -58,11 +63,22 @@ class ContentSettings(FinetuningSettings):
     )
     emotion_weight: float = Field(1.0, ge=0, description="weight of the emotion losses")
     engagement_weight: float = Field(1.0, ge=0, description="weight of the engagement losses")
+    normalise: bool = Field(
+        True,
+        description="layer norms of the inputs, in front of attention and of the heads (ours)",
+    )
     estimated_weight: float = Field(
         0.5,
         ge=0,
         le=1,
         description="weight of valence and arousal that a reader estimated",
+    )
+    category_balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how far rare categories count more in the loss: a post counts as the "
+        "category's number of posts to the power of minus this (ours; 1: all categories alike)",
     )
     image_learning_rate: float = Field(
         5e-5, gt=0, description="when fine-tuning, of the encoder of pictures (ABMF, Table 4)"
@@ -70,6 +86,17 @@ class ContentSettings(FinetuningSettings):
     caption_learning_rate: float = Field(
         2e-5, gt=0, description="when fine-tuning, of the encoder of captions (ABMF, Table 4)"
     )
+
+    @classmethod
+    def published(cls, **changes: Any) -> Self:
+        """As in the paper, as far as it says: 1024 channels, encoders fine-tuned, nothing of ours.
+
+        How it is trained stands in the experiments ``abmf/table6``.
+        """
+        ours_off = {"normalise": False, "modality_dropout": 0.0, "dropout": 0.0}
+        return cls(
+            **{"width": 1024, "finetune": True, "estimated_weight": 0.0, **ours_off, **changes}
+        )
 
 
 class FusionSettings(ContentSettings):
@@ -133,6 +160,14 @@ class ContentModel(FinetuningModel):
         encoders = self.encoders_to_train()
         return self.Network(self.settings, self.modalities, widths | encoders.widths, encoders)
 
+    def post_weights(self, train: Examples) -> NDArray[np.float32] | None:
+        balance = self.settings.category_balance
+        if not balance or "category" not in train.posts:
+            return None
+        categories = train.posts["category"].fillna("none")
+        weights = categories.map(categories.value_counts()).to_numpy(np.float64) ** -balance
+        return np.asarray(weights / weights.mean(), dtype=np.float32)
+
     def encoders_to_train(self) -> TrainableEncoders:
         """Encoders of what the network looks at, if the settings say to fine-tune them."""
         wanted = self.modalities if self.settings.finetune else ()
@@ -181,19 +216,23 @@ class ContentNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        width, hiding = settings.width, settings.modality_dropout
+        width, hiding, normalise = settings.width, settings.modality_dropout, settings.normalise
         self.inputs: Any = nn.ModuleDict()
         if "image" in modalities:
-            self.inputs["image"] = ImageTokens(widths, width, hiding, encoders.image)
+            self.inputs["image"] = ImageTokens(
+                widths, width, hiding, encoders.image, normalise=normalise
+            )
         if "caption" in modalities:
-            self.inputs["caption"] = CaptionTokens(widths, width, hiding, encoders.caption)
+            self.inputs["caption"] = CaptionTokens(
+                widths, width, hiding, encoders.caption, normalise=normalise
+            )
         if "hashtags" in modalities:
-            tags = project(widths["hashtags.vector"], width)
+            tags = project(widths["hashtags.vector"], width, normalise)
             self.inputs["hashtags"] = VectorInput(
                 "hashtags.vector", "hashtags", tags, width, hiding
             )
         if "metadata" in modalities:
-            facts = metadata_encoder(widths["metadata"], width, settings.dropout)
+            facts = metadata_encoder(widths["metadata"], width, settings.dropout, normalise)
             self.inputs["metadata"] = VectorInput("metadata", "metadata", facts, width, hiding)
         self.task_loss = EmotionEngagementLoss(settings.emotion_weight, settings.engagement_weight)
 
@@ -242,4 +281,7 @@ class ContentNetwork(nn.Module):
     def heads(self, inputs: int) -> nn.Module:
         """Normalisation and the heads, for a fused vector of this length."""
         width, dropout = 2 * self.settings.width, self.settings.dropout
-        return nn.Sequential(nn.LayerNorm(inputs), EmotionEngagementHeads(inputs, width, dropout))
+        return nn.Sequential(
+            layer_norm(inputs, self.settings.normalise),
+            EmotionEngagementHeads(inputs, width, dropout),
+        )

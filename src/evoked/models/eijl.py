@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from evoked.features.table import Batch, Column, FeatureTable
 from evoked.layers.attention import AttentionBlock
 from evoked.layers.heads import mlp
 from evoked.layers.losses import masked_huber, masked_log_loss
-from evoked.layers.tokens import VectorInput, shown
+from evoked.layers.tokens import VectorInput, layer_norm, shown
 from evoked.models.base import Examples
 from evoked.models.finetuning import (
     FinetuningModel,
@@ -47,8 +47,9 @@ from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
 EncodedModality = Literal["caption", "image"]
-_VECTORS: dict[str, str] = {"caption": "caption.vector", "image": "image.vector"}
-_TRAINED: dict[str, str] = {"caption": "caption.ids", "image": "image.pixels"}
+# The paper reads title and main text; "text" holds both, and further tags.
+_VECTORS: dict[str, str] = {"caption": "text.vector", "image": "image.vector"}
+_TRAINED: dict[str, str] = {"caption": "text.ids", "image": "image.pixels"}
 # A feature of training posts only; no catalog has it and no other part of a run computes it.
 _TRAINING_LIKES = "likability.training"
 
@@ -73,6 +74,9 @@ class EIJLSettings(FinetuningSettings):
     cnn: Literal["separate", "joint", "none"] = Field(
         "separate",
         description="a CNN for each vector, one over both end to end, or none (Table 2)",
+    )
+    attention: bool = Field(
+        True, description="attention over what the CNNs leave of both (Section 4)"
     )
     joint_learning: bool = Field(
         True, description="let the 13 classes help the regression (Section 4.2)"
@@ -99,6 +103,9 @@ class EIJLSettings(FinetuningSettings):
     modality_dropout: float = Field(
         0.05, ge=0, lt=1, description="probability that a modality is hidden in training"
     )
+    normalise: bool = Field(
+        True, description="layer norms of the vectors, of the content and in attention (ours)"
+    )
     class_weight: float = Field(0.3, ge=0, description="weight of the classification loss")
     likability_weight: float = Field(
         0.3, ge=0, description="weight of the loss of predicted likability"
@@ -109,6 +116,15 @@ class EIJLSettings(FinetuningSettings):
     caption_learning_rate: float = Field(
         1e-5, gt=0, description="when fine-tuning, of the encoder of captions"
     )
+
+    @classmethod
+    def published(cls, **changes: Any) -> Self:
+        """As in the paper, as far as it says: likes known where the layer reads them, and nothing
+        of ours. It names neither sizes nor weights of losses: they stay ours."""
+        reads_likes = changes.get("emotional_interaction", True)
+        protocol = "published" if reads_likes else "draft"
+        ours_off = {"normalise": False, "dropout": 0.0, "modality_dropout": 0.0}
+        return cls(**{"protocol": protocol, **ours_off, **changes})
 
     @field_validator("modalities")
     @classmethod
@@ -199,7 +215,7 @@ class EIJLNetwork(nn.Module):
     settings
         See :class:`EIJLSettings`.
     widths
-        Lengths of ``caption.vector``, ``image.vector`` and ``affect.face``.
+        Lengths of ``text.vector``, ``image.vector`` and ``affect.face``.
     encoders
         Encoders to train with the network.
     scale
@@ -233,7 +249,11 @@ class EIJLNetwork(nn.Module):
         self.inputs: Any = nn.ModuleDict(
             {
                 name: VectorInput(
-                    _VECTORS[name], name, nn.LayerNorm(length), length, settings.modality_dropout
+                    _VECTORS[name],
+                    name,
+                    layer_norm(length, settings.normalise),
+                    length,
+                    settings.modality_dropout,
                 )
                 for name, length in lengths.items()
             }
@@ -246,7 +266,7 @@ class EIJLNetwork(nn.Module):
         width, fused = settings.width, 4 * settings.width
         self.fuse = nn.Sequential(
             nn.Linear(self.content.outputs if self.content else sum(lengths.values()), fused),
-            nn.LayerNorm(fused),
+            layer_norm(fused, settings.normalise),
             nn.ReLU(),
             nn.Dropout(settings.dropout),
         )
@@ -345,12 +365,12 @@ class EIJLNetwork(nn.Module):
             encoded["image.vector"] = network.features(normalise(batch["image.pixels"]))[1]
             encoded["image.vector.present"] = batch["image.pixels.present"]
         if "caption" in self.encoders:
-            mask, present = batch["caption.ids.mask"], batch["caption.ids.present"]
+            mask, present = batch["text.ids.mask"], batch["text.ids.present"]
             # A text without tokens is masked entirely, which attention can't handle.
-            encoded["caption.vector"] = self.encoders["caption"].vector(
-                batch["caption.ids"], mask | ~present[:, None]
+            encoded["text.vector"] = self.encoders["caption"].vector(
+                batch["text.ids"], mask | ~present[:, None]
             )
-            encoded["caption.vector.present"] = present
+            encoded["text.vector.present"] = present
         return encoded
 
     def _likability(self, fused: Tensor, batch: Batch, hidden: Collection[str]) -> Tensor | None:
@@ -385,7 +405,13 @@ class ConvolvedContent(nn.Module):
         )
         self.outputs = sum(parts) * settings.width
         self.position = nn.Parameter(torch.randn(sum(parts), settings.width) * 0.02)
-        self.attention = AttentionBlock(settings.width, settings.heads, nn.ReLU, settings.dropout)
+        self.attention = (
+            AttentionBlock(
+                settings.width, settings.heads, nn.ReLU, settings.dropout, settings.normalise
+            )
+            if settings.attention
+            else None
+        )
 
     def forward(self, vectors: list[Tensor]) -> Tensor:
         """Vectors (b, their length) to (b, outputs)."""
@@ -393,6 +419,8 @@ class ConvolvedContent(nn.Module):
             vectors = [torch.cat(vectors, dim=-1)]
         pooled = [cnn(vector) for cnn, vector in zip(self.cnns, vectors, strict=True)]
         tokens = torch.cat(pooled, dim=1) + self.position
+        if self.attention is None:
+            return tokens.flatten(1)
         everywhere = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         attended: Tensor = self.attention(tokens, tokens, everywhere)[0]
         return attended.flatten(1)

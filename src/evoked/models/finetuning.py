@@ -141,7 +141,7 @@ def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -
         text = text_encoder(settings.text_encoder, settings.max_tokens)
         encoders.caption = text.network()
         encoders.widths["caption.tokens"] = text.token_channels
-        encoders.widths["caption.vector"] = text.vector_size
+        encoders.widths |= dict.fromkeys(("caption.vector", "text.vector"), text.vector_size)
     return encoders
 
 

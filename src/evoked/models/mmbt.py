@@ -65,7 +65,7 @@ class MMBTNetwork(ContentNetwork):
         if language is not None:
             self.inputs["caption"] = _WordEmbeddings(language, width, settings.modality_dropout)
         self.layers = nn.ModuleList(
-            AttentionBlock(width, settings.heads, nn.GELU, settings.dropout)
+            AttentionBlock(width, settings.heads, nn.GELU, settings.dropout, settings.normalise)
             for _ in range(0 if language is not None else settings.layers)
         )
         self.summary = nn.Parameter(torch.randn(width) * 0.02)

@@ -95,6 +95,10 @@ class NeuralModel(Model):
         """Weight in the loss of targets that an emotion reader estimated."""
         return 0.5
 
+    def post_weights(self, train: Examples) -> NDArray[np.float32] | None:
+        """Factor of each training post in the loss, (n,), one on average; None for all alike."""
+        return None
+
     def fit(
         self,
         train: Examples,
@@ -123,6 +127,7 @@ class NeuralModel(Model):
             views=self.views,
             posts_at_once=self._posts_at_once,
             estimated_weight=self.estimated_weight,
+            post_weights=self.post_weights(train),
             progress=progress,
         )
 

@@ -17,9 +17,13 @@ from evoked.evaluation.significance import significance_marks
 from evoked.explain.figures import (
     BLUE,
     DIVERGING,
+    GREEN,
     GREY,
     INK,
+    ORANGE,
     PALE,
+    PURPLE,
+    SKY,
     VERMILLION,
     Picture,
     figure,
@@ -43,7 +47,10 @@ _NAME_CHARACTERS = 20
 # Contours around the densest part that holds these shares of the posts.
 _SHARES = (0.9, 0.6, 0.3)
 _FEWEST_CONTOURED = 30
-_MOST_POINTS = 2000
+_MOST_POINTS = 600
+_POINT_AREAS = (1.0, 16.0)
+# Distinct from each other, and from the red and blue below them; the other categories are grey.
+_CATEGORY_COLOURS = (ORANGE, GREEN, PURPLE, SKY, INK)
 # Engagement relative to the typical rate, from a third to three times.
 _LARGEST_CHANGE = np.log(3)
 _CHANGES = (-0.5, -0.25, 0.0, 0.5, 1.0)
@@ -175,7 +182,8 @@ def engagement_plane(posts: pd.DataFrame, surfaces: dict[str, Surface], note: st
         "Rates relative to what is typical of the category, smoothed over the plane (Gaussian "
         f"kernel, {overall.bandwidth:.1f} points); white where fewer than 5 posts are near. "
         "Contours at −50, −25, 0, +50 and +100 %; arrows point to where engagement grows, the "
-        f"longer the faster; dots are posts (n = {overall.n} posts).{noted(note)}",
+        f"longer the faster; dots are posts, up to {_MOST_POINTS} of them, the larger the more "
+        f"engagement they had for their category (n = {overall.n} posts).{noted(note)}",
         f"Heat maps; all engagement is highest near valence {overall.valence[best[0]]:+.1f}, "
         f"arousal {overall.arousal[best[1]]:.1f}.",
         drawn,
@@ -275,18 +283,42 @@ def _surface(axis: Axes, surface: Surface, labelled: bool) -> None:
 
 
 def _points(axis: Axes, posts: pd.DataFrame) -> None:
-    known = posts.dropna(subset=["valence", "arousal"])
+    """Posts in their category's colour, the larger the more engagement they had for it."""
+    rates = log_rates(*engagement_counts(posts), posts["category"])[:, METRICS.index("overall")]
+    placed = posts.assign(size=_areas(rates), category=posts["category"].fillna("none"))
+    known = placed.dropna(subset=["valence", "arousal"])
     if len(known) > _MOST_POINTS:
         known = known.sample(_MOST_POINTS, random_state=0)
-    axis.scatter(
-        known["valence"],
-        known["arousal"],
-        s=2,
-        color=INK,
-        alpha=0.18,
-        linewidths=0,
-        rasterized=True,
-    )
+    named = known["category"].value_counts().index[: len(_CATEGORY_COLOURS)]
+    for name, part in known.groupby(known["category"].where(known["category"].isin(named))):
+        colour = _CATEGORY_COLOURS[list(named).index(name)]
+        _scattered(axis, part, colour, shortened(str(name), _NAME_CHARACTERS))
+    _scattered(axis, known[~known["category"].isin(named)], GREY, "others")
+    if len(named) > 1:
+        axis.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=7, frameon=False
+        )
+
+
+def _areas(rates: Floats) -> Floats:
+    """Areas of points by the rank of their rate; unknown ones are the smallest."""
+    ranks = pd.Series(rates).rank(pct=True).to_numpy(dtype=np.float64)
+    small, large = _POINT_AREAS
+    return np.asarray(small + (large - small) * np.nan_to_num(ranks) ** 2, np.float64)
+
+
+def _scattered(axis: Axes, part: pd.DataFrame, colour: str, name: str) -> None:
+    if len(part):
+        axis.scatter(
+            part["valence"],
+            part["arousal"],
+            s=part["size"],
+            color=colour,
+            alpha=0.55,
+            linewidths=0,
+            rasterized=True,
+            label=name,
+        )
 
 
 def _arrows(axis: Axes, surface: Surface) -> None:

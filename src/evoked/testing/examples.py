@@ -134,6 +134,8 @@ def random_examples(
             ),
         }
     )
+    ids = features.columns["caption.ids"]
+    features = FeatureTable({**features.columns, "text.ids": ids})
     kind = task_class(task) if isinstance(task, str) else task
     # Few posts are not enough to fit every task.
     fitted = kind.fit(posts if n >= 48 else random_posts(48))

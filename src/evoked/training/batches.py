@@ -98,10 +98,17 @@ class EpochBatches(Sampler[_Choice]):
 class _BatchDataset(Dataset[Batch]):
     """Takes a whole batch at once, in place of one post at a time."""
 
-    def __init__(self, features: Rows, targets: TargetTable | None, weight: float) -> None:
+    def __init__(
+        self,
+        features: Rows,
+        targets: TargetTable | None,
+        weight: float,
+        post_weights: NDArray[np.float32] | None,
+    ) -> None:
         self.features = features
         self.targets = targets
         self.estimated_weight = weight
+        self.post_weights = post_weights
 
     def __getitem__(self, choice: _Choice) -> Batch:
         rows, views = choice
@@ -110,6 +117,8 @@ class _BatchDataset(Dataset[Batch]):
             chosen = self.targets.select(rows)
             known = ~np.isnan(chosen.values)
             weights = np.where(chosen.estimated, self.estimated_weight, 1.0) * known
+            if self.post_weights is not None:
+                weights = weights * self.post_weights[rows, None]
             batch["targets"] = torch.from_numpy(np.nan_to_num(chosen.values))
             batch["weights"] = torch.from_numpy(weights.astype(np.float32))
         return batch
@@ -121,6 +130,7 @@ def loader(
     batches: EpochBatches,
     *,
     estimated_weight: float = 1.0,
+    post_weights: NDArray[np.float32] | None = None,
     workers: int = 0,
 ) -> DataLoader[Batch]:
     """A loader of whole batches.
@@ -130,10 +140,10 @@ def loader(
     DataLoader
         Batches as :meth:`FeatureTable.take` makes them, with ``targets`` and ``weights`` (b, t)
         float32 where targets are given: weight 0 where unknown, ``estimated_weight`` where an
-        emotion reader estimated the value.
+        emotion reader estimated the value, times the post's of ``post_weights``.
     """
     return DataLoader(
-        _BatchDataset(features, targets, estimated_weight),
+        _BatchDataset(features, targets, estimated_weight, post_weights),
         sampler=batches,
         batch_size=None,
         num_workers=workers,

@@ -57,6 +57,7 @@ def fit_network(
     views: int = 1,
     posts_at_once: int = 256,
     estimated_weight: float = 1.0,
+    post_weights: NDArray[np.float32] | None = None,
     progress: Callable[[EpochRecord], None] | None = None,
 ) -> list[EpochRecord]:
     """Train ``network`` in place and leave it with its best weights.
@@ -79,6 +80,8 @@ def fit_network(
         How many validation posts are predicted together.
     estimated_weight
         Weight of targets that an emotion reader estimated.
+    post_weights
+        Factor of each training post in the loss, (n,); None for all alike.
     progress
         Called after every epoch with its record.
 
@@ -131,6 +134,7 @@ def fit_network(
                 targets,
                 batches,
                 estimated_weight=estimated_weight,
+                post_weights=post_weights,
                 workers=settings.workers,
             ),
             ckpt_path=str(last) if last.is_file() else None,
