@@ -144,16 +144,12 @@ class TestOfPosts:
         assert (tmp_path / "letter.txt").read_text() == "dear"
 
 
-class _Reader:
-    def predict(self, texts: list[str]) -> np.ndarray:
-        rng = np.random.default_rng(len(texts))
-        return rng.uniform([-4, 0, -4], [4, 8, 4], (len(texts), 3))
-
-
 class TestOfPoorPosts:
-    def test_estimates_are_marked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("evoked.analysis.emotions.text_reader", lambda name: _Reader())
-        found = analyse_posts(_posts(tmp_path / "posts", followers=1000), draws=100)
+    def test_estimates_are_marked(self, tmp_path: Path) -> None:
+        feelings = ("I am so happy today", "What a sad loss", "A calm evening", "Danger, run now")
+        texts = [feelings[row % 4] + "!" * (row % 3) for row in range(60)]
+        posts = _posts(tmp_path / "posts", followers=1000, caption=texts)
+        found = analyse_posts(posts, draws=100)
         page = Page(write_analysis(found, tmp_path / "out"))
         assert "Estimated emotion." in page.text
         own = page.source.partition('<section id="sharing_')[0]
