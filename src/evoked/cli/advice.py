@@ -13,8 +13,10 @@ from evoked.cli.application import app, say_aside
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
 from evoked.cli.options import (
     CacheOption,
+    CoverageOption,
     DownloadFlag,
     JsonFlag,
+    OutTableOption,
     check_picture,
     load_run,
     with_options,
@@ -67,13 +69,8 @@ def rank(
         str | None,
         typer.Option(help="What they are ordered by: likes, comments, valence, …", metavar="WHAT"),
     ] = None,
-    coverage: Annotated[
-        float,
-        typer.Option(help="Share of posts whose true value the ranges are meant to contain."),
-    ] = DEFAULT_COVERAGE,
-    out_file: Annotated[
-        Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
-    ] = None,
+    coverage: CoverageOption = DEFAULT_COVERAGE,
+    out_file: OutTableOption = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,

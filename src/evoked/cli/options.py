@@ -34,6 +34,16 @@ DownloadFlag = Annotated[
         help="Fetch encoders that the run names, and read them from any folder that it names.",
     ),
 ]
+CoverageOption = Annotated[
+    float,
+    typer.Option(
+        "--coverage",
+        help="Share of posts whose true value the intervals are meant to contain.",
+    ),
+]
+OutTableOption = Annotated[
+    Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
+]
 EstimateOption = Annotated[
     bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
 ]

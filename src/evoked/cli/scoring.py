@@ -11,8 +11,10 @@ from evoked.cli.application import app, out, say, say_aside
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
 from evoked.cli.options import (
     CacheOption,
+    CoverageOption,
     DownloadFlag,
     JsonFlag,
+    OutTableOption,
     load_any_run,
     open_dataset,
     refuse,
@@ -87,13 +89,8 @@ def predict(
     posts: Annotated[
         Path | None, typer.Option(help="Dataset whose posts are scored, in place of a draft.")
     ] = None,
-    coverage: Annotated[
-        float,
-        typer.Option(help="Share of posts whose true value the intervals are meant to contain."),
-    ] = DEFAULT_COVERAGE,
-    out_file: Annotated[
-        Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
-    ] = None,
+    coverage: CoverageOption = DEFAULT_COVERAGE,
+    out_file: OutTableOption = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
