@@ -150,8 +150,6 @@ def test_abmf_refuses_settings_that_make_no_sense() -> None:
         ABMFSettings(modalities=("metadata",))
     with pytest.raises(ValueError, match="need 'image'"):
         ABMFSettings(modalities=("caption", "objects"))
-    with pytest.raises(ValueError, match="objects_learning_rate is for fine-tuning"):
-        ABMFSettings(objects_learning_rate=1e-3)
 
 
 def test_published_abmf_has_nothing_of_ours(examples: Examples, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from evoked.evaluation.collapse import collapse_warning
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.extract import extract_posts
+from evoked.features.named_encoders import allowing_others
 from evoked.features.table import Column, FeatureTable
 from evoked.features.text_fields import texts_of
 from evoked.layers.attention import ScaledDotProductAttention
@@ -438,7 +439,8 @@ def test_regressor_fine_tunes_the_reports_encoders(
             if f"streams.{part}" in name
         ), part
     model.save(tmp_path / "model")
-    loaded = load_model(tmp_path / "model")
+    with allowing_others(True):
+        loaded = load_model(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.predict(examples), model.predict(examples))
 
 

@@ -27,6 +27,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "max_tokens": 64,
         "text_steps": ("urls", "lower"),
         "hashtag_vectors": "vectors/tags ünd 🎉.txt",
+        "hashtag_stems": True,
         "topics": 50,
         "generated_comments": True,
         "history_min_age_hours": 12.0,
