@@ -277,7 +277,9 @@ def test_a_table_as_published_has_the_papers_rows_alone_in_published_settings(
     for row in form.experiments:
         kind: Any = model_class(row.model).Settings
         if hasattr(kind, "published"):
-            assert row.build().settings == kind.published(**own[row.name].settings)
+            before = own[row.name]
+            changes = {**before.settings, **before.as_published.settings}
+            assert row.build().settings == kind.published(**changes)
         else:
             assert any("no published settings" in sentence for sentence in row.differs)
 
@@ -292,6 +294,8 @@ def test_abmf_as_published_is_the_papers() -> None:
     assert "resnext101_32x8d" in row.features.image_encoder
     assert any("names no loss" in sentence for sentence in row.differs)
     augmentation = load_table("abmf/table7").as_published()
+    fresh = {each.name: each.build().settings.augment for each in augmentation.experiments}
+    assert [name for name, augmented in fresh.items() if not augmented] == ["without_augmentation"]
     views = {each.name: each.features.views for each in augmentation.experiments}
     assert views.pop("without_augmentation") == 1
     assert set(views.values()) == {4}

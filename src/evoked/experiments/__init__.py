@@ -48,9 +48,10 @@ Need = Literal[
 class AsPublished(Settings):
     """What a row is in its paper, where that is not what it is here.
 
-    The model's settings come from its ``published()``, changed by the row's own.
+    The model's settings come from its ``published()``, changed by the row's own and these.
     """
 
+    settings: dict[str, Any] = Field(default_factory=dict, description="settings of the model")
     features: dict[str, Any] = Field(default_factory=dict, description="the paper's features")
     training: dict[str, Any] = Field(default_factory=dict, description="how the paper trains")
     needs: tuple[Need, ...] = Field((), description="what it needs besides what the row needs")
@@ -83,7 +84,8 @@ class Experiment(Settings):
         """The row as its paper has it: its model's ``published()`` settings, the paper's features
         and training, and sentences about what could not be taken over."""
         kind: Any = model_class(self.model).Settings
-        form, settings = self.as_published, dict(self.settings)
+        form = self.as_published
+        settings = {**self.settings, **form.settings}
         differs = form.differs
         if hasattr(kind, "published"):
             settings = kind.published(**settings).model_dump(mode="json", exclude_defaults=True)
