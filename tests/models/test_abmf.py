@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,12 +65,13 @@ def test_modal_relevance_is_higher_for_the_own_picture_once_matching_has_learned
 def test_modal_relevance_is_given_up_where_nothing_matches_image_and_text(tmp_path: Path) -> None:
     examples = random_examples(16)
     quick = TrainingSettings(max_epochs=1, batch_size=8, device="cpu")
-    for name, changes in {
+    variants: dict[str, dict[str, Any]] = {
         "matched": {},
         "apart": {"multi_task": False},
         "unmatched": {"matching_weight": 0.0},
         "early": {"late_fusion": False},
-    }.items():
+    }
+    for name, changes in variants.items():
         model = ABMF(ABMFSettings(width=8, heads=2, **changes))
         model.fit(examples, folder=tmp_path / name, training=quick)
         vectors = model.modal_vectors(examples)
@@ -102,7 +104,7 @@ def test_balance_lets_rare_categories_count_more() -> None:
 
 def test_chained_engagement_lets_earlier_targets_speak_to_later_ones() -> None:
     torch.manual_seed(0)
-    heads = EmotionEngagementHeads(8, 16, 0.0, chained=True).eval()
+    heads: Any = EmotionEngagementHeads(8, 16, 0.0, chained=True).eval()
     vectors = torch.randn(4, 8)
     with torch.no_grad():
         before = heads(vectors)
