@@ -237,14 +237,12 @@ def flattery(held_out: HeldOut, drafts: int, coverage: float, seed: int = 0) -> 
     generator = np.random.default_rng(seed)
     misses = held_out.true - held_out.predicted
     # A draw is a post and others near it: of each pair the second, by the post that comes first.
-    starts = np.unique(first)
-    at = generator.choice(starts, _CHOICES)
-    begin, end = np.searchsorted(np.sort(first), at), np.searchsorted(np.sort(first), at, "right")
-    near = second[np.argsort(first, kind="stable")]
-    picks = begin[:, None] + (
-        generator.random((_CHOICES, drafts - 1)) * (end - begin)[:, None]
-    ).astype(int)
-    candidates = np.column_stack([at, near[picks]])
+    order = np.argsort(first, kind="stable")
+    starts, begins, numbers = np.unique(first[order], return_index=True, return_counts=True)
+    drawn = generator.integers(len(starts), size=_CHOICES)
+    shares = generator.random((_CHOICES, drafts - 1))
+    picks = begins[drawn, None] + (shares * numbers[drawn, None]).astype(int)
+    candidates = np.column_stack([starts[drawn], second[order][picks]])
     best = np.argmax(held_out.predicted[candidates], axis=1)
     chosen = candidates[np.arange(_CHOICES), best]
     ends = [(1 - coverage) / 2, (1 + coverage) / 2]

@@ -323,12 +323,7 @@ class PostDataset:
         DataError
             A picture is a link that leads out of the folder of pictures.
         """
-        names = sorted({name for names in self.posts["images"] for name in names})
-        own = self.image_folder
-        _check_links(own, names)
-        folder.mkdir()
-        for name in names:
-            picture = own / name
+        for name, picture in self._begin_copy(folder).items():
             try:
                 content = without_metadata(read_bounded(picture, MAX_BYTES))
             except DataError:  # lost, or no picture: what it holds nobody can say
@@ -346,12 +341,7 @@ class PostDataset:
             A picture is a link that leads out of the folder of pictures, or the new folder's file
             system takes two names for one.
         """
-        names = sorted({name for names in self.posts["images"] for name in names})
-        own = self.image_folder
-        _check_links(own, names)
-        folder.mkdir()
-        for name in names:
-            picture = own / name
+        for name, picture in self._begin_copy(folder).items():
             if not os.path.isfile(picture):
                 continue
             try:
@@ -363,6 +353,15 @@ class PostDataset:
                     fix="Choose a destination on a disk that distinguishes upper from lower case.",
                 ) from error
         return folder
+
+    def _begin_copy(self, folder: Path) -> dict[str, Path]:
+        """Make a new folder for the pictures that posts name; where each lies by its name, none out
+        of the dataset."""
+        names = sorted({name for names in self.posts["images"] for name in names})
+        own = self.image_folder
+        _check_links(own, names)
+        folder.mkdir()
+        return {name: own / name for name in names}
 
     def copy(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -17,6 +16,7 @@ from evoked.posts.readers.base import (
     ReadOptions,
     Source,
     dig,
+    open_zip,
     walk_files,
 )
 from evoked.posts.readers.instagram_export import is_export
@@ -102,11 +102,8 @@ def _is_label_studio(source: Path, start: bytes) -> bool:
 
 
 def _format_of_zip(source: Path) -> str:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            names = [member.filename for member in islice(archive.infolist(), _MANY_MEMBERS)]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise DataError(f"can't be read as a zip archive ({error}).", file=source) from error
+    with open_zip(source) as archive:
+        names = [member.filename for member in islice(archive.infolist(), _MANY_MEMBERS)]
     if "xl/workbook.xml" in names:
         return "xlsx"
     if is_export(names):

@@ -8,6 +8,7 @@ in :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and 
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,6 +243,20 @@ def require_folder(source: Path) -> None:
         raise DataError("a file, not a folder.", file=source, fix="Give the path of its folder.")
     if not source.is_dir():
         raise DataError("there is no such folder.", file=source, fix="Give the path of a folder.")
+
+
+def open_zip(source: Path, kind: str = "a zip archive", fix: str | None = None) -> zipfile.ZipFile:
+    """A zip archive, opened; nothing is unpacked.
+
+    Raises
+    ------
+    DataError
+        It is not ``kind``; ``fix`` says what to do about it.
+    """
+    try:
+        return zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DataError(f"can't be read as {kind} ({error}).", file=source, fix=fix) from error
 
 
 def file_image(

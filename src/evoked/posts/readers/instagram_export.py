@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from evoked.posts.readers.base import (
     Source,
     dig,
     file_image,
+    open_zip,
     refuse_options,
     walk_files,
 )
@@ -74,10 +74,7 @@ class _Zip:
     """A zip archive. Nothing is unpacked to disk, so a name that points elsewhere does no harm."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self.archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise DataError(f"can't be read as a zip archive ({error}).", file=path) from error
+        self.archive = open_zip(path)
         self.names = sorted(
             member.filename for member in self.archive.infolist() if not member.is_dir()
         )

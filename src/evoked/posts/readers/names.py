@@ -17,12 +17,10 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evoked.posts.readers.addresses import id_in_address
+from evoked.posts.readers.packaged import packaged
 from evoked.posts.readers.values import (
     is_missing,
     parse_bool,
@@ -35,7 +33,6 @@ from evoked.posts.schema import COUNTS
 ANYBODY = "any"
 """The platform of names that every platform uses."""
 
-_FILE = Path(__file__).with_name("names.yaml")
 _SECTIONS = ("platforms", "nothing", "words", "expected")
 
 # How well a column's name matches: as a whole, without units, as the end of a path (with dots, with
@@ -395,8 +392,7 @@ _LOOKS = {
 @cache
 def _table() -> _Table:
     """The table of names, read once."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
+    content = packaged("names.yaml")
     names = tuple(name for name in content if name not in _SECTIONS)
     words = {kind: frozenset(spelled) for kind, spelled in content["words"].items()}
     table = _Table(names, {}, {}, {}, {}, {}, words, content["expected"])

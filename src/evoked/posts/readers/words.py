@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from evoked.posts.readers.packaged import packaged
 from evoked.posts.readers.plain_signs import folded
 
 
@@ -35,11 +35,5 @@ def positions(section: str) -> dict[str, int]:
 
 @cache
 def _sections() -> dict[str, Any]:
-    import yaml
-
-    content = files("evoked.posts.readers").joinpath("words.yaml").read_text("utf-8")
-    sections: dict[str, Any] = yaml.load(
-        content,
-        Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
-    )
+    sections: dict[str, Any] = packaged("words.yaml")
     return sections

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import zipfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
@@ -15,7 +14,14 @@ from typing import Any
 
 from evoked.errors import DataError
 from evoked.posts.readers import csv_file
-from evoked.posts.readers.base import ReadOptions, Skipped, Source, refuse_encoding, require_file
+from evoked.posts.readers.base import (
+    ReadOptions,
+    Skipped,
+    Source,
+    open_zip,
+    refuse_encoding,
+    require_file,
+)
 from evoked.posts.readers.names import recognise
 from evoked.posts.readers.tabular import Row, Table, read_table
 
@@ -80,15 +86,8 @@ def _rows(folder: TemporaryDirectory[str], table: Table) -> Iterator[tuple[int, 
 
 
 def _check_size(source: Path) -> None:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise DataError(
-            f"can't be read as an Excel workbook ({error}).",
-            file=source,
-            fix="Save it as .xlsx or as CSV.",
-        ) from error
+    with open_zip(source, "an Excel workbook", "Save it as .xlsx or as CSV.") as archive:
+        size = sum(member.file_size for member in archive.infolist())
     if size > MAX_UNPACKED_BYTES:
         raise DataError(
             f"{size // 2**20:,} MiB when unpacked; at most {MAX_UNPACKED_BYTES // 2**20} are read.",
