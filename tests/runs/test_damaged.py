@@ -159,11 +159,11 @@ def test_two_trainings_in_one_folder_are_one_too_many(
 def test_what_a_killed_training_left_goes_at_the_next_start(
     workshop: Workshop, dataset: Any
 ) -> None:
-    training = workshop.folder / "killed" / "training"
+    training = workshop.folder / "killed-run" / "training"
     training.mkdir(parents=True)
     (training / "plan.json").write_text("{}")
     (training / ".best.safetensors.0f243810.tmp").write_bytes(b"half")
-    workshop.run(dataset, "killed", "mean")
+    workshop.run(dataset, "killed-run", "mean")
     assert not list(training.glob(".*"))
 
 
