@@ -128,6 +128,16 @@ def test_of_mere_noise_the_first_member_has_nearly_all() -> None:
     assert min(left) > 0.8
 
 
+def test_timid_members_are_chosen_between_and_not_scaled_down() -> None:
+    # All are timid, so that without a bound the best weights add up to more than one.
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=(4000, 1))
+    members = [truth * share + 0.01 * generator.normal(size=truth.shape) for share in (0, 0.6, 0.3)]
+    wide = [np.repeat(each, len(EmotionEngagement.columns), axis=1) for each in (*members, truth)]
+    weights = learned_weights(EmotionEngagement, wide[:-1], wide[-1])["likes_rate"]
+    np.testing.assert_allclose(weights, (0, 1, 0), atol=0.01)
+
+
 def test_fewer_posts_are_believed_less() -> None:
     shares = []
     for posts in (30, 3000):

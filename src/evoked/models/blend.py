@@ -21,6 +21,8 @@ from evoked.targets import Task
 
 Floats = NDArray[np.float64]
 
+# How much more than any post it counts that weights add up to 1.
+_HEAVY = 1e4
 # What weighs less is not worth a model of its own.
 _LEAST_WEIGHT = 0.05
 
@@ -93,8 +95,8 @@ def learned_weights(
     """Weights of members by how well they predict posts that they have not learned from.
 
     The first member is what all others are held against, such as an author's last posts. The
-    others' weights are what predicts the departures from it with the least squared error, none
-    below 0 and no more than 1 together (Breiman 1996, *Stacked regressions*). They are then all
+    others' weights are what predicts the departures from it with the least squared error, of all
+    weights that are not below 0 and no more than 1 together (Breiman 1996, *Stacked regressions*). They are then all
     multiplied by 1 - k · s² / d, at least 0, where k is the number of weights above 0, s² the mean
     square of what is still missed, and d the sum of the squares of the weighted departures: of
     chance, that is about as much as k weights find (James and Stein 1961, *Estimation with
@@ -137,8 +139,12 @@ def _weights_of(departures: Floats, missed: Floats) -> Floats:
     truth (n,)."""
     from scipy.optimize import nnls
 
-    weights, _ = nnls(departures, missed)
-    weights /= max(1.0, weights.sum())
+    # The first member's departures are 0. A heavy last row makes the weights add up to 1 (Lawson and
+    # Hanson 1974, *Solving Least Squares Problems*, Chapter 22).
+    heavy = _HEAVY * max(float(np.abs(departures).max()), 1e-9)
+    columns = np.hstack([np.zeros((len(missed), 1)), departures])
+    rows = np.vstack([columns, np.full((1, columns.shape[1]), heavy)])
+    weights = nnls(rows, np.append(missed, heavy))[0][1:]
     explained = departures @ weights
     size = float(explained @ explained)
     if size > 0:
