@@ -96,12 +96,13 @@ def learned_weights(
 
     The first member is what all others are held against, such as an author's last posts. The
     others' weights are what predicts the departures from it with the least squared error, of all
-    weights that are not below 0 and no more than 1 together (Breiman 1996, *Stacked regressions*). They are then all
-    multiplied by 1 - k · s² / d, at least 0, where k is the number of weights above 0, s² the mean
-    square of what is still missed, and d the sum of the squares of the weighted departures: of
-    chance, that is about as much as k weights find (James and Stein 1961, *Estimation with
-    quadratic loss*). So the first member has no more than its share where posts are many, and all
-    of it where the others say nothing. Weights below 0.05 are the first one's as well.
+    weights that are not below 0 and no more than 1 together (Breiman 1996, *Stacked regressions*).
+    They are then all multiplied by 1 - k · s² / d, at least 0, where k is the number of weights
+    above 0, s² the mean square of what is still missed, and d the sum of the squares of the
+    weighted departures: of chance, that is about as much as k weights find (James and Stein 1961,
+    *Estimation with quadratic loss*). So the first member has no more than its share where posts
+    are many, and all of it where the others say nothing. Weights below 0.05 are the first one's as
+    well.
 
     Parameters
     ----------
@@ -139,8 +140,8 @@ def _weights_of(departures: Floats, missed: Floats) -> Floats:
     truth (n,)."""
     from scipy.optimize import nnls
 
-    # The first member's departures are 0. A heavy last row makes the weights add up to 1 (Lawson and
-    # Hanson 1974, *Solving Least Squares Problems*, Chapter 22).
+    # The first member's departures are 0. A heavy last row makes the weights add up to 1 (Lawson
+    # and Hanson 1974, *Solving Least Squares Problems*, Chapter 22).
     heavy = _HEAVY * max(float(np.abs(departures).max()), 1e-9)
     columns = np.hstack([np.zeros((len(missed), 1)), departures])
     rows = np.vstack([columns, np.full((1, columns.shape[1]), heavy)])
