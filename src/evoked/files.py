@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -385,6 +385,47 @@ def write_text(path: Path | str, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def append_lines(path: Path | str, lines: Sequence[str]) -> None:
+    """Add lines to the end of a UTF-8 file, whole lines or none, and wait until the disk has them.
+
+    A last line that a killed process left unfinished is ended first, so that it spoils no other.
+    Only one process may do so at a time: see :func:`locked`.
+
+    Parameters
+    ----------
+    path
+        The file, which need not exist.
+    lines
+        Each without the line break that ends it, and with none within.
+
+    Raises
+    ------
+    DataError
+        The disk is full or can't be written, or the file would be larger than :func:`read_bounded`
+        reads.
+    """
+    path, content = Path(path), "".join(f"{line}\n" for line in lines).encode()
+    with writing(path), open(path, "a+b", buffering=0) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size:
+            stream.seek(-1, os.SEEK_END)
+            content = content if stream.read(1) == b"\n" else b"\n" + content
+        if size + len(content) > MAX_JSON_BYTES:
+            raise DataError(
+                f"it would be larger than {MAX_JSON_BYTES // 2**20} MiB, the most that is read.",
+                file=path,
+                fix="Move it away: the next line begins a new one.",
+            )
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[stream.write(rest) :]
+            os.fsync(stream.fileno())
+        except OSError:
+            stream.truncate(size)
+            raise
 
 
 def write_json(path: Path | str, value: Any) -> None:

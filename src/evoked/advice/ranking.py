@@ -72,6 +72,18 @@ class Ranking:
             )
         return found
 
+    @property
+    def said(self) -> dict[str, dict[str, Any]]:
+        """What the order says of each draft, by its post_id, as a ledger keeps it: see
+        :func:`evoked.advice.ledger.keep`. A run that orders posts no better than chance says no
+        chances."""
+        pairs = self.pairs if self.curve.orders else self.pairs[:0]
+        chances = {name: each["chance"].tolist() for name, each in pairs.groupby("better")}
+        return {
+            name: {"by": self.by.column, "place": place, "chances": chances.get(name, [])}
+            for name, place in zip(self.table["post_id"], self.table["rank"], strict=True)
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         curve = self.curve
