@@ -91,6 +91,8 @@ def _is_alive(process: int) -> bool:
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
     """Delete temporary files and folders that killed processes of this machine left.
 
+    What was moved aside to make place for what never came (:func:`atomic_folder`) is moved back.
+
     Parameters
     ----------
     folder
@@ -104,7 +106,16 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
     for entry in os.scandir(folder):
         own = stem is None or entry.name.startswith(f".{stem}.")
         if own and _is_left_over(Path(entry.path)):
-            _remove(Path(entry.path))
+            _move_back_or_remove(Path(entry.path), name)
+
+
+def _move_back_or_remove(path: Path, name: str | None) -> None:
+    """Settle a leftover of the file or folder called ``name``, or as the leftover says."""
+    place = path.with_name(name or _LEFTOVER.sub("", path.name).removeprefix("."))
+    if path.suffix == ".old" and not place.exists():
+        os.replace(path, place)
+    else:
+        _remove(path)
 
 
 def remove_all_leftovers(folder: Path) -> None:
@@ -218,7 +229,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
     An existing folder is moved aside first and removed last, so a crash at any moment leaves
     either the old folder or the new one whole (in the worst case the old one under a ``.old``
-    name beside it, which stays until the new one is there).
+    name beside it, from where :func:`remove_leftovers` moves it back).
 
     Raises
     ------
@@ -235,7 +246,12 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
             retired = _beside(path, "old")
             if path.exists():
                 os.replace(path, retired)
-            os.replace(temporary, path)
+            try:
+                os.replace(temporary, path)
+            except BaseException:
+                if retired.exists():
+                    os.replace(retired, path)
+                raise
             shutil.rmtree(retired, ignore_errors=True)
             remove_leftovers(path.parent, path.name)
         finally:
@@ -370,6 +386,20 @@ def only_writer(folder: Path) -> Iterator[None]:
         remove_leftovers(folder.parent, folder.name)
         remove_leftovers(folder)
         yield
+
+
+@contextmanager
+def kept_still(folder: Path) -> Iterator[None]:
+    """Let others that use this function wait while the block adds to a file in ``folder``, or
+    replaces the folder: what is added while it is copied would be lost."""
+    folder = folder.resolve()
+    lock = folder.with_name(f".{folder.name}.still.lock")
+    with writing(lock), locked(lock):
+        try:
+            yield
+        finally:
+            if sys.platform != "win32":  # which deletes no open file
+                lock.unlink(missing_ok=True)
 
 
 def _holder(lock: Path) -> str:

@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import unicodedata
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -31,7 +29,7 @@ from evoked.errors import DataError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.features.extract import ImageSource
 from evoked.features.metadata import form_counts, local_times
-from evoked.files import append_lines, locked, plain, read_bounded, writing
+from evoked.files import append_lines, kept_still, plain, read_bounded
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import are_published
 from evoked.posts.dataset import PostDataset
@@ -40,15 +38,13 @@ from evoked.posts.picture_hashes import picture_hash
 from evoked.posts.schema import FACT_PREFIX
 from evoked.runs.answer import quantities
 from evoked.runs.description import RUN_FILE
+from evoked.runs.folder import LEDGER_FILE
 from evoked.runs.posts import Run
 
-LEDGER_FILE = "ledger.jsonl"
 Kind = Literal["prediction", "rank", "advice", "hours"]
 
 _VERSION = 1
 _LONGEST_LINE = 2**16
-# Facts of a draft that an action may set, whose values are hashed before they are kept.
-_TAGS, _NO_TAGS, _PICTURE = "tags", "no tags", "picture"
 
 
 class Entry(BaseModel):
@@ -145,10 +141,9 @@ def keep(
     said
         What else was said, by the draft's ``post_id``. Of ``rank``: ``by``, what it is ordered by,
         ``place`` (from 1), and ``chances``, those of being ahead of each later place. Of
-        ``advice``: ``actions``, each with ``action`` (its name), ``facts`` (those of the post if it
-        is followed, see :func:`facts_of`: a value, a range as a list of two numbers, or for "tags",
-        "no tags" and "picture" hashtags or a file, which are hashed here), ``effect`` (on the
-        logarithm of the count, with its range) and ``label``.
+        ``advice``: ``by``, and ``actions``, each with ``action`` (its name), ``facts`` (what the
+        post is like if it is followed, see :func:`changed_facts`), ``effect`` (on the logarithm of
+        the count: how much, from, to) and ``label``.
     kept_at
         The time; now by default.
 
@@ -166,11 +161,16 @@ def keep(
     together, state = uuid.uuid4().hex[:16], state_of(run.folder)
     numbers = table.set_index("post_id")
     names = [each.column for each in quantities(run.task) if each.column in table]
+    endless = run.intervals.unbounded(run.task, coverage)
     hashed, facts = hashes_of(asked.posts, asked.images), facts_of(asked.posts)
     lines = []
     for row, name in enumerate(asked.posts["post_id"]):
         found = numbers.loc[name]
-        predicted = {each: _with_ends(found, each) for each in names if pd.notna(found[each])}
+        predicted = {
+            each: _with_ends(found, each, each not in endless)
+            for each in names
+            if pd.notna(found[each])
+        }
         when = asked.posts["posted_at"].iloc[row] if asked.dated[row] else None
         entry = {
             "version": _VERSION,
@@ -185,7 +185,7 @@ def keep(
             "facts": facts[row],
             "coverage": coverage,
             "predicted": predicted,
-            "said": _without_texts((said or {}).get(name, {})),
+            "said": dict((said or {}).get(name, {})),
         }
         lines.append(json.dumps(plain(entry), separators=(",", ":")))
     _append(run.folder, lines)
@@ -212,19 +212,6 @@ def read_ledger(folder: Path) -> Ledger:
 def state_of(folder: Path) -> str:
     """Which state of a run a folder holds: updating and training change it."""
     return hashlib.sha256(read_bounded(folder / RUN_FILE)).hexdigest()[:16]
-
-
-@contextmanager
-def ledger_kept_still(folder: Path) -> Iterator[None]:
-    """Let nobody add to a run's ledger while the block runs, which may replace the folder."""
-    folder = folder.resolve()
-    lock = folder.with_name(f".{folder.name}.ledger.lock")
-    with writing(lock), locked(lock):
-        try:
-            yield
-        finally:
-            if sys.platform != "win32":  # which deletes no open file
-                lock.unlink(missing_ok=True)
 
 
 def hashes_of(posts: pd.DataFrame, images: Sequence[ImageSource]) -> list[dict[str, Any]]:
@@ -266,6 +253,18 @@ def facts_of(posts: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def changed_facts(run: Run, draft: Draft, edited: Draft) -> dict[str, Any]:
+    """What an action changes of a draft: the facts and the picture that the edited one has
+    otherwise, as a ledger keeps them."""
+    posts, images = run.draft_posts([draft, edited])
+    before, after = facts_of(posts)
+    before, after = (
+        facts | {"picture": picture_hash(image)}
+        for facts, image in zip((before, after), images, strict=True)
+    )
+    return {name: value for name, value in after.items() if value != before.get(name)}
+
+
 def _drafts_of(run: Run, drafts: Sequence[Draft] | PostDataset) -> _Drafts:
     if isinstance(drafts, PostDataset):
         unseen = drafts.select(np.flatnonzero(~are_published(drafts.posts)))
@@ -281,30 +280,10 @@ def _drafts_of(run: Run, drafts: Sequence[Draft] | PostDataset) -> _Drafts:
     )
 
 
-def _with_ends(row: pd.Series, name: str) -> list[float | None]:
-    ends = [row.get(f"{name}_{end}", np.nan) for end in ("low", "high")]
+def _with_ends(row: pd.Series, name: str, bounded: bool) -> list[float | None]:
+    """A number and the ends of its range; None for ends that nothing bounds."""
+    ends = [row.get(f"{name}_{end}", np.nan) if bounded else np.nan for end in ("low", "high")]
     return [float(row[name]), *(float(end) if np.isfinite(end) else None for end in ends)]
-
-
-def _without_texts(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What was said, with hashes in the place of hashtags and pictures."""
-    kept = dict(said)
-    if "actions" in kept:
-        kept["actions"] = [
-            {**action, "facts": _hashed_facts(action.get("facts", {}))}
-            for action in kept["actions"]
-        ]
-    return kept
-
-
-def _hashed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    kept = dict(facts)
-    for name in (_TAGS, _NO_TAGS):
-        if name in kept:
-            kept[name] = sorted(map(_tag_hash, kept[name]))
-    if _PICTURE in kept:
-        kept[_PICTURE] = picture_hash(kept[_PICTURE])
-    return kept
 
 
 def _tag_hash(tag: str) -> str:
@@ -331,7 +310,7 @@ def _append(folder: Path, lines: Sequence[str]) -> None:
     path, longest = folder / LEDGER_FILE, max(map(len, lines), default=0)
     if longest > _LONGEST_LINE:
         raise DataError(f"a line of {longest:,} characters; at most {_LONGEST_LINE:,}.", file=path)
-    with ledger_kept_still(folder):
+    with kept_still(folder):
         append_lines(path, lines)
 
 

@@ -22,8 +22,8 @@ from evoked.runs.folder import CALIBRATION_FOLDER, PREDICTIONS_FILE, TRUTH_FILE
 from evoked.runs.posts import Run
 from evoked.runs.spoken import spoken
 
-# Test posts of an author from which their own pairs are enough.
-_ENOUGH_POSTS = 20
+ENOUGH_POSTS = 20
+"""Held-out posts of an author from which their own are enough."""
 # A chance nearer to one half than this is one that nobody could use.
 _CLOSE = 0.05
 # Beyond these, a count's digits are the computer's.
@@ -192,7 +192,7 @@ def rank(
     quantity = _quantity(table, known, by)
     held_out = held_out_posts(run, quantity)
     own = held_out.by(next(iter(authors))) if len(authors) == 1 else held_out
-    enough = len(own) >= _ENOUGH_POSTS
+    enough = len(own) >= ENOUGH_POSTS
     shown = own if enough else held_out
     curve = WinCurve.fit(shown)
     ordered = table.iloc[np.argsort(-table[quantity.column].to_numpy(), kind="stable")]
@@ -209,16 +209,20 @@ def rank(
     )
 
 
-def held_out_posts(run: Run, quantity: Quantity) -> HeldOut:
+def held_out_posts(run: Run, quantity: Quantity, calibration: bool | None = None) -> HeldOut:
     """The posts that were predicted by a model that had not seen them, with what it said of a
     number and what that really was.
 
-    These are the test posts, and those that calibrated the intervals, unless posts were held out by
-    time: then models of far fewer posts predicted the latter, which puts posts in order worse than
-    the run does.
+    Parameters
+    ----------
+    calibration
+        Whether those that calibrated the intervals count beside the test posts. By default they do
+        unless posts were held out by time: then models of far fewer posts predicted them, which
+        puts posts in order worse than the run does.
     """
-    by_time = run.description["split"]["kind"] == "time"
-    folders = [run.folder] if by_time else [run.folder / CALIBRATION_FOLDER, run.folder]
+    if calibration is None:
+        calibration = run.description["split"]["kind"] != "time"
+    folders = [run.folder / CALIBRATION_FOLDER] * calibration + [run.folder]
     predicted, truth = (
         pd.concat(
             [read_frame(folder / name) for folder in folders if (folder / name).is_file()],
