@@ -75,8 +75,8 @@ def _of_ranges(ranges: Ranges) -> str:
     wide = ", so they are wider than they need be" if ranges.low > ranges.promised else ""
     return (
         f"Ranges of {ranges.noun} that were to hold for {ranges.promised:.0%} held for "
-        f"{ranges.held} of {ranges.posts} posts (so for {low} to {high} of 100){wide}; {ranges.too_high} "
-        f"posts got less than predicted, {above} as much or more."
+        f"{ranges.held} of {ranges.posts} posts (so for {low} to {high} of 100){wide}; "
+        f"{ranges.too_high} posts got less than predicted, {above} as much or more."
     )
 
 
