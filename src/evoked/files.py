@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -91,6 +91,8 @@ def _is_alive(process: int) -> bool:
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
     """Delete temporary files and folders that killed processes of this machine left.
 
+    What was moved aside to make place for what never came (:func:`atomic_folder`) is moved back.
+
     Parameters
     ----------
     folder
@@ -104,7 +106,16 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
     for entry in os.scandir(folder):
         own = stem is None or entry.name.startswith(f".{stem}.")
         if own and _is_left_over(Path(entry.path)):
-            _remove(Path(entry.path))
+            _move_back_or_remove(Path(entry.path), name)
+
+
+def _move_back_or_remove(path: Path, name: str | None) -> None:
+    """Settle a leftover of the file or folder called ``name``, or as the leftover says."""
+    place = path.with_name(name or _LEFTOVER.sub("", path.name).removeprefix("."))
+    if path.suffix == ".old" and not place.exists():
+        os.replace(path, place)
+    else:
+        _remove(path)
 
 
 def remove_all_leftovers(folder: Path) -> None:
@@ -218,7 +229,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
     An existing folder is moved aside first and removed last, so a crash at any moment leaves
     either the old folder or the new one whole (in the worst case the old one under a ``.old``
-    name beside it, which stays until the new one is there).
+    name beside it, from where :func:`remove_leftovers` moves it back).
 
     Raises
     ------
@@ -235,7 +246,12 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
             retired = _beside(path, "old")
             if path.exists():
                 os.replace(path, retired)
-            os.replace(temporary, path)
+            try:
+                os.replace(temporary, path)
+            except BaseException:
+                if retired.exists():
+                    os.replace(retired, path)
+                raise
             shutil.rmtree(retired, ignore_errors=True)
             remove_leftovers(path.parent, path.name)
         finally:
@@ -372,6 +388,20 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def kept_still(folder: Path) -> Iterator[None]:
+    """Let others that use this function wait while the block adds to a file in ``folder``, or
+    replaces the folder: what is added while it is copied would be lost."""
+    folder = folder.resolve()
+    lock = folder.with_name(f".{folder.name}.still.lock")
+    with writing(lock), locked(lock):
+        try:
+            yield
+        finally:
+            if sys.platform != "win32":  # which deletes no open file
+                lock.unlink(missing_ok=True)
+
+
 def _holder(lock: Path) -> str:
     """Who holds a lock, in brackets; empty where the file doesn't say."""
     try:
@@ -385,6 +415,47 @@ def write_text(path: Path | str, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def append_lines(path: Path | str, lines: Sequence[str]) -> None:
+    """Add lines to the end of a UTF-8 file, whole lines or none, and wait until the disk has them.
+
+    A last line that a killed process left unfinished is ended first, so that it spoils no other.
+    Only one process may do so at a time: see :func:`locked`.
+
+    Parameters
+    ----------
+    path
+        The file, which need not exist.
+    lines
+        Each without the line break that ends it, and with none within.
+
+    Raises
+    ------
+    DataError
+        The disk is full or can't be written, or the file would be larger than :func:`read_bounded`
+        reads.
+    """
+    path, content = Path(path), "".join(f"{line}\n" for line in lines).encode()
+    with writing(path), open(path, "a+b", buffering=0) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size:
+            stream.seek(-1, os.SEEK_END)
+            content = content if stream.read(1) == b"\n" else b"\n" + content
+        if size + len(content) > MAX_JSON_BYTES:
+            raise DataError(
+                f"it would be larger than {MAX_JSON_BYTES // 2**20} MiB, the most that is read.",
+                file=path,
+                fix="Move it away: the next line begins a new one.",
+            )
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[stream.write(rest) :]
+            os.fsync(stream.fileno())
+        except OSError:
+            stream.truncate(size)
+            raise
 
 
 def write_json(path: Path | str, value: Any) -> None:

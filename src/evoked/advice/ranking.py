@@ -22,8 +22,8 @@ from evoked.runs.folder import CALIBRATION_FOLDER, PREDICTIONS_FILE, TRUTH_FILE
 from evoked.runs.posts import Run
 from evoked.runs.spoken import spoken
 
-# Test posts of an author from which their own pairs are enough.
-_ENOUGH_POSTS = 20
+ENOUGH_POSTS = 20
+"""Held-out posts of an author from which their own are enough."""
 # A chance nearer to one half than this is one that nobody could use.
 _CLOSE = 0.05
 # Beyond these, a count's digits are the computer's.
@@ -71,6 +71,18 @@ class Ranking:
                 "flatters."
             )
         return found
+
+    @property
+    def said(self) -> dict[str, dict[str, Any]]:
+        """What the order says of each draft, by its post_id, as a ledger keeps it: see
+        :func:`evoked.advice.ledger.keep`. A run that orders posts no better than chance says no
+        chances."""
+        pairs = self.pairs if self.curve.orders else self.pairs[:0]
+        chances = {name: each["chance"].tolist() for name, each in pairs.groupby("better")}
+        return {
+            name: {"by": self.by.column, "place": place, "chances": chances.get(name, [])}
+            for name, place in zip(self.table["post_id"], self.table["rank"], strict=True)
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -180,7 +192,7 @@ def rank(
     quantity = _quantity(table, known, by)
     held_out = held_out_posts(run, quantity)
     own = held_out.by(next(iter(authors))) if len(authors) == 1 else held_out
-    enough = len(own) >= _ENOUGH_POSTS
+    enough = len(own) >= ENOUGH_POSTS
     shown = own if enough else held_out
     curve = WinCurve.fit(shown)
     ordered = table.iloc[np.argsort(-table[quantity.column].to_numpy(), kind="stable")]
@@ -197,16 +209,20 @@ def rank(
     )
 
 
-def held_out_posts(run: Run, quantity: Quantity) -> HeldOut:
+def held_out_posts(run: Run, quantity: Quantity, calibration: bool | None = None) -> HeldOut:
     """The posts that were predicted by a model that had not seen them, with what it said of a
     number and what that really was.
 
-    These are the test posts, and those that calibrated the intervals, unless posts were held out by
-    time: then models of far fewer posts predicted the latter, which puts posts in order worse than
-    the run does.
+    Parameters
+    ----------
+    calibration
+        Whether those that calibrated the intervals count beside the test posts. By default they do
+        unless posts were held out by time: then models of far fewer posts predicted them, which
+        puts posts in order worse than the run does.
     """
-    by_time = run.description["split"]["kind"] == "time"
-    folders = [run.folder] if by_time else [run.folder / CALIBRATION_FOLDER, run.folder]
+    if calibration is None:
+        calibration = run.description["split"]["kind"] != "time"
+    folders = [run.folder / CALIBRATION_FOLDER] * calibration + [run.folder]
     predicted, truth = (
         pd.concat(
             [read_frame(folder / name) for folder in folders if (folder / name).is_file()],

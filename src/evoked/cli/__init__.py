@@ -17,6 +17,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     importing,
     labels,
     laboratory,
+    ledger,
     privacy,
     scoring,
     training,

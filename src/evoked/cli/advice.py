@@ -11,11 +11,13 @@ import typer
 
 from evoked.cli.application import app, say_aside
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
+from evoked.cli.ledger import keep_answer
 from evoked.cli.options import (
     CacheOption,
     CoverageOption,
     DownloadFlag,
     JsonFlag,
+    KeepFlag,
     OutTableOption,
     check_picture,
     load_run,
@@ -72,6 +74,7 @@ def rank(
     coverage: CoverageOption = DEFAULT_COVERAGE,
     out_file: OutTableOption = None,
     as_json: JsonFlag = False,
+    keep: KeepFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
@@ -90,6 +93,8 @@ def rank(
     chosen = _of_table(table, usual) if table is not None else _named(pairs, usual)
     with progress_display() as display:
         ranking = rank_drafts(run, chosen, by, coverage, run_callbacks(display))
+    if keep:
+        keep_answer(run, "rank", chosen, ranking.table, coverage, ranking.said)
     if out_file is not None:
         write_table(ranking.table, out_file)
         say_aside(f"{len(ranking.table)} drafts in {out_file}")

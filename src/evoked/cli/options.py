@@ -44,6 +44,14 @@ CoverageOption = Annotated[
 OutTableOption = Annotated[
     Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
 ]
+KeepFlag = Annotated[
+    bool,
+    typer.Option(
+        "--keep",
+        help="Keep this in the run's ledger, to be checked when the posts have come: see 'evoked "
+        "ledger'.",
+    ),
+]
 EstimateOption = Annotated[
     bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
 ]

@@ -9,11 +9,13 @@ import typer
 
 from evoked.cli.application import app, out, say, say_aside
 from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
+from evoked.cli.ledger import keep_answer
 from evoked.cli.options import (
     CacheOption,
     CoverageOption,
     DownloadFlag,
     JsonFlag,
+    KeepFlag,
     OutTableOption,
     load_any_run,
     open_dataset,
@@ -92,6 +94,7 @@ def predict(
     coverage: CoverageOption = DEFAULT_COVERAGE,
     out_file: OutTableOption = None,
     as_json: JsonFlag = False,
+    keep: KeepFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
@@ -109,6 +112,8 @@ def predict(
     subject: Any = [_subject(run, draft, viewing)] if dataset is None else dataset
     with progress_display() as display:
         table = run.predict(subject, run_callbacks(display), coverage)
+    if keep:
+        keep_answer(run, "prediction", subject, table, coverage)
     if out_file is not None:
         write_table(table, out_file)
         say_aside(f"{len(table)} predictions in {out_file}")

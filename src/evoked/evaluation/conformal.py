@@ -221,8 +221,9 @@ class ResidualIntervals:
         return np.abs(miss) / (np.where(miss < 0, below, above) * np.asarray(scale))
 
     def with_tested(self, misses: Floats) -> Self:
-        """The same intervals, which calibrate drafts on the misses of test posts as well."""
-        return replace(self, tested=self._kept(misses[np.isfinite(misses)]))
+        """The same intervals, which calibrate drafts on the misses of these test posts as well."""
+        known = misses[np.isfinite(misses)]
+        return replace(self, tested=self._kept(np.concatenate([self.tested, known])))
 
     def bounds(self, predicted: ArrayLike, coverage: float) -> tuple[Floats, Floats]:
         """Lower and upper ends for predictions (n,); infinite where there are too few posts."""
@@ -382,8 +383,8 @@ class Intervals:
         return cls(values, sets, posts, spreads=spreads)
 
     def with_tested(self, task: Task, predicted: Predicted) -> Self:
-        """The same intervals, which calibrate drafts on test posts as well: their truth is known,
-        and they are past."""
+        """The same intervals, which calibrate drafts on these test posts as well, newer than any
+        before: their truth is known, and they are past."""
         predicted = _oldest_first(predicted)
         misses = self._misses(task, predicted)
         truth = task.truth(predicted.posts)
@@ -392,7 +393,9 @@ class Intervals:
             self,
             values={name: each.with_tested(misses[name]) for name, each in self.values.items()},
             tested={
-                str(name): int(truth[name].notna().sum()) for name in truth if name not in others
+                str(name): self.tested.get(str(name), 0) + int(truth[name].notna().sum())
+                for name in truth
+                if name not in others
             },
         )
 
@@ -525,6 +528,8 @@ class Intervals:
         *,
         nominal: Sequence[float] = NOMINAL_COVERAGES,
         authors: ArrayLike | None = None,
+        in_turn: bool = True,
+        widened: Collection[str] = (),
     ) -> pd.DataFrame:
         """How often intervals and sets hold the truth of posts, and how wide they are.
 
@@ -536,6 +541,8 @@ class Intervals:
             What the intervals promise.
         authors
             Author of each post, to resample authors instead of posts where authors were held out.
+        in_turn, widened
+            As for :meth:`table`.
 
         Returns
         -------
@@ -549,7 +556,7 @@ class Intervals:
         kinds = {outcome.name: outcome for outcome in task.outcomes}
         rows = []
         for promised in nominal:
-            table = self.table(task, predicted, promised, in_turn=True)
+            table = self.table(task, predicted, promised, in_turn=in_turn, widened=widened)
             for name in truth.columns.drop("post_id").intersection(table.columns, sort=False):
                 known = (truth[name].notna() & table[name].notna()).to_numpy()
                 if not known.any():

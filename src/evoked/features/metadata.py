@@ -267,14 +267,20 @@ def _time(posts: pd.DataFrame) -> dict[str, Floats]:
     The month is left out: within a year of posts it only separates early posts from late ones,
     which the day does.
     """
+    numbers: dict[str, Floats] = {}
+    for name, position in zip(("hour", "weekday"), local_times(posts), strict=True):
+        angle = 2 * np.pi * position / {"hour": 24, "weekday": 7}[name]
+        numbers |= {f"{name} (sine)": np.sin(angle), f"{name} (cosine)": np.cos(angle)}
+    return numbers
+
+
+def local_times(posts: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Hour, [0, 24), and weekday, Monday = 0, of n posts, (n,) each, by local clocks where posts
+    have them and in UTC otherwise; NaN where unknown."""
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
     hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
     weekday = _floats(posts, "posted_weekday").fillna(dates.dt.day_of_week.astype("float64"))
-    numbers: dict[str, Floats] = {}
-    for name, position in (("hour", hour / 24), ("weekday", weekday / 7)):
-        angle = 2 * np.pi * position.to_numpy(np.float64)
-        numbers |= {f"{name} (sine)": np.sin(angle), f"{name} (cosine)": np.cos(angle)}
-    return numbers
+    return hour.to_numpy(np.float64), weekday.to_numpy(np.float64)
 
 
 def _days(posts: pd.DataFrame) -> Floats:
@@ -292,17 +298,24 @@ def _range(values: Floats) -> tuple[float, float] | None:
 
 def _form(posts: pd.DataFrame) -> dict[str, Floats]:
     """Numbers of pictures and tags, and what the caption looks like."""
+    counts = form_counts(posts)
+    capitals = _matches(_captions(posts), r"\p{Lu}")
+    return {
+        **{f"{name} (log)": np.log1p(count) for name, count in counts.items()},
+        "share of capitals": capitals / np.maximum(counts["characters"], 1),
+    }
+
+
+def form_counts(posts: pd.DataFrame) -> dict[str, Floats]:
+    """How many words, emoji, question marks, exclamation marks, URLs, characters, hashtags,
+    mentions and images each of n posts has, (n,) by name."""
     captions = _captions(posts)
     counts = {name: _matches(captions, pattern) for name, pattern in _CAPTION_COUNTS.items()}
     counts["characters"] = _values(pc.utf8_length(captions))
     counts["hashtags"] = _lengths(posts, "hashtags", _matches(captions, "[#＃][^\\s#＃]"))
     counts["mentions"] = _lengths(posts, "mentions", _matches(captions, "@[A-Za-z0-9_]"))
     counts["images"] = _lengths(posts, "images", np.zeros(len(posts)))
-    capitals = _matches(captions, r"\p{Lu}")
-    return {
-        **{f"{name} (log)": np.log1p(count) for name, count in counts.items()},
-        "share of capitals": capitals / np.maximum(counts["characters"], 1),
-    }
+    return counts
 
 
 def _captions(posts: pd.DataFrame) -> pa.Array:

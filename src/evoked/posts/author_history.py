@@ -104,9 +104,18 @@ def attach_history(
     return pd.concat([posts[others], seen], axis=1)
 
 
-def published_history(posts: pd.DataFrame) -> AuthorHistory:
-    """What a run carries of its posts for drafts, in few events."""
-    return AuthorHistory.of(_published(posts)).compact()
+def published_history(posts: pd.DataFrame, carried: AuthorHistory | None = None) -> AuthorHistory:
+    """What a run carries of posts for drafts, in few events.
+
+    Parameters
+    ----------
+    posts
+        The posts.
+    carried
+        What a run carries of earlier ones, some of which may be among ``posts``.
+    """
+    history = AuthorHistory.of(_published(posts))
+    return (history if carried is None else history.completed_by(carried)).compact()
 
 
 def has_history(posts: pd.DataFrame) -> bool:

@@ -50,6 +50,13 @@ class AuthorProfiles:
             }
         )
 
+    def updated_by(self, newer: AuthorProfiles) -> AuthorProfiles:
+        """These profiles, with what newer posts say in their place."""
+        known = {
+            author: {**self.known.get(author, {}), **newer.known[author]} for author in newer.known
+        }
+        return AuthorProfiles({**self.known, **known})
+
     def save(self, path: Path) -> None:
         """Write the profiles as JSON."""
         write_json(path, self.known)

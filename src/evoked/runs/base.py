@@ -280,7 +280,7 @@ class TrainedRun(ABC):
         table = self.intervals.table(self.task, predicted, coverage, widened=widened)
         return add_answers(
             self.task,
-            self._described(table, examples.posts, problems),
+            self.described(table, examples.posts, problems),
             record,
             coverage,
             self.recent_counts(examples.posts),
@@ -321,7 +321,7 @@ class TrainedRun(ABC):
         :func:`evoked.runs.influence.influence_of`."""
         return []
 
-    def _described(
+    def described(
         self, table: pd.DataFrame, posts: pd.DataFrame, problems: Sequence[Problem]
     ) -> pd.DataFrame:
         """What :meth:`evoked.evaluation.conformal.Intervals.table` gives, with what identifies the
@@ -361,15 +361,11 @@ class TrainedRun(ABC):
         posts = examples.posts
         predicted = Predicted(posts, self.model.predict(examples))
         restored = self.intervals.table(self.task, predicted, DEFAULT_COVERAGE, in_turn=True)
-        predictions = self._described(restored, posts, problems)
+        predictions = self.described(restored, posts, problems)
         truth = self.task.truth(posts)
         # Posts of one author resemble each other: where authors were held out, authors are drawn.
         groups = held_together(posts, self.description["split"]["kind"])
-        tables = []
-        for name, table in {self.model.name: predictions, **baselines}.items():
-            scores = evaluate_task(self.task, table, truth, queries_of(posts), groups=groups)
-            scores.insert(0, "model", name)
-            tables.append(scores)
+        tables = [self.scored(predictions, truth, baselines, queries_of(posts), groups)]
         pairs = pair_scores(self.model, examples)
         tables.append(pd.DataFrame([{"model": self.model.name, **row} for row in pairs]))
         relevance = modal_relevance(self.model, examples)
@@ -383,10 +379,35 @@ class TrainedRun(ABC):
             split=split,
             excluded=excluded,
             intervals=self.intervals.coverage(self.task, predicted, authors=groups),
-            warnings=self._warnings(predictions, truth, baselines),
+            warnings=self.warnings_of(predictions, truth, baselines),
         )
 
-    def _warnings(
+    def scored(
+        self,
+        predictions: pd.DataFrame,
+        truth: pd.DataFrame,
+        baselines: dict[str, pd.DataFrame],
+        categories: pd.Series | None,
+        groups: pd.Series | None,
+    ) -> pd.DataFrame:
+        """Scores of predictions of n posts, the baselines' beside the model's, as
+        :attr:`Evaluation.table` has them.
+
+        Parameters
+        ----------
+        predictions, truth, baselines
+            Tables of n rows.
+        categories, groups
+            As :func:`evoked.evaluation.tables.evaluate_task` takes them, (n,).
+        """
+        tables = []
+        for name, table in {self.model.name: predictions, **baselines}.items():
+            scores = evaluate_task(self.task, table, truth, categories, groups=groups)
+            scores.insert(0, "model", name)
+            tables.append(scores)
+        return pd.concat(tables, ignore_index=True)
+
+    def warnings_of(
         self,
         predictions: pd.DataFrame,
         truth: pd.DataFrame,

@@ -53,7 +53,7 @@ The other rows are trivial baselines, on the same posts: a model is worth what i
 ## Repeat it
 
 The settings, seed and versions stand in run.json; the same command on the same posts
-(SHA-256 {data["sha256"][:16]}…) makes the same run.
+(SHA-256 {data["sha256"][:16]}…) makes the same run.{_updates(description)}
 """
 
 
@@ -91,6 +91,21 @@ person.
 
 The folder holds who is connected with whom, who is in which group and who felt what at which image,
 users as hashes, which who knows an id can recompute: treat it as confidential."""
+
+
+def _updates(description: dict[str, Any]) -> str:
+    """What the run has taken in since it was trained, a line each; nothing if nothing."""
+    lines = []
+    for each in description.get("updates", []):
+        day, posts = each["at"][:10], each["posts"]
+        if each["retrained"]:
+            lines.append(f"\n\n{day}: trained again; {posts} posts were new.")
+        else:
+            lines.append(
+                f"\n\n{day}: {posts} new posts joined the test posts, the authors' history\n"
+                "and what calibrates the intervals of drafts. The model stayed as it was."
+            )
+    return "".join(lines)
 
 
 def _parts(description: dict[str, Any]) -> str:

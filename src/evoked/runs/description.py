@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from evoked.errors import DataError
-from evoked.files import check_format_version, damage, read_object
+from evoked.files import check_format_version, damage, read_object, remove_leftovers
 from evoked.posts.facts import Fact
 from evoked.posts.time_zones import zone_of
 
@@ -46,6 +47,12 @@ class _Split(_Part):
     test: int = 0
 
 
+class _Update(_Part):
+    at: datetime = Field(strict=False)
+    posts: int = Field(ge=0)
+    retrained: bool
+
+
 class _Description(_Part):
     """What run.json holds."""
 
@@ -60,6 +67,7 @@ class _Description(_Part):
     unseen: list[str]
     environment: dict[str, Any]
     facts: list[dict[str, Any]] = []
+    updates: list[_Update] = []
 
 
 class _Score(_Part):
@@ -109,6 +117,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         The folder holds no finished run, or one of another format version.
     """
     path = folder / RUN_FILE
+    if not folder.exists():  # a killed update may have moved it aside
+        remove_leftovers(folder.parent, folder.name)
     if not path.is_file():
         raise DataError(
             "not a finished run: there is no run.json in it.",

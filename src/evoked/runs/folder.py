@@ -20,6 +20,7 @@
         calibration/          the same two files of the posts that calibrated the intervals
         baselines/            the trivial baselines, with their predictions of the test posts
         training/             plan.json (what is being made), log.csv and the last checkpoint
+        ledger.jsonl          what was kept of what it said of drafts, with --keep
 
 A run of viewings holds more: see :mod:`evoked.runs.viewings`.
 """
@@ -78,6 +79,9 @@ INTERVALS_FILE = "intervals.json"
 SPLIT_FILE = "split.parquet"
 TRAINING_FOLDER = "training"
 CALIBRATION_FOLDER = "calibration"
+LEDGER_FILE = "ledger.jsonl"
+CARRIED = (LEDGER_FILE,)
+"""What a run's folder holds beside what training makes: it stays when the run is trained anew."""
 _PART_COLUMNS = {
     "posts": ("post_id", "part", "posted_at", "caption"),
     "viewings": ("user", "post_id", "part", "viewed_at"),

@@ -332,13 +332,13 @@ class Run(TrainedRun):
         """Whether a post has what the model reads and no training post had."""
         return not set(self.unseen) <= set(unseen_inputs(self.model, examples.features))
 
-    def _warnings(
+    def warnings_of(
         self,
         predictions: pd.DataFrame,
         truth: pd.DataFrame,
         baselines: dict[str, pd.DataFrame],
     ) -> tuple[str, ...]:
-        found = super()._warnings(predictions, truth, baselines)
+        found = super().warnings_of(predictions, truth, baselines)
         last_posts = self.baseline(RecentPosts)
         assert isinstance(last_posts, RecentPosts)
         blind = sees_nothing(self.model, self.unseen)

@@ -1,0 +1,121 @@
+"""What a ledger shows, said to people who are no statisticians."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from evoked.advice.review import Drift, Followed, Orders, Ranges, Review
+
+_CHANGES = {
+    "lower": "posts get fewer {noun} than it predicts",
+    "higher": "posts get more {noun} than it predicts",
+    "wider": "its predictions of {noun} miss by further than they used to",
+}
+_UPDATE = "Let it learn from the posts that came: 'evoked update RUN POSTS'."
+
+
+def sentences(review: Review) -> list[str]:
+    """What a review shows; the last sentence says whether to trust the run."""
+    if not review.kept:
+        return ["Nothing has been kept yet: add --keep to 'evoked predict' or 'evoked rank'."]
+    if not review.came:
+        return ["None of it can be checked yet: give the posts that have come since."]
+    found = [_of_ranges(each) for each in review.ranges[:1]]
+    if review.orders is not None:
+        found.append(_of_orders(review.orders))
+    found += [_of_advice(each) for each in review.advice[:1]]
+    return [*found, verdict(review)]
+
+
+def verdict(review: Review) -> str:
+    """Whether to trust a run still."""
+    if review.trust == "unknown":
+        number = max((each.posts for each in review.ranges), default=0)
+        posts = "1 post" if number == 1 else f"{number} posts"
+        return (
+            f"Too early to say whether to trust it: {posts} with a range came; from 10 on "
+            "something shows, and 20 say more."
+        )
+    drift = review.current_drift
+    if drift is not None:
+        return (
+            f"Don't trust it as it is: since about {_day(drift.since)} {_change(drift)}. {_UPDATE}"
+        )
+    ranges = review.ranges[0]
+    if review.trust == "less":
+        return (
+            f"Trust its order more than its ranges: these hold for {_of_100(ranges.held, ranges)} "
+            f"of 100 where {ranges.promised * 100:.0f} were promised, which is no chance. {_UPDATE}"
+        )
+    past = ""
+    if review.drift:
+        last = review.drift[-1]
+        past = (
+            f" About {_day(last.since)} that was otherwise ({_change(last)}), and it has learned "
+            f"from new posts since ({_day(review.updated_at)})."
+        )
+    if not review.watched:
+        return (
+            "Nothing speaks against trusting it; whether posts have changed can't be watched, "
+            f"since too few posts were held out when it was made.{past}"
+        )
+    return (
+        f"Nothing speaks against trusting it: its ranges hold, and over {review.watched} posts "
+        f"nothing shows that they come otherwise than before.{past}"
+    )
+
+
+def _of_ranges(ranges: Ranges) -> str:
+    low, high = (f"{100 * share:.0f}" for share in (ranges.low, ranges.high))
+    above = ranges.posts - ranges.too_high
+    wide = ", so they are wider than they need be" if ranges.low > ranges.promised else ""
+    return (
+        f"Ranges of {ranges.noun} that were to hold for {ranges.promised:.0%} held for "
+        f"{ranges.held} of {ranges.posts} posts (so for {low} to {high} of 100){wide}; "
+        f"{ranges.too_high} posts got less than predicted, {above} as much or more."
+    )
+
+
+def _of_orders(orders: Orders) -> str:
+    low, high = (f"{100 * share:.0f}" for share in (orders.low, orders.high))
+    text = (
+        f"Of {orders.pairs} pairs of drafts that were both posted, {orders.right:.0f} came in the "
+        f"order that it said (so {low} to {high} of 100"
+        f"{'; chance gets 50' if orders.low <= 0.5 <= orders.high else ''})."
+    )
+    if orders.of_chances:
+        better = "better" if orders.brier < 0.25 else "no better"
+        text += (
+            f" Its chances were {better} than a coin's (Brier score {orders.brier:.3f} over "
+            f"{orders.of_chances} pairs; a coin's is 0.250)."
+        )
+    return text
+
+
+def _of_advice(advice: Followed) -> str:
+    posts = f"{advice.followed} posts did as advised, {advice.others} didn't"
+    if math.isnan(advice.times):
+        return f"{posts}: too few of either to say what following it does (5 each)."
+    differs = "" if advice.low > 1 or advice.high < 1 else ": no difference that you could rely on"
+    return (
+        f"{posts}. Beside what was predicted of them, those that did got {advice.times:.2g} times "
+        f"what the others got ({advice.low:.2g} to {advice.high:.2g}){differs}. That is no test: "
+        "who follows an advice chooses when."
+    )
+
+
+def _change(drift: Drift) -> str:
+    return _CHANGES[drift.kind].format(noun=drift.noun)
+
+
+def _day(when: pd.Timestamp | None) -> str:
+    assert when is not None
+    return f"{when.day} {when:%B %Y}"
+
+
+def _of_100(held: int, ranges: Ranges) -> str:
+    return f"{100 * held / ranges.posts:.0f}"
