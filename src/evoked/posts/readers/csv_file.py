@@ -26,6 +26,7 @@ from evoked.posts.readers.header import (
     names_columns,
     note_on_lines_above,
 )
+from evoked.posts.readers.packed import is_gzipped, open_gzipped
 from evoked.posts.readers.tabular import Row, Table, read_table
 from evoked.posts.readers.text_encoding import find_encoding
 
@@ -82,6 +83,8 @@ def open_table(
         The file's encoding; found by its bytes if left out.
     """
     require_file(source)
+    if is_gzipped(source):
+        return open_gzipped(source, lambda copy: open_table(copy, is_header, named, encoding))
     encoding = encoding or find_encoding(source)
     delimiter = _declared_delimiter(source, encoding) or _detect_delimiter(
         source, encoding, _DELIMITERS, None if is_header else named
