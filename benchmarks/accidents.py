@@ -385,7 +385,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=KILLS, metavar="N", help="of all commands")
     parser.add_argument("--tries", type=int, default=TRIES, metavar="N", help="of each pair")
-    parser.add_argument("--posts", type=int, default=100, metavar="N")
+    parser.add_argument("--posts", type=int, default=60, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     add_json_option(parser)
     arguments = parser.parse_args()

@@ -323,14 +323,12 @@ def _plausible(name: str, cells: Sequence[Any]) -> float:
     known = [cell for cell in cells if not is_missing(cell) and cell not in ([], {}, ())]
     if not known:
         return _EMPTY
-    if name == "post_id" and sum("://" in str(cell) for cell in known) > _MOST * len(known):
-        return _ADDRESS
     looks_right = _LOOKS.get(name)
     if looks_right is None:
         return 0.0
     share = sum(map(looks_right, known)) / len(known)
     if share >= _MOST:
-        return 0.0
+        return _ADDRESS if name == "post_id" and "://" in str(known[0]) else 0.0
     return _IMPOSSIBLE if name == "posted_time" else _IMPLAUSIBLE
 
 
