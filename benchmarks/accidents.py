@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ for name in names:
         np.save(stream, np.asarray(values[""], float))
 """
 
+Row = dict[str, Any]
 Place = Callable[[Path], list[str]]
 State = dict[tuple[str, str], Any]
 
@@ -283,6 +285,45 @@ class Accidents:
             self.seen[name] = Unbroken(first, varying, first_write, seconds)
         return self.seen[name]
 
+    def of_family(
+        self, family: str, kills: int, tries: int
+    ) -> tuple[list[Row], list[Row], list[str]]:
+        """The rows of kills and of pairs of the commands that share a folder, and what went
+        wrong."""
+        killed, paired, problems = [], [], []
+        for name in KILLED:
+            if _family(name) != family or not kills:
+                continue
+            outcome = self.kill(name, kills)
+            problems += outcome.problems
+            killed.append(
+                {
+                    "command": self.jobs[name].name,
+                    "seconds, unbroken": self.unbroken(name).seconds,
+                    "tries": outcome.tries,
+                    "killed in time": outcome.killed,
+                    "another result": outcome.wrong,
+                    "something left over": outcome.left_over,
+                }
+            )
+            print(killed[-1], *outcome.problems, sep="\n", flush=True)
+        for names in PAIRS:
+            if _family(names[0]) != family or not tries:
+                continue
+            outcome = self.pair(names, tries)
+            problems += outcome.problems
+            paired.append(
+                {
+                    "two at once": " and ".join(self.jobs[name].name for name in names),
+                    "tries": outcome.tries,
+                    "one refused": outcome.refused,
+                    "anything lost or mixed up": outcome.wrong,
+                    "something left over": outcome.left_over,
+                }
+            )
+            print(paired[-1], *outcome.problems, sep="\n", flush=True)
+        return killed, paired, problems
+
     def kill(self, name: str, number: int) -> Outcome:
         """Kill a command so many times and start it again, each in a folder of its own."""
         unbroken, outcome = self.unbroken(name), Outcome()
@@ -290,7 +331,7 @@ class Accidents:
             random = np.random.default_rng([self.seed, KILLED.index(name), attempt])
             earliest = 0.0 if attempt % 2 else unbroken.first_write
             moment = earliest + random.random() * (unbroken.seconds - earliest)
-            place = self._place()
+            place = self._place(name)
             process = self.jobs[name].start(place)
             try:
                 process.wait(moment)
@@ -306,7 +347,7 @@ class Accidents:
         unbroken, outcome = [self.unbroken(name) for name in names], Outcome()
         for attempt in range(tries):
             random = np.random.default_rng([self.seed, PAIRS.index(names), attempt])
-            place = self._place()
+            place = self._place(names[0])
             running = []
             for name in names:
                 running.append(self.jobs[name].start(place))
@@ -331,14 +372,14 @@ class Accidents:
             outcome.add(" and ".join(names), problems)
         return outcome
 
-    def _place(self) -> Path:
-        place = self.folder / "place"  # the same each time: results may name it
+    def _place(self, name: str) -> Path:
+        place = self.folder / "places" / _family(name)  # the same each time: results may name it
         shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
+        place.mkdir(parents=True)
         return place
 
     def _run_unbroken(self, name: str) -> tuple[State, float, float]:
-        place = self._place()
+        place = self._place(name)
         started, first_write = time.perf_counter(), None
         process = self.jobs[name].start(place)
         while process.poll() is None:
@@ -350,6 +391,11 @@ class Accidents:
         if code:
             raise RuntimeError(f"{name} ended with {code}: {text}")
         return state_of(place), first_write or seconds, seconds
+
+
+def _family(name: str) -> str:
+    """The commands that write into the same folder."""
+    return name.partition(" ")[0]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -387,42 +433,25 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=TRIES, metavar="N", help="of each pair")
     parser.add_argument("--posts", type=int, default=60, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="commands tried at once"
+    )
     add_json_option(parser)
     arguments = parser.parse_args()
-    kills, pairs, problems = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         accidents = Accidents(Path(folder), arguments.posts, arguments.seed)
-        for name in KILLED:
-            outcome = accidents.kill(name, arguments.kills // len(KILLED))
-            problems += outcome.problems
-            kills.append(
-                {
-                    "command": accidents.jobs[name].name,
-                    "seconds, unbroken": accidents.unbroken(name).seconds,
-                    "tries": outcome.tries,
-                    "killed in time": outcome.killed,
-                    "another result": outcome.wrong,
-                    "something left over": outcome.left_over,
-                }
-            )
-            print(kills[-1], *outcome.problems, sep="\n", flush=True)
-        for names in PAIRS:
-            outcome = accidents.pair(names, arguments.tries)
-            problems += outcome.problems
-            pairs.append(
-                {
-                    "two at once": " and ".join(accidents.jobs[name].name for name in names),
-                    "tries": outcome.tries,
-                    "one refused": outcome.refused,
-                    "anything lost or mixed up": outcome.wrong,
-                    "something left over": outcome.left_over,
-                }
-            )
-            print(pairs[-1], *outcome.problems, sep="\n", flush=True)
+
+        def of_family(family: str) -> tuple[list[Row], list[Row], list[str]]:
+            return accidents.of_family(family, arguments.kills // len(KILLED), arguments.tries)
+
+        families = list(dict.fromkeys(_family(name) for name in accidents.jobs))
+        with ThreadPoolExecutor(arguments.at_once) as pool:
+            done = list(pool.map(of_family, families))
         varying = {
             accidents.jobs[name].name: sorted({file for file, _ in unbroken.varying})
             for name, unbroken in accidents.seen.items()
         }
+    kills, pairs, problems = ([row for part in parts for row in part] for parts in zip(*done))
     finish(
         arguments,
         {"seed": arguments.seed, "problems": problems, "files that vary anyway": varying},

@@ -16,8 +16,9 @@ from evoked.posts.readers.columns import choose_mapping
 from evoked.posts.readers.tabular import Row, Table, read_table
 from evoked.posts.readers.values import is_missing, plain_text
 
-# Of the ids of a table, the share that another one has to have for both to be about the same posts.
+# Tables about the same posts share more of their ids, or of the texts and dates beside these.
 _SAME_POSTS = 0.5
+_TELLING = ("caption", "title", "posted_at")
 
 
 @dataclass
@@ -157,13 +158,31 @@ def _key(identifier: Any) -> str:
 def _adds_to(
     group: _Group, own: dict[str, Row], base: _Group, rows_of_base: dict[str, Row]
 ) -> bool:
-    """Whether a group is about the posts of another one, and knows something that it doesn't."""
-    shared = len(own.keys() & rows_of_base.keys())
-    return (
-        shared > _SAME_POSTS * len(own)
-        and shared > 0
-        and not group.mapping.keys() <= base.mapping.keys()
+    """Whether a group is about the posts of another one, and knows something that it doesn't.
+
+    Ids such as 1, 2, 3 occur in tables of different posts: those also differ in texts and dates.
+    """
+    shared = own.keys() & rows_of_base.keys()
+    if not shared or group.mapping.keys() <= base.mapping.keys():
+        return False
+    common = [
+        (group.mapping[field], base.mapping[field])
+        for field in _TELLING
+        if field in group.mapping and field in base.mapping
+    ]
+    if not common:
+        return len(shared) > _SAME_POSTS * len(own)
+    same = sum(
+        any(
+            _text(own[key].get(one)) == _text(rows_of_base[key].get(other)) for one, other in common
+        )
+        for key in shared
     )
+    return same > _SAME_POSTS * len(shared)
+
+
+def _text(value: Any) -> str:
+    return "" if is_missing(value) else plain_text(value).strip()
 
 
 def _with_columns(base: _Group, group: _Group, rows: dict[str, Row]) -> Table:
@@ -172,6 +191,7 @@ def _with_columns(base: _Group, group: _Group, rows: dict[str, Row]) -> Table:
     table, id_column = base.table, base.mapping["post_id"]
     further = [column for column in group.table.columns if column not in table.columns]
     nothing = dict.fromkeys(further, "")
+    common = {field: name for field, name in group.mapping.items() if field in base.mapping}
 
     def joined() -> Iterator[tuple[int, Row] | Skipped]:
         left, last = dict(rows), 0
@@ -182,10 +202,10 @@ def _with_columns(base: _Group, group: _Group, rows: dict[str, Row]) -> Table:
             last, row = item
             more = left.pop(_key(row.get(id_column)), nothing)
             yield last, {**row, **{column: more.get(column, "") for column in further}}
-        own_id = group.mapping["post_id"]
         for number, row in enumerate(left.values(), start=last + 1):
-            shared = {column: row.get(column, "") for column in table.columns}
-            yield number, {**shared, id_column: row[own_id]} | {c: row.get(c, "") for c in further}
+            whole = {column: row.get(column, "") for column in [*table.columns, *further]}
+            same = {base.mapping[field]: row.get(column) for field, column in common.items()}
+            yield number, whole | same
 
     names = table.path.name, group.table.path.name
     note = f"{names[1]} is about the posts of {names[0]}: its columns are added by their ids."
