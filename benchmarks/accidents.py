@@ -451,7 +451,9 @@ def main() -> None:
             accidents.jobs[name].name: sorted({file for file, _ in unbroken.varying})
             for name, unbroken in accidents.seen.items()
         }
-    kills, pairs, problems = ([row for part in parts for row in part] for parts in zip(*done))
+    kills, pairs, problems = (
+        [row for part in parts for row in part] for parts in zip(*done, strict=True)
+    )
     finish(
         arguments,
         {"seed": arguments.seed, "problems": problems, "files that vary anyway": varying},
