@@ -1,5 +1,4 @@
-"""Features do not hang on what was encoded beside them: the tolerances that docs/run_folder.md
-states."""
+"""Features do not hang on what was encoded beside them: the tolerances of docs/architecture.md."""
 
 from __future__ import annotations
 
