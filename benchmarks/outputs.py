@@ -141,8 +141,8 @@ def _look_at_picture(content: bytes, found: Found) -> None:
     try:
         with Image.open(io.BytesIO(content)) as image:
             notes = image.getexif()
-            told = set(notes) - {_ORIENTATION} or {"xmp", "comment"} & set(image.info)
-            found.leaks[EXIF] += bool(told)
+            beside = set(notes) - {_ORIENTATION} or {"xmp", "comment"} & set(image.info)
+            found.leaks[EXIF] += bool(beside)
             found.leaks[GPS] += bool(notes.get_ifd(_GPS))
     except OSError:
         found.pictures -= 1  # bytes that begin as a picture does

@@ -18,7 +18,7 @@ import pytest
 
 from evoked.errors import DataError
 from evoked.posts.importing import ImportResult, import_posts
-from evoked.posts.readers import packed
+from evoked.posts.readers import csv_file, packed
 from evoked.posts.readers.jsonl_file import objects_in
 from evoked.posts.readers.text_encoding import find_encoding
 from tests.support.reader_sources import picture
@@ -424,6 +424,21 @@ def test_what_unpacks_to_too_much_is_refused(
     ):
         with pytest.raises(DataError, match="when unpacked"):
             imported(files, tmp_path / str(number))
+
+
+def test_what_unpacks_to_far_more_than_it_is_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_SMALL_BYTES", 10_000)
+    with pytest.raises(DataError, match="when unpacked"):
+        imported({"p.csv.gz": gzip.compress(_TABLE + b"\n" * 2_000_000)}, tmp_path)
+
+
+def test_endless_empty_lines_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_file, "_MOST_BLANK_LINES", 500)
+    check(imported({"p.csv": _TABLE + b"\n" * 500}, tmp_path), caption=TEXTS)
+    with pytest.raises(DataError, match="empty lines"):
+        imported({"p.csv": _TABLE + b"\n" * 501}, tmp_path / "more")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ NEVER_CLOSED = (
 
 _SHOWN_CHARACTERS = 80
 _MAX_LINE_CHARACTERS = 16 * 2**20
+_MOST_BLANK_LINES = 1_000_000
 _SAMPLE_CHARACTERS = 2**18
 _WIDTH_LINES = 1000
 _DECLARED = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
@@ -158,7 +159,15 @@ def _declared_delimiter(source: Path, encoding: str) -> str:
 
 
 def _lines(stream: TextIO, source: Path) -> Iterator[str]:
+    blank = 0
     while line := stream.readline(_MAX_LINE_CHARACTERS):
+        blank = 0 if line.strip() else blank + 1
+        if blank > _MOST_BLANK_LINES:
+            raise DataError(
+                f"more than {_MOST_BLANK_LINES:,} empty lines in a row.",
+                file=source,
+                fix="Leave them out.",
+            )
         if len(line) == _MAX_LINE_CHARACTERS:
             raise DataError("a line of more than 16 million characters.", file=source)
         yield line
