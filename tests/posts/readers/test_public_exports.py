@@ -455,6 +455,12 @@ def test_no_name_in_an_archive_leads_out_of_it(name: str, inner: bool, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+@pytest.mark.parametrize("name", ["n" * 400 + ".csv", "p.csv/q.csv"])
+def test_a_name_that_no_disk_takes_costs_itself_alone(name: str, tmp_path: Path) -> None:
+    files = {"p.zip": archive({"p.csv": _TABLE, name: _TABLE.replace(b"1,", b"9,")})}
+    check(imported(files, tmp_path), caption=TEXTS, likes=LIKES)
+
+
 def test_a_link_in_an_archive_is_no_link(tmp_path: Path) -> None:
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(picture(5))

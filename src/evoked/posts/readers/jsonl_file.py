@@ -162,9 +162,8 @@ def objects_in(value: Any) -> list[Any]:
     if isinstance(value, list):
         if len(value) > 1 and all(map(_is_list, value)) and _are_names(value[0]):
             return _from_rows(value[0], value[1:])
-        pages = [each for each in value if isinstance(each, dict) and _holds_posts(each)]
-        if pages and len(pages) == len(value):
-            return [inner for page in pages for inner in objects_in(page)]
+        if value and all(isinstance(each, dict) and _holds_posts(each) for each in value):
+            return [inner for page in value for inner in objects_in(page)]
         return value
     if not isinstance(value, dict):
         return []
@@ -252,7 +251,7 @@ def _numbered(source: Path, objects: Sequence[Any]) -> Iterator[tuple[int, Row] 
 
 
 def _rows(source: Path) -> Iterator[tuple[int, Row] | Skipped]:
-    number = 0
+    number, are_pages = 0, None
     with source.open("rb") as stream:
         while line := stream.readline(MAX_LINE_BYTES + 1):
             if len(line) > MAX_LINE_BYTES:
@@ -265,7 +264,9 @@ def _rows(source: Path) -> Iterator[tuple[int, Row] | Skipped]:
             except DataError:
                 yield Skipped("not JSON", source.name, number)
                 continue
-            for found in objects_in(value) if isinstance(value, dict) else [value]:
+            if are_pages is None:  # the first line shows it: to look at each would take long
+                are_pages = isinstance(value, dict) and objects_in(value) != [value]
+            for found in objects_in(value) if are_pages else [value]:
                 if isinstance(found, dict):
                     yield number, flatten(found)
                 else:

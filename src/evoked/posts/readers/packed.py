@@ -231,14 +231,15 @@ def _unpack_member(
     is_inner = member.filename.lower().endswith(".zip") and depth < _DEEPEST
     if not is_inner and not _is_wanted(member.filename):
         return
-    path = _free(folder.joinpath(*PurePosixPath(member.filename).parts), name)
     try:
+        path = _free(folder.joinpath(*PurePosixPath(member.filename).parts), name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(member) as packed, path.open("xb") as stream:
             budget.copy(packed, stream)
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return  # one name that the disk doesn't take; its picture is missed where it is named
+        # A name that the disk doesn't take, or a file where another name has a folder.
+        if error.errno in (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR):
+            return
         raise
     if is_inner and zipfile.is_zipfile(path):
         _unpack(path, path.parent, budget, depth + 1)
