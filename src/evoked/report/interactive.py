@@ -190,14 +190,14 @@ def projection(each: Projection, posts: pd.DataFrame) -> Spec:
 
 
 def _labels(posts: pd.DataFrame) -> list[str]:
-    """What hovering over a post shows; plotly would read angle brackets as markup."""
+    """What hovering over a post shows; plotly would read angle brackets as markup.
+
+    Pages are handed on, so they say which row of the posts it is in place of its id.
+    """
+    categories = posts["category"].fillna("no category").astype(str).str[:40]
     return [
-        f"{identifier} · {category}".replace("<", "‹").replace(">", "›")
-        for identifier, category in zip(
-            posts["post_id"].astype(str).str[:60],
-            posts["category"].fillna("no category").astype(str).str[:40],
-            strict=True,
-        )
+        f"post {row + 1} · {category}".replace("<", "‹").replace(">", "›")
+        for row, category in zip(posts.index, categories, strict=True)
     ]
 
 

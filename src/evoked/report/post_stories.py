@@ -46,9 +46,14 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Story:
-    """What the report shows of one post."""
+    """What the report shows of one post.
+
+    Reports are handed on, so they name a post by its ``number`` among the run's predictions, the
+    first being 1; its id is for programs.
+    """
 
     post_id: str
+    number: int
     category: str | None
     picture: str | None
     heat: str | None
@@ -132,6 +137,7 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
     caption = tested.posts["caption"].iloc[row]
     return Story(
         post_id=explanation.post_id,
+        number=row + 1,
         category=category if isinstance(category, str) else None,
         picture=None if picture is None else _jpeg(picture),
         heat=None if heat is None else _jpeg(heat.picture),

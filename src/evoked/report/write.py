@@ -461,7 +461,7 @@ def _problems(run: TrainedRun) -> dict[str, Any]:
     table = read_frame(path, ["post_id", "problem"]) if path.is_file() else None
     if table is None:
         return {"n": 0, "shown": []}
-    table = table.dropna(subset=["problem"])
+    table = table.assign(number=range(1, len(table) + 1)).dropna(subset=["problem"])
     return {"n": len(table), "shown": records(table.head(_MOST_PROBLEMS))}
 
 

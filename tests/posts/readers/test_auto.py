@@ -12,7 +12,7 @@ import pytest
 
 from evoked.errors import DataError, SettingsError
 from evoked.posts.importing import import_posts
-from evoked.posts.readers import READERS, tables, xlsx_file
+from evoked.posts.readers import READERS, packed, tables, xlsx_file
 from evoked.posts.readers.auto import find_format
 from evoked.posts.readers.base import PostRecord, ReadOptions, Skipped
 from evoked.posts.readers.text_encoding import badly_decoded, check_encoding, find_encoding
@@ -153,7 +153,7 @@ def test_an_archive_leads_nowhere_and_is_bounded(
     assert result.dataset.posts["post_id"].tolist() == ["1"]
     assert result.tally.images == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "out"]
-    monkeypatch.setattr(tables, "MAX_UNPACKED_BYTES", 500_000)
+    monkeypatch.setattr(packed, "MAX_UNPACKED_BYTES", 500_000)
     with pytest.raises(DataError, match="when unpacked"):
         import_posts("auto", tmp_path / "a.zip", tmp_path / "other")
 

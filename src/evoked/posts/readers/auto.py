@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from evoked.errors import DataError
@@ -16,12 +15,17 @@ from evoked.posts.readers.base import (
     ReadOptions,
     Source,
     dig,
-    open_zip,
-    walk_files,
 )
 from evoked.posts.readers.instagram_export import is_export
 from evoked.posts.readers.instaloader import is_download
-from evoked.posts.readers.tables import OPENERS
+from evoked.posts.readers.packed import (
+    holds_archives,
+    names_in,
+    read_unpacked,
+    start_of,
+    suffix_of,
+)
+from evoked.posts.readers.tables import OPENERS, is_table
 
 _WORDS = {
     "csv": "a CSV table",
@@ -38,7 +42,6 @@ _WORDS = {
 _OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _STARTS = {b"PAR1": "parquet", b"PK\x03\x04": "zip", _OLD_EXCEL: "xls"}
 _LONGEST_START = 4096
-_MANY_MEMBERS = 1_000_000
 
 
 def read(source: Path, options: ReadOptions) -> Source:
@@ -52,7 +55,10 @@ def read(source: Path, options: ReadOptions) -> Source:
         There is no such file or folder, or it is nothing that can be read.
     """
     taken = find_format(source)
-    reading = READERS[taken](source, options)
+    if _is_unpacked(source, taken):
+        reading = read_unpacked(source, lambda folder: READERS[taken](folder, options))
+    else:
+        reading = READERS[taken](source, options)
     of = f", with the columns of {reading.platform}" if reading.platform else ""
     notes = [f"{source.name} is taken for {_WORDS[taken]}{of}.", *reading.notes]
     return replace(reading, notes=notes, taken_for=taken)
@@ -70,8 +76,7 @@ def find_format(source: Path) -> str:
         return _format_of_folder(source)
     if not source.is_file():
         raise DataError("there is no such file or folder.", file=source)
-    with source.open("rb") as stream:
-        start = stream.read(_LONGEST_START)
+    start = start_of(source, _LONGEST_START)
     kind = next((kind for mark, kind in _STARTS.items() if start.startswith(mark)), "")
     if kind == "zip":
         return _format_of_zip(source)
@@ -84,7 +89,7 @@ def find_format(source: Path) -> str:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] == b"<":
         raise DataError("a web page or XML, not a table.", file=source, fix="Save it as CSV.")
-    if text[:1] in (b"[", b"{") or OPENERS.get(source.suffix.lower()) is OPENERS[".json"]:
+    if text[:1] in (b"[", b"{") or OPENERS.get(suffix_of(source.name)) is OPENERS[".json"]:
         return "label-studio" if _is_label_studio(source, text) else "jsonl"
     return "csv"
 
@@ -101,33 +106,28 @@ def _is_label_studio(source: Path, start: bytes) -> bool:
     )
 
 
+def _is_unpacked(source: Path, taken: str) -> bool:
+    """Whether a source is unpacked for its reader; two of them read zip archives themselves."""
+    return taken == "instaloader" if source.is_file() else holds_archives(source)
+
+
 def _format_of_zip(source: Path) -> str:
-    with open_zip(source) as archive:
-        names = [member.filename for member in islice(archive.infolist(), _MANY_MEMBERS)]
+    names = names_in(source)
     if "xl/workbook.xml" in names:
         return "xlsx"
-    if is_export(names):
-        return "instagram-export"
-    if is_download(names):
-        raise DataError(
-            f"{_WORDS['instaloader']} in a zip archive.",
-            file=source,
-            fix="Unpack it, and give the folder.",
-        )
-    return "tables"
+    return _format_of_names(names) or "tables"
 
 
 def _format_of_folder(source: Path) -> str:
-    names = [path.relative_to(source).as_posix() for path in walk_files(source)]
-    if is_export(names):
-        return "instagram-export"
-    if is_download(names):
-        return "instaloader"
+    names = names_in(source)
+    found = _format_of_names(names)
+    if found:
+        return found
     if {"posts.csv", "annotations.csv"} <= set(names):
         return "iaed"
     if "item_info.csv" in names:
         return "pixelrec"
-    if not any(_is_table(name) for name in names):
+    if not any(is_table(name) or name.lower().endswith(".zip") for name in names):
         raise DataError(
             _nothing_in(names),
             file=source,
@@ -136,8 +136,9 @@ def _format_of_folder(source: Path) -> str:
     return "tables"
 
 
-def _is_table(name: str) -> bool:
-    return Path(name).suffix.lower() in OPENERS
+def _format_of_names(names: Sequence[str]) -> str:
+    """The format of a network's own files; "" for tables, or nothing."""
+    return "instagram-export" if is_export(names) else "instaloader" if is_download(names) else ""
 
 
 def _nothing_in(names: Sequence[str]) -> str:

@@ -7,12 +7,16 @@ in :mod:`evoked.posts.cleaning`, once for all formats; pictures are checked and 
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from evoked.errors import DataError, ImageError, SettingsError
 from evoked.files import read_bounded
@@ -286,9 +290,9 @@ def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) ->
     """The path of a picture of which a source may only give the bare name."""
     if is_file_in(root, name):
         return name
-    elsewhere = _below(root, name)
-    if elsewhere:
-        return elsewhere
+    for found in (_below(root, name), _spelled_otherwise(root, name)):
+        if found:
+            return found
     paths = deeper.get(re.split(r"[/\\]", name)[-1] if _is_absolute(name) else name, ())
     if not paths:
         return name
@@ -297,6 +301,35 @@ def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) ->
             f"several subfolders have a picture of this name ({', '.join(paths[:3])})."
         )
     return paths[0]
+
+
+def _spelled_otherwise(root: Path, name: str) -> str:
+    """A file whose name differs in what systems spell differently: case, accents, %20."""
+    if "://" in name:
+        return ""
+    plain = unquote(name.replace("\\", "/"))
+    parent, _, last = plain.rpartition("/")
+    try:
+        folder = (root / parent).resolve()
+        if not folder.is_relative_to(root.resolve()) or not folder.is_dir():
+            return ""
+        alike = _spellings(str(folder), folder.stat().st_mtime_ns).get(_in_one_spelling(last), [])
+    except (OSError, ValueError, RuntimeError):
+        return ""
+    return f"{parent}/{alike[0]}".lstrip("/") if len(alike) == 1 else ""
+
+
+@lru_cache(maxsize=16)
+def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
+    """The names in a folder by their common spelling; ``changed`` is when it last did."""
+    found: dict[str, list[str]] = {}
+    for name in os.listdir(folder):
+        found.setdefault(_in_one_spelling(name), []).append(name)
+    return found
+
+
+def _in_one_spelling(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _is_absolute(name: str) -> bool:

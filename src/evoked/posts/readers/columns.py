@@ -77,7 +77,8 @@ def recognise_columns(
         }
     mapping = guessed | {field: column for field, column in decided.items() if column}
     ordered = {field: mapping[field] for field in fields() if field in mapping}
-    return Recognised(ordered, found.platform, found.rivals)
+    spares = {name: column for name, column in found.spares.items() if name in ordered}
+    return Recognised(ordered, found.platform, found.rivals, spares)
 
 
 def _decide(field: str, name: str, columns: Sequence[str], by_name: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from evoked.posts.readers.header import (
     names_columns,
     note_on_lines_above,
 )
+from evoked.posts.readers.packed import is_gzipped, open_gzipped
 from evoked.posts.readers.tabular import Row, Table, read_table
 from evoked.posts.readers.text_encoding import find_encoding
 
@@ -40,6 +41,7 @@ NEVER_CLOSED = (
 
 _SHOWN_CHARACTERS = 80
 _MAX_LINE_CHARACTERS = 16 * 2**20
+_MOST_BLANK_LINES = 1_000_000
 _SAMPLE_CHARACTERS = 2**18
 _WIDTH_LINES = 1000
 _DECLARED = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
@@ -82,6 +84,8 @@ def open_table(
         The file's encoding; found by its bytes if left out.
     """
     require_file(source)
+    if is_gzipped(source):
+        return open_gzipped(source, lambda copy: open_table(copy, is_header, named, encoding))
     encoding = encoding or find_encoding(source)
     delimiter = _declared_delimiter(source, encoding) or _detect_delimiter(
         source, encoding, _DELIMITERS, None if is_header else named
@@ -155,7 +159,15 @@ def _declared_delimiter(source: Path, encoding: str) -> str:
 
 
 def _lines(stream: TextIO, source: Path) -> Iterator[str]:
+    blank = 0
     while line := stream.readline(_MAX_LINE_CHARACTERS):
+        blank = 0 if line.strip() else blank + 1
+        if blank > _MOST_BLANK_LINES:
+            raise DataError(
+                f"more than {_MOST_BLANK_LINES:,} empty lines in a row.",
+                file=source,
+                fix="Leave them out.",
+            )
         if len(line) == _MAX_LINE_CHARACTERS:
             raise DataError("a line of more than 16 million characters.", file=source)
         yield line

@@ -54,7 +54,7 @@ _REWRITTEN = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"(\d+)([/.-]) ?(\d+)\2 (\d+)", r"\1\2\3\2\4"),
-        (r"\([^)]*\)", " "),  # (Central European Summer Time)
+        (r"\([^)]*\)|\[[^\]]*\]", " "),  # (Central European Summer Time), [Europe/Berlin]
         (r"(\d{2,4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日号號일]?", r"\1-\2-\3 "),
         (
             r"(?:星期|周|週|礼拜|禮拜)[一二三四五六日天]|[月火水木金土日]曜日?|[월화수목금토일]요일",
@@ -70,6 +70,13 @@ _REWRITTEN = [
         (r"\b(\d{1,2}) ?h ?(\d\d)(?: ?m(?:in)?\b)?", r"\1:\2"),
         (r"\b(klo|kl|klokken|ore|godz)\.? (\d{1,2})\.(\d\d)\b", r" \2:\3"),
         (r"\b(\d{1,2})\.(\d\d) (?:uhr|uur)\b", r"\1:\2"),
+        # After a day that is written with a name, as in Indonesia, or with seconds (of Oracle).
+        (r"(?<=[^\W\d_] )(\d{4}),? (\d{1,2})\.(\d\d)$", r"\1 \2:\3"),
+        (
+            r"(?<=[^\W\d_]-)(\d{2,4}) (\d{1,2})\.(\d\d)\.(\d\d)(?:\.\d+)?(?= ?[ap]m|$)",
+            r"\1 \2:\3:\4",
+        ),
+        (r"(?<=[\u0e00-\u0e7f])\.", ""),  # of Thai abbreviations
         (rf"(?<![\d:.])(\d{{1,2}}) ?(?:{_HOUR_WORDS})(?![^\W\d_])", r"\1:00"),
         (r"(?<![^\W\d_])(?:um|at) (\d{1,2})(?= ?[ap]m\b)", r"\1"),
         (r"(?<![\d:.])(\d{1,2}) ?([ap]m)\b", r"\1:00 \2"),
@@ -82,7 +89,9 @@ _REWRITTEN = [
     )
 ]
 _WORD = re.compile(r"[^\W\d_]+")
-_UNUSUAL = re.compile(r"(?<!:\d\d)(?<!:\d\d )[ap]m|(?:gmt|utc)[+-]|\(|\d:\d\d:\d\d:")
+_UNUSUAL = re.compile(
+    r"(?<!:\d\d)(?<!:\d\d )[ap]m|(?:gmt|utc)[+-]|\(|\[|\d:\d\d:\d\d:|\d \d{1,2}\.\d\d$"
+)
 _ZONES = {
     "z": 0, "utc": 0, "gmt": 0, "wet": 0, "west": 1, "bst": 1, "cet": 1, "mez": 1, "cest": 2,
     "mesz": 2, "eet": 2, "eest": 3, "msk": 3, "jst": 9, "kst": 9, "brt": -3, "est": -5, "edt": -4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from evoked.errors import DataError
 from evoked.files import parse_json, read_bounded
 from evoked.posts.readers.base import MAX_JSON_BYTES, ReadOptions, Skipped, Source, require_file
 from evoked.posts.readers.names import recognise
+from evoked.posts.readers.packed import is_gzipped, open_gzipped
 from evoked.posts.readers.tabular import Row, Table, read_table
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -22,6 +24,8 @@ _SAMPLE_ROWS = 1000
 _MAX_DEPTH = 6
 _MAX_COLUMNS = 2000
 _BOM = b"\xef\xbb\xbf"
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_BETWEEN_VALUES = re.compile(r"[}\]]\s*(?=[{\[])")
 # Archives of X are programs that assign an array.
 _ASSIGNMENT = re.compile(rb"\s*(?:var\s+|const\s+|let\s+)?[\w.$\[\]\"']+\s*=\s*(?=[\[{])")
 # What each of several objects is called, such as a hashtag or a mentioned account.
@@ -29,15 +33,18 @@ _CALLED = (
     "name", "tag", "tag_name", "hashtagName", "hashtag_name", "username", "screen_name", "text",
     "title", "display_name",
 )  # fmt: skip
+_ACCOUNTS = ("username", "screen_name", "unique_id", "uniqueId", "handle", "acct")
 # An object with fewer of these fields is no post but holds posts.
 _FIELDS_OF_POSTS = ("post_id", "caption", "title", "posted_at", "likes", "images", "comments")
 
 
 def read(source: Path, options: ReadOptions) -> Source:
-    """Posts from a file of JSON objects: one per line, an array, or an object that holds an array.
+    """Posts from a file of JSON objects: one per line, an array, or an object that holds them.
 
-    Nested objects become columns with dots in their names, such as ``owner.followers``. The columns
-    are those of the first thousand objects. Pictures are named relative to the file's folder.
+    What holds objects may be the answer of an API, or several pages of it; an object by id; the
+    columns of a table. Nested objects become columns with dots in their names, such as
+    ``owner.followers``. The columns are those of the first thousand objects. Pictures are named
+    relative to the file's folder.
 
     Raises
     ------
@@ -51,25 +58,38 @@ def read(source: Path, options: ReadOptions) -> Source:
 def open_table(source: Path) -> Table:
     """The table in a file of JSON objects, of which the first thousand give the columns."""
     require_file(source)
+    if is_gzipped(source):
+        return open_gzipped(source, open_table)
     if _is_document(source):
-        objects = _objects_in(parse_json(_document(source), source), source)
+        objects = objects_in(_parsed(source))
+        if not objects:
+            raise _no_object(source)
         rows = partial(_numbered, source, objects)
     else:
         rows = partial(_rows, source)
     sample = (item[1] for item in islice(rows(), _SAMPLE_ROWS) if not isinstance(item, Skipped))
     columns = list(dict.fromkeys(column for row in sample for column in row))
     if not columns:
-        raise DataError(
-            "it holds no JSON object.",
-            file=source,
-            fix="Write one object per line, or an array of objects.",
-        )
+        raise _no_object(source)
     return Table(source, columns, rows)
 
 
+def _no_object(source: Path) -> DataError:
+    return DataError(
+        "it holds no JSON object.",
+        file=source,
+        fix="Write one object per line, or an array of objects.",
+    )
+
+
 def _is_document(source: Path) -> bool:
-    """Whether a file is one JSON value rather than one per line."""
+    """Whether a file is one JSON value, or several one after the other, rather than one per
+    line."""
     with source.open("rb") as stream:
+        first = stream.read(4)
+        if first.startswith(_WIDE_MARKS) or b"\0" in first:
+            return True  # UTF-16 or UTF-32, which isn't split at the bytes of line ends
+        stream.seek(0)
         first = b""
         while not first.strip() and (line := stream.readline(MAX_LINE_BYTES + 1)):
             first = line.removeprefix(_BOM)
@@ -79,8 +99,8 @@ def _is_document(source: Path) -> bool:
     if first.lstrip()[:1] != b"{":
         return False
     if not _is_json(first):
-        return rest and _is_json(_document(source))
-    return not rest and _holds_posts(parse_json(first, source.name))
+        return rest and source.stat().st_size <= MAX_JSON_BYTES
+    return len(objects_in(parse_json(first, source.name))) > 1
 
 
 def _is_json(content: bytes) -> bool:
@@ -97,22 +117,115 @@ def _document(source: Path) -> bytes:
     return content[match.end() :].rstrip().rstrip(b";") if match else content
 
 
+def _parsed(source: Path) -> Any:
+    """The value of a document; of several, one after the other, their list."""
+    content = _document(source)
+    try:
+        return parse_json(content, source)
+    except DataError as error:
+        values = _several_values(content)
+        if len(values) < 2:
+            raise error from None
+        return values
+
+
+def _several_values(content: bytes) -> list[Any]:
+    """The values of a text that holds one after the other; what is no JSON ends them."""
+    try:
+        text = content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        return []
+    ends = [match.end() for match in _BETWEEN_VALUES.finditer(text)]
+    values: list[Any] = []
+    start = 0
+    for end in [*ends, len(text)]:
+        try:
+            values.append(parse_json(text[start:end], ""))
+        except DataError:
+            continue  # the end was one within the value
+        start = end
+    return values
+
+
+def objects_in(value: Any) -> list[Any]:
+    """The objects that a JSON value holds, one per post.
+
+    Examples
+    --------
+    >>> objects_in({"data": [{"id": 1, "text": "Tea"}], "next": 3})
+    [{'id': 1, 'text': 'Tea'}]
+    >>> objects_in({"7": {"text": "Tea", "likes": 3}, "8": {"text": "Cup", "likes": 4}})[1]
+    {'id': '8', 'text': 'Cup', 'likes': 4}
+    >>> objects_in([["id", "text"], [7, "Tea"]])
+    [{'id': 7, 'text': 'Tea'}]
+    """
+    if isinstance(value, list):
+        if len(value) > 1 and all(map(_is_list, value)) and _are_names(value[0]):
+            return _from_rows(value[0], value[1:])
+        if value and all(isinstance(each, dict) and _holds_posts(each) for each in value):
+            return [inner for page in value for inner in objects_in(page)]
+        return value
+    if not isinstance(value, dict):
+        return []
+    for found in (_split_table(value), _from_columns(value), _by_id(value)):
+        if found:
+            return found
+    return max(_lists_of_objects(value), key=len) if _holds_posts(value) else [value]
+
+
 def _holds_posts(value: Any) -> bool:
     """Whether an object is no post itself, but holds a list of objects."""
     if not isinstance(value, dict) or not _lists_of_objects(value):
         return False
-    known = recognise([column for column, cell in flatten(value).items() if not _is_list(cell)])
-    return sum(name in known.mapping for name in _FIELDS_OF_POSTS) < 2
+    cells = {column: cell for column, cell in flatten(value).items() if not _is_list(cell)}
+    return sum(name in recognise(list(cells)).mapping for name in _FIELDS_OF_POSTS) < 2
 
 
-def _objects_in(value: Any, source: Path) -> Sequence[Any]:
-    """The objects of a document: an array, or the longest array that an object holds."""
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, dict):
-        raise DataError("it holds no JSON object.", file=source)
-    lists = _lists_of_objects(value)
-    return max(lists, key=len) if lists and _holds_posts(value) else [value]
+def _are_names(values: Any) -> bool:
+    """Whether these are names of columns, of which some are known."""
+    texts = _is_list(values) and all(isinstance(each, str) for each in values)
+    return texts and len(recognise(list(dict.fromkeys(values))).mapping) > 1
+
+
+def _from_rows(names: Sequence[str], rows: Sequence[Any]) -> list[Any]:
+    return [dict(zip(names, row, strict=False)) if _is_list(row) else row for row in rows]
+
+
+def _split_table(value: Mapping[str, Any]) -> list[Any]:
+    """The rows of a table with its columns' names beside them."""
+    rows = value.get("data")
+    if _is_list(rows) and rows and all(map(_is_list, rows)) and _are_names(value.get("columns")):
+        return _from_rows(value["columns"], rows)
+    return []
+
+
+def _from_columns(value: Mapping[str, Any]) -> list[Any]:
+    """The rows of a table that is given column by column: lists, or objects by row number."""
+    columns = [
+        list(cells.values()) if isinstance(cells, dict) else cells for cells in value.values()
+    ]
+    alike = all(map(_is_list, columns)) and len(set(map(len, columns))) == 1
+    numbered = all(
+        _is_list(cells) or (cells and list(cells) == list(map(str, range(len(cells)))))
+        for cells in value.values()
+        if isinstance(cells, dict | list)
+    )
+    scalar = alike and not any(isinstance(cell, dict) for cells in columns for cell in cells[:1])
+    if not (columns and alike and numbered and scalar and _are_names(list(value))):
+        return []
+    return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _by_id(value: Mapping[str, Any]) -> list[Any]:
+    """Objects by id, each with it."""
+    if len(value) < 2 or not all(isinstance(each, dict) for each in value.values()):
+        return []
+    first, *others = (set(each) for each in value.values())
+    if not all(2 * len(first & other) > len(first | other) for other in others):
+        return []
+    if not _are_names(sorted(first)) or _are_names(list(value)):
+        return []
+    return [{"id": key, **each} for key, each in value.items()]
 
 
 def _lists_of_objects(value: Mapping[str, Any], depth: int = 1) -> list[list[Any]]:
@@ -138,7 +251,7 @@ def _numbered(source: Path, objects: Sequence[Any]) -> Iterator[tuple[int, Row] 
 
 
 def _rows(source: Path) -> Iterator[tuple[int, Row] | Skipped]:
-    number = 0
+    number, are_pages = 0, None
     with source.open("rb") as stream:
         while line := stream.readline(MAX_LINE_BYTES + 1):
             if len(line) > MAX_LINE_BYTES:
@@ -151,10 +264,13 @@ def _rows(source: Path) -> Iterator[tuple[int, Row] | Skipped]:
             except DataError:
                 yield Skipped("not JSON", source.name, number)
                 continue
-            if isinstance(value, dict):
-                yield number, flatten(value)
-            else:
-                yield Skipped("not a JSON object", source.name, number)
+            if are_pages is None:  # the first line shows it: to look at each would take long
+                are_pages = isinstance(value, dict) and objects_in(value) != [value]
+            for found in objects_in(value) if are_pages else [value]:
+                if isinstance(found, dict):
+                    yield number, flatten(found)
+                else:
+                    yield Skipped("not a JSON object", source.name, number)
 
 
 def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,13 +300,13 @@ def named_fields(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _flatten_into(flat: dict[str, Any], value: Mapping[str, Any], path: str, depth: int) -> None:
     for key, item in value.items():
-        inner = _objects_as_one(key, item)
+        inner = _without_type(_objects_as_one(key, item))
         if isinstance(inner, dict) and inner and depth < _MAX_DEPTH:
             _flatten_into(flat, inner, f"{path}{key}.", depth + 1)
         elif len(flat) < _MAX_COLUMNS:
             # No edges, and an empty object, mean that there is nothing.
             nothing = inner == {} or (key == "edges" and inner == [])
-            flat[f"{path}{key}"] = None if nothing else _names_of(inner)
+            flat[f"{path}{key}"] = None if nothing else _names_of(inner, f"{path}{key}")
 
 
 def _objects_as_one(key: str, value: Any) -> Any:
@@ -204,18 +320,26 @@ def _objects_as_one(key: str, value: Any) -> Any:
     return value
 
 
+def _without_type(value: Any) -> Any:
+    """A value that a database wrote with its type, such as ``{"$numberLong": "5"}``, itself."""
+    while isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
+        value = next(iter(value.values()))
+    return value
+
+
 def _figure(item: Mapping[str, Any]) -> Any:
     values = item.get("values")
     first = values[0] if isinstance(values, list) and values else item
     return first.get("value") if isinstance(first, dict) else first
 
 
-def _names_of(value: Any) -> Any:
+def _names_of(value: Any, path: str) -> Any:
     """What the objects of a list are called, if all have a name."""
     if not isinstance(value, list) or not value or not all(isinstance(x, dict) for x in value):
         return value
-    for key in _CALLED:
+    are_people = "mention" in path.casefold()
+    for key in (*_ACCOUNTS, *_CALLED) if are_people else _CALLED:
         names = [each[key] for each in value if isinstance(each.get(key), str)]
-        if len(names) == len(value) or (key.casefold().startswith("hashtag") and names):
+        if len(names) == len(value) or ("hashtag" in path.casefold() and names):
             return names
     return value

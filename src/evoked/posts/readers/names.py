@@ -42,6 +42,8 @@ _OF_THE_PLATFORM, _OF_ANYBODY = 20.0, 10.0
 # A later name of a list counts a little less than an earlier one.
 _LATER = 0.01
 _IMPLAUSIBLE, _EMPTY, _IMPOSSIBLE = -60.0, -30.0, -1000.0
+# An address holds an id as well, but a column of ids is one.
+_ADDRESS = -2.0
 _MOST = 0.5
 
 # Objects about anything else: their fields are not the post's.
@@ -105,11 +107,15 @@ class Recognised:
         Whose table it seems to be; "" if that isn't known.
     rivals
         By field, another column that could as well hold it by its name, and holds nothing else.
+    spares
+        By field, the next best column whose whole name means it, and which holds nothing else: in
+        tables of several networks, each has a column of its own.
     """
 
     mapping: dict[str, str] = field(default_factory=dict)
     platform: str = ""
     rivals: dict[str, str] = field(default_factory=dict)
+    spares: dict[str, str] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=65536)
@@ -186,6 +192,7 @@ def recognise(
     scored.sort(key=lambda each: (-each[0], each[1]))
     result = Recognised(platform=platform)
     best: dict[str, float] = {}
+    means_it = _WHOLE - _LATER * 100
     for score, _, found, column in scored:
         if column in result.mapping.values():
             continue
@@ -193,14 +200,19 @@ def recognise(
             result.mapping[found], best[found] = column, score
         elif best[found] - score < 1 and found not in result.rivals:
             result.rivals[found] = column
+        if result.mapping[found] != column and score >= means_it:
+            result.spares.setdefault(found, column)
     used = set(result.mapping.values())
-    result.rivals = {name: column for name, column in result.rivals.items() if column not in used}
+    for others in (result.rivals, result.spares):
+        for name in [name for name, column in others.items() if column in used]:
+            del others[name]
     return result
 
 
 def platform_of(columns: Sequence[str]) -> str:
     """The platform with most of its typical columns among some names; "" if none has two."""
     present = {normalise(column) for column in columns}
+    present |= {normalise(_path(column)[-1]) for column in columns if "." in column}
     present |= {normalise(re.sub(r"[(\[（].*?[)\]）]", " ", column)) for column in columns}
     counts = {name: len(typical & present) for name, typical in _table().platforms.items()}
     name = max(counts, key=lambda each: counts[each])
@@ -226,7 +238,7 @@ def _scores(column: str, platform: str, cells: Sequence[Any] | None) -> dict[str
 
 def _may_be_strict(name: Name, platform: str, cells: Sequence[Any] | None) -> bool:
     if name.platform == ANYBODY:
-        return cells is not None and _plausible(name.field, cells) == 0
+        return cells is not None and _plausible(name.field, cells) in (0, _ADDRESS)
     return _is_of(name.platform, platform)
 
 
@@ -316,7 +328,7 @@ def _plausible(name: str, cells: Sequence[Any]) -> float:
         return 0.0
     share = sum(map(looks_right, known)) / len(known)
     if share >= _MOST:
-        return 0.0
+        return _ADDRESS if name == "post_id" and "://" in str(known[0]) else 0.0
     return _IMPOSSIBLE if name == "posted_time" else _IMPLAUSIBLE
 
 
@@ -424,5 +436,7 @@ def _enter(table: _Table, entry: Name, spelling: str) -> None:
         return
     table.whole.setdefault(normalise(spelling), []).append(entry)
     core = _core(_words(spelling), table.words["filling"])
-    if core and core not in _EVERYBODYS_WORDS and entry.field in _LOOSE_FIELDS and not entry.strict:
-        table.loose.setdefault(core, []).append(entry)
+    if entry.field not in _LOOSE_FIELDS or entry.strict:
+        return
+    for name in {core, normalise(spelling)} - {"", *_EVERYBODYS_WORDS}:
+        table.loose.setdefault(name, []).append(entry)

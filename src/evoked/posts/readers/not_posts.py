@@ -22,6 +22,11 @@ UNNAMED = "neither an id nor a date nor a text"
 
 _IN_BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|:.*$")
 _MAX_LABEL = 60
+_ALL_POSTS = frozenset(
+    ("all posts", "all videos", "all tweets", "all pins", "all content", "alle beitrage",
+     "alle videos", "toutes les publications", "todas las publicaciones", "todos os posts",
+     "tutti i post", "すへての投稿", "全部帖子")
+)  # fmt: skip
 _MAX_BLANK = max(map(len, MISSING))
 _TEXTS = ("caption", "title")
 _ACCOUNT = ("author_id", "media_type")
@@ -45,6 +50,8 @@ def is_total(value: Any) -> bool:
         return False
     text = value.strip(" *#-–—_=")
     if text.casefold() in ("ø", "σ", "∑"):
+        return True
+    if folded(plain_signs(text)) in _ALL_POSTS:
         return True
     found = re.findall(r"[^\W\d_]+", folded(plain_signs(_IN_BRACKETS.sub("", text))))
     totals = words("totals")

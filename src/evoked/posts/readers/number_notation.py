@@ -74,7 +74,7 @@ def read_count(text: str, decimal: str = "") -> int:
 
 def _read(text: str, decimal: str, whole: bool) -> tuple[float, int]:
     """A number and the scale that it is written with."""
-    plain = plain_signs(unquoted(text))
+    plain = _without_name(plain_signs(unquoted(text)))
     if _EXPONENT.fullmatch(plain):
         return float(plain.replace(",", ".")), 1
     match = _NUMBER.fullmatch(plain)
@@ -84,6 +84,13 @@ def _read(text: str, decimal: str, whole: bool) -> tuple[float, int]:
     scale = _scale(after) if after else 1
     number = float(_plain_digits(digits, decimal, whole and scale == 1)) * scale
     return (-number if sign == "-" else number), scale
+
+
+def _without_name(text: str) -> str:
+    """A number without the name of what is counted before it: "likes: 2,316"."""
+    name, colon, rest = text.partition(":")
+    is_name = bool(colon) and (folded(name.strip()) in words("counted") or is_outcome(name))
+    return rest.strip() if is_name else text
 
 
 def _scale(text: str) -> int:
@@ -166,7 +173,7 @@ def decimal_sign(text: str) -> tuple[str, bool]:
     """
     if "." not in text and "," not in text and text.isascii():
         return "", True
-    match = _NUMBER.fullmatch(plain_signs(unquoted(text)))
+    match = _NUMBER.fullmatch(_without_name(plain_signs(unquoted(text))))
     if match is None or match[2].isdecimal():
         return "", True
     neutral = _NEUTRAL.fullmatch(match[2])

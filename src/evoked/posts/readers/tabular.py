@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ import pandas as pd
 from evoked.errors import DataError, SettingsError
 from evoked.posts.readers.addresses import id_in_address
 from evoked.posts.readers.base import (
+    PICTURE_SUFFIXES,
     PostRecord,
     ReadOptions,
     Remark,
@@ -114,6 +116,7 @@ class _Survey:
     first_short_rows: list[int] = field(default_factory=list)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     facts: dict[str, Cells] = field(default_factory=dict)
+    gaps: Counter[str] = field(default_factory=Counter)
 
 
 def read_columns(table: Table, columns: Sequence[str]) -> tuple[pd.DataFrame, list[Skipped]]:
@@ -164,7 +167,7 @@ def read_table(table: Table, options: ReadOptions) -> Source:
         )
     raters = choose_rater_columns(table.columns, mapping)
     chosen = choose_columns(options.facts, table.columns, mapping)
-    survey = _survey(table, mapping, raters, list(chosen))
+    survey = _survey(table, mapping, raters, list(chosen), recognised.spares)
     facts, fact_notes = settle_columns(chosen, survey.facts, drafts=are_drafts([*mapping, *raters]))
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
@@ -173,11 +176,16 @@ def read_table(table: Table, options: ReadOptions) -> Source:
         for name, column in extra_columns(table.columns, mapping).items()
         if (name == OBSERVED_AT and survey.repeated) or (name == ANNOTATOR and survey.ranges)
     }
+    spares = {
+        name: column
+        for name, column in recognised.spares.items()
+        if name in COUNTS and survey.gaps.get(name)
+    }
     left_out = {*unscaled, *survey.conventions.only_counted}
     used = {name: column for name, column in mapping.items() if name not in left_out}
     return Source(
         records=one_per_post(
-            _records(table, used | extra, raters, facts, scales, survey, options),
+            _records(table, used | extra, raters, facts, scales, survey, options, spares),
             survey.repeated,
             scales,
         ),
@@ -188,6 +196,10 @@ def read_table(table: Table, options: ReadOptions) -> Source:
             *table.notes,
             *scale_notes,
             *_notes_on_rivals(recognised),
+            *(
+                f"Where {mapping[name]!r} is empty, {name} are read from {column!r}."
+                for name, column in spares.items()
+            ),
             *_notes(table, mapping, raters, survey, options),
             *fact_notes,
             *notes_on_extra_columns(extra),
@@ -218,7 +230,11 @@ def _notes_on_rivals(recognised: Recognised) -> list[str]:
 
 
 def _survey(
-    table: Table, mapping: Mapping[str, str], raters: _Raters, facts: Sequence[str]
+    table: Table,
+    mapping: Mapping[str, str],
+    raters: _Raters,
+    facts: Sequence[str],
+    spares: Mapping[str, str],
 ) -> _Survey:
     survey = _Survey(
         Conventions({**mapping, **extra_columns(table.columns, mapping)}),
@@ -244,6 +260,10 @@ def _survey(
             if rating is not None:
                 low, high = survey.ranges.get(name, (rating, rating))
                 survey.ranges[name] = (min(low, rating), max(high, rating))
+        for name, column in spares.items():
+            survey.gaps[name] += is_missing(row.get(mapping[name])) and not is_missing(
+                row.get(column)
+            )
         survey.conventions.add(row)
         survey.repeated.add(row)
         for column, cells in survey.facts.items():
@@ -364,6 +384,7 @@ def _records(
     scales: Mapping[str, tuple[float, float]],
     survey: _Survey,
     options: ReadOptions,
+    spares: Mapping[str, str],
 ) -> Iterator[PostRecord | Remark]:
     converters = survey.conventions.converters(zone_of(options.time_zone))
     folder = options.images or table.path.parent
@@ -373,7 +394,11 @@ def _records(
             yield item
             continue
         number, row = item
-        fields = with_time_of_day({name: row.get(column) for name, column in mapping.items()})
+        fields = {name: row.get(column) for name, column in mapping.items()}
+        for name, column in spares.items():
+            if is_missing(fields.get(name)):
+                fields[name] = row.get(column)
+        fields = with_time_of_day(fields)
         if "post_id" in fields:
             fields["post_id"] = _id_in_address(fields["post_id"])
         misread = _convert(fields, converters, table.path.name, number)
@@ -451,9 +476,11 @@ def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
 def _picture_names(value: Any, folder: Path) -> list[str]:
     """Names of pictures; a text that is a file's name as it stands is one name."""
     names = parse_names(value) or []
-    if isinstance(value, str) and len(names) > 1 and is_file_in(folder, value.strip()):
-        return [value.strip()]
-    return names
+    if not isinstance(value, str) or is_file_in(folder, value.strip()):
+        return names if len(names) < 2 else [str(value).strip()]
+    parts = [part.strip() for name in names for part in name.split(",")]
+    all_pictures = all(part.lower().endswith(PICTURE_SUFFIXES) for part in parts)
+    return parts if all_pictures else names
 
 
 def with_time_of_day(fields: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,9 @@ _MARKS = (
 _MOST_NULL_BYTES = 0.02
 _TOO_MANY_NULL_BYTES = 0.25
 _STRAY_BYTES = 400
+_BEYOND_ASCII = bytes(range(0x80, 0x100))
+# A few odd bytes are no text of an old Macintosh.
+_FEWEST_OF_MAC = 8
 # Fewer than this share of bad texts are people's own.
 _SOME = 0.02
 
@@ -64,9 +67,16 @@ def find_encoding(source: Path) -> str:
         wide = _wide_encoding(source, sample)
     if wide:
         return wide
+    if b"\x1b$" in sample and decodes(source, "iso2022-jp"):
+        return "iso2022-jp"
     if decodes(source, "utf-8"):
         return "utf-8"
-    scores = {name: _score(sample, name, looks) for name, looks in _CANDIDATES.items()}
+    has_few = len(sample) - len(sample.translate(None, _BEYOND_ASCII)) < _FEWEST_OF_MAC
+    scores = {
+        name: _score(sample, name, looks)
+        for name, looks in _CANDIDATES.items()
+        if not (has_few and name == "mac-roman")
+    }
     best = max(scores, key=lambda name: scores[name])
     if scores[best] > scores["cp1252"] + 0.1:
         return best
@@ -242,6 +252,11 @@ _CANDIDATES: dict[str, Callable[[str, str], float]] = {
     "cp1254": _accented("ğışi̇çöüâîû"),
     "cp1250": _accented("ąćęłńóśźżáčďéěíňřšťúůýžőűöüä"),
     "cp1251": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
+    "koi8-r": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
+    "iso8859-5": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
+    "cp866": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
+    "iso8859-2": _accented("ąćęłńóśźżáčďéěíňřšťúůýžőűöüä"),
+    "mac-roman": _western,
     "cp1253": _alphabet("Ά", "ώ", "αοιετσνηυρπκμλάόίέήύς"),
     "cp1255": _alphabet("א", "ת", "יוהלאמשתרנבםח"),
     "cp1256": _alphabet("،", "ے", "الينموترهبدعسفك"),
@@ -249,5 +264,6 @@ _CANDIDATES: dict[str, Callable[[str, str], float]] = {
     "gb18030": _chinese(_CHINESE, "gb2312"),
     "big5": _chinese(_TRADITIONAL, "big5"),
     "cp932": _japanese,
+    "euc-jp": _japanese,
     "euc-kr": _korean,
 }

@@ -66,6 +66,7 @@ _MENTION = re.compile(
     rf"(?<![A-Za-z0-9]){_AT}[{_INVISIBLE}]{{0,8}}"
     rf"(\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})*+)"
 )
+_NAMES_OF_TAGS = ("screen_name", "username", "hashtagName", "tag", "name", "text", "title")
 _TAG_SEPARATORS = re.compile(r"[,;|、，]+")
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}")
 _LARGEST_EXACT = 2.0**53
@@ -296,7 +297,10 @@ def parse_tags(value: Any, *, spaced: bool = True) -> list[str] | None:
     elif is_missing(value):
         return None
     else:
-        text = plain_text(value).strip("[](){} ")
+        text = plain_text(value).strip()
+        if text.startswith("[{"):
+            return _called(text)
+        text = text.strip("[](){} ")
         text = "" if is_missing(text) else text  # "[none]", as YouTube writes it
         if "#" in text or (spaced and not _TAG_SEPARATORS.search(text)):
             # Each '#' begins a tag, whatever separates them: spaces, commas, nothing.
@@ -305,6 +309,15 @@ def parse_tags(value: Any, *, spaced: bool = True) -> list[str] | None:
             words = _TAG_SEPARATORS.split(text)
     stripped = (word.strip(" \t\r\n\"'#＃@") for word in words)
     return [word for word in stripped if word]
+
+
+def _called(text: str) -> list[str]:
+    """What the objects of a list are called that a program wrote as a text."""
+    for key in _NAMES_OF_TAGS:
+        found = re.findall(rf"""['"]{key}['"]\s*:\s*['"]([^'"]{{1,100}})['"]""", text)
+        if found:
+            return found
+    return []
 
 
 def parse_names(value: Any) -> list[str] | None:
