@@ -1,14 +1,17 @@
 """Fit the effects of emotion on engagement in synthetic posts to the published statistics.
 
 Prints the constants EFFECTS, _MEAN_DEVIATION and _DEVIATION_WIDTH of
-``evoked/posts/synthetic/population.py`` and the correlations that they give beside ABMF's
-Table 8. Not all of Table 8 can hold at once: shares would need r = 0.79 with arousal and 0.65 with
-the product among the same posts. Least squares finds the nearest that can.
+``evoked/posts/synthetic/population.py`` (of version 2: VARIED_EFFECTS, _VARIED_MEAN_DEVIATION and
+_VARIED_WIDTH) and the correlations that they give beside ABMF's Table 8. Not all of Table 8 can
+hold at once: shares would need r = 0.79 with arousal and 0.65 with the product among the same
+posts. Least squares finds the nearest that can.
 
-Run: ``python scripts/calibrate_synthetic.py`` (about two minutes).
+Run: ``python scripts/calibrate_synthetic.py --version 2`` (about two minutes).
 """
 
 from __future__ import annotations
+
+import argparse
 
 import numpy as np
 import pandas as pd
@@ -24,6 +27,7 @@ from evoked.posts.emotion_and_rates import (
     log_rates,
     mean_rate_lifts,
 )
+from evoked.posts.schema import ENGAGEMENT
 from evoked.posts.synthetic import population as synthetic
 
 POSTS = 20_000
@@ -38,20 +42,27 @@ Floats = NDArray[np.float64]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--version", type=int, choices=synthetic.VERSIONS, default=2)
+    planted = synthetic.VERSIONS[parser.parse_args().version]
     rng = np.random.default_rng(0)
-    population = synthetic.draw_population(POSTS, rng)
+    population = synthetic.draw_population(POSTS, rng, planted)
     category = population.category
     terms = synthetic.emotion_terms(population.valence, population.arousal)
     disturbance = synthetic.draw_disturbance(
-        terms, population.authors.effect[population.author], population.posted, rng
+        terms, population.authors.effect[population.author], population.hour_effect, rng
     )
+    start = synthetic.VARIED_EFFECTS if planted.categories else synthetic.EFFECTS
+    # What categories and shares have of their own.
+    fixed = disturbance + synthetic.emotion_effects(category, terms, planted) - terms @ start
+    fixed[:, ENGAGEMENT.index("shares")] += population.share_shift
     annotated = population.annotated()
     dimensions = emotion_dimensions(*annotated)
     one = np.ones(POSTS)
 
     def deviation(effects: Floats) -> Floats:
         """Of log rates from their category's mean, (n, 4)."""
-        frame = pd.DataFrame(terms @ effects + disturbance)
+        frame = pd.DataFrame(terms @ effects + fixed)
         return np.asarray(frame - frame.groupby(category).transform("mean"))
 
     def overall(effects: Floats) -> Floats:
@@ -63,7 +74,7 @@ def main() -> None:
         return float(high - low)
 
     def outcome(effects: Floats) -> tuple[Floats, Floats]:
-        rates = np.exp(synthetic.log_rates_of(category, deviation(effects)))
+        rates = np.exp(synthetic.log_rates_of(category, deviation(effects), planted))
         # Large counts, so that half an event more does not matter.
         r, _ = correlate(dimensions, log_rates(rates * 1e9, one, category))
         lifts = mean_rate_lifts(*annotated, engagement_rates(rates, one))
@@ -82,9 +93,9 @@ def main() -> None:
             ]
         )
 
-    effects = least_squares(misfit, synthetic.EFFECTS.ravel(), max_nfev=40).x
+    effects = least_squares(misfit, start.ravel(), max_nfev=40).x
     effects = effects.reshape(terms.shape[1], -1)
-    mean = pd.DataFrame(terms @ effects + disturbance).groupby(category).mean().to_numpy()
+    mean = pd.DataFrame(terms @ effects + fixed).groupby(category).mean().to_numpy()
     # What stands at the middle of a category's range is the middle of its overall engagement,
     # not the mean of each metric.
     grouped = pd.Series(overall(effects)).groupby(category)

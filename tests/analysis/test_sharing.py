@@ -440,6 +440,31 @@ class TestSharing:
         assert found.test is not None
         assert found.test.n == 300 - zeros
 
+    def test_what_is_planted_in_one_category_is_found_there_alone(self) -> None:
+        rng = np.random.default_rng(4)
+        category = np.repeat(["food", "travel", "few"], [600, 600, 50])
+        emotion, faces = rng.integers(0, 5, 1250), rng.random(1250) < 0.5
+        moved = 0.7 * (category == "food") * faces * (emotion - 2)
+        posts = pd.DataFrame(
+            {
+                "post_id": np.arange(1250).astype(str),
+                "author_id": rng.integers(0, 40, 1250).astype(str),
+                "category": category,
+                "likes": rng.poisson(np.exp(rng.normal(5, 1, 1250))),
+                "shares": rng.poisson(np.exp(rng.normal(4, 0.7, 1250) + moved)),
+            }
+        )
+        found = sharing_of(posts, emotion, faces, draws=20).tables["interaction_categories"]
+        linear = found[found["model"] == "linear"].set_index(["category", "term"])
+        assert set(found["category"]) == {"food", "travel"}
+        product = f"{TEXT} × {IMAGE}"
+        assert linear.loc[("food", product), "p_holm"] < 0.01
+        assert linear.loc[("travel", product), "p_holm"] > 0.2
+        # Popular among the category's own posts.
+        assert (found["n"] == 600).all()
+        one = sharing_of(posts.assign(category="food"), emotion, faces, draws=20)
+        assert "interaction_categories" not in {**one.tables, **one.skipped}
+
     def test_another_count(self) -> None:
         posts = _sharing_posts().drop(columns="shares")
         unknown = np.full(300, NAN)

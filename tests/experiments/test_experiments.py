@@ -129,6 +129,16 @@ def test_rows_as_published_have_the_settings_that_the_model_calls_published(
     assert model.published_training in (None, experiment.training)
 
 
+def test_the_training_that_a_model_calls_published_is_that_of_its_rows_as_published() -> None:
+    rows = [row for table, row in ROWS if row.published]
+    told = [row for row in rows if model_class(row.model).published_training is not None]
+    assert {row.model for row in told} == {"hmg_emo", "comments_only"}
+    for row in told:
+        # Whatever the row is otherwise trained with.
+        trained = row.with_group("training", {"learning_rate": 0.5, "clip": 3}).in_published_form()
+        assert trained.training == model_class(row.model).published_training
+
+
 def test_rows_of_hmg_emo_show_the_own_viewing_where_they_carry_published_figures() -> None:
     rows = [row for table, row in ROWS if table.name.startswith("hmg_emo/")]
     for row in rows:

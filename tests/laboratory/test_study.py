@@ -33,6 +33,7 @@ from evoked.laboratory import (
     write_results,
 )
 from evoked.laboratory.study_data import Posts, StudyContext
+from evoked.laboratory.writing import is_headline, score_blocks
 from evoked.posts.dataset import PostDataset
 from evoked.runs.training import train_posts
 from evoked.targets import AuthorPopularity
@@ -273,6 +274,32 @@ def test_progress_counts_fits_and_folds(workshop: Workshop, dataset: PostDataset
     assert [done.folds for done in reported] == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3]
     assert reported[0].seconds_left is None
     assert reported[-1].seconds_left == 0
+
+
+def test_further_thresholds_of_relevance_add_scores_and_change_none(
+    workshop: Workshop, dataset: PostDataset
+) -> None:
+    table = table_of("full").model_copy(update={"experiments": (), "reference": "mean"})
+    usual = study_of(workshop, dataset, "quarter", table=table).run(workers=1).scores
+    study = study_of(workshop, dataset, "shares", table=table, relevant_shares=(0.1, 0.5))
+    results = study.run(workers=1)
+    further = results.scores["metric"].str.contains("top")
+    assert set(results.scores.loc[further, "metric"]) == {
+        f"{metric} (top {share} %)" for metric in ("MAP", "AUC") for share in (10, 50)
+    }
+    pd.testing.assert_frame_equal(results.scores[~further].reset_index(drop=True), usual)
+    # A ranking that knows nothing finds more relevant posts where there are more.
+    means = results.scores[results.scores["row"] == "mean"].groupby("metric")["value"].mean()
+    assert means["MAP"] < means["MAP (top 50 %)"]
+    assert means["MAP"] != means["MAP (top 10 %)"]
+    titles = [title for title, _ in score_blocks(result_table(results))]
+    assert titles.index("overall MAP (top 10 %) ↑") < titles.index("likes MAP ↑")
+    assert is_headline("overall MAP (top 10 %) ↑")
+    assert not is_headline("overall Spearman (top 10 %) ↑")
+    with pytest.raises(SettingsError, match="relevant_shares differ"):
+        study_of(workshop, dataset, "quarter", table=table, relevant_shares=(0.1,))
+    with pytest.raises(SettingsError, match=r"between 0 and 1, such as 0\.1, not at 1"):
+        study_of(workshop, dataset, "none", table=table, relevant_shares=(1,))
 
 
 @pytest.mark.parametrize(

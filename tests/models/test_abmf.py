@@ -102,6 +102,35 @@ def test_balance_lets_rare_categories_count_more() -> None:
     torch.testing.assert_close(weighed["weights"], expected)
 
 
+def test_sampling_draws_rare_categories_more_often(tmp_path: Path) -> None:
+    examples = random_examples(16)
+    categories = pd.Series(["food"] * 14 + ["travel"] * 2)
+    posts = dataclasses.replace(examples, posts=examples.posts.assign(category=categories))
+    weights = ABMF(ABMFSettings(category_balance=1.0)).post_weights(posts)
+    batches = EpochBatches(16, 16, seed=3, chances=weights)
+    drawn = []
+    for epoch in range(200):
+        batches.set_epoch(epoch)
+        drawn += [rows for rows, _ in batches]
+    assert all(len(rows) == 16 for rows in drawn)
+    assert (np.concatenate(drawn) >= 14).mean() == pytest.approx(0.5, abs=0.04)
+    again = EpochBatches(16, 16, seed=3, chances=weights)
+    again.set_epoch(7)
+    np.testing.assert_array_equal(next(iter(again))[0], drawn[7])
+    fitted = []
+    quick = TrainingSettings(max_epochs=1, batch_size=8, device="cpu")
+    for name in ("weighed", "sampled"):
+        settings = ABMFSettings(
+            width=8, heads=2, category_balance=1.0, category_sampling=name == "sampled"
+        )
+        model = ABMF(settings)
+        model.fit(posts, folder=tmp_path / name, training=quick)
+        fitted.append(model.predict(posts).to_numpy())
+    assert not np.allclose(*fitted)
+    with pytest.raises(ValueError, match="does nothing unless category_balance is above 0"):
+        ABMFSettings(category_sampling=True)
+
+
 def test_chained_engagement_lets_earlier_targets_speak_to_later_ones() -> None:
     torch.manual_seed(0)
     heads: Any = EmotionEngagementHeads(8, 16, 0.0, chained=True).eval()

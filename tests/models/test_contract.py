@@ -104,6 +104,7 @@ def test_damaged_weights_are_named(examples: Examples, tmp_path: Path) -> None:
         {"uncertainty_weighting": True},
         {"chained_engagement": True},
         {"category_balance": 1.0},
+        {"category_balance": 1.0, "category_sampling": True},
     ],
 )
 def test_abmf_variants_learn(

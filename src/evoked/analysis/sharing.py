@@ -33,6 +33,7 @@ from evoked.analysis.interactions import (
     IMAGE,
     LIKES,
     TEXT,
+    InteractionModels,
     interaction_models,
     likability_bands,
     popular_posts,
@@ -61,6 +62,9 @@ FACES = ("no face", "face")
 PUBLISHED_LARGEST = 24547
 PUBLISHED_FACES = 0.0745
 
+FEWEST_IN_CATEGORY = 100
+"""A category with fewer posts has no regression of its own."""
+
 # A variable that fewer posts have is left out of the regression in place of the posts.
 _KNOWN_ENOUGH = 0.5
 _NEUTRAL = SENTIMENT_LEVELS.index("neutral")
@@ -81,7 +85,8 @@ class SharingAnalysis:
     tables
         By name, those that the posts allow: ``counts`` (in numbers, with the fit), ``laws``
         (alternatives), ``text_emotion`` (five classes), ``faces`` (covers), ``together``
-        (correlations), ``interaction_terms`` and ``interaction_fits`` (regressions).
+        (correlations), ``interaction_terms`` and ``interaction_fits`` (regressions), and
+        ``interaction_categories`` (Eq. 1 on each category's posts).
     skipped
         Why the others are missing, by name.
     """
@@ -250,12 +255,22 @@ def sharing_of(
         "together": lambda: {"together": counts_together(levelled, level)},
         "interactions": lambda: _interactions(data),
     }
+    if len(large_categories(posts)) > 1:
+        steps["interaction_categories"] = lambda: _category_interactions(data)
     for name, step in steps.items():
         try:
             found.tables.update(step())
         except DataError as error:
             found.skipped[name] = str(error).rstrip(".")
     return found
+
+
+def large_categories(posts: pd.DataFrame) -> list[str]:
+    """The categories with posts enough for a regression of their own, largest first."""
+    if "category" not in posts:
+        return []
+    counts = posts["category"].value_counts()
+    return [str(name) for name in counts.index[counts >= FEWEST_IN_CATEGORY]]
 
 
 def counts_together(posts: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
@@ -456,6 +471,39 @@ def _by_class(data: _Data, classes: Floats, names: tuple[str, ...]) -> pd.DataFr
 
 
 def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
+    models = _interaction_models(data)
+    return {"interaction_terms": models.terms, "interaction_fits": models.fits}
+
+
+def _category_interactions(data: _Data) -> dict[str, pd.DataFrame]:
+    """Eq. 1 on the posts of each category that has enough, popular among its own."""
+    found, reasons = [], []
+    for category in large_categories(data.posts):
+        try:
+            terms = _interaction_models(_part_of(data, category)).terms
+        except DataError as error:
+            reasons.append(f"{category}: {str(error).rstrip('.')}")
+            continue
+        own = terms[(terms["design"] == "Eq. 1") & (terms["term"] != "constant")]
+        found.append(own.drop(columns=["design", "p_holm"]).assign(category=category))
+    if not found:
+        raise DataError("; ".join(reasons))
+    table = pd.concat(found, ignore_index=True)
+    corrected = table.groupby("model")["p"].transform(holm)
+    table.insert(list(table.columns).index("p") + 1, "p_holm", corrected)
+    table.insert(0, "category", table.pop("category"))
+    return {"interaction_categories": table.drop(columns=["published", "published_p"])}
+
+
+def _part_of(data: _Data, category: str) -> _Data:
+    rows = (data.posts["category"] == category).to_numpy(dtype=bool, na_value=False)
+    arrays = {
+        name: getattr(data, name)[rows] for name in ("counts", "levelled", "emotion", "faces")
+    }
+    return data._replace(posts=data.posts[rows].reset_index(drop=True), **arrays)
+
+
+def _interaction_models(data: _Data) -> InteractionModels:
     """Eq. 1 with the variables that at least half of the posts have, on the posts that have them
     all."""
     known = np.isfinite(data.levelled)
@@ -481,10 +529,9 @@ def _interactions(data: _Data) -> dict[str, pd.DataFrame]:
             "text emotion, image emotion and likability are each unknown for most posts"
         )
     authors = author_numbers(data.posts, fewest=1)  # of few, the models say so themselves
-    models = interaction_models(
+    return interaction_models(
         pd.DataFrame(enough)[known],
         popular[known],
         None if authors is None else authors[known],
         data.draws.level,
     )
-    return {"interaction_terms": models.terms, "interaction_fits": models.fits}

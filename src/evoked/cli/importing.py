@@ -233,6 +233,21 @@ def synth(
     dest: Annotated[Path, typer.Argument(help="Folder of the new dataset.")],
     n: Annotated[int, typer.Option(min=1, help="Number of posts.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed makes the same posts.")] = 0,
+    posts_per_author: Annotated[
+        float, typer.Option(min=1, help="Posts of an author on average.")
+    ] = 25,
+    version: Annotated[
+        int, typer.Option(help="Version of the generator: 1 makes the posts of older tables.")
+    ] = 2,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Leave out something that version 2 plants: exposure (reach and views), titles, "
+            "faces, interaction (of emotions and likes on shares), categories (effects that differ "
+            "by category) or hours (a best hour of each author's own); repeatable.",
+        ),
+    ] = None,
     network: Annotated[
         bool,
         typer.Option(
@@ -308,5 +323,13 @@ def synth(
     from evoked.posts.synthetic.posts import synthesise
 
     with progress_display() as progress:
-        dataset = synthesise(dest, n=n, seed=seed, progress=progress)
+        dataset = synthesise(
+            dest,
+            n=n,
+            seed=seed,
+            progress=progress,
+            version=version,
+            without=without or (),
+            posts_per_author=posts_per_author,
+        )
     say(f"{len(dataset)} posts in {dest}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,6 +97,14 @@ def reproduce(
             help="Value of a setting of a row's model; repeatable.",
         ),
     ] = None,
+    relevant: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Show MAP and AUC also where this share of the training posts counts as "
+            "relevant, such as 0.1, beside the top quarter; repeatable.",
+        ),
+    ] = None,
     workers: WorkersOption = None,
     list_tables: Annotated[
         bool, typer.Option("--list", help="List the tables and their rows.")
@@ -138,6 +147,7 @@ def reproduce(
         workers=workers,
         cache=cache,
         as_json=as_json,
+        relevant_shares=relevant or (),
     )
 
 
@@ -218,6 +228,7 @@ def _run_study(
     workers: int | None,
     cache: Path | None,
     as_json: bool,
+    relevant_shares: Sequence[float] = (),
 ) -> None:
     from evoked.features.cache import FeatureCache
     from evoked.laboratory import Study, write_results
@@ -230,6 +241,7 @@ def _run_study(
         split=split.value,
         seed=seed,
         cache=FeatureCache(cache),
+        relevant_shares=relevant_shares,
     )
     command = _command(sys.argv[1:])
     with progress_display() as display:

@@ -60,7 +60,7 @@ _CLASSIFICATION = {
 # whose recall alone would stay (it is the accuracy either way).
 _SWAPPED = {"swapped precision": "weighted precision", "swapped F1": "weighted F1"}
 # Shares of the training posts that count as relevant.
-_RELEVANT_SHARES = (0.25,)
+RELEVANT_SHARES = (0.25,)
 _COUNT_METRICS = ("R2", "Spearman", "MAE")
 _NDCG_RANKS = (5, 10)
 
@@ -112,7 +112,7 @@ class Scorer:
         truth: pd.DataFrame,
         categories: ArrayLike | None,
         training_values: pd.DataFrame | None,
-        thresholds: Sequence[float] = _RELEVANT_SHARES,
+        thresholds: Sequence[float] = RELEVANT_SHARES,
     ) -> Scorer:
         """The scores that :func:`evaluate_predictions` tabulates, whose parameters these are."""
         _check_same_posts(predictions, truth)
@@ -138,6 +138,7 @@ class Scorer:
         predictions: pd.DataFrame,
         truth: pd.DataFrame,
         categories: ArrayLike | None = None,
+        thresholds: Sequence[float] = RELEVANT_SHARES,
     ) -> Scorer:
         """The scores of a task's predictions.
 
@@ -150,8 +151,11 @@ class Scorer:
             :meth:`evoked.targets.Task.truth`.
         categories
             Query of each post for MAP and NDCG, (n,); None for one query of all posts.
+        thresholds
+            As in :func:`evaluate_predictions`.
         """
-        return cls.of(task.outcomes, predictions, truth, categories, task.relevance_values())
+        values = task.relevance_values()
+        return cls.of(task.outcomes, predictions, truth, categories, values, thresholds)
 
     def only(self, names: Collection[str]) -> Scorer:
         """The scorer of these metrics, which is faster than that of all."""
@@ -245,7 +249,7 @@ def evaluate_predictions(
     truth: pd.DataFrame,
     categories: ArrayLike | None,
     training_values: pd.DataFrame | None,
-    thresholds: Sequence[float] = _RELEVANT_SHARES,
+    thresholds: Sequence[float] = RELEVANT_SHARES,
     *,
     groups: ArrayLike | None = None,
     draws: int = 1000,

@@ -81,9 +81,11 @@ class Experiment(Settings):
     differs: tuple[str, ...] = Field((), description="where it is not what the paper has")
 
     def in_published_form(self) -> Experiment:
-        """The row as its paper has it: its model's ``published()`` settings, the paper's features
-        and training, and sentences about what could not be taken over."""
-        kind: Any = model_class(self.model).Settings
+        """The row as its paper has it: its model's ``published()`` settings and
+        ``published_training``, where it has them, the paper's features and training, and sentences
+        about what could not be taken over."""
+        model = model_class(self.model)
+        kind: Any = model.Settings
         form = self.as_published
         settings = {**self.settings, **form.settings}
         differs = form.differs
@@ -98,7 +100,8 @@ class Experiment(Settings):
             "is_as_published": True,
             "differs": differs,
         }
-        row = self._changed("features", form.features)._changed("training", form.training)
+        row = self.model_copy(update={"training": model.published_training or self.training})
+        row = row._changed("features", form.features)._changed("training", form.training)
         return row.model_copy(update=changes)
 
     def with_setting(self, name: str, value: Any) -> Self:

@@ -36,6 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import evoked
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
+from evoked.evaluation.tables import RELEVANT_SHARES
 from evoked.experiments import Experiment, Need, PublishedTable
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG
@@ -177,11 +178,14 @@ class Study:
         are never scored against.
     cache
         Where extracted features are kept; the user's cache folder by default.
+    relevant_shares
+        Further shares of the training posts that count as relevant, beside the top quarter: MAP and
+        AUC are shown for each.
 
     Raises
     ------
     SettingsError
-        ``folder`` holds another study, or something else.
+        ``folder`` holds another study, or something else, or a share isn't between 0 and 1.
     DataError
         Fewer posts, authors or dates than folds, or ``folder`` holds a study of another format
         version.
@@ -203,7 +207,9 @@ class Study:
         seed: int = 0,
         estimate: bool = True,
         cache: FeatureCache | None = None,
+        relevant_shares: Sequence[float] = (),
     ) -> None:
+        _check_shares(relevant_shares)
         self.folder = Path(folder)
         self.skipped = _unmet_needs(table.experiments, dataset, estimate)
         rows = tuple(row for row in table.experiments if row.name not in self.skipped)
@@ -221,6 +227,7 @@ class Study:
             seed,
             estimate,
             None if cache is None else cache.folder,
+            tuple(dict.fromkeys((*RELEVANT_SHARES, *relevant_shares))),
         )
         self.data = kind(self.context)
         self.notes: tuple[str, ...] = ()
@@ -350,7 +357,9 @@ class Study:
 
     def _plan(self, split: str) -> dict[str, Any]:
         """Everything that decides what the study finds."""
+        shares = self.context.relevant_shares
         return {
+            **({"relevant_shares": list(shares)} if shares != RELEVANT_SHARES else {}),
             "format_version": FORMAT_VERSION,
             "table": self.table.name,
             "task": self.context.task.name,
@@ -628,6 +637,14 @@ def _missing_encoders(experiment: Experiment) -> list[str]:
     return []
 
 
+def _check_shares(shares: Sequence[float]) -> None:
+    for share in shares:
+        if not 0 < share < 1:
+            raise SettingsError(
+                f"a share of relevant posts lies between 0 and 1, such as 0.1, not at {share:g}."
+            )
+
+
 def _claim(folder: Path, plan: dict[str, Any]) -> None:
     """Make ``folder`` this study's, or go on with it if it already is."""
     path = folder / PLAN_FILE
@@ -637,7 +654,7 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
         return
     known = read_object(path)
     check_format_version(known, FORMAT_VERSION, path, "Run the study again in a new folder")
-    differing = [name for name in plan if plan[name] != known.get(name)]
+    differing = [name for name in {**plan, **known} if plan.get(name) != known.get(name)]
     if differing:
         raise SettingsError(
             f"{folder} holds another study ({', '.join(differing)} differ). Give the arguments "

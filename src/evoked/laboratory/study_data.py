@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 import pandas as pd
 
 from evoked.evaluation.splits import Split, k_fold, repeated_runs
+from evoked.evaluation.tables import RELEVANT_SHARES
 from evoked.experiments import Experiment
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import CATALOG, FeatureSettings
@@ -44,6 +45,7 @@ class StudyContext:
     seed: int
     estimate: bool
     cache: Path | None
+    relevant_shares: tuple[float, ...] = RELEVANT_SHARES
 
 
 class Fold(NamedTuple):

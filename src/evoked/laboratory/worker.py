@@ -119,7 +119,8 @@ class Worker:
         """Scores of the whole fold, of its categories, resamples of the former, and what is wrong
         with the predictions."""
         truth, queries = task.truth(posts), queries_of(posts)
-        scorer = Scorer.of_task(task, predictions, truth, queries)
+        shares = self.context.relevant_shares
+        scorer = Scorer.of_task(task, predictions, truth, queries, shares)
         groups = held_together(posts, kind)
         # The same resamples for every row, so that rows can be compared post by post.
         seed = self.context.seed * 1_000_003 + fold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from evoked.runs.base import EXISTENCE, PAIRS
 from evoked.runs.folder import environment
 from evoked.targets import TASKS, task_class
 
+# What follows the name of a metric for a threshold of relevance other than the top quarter.
+_THRESHOLD = re.compile(r" \(top [\d.]+ %\)")
 # The scores that stand first; the others follow.
 _HEADLINES = (
     *(score for task in TASKS.values() for score in headlines(task)),
@@ -159,8 +162,13 @@ def score_blocks(
     if table.empty:
         return []
     scores = list(dict.fromkeys(zip(table["target"], table["metric"], strict=True)))
-    order = [score for score in _HEADLINES if score in scores]
-    order += [score for score in scores if score not in _HEADLINES]
+    order = [
+        score
+        for target, metric in _HEADLINES
+        for score in scores
+        if (target, metric) == (score[0], _THRESHOLD.sub("", score[1]))
+    ]
+    order += [score for score in scores if score not in order]
     blocks = []
     for target, metric in order:
         own = table[(table["target"] == target) & (table["metric"] == metric)]
@@ -170,8 +178,8 @@ def score_blocks(
 
 
 def is_headline(title: str) -> bool:
-    """Whether a block's score is one of those that stand first."""
-    return title in {score_title(*score) for score in _HEADLINES}
+    """Whether a block's score is one of those that stand first, at any threshold of relevance."""
+    return _THRESHOLD.sub("", title) in {score_title(*score) for score in _HEADLINES}
 
 
 def score_title(target: str, metric: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from evoked.features.table import Batch
@@ -80,12 +80,23 @@ class ContentSettings(FinetuningSettings):
         description="how far rare categories count more in the loss: a post counts as the "
         "category's number of posts to the power of minus this (ours; 1: all categories alike)",
     )
+    category_sampling: bool = Field(
+        False,
+        description="draw posts of rare categories more often, as far as category_balance says, "
+        "in place of a larger weight in the loss (ours)",
+    )
     image_learning_rate: float = Field(
         5e-5, gt=0, description="when fine-tuning, of the encoder of pictures (ABMF, Table 4)"
     )
     caption_learning_rate: float = Field(
         2e-5, gt=0, description="when fine-tuning, of the encoder of captions (ABMF, Table 4)"
     )
+
+    @model_validator(mode="after")
+    def _sampling_needs_a_balance(self) -> Self:
+        if self.category_sampling and not self.category_balance:
+            raise ValueError("category_sampling does nothing unless category_balance is above 0")
+        return self
 
     @classmethod
     def published(cls, **changes: Any) -> Self:
@@ -167,6 +178,10 @@ class ContentModel(FinetuningModel):
         categories = train.posts["category"].fillna("none")
         weights = categories.map(categories.value_counts()).to_numpy(np.float64) ** -balance
         return np.asarray(weights / weights.mean(), dtype=np.float32)
+
+    @property
+    def sample_posts(self) -> bool:
+        return bool(self.settings.category_sampling)
 
     def encoders_to_train(self) -> TrainableEncoders:
         """Encoders of what the network looks at, if the settings say to fine-tune them."""

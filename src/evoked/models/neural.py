@@ -99,6 +99,12 @@ class NeuralModel(Model):
         """Factor of each training post in the loss, (n,), one on average; None for all alike."""
         return None
 
+    @property
+    def sample_posts(self) -> bool:
+        """Whether posts are drawn as often as their weights say, in place of factors in the
+        loss."""
+        return False
+
     def fit(
         self,
         train: Examples,
@@ -128,6 +134,7 @@ class NeuralModel(Model):
             posts_at_once=self._posts_at_once,
             estimated_weight=self.estimated_weight,
             post_weights=self.post_weights(train),
+            sample_posts=self.sample_posts,
             progress=progress,
         )
 

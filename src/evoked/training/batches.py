@@ -53,6 +53,9 @@ class EpochBatches(Sampler[_Choice]):
     lengths
         Tokens per post, (n,): when shuffling, posts of similar length share a batch, so that there
         is little padding.
+    chances
+        How often each post is drawn, (n,), when shuffling: n posts are drawn in every epoch, some
+        several times. None takes every post once.
     """
 
     def __init__(
@@ -62,9 +65,11 @@ class EpochBatches(Sampler[_Choice]):
         seed: int | None = None,
         views: int = 1,
         lengths: NDArray[np.int64] | None = None,
+        chances: NDArray[np.float32] | None = None,
     ) -> None:
         self.n, self.batch_size, self.seed, self.views = n, batch_size, seed, views
         self.lengths = lengths
+        self.chances = chances
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -80,12 +85,18 @@ class EpochBatches(Sampler[_Choice]):
         order, views, batches = np.arange(self.n), None, np.arange(len(self))
         if self.seed is not None:
             generator = np.random.default_rng([self.seed, self.epoch])
-            order = self._group_by_length(generator.permutation(self.n))
+            order = self._group_by_length(self._drawn(generator))
             views = generator.integers(self.views, size=self.n) if self.views > 1 else None
             generator.shuffle(batches)
         for batch in batches:
             part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
             yield order[part], None if views is None else views[part]
+
+    def _drawn(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        if self.chances is None:
+            return generator.permutation(self.n)
+        chances = self.chances.astype(np.float64)
+        return generator.choice(self.n, self.n, p=chances / chances.sum())
 
     def _group_by_length(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sort by length within sections of a random order, so that batches stay random."""

@@ -58,6 +58,7 @@ def fit_network(
     posts_at_once: int = 256,
     estimated_weight: float = 1.0,
     post_weights: NDArray[np.float32] | None = None,
+    sample_posts: bool = False,
     progress: Callable[[EpochRecord], None] | None = None,
 ) -> list[EpochRecord]:
     """Train ``network`` in place and leave it with its best weights.
@@ -82,6 +83,8 @@ def fit_network(
         Weight of targets that an emotion reader estimated.
     post_weights
         Factor of each training post in the loss, (n,); None for all alike.
+    sample_posts
+        Whether ``post_weights`` say how often posts are drawn, and not their factors in the loss.
     progress
         Called after every epoch with its record.
 
@@ -100,8 +103,9 @@ def fit_network(
     """
     folder.mkdir(parents=True, exist_ok=True)
     features, targets = train
+    chances = post_weights if sample_posts else None
     batches = EpochBatches(
-        len(features), settings.batch_size, settings.seed, views, features.lengths
+        len(features), settings.batch_size, settings.seed, views, features.lengths, chances
     )
     recorder = _Recorder(
         folder, validation, posts_at_once, settings.patience, progress, len(features)
@@ -134,7 +138,7 @@ def fit_network(
                 targets,
                 batches,
                 estimated_weight=estimated_weight,
-                post_weights=post_weights,
+                post_weights=None if sample_posts else post_weights,
                 workers=settings.workers,
             ),
             ckpt_path=str(last) if last.is_file() else None,

@@ -29,6 +29,7 @@ from evoked.posts.synthetic.population import (
     CATEGORIES,
     CATEGORY_NAMES,
     PUBLISHED_ALPHA,
+    VERSIONS,
     draw_population,
 )
 from evoked.posts.synthetic.posts import planted_record, synthesise
@@ -41,9 +42,14 @@ def dataset(tmp_path_factory) -> PostDataset:
     return synthesise(tmp_path_factory.mktemp("synthetic") / "posts", n=POSTS, seed=1)
 
 
+@pytest.fixture(scope="module", params=VERSIONS)
+def version(request) -> int:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def planted() -> dict:
-    return planted_record()
+def planted(version) -> dict:
+    return planted_record(VERSIONS[version])
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +171,8 @@ class TestDataset:
             assert own["followers"].is_monotonic_increasing
 
     def test_provenance(self, dataset):
-        assert dataset.description["provenance"]["command"] == "evoked synth DEST --n 300 --seed 1"
+        command = dataset.description["provenance"]["command"]
+        assert command == "evoked synth DEST --n 300 --seed 1 --version 2"
         assert dataset.description["scales"] == {"valence": [1, 9], "arousal": [1, 9]}
 
     @pytest.mark.parametrize("n", [1, 2, 9])
@@ -223,8 +230,8 @@ class TestPublishedStatistics:
 
 class TestPlantedRecord:
     @pytest.mark.parametrize("seed", range(12))
-    def test_4000_posts_show_every_planted_correlation(self, planted, seed):
-        population = draw_population(4000, np.random.default_rng(seed))
+    def test_4000_posts_show_every_planted_correlation(self, planted, version, seed):
+        population = draw_population(4000, np.random.default_rng(seed), VERSIONS[version])
         categories = np.array(CATEGORY_NAMES)[population.category]
         r, n = correlate(
             emotion_dimensions(*population.annotated()),
@@ -236,14 +243,15 @@ class TestPlantedRecord:
         assert np.abs(r - expected).max() < 0.05
         assert n.min() > 1500
 
-    def test_lies_near_the_published_table(self, planted):
+    def test_lies_near_the_published_table(self, planted, version):
         gaps = [
             abs(cell["planted"] - cell["published"])
             for row in planted["correlations"].values()
             for cell in row.values()
         ]
-        assert np.mean(gaps) < 0.05
-        assert max(gaps) < 0.16
+        # What differs by category and on covers with faces isn't in Table 8.
+        assert np.mean(gaps) < {1: 0.05, 2: 0.08}[version]
+        assert max(gaps) < {1: 0.16, 2: 0.21}[version]
 
     def test_recovery(self, dataset):
         table = planted_recovery(dataset)

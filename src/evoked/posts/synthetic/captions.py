@@ -1,4 +1,4 @@
-"""Write the captions and hashtags of synthetic posts from a mood and a motif.
+"""Write the captions, titles and hashtags of synthetic posts from a mood and a motif.
 
 A caption begins with one motif of the picture, describes the feeling in graded words, and adds what
 posts usually say about their products. The graded words have places on a plane of valence and
@@ -317,6 +317,21 @@ _MOOD_TAGS = {
 }
 _COMMON_TAGS = ("instagood", "photooftheday", "new", "inspiration", "ad", "sponsored", "daily")
 
+# By form, in the order of TITLE_FORMS of evoked.posts.synthetic.population.
+_TITLES = (
+    ("The {adjective} {item}", "Our {item}: {adjective}", "A {adjective} day with the {item}"),
+    (
+        "Have you seen the {adjective} {item}?",
+        "Who needs our {adjective} {item}?",
+        "Who else finds the {item} {adjective}?",
+    ),
+    (
+        "{number} reasons for the {adjective} {item}",
+        "{number} {adjective} ideas with the {item}",
+        "{number} ways to use our {adjective} {item}",
+    ),
+)
+
 # Standard deviation of graded words around the mood, on the plane of moods.
 _WORD_SPREAD = 0.16
 
@@ -367,6 +382,27 @@ def write_caption(
     if rng.random() < 0.45:
         sentences[rng.choice((0, -1))] += " " + "".join(_emoji(rng, mood))
     return Caption(" ".join(sentences), mentions)
+
+
+def write_title(rng: random.Random, category: str, mood: Mood | None, form: int) -> str:
+    """Write a title.
+
+    Parameters
+    ----------
+    rng
+        Random generator; the same state writes the same title.
+    category
+        One of the eight product categories.
+    mood
+        The mood of the caption, or None where there is no caption: then the title shows none.
+    form
+        0 plain, 1 a question, 2 a list.
+    """
+    adjective = "new" if mood is None else _draw(rng, _Palette(rng, mood).adjectives, 1)[0]
+    title = rng.choice(_TITLES[form]).format(
+        adjective=adjective, item=rng.choice(_ITEMS[category]), number=rng.choice(_NUMBERS)
+    )
+    return _with_article(title[0].upper() + title[1:])
 
 
 def choose_hashtags(rng: random.Random, category: str, mood: Mood, count: int) -> list[str]:
@@ -446,8 +482,8 @@ def _with_article(sentence: str) -> str:
     """Replace 'a' with 'an' before a vowel."""
     words = sentence.split(" ")
     for position, following in enumerate(words[1:]):
-        if words[position] == "a" and following[0] in "aeiou":
-            words[position] = "an"
+        if words[position] in ("a", "A") and following[0] in "aeiou":
+            words[position] += "n"
     return " ".join(words)
 
 

@@ -3,7 +3,7 @@
 The kind of a motif shows in its hue and outline, its valence in how light, saturated and smooth it
 is, its arousal in its size, stripes and the strokes that burst from it; so both can be read from
 the region that the motif covers. The landscape has dull colours and shows the mood of the whole
-picture.
+picture. A face, where there is one, smiles or frowns, and says nothing of the rest.
 """
 
 from __future__ import annotations
@@ -47,6 +47,25 @@ class Motif:
     place: int
     valence: float
     arousal: float
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture.
+
+    Attributes
+    ----------
+    place
+        As of a :class:`Motif`.
+    smile
+        From -1, a frown, to 1, a wide smile with teeth.
+    tone
+        Number of its skin colour, 0 … 3.
+    """
+
+    place: int
+    smile: float
+    tone: int
 
 
 def _disc(angle: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,6 +132,7 @@ def draw_picture(
     scene: float,
     category: str,
     rng: np.random.Generator,
+    face: Face | None = None,
 ) -> Picture:
     """Draw one picture.
 
@@ -128,6 +148,8 @@ def draw_picture(
         Product category, shown as a small sign in a corner.
     rng
         Random generator.
+    face
+        The face to draw, if any; the rest of the picture is the same without.
 
     Returns
     -------
@@ -136,6 +158,8 @@ def draw_picture(
     picture = _landscape(scene, rng)
     for motif, offset in zip(motifs, jitter, strict=True):
         _draw_motif(picture, motif, (float(offset[0]), float(offset[1])), rng)
+    if face is not None:
+        _draw_face(picture, face)
     _draw_sign(picture, category)
     return picture
 
@@ -166,7 +190,7 @@ def _radius(motif: Motif) -> float:
     return _blend(31, 43, motif.arousal)
 
 
-def _centre(motif: Motif, jitter: tuple[float, float]) -> tuple[float, float]:
+def _centre(motif: Motif | Face, jitter: tuple[float, float]) -> tuple[float, float]:
     row, column = divmod(motif.place, 3)
     return 62 + 98 * column + jitter[0], 60 + 96 * row + jitter[1]
 
@@ -317,6 +341,67 @@ def _draw_parts(
         handle = np.append(below[:7], below[6] + np.array([0.08, 0.0]) * radius)
         hook = np.append(np.zeros(7), np.array([0.12, 0.24]) * radius)
         _stroke(picture, x + hook, y + handle, wood, 4)
+
+
+_SKINS: tuple[Colour, ...] = ((232, 190, 160), (198, 150, 115), (245, 212, 186), (172, 124, 92))
+SKINS = len(_SKINS)
+_HAIR: Colour = (60, 42, 34)
+_FACE_RADIUS = 44.0
+
+
+def _draw_face(picture: Picture, face: Face) -> None:
+    """Draw a frontal face whose light and dark parts lie where detectors of faces expect them."""
+    x, y = _centre(face, (0.0, 0.0))
+    skin = np.array(_SKINS[face.tone], dtype=np.float64)
+    angle = np.linspace(0, 2 * np.pi, _OUTLINE_POINTS, endpoint=False)
+
+    def ellipse(right: float, down: float, width: float, height: float, colour: Colour) -> None:
+        _fill(
+            picture,
+            x + _FACE_RADIUS * (right + width * np.cos(angle)),
+            y + _FACE_RADIUS * (down + height * np.sin(angle)),
+            colour,
+        )
+
+    def shade(factor: float) -> Colour:
+        red, green, blue = np.minimum(255, factor * skin).tolist()
+        return red, green, blue
+
+    ellipse(0, -0.16, 0.92, 1.05, _HAIR)
+    ellipse(0, 0, 0.8, 1, shade(1))
+    for side in (-0.33, 0.33):
+        ellipse(side, -0.18, 0.24, 0.16, shade(0.62))
+        ellipse(side, -0.16, 0.17, 0.09, (238, 236, 232))
+        ellipse(side, -0.16, 0.09, 0.09, (40, 28, 24))
+        brow = side + np.array([-0.22, 0, 0.22])
+        height = np.array([-0.38, -0.45, -0.38])
+        _stroke(picture, x + _FACE_RADIUS * brow, y + _FACE_RADIUS * height, _HAIR, 4)
+    ellipse(0, 0.12, 0.09, 0.26, shade(1.08))
+    ellipse(0, 0.32, 0.17, 0.06, shade(0.82))
+    _draw_mouth(picture, x, y, face.smile)
+
+
+def _draw_mouth(picture: Picture, x: float, y: float, smile: float) -> None:
+    across = np.linspace(-1, 1, 15)
+    bend = 0.17 * smile * across**2
+    if smile <= 0:
+        mouth = 0.36 * across, 0.62 - bend
+        _stroke(picture, *_on_face(x, y, *mouth), (150, 60, 58), 5)
+        return
+    for width, opening, colour in ((0.36, 0.2, (150, 50, 52)), (0.31, 0.09, (245, 243, 240))):
+        upper, lower = 0.59 - 0.6 * bend, 0.62 + opening * smile * (1 - across**2)
+        outline = (
+            width * np.concatenate([across, across[::-1]]),
+            np.concatenate([upper, lower[::-1]]),
+        )
+        _fill(picture, *_on_face(x, y, *outline), colour)
+
+
+def _on_face(
+    x: float, y: float, right: NDArray[np.float64], down: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixels of points that are given in radii of the face from its middle."""
+    return x + _FACE_RADIUS * right, y + _FACE_RADIUS * down
 
 
 # Strokes of the sign of each category, in units of the sign's half width.

@@ -10,6 +10,8 @@ The emotion that a post evokes depends on both its picture and its caption:
 - In 70 % of the posts, the congruent ones, caption and motif have the same mood and reinforce each
   other. In the others they contradict each other. Cheerful words about a gloomy motif are irony:
   they *lower* the valence. Every contradiction is a tension that raises arousal.
+
+What engagement follows from differs by version, as :class:`Planted` says.
 """
 
 from __future__ import annotations
@@ -58,6 +60,38 @@ CATEGORIES: dict[str, CategoryStatistics] = {
 CATEGORY_NAMES = tuple(CATEGORIES)
 _TABLE = list(CATEGORIES.values())
 
+
+class Planted(NamedTuple):
+    """What is planted in posts beside moods and their effects, which all versions have.
+
+    Attributes
+    ----------
+    exposure
+        How many people a post reaches, and how often it is viewed.
+    titles
+        A title, whose form raises views: a question or a list does better than a plain one.
+    faces
+        A face on the published share of covers, at random.
+    interaction
+        On covers with a face, text emotion and likes together move shares, so that the regression
+        of EIJL's Eq. 1 has the products of its Table 1. Needs ``faces``.
+    categories
+        Effects of emotion that differ by category, so that its best position does.
+    hours
+        A best hour of each author's own, in place of one for all.
+    """
+
+    exposure: bool = True
+    titles: bool = True
+    faces: bool = True
+    interaction: bool = True
+    categories: bool = True
+    hours: bool = True
+
+
+VERSIONS = {1: Planted(*(False,) * len(Planted._fields)), 2: Planted()}
+"""What each version of the generator plants; the last is the default."""
+
 MAX_MOTIFS = 4
 CONGRUENT_SHARE = 0.7
 MISSING_SHARE = 0.02  # of pictures, and of captions
@@ -104,10 +138,74 @@ _MEAN_DEVIATION = np.array(
 )
 _DEVIATION_WIDTH = 1.248
 
+# Effects of a point of valence and of arousal on all log rates, beside the others, where categories
+# differ: beauty does better with calm posts, technology with negative ones. The other categories
+# make up for it, so that effects over all posts stay.
+CATEGORY_EFFECTS = np.array(
+    [
+        [0.035, 0.045],
+        [0.035, -0.21],
+        [0.035, 0.045],
+        [-0.23, 0.045],
+        [0.035, 0.045],
+        [0.035, 0.045],
+        [0.035, 0.045],
+        [0.035, 0.045],
+    ]
+)
+# As the three constants above, with these.
+VARIED_EFFECTS = np.array(
+    [
+        [0.380, 0.482, 0.482, 0.345],
+        [0.156, 1.094, 0.675, 0.264],
+        [0.266, 0.880, 0.760, 0.163],
+        [0.096, 0.022, -0.141, 0.618],
+        [-0.052, -0.330, -0.476, 0.681],
+        [0.023, 0.202, 0.025, -0.109],
+    ]
+)
+_VARIED_MEAN_DEVIATION = np.array(
+    [
+        [0.734, 1.599, 1.240, 0.966],
+        [0.782, 1.644, 1.268, 1.053],
+        [0.687, 1.581, 1.190, 0.960],
+        [0.774, 1.890, 1.420, 1.061],
+        [0.786, 1.747, 1.369, 1.009],
+        [0.791, 2.008, 1.534, 1.042],
+        [0.773, 2.027, 1.533, 1.038],
+        [0.687, 1.892, 1.396, 0.967],
+    ]
+)
+_VARIED_WIDTH = 1.421
+
+FACE_SHARE = 0.0745  # EIJL, Section 3
+# Change in log shares per level of text emotion (-2 … 2) on covers with a face, by the third of
+# likes. Chosen so that Eq. 1 has the products of Table 1, 0.049 and -0.057.
+SHARE_SHIFTS = np.array([0.75, 0.1, -0.15])
+
+# Reach as a share of followers; what of engagement goes with it; deviation by chance.
+_REACH = 0.35
+_REACH_EFFECT, _REACH_SPREAD = 0.5, 0.2
+# Views per person reached, and their deviation by chance.
+_VIEWS_EACH, _VIEWS_SPREAD = 1.3, 0.1
+TITLE_FORMS = ("plain", "question", "list")
+TITLE_EFFECTS = np.array([0.0, 0.35, 0.2])  # on log views
+_TITLE_SHARES = (0.6, 0.2, 0.2)
+
 _AUTHOR_SPREAD = 0.12
 _HOUR_SPREAD = 0.09
 _NOISE_SPREAD = 0.12
 _BUSIEST_HOUR = 19
+# An author's own best hour: gain in log rates at its height over hours far from it, concentration
+# of the bell curve around the clock (about five hours wide), and spread among authors in hours.
+HOUR_GAIN = 0.35
+_HOUR_CONCENTRATION = 4.0
+_BEST_HOUR_SPREAD = 4.0
+# Deviation of posts from the author's usual hour, where all have the same best one, and else.
+_TIME_SPREAD, _WIDE_TIME_SPREAD = 2.5, 4.0
+POSTS_PER_AUTHOR = 25
+
+_SHARES = ENGAGEMENT.index("shares")
 
 ACTIVITY_HOURS = np.geomspace(0.5, 72, 24)
 # Width of the burst of events in the logarithm of time.
@@ -126,12 +224,17 @@ class Authors:
     earlier_posts: Integers
     effect: Floats
     usual_hour: Floats
+    best_hour: Floats
 
 
 @dataclass(frozen=True)
 class Population:
-    """Numbers of n posts. Motif arrays are (n, MAX_MOTIFS); the caption names the first motif."""
+    """Numbers of n posts. Motif arrays are (n, MAX_MOTIFS); the caption names the first motif.
 
+    ``motif_place`` has one place more, where a face is if there is one.
+    """
+
+    planted: Planted
     category: Integers
     authors: Authors
     author: Integers
@@ -153,18 +256,38 @@ class Population:
     followers: Integers
     log_rates: Floats  # (n, 4)
     counts: Integers  # (n, 4)
+    hour_effect: Floats  # part of every log rate
+    face: Booleans
+    smile: Floats  # of the face, [-1, 1]
+    text_level: Integers  # fifth of the caption's valence, -2 … 2
+    share_shift: Floats  # part of log_rates for shares
+    title_form: Integers  # an index into TITLE_FORMS
+    reach: Integers
+    views: Integers
 
     def annotated(self) -> tuple[Floats, Floats]:
         """Mean ratings as valence in [-4, 4] and arousal in [0, 8]."""
         return self.ratings["valence"].mean(axis=1) - 5, self.ratings["arousal"].mean(axis=1) - 1
 
 
-def draw_population(n: int, rng: np.random.Generator) -> Population:
-    """Draw ``n`` posts."""
+def draw_population(
+    n: int,
+    rng: np.random.Generator,
+    planted: Planted | None = None,
+    posts_per_author: float = POSTS_PER_AUTHOR,
+) -> Population:
+    """Draw ``n`` posts.
+
+    Moods, captions and ratings are the same whatever is ``planted``, by default everything.
+    """
+    planted = planted or Planted()
+    # Has no effect on what ``rng`` draws.
+    (own,) = rng.spawn(1)
     category = rng.permutation(_apportion(n))
-    authors = _draw_authors(category, rng)
+    authors = _draw_authors(category, posts_per_author, planted, rng, own)
     author = _choose_authors(category, authors, rng)
-    posted = _draw_times(authors.usual_hour[author], rng)
+    spread = _WIDE_TIME_SPREAD if planted.hours else _TIME_SPREAD
+    posted = _draw_times(authors.usual_hour[author], spread, rng)
     content = _draw_content(n, rng)
     valence = _evoke_valence(category, content, rng)
     stir = _draw_arousal(category, content, valence, rng)
@@ -172,10 +295,26 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
     growth = 1 + 0.2 * posted / _SECONDS_A_YEAR
     followers = np.round(authors.followers[author] * growth).astype(np.int64)
     terms = emotion_terms(valence, arousal)
-    disturbance = draw_disturbance(terms, authors.effect[author], posted, rng)
-    deviation = terms @ EFFECTS + disturbance - _MEAN_DEVIATION[category]
-    log_rates = log_rates_of(category, deviation)
+    hour_effect = hour_effects(posted, authors.best_hour[author], planted)
+    disturbance = draw_disturbance(terms, authors.effect[author], hour_effect, rng)
+    effect = emotion_effects(category, terms, planted)
+    mean = mean_deviation(planted)[category]
+    log_rates = log_rates_of(category, effect + disturbance - mean, planted)
+    ratings = {
+        "valence": _annotate(valence + 5, terms, _ANNOTATOR_NOISE["valence"], rng),
+        "arousal": _annotate(arousal + 1, terms, _ANNOTATOR_NOISE["arousal"], rng),
+    }
+    counts = rng.poisson(np.exp(log_rates) * followers[:, None])
+    face = (_stratified(n, own) < FACE_SHARE) & content.has_image & planted.faces
+    text_level = _text_levels(np.where(content.has_caption, content.caption_valence, 0.0))
+    shift = _share_shift(face, text_level, counts, planted)
+    log_rates[:, _SHARES] += shift
+    shares = own.poisson(np.exp(log_rates[:, _SHARES]) * followers)
+    counts[:, _SHARES] = np.where(shift == 0, counts[:, _SHARES], shares)
+    title_form = own.choice(len(TITLE_FORMS), n, p=_TITLE_SHARES) * planted.titles
+    reach, views = _draw_exposure(category, log_rates, followers, counts, title_form, own)
     return Population(
+        planted=planted,
         category=category,
         authors=authors,
         author=author,
@@ -193,13 +332,18 @@ def draw_population(n: int, rng: np.random.Generator) -> Population:
         caption_arousal=stir.caption,
         valence=valence,
         arousal=arousal,
-        ratings={
-            "valence": _annotate(valence + 5, terms, _ANNOTATOR_NOISE["valence"], rng),
-            "arousal": _annotate(arousal + 1, terms, _ANNOTATOR_NOISE["arousal"], rng),
-        },
+        ratings=ratings,
         followers=followers,
         log_rates=log_rates,
-        counts=rng.poisson(np.exp(log_rates) * followers[:, None]),
+        counts=counts,
+        hour_effect=hour_effect,
+        face=face,
+        smile=own.uniform(-1, 1, n),
+        text_level=text_level,
+        share_shift=shift,
+        title_form=title_form,
+        reach=reach,
+        views=views,
     )
 
 
@@ -220,6 +364,62 @@ def emotion_terms(valence: Floats, arousal: Floats) -> Floats:
             valence * energy / 4,
         ]
     )
+
+
+def emotion_effects(category: Integers, terms: Floats, planted: Planted) -> Floats:
+    """What emotion adds to log rates, (n, 4), by the terms of :func:`emotion_terms`, (n, 6)."""
+    if not planted.categories:
+        return np.asarray(terms @ EFFECTS)
+    moods = np.column_stack([terms[:, 0] - terms[:, 1], terms[:, 2] - terms[:, 3]])
+    own = (CATEGORY_EFFECTS[category] * moods).sum(axis=1)
+    return np.asarray(terms @ VARIED_EFFECTS + own[:, None])
+
+
+def mean_deviation(planted: Planted) -> Floats:
+    """Deviation of every metric in every category at the middle of its engagement, (8, 4)."""
+    return _VARIED_MEAN_DEVIATION if planted.categories else _MEAN_DEVIATION
+
+
+def hour_effects(posted: Integers, best_hour: Floats, planted: Planted) -> Floats:
+    """What the hour of posting adds to all log rates, (n,)."""
+    angle = 2 * np.pi * (posted / 3600 % 24 - best_hour) / 24
+    if planted.hours:
+        return np.asarray(HOUR_GAIN * np.exp(_HOUR_CONCENTRATION * (np.cos(angle) - 1)))
+    return np.asarray(_HOUR_SPREAD * np.sqrt(2) * np.cos(angle))
+
+
+def _text_levels(valence: Floats) -> Integers:
+    """Fifths of [-1, 1] as -2 … 2, as EIJL's classes of text emotion, (n,)."""
+    return np.asarray(np.searchsorted([-0.6, -0.2, 0.2, 0.6], valence) - 2, dtype=np.int64)
+
+
+def _share_shift(
+    face: Booleans, text_level: Integers, counts: Integers, planted: Planted
+) -> Floats:
+    """What emotion of text and cover and likes together add to log shares, (n,)."""
+    if not planted.interaction:
+        return np.zeros(len(face))
+    likes = counts[:, ENGAGEMENT.index("likes")]
+    third = np.searchsorted(np.quantile(likes, [1 / 3, 2 / 3]), likes)
+    return np.asarray(face * text_level * SHARE_SHIFTS[third])
+
+
+def _draw_exposure(
+    category: Integers,
+    log_rates: Floats,
+    followers: Integers,
+    counts: Integers,
+    title_form: Integers,
+    rng: np.random.Generator,
+) -> tuple[Integers, Integers]:
+    """People reached, at least one for each like, and views, at least one for each of them."""
+    overall = np.log(np.exp(log_rates).sum(axis=1))
+    middle = np.log([row.rate_range for row in _TABLE]).mean(axis=1)[category] - np.log(100)
+    chance = rng.standard_normal((len(category), 2))
+    share = _REACH * np.exp(_REACH_EFFECT * (overall - middle) + _REACH_SPREAD * chance[:, 0])
+    reach = np.maximum(rng.poisson(share * followers), counts.max(axis=1))
+    each = _VIEWS_EACH * np.exp(TITLE_EFFECTS[title_form] + _VIEWS_SPREAD * chance[:, 1])
+    return reach, np.maximum(reach, rng.poisson(each * reach))
 
 
 def draw_activity(population: Population, rng: np.random.Generator) -> Integers:
@@ -248,12 +448,20 @@ def _apportion(n: int) -> Integers:
     return np.repeat(np.arange(len(_TABLE)), whole)
 
 
-def _draw_authors(category: Integers, rng: np.random.Generator) -> Authors:
-    """About one author per 25 posts, and at least one in each category that occurs."""
+def _draw_authors(
+    category: Integers,
+    posts_per_author: float,
+    planted: Planted,
+    rng: np.random.Generator,
+    own: np.random.Generator,
+) -> Authors:
+    """As many authors as there are posts for, and at least one in each category that occurs."""
     posts = np.bincount(category, minlength=len(_TABLE))
-    number = np.where(posts > 0, np.maximum(1, np.round(posts / 25)), 0).astype(np.int64)
+    number = np.maximum(1, np.round(posts / posts_per_author))
+    number = np.where(posts > 0, number, 0).astype(np.int64)
     n = int(number.sum())
     followers = np.clip(np.exp(rng.normal(np.log(60_000), 1.0, n)), 3_000, 5_000_000)
+    best_hour = _BUSIEST_HOUR + planted.hours * _BEST_HOUR_SPREAD * own.standard_normal(n)
     return Authors(
         category=np.repeat(np.arange(len(_TABLE)), number),
         followers=followers,
@@ -261,6 +469,7 @@ def _draw_authors(category: Integers, rng: np.random.Generator) -> Authors:
         earlier_posts=rng.integers(50, 1_500, n),
         effect=_AUTHOR_SPREAD * rng.standard_normal(n),
         usual_hour=rng.normal(17, 3, n),
+        best_hour=best_hour % 24,
     )
 
 
@@ -273,9 +482,9 @@ def _choose_authors(category: Integers, authors: Authors, rng: np.random.Generat
     return np.asarray(first[category] + position, dtype=np.int64)
 
 
-def _draw_times(usual_hour: Floats, rng: np.random.Generator) -> Integers:
+def _draw_times(usual_hour: Floats, spread: float, rng: np.random.Generator) -> Integers:
     n = len(usual_hour)
-    hour = (usual_hour + 2.5 * rng.standard_normal(n)) % 24
+    hour = (usual_hour + spread * rng.standard_normal(n)) % 24
     return np.asarray(rng.integers(0, 365, n) * 86_400 + (hour * 3600).astype(np.int64))
 
 
@@ -346,7 +555,7 @@ def _draw_content(n: int, rng: np.random.Generator) -> _Content:
     has_caption = (rng.random(n) >= MISSING_SHARE) | ~has_image
     count = rng.integers(2, MAX_MOTIFS + 1, n)
     kind = rng.random((n, len(MOTIFS))).argsort(axis=1)[:, :MAX_MOTIFS]
-    place = rng.random((n, PLACES)).argsort(axis=1)[:, :MAX_MOTIFS]
+    place = rng.random((n, PLACES)).argsort(axis=1)[:, : MAX_MOTIFS + 1]
     valence = rng.uniform(-1, 1, (n, MAX_MOTIFS))
     valence[:, 0] = 2 * _stratified(n, rng) - 1
     scene = 0.5 * _mean_of(valence, count) + 0.5 * rng.uniform(-1, 1, n)
@@ -423,16 +632,14 @@ def _annotate(ratings: Floats, terms: Floats, noise: float, rng: np.random.Gener
 
 
 def draw_disturbance(
-    terms: Floats, author_effect: Floats, posted: Integers, rng: np.random.Generator
+    terms: Floats, author_effect: Floats, hour_effect: Floats, rng: np.random.Generator
 ) -> Floats:
     """Influences on log rates other than emotion, (n, 4): the author, the hour and chance."""
-    hour = posted / 3600 % 24
-    rhythm = _HOUR_SPREAD * np.sqrt(2) * np.cos(2 * np.pi * (hour - _BUSIEST_HOUR) / 24)
     chance = _NOISE_SPREAD * rng.standard_normal((len(terms), len(ENGAGEMENT)))
-    return _balance((author_effect + rhythm)[:, None] + chance, terms)
+    return _balance((author_effect + hour_effect)[:, None] + chance, terms)
 
 
-def log_rates_of(category: Integers, deviation: Floats) -> Floats:
+def log_rates_of(category: Integers, deviation: Floats, planted: Planted) -> Floats:
     """Logarithms of likes, comments, shares and saves per follower, (n, 4).
 
     Deviations (n, 4), with a mean of about 0 in every category, are scaled so that overall
@@ -440,7 +647,7 @@ def log_rates_of(category: Integers, deviation: Floats) -> Floats:
     """
     low, high = np.log([row.rate_range for row in _TABLE]).T
     middle = (low + high) / 2 - np.log(100)
-    width = (high - low) / _DEVIATION_WIDTH
+    width = (high - low) / (_VARIED_WIDTH if planted.categories else _DEVIATION_WIDTH)
     scaled = width[category, None] * deviation
     return np.asarray(middle[category, None] + np.log(METRIC_SHARES) + scaled)
 
