@@ -356,6 +356,7 @@ def with_tags(draft: Draft, added: Sequence[str] = (), dropped: Sequence[str] = 
     caption, listed = draft.caption or "", draft.hashtags
     for tag in dropped:
         caption = re.sub(rf"\s?[#＃]{re.escape(tag)}(?!\w)", "", caption, flags=re.IGNORECASE)
+    caption = caption.strip()
     if listed is None:
         caption = " ".join([caption, *(f"#{tag}" for tag in added)]).strip()
         return replace(draft, caption=caption)

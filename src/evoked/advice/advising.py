@@ -301,6 +301,9 @@ def advise(
     row_of = np.array([0 if action.edit is None else next(numbers) for action in actions], int)
     coordinates = past.coordinates(examples).iloc[np.append(0, row_of)].reset_index(drop=True)
     support = Support.of(compared, coordinates.columns).holds(coordinates.to_numpy(np.float64))
+    # A picture that can't be read shows nothing that others could resemble.
+    blank = coordinates[_of_pictures(coordinates)].isna().any(axis=1).to_numpy()
+    support &= ~(blank & np.array([False, *(action.about == PICTURE for action in actions)]))
     expected = scaled(table[quantity.column], quantity)
     looked_at = effects.judged(_differences(effects, draft, form, coordinates, actions)).assign(
         about=[action.about for action in actions],
