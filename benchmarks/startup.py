@@ -59,6 +59,9 @@ USES = (
     f"train many --out default --cache features  # {POSTS} posts, features there",
     "predict run --author new --caption hello --image picture.jpg --cache draft",
     "predict default --author new --caption hello --image picture.jpg --cache draft",
+    f"rank run --author new {' '.join(f'--caption hello-{number}' for number in range(10))}"
+    " --cache draft  # ten drafts",
+    "advise run --author new --caption hello --image picture.jpg --cache draft",
 )
 
 PROGRAM = """

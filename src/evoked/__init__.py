@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evoked.advice.advising import Advice as Advice
+    from evoked.advice.advising import advise as advise
     from evoked.advice.ranking import Ranking as Ranking
     from evoked.advice.ranking import rank as rank
     from evoked.evaluation.splits import Split as Split
@@ -47,6 +49,7 @@ __version__ = "0.1.0"
 
 # Loaded when first used, so that 'import evoked' and 'evoked --help' take no second.
 _LAZY = {
+    "Advice": "evoked.advice.advising",
     "Callbacks": "evoked.runs.base",
     "Draft": "evoked.posts.drafts",
     "Evaluation": "evoked.runs.base",
@@ -65,6 +68,7 @@ _LAZY = {
     "StudyCallbacks": "evoked.laboratory.study",
     "TrainingSettings": "evoked.training.settings",
     "Viewing": "evoked.runs.viewings",
+    "advise": "evoked.advice.advising",
     "import_posts": "evoked.posts.importing",
     "load": "evoked.runs.loading",
     "load_table": "evoked.experiments",
@@ -75,6 +79,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "Advice",
     "Callbacks",
     "Draft",
     "Evaluation",
@@ -93,6 +98,7 @@ __all__ = [
     "StudyCallbacks",
     "TrainingSettings",
     "Viewing",
+    "advise",
     "import_posts",
     "load",
     "load_table",

@@ -1,4 +1,4 @@
-"""``evoked rank``, as a person types it."""
+"""``evoked rank`` and ``evoked advise``, as a person types them."""
 
 from __future__ import annotations
 
@@ -78,3 +78,33 @@ def test_numbers_of_pictures_and_captions_have_to_agree(demo: Path, pictures: li
         "3 pictures and 2 captions"
         in evoked("rank", demo / "run", *pictures, *captions, *AUTHOR, fails=True).stderr
     )
+
+
+DRAFT = ("--caption", "Golden hour over the bay #travel")
+
+
+def test_advice_is_said_in_words_and_in_json(demo: Path, pictures: list[Path]) -> None:
+    draft = (*DRAFT, "--image", pictures[0])
+    shown = " ".join(evoked("advise", demo / "run", *draft, *AUTHOR).stdout.split())
+    assert "About" in shown
+    read = json.loads(evoked("advise", demo / "run", *draft, *AUTHOR, "--json").stdout)
+    assert len(read["advice"]) <= 5
+    for sentence in read["sentences"]:
+        assert sentence in shown
+    comments = evoked("advise", demo / "run", *DRAFT, *AUTHOR, "--by", "comments", "--json")
+    assert json.loads(comments.stdout)["by"] == "comments"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "advice needs a draft"),
+        ((*DRAFT, "--alternatives", "nowhere"), "there is no folder nowhere"),
+        ((*DRAFT, "--by", "lykes"), "Did you mean 'likes'"),
+    ],
+)
+def test_mistakes_in_asking_for_advice_are_said(
+    demo: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    answer = evoked("advise", demo / "run", *arguments, *AUTHOR, fails=True)
+    assert message in " ".join(answer.stderr.split())

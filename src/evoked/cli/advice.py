@@ -1,4 +1,4 @@
-"""Advice on drafts: rank."""
+"""Advice on drafts: rank and advise."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from evoked.errors import SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 
 if TYPE_CHECKING:
-    from evoked.advice import Ranking
+    from evoked.advice import Advice, Ranking
     from evoked.posts.drafts import Draft
 
 # What one draft differs from another in; the other options hold for all.
@@ -193,3 +193,77 @@ def _print(ranking: Ranking, coverage: float) -> None:
         print_sentence(sentence)
     for note in dict.fromkeys(filter(None, [*table["assumed"], *table["problem"]])):
         print_sentence(note)
+
+
+@app.command(
+    epilog="Examples: [dim]evoked advise my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
+    "[dim]evoked advise my_run --caption 'New in' --by comments[/]  ·  "
+    "[dim]evoked advise my_run --image draft.jpg --alternatives other_pictures --json[/]"
+)
+@with_options(draft=DRAFT_OPTIONS)
+def advise(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    draft: dict[str, Any],
+    by: Annotated[
+        str | None,
+        typer.Option(help="What is to become more: likes, comments, …", metavar="WHAT"),
+    ] = None,
+    alternatives: Annotated[
+        Path | None,
+        typer.Option(help="Folder of other pictures that the draft could have.", metavar="DIR"),
+    ] = None,
+    as_json: JsonFlag = False,
+    cache: CacheOption = None,
+    allow_download: DownloadFlag = False,
+) -> None:
+    """Say what to change about a draft, as far as past posts show that it helps."""
+    if all(draft[name] is None for name in ("image", "caption", "title")):
+        raise SettingsError("advice needs a draft: --image, --caption, or both.")
+    run = load_run(run_folder, cache, allow_download)
+
+    from evoked.advice import advise as advise_on
+    from evoked.advice.actions import alternatives_in
+
+    others = [] if alternatives is None else alternatives_in(alternatives)
+    with progress_display() as display:
+        advice = advise_on(run, draft_of(run, draft), by, others, run_callbacks(display))
+    if as_json:
+        print_json(advice.to_dict())
+    else:
+        _print_advice(advice)
+
+
+def _print_advice(advice: Advice) -> None:
+    from evoked.advice.advising import LABELS
+
+    if advice.answer:
+        print_sentence(advice.answer)
+    for number, each in enumerate(advice.advised, start=1):
+        print_sentence(f"{number}. {each.action.text}: {each.worth(advice.by.noun)}.", "bold")
+        print_sentence(f"{each.evidence(advice.own)} ({each.label})")
+    rewritten = advice.rewritten
+    if rewritten is not None:
+        print_sentence("The draft with what can be changed without you:", "bold")
+        for text in _changed(advice.draft, rewritten):
+            print_sentence(text)
+    for text in advice.sentences:
+        print_sentence(text)
+    for label in dict.fromkeys(each.label for each in advice.advised):
+        print_sentence(f"{label}: {LABELS[label]}", "dim")
+    for note in advice.notes:
+        print_sentence(note)
+
+
+def _changed(draft: Draft, rewritten: Draft) -> list[str]:
+    """What differs in a rewritten draft, a line for each field."""
+    found = []
+    if rewritten.caption != draft.caption:
+        found.append(f"Caption: {rewritten.caption}")
+    if rewritten.hashtags is not None and rewritten.hashtags != draft.hashtags:
+        found.append(f"Hashtags: {' '.join(f'#{tag}' for tag in rewritten.hashtags) or 'none'}")
+    if rewritten.posted_at is not None and rewritten.posted_at != draft.posted_at:
+        found.append(f"Time: {rewritten.posted_at:%A, %Y-%m-%d %H:%M}")
+    if rewritten.image != draft.image:
+        image = rewritten.image
+        found.append(f"Picture: {'cropped' if isinstance(image, bytes) else image}")
+    return found

@@ -76,12 +76,15 @@ hold for posts like the training posts; for other authors, languages or years, e
 inherits the biases of its posts, its raters and its encoders. Do not use it to exploit people's
 emotional state.
 
-The folder holds ids and predictions of the test posts and what each author's posts achieved. Where
-the model reads them, it also holds, as they were written, words and hashtags of the training posts
-(even a hashtag that one author alone used) and the names of their categories. Authors are hashes
-without a key: who guesses the id of an account can find out whether it is among them. Treat the
-folder as confidential if the posts are; 'evoked privacy protect' before training replaces the ids
-of authors by pseudonyms whose key stays with you."""
+The folder holds ids and predictions of the test posts and what each author's posts achieved. For
+advice it holds when each post appeared, its form (such as how long its caption is), its hashtags
+that five posts have, what it got, and up to eighteen numbers on what its picture and caption are
+like, too few to restore either. Where the model reads them, it also holds, as they were
+written, words and hashtags of the training posts (even a hashtag that one author alone used) and
+the names of their categories. Authors are hashes without a key: who guesses the id of an account
+can find out whether it is among them. Treat the folder as confidential if the posts are; 'evoked
+privacy protect' before training replaces the ids of authors by pseudonyms whose key stays with
+you."""
 _CARE_OF_VIEWINGS = """It predicts what users like these tended to feel, or to write that they felt,
 at images like these; of one person it may well be wrong. Scores hold for viewings like the training
 viewings; for new users, new images or later times, evaluate anew (--split user, image, time). Where

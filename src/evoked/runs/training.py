@@ -71,6 +71,7 @@ from evoked.runs.notes import (
     unseen_inputs,
     unseen_note,
 )
+from evoked.runs.past import PastPosts
 from evoked.runs.posts import Run, posts_in_parts
 from evoked.runs.viewings import (
     ENCODED_FEATURES,
@@ -384,6 +385,9 @@ class _RunData(ABC, Generic[TrainedRunT]):
     def run(self, contents: RunContents, split: Split) -> TrainedRunT:
         """Make the run from the contents that every run has."""
 
+    def keep_past(self, run: TrainedRunT, prepared: _Prepared, split: Split) -> None:
+        """Write what advice needs of the rows into the run's folder; viewings need nothing."""
+
 
 class _ReadPosts(NamedTuple):
     """All posts of a dataset, read.
@@ -517,6 +521,11 @@ class _Posts(_RunData[Run]):
     def run(self, contents: RunContents, split: Split) -> Run:
         posts = self.dataset.posts
         return Run(contents, published_history(posts), AuthorProfiles.of(posts), self.cache)
+
+    def keep_past(self, run: Run, prepared: _Prepared, split: Split) -> None:
+        everything = prepared.at(np.arange(len(self.rows)))
+        held_out = np.isin(np.arange(len(self.rows)), split.test)
+        PastPosts.of(run.model, run.task, everything, held_out).save(run.folder)
 
 
 @dataclass
@@ -666,6 +675,7 @@ def _train_alone(
         intervals=intervals,
     )
     run = data.run(contents, split)
+    data.keep_past(run, prepared, split)
     save_calibration(run, calibration)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
     return run

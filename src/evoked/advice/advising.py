@@ -1,0 +1,510 @@
+"""The few changes of a draft that are worth making, as the account's own posts show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.advice.actions import PICTURE, Action, actions_on, pictures_for
+from evoked.advice.effects import UNKNOWN, Effects, aspects_of
+from evoked.advice.ranking import scaled
+from evoked.advice.support import Support
+from evoked.errors import SettingsError, did_you_mean
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
+from evoked.features.form import form_of
+from evoked.files import plain, records
+from evoked.posts.author_hashes import AUTHOR_HASH
+from evoked.posts.drafts import Draft
+from evoked.runs.answer import Quantity, quantities
+from evoked.runs.base import Callbacks
+from evoked.runs.drafts import ASSUMED
+from evoked.runs.past import PastPosts
+from evoked.runs.posts import Run
+from evoked.runs.spoken import spoken_alike, spoken_share
+
+Floats = NDArray[np.float64]
+Label = Literal["association", "adjusted"]
+
+MOST_ADVISED = 5
+LABELS: dict[Label, str] = {
+    "adjusted": "held against posts of the same time, and with all else that is known of them held "
+    "equal; what is not known may differ, too.",
+    "association": "posts that did so got more, but not only that may have differed between them.",
+}
+# Own posts from which they are enough by themselves, and below which nothing can be said.
+_ENOUGH_POSTS = 50
+_FEWEST_POSTS = 30
+# Authors whose posts stand in for those that an author lacks, and posts that each of them has.
+_FEWEST_AUTHORS = 10
+_FEWEST_OF_AUTHOR = 5
+# Past posts whose picture is most like one.
+_ALIKE = 10
+
+
+@dataclass(frozen=True)
+class Advised:
+    """One change that is worth making.
+
+    Attributes
+    ----------
+    action
+        What to change.
+    effect, low, high
+        What it is worth, in logarithms, with its 95 % range.
+    gain, gain_low, gain_high
+        The same in what is counted, from what is predicted for the draft; NaN where nothing is.
+    did, did_not
+        Numbers of past posts that did so, and that did as the draft does.
+    usual_did, usual_did_not
+        What these got in the median, as a multiple of the level of their time.
+    label
+        ``adjusted``: on the account's own posts, with all else that is known held equal;
+        ``association``: by what other pictures were like, or on other accounts' posts.
+    model
+        What the run's model expects of the same change, in logarithms; NaN where it can't say.
+    """
+
+    action: Action
+    effect: float
+    low: float
+    high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    did: int
+    did_not: int
+    usual_did: float
+    usual_did_not: float
+    label: Label
+    model: float
+
+    def worth(self, noun: str) -> str:
+        """How much more, in words; in per cent where nothing is predicted for the draft."""
+        share, least, most = (float(np.expm1(each)) for each in (self.effect, self.low, self.high))
+        if np.isfinite(self.gain):
+            gain, low, high = spoken_alike([self.gain, self.gain_low, self.gain_high])
+            return f"about {gain} more {noun} ({low} to {high}), {spoken_share(share)}"
+        return (
+            f"about {spoken_share(share)} more {noun} ({spoken_share(least)} to "
+            f"{spoken_share(most)})"
+        )
+
+    def evidence(self, own: bool) -> str:
+        """What past posts show before anything else about them is held equal, in words."""
+        whose, usual = ("your posts", "your usual level") if own else ("posts", "the usual level")
+        if self.action.about == PICTURE:
+            return (
+                f"The {self.did} of {whose} whose picture is most like it: median "
+                f"{self.usual_did:.2f} times {usual}; the {self.did_not} most like the draft's: "
+                f"{self.usual_did_not:.2f}."
+            )
+        other = "others" if self.action.before == UNKNOWN else "did as the draft does"
+        return (
+            f"{self.did:,} of {whose} did so: median {self.usual_did:.2f} times {usual}; "
+            f"{self.did_not:,} {other}: {self.usual_did_not:.2f}."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        own = {name: value for name, value in vars(self).items() if name != "action"}
+        action = self.action
+        return {
+            "about": action.about,
+            "do": action.text,
+            "before": action.before,
+            "after": action.after,
+            "mechanical": action.mechanical,
+            **{name: plain(value) for name, value in own.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to change about a draft; made by :func:`advise`.
+
+    Attributes
+    ----------
+    by
+        What is to become more.
+    draft
+        The draft.
+    answer
+        What is predicted of it, in a sentence; None where nothing is.
+    advised
+        At most five changes, the most certain first.
+    rewritten
+        The draft with those of the changes that need no person; None if there are none.
+    looked_at
+        A row per change that was looked at: about, do, what
+        :meth:`evoked.advice.effects.Effects.judged` says of it, model, resembles (whether the
+        changed draft resembles past posts).
+    posts, authors
+        On how many posts of how many authors the changes were judged; 0 where there are too few.
+    own
+        Whether these are the draft's author's own.
+    own_posts
+        How many posts of the author there are.
+    resembles
+        Whether the draft resembles any of these posts.
+    notes
+        What else a person should know, in sentences.
+    """
+
+    by: Quantity
+    draft: Draft
+    answer: str | None
+    own_posts: int
+    notes: tuple[str, ...]
+    advised: tuple[Advised, ...] = ()
+    rewritten: Draft | None = None
+    looked_at: pd.DataFrame = field(default_factory=pd.DataFrame)
+    actions: tuple[Action, ...] = ()
+    past: pd.DataFrame = field(default_factory=pd.DataFrame)
+    posts: int = 0
+    authors: int = 0
+    own: bool = True
+    resembles: bool = True
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the advice rests on, in words."""
+        noun = self.by.noun
+        if not self.posts:
+            return [
+                f"No advice: there are {self.own_posts} posts by the author with known {noun}, and "
+                f"it takes {_FEWEST_POSTS} that differ to tell what makes a difference."
+            ]
+        if not self.resembles:
+            return [
+                "No advice: nothing of yours resembles this draft. It is farther from every past "
+                "post than 95 of 100 posts were that the run had not seen."
+            ]
+        whose = "your own posts" if self.own else f"posts of {self.authors} accounts"
+        said = []
+        if not self.advised:
+            said.append(f"Nothing that you could change on this draft holds up on {whose}.")
+        said.append(self._looked_at(whose))
+        if not self.own and self.advised:
+            said.append(
+                f"Yours are too few ({self.own_posts}), so this is what other accounts saw; yours "
+                "may be another case."
+            )
+        return said
+
+    def _looked_at(self, whose: str) -> str:
+        number = len(self.looked_at)
+        if not number:
+            return f"No change could be looked at: {whose} hardly differ in what could be changed."
+        reach = (self.looked_at["raw_high"] - self.looked_at["raw"]).median()
+        single = self.looked_at["about"] != PICTURE
+        if single.any():
+            rows = self.looked_at[single]
+            reach = (rows["raw_high"] - rows["raw"]).median()
+        noun = "change was" if number == 1 else "changes were"
+        return (
+            f"{number} {noun} looked at on {self.posts:,} posts. With so many, a change has to be "
+            f"worth about {spoken_share(float(np.expm1(reach)))} to be told from chance."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "by": self.by.column,
+            "answer": self.answer,
+            "advice": [each.to_dict() for each in self.advised],
+            "rewritten": None if self.rewritten is None else _draft_as_json(self.rewritten),
+            "looked_at": plain(records(self.looked_at)),
+            "measured": {
+                "posts": self.posts,
+                "authors": self.authors,
+                "own": self.own,
+                "own_posts": self.own_posts,
+            },
+            "resembles": self.resembles,
+            "sentences": self.sentences,
+            "notes": list(self.notes),
+        }
+
+
+def advise(
+    run: Run,
+    draft: Draft,
+    by: str | None = None,
+    alternatives: Sequence[Path] = (),
+    callbacks: Callbacks | None = None,
+) -> Advice:
+    """Say what to change about a draft.
+
+    Each change is looked at on the author's past posts with all others, and advised if it stands
+    among them: see :mod:`evoked.advice.effects`. Where an author has fewer than fifty posts, those
+    of the run's other authors stand in for them, and the advice says so.
+
+    Parameters
+    ----------
+    run
+        A run of posts.
+    draft
+        The draft.
+    by
+        The count that is to become more, such as ``comments``; the first that the run predicts by
+        default.
+    alternatives
+        Other pictures that the draft could have: see
+        :func:`evoked.advice.actions.alternatives_in`.
+    callbacks
+        Callbacks that report progress.
+
+    Raises
+    ------
+    SettingsError
+        The run predicts no such count.
+    DataError
+        The run keeps no past posts, or as of :func:`evoked.posts.drafts.as_posts`.
+    """
+    quantity = _count(run, by)
+    past = PastPosts.load(run.folder)
+    posts = run.draft_posts([draft])[0]
+    form, author = form_of(posts), str(posts[AUTHOR_HASH].iloc[0])
+    known = past.table[np.isfinite(past.table[quantity.column])].reset_index(drop=True)
+    own_posts = known[known["author"] == author]
+    compared, own = _compared(known, author)
+    effects = Effects.fit(compared, scaled(compared[quantity.column], quantity), own)
+    actions: list[Action] = []
+    if effects is not None:
+        pool = own_posts if len(own_posts) else compared
+        time_zone = run.description["data"].get("time_zone")
+        actions = actions_on(draft, form.iloc[0], effects.design, pool, time_zone)
+        # What pictures are worth differs more between accounts than their hours do.
+        actions += pictures_for(draft, effects.design, alternatives) if own else []
+    edits = [action.edit for action in actions if action.edit is not None]
+    with run.checked():
+        variants = run.draft_posts([draft, *(edit(draft) for edit in edits)])
+        examples, problems = run.examples(*variants, callbacks)
+        table = run.table(examples, problems, DEFAULT_COVERAGE)
+    advice = Advice(
+        by=quantity,
+        draft=draft,
+        answer=_text(table["answer"].iloc[0]),
+        own_posts=len(own_posts),
+        notes=_notes(table, actions, len(alternatives)),
+    )
+    if effects is None:
+        return advice
+    # Of changes that can't be scored, what is shown and said is the draft's own.
+    numbers = iter(range(1, len(table)))
+    row_of = np.array([0 if action.edit is None else next(numbers) for action in actions], int)
+    coordinates = past.coordinates(examples).iloc[np.append(0, row_of)].reset_index(drop=True)
+    support = Support.of(compared, coordinates.columns).holds(coordinates.to_numpy(np.float64))
+    # A picture that can't be read shows nothing that others could resemble.
+    blank = coordinates[_of_pictures(coordinates)].isna().any(axis=1).to_numpy()
+    support &= ~(blank & np.array([False, *(action.about == PICTURE for action in actions)]))
+    expected = scaled(table[quantity.column], quantity)
+    looked_at = effects.judged(_differences(effects, draft, form, coordinates, actions)).assign(
+        about=[action.about for action in actions],
+        do=[action.text for action in actions],
+        model=np.where(row_of > 0, expected[row_of] - expected[0], np.nan),
+        resembles=support[1:],
+    )
+    count = float(table[quantity.column].iloc[0])
+    advised = [
+        _advised(
+            actions[at],
+            looked_at.iloc[at],
+            count,
+            own,
+            *_evidence(effects, actions, at, coordinates),
+        )
+        for at in (_chosen(looked_at) if support[0] else [])
+    ]
+    return replace(
+        advice,
+        advised=tuple(advised),
+        rewritten=_rewritten(draft, [each.action for each in advised]),
+        looked_at=looked_at[looked_at["known"]].drop(columns="known").reset_index(drop=True),
+        actions=tuple(actions[at] for at in np.flatnonzero(looked_at["known"])),
+        past=compared,
+        posts=len(compared),
+        authors=compared["author"].nunique(),
+        own=own,
+        resembles=bool(support[0]),
+    )
+
+
+def _count(run: Run, by: str | None) -> Quantity:
+    """The count that is to become more."""
+    known = {each.column: each for each in quantities(run.task) if each.counts and not each.basis}
+    if not known:
+        raise SettingsError(f"this run ({run.task.name}) predicts no count that could become more.")
+    if by is not None and by not in known:
+        raise SettingsError(
+            f"this run predicts no count {by!r}.{did_you_mean(by, known)} There are: "
+            f"{', '.join(known)}."
+        )
+    return next(iter(known.values())) if by is None else known[by]
+
+
+def _compared(known: pd.DataFrame, author: str) -> tuple[pd.DataFrame, bool]:
+    """The past posts that changes are judged on, and whether they are the author's own."""
+    own = known[known["author"] == author]
+    if len(own) >= _ENOUGH_POSTS:
+        return own.reset_index(drop=True), True
+    number = known["author"].map(known["author"].value_counts())
+    others = known[(number >= _FEWEST_OF_AUTHOR) & (known["author"] != "")]
+    if others["author"].nunique() >= _FEWEST_AUTHORS:
+        return others.reset_index(drop=True), False
+    chosen = own if len(own) >= _FEWEST_POSTS else own.iloc[:0]
+    return chosen.reset_index(drop=True), True
+
+
+def _differences(
+    effects: Effects,
+    draft: Draft,
+    form: pd.DataFrame,
+    coordinates: pd.DataFrame,
+    actions: Sequence[Action],
+) -> pd.DataFrame:
+    """By how much each of m changes alters each column of the design, (m, columns)."""
+    described = pd.concat([form] * (1 + len(actions)), ignore_index=True)
+    shown = coordinates.iloc[[0] * len(described)].reset_index(drop=True)
+    for at, action in enumerate(actions, start=1):
+        for name, value in action.form.items():
+            described.at[at, name] = value
+        if action.about == PICTURE:
+            of_image = _of_pictures(shown)
+            shown.loc[at, of_image] = coordinates.loc[at, of_image]
+    columns = effects.design.columns(pd.concat([described, shown], axis=1))
+    changed, before = columns.iloc[1:].reset_index(drop=True), columns.iloc[[0]]
+    differences = changed - before.to_numpy()
+    if draft.posted_at is None:
+        # The draft has no time yet, so an hour is held against the hours at which posts appear.
+        for about in ("hour", "day"):
+            usual = effects.usual_columns(about)
+            own = [action.about == about for action in actions]
+            differences.loc[own, usual.index] = changed.loc[own, usual.index] - usual
+    return differences
+
+
+def _of_pictures(coordinates: pd.DataFrame) -> list[str]:
+    """Names of the coordinates of pictures."""
+    return [str(name) for name in coordinates if str(name).startswith("image_")]
+
+
+def _chosen(looked_at: pd.DataFrame) -> list[int]:
+    """Rows of the changes that are advised, those worth most first; one of each kind."""
+    sure = (looked_at["raw_low"] > 0) & (looked_at["low"] > 0)
+    # Past pictures show how pictures differ from each other, not from parts of themselves: there,
+    # what the model sees has to say the same.
+    sure &= (looked_at["about"] != PICTURE) | (looked_at["model"] > 0)
+    usable = looked_at[sure & looked_at["known"] & looked_at["resembles"]]
+    found: list[int] = []
+    taken: set[str] = set()
+    for row in usable.sort_values("effect", ascending=False, kind="stable").index:
+        about = str(usable.at[row, "about"])
+        # More hashtags means certain ones: beside them, single ones would count twice.
+        kind = "#" if about.startswith("#") else about
+        barred = {about, {"#": "number", "number": "#"}.get(kind, about)}
+        if not barred & taken and len(found) < MOST_ADVISED:
+            found.append(int(row))
+            taken |= {about, kind}
+    return found
+
+
+def _evidence(
+    effects: Effects, actions: Sequence[Action], at: int, coordinates: pd.DataFrame
+) -> tuple[Floats, Floats]:
+    """What past posts that did so got against their level, in logarithms, and what those got that
+    did as the draft does; of pictures, the posts whose picture is most alike."""
+    action, past = actions[at], effects.past
+    if action.about == PICTURE:
+        names = _of_pictures(coordinates)
+        shown = past[names].to_numpy(np.float64)
+        sides = []
+        for row in (1 + at, 0):
+            own = coordinates.loc[row, names].to_numpy(np.float64)
+            distances = np.sqrt(((shown - own) ** 2).sum(axis=1))
+            nearest = np.argsort(np.nan_to_num(distances, nan=np.inf), kind="stable")[:_ALIKE]
+            sides.append(effects.relative[nearest[np.isfinite(distances[nearest])]])
+        return sides[0], sides[1]
+    if action.about.startswith("#"):
+        has = np.array([action.about[1:] in tags for tags in past["hashtags"]])
+        did = has if action.after == "yes" else ~has
+        return effects.relative[did], effects.relative[~did]
+    values = aspects_of(past, effects.design.bounds)[action.about].to_numpy(object)
+    did = values == action.after
+    others = ~did if action.before == UNKNOWN else values == action.before
+    return effects.relative[did], effects.relative[others]
+
+
+def _advised(
+    action: Action, judged: pd.Series, count: float, own: bool, did: Floats, did_not: Floats
+) -> Advised:
+    effect, low, high = (float(judged[name]) for name in ("effect", "low", "high"))
+    gain, gain_low, gain_high = ((1 + count) * np.expm1(each) for each in (effect, low, high))
+    return Advised(
+        action=action,
+        effect=effect,
+        low=low,
+        high=high,
+        gain=float(gain),
+        gain_low=float(gain_low),
+        gain_high=float(gain_high),
+        did=len(did),
+        did_not=len(did_not),
+        usual_did=_usual(did),
+        usual_did_not=_usual(did_not),
+        label="adjusted" if own and action.about != PICTURE else "association",
+        model=float(judged["model"]),
+    )
+
+
+def _usual(relative: Floats) -> float:
+    return float(np.exp(np.median(relative))) if len(relative) else float("nan")
+
+
+def _rewritten(draft: Draft, actions: Sequence[Action]) -> Draft | None:
+    """The draft with all changes that need no person; None if there are none."""
+    edits = [action.edit for action in actions if action.mechanical and action.edit is not None]
+    changed = draft
+    for edit in edits:
+        changed = edit(changed)
+    return changed if edits else None
+
+
+def _notes(table: pd.DataFrame, actions: Sequence[Action], alternatives: int) -> tuple[str, ...]:
+    """What is taken for granted of the draft, and what can't be read of it or of other pictures."""
+    found = [_text(table[name].iloc[0]) for name in (ASSUMED, "problem")]
+    if alternatives and not any(action.about == PICTURE for action in actions):
+        found.append(
+            "The other pictures were not compared: your own posts are too few to tell what "
+            "pictures are worth, or the run reads none."
+        )
+    scored = [action for action in actions if action.edit is not None]
+    for action, problem in zip(scored, table["problem"].iloc[1:], strict=True):
+        if action.about == PICTURE and _text(problem) not in (
+            None,
+            _text(table["problem"].iloc[0]),
+        ):
+            found.append(f"{action.after}: {problem}")
+    return tuple(note for note in found if note)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _draft_as_json(draft: Draft) -> dict[str, Any]:
+    """The fields of a draft that advice changes; of a crop only that it is one, since the change
+    says which."""
+    image, posted_at = draft.image, draft.posted_at
+    return {
+        "caption": draft.caption,
+        "hashtags": None if draft.hashtags is None else list(draft.hashtags),
+        "posted_at": None if posted_at is None else posted_at.isoformat(),
+        "image": "cropped" if isinstance(image, bytes) else None if image is None else str(image),
+    }
