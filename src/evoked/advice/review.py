@@ -17,11 +17,11 @@ from evoked.advice.ranking import ENOUGH_POSTS, held_out_posts, scaled
 from evoked.advice.recognising import Match, recognise
 from evoked.advice.review_words import sentences
 from evoked.evaluation.coverage import share_range
-from evoked.evaluation.drift import alarms, beside_earlier
+from evoked.evaluation.drift import Series, alarms, beside_earlier
 from evoked.files import plain, records
 from evoked.posts.author_history import are_published
 from evoked.posts.dataset import PostDataset
-from evoked.runs.answer import LAST_POSTS, Quantity, quantities
+from evoked.runs.answer import Quantity, quantities
 from evoked.runs.posts import Run
 
 # Fewer predictions that came true or not say nothing of whether to trust a run.
@@ -490,11 +490,7 @@ def _welch(one: Floats, other: Floats) -> Floats:
 
 
 def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
-    """When the first number with forecasts had changed, and on how many posts that was watched.
-
-    What is watched is what posts got beside what the run's model expects of their content, whatever
-    level it was told: see :mod:`evoked.evaluation.drift`.
-    """
+    """When the first number with forecasts had changed, and on how many posts that was watched."""
     name = next((each for each in joined.numbers if joined.forecasts(each)), None)
     if name is None:
         return [], 0
@@ -502,20 +498,23 @@ def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
     past = _reference(run, quantity, [entry for entry, _ in came])
     if len(past) < ENOUGH_POSTS:
         return [], 0
+    true = scaled([joined.true(row, name) for _, row in came], quantity)
     predicted = scaled([entry.predicted[name][0] for entry, _ in came], quantity)
-    levels = np.array([entry.level.get(name, 0.0) for entry, _ in came])
-    new = scaled([joined.true(row, name) for _, row in came], quantity) - predicted + levels
-    before = past.true - past.predicted + _levels(past, quantity)
     authors = [*past.authors, *(entry.author for entry, _ in came)]
-    beside = beside_earlier([*before, *new], authors)
-    reference, watched = beside[: len(past)], beside[len(past) :]
-    known = np.flatnonzero(np.isfinite(watched))
-    dates = [joined.posts["posted_at"].iloc[came[place][1]] for place in known]
+    series = Series(
+        beside_earlier([*past.true, *true], authors),
+        beside_earlier([*(past.true - past.predicted), *(true - predicted)], authors),
+    )
+    known = np.isfinite(series.values)
+    new = np.arange(len(known)) >= len(past)
+    reference, watched = (Series(*(each[known & part] for each in series)) for part in (~new, new))
+    dates = [joined.posts["posted_at"].iloc[row] for (_, row) in came]
+    dates = [date for date, kept in zip(dates, known[new], strict=True) if kept]
     found = [
         Drift(quantity.noun, each.kind, dates[each.since], dates[each.at])
-        for each in alarms(reference[np.isfinite(reference)], watched[known])
+        for each in alarms(reference, watched)
     ]
-    return found, len(known)
+    return found, len(dates)
 
 
 def _reference(run: Run, quantity: Quantity, entries: Sequence[Entry]) -> HeldOut:
@@ -527,15 +526,3 @@ def _reference(run: Run, quantity: Quantity, entries: Sequence[Entry]) -> HeldOu
     authors = {entry.author for entry in entries}
     own = held_out.by(next(iter(authors)))
     return own if len(authors) == 1 and len(own) >= ENOUGH_POSTS else held_out
-
-
-def _levels(held_out: HeldOut, quantity: Quantity) -> Floats:
-    """Level of the account before each post, as far as the held-out posts show it, (n,); 0 for what
-    is no count."""
-    if not quantity.counts or quantity.basis:
-        return np.zeros(len(held_out))
-    true = pd.Series(held_out.true)
-    last = true.groupby(held_out.authors).transform(
-        lambda own: own.shift().rolling(LAST_POSTS, min_periods=1).median()
-    )
-    return last.fillna(true).to_numpy(np.float64)

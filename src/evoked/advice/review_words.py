@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from evoked.advice.review import Drift, Followed, Orders, Ranges, Review
 
 _CHANGES = {
-    "lower": "posts get fewer {noun} than it predicts",
-    "higher": "posts get more {noun} than it predicts",
+    "lower": "posts get fewer {noun} than before",
+    "higher": "posts get more {noun} than before",
     "wider": "its predictions of {noun} miss by further than they used to",
 }
 _UPDATE = "Let it learn from the posts that came: 'evoked update RUN POSTS'."
