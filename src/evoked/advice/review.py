@@ -169,8 +169,8 @@ class Review:
         Each time that misses had changed, oldest first.
     watched
         How many posts were watched for it; 0 where too few posts were held out to compare with.
-    updated_at
-        When the run last took in new posts; None for never.
+    updated_at, taken_in
+        When the run last took in new posts, and the date of the newest of these; None for never.
     """
 
     kept: int
@@ -183,6 +183,7 @@ class Review:
     drift: list[Drift]
     watched: int
     updated_at: pd.Timestamp | None
+    taken_in: pd.Timestamp | None
 
     @property
     def came(self) -> int:
@@ -196,9 +197,9 @@ class Review:
 
     @property
     def current_drift(self) -> Drift | None:
-        """The last change, unless the run has taken in new posts since it was noticed."""
+        """The last change, unless the run has taken in posts up to that with which it was noticed."""
         last = self.drift[-1] if self.drift else None
-        if last is None or (self.updated_at is not None and self.updated_at > last.noticed):
+        if last is None or (self.taken_in is not None and self.taken_in >= last.noticed):
             return None
         return last
 
@@ -269,6 +270,9 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         drift=drift,
         watched=watched,
         updated_at=pd.Timestamp(updates[-1]["at"]) if updates else None,
+        taken_in=max(
+            (pd.Timestamp(each["last"]) for each in updates if each["last"]), default=None
+        ),
     )
 
 

@@ -51,21 +51,20 @@ def verdict(review: Review) -> str:
             f"Trust its order more than its ranges: these hold for {_of_100(ranges.held, ranges)} "
             f"of 100 where {ranges.promised * 100:.0f} were promised, which is no chance. {_UPDATE}"
         )
-    past = ""
     if review.drift:
         last = review.drift[-1]
-        past = (
-            f" About {_day(last.since)} that was otherwise ({_change(last)}), and it has learned "
-            f"from new posts since ({_day(review.updated_at)})."
+        return (
+            f"About {_day(last.since)} that changed ({_change(last)}), and it has taken in new posts "
+            f"since ({_day(review.updated_at)}). Its ranges hold: nothing speaks against trusting it."
         )
     if not review.watched:
         return (
-            "Nothing speaks against trusting it; whether posts have changed can't be watched, "
-            f"since too few posts were held out when it was made.{past}"
+            "Its ranges hold: nothing speaks against trusting it. Whether posts have changed can't "
+            "be watched, since too few posts were held out when it was made."
         )
     return (
-        f"Nothing speaks against trusting it: its ranges hold, and over {review.watched} posts "
-        f"nothing shows that they come otherwise than before.{past}"
+        f"Its ranges hold, and over {review.watched} posts nothing shows that they come otherwise "
+        "than before: nothing speaks against trusting it."
     )
 
 
