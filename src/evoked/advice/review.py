@@ -197,7 +197,7 @@ class Review:
 
     @property
     def current_drift(self) -> Drift | None:
-        """The last change, unless the run has taken in posts up to that with which it was noticed."""
+        """The last change, unless the run has taken in the post with which it was noticed."""
         last = self.drift[-1] if self.drift else None
         if last is None or (self.taken_in is not None and self.taken_in >= last.noticed):
             return None

@@ -54,8 +54,9 @@ def verdict(review: Review) -> str:
     if review.drift:
         last = review.drift[-1]
         return (
-            f"About {_day(last.since)} that changed ({_change(last)}), and it has taken in new posts "
-            f"since ({_day(review.updated_at)}). Its ranges hold: nothing speaks against trusting it."
+            f"About {_day(last.since)} something changed: {_change(last)}. It has taken in new "
+            f"posts since ({_day(review.updated_at)}), and its ranges hold: nothing speaks against "
+            "trusting it."
         )
     if not review.watched:
         return (
