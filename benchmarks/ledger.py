@@ -57,7 +57,7 @@ LAST = 20
 LEARNED_SHARE = 2 / 3
 FEWEST_POSTS = 60
 CHANGES = ("nothing", "growth", "level halves", "effects reversed", "noise doubles")
-ACCOUNTS = 40
+ACCOUNTS = 20
 
 
 def account(seed: int, change: str) -> pd.DataFrame:

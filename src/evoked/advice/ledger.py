@@ -31,7 +31,7 @@ from evoked.features.extract import ImageSource
 from evoked.features.metadata import form_counts, local_times
 from evoked.files import append_lines, kept_still, plain, read_bounded
 from evoked.posts.author_hashes import author_hashes
-from evoked.posts.author_history import KINDS, PREFIX, are_published
+from evoked.posts.author_history import are_published
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.posts.picture_hashes import picture_hash
@@ -68,9 +68,6 @@ class Entry(BaseModel):
         When it was to appear; None where nobody said so.
     facts
         What was known of the draft: see :func:`facts_of`.
-    level
-        By kind of count, the level of the account as it was known: log(1 + count), the median of
-        the author's last ten posts.
     coverage
         How often its intervals are to hold the truth.
     predicted
@@ -94,7 +91,6 @@ class Entry(BaseModel):
     picture: str | None = Field(None, pattern=r"\A[0-9a-f]{16}\z")
     posted_at: datetime | None = None
     facts: dict[str, Any] = {}
-    level: dict[str, float] = {}
     coverage: float = Field(gt=0, lt=1)
     predicted: dict[str, tuple[float, float | None, float | None]]
     said: dict[str, Any] = {}
@@ -167,7 +163,6 @@ def keep(
     names = [each.column for each in quantities(run.task) if each.column in table]
     endless = run.intervals.unbounded(run.task, coverage)
     hashed, facts = hashes_of(asked.posts, asked.images), facts_of(asked.posts)
-    levels = {kind: asked.posts[f"{PREFIX}median10_{kind}"].to_numpy(float) for kind in KINDS}
     lines = []
     for row, name in enumerate(asked.posts["post_id"]):
         found = numbers.loc[name]
@@ -188,7 +183,6 @@ def keep(
             "post": hashed[row]["post"] if asked.named[row] else None,
             "posted_at": None if when is None else pd.Timestamp(when).isoformat(),
             "facts": facts[row],
-            "level": {kind: each[row] for kind, each in levels.items() if np.isfinite(each[row])},
             "coverage": coverage,
             "predicted": predicted,
             "said": dict((said or {}).get(name, {})),

@@ -17,11 +17,11 @@ from evoked.advice.ranking import ENOUGH_POSTS, held_out_posts, scaled
 from evoked.advice.recognising import Match, recognise
 from evoked.advice.review_words import sentences
 from evoked.evaluation.coverage import share_range
-from evoked.evaluation.drift import alarms, beside_earlier
+from evoked.evaluation.drift import Series, alarms, beside_earlier
 from evoked.files import plain, records
 from evoked.posts.author_history import are_published
 from evoked.posts.dataset import PostDataset
-from evoked.runs.answer import LAST_POSTS, Quantity, quantities
+from evoked.runs.answer import Quantity, quantities
 from evoked.runs.posts import Run
 
 # Fewer predictions that came true or not say nothing of whether to trust a run.
@@ -169,8 +169,8 @@ class Review:
         Each time that misses had changed, oldest first.
     watched
         How many posts were watched for it; 0 where too few posts were held out to compare with.
-    updated_at
-        When the run last took in new posts; None for never.
+    updated_at, taken_in
+        When the run last took in new posts, and the date of the newest of these; None for never.
     """
 
     kept: int
@@ -183,6 +183,7 @@ class Review:
     drift: list[Drift]
     watched: int
     updated_at: pd.Timestamp | None
+    taken_in: pd.Timestamp | None
 
     @property
     def came(self) -> int:
@@ -196,9 +197,9 @@ class Review:
 
     @property
     def current_drift(self) -> Drift | None:
-        """The last change, unless the run has taken in new posts since it was noticed."""
+        """The last change, unless the run has taken in the post with which it was noticed."""
         last = self.drift[-1] if self.drift else None
-        if last is None or (self.updated_at is not None and self.updated_at > last.noticed):
+        if last is None or (self.taken_in is not None and self.taken_in >= last.noticed):
             return None
         return last
 
@@ -269,6 +270,9 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         drift=drift,
         watched=watched,
         updated_at=pd.Timestamp(updates[-1]["at"]) if updates else None,
+        taken_in=max(
+            (pd.Timestamp(each["last"]) for each in updates if each["last"]), default=None
+        ),
     )
 
 
@@ -490,11 +494,7 @@ def _welch(one: Floats, other: Floats) -> Floats:
 
 
 def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
-    """When the first number with forecasts had changed, and on how many posts that was watched.
-
-    What is watched is what posts got beside what the run's model expects of their content, whatever
-    level it was told: see :mod:`evoked.evaluation.drift`.
-    """
+    """When the first number with forecasts had changed, and on how many posts that was watched."""
     name = next((each for each in joined.numbers if joined.forecasts(each)), None)
     if name is None:
         return [], 0
@@ -502,20 +502,23 @@ def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
     past = _reference(run, quantity, [entry for entry, _ in came])
     if len(past) < ENOUGH_POSTS:
         return [], 0
+    true = scaled([joined.true(row, name) for _, row in came], quantity)
     predicted = scaled([entry.predicted[name][0] for entry, _ in came], quantity)
-    levels = np.array([entry.level.get(name, 0.0) for entry, _ in came])
-    new = scaled([joined.true(row, name) for _, row in came], quantity) - predicted + levels
-    before = past.true - past.predicted + _levels(past, quantity)
     authors = [*past.authors, *(entry.author for entry, _ in came)]
-    beside = beside_earlier([*before, *new], authors)
-    reference, watched = beside[: len(past)], beside[len(past) :]
-    known = np.flatnonzero(np.isfinite(watched))
-    dates = [joined.posts["posted_at"].iloc[came[place][1]] for place in known]
+    series = Series(
+        beside_earlier([*past.true, *true], authors),
+        beside_earlier([*(past.true - past.predicted), *(true - predicted)], authors),
+    )
+    known = np.isfinite(series.values)
+    new = np.arange(len(known)) >= len(past)
+    reference, watched = (Series(*(each[known & part] for each in series)) for part in (~new, new))
+    dates = [joined.posts["posted_at"].iloc[row] for (_, row) in came]
+    dates = [date for date, kept in zip(dates, known[new], strict=True) if kept]
     found = [
         Drift(quantity.noun, each.kind, dates[each.since], dates[each.at])
-        for each in alarms(reference[np.isfinite(reference)], watched[known])
+        for each in alarms(reference, watched)
     ]
-    return found, len(known)
+    return found, len(dates)
 
 
 def _reference(run: Run, quantity: Quantity, entries: Sequence[Entry]) -> HeldOut:
@@ -527,15 +530,3 @@ def _reference(run: Run, quantity: Quantity, entries: Sequence[Entry]) -> HeldOu
     authors = {entry.author for entry in entries}
     own = held_out.by(next(iter(authors)))
     return own if len(authors) == 1 and len(own) >= ENOUGH_POSTS else held_out
-
-
-def _levels(held_out: HeldOut, quantity: Quantity) -> Floats:
-    """Level of the account before each post, as far as the held-out posts show it, (n,); 0 for what
-    is no count."""
-    if not quantity.counts or quantity.basis:
-        return np.zeros(len(held_out))
-    true = pd.Series(held_out.true)
-    last = true.groupby(held_out.authors).transform(
-        lambda own: own.shift().rolling(LAST_POSTS, min_periods=1).median()
-    )
-    return last.fillna(true).to_numpy(np.float64)

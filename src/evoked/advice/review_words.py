@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from evoked.advice.review import Drift, Followed, Orders, Ranges, Review
 
 _CHANGES = {
-    "lower": "posts get fewer {noun} than it predicts",
-    "higher": "posts get more {noun} than it predicts",
+    "lower": "posts get fewer {noun} than before",
+    "higher": "posts get more {noun} than before",
     "wider": "its predictions of {noun} miss by further than they used to",
 }
 _UPDATE = "Let it learn from the posts that came: 'evoked update RUN POSTS'."
@@ -51,21 +51,21 @@ def verdict(review: Review) -> str:
             f"Trust its order more than its ranges: these hold for {_of_100(ranges.held, ranges)} "
             f"of 100 where {ranges.promised * 100:.0f} were promised, which is no chance. {_UPDATE}"
         )
-    past = ""
     if review.drift:
         last = review.drift[-1]
-        past = (
-            f" About {_day(last.since)} that was otherwise ({_change(last)}), and it has learned "
-            f"from new posts since ({_day(review.updated_at)})."
+        return (
+            f"About {_day(last.since)} something changed: {_change(last)}. It has taken in new "
+            f"posts since ({_day(review.updated_at)}), and its ranges hold: nothing speaks against "
+            "trusting it."
         )
     if not review.watched:
         return (
-            "Nothing speaks against trusting it; whether posts have changed can't be watched, "
-            f"since too few posts were held out when it was made.{past}"
+            "Its ranges hold: nothing speaks against trusting it. Whether posts have changed can't "
+            "be watched, since too few posts were held out when it was made."
         )
     return (
-        f"Nothing speaks against trusting it: its ranges hold, and over {review.watched} posts "
-        f"nothing shows that they come otherwise than before.{past}"
+        f"Its ranges hold, and over {review.watched} posts nothing shows that they come otherwise "
+        "than before: nothing speaks against trusting it."
     )
 
 

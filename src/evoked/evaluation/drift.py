@@ -1,26 +1,24 @@
-"""Whether misses still come as they used to, watched post by post without raising false alarms.
+"""Whether posts still come as they used to, watched one by one without raising false alarms.
 
 A conformal test martingale (Vovk, Gammerman and Shafer 2005, section 7.1; Vovk et al. 2021,
-*Retrain or not retrain*). Each new miss is ranked among all before it: if the misses are
-exchangeable, these ranks, as shares, are independent and uniform (conformal p-values). A gambler
-who bets on the next one by fair odds then can't grow rich: the chance that their wealth ever
-reaches 20 times what they began with is at most 1 in 20 (Ville 1939), however often one looks. That
-is what a test of the last posts, looked at after every post, does not promise.
+*Retrain or not retrain*). Each new number is ranked among all before it: if they are exchangeable,
+these ranks, as shares, are independent and uniform (conformal p-values). A gambler who bets on the
+next one by fair odds then can't grow rich: the chance that their wealth ever reaches 20 times what
+they began with is at most 1 in 20 (Ville 1939), however often one looks. That is what a test of the
+last posts, looked at after every post, does not promise.
 
-The bets are the densities of a normal score of the rank if misses moved up or down by
-:data:`SHIFT` standard deviations, or spread :data:`SPREAD` times as far, beside no bet at all, and
-a fiftieth of the wealth is shared out anew before each (the *simple jumper*), since nobody knows
-when a change comes. MAPIE 1.6 has this martingale, too, but its bets are linear, at most 1.5 to 1,
-and it wants scikit-learn and an estimator of its kind, which take a second to import: it is the
-reference in our tests instead.
+The bets are the densities of a normal score of the rank if the posts' numbers moved up or down by
+:data:`SHIFT` standard deviations, or the misses of their predictions spread :data:`SPREAD` times as
+far, beside no bet at all; a fiftieth of the wealth is shared out anew before each (the *simple
+jumper*), since nobody knows when a change comes. Ranks of several properties of the same posts are
+independent of all ranks before them as well, so the bets may be on both. The numbers themselves are
+watched for a shift, not the misses: posts that were predicted from one level of their account share
+that level's error, and would look shifted. And each is taken beside the author's earlier ones, the
+last few left out (:func:`beside_earlier`), since an account that grows gets more with every post.
 
-What is ranked has to have no level of its own: the misses of posts that were predicted from one
-level share its error, and an account that grows gets more with every post. So each is taken beside
-the author's earlier ones, the last few left out (:func:`beside_earlier`), which a change that stays
-reaches only after ten posts. Normal values, 150 as reference, 40 before the change, 300 sequences
-without change and 150 with: a shift of 1.4 standard deviations was noticed within 30 posts in 95 %,
-one of 1.0 in 57 %, twice the spread in 65 %; over 100 posts without change 4 % raised an alarm, and
-2 % where the level rose by 1.5 standard deviations meanwhile.
+MAPIE 1.6 has this martingale, too, but its bets are linear, at most 1.5 to 1, and it wants
+scikit-learn and an estimator of its kind, which take a second to import: it is the reference in our
+tests instead.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 
-SHIFT = 1.3
+SHIFT = 1.2
 SPREAD = 1.7
 ALARM = 20.0
 """Wealth at which an alarm is raised: without change one in so many sequences reaches it."""
@@ -42,11 +40,19 @@ _LEFT_OUT = 10
 _EARLIER = 40
 _FEWEST_EARLIER = 5
 KINDS = ("lower", "higher", "wider")
-"""What may have changed of misses (true minus predicted): see :class:`Alarm`."""
+"""What may have changed: see :class:`Alarm`."""
+
+
+class Series(NamedTuple):
+    """Numbers of n posts, in the order in which they came, and the misses of their predictions,
+    (n,) each, both without a level of their own."""
+
+    values: Floats
+    misses: Floats
 
 
 class Alarm(NamedTuple):
-    """That misses no longer come as they used to.
+    """That posts no longer come as they used to.
 
     Attributes
     ----------
@@ -55,7 +61,7 @@ class Alarm(NamedTuple):
     since
         Position of the post from which on they most probably differ.
     kind
-        One of :data:`KINDS`: posts get less than predicted, or more, or are missed by further.
+        One of :data:`KINDS`: posts get less than before, or more, or predictions miss by further.
     """
 
     at: int
@@ -102,14 +108,22 @@ def conformal_p_values(reference: ArrayLike, misses: ArrayLike, seed: int = 0) -
     return np.array(shares, dtype=np.float64)
 
 
-def bets_of(p_values: ArrayLike) -> Floats:
-    """What a unit of wealth on each of :data:`KINDS`, and on none, becomes, (n, 4)."""
-    # The largest miss has the smallest share, and the highest score.
-    score = -ndtri(np.clip(np.asarray(p_values, np.float64), 1e-12, 1 - 1e-12))
-    up = np.exp(SHIFT * score - SHIFT**2 / 2)
-    down = np.exp(-SHIFT * score - SHIFT**2 / 2)
-    wide = np.exp(score**2 / 2 * (1 - SPREAD**-2)) / SPREAD
-    return np.column_stack([down, up, wide, np.ones_like(score)])
+def bets_of(of_values: ArrayLike, of_misses: ArrayLike) -> Floats:
+    """What a unit of wealth on each of :data:`KINDS`, and on none, becomes, (n, 4).
+
+    Parameters
+    ----------
+    of_values, of_misses
+        Conformal p-values of the posts' numbers and of the misses of their predictions, (n,).
+    """
+    value, miss = (
+        # The largest has the smallest share, and the highest score.
+        -ndtri(np.clip(np.asarray(each, np.float64), 1e-12, 1 - 1e-12))
+        for each in (of_values, of_misses)
+    )
+    up, down = (np.exp(sign * SHIFT * value - SHIFT**2 / 2) for sign in (1, -1))
+    wide = np.exp(miss**2 / 2 * (1 - SPREAD**-2)) / SPREAD
+    return np.column_stack([down, up, wide, np.ones_like(value)])
 
 
 def wealth_of(bets: Floats, jump: float = _JUMP) -> Floats:
@@ -123,18 +137,22 @@ def wealth_of(bets: Floats, jump: float = _JUMP) -> Floats:
     return np.array(after).reshape(-1, number)
 
 
-def alarms(reference: ArrayLike, misses: ArrayLike, seed: int = 0) -> list[Alarm]:
-    """When misses had changed, by so much that chance is no explanation.
+def alarms(reference: Series, came: Series, seed: int = 0) -> list[Alarm]:
+    """When posts had changed, by so much that chance is no explanation.
 
-    After an alarm, the gambler begins anew with what they began with: a change that stays raises
-    the next one soon, one that predictions have adapted to raises none.
+    After an alarm, the gambler begins anew with what they began with.
 
     Parameters
     ----------
-    reference, misses, seed
+    reference
+        Posts from before.
+    came
+        New ones, in the order in which they came.
+    seed
         As for :func:`conformal_p_values`.
     """
-    bets = bets_of(conformal_p_values(reference, misses, seed))
+    ranks = [conformal_p_values(past, new, seed) for past, new in zip(reference, came, strict=True)]
+    bets = bets_of(*ranks)
     found: list[Alarm] = []
     start = 0
     while start < len(bets):
