@@ -1,8 +1,8 @@
 """What works for an account: is what is planted found, and nothing where nothing is?
 
-Synthetic accounts of 300 posts in two years. Every account grows tenfold (or shrinks, or jumps
-once), its posts' luck carries over a little from one to the next, and its habits change: hashtags
-come and go, captions get longer, a word is used in the second year alone. In half of the accounts
+Synthetic accounts of 300 posts in two years, and of 600. Every account grows tenfold (or shrinks,
+or jumps once), its posts' luck carries over a little from one to the next, and its habits change:
+hashtags come and go, captions get longer, a word is used in the second year alone. In some accounts
 things have an effect: a hashtag, a question, three hours of the day, one look of the pictures; in
 the others nothing has. Noise about the level of the time is 0.45 in logarithms, so that two thirds
 of posts lie between 0.64 and 1.57 times of what is expected.
@@ -48,7 +48,7 @@ from evoked.posts.synthetic.images import Motif, draw_picture, encode_jpeg
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
-POSTS = 300
+SIZES = (300, 600)
 CATEGORY = "fashion"
 NOISE = 0.45
 CARRIED = 0.25
@@ -91,16 +91,20 @@ def draw_pictures(folder: Path) -> list[list[str]]:
             scene = (-0.9, 0.9, -0.5, 0.5, 0.0, -0.1)[look] + rng.normal(0, 0.05)
             motifs = [Motif(motif, place, scene, 0.2) for place in (0, 2, 4, 6, 8)]
             picture = draw_picture(motifs, rng.normal(0, 6, (5, 2)), scene, CATEGORY, rng)
-            picture = cv2.resize(picture, (160, 160))
-            (folder / name).write_bytes(encode_jpeg(picture))
+            small = np.asarray(cv2.resize(picture, (160, 160)), np.uint8)
+            (folder / name).write_bytes(encode_jpeg(small))
     return names
 
 
-def draw_account(place: Path, pictures: list[list[str]], seed: int, planted: bool) -> Account:
+def draw_account(
+    place: Path, pictures: list[list[str]], seed: int, planted: bool, size: int
+) -> Account:
     """An account; its seed decides everything else about it."""
     rng, words = np.random.default_rng([seed, planted]), random.Random(seed)
-    when = np.sort(rng.uniform(0, 730, POSTS)).astype(int) + 0.0
-    hour = np.clip(rng.choice([9, 13, 19], POSTS, p=[0.3, 0.3, 0.4]) + rng.normal(0, 2, POSTS), 0, 23.9)
+    when = np.sort(rng.uniform(0, 730, size)).astype(int) + 0.0
+    hour = np.clip(
+        rng.choice([9, 13, 19], size, p=[0.3, 0.3, 0.4]) + rng.normal(0, 2, size), 0, 23.9
+    )
     order = np.argsort(when + hour / 24)
     when, hour = when[order], hour[order]
     progress = when / 730
@@ -109,39 +113,43 @@ def draw_account(place: Path, pictures: list[list[str]], seed: int, planted: boo
         -np.log(10) * progress,
         np.log(10) * (progress > 0.55),
     )[seed % 3 if seed % 6 else 0]
-    question = rng.random(POSTS) < 0.15 + 0.25 * progress
-    look = rng.integers(0, len(LOOKS), POSTS)
+    question = rng.random(size) < 0.15 + 0.25 * progress
+    look = rng.integers(0, len(LOOKS), size)
     # Habits come and go: each hashtag has its times.
-    waves = np.sin(2 * np.pi * (np.outer(progress, rng.uniform(0.5, 3, len(TAGS))) + rng.random(len(TAGS))))
-    tagged = rng.random((POSTS, len(TAGS))) < 0.25 + 0.2 * waves
+    waves = np.sin(
+        2 * np.pi * (np.outer(progress, rng.uniform(0.5, 3, len(TAGS))) + rng.random(len(TAGS)))
+    )
+    tagged = rng.random((size, len(TAGS))) < 0.25 + 0.2 * waves
     start = float(rng.uniform(8, 19))
     has = {
         "hashtag": tagged[:, 0],
         "question": question,
         "hour": (hour >= start) & (hour < start + 3),
         "picture group": look == 0,
-        "word of a time": (progress > 0.55) & (rng.random(POSTS) < 0.8),
+        "word of a time": (progress > 0.55) & (rng.random(size) < 0.8),
     }
-    luck = np.empty(POSTS)
-    steps = rng.normal(0, 1, POSTS)
+    luck = np.empty(size)
+    steps = rng.normal(0, 1, size)
     luck[0] = steps[0]
-    for each in range(1, POSTS):
+    for each in range(1, size):
         luck[each] = CARRIED * luck[each - 1] + np.sqrt(1 - CARRIED**2) * steps[each]
     level = np.log(300) + growth - min(growth.min(), 0) + NOISE * luck
     level += sum(EFFECTS[name] * has[name] for name in EFFECTS) * planted
     captions = [
         _caption(words, rng, question[each], has["word of a time"][each], progress[each])
-        for each in range(POSTS)
+        for each in range(size)
     ]
+    minutes = pd.to_timedelta((60 * (24 * when + hour)).round(), "min")
+    tags = [[tag for tag, one in zip(TAGS, row, strict=True) if one] for row in tagged]
     posts = pd.DataFrame(
         {
-            "post_id": [f"p{each}" for each in range(POSTS)],
+            "post_id": [f"p{each}" for each in range(size)],
             "author_id": "account",
-            "posted_at": pd.Timestamp("2022-01-03", tz="UTC") + pd.to_timedelta((60 * (24 * when + hour)).round(), "min"),
+            "posted_at": pd.Timestamp("2022-01-03", tz="UTC") + minutes,
             "caption": captions,
-            "hashtags": [[tag for tag, one in zip(TAGS, row, strict=True) if one] for row in tagged],
+            "hashtags": tags,
             "images": [[words.choice(pictures[each])] for each in look],
-            "media_type": np.where(rng.random(POSTS) < 0.3, "carousel", "image"),
+            "media_type": np.where(rng.random(size) < 0.3, "carousel", "image"),
             "likes": rng.poisson(np.exp(level)),
         }
     )
@@ -206,7 +214,9 @@ def overlap(first: Booleans, second: Booleans) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def judged(account: Account, found: Effects, by: Found, effects: dict[str, float]) -> dict[str, Any]:
+def judged(
+    account: Account, found: Effects, by: Found, effects: dict[str, float]
+) -> dict[str, Any]:
     """Which planted things a method found, how large, and what else it found."""
     values = [each.values == 1 for each in found.traits]
     row: dict[str, Any] = {}
@@ -231,30 +241,35 @@ def judged(account: Account, found: Effects, by: Found, effects: dict[str, float
     return row
 
 
-def synthetic(accounts: int, planted: bool, work: Path) -> pd.DataFrame:
+def synthetic(accounts: int, planted: bool, size: int, work: Path) -> pd.DataFrame:
     """A row per account and method."""
+    work.mkdir()
     pictures = draw_pictures(work / "pictures")
     rows = []
     for seed in range(accounts):
-        account = draw_account(work / f"account{seed}", pictures, seed, planted)
+        account = draw_account(work / f"account{seed}", pictures, seed, planted, size)
         found = what_works(account.dataset, "likes").effects
         counts = account.dataset.posts["likes"].to_numpy(np.float64)
         for name, by in methods_of(found, counts).items():
             judgement = judged(account, found, by, EFFECTS if planted else {})
-            rows.append({"method": name, "account": seed, "looked at": len(found.table), **judgement})
-        print(seed, rows[-3], flush=True)
+            looked = {"looked at": len(found.table)}
+            rows.append({"posts": size, "method": name, "account": seed, **looked, **judgement})
+        print(seed, rows[-len(METHODS)], flush=True)
     return pd.DataFrame(rows)
 
 
 def planted_table(found: pd.DataFrame) -> pd.DataFrame:
     """How often each planted thing was found, and how its size compares with the truth."""
     rows = []
-    for method in METHODS:
-        own = found[found["method"] == method]
-        ratios = np.concatenate([own[name].dropna() for name in own if name.endswith(" ratio")])
-        held = np.concatenate([own[name].dropna() for name in own if name.endswith(" held")])
+    for (size, method), own in found.groupby(["posts", "method"], sort=False):
+        ratios = np.concatenate(
+            [own[name].dropna() for name in own if str(name).endswith(" ratio")]
+        )
+        held = np.concatenate([own[name].dropna() for name in own if str(name).endswith(" held")])
         rows.append(
             {
+                "posts": size,
+                "accounts": len(own),
                 "method": method,
                 **{f"{name} found": own[name].mean() for name in EFFECTS},
                 "size over truth": np.median(ratios) if len(ratios) else np.nan,
@@ -269,13 +284,15 @@ def planted_table(found: pd.DataFrame) -> pd.DataFrame:
 def null_table(found: pd.DataFrame) -> pd.DataFrame:
     """How often anything was found where nothing is."""
     rows = []
-    for method in METHODS:
-        own = found[found["method"] == method]
-        low, high = stats.binomtest(int(own["anything"].sum()), len(own)).proportion_ci(method="wilson")
+    for (size, method), own in found.groupby(["posts", "method"], sort=False):
+        low, high = stats.binomtest(int(own["anything"].sum()), len(own)).proportion_ci(
+            method="wilson"
+        )
         rows.append(
             {
-                "method": method,
+                "posts": size,
                 "accounts": len(own),
+                "method": method,
                 "nothing found": 1 - own["anything"].mean(),
                 "95 % interval": f"{1 - high:.2f} to {1 - low:.2f}",
                 "things found per account": own["others"].mean(),
@@ -304,12 +321,8 @@ def held_later(name: str, dataset: PostDataset, count: str) -> list[dict[str, An
         zip(second.effects.table["phrase"], np.log1p(second.effects.table["effect"]), strict=True)
     )
     rows = []
-    counts = [
-        half.posts[count].dropna().to_numpy(np.float64) for half in halves(dataset, count)
-    ]
-    naive_later = dict(
-        zip(later, top_quarter(second.effects, counts[1], False).sizes, strict=True)
-    )
+    counts = [half.posts[count].dropna().to_numpy(np.float64) for half in halves(dataset, count)]
+    naive_later = dict(zip(later, top_quarter(second.effects, counts[1], False).sizes, strict=True))
     for method, by in methods_of(first.effects, counts[0]).items():
         phrases = first.effects.table["phrase"].to_numpy()
         seen = [row for row in by.rows if phrases[row] in later]
@@ -325,7 +338,7 @@ def held_later(name: str, dataset: PostDataset, count: str) -> list[dict[str, An
                 "same sign later, freed of time": _share(own * fair > 0),
                 "same sign later, as counted": _share(own * same > 0),
                 "size later over size early": float(np.sum(own * fair) / np.sum(own**2))
-                if len(seen)
+                if seen
                 else np.nan,
             }
         )
@@ -355,10 +368,10 @@ def main() -> None:
     later: list[dict[str, Any]] = []
     with TemporaryDirectory() as place:
         work = Path(place)
-        for folder in ("planted", "null"):
-            (work / folder).mkdir()
-        planted = synthetic(arguments.accounts, True, work / "planted")
-        null = synthetic(arguments.null_accounts, False, work / "null")
+        planted = pd.concat(
+            [synthetic(arguments.accounts, True, size, work / f"planted{size}") for size in SIZES]
+        )
+        null = synthetic(arguments.null_accounts, False, SIZES[0], work / "null")
         for name in ALL_REAL:
             if name not in DATASETS or not (arguments.data / DATASETS[name].path).exists():
                 skipped[name] = "absent"
@@ -379,7 +392,10 @@ def main() -> None:
             for name, each in said.items()
         ]
     )
-    tables = {"planted": table(planted_table(planted), ".2f"), "null": table(null_table(null), ".2f")}
+    tables = {
+        "planted": table(planted_table(planted), ".2f"),
+        "null": table(null_table(null), ".2f"),
+    }
     if len(later):
         tables["later"] = table(pd.DataFrame(later), ".2f")
     if len(real):

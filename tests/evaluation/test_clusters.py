@@ -41,7 +41,9 @@ def test_equals_the_definition(binary: bool) -> None:
     found = clustered_slope(x, y, clusters)
     np.testing.assert_allclose(found[:3], _written_out(x, y, clusters))
     np.testing.assert_allclose(found.slope, np.polyfit(x, y, 1)[0])
-    np.testing.assert_allclose(found.p, 2 * stats.t.sf(abs(found.slope) / found.error, found.freedom))
+    np.testing.assert_allclose(
+        found.p, 2 * stats.t.sf(abs(found.slope) / found.error, found.freedom)
+    )
 
 
 def test_interval_excludes_zero_where_p_is_small() -> None:

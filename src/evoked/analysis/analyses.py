@@ -97,8 +97,8 @@ def analyse_posts(
         :data:`evoked.analysis.works.findings.COUNTS` that enough posts have, and popularity is
         shares, as in the paper, or that count where no shares are known.
     relative
-        Whether, in the papers' tables, counts are compared with the level of the account's last posts, or with all its
-        posts; by default the former for accounts that grew: see
+        Whether, in the papers' tables, counts are compared with the level of the account's last
+        posts, or with all its posts; by default the former for accounts that grew: see
         :func:`evoked.analysis.account_levels.level_accounts`.
     features
         Settings of the image encoder that pictures are grouped by; builtin by default.

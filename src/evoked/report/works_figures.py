@@ -22,7 +22,8 @@ _NAME_CHARACTERS = 52
 # Effects beyond a hundredfold are drawn at it.
 _MOST = np.log(100)
 _TICKS = (-0.9, -0.75, -0.5, -0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.5, 1, 3, 9, 29, 99)
-_MOST_TICKS = 7
+# Least distance of two ticks, as a share of the axis.
+_APART = 0.1
 
 
 def works_figure(found: Works) -> Picture:
@@ -46,11 +47,7 @@ def works_figure(found: Works) -> Picture:
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.tick_params(axis="y", length=0)
         low, high = axis.get_xlim()
-        ticks = [each for each in np.log1p(_TICKS) if low <= each <= high]
-        while len(ticks) > _MOST_TICKS:  # every second, and zero stays
-            zero = ticks.index(0.0)
-            ticks = ticks[zero % 2 :: 2]
-        axis.set_xticks(ticks)
+        axis.set_xticks(_ticks(low, high))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: signed(np.expm1(value))))
         axis.set_xlabel(f"{found.count} beside the account's other posts of the time")
@@ -63,6 +60,16 @@ def works_figure(found: Works) -> Picture:
         f"Dots with ranges; {standing} of {total} stand out.",
         drawn,
     )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Places of ticks that don't touch, from zero outwards."""
+    chosen: list[float] = []
+    for place in sorted(np.log1p(_TICKS), key=abs):
+        apart = all(abs(place - other) >= _APART * (high - low) for other in chosen)
+        if low <= place <= high and apart:
+            chosen.append(float(place))
+    return chosen
 
 
 def _name(row: dict[str, object]) -> str:

@@ -59,9 +59,7 @@ class Read:
         """Read a caption, and the hashtags and mentions that some sources keep apart from it."""
         (plain,) = prepare([text], steps=["urls", "lower"])
         named = {*_HASHTAG.findall(plain), *(tag.lower() for tag in hashtags)}
-        called = {
-            name.strip(".").lower() for name in (*_MENTION.findall(plain), *mentions) if name
-        }
+        called = {name.strip(".").lower() for name in (*_MENTION.findall(plain), *mentions) if name}
         plain, symbols = part_emoji(_MENTION.sub(" ", _HASHTAG.sub(" ", plain)))
         pieces = (_EDGES.sub("", plain[start:end]) for start, end in phrases(plain))
         return cls(
@@ -82,26 +80,24 @@ def read_captions(posts: pd.DataFrame) -> list[Read]:
     ]
 
 
-def caption_traits(posts: pd.DataFrame, seed: int = 0) -> Iterator[Trait]:
-    """Everything that captions of n posts have; nothing where no post has one.
+def caption_traits(read: Sequence[Read], seed: int = 0) -> Iterator[Trait]:
+    """Everything that n captions have; nothing where all are empty.
 
     Parameters
     ----------
-    posts
-        n posts with the columns of :data:`evoked.posts.schema.POSTS`.
+    read
+        From :func:`read_captions`.
     seed
         Random seed of the topics.
     """
-    read = read_captions(posts)
     if any(each.text for each in read):
         yield from _manner(read)
         yield from _counted(read)
         yield from _topics(read, seed)
 
 
-def caption_surroundings(posts: pd.DataFrame) -> Iterator[Surroundings]:
-    """Length of the captions of n posts and number of their hashtags, as logarithms."""
-    read = read_captions(posts)
+def caption_surroundings(read: Sequence[Read]) -> Iterator[Surroundings]:
+    """Length of n captions and number of their hashtags, as logarithms."""
     for name, amount in ((LENGTH, _characters), (HASHTAGS, _number_of_hashtags)):
         yield Surroundings(name, np.log1p([amount(each) for each in read])[:, None])
 
@@ -164,7 +160,7 @@ def _thirds(
 def _round(value: float) -> int:
     """To ten below two hundred, to fifty above."""
     step = 10 if value < 200 else 50
-    return max(step, int(round(value / step)) * step)
+    return max(step, round(value / step) * step)
 
 
 def _counted(read: Sequence[Read]) -> Iterator[Trait]:

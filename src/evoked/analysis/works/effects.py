@@ -42,6 +42,8 @@ _AUTHORS = 12
 # Posts times shuffles at once: 16 MB.
 _CHUNK = 2_000_000
 _NOTHING_LEFT = 1e-9
+# Logarithm beyond which no end of a range says anything.
+_FARTHEST = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class Times:
         dated = bool(when.notna().any())
         if not dated:
             return cls(author, author, np.zeros(len(posts), np.int64), dated)
-        order = np.lexsort([when.isna(), when.to_numpy(), author])
+        order = np.lexsort((when.isna().to_numpy(), when.to_numpy(), author))
         place = np.empty(len(posts), np.int64)
         place[order] = pd.Series(author[order]).groupby(author[order]).cumcount().to_numpy()
         known = when.notna().to_numpy()
@@ -99,7 +101,7 @@ class Times:
 
     @property
     def clustered_by(self) -> str:
-        """What may resemble each other: ``authors`` where there are enough, ``times``, ``posts``."""
+        """What may resemble each other: ``authors`` where there are many, ``times``, ``posts``."""
         if len(np.unique(self.author)) >= _AUTHORS:
             return "authors"
         return "times" if self.dated else "posts"
@@ -175,10 +177,10 @@ def effects(
     least = FEWEST_TIMES if times.dated else 1
     chosen = [each for each in comparable(traits) if _varies(each, times) >= least]
     if not chosen:
-        raise DataError("no thing is found in enough posts, at enough times, and lacking in others.")
+        raise DataError("nothing is found in enough posts, at enough times, and lacking in others.")
     free = _freed(chosen, surroundings, times, relative)
     tests = [clustered_slope(*pair, times.clusters) for pair in free]
-    ranges = np.array([each.interval() for each in tests])
+    ranges = np.clip([each.interval() for each in tests], -_FARTHEST, _FARTHEST)
     p = np.array([each.p for each in tests])
     corrected = step_down(_t(free), _shuffled(free, chosen, times, seed))
     with np.errstate(invalid="ignore"):
@@ -220,14 +222,10 @@ def _freed(
     """Each trait and the outcome, both freed of all surroundings but the trait's kin."""
     bases = {kin: _basis(surroundings, kin, times) for kin in {each.kin for each in traits}}
     outcomes = {kin: _less(relative, basis) for kin, basis in bases.items()}
-    return [
-        (_less(_centred(each, times), bases[each.kin]), outcomes[each.kin]) for each in traits
-    ]
+    return [(_less(_centred(each, times), bases[each.kin]), outcomes[each.kin]) for each in traits]
 
 
-def _basis(
-    surroundings: Sequence[Surroundings], kin: frozenset[str], times: Times
-) -> Floats:
+def _basis(surroundings: Sequence[Surroundings], kin: frozenset[str], times: Times) -> Floats:
     """Orthonormal columns that span the surroundings, (n, at most all columns)."""
     used = [each.columns for each in surroundings if each.name not in kin]
     if not used:
@@ -277,9 +275,7 @@ def _sizes_of_t(x: Floats, y: Floats) -> Floats:
     return np.asarray(np.abs(explained) * np.sqrt(len(x) - 2) / np.sqrt(rest))
 
 
-def _shuffled(
-    pairs: Sequence[Pair], traits: Sequence[Trait], times: Times, seed: int
-) -> Floats:
+def _shuffled(pairs: Sequence[Pair], traits: Sequence[Trait], times: Times, seed: int) -> Floats:
     """Absolute t of every trait when outcomes are shuffled among the posts of a time, (shuffles,
     traits). All traits see the same shuffles, so that the largest t is that of one shuffle."""
     generator = np.random.default_rng(seed)
@@ -305,7 +301,7 @@ def _beside(table: pd.DataFrame, pairs: Sequence[Pair], times: Times) -> list[st
     """Of each trait that stands out, the surer one beside which nothing is left of it."""
     kept: list[int] = []
     found = [""] * len(table)
-    for row in np.flatnonzero(table["stands"]):
+    for row in np.flatnonzero(table["stands"]).tolist():
         x, y = pairs[row]
         if kept:
             others = np.column_stack([pairs[other][0] for other in kept])

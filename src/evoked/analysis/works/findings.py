@@ -13,7 +13,11 @@ import pandas as pd
 from evoked.analysis.base import Analysis, PostContext, Tables
 from evoked.analysis.excerpts import Excerpt
 from evoked.analysis.sharing import cover_faces
-from evoked.analysis.works.captions import caption_surroundings, caption_traits
+from evoked.analysis.works.captions import (
+    caption_surroundings,
+    caption_traits,
+    read_captions,
+)
 from evoked.analysis.works.effects import FEWEST_KNOWN, TOGETHER, Effects, effects
 from evoked.analysis.works.moments import moment_surroundings, moment_traits
 from evoked.analysis.works.own_columns import fact_traits, format_surroundings, format_traits
@@ -23,7 +27,7 @@ from evoked.analysis.works.pictures import (
     number_traits,
     picture_groups,
 )
-from evoked.analysis.works.traits import Floats, Surroundings, Trait
+from evoked.analysis.works.traits import Surroundings, Trait
 from evoked.errors import DataError, SettingsError
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
@@ -236,6 +240,7 @@ def what_works(
     elif posts["images"].str.len().any():
         covers = chosen.cover_paths()
         faces = cover_faces(chosen, cache, progress)
+    read = read_captions(posts)
     traits = [
         *moment_traits(posts),
         *format_traits(posts),
@@ -243,13 +248,13 @@ def what_works(
         *face_traits(faces),
         *picture_groups(posts, covers, features, cache, progress, seed),
         *fact_traits(posts),
-        *caption_traits(posts, seed),
+        *caption_traits(read, seed),
     ]
     around = [
         *moment_surroundings(posts),
         *format_surroundings(posts),
         *face_surroundings(faces),
-        *caption_surroundings(posts),
+        *caption_surroundings(read),
     ]
     around = [each for each in around if _differ(each)]
     found = effects(posts, count, traits, around, seed)
@@ -339,7 +344,7 @@ def _examples(
     having = np.flatnonzero(trait.values == 1)
     relative = found.relative[having] * (1 if better else -1)
     having = having[relative <= np.quantile(relative, _TYPICAL)]
-    seen = np.array([covers[each] is not None for each in having])
+    seen = np.array([covers[each] is not None for each in having.tolist()])
     order = np.lexsort([-found.relative[having] * (1 if better else -1), ~seen])
     return [
         Example(
@@ -349,7 +354,7 @@ def _examples(
             float(posts[count].iloc[each]),
             float(np.exp(found.relative[each])),
         )
-        for each in having[order][:_EXAMPLES]
+        for each in having[order][:_EXAMPLES].tolist()
     ]
 
 

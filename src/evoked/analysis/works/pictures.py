@@ -80,9 +80,7 @@ def picture_groups(
     vectors = column.arrays(seen, None)[""]
     labels = _grouped(np.asarray(vectors, np.float64), number, seed)
     encoder = image_encoder((settings or FeatureSettings()).image_encoder)
-    names = cluster_words(
-        encoder.word_probabilities(vectors), encoder.words, labels + 1, number
-    )
+    names = cluster_words(encoder.word_probabilities(vectors), encoder.words, labels + 1, number)
     known = np.zeros(len(posts), bool)
     known[seen] = True
     found = []
