@@ -223,7 +223,7 @@ def _topics(read: Sequence[Read], seed: int) -> Iterator[Trait]:
     labels = KMeans(number, n_init=_STARTS, random_state=seed).fit_predict(vectors)
     words = weigh.get_feature_names_out()
     overall = np.asarray(vectors.mean(axis=0)).ravel()
-    for topic in range(number):
+    for topic in np.unique(labels):  # some are empty where captions are alike
         own = np.asarray(vectors[labels == topic].mean(axis=0)).ravel()
         first = np.argsort(overall - own, kind="stable")[:_NAME_WORDS]
         name = ", ".join(words[word] for word in first if own[word] > overall[word])

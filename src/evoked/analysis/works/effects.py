@@ -178,7 +178,8 @@ def effects(
     chosen = [each for each in comparable(traits) if _varies(each, times) >= least]
     if not chosen:
         raise DataError("nothing is found in enough posts, at enough times, and lacking in others.")
-    free = _freed(chosen, surroundings, times, relative)
+    bases = {kin: _basis(surroundings, kin, times) for kin in {each.kin for each in chosen}}
+    free = _freed(chosen, bases, times, relative)
     tests = [clustered_slope(*pair, times.clusters) for pair in free]
     ranges = np.clip([each.interval() for each in tests], -_FARTHEST, _FARTHEST)
     p = np.array([each.p for each in tests])
@@ -205,7 +206,7 @@ def effects(
     order = np.lexsort([-np.abs(slopes), p, corrected, ~stands])
     traits_in_order = [chosen[row] for row in order]
     table = table.iloc[order].reset_index(drop=True)
-    table["beside"] = _beside(table, [free[row] for row in order], times)
+    table["beside"] = _beside(table, traits_in_order, [free[row] for row in order], bases, times)
     return Effects(table, traits_in_order, relative, times.dated, times.clustered_by)
 
 
@@ -213,14 +214,12 @@ Pair = tuple[Floats, Floats]
 """A trait and the outcome, (n,) each, both freed of time and surroundings."""
 
 
-def _freed(
-    traits: Sequence[Trait],
-    surroundings: Sequence[Surroundings],
-    times: Times,
-    relative: Floats,
-) -> list[Pair]:
+Bases = dict[frozenset[str], Floats]
+"""Orthonormal columns of all surroundings but some kin, by these kin."""
+
+
+def _freed(traits: Sequence[Trait], bases: Bases, times: Times, relative: Floats) -> list[Pair]:
     """Each trait and the outcome, both freed of all surroundings but the trait's kin."""
-    bases = {kin: _basis(surroundings, kin, times) for kin in {each.kin for each in traits}}
     outcomes = {kin: _less(relative, basis) for kin, basis in bases.items()}
     return [(_less(_centred(each, times), bases[each.kin]), outcomes[each.kin]) for each in traits]
 
@@ -297,15 +296,21 @@ def _shuffled(pairs: Sequence[Pair], traits: Sequence[Trait], times: Times, seed
     return found
 
 
-def _beside(table: pd.DataFrame, pairs: Sequence[Pair], times: Times) -> list[str]:
+def _beside(
+    table: pd.DataFrame,
+    traits: Sequence[Trait],
+    pairs: Sequence[Pair],
+    bases: Bases,
+    times: Times,
+) -> list[str]:
     """Of each trait that stands out, the surer one beside which nothing is left of it."""
     kept: list[int] = []
     found = [""] * len(table)
     for row in np.flatnonzero(table["stands"]).tolist():
         x, y = pairs[row]
         if kept:
-            others = np.column_stack([pairs[other][0] for other in kept])
-            basis = np.linalg.qr(others)[0]
+            others = np.column_stack([_centred(traits[other], times) for other in kept])
+            basis = np.linalg.qr(_less(others, bases[traits[row].kin]))[0]
             left = _less(x, basis)
             test = clustered_slope(left, _less(y, basis), times.clusters)
             same = _slope(left, y) * _slope(x, y) > 0
