@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ MOST_SENTENCES = 5
 _EXAMPLES = 2
 _RECENT = 20
 _SHOWN = 12
+_SHOWN_CAPTION = 80
 # Examples are typical ones: the best tenth may be luck.
 _TYPICAL = 0.9
 _HINTS = 2
@@ -350,12 +352,17 @@ def _examples(
         Example(
             int(rows[each]),
             covers[each],
-            " ".join(str(posts["caption"].fillna("").iloc[each]).split())[:80],
+            _beginning(str(posts["caption"].fillna("").iloc[each])),
             float(posts[count].iloc[each]),
             float(np.exp(found.relative[each])),
         )
         for each in having[order][:_EXAMPLES].tolist()
     ]
+
+
+def _beginning(caption: str) -> str:
+    """The first words of a caption."""
+    return textwrap.shorten(caption, _SHOWN_CAPTION, placeholder=" …")
 
 
 def works(context: PostContext) -> Works:
@@ -400,7 +407,9 @@ def _summary(context: PostContext, tables: Tables) -> Iterator[Excerpt | str]:
 
 def signed(effect: float) -> str:
     """An effect as a signed percentage."""
-    return "–" if np.isnan(effect) else f"{effect:+.0%}".replace("-", "−")
+    if np.isnan(effect):
+        return "–"
+    return f"{effect:+.0%}".replace("-", "−") if abs(effect) >= 0.005 else "0%"
 
 
 def verdict(row: dict[str, Any]) -> str:
@@ -420,7 +429,7 @@ WORKS_ANALYSIS = Analysis(
         "more) may resemble each other; plain: the effect with nothing but time taken out; having, "
         "lacking: posts; times: groups of ten posts in which there are both; p_corrected: the "
         "chance of such a difference for any of all these things, were posts of a time shuffled "
-        "(Westfall and Young 1993); stands: p_corrected and p below 0.05; beside: the surer thing "
+        "(Westfall and Young 1993); stands: p_corrected below 0.025 and p below 0.05; beside: the surer thing "
         "beside which nothing is left of it."
     ),
     compute=lambda context: context.once(works).effects.table,
