@@ -287,6 +287,13 @@ def privacy_page() -> str:
     return page()
 
 
+def peers_page() -> str:
+    """What ``evoked benchmark explain`` prints."""
+    from evoked.posts.privacy import peer_page
+
+    return peer_page()
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "models": models_table,
     "tasks": tasks_table,
@@ -299,6 +306,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "training-settings": training_settings,
     "model-settings": model_settings,
     "privacy": privacy_page,
+    "peers": peers_page,
 }
 
 FILES: dict[str, Callable[[], str]] = {"src/evoked/models/catalogue.json": models_catalogue}

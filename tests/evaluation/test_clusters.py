@@ -38,7 +38,21 @@ def test_equals_the_definition(binary: bool) -> None:
     x = generator.normal(size=60) + clusters
     x = (x > 3).astype(float) if binary else x
     y = generator.normal(size=60) + generator.normal(size=7)[clusters] + 0.3 * x + 100
-    np.testing.assert_allclose(clustered_slope(x, y, clusters), _written_out(x, y, clusters))
+    found = clustered_slope(x, y, clusters)
+    np.testing.assert_allclose(found[:3], _written_out(x, y, clusters))
+    np.testing.assert_allclose(found.slope, np.polyfit(x, y, 1)[0])
+    np.testing.assert_allclose(
+        found.p, 2 * stats.t.sf(abs(found.slope) / found.error, found.freedom)
+    )
+
+
+def test_interval_excludes_zero_where_p_is_small() -> None:
+    generator = np.random.default_rng(5)
+    clusters, x = generator.integers(0, 12, 90), generator.normal(size=90)
+    found = clustered_slope(x, 0.2 * x + generator.normal(size=90), clusters)
+    low, high = found.interval(1 - found.p)
+    assert min(abs(low), abs(high)) == pytest.approx(0, abs=1e-9)
+    assert found.interval(0.5)[0] > found.interval(0.9)[0]
 
 
 def test_one_cluster_alone_shows_nothing() -> None:

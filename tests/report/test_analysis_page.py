@@ -106,6 +106,7 @@ class TestOfPosts:
     def test_makes_every_table(self, found: PostFindings) -> None:
         assert not _without_parts(found.skipped)
         assert _without_parts(found.tables) == {
+            "works",
             "categories",
             "correlations",
             "lifts",
@@ -152,7 +153,8 @@ class TestOfPoorPosts:
         found = analyse_posts(posts, draws=100)
         page = Page(write_analysis(found, tmp_path / "out"))
         assert "Estimated emotion." in page.text
-        own = page.source.partition('<section id="sharing_')[0]
+        papers = page.source.partition('id="papers"')[2]
+        own = papers.partition('<section id="sharing_')[0]
         captions = re.findall(r"<(?:figcaption|caption)>(.*?)</(?:fig)?caption>", own)
         assert len(captions) > 5
         assert all("are estimated" in text for text in captions if "Best position" not in text)

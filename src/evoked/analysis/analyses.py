@@ -33,6 +33,7 @@ from evoked.analysis.sharing_tables import (
     INTERACTION_TERM_ANALYSIS,
     LAW_ANALYSIS,
 )
+from evoked.analysis.works.findings import WORKS_ANALYSIS, chosen_count
 from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.posts.author_history import KINDS
@@ -44,6 +45,7 @@ from evoked.targets import choose_denominator
 ANALYSES: dict[str, Analysis[PostContext]] = {
     analysis.name: analysis
     for analysis in (
+        WORKS_ANALYSIS,
         CATEGORY_ANALYSIS,
         AGREEMENT_ANALYSIS,
         ANNOTATOR_ANALYSIS,
@@ -75,7 +77,7 @@ def analyse_posts(
     *,
     ratings: Aggregation | None = None,
     estimate: bool = True,
-    popularity: str = "shares",
+    popularity: str | None = None,
     relative: bool | None = None,
     features: FeatureSettings | None = None,
     cache: FeatureCache | None = None,
@@ -92,14 +94,16 @@ def analyse_posts(
     ratings, estimate
         Where emotions come from: see :func:`evoked.analysis.emotions.posts_with_emotion`.
     popularity
-        The count that popularity is in the analyses of sharing: one of
-        :data:`evoked.analysis.sharing.POPULARITIES`.
+        The count that something works for, and that popularity is in the papers' tables: one of
+        :data:`evoked.analysis.sharing.POPULARITIES`. By default things work for the first of
+        :data:`evoked.analysis.works.findings.COUNTS` that enough posts have, and popularity is
+        shares, as in the paper, or that count where no shares are known.
     relative
-        Whether counts are compared with the level of the account's last posts, or with all its
-        posts; by default the former for accounts that grew: see
+        Whether, in the papers' tables, counts are compared with the level of the account's last
+        posts, or with all its posts; by default the former for accounts that grew: see
         :func:`evoked.analysis.account_levels.level_accounts`.
     features
-        Settings of the image encoder that covers are clustered by; builtin by default.
+        Settings of the image encoder that pictures are grouped by; builtin by default.
     cache
         Where features are kept; the user's cache by default.
     progress
@@ -120,9 +124,13 @@ def analyse_posts(
     >>> found = analyse_posts(evoked.open("my_posts"))          # doctest: +SKIP
     >>> found.tables["correlations"], found.skipped             # doctest: +SKIP
     """
-    check_popularity(popularity)
+    if popularity is not None:
+        check_popularity(popularity)
     if not is_locked(dataset):
         dataset.cover_paths()  # refuses pictures that lie elsewhere, before any is read
+    counted = popularity or chosen_count(dataset.posts)
+    shared = bool(dataset.posts["shares"].notna().any())
+    popularity = popularity or ("shares" if shared else counted)
     levels = level_accounts(dataset.posts, popularity, relative)
     emotions = posts_with_emotion(dataset, ratings, estimate, cache=cache, progress=progress)
     denominator = choose_denominator(emotions.posts)
@@ -139,6 +147,7 @@ def analyse_posts(
         rated=rated,
         rated_anew=ratings is not None,
         popularity=popularity,
+        counted=counted,
         features=features,
         cache=cache,
         progress=progress,

@@ -76,7 +76,10 @@ class PostContext(Context):
         Whether emotions were taken from the annotations in place of the posts' own; False by
         default.
     popularity
-        The count that popularity is; shares by default.
+        The count that popularity is in the papers' tables; shares by default.
+    counted
+        The count that something works for; by default the first of
+        :data:`evoked.analysis.works.findings.COUNTS` that enough posts have.
     features
         Settings of the image encoder that covers are clustered by; builtin by default.
     cache
@@ -92,6 +95,7 @@ class PostContext(Context):
     rated: pd.DataFrame
     rated_anew: bool = False
     popularity: str = "shares"
+    counted: str | None = None
     features: FeatureSettings | None = None
     cache: FeatureCache | None = None
     progress: Progress | None = None
@@ -176,7 +180,10 @@ class Analysis(Generic[Given]):
             return self.summary(context, tables)
         if not self.columns:
             return ()
-        return (excerpt(self.heading or self.title, tables[self.name], self.columns),)
+        table = tables[self.name]
+        if self.measured:
+            table = table[table[self.measured].notna()]
+        return (excerpt(self.heading or self.title, table, self.columns),)
 
 
 @dataclass(frozen=True)

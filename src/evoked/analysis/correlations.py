@@ -107,5 +107,5 @@ def _author_tests(x: Floats, y: Floats, authors: NDArray[np.int64]) -> tuple[Flo
     for i, j in np.ndindex(*found.shape[1:]):
         both = np.isfinite(x[:, i]) & np.isfinite(y[:, j])
         if both.any():
-            found[:, i, j] = clustered_slope(x[both, i], y[both, j], authors[both])
+            found[:, i, j] = clustered_slope(x[both, i], y[both, j], authors[both])[:3]
     return found[0], found[1], found[2]

@@ -27,11 +27,14 @@ class Excerpt:
         Heading of each column.
     rows
         Cells of each row, in the order of ``columns``.
+    whole
+        Positions of the columns whose cells are never broken over lines; the first by default.
     """
 
     title: str
     columns: list[str]
     rows: list[list[str]]
+    whole: tuple[int, ...] = (0,)
 
 
 def excerpt(title: str, table: pd.DataFrame, columns: Mapping[str, Write]) -> Excerpt:

@@ -11,6 +11,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     advice,
     affect,
     analyse,
+    benchmark,
     catalogue,
     comment_generation,
     demo,

@@ -66,20 +66,25 @@ def analyse(
         bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")
     ] = True,
     popularity: Annotated[
-        Popularity, typer.Option(help="The count that popularity is in the part on popularity.")
-    ] = Popularity.shares,
+        Popularity | None,
+        typer.Option(
+            help="The count that something works for, and popularity in the papers' tables.",
+            show_default="likes where known; in the papers' tables shares",
+        ),
+    ] = None,
     relative: Annotated[
         bool | None,
         typer.Option(
             "--relative/--absolute",
-            help="Compare counts with the account's last posts, or with all its posts.",
+            help="In the papers' tables, compare counts with the account's last posts, or with all "
+            "its posts.",
             show_default="with the last posts where an account grew",
         ),
     ] = None,
     image_encoder: Annotated[
         str,
         typer.Option(
-            help="Encoder that covers are clustered by: builtin, or KIND:WHERE "
+            help="Encoder that pictures are grouped by: builtin, or KIND:WHERE "
             "(torchvision:resnet50)."
         ),
     ] = "builtin",
@@ -89,7 +94,7 @@ def analyse(
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
-    """Analyse emotion, engagement and sharing, or a run's errors: tables, figures, a page."""
+    """Say what works for the account of these posts, then the papers' tables or a run's errors."""
     from evoked.posts.dataset import PostDataset
 
     of_run = _is_run(target)
@@ -114,7 +119,7 @@ def analyse(
             dataset,
             ratings=None if ratings is None else ratings.value,
             estimate=estimate,
-            popularity=popularity.value,
+            popularity=None if popularity is None else popularity.value,
             relative=relative,
             features=FeatureSettings(image_encoder=image_encoder),
             cache=FeatureCache(cache),
@@ -155,13 +160,16 @@ def _print_all(found: PostFindings, tested: RunFindings | None) -> None:
     from evoked.analysis.analyses import ANALYSES
     from evoked.report.run_tables import RUN_ANALYSES
 
+    papers = {name: each for name, each in ANALYSES.items() if name != "works"}
+    _print_findings({"works": ANALYSES["works"]}, found)
+    out.rule("The papers' tables", style="default")
     print_sentence(found.context.levels.note)
     if found.emotions.unread:
         print_sentence(found.emotions.unread)
     if found.note:
         notice = f"Estimated emotion: {found.note}. Emotion readers read {found.emotions.who}."
         out.print(f"[yellow]{escape(notice)}[/]", highlight=False, soft_wrap=True)
-    _print_findings(ANALYSES, found)
+    _print_findings(papers, found)
     skipped = found.skipped
     if tested is not None:
         _print_findings(RUN_ANALYSES, tested)
@@ -177,6 +185,6 @@ def _print_findings(analyses: Mapping[str, Analysis[Given]], findings: Findings[
             continue
         for each in analysis.summarise(findings.context, findings.tables):
             if isinstance(each, str):
-                out.print(escape(each), highlight=False, soft_wrap=True)
+                print_sentence(each)
             else:
-                print_table(each.title, each.columns, each.rows)
+                print_table(each.title, each.columns, each.rows, each.whole)

@@ -31,14 +31,25 @@ class SlopeTest(NamedTuple):
         Degrees of freedom of Student's t.
     inflation
         Robust over classical standard error: the square root of the design effect.
+    slope
+        Change of y when x grows by one.
+    error
+        Robust standard error of it.
     """
 
     p: float
     freedom: float
     inflation: float
+    slope: float
+    error: float
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of the slope; NaN where the test could not be made."""
+        reach = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.error
+        return self.slope - reach, self.slope + reach
 
 
-UNKNOWN = SlopeTest(float("nan"), float("nan"), float("nan"))
+UNKNOWN = SlopeTest(*5 * (float("nan"),))
 
 
 def clustered_slope(x: ArrayLike, y: ArrayLike, clusters: ArrayLike) -> SlopeTest:
@@ -89,7 +100,13 @@ def clustered_slope(x: ArrayLike, y: ArrayLike, clusters: ArrayLike) -> SlopeTes
     if not (variance > 0 and classical > 0 and freedom > 0):
         return UNKNOWN
     p = float(2 * stats.t.sf(abs(slope) / np.sqrt(variance), freedom))
-    return SlopeTest(p, freedom, float(np.sqrt(variance / classical)))
+    return SlopeTest(
+        p,
+        freedom,
+        float(np.sqrt(variance / classical)),
+        float(slope / length),
+        float(np.sqrt(variance) / length),
+    )
 
 
 def _freedom(share: Floats, weights: Floats) -> float:

@@ -37,6 +37,34 @@ def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
     return _corrected(p_values, _benjamini_hochberg_sorted)
 
 
+def step_down(statistics: ArrayLike, shuffled: ArrayLike) -> NDArray[np.float64]:
+    """p-values corrected by what shuffled data give (Westfall and Young 1993, Algorithm 2.8).
+
+    They bound the chance of any false positive, as Holm's do, and are smaller than those where
+    tests resemble each other.
+
+    Parameters
+    ----------
+    statistics
+        (n,): how far each of n tests lies from what is expected of no effect, such as abs(t).
+    shuffled
+        (shuffles, n): the same of data in which nothing has an effect.
+
+    Examples
+    --------
+    >>> step_down([3.0, 1.0], [[0.5, 1.2], [0.1, 0.2], [2.0, 0.3]]).round(2).tolist()
+    [0.25, 0.5]
+    """
+    found, drawn = np.asarray(statistics, np.float64), np.asarray(shuffled, np.float64)
+    order = np.argsort(found, kind="stable")
+    # The largest among a test and all weaker ones, the weakest first.
+    largest = np.maximum.accumulate(drawn[:, order], axis=1)
+    reached = ((largest >= found[order]).sum(axis=0) + 1) / (len(drawn) + 1)
+    corrected = np.empty(len(found))
+    corrected[order] = np.maximum.accumulate(reached[::-1])[::-1]
+    return corrected
+
+
 def attainable(least: ArrayLike, level: float = 0.05) -> NDArray[np.bool_]:
     """Which tests a correction has to count, when some could not have passed it anyway.
 

@@ -14,6 +14,7 @@ from evoked.analysis.base import PostContext, Tables
 from evoked.analysis.popular_posts import author_popularity
 from evoked.analysis.positions import Surface
 from evoked.analysis.sharing_tables import sharing
+from evoked.analysis.works.findings import works
 from evoked.explain.figures import Picture
 from evoked.report import (
     emotion_figures,
@@ -21,6 +22,7 @@ from evoked.report import (
     popularity_figures,
     run_figures,
     sharing_figures,
+    works_figures,
 )
 from evoked.report.interactive import Spec
 from evoked.report.run_context import RunContext
@@ -44,6 +46,10 @@ class InteractiveFigure:
     name: str
     spec: Spec
     caption: str
+
+
+def _works(context: PostContext, _: Tables) -> Iterator[Picture]:
+    yield works_figures.works_figure(context.once(works))
 
 
 def _emotions(context: PostContext, _: Tables) -> Iterator[Picture]:
@@ -110,6 +116,7 @@ def _emoji(context: PostContext, _: Tables) -> Iterator[Picture]:
 
 
 FIGURES: dict[str, Callable[[PostContext, Tables], Iterator[Picture]]] = {
+    "works": _works,
     "categories": _emotions,
     "correlations": _correlations,
     "time_to_peak": _peak_hours,

@@ -15,6 +15,7 @@ import evoked
 from evoked.analysis.analyses import ANALYSES
 from evoked.analysis.base import Analysis, Findings, Given, PostFindings, Tables
 from evoked.analysis.positions import advice
+from evoked.analysis.works.findings import Example, Works, works
 from evoked.explain.figures import Picture, to_png, to_svg
 from evoked.files import (
     atomic_folder,
@@ -34,13 +35,16 @@ from evoked.report.analysis_figures import (
     RUN_FIGURES,
     InteractiveFigure,
 )
-from evoked.report.charts import Chart, data_uri
+from evoked.report.charts import Chart, data_uri, jpeg_uri
+from evoked.report.popularity_figures import thumbnails
 from evoked.report.run_analysis import RunFindings
 from evoked.report.run_tables import RUN_ANALYSES
 from evoked.report.templates import templates
+from evoked.runs.spoken import spoken
 
 RECORD_FILE = "analysis.json"
 PAGE_FILE = "index.html"
+_EXAMPLE_EDGE = 240
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,33 @@ class Section:
     numeric: list[bool]
     charts: list[Chart]
     figures: list[InteractiveFigure]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A post on the page that has something that works.
+
+    Attributes
+    ----------
+    picture
+        Its cover as an address, or None.
+    caption
+        The beginning of its caption.
+    got
+        What it got, in words.
+    """
+
+    picture: str | None
+    caption: str
+    got: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """Something that works, or doesn't: a sentence, and posts that show it."""
+
+    sentence: str
+    cards: list[Card]
 
 
 def write_analysis(posts: PostFindings, out: Path | str, run: RunFindings | None = None) -> Path:
@@ -123,6 +154,7 @@ def to_record(posts: PostFindings, run: RunFindings | None = None) -> dict[str, 
         "emotions_estimated": int(posts.emotions.estimated.sum()),
         "emotion_readers": posts.emotions.readers,
         "note": posts.note,
+        "works": _works_record(posts),
         "advice": advice(posts.tables.get("positions")),
         "skipped": _skipped(posts, run),
         "tables": {name: plain(records(table)) for name, table in _tables(posts, run).items()},
@@ -135,6 +167,34 @@ def _tables(posts: PostFindings, run: RunFindings | None) -> dict[str, pd.DataFr
 
 def _skipped(posts: PostFindings, run: RunFindings | None) -> dict[str, str]:
     return posts.skipped | ({} if run is None else run.skipped)
+
+
+def _works_record(posts: PostFindings) -> dict[str, Any] | None:
+    found = _works(posts)
+    return None if found is None else plain(found.to_dict())
+
+
+def _works(posts: PostFindings) -> Works | None:
+    """What works, where enough posts could be compared."""
+    return posts.context.once(works) if "works" in posts.tables else None
+
+
+def _points(found: Works) -> list[Point]:
+    """The sentences on what works, each with its examples."""
+    cards = [
+        [_card(each, found.count) for each in found.examples[row]] for row in found.standing.index
+    ]
+    cards += [[] for _ in found.sentences[len(cards) :]]
+    return [Point(*pair) for pair in zip(found.sentences, cards, strict=True)]
+
+
+def _card(example: Example, count: str) -> Card:
+    pictures = thumbnails([example.cover] if example.cover else [], _EXAMPLE_EDGE)
+    return Card(
+        jpeg_uri(pictures[0]) if pictures else None,
+        example.caption,
+        f"{spoken(example.count)} {count}, {example.beside:.2g} times what others of its time got",
+    )
 
 
 def _sections(
@@ -150,7 +210,7 @@ def _sections(
         if name not in tables:
             continue
         # The advice has a section of its own.
-        table = tables[name].drop(columns=["advice"], errors="ignore")
+        table = _known(analysis, tables[name].drop(columns=["advice"], errors="ignore"))
         columns = [str(column) for column in table]
         pictures = figures[name](context, tables) if name in figures else ()
         drawn = interactive_figures[name](context, tables) if name in interactive_figures else ()
@@ -162,6 +222,12 @@ def _sections(
             [_save(picture, folder) for picture in pictures],
             list(drawn),
         )
+
+
+def _known(analysis: Analysis[Any], table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in which something was measured, and the columns that any row of these has."""
+    measured = table[analysis.measured].notna() if analysis.measured else slice(None)
+    return table[measured].dropna(axis="columns", how="all").reset_index(drop=True)
 
 
 def _save(picture: Picture, folder: Path) -> Chart:
@@ -185,6 +251,7 @@ def _page(
     plotly = interactive.plotly_script() if specs else ""
     positions = posts.tables.get("positions")
     sentences = advice(positions)
+    found = _works(posts)
     clear = 0 if positions is None else int(positions["clear"].sum())
     return (
         templates()
@@ -199,7 +266,10 @@ def _page(
             unclear=sentences[clear:],
             glance=_glance(positions),
             skipped=_skipped(posts, run),
-            sections=sections,
+            found=found,
+            points=[] if found is None else _points(found),
+            works=next((each for each in sections if each.analysis.name == "works"), None),
+            sections=[each for each in sections if each.analysis.name != "works"],
             attention=attention,
             data=interactive.figures_json(specs),
             plotly=plotly,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.stats import binomtest
 
 from evoked.evaluation.reliability import Reliability
@@ -21,6 +23,7 @@ from evoked.posts.schema import SCALES
 
 _WIDTH, _HEIGHT = 3.3, 2.7
 _MANY_POINTS = 1500
+_JPEG_QUALITY = 80
 _NAME_CHARACTERS = 24
 _DECILES = 10
 _FEWEST_PER_BIN = 5
@@ -42,6 +45,13 @@ class Chart:
 def data_uri(content: bytes, kind: str) -> str:
     """``content`` of a media type as an address that needs no request."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def jpeg_uri(picture: NDArray[np.uint8]) -> str:
+    """A picture, uint8 RGB, as JPEG in an address that needs no request."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return data_uri(stream.getvalue(), "image/jpeg")
 
 
 def learning_curve(log: pd.DataFrame) -> Chart:

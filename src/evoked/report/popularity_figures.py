@@ -151,18 +151,18 @@ def emoji_figure(texts: TextStatistics) -> Picture:
     )
 
 
-def thumbnails(paths: Sequence[Path]) -> list[NDArray[np.uint8]]:
-    """The middle square of each picture that can be read, 96 pixels wide."""
+def thumbnails(paths: Sequence[Path], edge: int = _THUMBNAIL) -> list[NDArray[np.uint8]]:
+    """The middle square of each picture that can be read, so many pixels wide."""
     found = []
     for path in paths:
         try:
             picture = Image.fromarray(load_image(path))
         except ImageError:
             continue
-        edge = min(picture.size)
-        left, top = (picture.width - edge) // 2, (picture.height - edge) // 2
-        square = picture.crop((left, top, left + edge, top + edge))
-        found.append(np.asarray(square.resize((_THUMBNAIL, _THUMBNAIL))))
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.crop((left, top, left + side, top + side))
+        found.append(np.asarray(square.resize((edge, edge))))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from evoked.explain import Explanation, explain_posts
 from evoked.explain.drawing import shown_picture, words_sentence
@@ -22,7 +20,7 @@ from evoked.explain.heat_maps import (
 from evoked.explain.readings import Reading, readings_of
 from evoked.files import records
 from evoked.posts.dataset import PostDataset
-from evoked.report.charts import data_uri
+from evoked.report.charts import jpeg_uri
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import class_labels, class_numbers
 from evoked.runs.posts import Run
@@ -30,7 +28,6 @@ from evoked.runs.spoken import base_in_words, base_of, spoken
 
 _POSTS_PER_LIST = 3
 _THUMBNAIL = 320
-_JPEG_QUALITY = 80
 _CAPTION_CHARACTERS = 280
 _WORDS = 6
 _FACTS = 4
@@ -139,8 +136,8 @@ def _story(tested: HeldOutPosts, row: int, explanation: Explanation) -> Story:
         post_id=explanation.post_id,
         number=row + 1,
         category=category if isinstance(category, str) else None,
-        picture=None if picture is None else _jpeg(picture),
-        heat=None if heat is None else _jpeg(heat.picture),
+        picture=None if picture is None else jpeg_uri(picture),
+        heat=None if heat is None else jpeg_uri(heat.picture),
         heat_caption=None if heat is None else heat.caption,
         heat_alternative="" if heat is None else heat.alternative,
         caption=_cut(caption) if isinstance(caption, str) else "",
@@ -300,9 +297,3 @@ def _cut(caption: str) -> str:
         return caption
     # At a space, if there is one near the end.
     return caption[:_CAPTION_CHARACTERS].rsplit(maxsplit=1)[0] + "…"
-
-
-def _jpeg(picture: NDArray[np.uint8]) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=_JPEG_QUALITY)
-    return data_uri(stream.getvalue(), "image/jpeg")

@@ -18,6 +18,7 @@ keys, 28 of them at this degree, where sums over slots take seven.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,9 @@ ROTATION_KEYS = "rotation.keys"
 MAX_KEY_BYTES = 2 * 2**20
 MAX_EVALUATION_BYTES = 64 * 2**20
 MAX_CIPHERTEXT_BYTES = 4 * 2**20
+MAX_PUBLIC_KEY_BYTES = 4 * 2**20
+# Primes of what is only added: each more makes files larger.
+_SUM_PRIMES = 2
 
 # Sums over all slots take seven rotations, each but the last three times, in place of thirteen that
 # are made once: half as many keys for half as much time again.
@@ -101,6 +105,7 @@ class KeyOwner:
         sealapi = seal()
         self._context = _context()
         key = _load_secret(self._context, secret)
+        self._secret = key
         self._encoder = sealapi.CKKSEncoder(self._context)
         self._encryptor = sealapi.Encryptor(self._context, key)
         self._decryptor = sealapi.Decryptor(self._context, key)
@@ -125,6 +130,66 @@ class KeyOwner:
     def load(self, path: Path) -> Ciphertext:
         """Read a ciphertext; see :func:`load_ciphertext`."""
         return load_ciphertext(self._context, path)
+
+    def load_sum(self, path: Path) -> Ciphertext:
+        """Read what :class:`Encryptor` or :class:`Adder` made; see :func:`load_sum`."""
+        return load_sum(self._context, path)
+
+    def public_key(self) -> bytes:
+        """A key with which others encrypt and nobody can decrypt."""
+        sealapi = seal()
+        public = sealapi.PublicKey()
+        sealapi.KeyGenerator(self._context, self._secret).create_public_key(public)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "public.key"
+            public.save(str(path))
+            return path.read_bytes()
+
+
+class Encryptor:
+    """Encrypts with somebody else's public key what is only going to be added.
+
+    Parameters
+    ----------
+    public
+        File of the public key.
+
+    Raises
+    ------
+    DataError
+        The file is not a public key with these parameters.
+    """
+
+    def __init__(self, public: Path) -> None:
+        sealapi = seal()
+        self._context = _context()
+        key = _load(sealapi.PublicKey, self._context, public, MAX_PUBLIC_KEY_BYTES)
+        self._encoder = sealapi.CKKSEncoder(self._context)
+        self._encryptor = sealapi.Encryptor(self._context, key)
+        self._evaluator = sealapi.Evaluator(self._context)
+
+    def encrypt(self, values: ArrayLike) -> Ciphertext:
+        """Encrypt at most 8,192 numbers in [-1, 1], with two primes, enough to add them."""
+        plain, encrypted = seal().Plaintext(), seal().Ciphertext()
+        self._encoder.encode(np.asarray(values, np.float64).tolist(), SCALE, plain)
+        self._encryptor.encrypt(plain, encrypted)
+        return _with_primes(self._evaluator, encrypted, _SUM_PRIMES)
+
+
+class Adder:
+    """Adds ciphertexts of :class:`Encryptor`, without any key."""
+
+    def __init__(self) -> None:
+        self._context = _context()
+        self._evaluator = seal().Evaluator(self._context)
+
+    def load_sum(self, path: Path) -> Ciphertext:
+        """Read what :class:`Encryptor` made; see :func:`load_sum`."""
+        return load_sum(self._context, path)
+
+    def add(self, first: Ciphertext | None, second: Ciphertext) -> Ciphertext:
+        """The sum slot by slot; ``first`` may be None, for nothing yet."""
+        return _added(self._evaluator, first, second)
 
 
 class Party:
@@ -171,11 +236,7 @@ class Party:
 
     def add(self, first: Ciphertext | None, second: Ciphertext) -> Ciphertext:
         """The sum slot by slot; ``first`` may be None, for nothing yet."""
-        if first is None:
-            return second
-        total = seal().Ciphertext()
-        self._evaluator.add(first, second, total)
-        return total
+        return _added(self._evaluator, first, second)
 
     def subtract(self, first: Ciphertext, second: Ciphertext) -> Ciphertext:
         """The difference slot by slot, of two ciphertexts with the same primes."""
@@ -209,12 +270,7 @@ class Party:
 
     def drop_primes(self, encrypted: Ciphertext, kept: int) -> Ciphertext:
         """The same numbers with ``kept`` primes: a smaller file, once all products are made."""
-        dropped = encrypted
-        while dropped.coeff_modulus_size() > kept:
-            smaller = seal().Ciphertext()
-            self._evaluator.mod_switch_to_next(dropped, smaller)
-            dropped = smaller
-        return dropped
+        return _with_primes(self._evaluator, encrypted, kept)
 
     def _product(self, first: Ciphertext, second: Ciphertext) -> Ciphertext:
         product = seal().Ciphertext()
@@ -231,6 +287,38 @@ class Party:
     def _rotation(self) -> Any:
         path = self._folder / ROTATION_KEYS
         return _load(seal().GaloisKeys, self._context, path, MAX_EVALUATION_BYTES)
+
+
+def _added(evaluator: Any, first: Ciphertext | None, second: Ciphertext) -> Ciphertext:
+    if first is None:
+        return second
+    total = seal().Ciphertext()
+    evaluator.add(first, second, total)
+    return total
+
+
+def _with_primes(evaluator: Any, encrypted: Ciphertext, kept: int) -> Ciphertext:
+    dropped = encrypted
+    while dropped.coeff_modulus_size() > kept:
+        smaller = seal().Ciphertext()
+        evaluator.mod_switch_to_next(dropped, smaller)
+        dropped = smaller
+    return dropped
+
+
+def load_sum(context: Any, path: Path) -> Ciphertext:
+    """Read a ciphertext that nothing was computed on but sums.
+
+    Raises
+    ------
+    DataError
+        As :func:`load_ciphertext`, or something else was computed.
+    """
+    encrypted = load_ciphertext(context, path)
+    sizes = (encrypted.coeff_modulus_size(), encrypted.size(), encrypted.scale)
+    if sizes != (_SUM_PRIMES, 2, SCALE):
+        raise DataError("not what was encrypted to be added.", file=path)
+    return encrypted
 
 
 def load_ciphertext(context: Any, path: Path) -> Ciphertext:
