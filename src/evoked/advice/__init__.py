@@ -1,7 +1,10 @@
-"""Advice: which of several drafts, held to what the posts showed that a run had not seen."""
+"""Advice: which draft, and when, held to what the posts of a run showed; plans that test it."""
 
 from __future__ import annotations
 
+from evoked.advice.hours import Hours, when
+from evoked.advice.planning import Plan, plan
 from evoked.advice.ranking import Ranking, rank
+from evoked.advice.tested import Tested, check_plan
 
-__all__ = ["Ranking", "rank"]
+__all__ = ["Hours", "Plan", "Ranking", "Tested", "check_plan", "plan", "rank", "when"]

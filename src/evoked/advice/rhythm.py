@@ -35,15 +35,15 @@ WEEKEND = (5, 6)
 # Sines and cosines that go round up to so many times a day; of order k they are 1/k^2 as large,
 # so that curves are smooth: nobody's audience comes and goes within an hour.
 _ORDERS = 4
-# Shares of the curve's variance: what weekdays and weekends have apart, and single weekdays' shifts.
+# Shares of the curve's variance: what weekdays and weekends have apart, and weekdays' shifts.
 _APART, _SHIFTS = 0.15, 0.15
-# Variances of the curve, in those of chance: a tenth of what chance does, to as much as it does.
+# Variances of the curve, in those of chance.
 _VARIANCES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 # Variances of the drifting level, in those of chance, and the days within which it drifts.
 _DRIFTS, _DRIFT_DAYS = (0.05, 0.2, 0.5, 1.5), (15.0, 90.0)
 # So much larger than chance that the level itself is not shrunk.
 _FREE = 1e3
-# Outcomes farther from the others than so many standard deviations count as just that far: a post
+# Outcomes farther from the others than so many standard deviations count as just that far: one
 # that went viral says little about its hour.
 _FARTHEST = 3.0
 _DEVIATION = 1.4826

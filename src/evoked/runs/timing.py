@@ -26,8 +26,8 @@ from evoked.targets import Task
 TIMING_FILE = "timing.parquet"
 _COLUMNS = ("post_id", "author", "posted_at", "hour", "weekday")
 LEVEL, EXPECTED = "_level", "_expected"
-"""Ends of the columns of what a count was expected to be: by the author's last posts, and by a model
-that had not seen the post."""
+"""Ends of the columns of what a count was expected to be: by the author's last posts, and by a
+model that had not seen the post."""
 
 
 def at_any_time(examples: Examples, pipeline: FeaturePipeline) -> Examples:
