@@ -389,8 +389,8 @@ def _draft_hours(
         return None
     (hour,), (weekday,) = local_times(posts)
     best = week.to_try[0]
-    factors = week.factors(int(weekday), float(hour), best + 0.5)
-    low, high = value * np.quantile(factors, _RANGE)
+    now, then = week.effects([hour, best + 0.5], [weekday, weekday]).T
+    low, high = value * np.exp(np.quantile(then - now, _RANGE))
     return DraftHours(
         int(weekday),
         float(hour),
@@ -398,7 +398,7 @@ def _draft_hours(
         float(row.get(f"{name}_low", np.nan)),
         float(row.get(f"{name}_high", np.nan)),
         best,
-        value * float(np.exp(np.log(factors).mean())),
+        value * float(np.exp((then - now).mean())),
         float(low),
         float(high),
     )

@@ -20,11 +20,13 @@ them; then their signs are flipped instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_triangular
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -40,7 +42,8 @@ _APART, _SHIFTS = 0.15, 0.15
 # Variances of the curve, in those of chance.
 _VARIANCES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 # Variances of the drifting level, in those of chance, and the days within which it drifts.
-_DRIFTS, _DRIFT_DAYS = (0.05, 0.2, 0.5, 1.5), (15.0, 90.0)
+_DRIFTS, _DRIFT_DAYS = (0.1, 0.4, 1.5, 5.0), (20.0, 90.0, 400.0)
+_NO_DRIFT = (0.0, 1.0)
 # So much larger than chance that the level itself is not shrunk.
 _FREE = 1e3
 # Outcomes farther from the others than so many standard deviations count as just that far: one
@@ -110,6 +113,7 @@ class Rhythm:
         weekdays: ArrayLike,
         authors: ArrayLike,
         days: ArrayLike | None = None,
+        kinds: ArrayLike | None = None,
         noise: ArrayLike | None = None,
     ) -> Self:
         """Learn from n posts.
@@ -125,18 +129,29 @@ class Rhythm:
             Whose each post is, (n,).
         days
             When each appeared, in days, (n,), for levels that drift; constant ones if left out.
+        kinds
+            Outcomes of different kinds, whole numbers, have levels of their own, (n,); all are of
+            one kind if left out.
         noise
             Variances of chance, each relative to the others, (n,); equal if left out.
         """
         values = np.asarray(outcomes, np.float64)
         columns = curve_columns(hours, weekdays)
         weights = np.ones(len(values)) if noise is None else np.asarray(noise, np.float64)
-        times = None if days is None else np.asarray(days, np.float64)
+        times = np.zeros(len(values)) if days is None else np.asarray(days, np.float64)
+        kind = np.zeros(len(values)) if kinds is None else np.asarray(kinds)
         numbers, names = pd.factorize(np.asarray(authors, object))
-        groups = _groups(numbers, np.arange(len(values)) if times is None else times)
-        drift = _drift(values, weights, times, groups)
-        parts = tuple(_whitened(values, columns, weights, times, rows, drift) for rows in groups)
-        parts = _bounded(parts)
+        groups = _groups(numbers, times)
+        levels = [_Level(weights[rows], times[rows], kind[rows]) for rows in groups]
+        drift = _NO_DRIFT
+        if days is not None:
+            drift = _drift([values[rows] for rows in groups], levels)
+        parts = _bounded(
+            tuple(
+                _Part(*level.taken_out(values[rows], columns[rows], drift))
+                for rows, level in zip(groups, levels, strict=True)
+            )
+        )
         sums = _Sums.of(parts)
         chances = sums.chances()
         found = cls(
@@ -213,7 +228,7 @@ class Rhythm:
 
     def _by_signs(self, columns: slice, generator: np.random.Generator) -> float:
         own = int(np.argmax(self.chances.sum(axis=0)))
-        scores = self._sums.of_own(own).scores[:, columns]
+        scores = self._sums.of_own[own].scores[:, columns]
         signs = generator.choice([-1.0, 1.0], (_RESAMPLES, len(scores)))
         return _share_as_large(scores.sum(axis=0), signs @ scores)
 
@@ -232,59 +247,72 @@ class _Part:
     columns: Floats
 
 
-def _groups(numbers: Integers, times: Floats | Integers) -> list[Integers]:
-    """Positions of each author's latest posts in order of time, of those with most posts."""
+def _groups(numbers: Integers, times: Floats) -> list[Integers]:
+    """Positions of each author's latest posts in order of time, of those with most posts; one post
+    alone says nothing."""
     order = np.lexsort((times, numbers))
     starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
     groups = np.split(order, starts[1:])
-    by_size = sorted(range(len(groups)), key=lambda at: -len(groups[at]))[:_MOST_AUTHORS]
+    several = [at for at, rows in enumerate(groups) if len(rows) > 1]
+    by_size = sorted(several, key=lambda at: -len(groups[at]))[:_MOST_AUTHORS]
     return [groups[at][-_MOST_POSTS:] for at in sorted(by_size)]
 
 
-def _covariance(weights: Floats, times: Floats | None, drift: tuple[float, float]) -> Floats:
-    """Of an author's m outcomes without a curve, in variances of chance, (m, m)."""
-    size, days = drift
-    found = np.full((len(weights), len(weights)), _FREE)
-    if size and times is not None:
-        found += size * np.exp(-np.abs(times[:, None] - times) / days)
-    found[np.diag_indices(len(weights))] += weights
-    return found
+@dataclass(frozen=True)
+class _Level:
+    """What an author's level may be at m posts.
+
+    Attributes
+    ----------
+    noise
+        Variances of chance, each relative to the others, (m,).
+    days
+        When the posts appeared, (m,).
+    kinds
+        Posts of different kinds have levels of their own, (m,).
+    """
+
+    noise: Floats
+    days: Floats
+    kinds: Floats
+
+    def root(self, drift: tuple[float, float]) -> Floats:
+        """The Cholesky factor of the covariance without a curve, in variances of chance."""
+        size, days = drift
+        found = np.full((len(self.days), len(self.days)), _FREE)
+        if size:
+            found += size * np.exp(-np.abs(self.days[:, None] - self.days) / days)
+        found *= self.kinds[:, None] == self.kinds
+        found[np.diag_indices(len(found))] += self.noise
+        return np.linalg.cholesky(found)
+
+    def taken_out(
+        self, values: Floats, columns: Floats, drift: tuple[float, float]
+    ) -> tuple[Floats, Floats]:
+        """Values and columns without the level; the first post of each kind says what that is, and
+        nothing else."""
+        both = np.column_stack([values, columns])
+        left = solve_triangular(self.root(drift), both, lower=True, check_finite=False)
+        first = np.unique(self.kinds, return_index=True)[1]
+        left = np.delete(left, first, axis=0)
+        return left[:, 0], left[:, 1:]
 
 
-def _drift(
-    values: Floats, weights: Floats, times: Floats | None, groups: list[Integers]
-) -> tuple[float, float]:
-    """Variance and days of the level's drift under which the posts are most probable."""
-    if times is None:
-        return 0.0, 1.0
-    best, found = -np.inf, (0.0, 1.0)
-    for drift in [(0.0, 1.0), *((size, days) for size in _DRIFTS for days in _DRIFT_DAYS)]:
-        squares, determinant, number = 0.0, 0.0, 0
-        for rows in groups:
-            root = np.linalg.cholesky(_covariance(weights[rows], times[rows], drift))
-            left = np.linalg.solve(root, values[rows])
+def _drift(values: list[Floats], levels: list[_Level]) -> tuple[float, float]:
+    """Variance and days of the drift under which the posts are most probable."""
+    freedom = sum(len(level.days) - len(np.unique(level.kinds)) for level in levels)
+    best, found = -np.inf, _NO_DRIFT
+    for drift in [_NO_DRIFT, *((size, days) for size in _DRIFTS for days in _DRIFT_DAYS)]:
+        squares, determinant = 0.0, 0.0
+        for own, level in zip(values, levels, strict=True):
+            root = level.root(drift)
+            left = solve_triangular(root, own, lower=True, check_finite=False)
             squares += float(left @ left)
             determinant += float(np.log(np.diag(root)).sum())
-            number += len(rows) - 1
-        likelihood = -determinant - number / 2 * np.log(max(squares, 1e-12))
+        likelihood = -determinant - freedom / 2 * np.log(max(squares, 1e-12))
         if likelihood > best:
             best, found = likelihood, drift
     return found
-
-
-def _whitened(
-    values: Floats,
-    columns: Floats,
-    weights: Floats,
-    times: Floats | None,
-    rows: Integers,
-    drift: tuple[float, float],
-) -> _Part:
-    covariance = _covariance(weights[rows], None if times is None else times[rows], drift)
-    both = np.column_stack([values[rows], columns[rows]])
-    left = np.linalg.solve(np.linalg.cholesky(covariance), both)
-    # The first row says what the level is, and nothing else.
-    return _Part(left[1:, 0], left[1:, 1:])
 
 
 def _bounded(parts: tuple[_Part, ...]) -> tuple[_Part, ...]:
@@ -367,8 +395,13 @@ class _Sums:
         """Whether there is one author only, so that everyone's coefficients are zero."""
         return len(self.scores) == 1
 
-    def of_own(self, own: int) -> _OfOwn:
-        variance, width = _VARIANCES[own], self.scores.shape[1]
+    @cached_property
+    def of_own(self) -> list[_OfOwn]:
+        """What authors say of everyone's coefficients, by the variance of their own."""
+        return [self._of_own(variance) for variance in _VARIANCES]
+
+    def _of_own(self, variance: float) -> _OfOwn:
+        width = self.scores.shape[1]
         inverses = _inverse(np.eye(width) / variance + self.products)
         taken = self.products @ inverses
         scores = self.scores - np.einsum("aij,aj->ai", taken, self.scores)
@@ -383,8 +416,8 @@ class _Sums:
             float(determinants.sum()) / 2,
         )
 
-    def solved(self, common: int, own: int, of_own: _OfOwn | None = None) -> _Solved:
-        given = of_own or self.of_own(own)
+    def solved(self, common: int, own: int) -> _Solved:
+        given = self.of_own[own]
         width = len(given.score)
         if self.single:
             squares, determinant = given.squares, given.determinant
@@ -407,9 +440,8 @@ class _Sums:
         size = len(_VARIANCES)
         found = np.full((size, size), -np.inf)
         for own in range(size):
-            of_own = self.of_own(own)
             for common in range(1 if self.single else size):
-                found[common, own] = self.solved(common, own, of_own).likelihood
+                found[common, own] = self.solved(common, own).likelihood
         shares = np.exp(found - found.max())
         return np.asarray(shares / shares.sum())
 
@@ -421,13 +453,12 @@ class _Sums:
         number: int,
         generator: np.random.Generator,
     ) -> Floats:
-        of_own = self.of_own(own)
-        solved = self.solved(common, own, of_own)
+        solved = self.solved(common, own)
         spread = np.sqrt(solved.squares / generator.chisquare(self.freedom, number))[:, None]
         shared = solved.mean + spread * _normal(solved.covariance, number, generator)
         if position is None:
             return shared
-        inverse = of_own.inverses[position]
+        inverse = self.of_own[own].inverses[position]
         middle = (self.scores[position] + shared / _VARIANCES[own]) @ inverse
         return middle + spread * _normal(inverse, number, generator)
 

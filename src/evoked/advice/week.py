@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.advice.rhythm import HOURS, WEEKDAYS, WEEKEND, Floats, Rhythm, curve_columns
-from evoked.runs.timing import EXPECTED, LEVEL
+from evoked.runs.timing import EXPECTED
 
 Flags = NDArray[np.bool_]
 
@@ -44,7 +44,7 @@ class Week:
     Attributes
     ----------
     posts, authors
-        How many posts of how many authors it was learned from.
+        How many posts of how many authors with two or more it was learned from.
     author
         Hash of the author whose hours these are; None where they are what is common to several.
     own_posts
@@ -102,11 +102,11 @@ class Week:
         seed
             What chances are drawn with.
         """
-        outcome = np.log1p(table[by].to_numpy(np.float64))
-        reference, adjusted = _reference(table, by)
-        known = np.isfinite(outcome - reference)
-        table, adjusted = table[known], adjusted[known]
-        values = (outcome - reference)[known]
+        # A single post of an author does not tell what it owes to its hour.
+        table = table[table.groupby("author")["author"].transform("size") > 1]
+        expected = table[by + EXPECTED].to_numpy(np.float64)
+        adjusted = np.isfinite(expected)
+        values = np.log1p(table[by].to_numpy(np.float64)) - np.where(adjusted, expected, 0)
         authors = table["author"].to_numpy(object)
         names = set(authors)
         if author is None and len(names) == 1:
@@ -136,12 +136,13 @@ class Week:
                 _draws=None,
             )
         rhythm = Rhythm.fit(
-            _centred(values, adjusted),
+            values,
             hour,
             weekday,
             authors,
             days,
-            _noise(values, adjusted, authors),
+            adjusted,
+            _noise(values, adjusted, authors, days),
         )
         draws = rhythm.draws(author, seed=seed)
         at_hours = draws @ used.at_hours().T
@@ -171,13 +172,17 @@ class Week:
             _draws=draws,
         )
 
-    def factors(self, weekday: int, hour: float, other_hour: float) -> Floats:
-        """How many times as much a post gets at another hour of the day, as it may be: (draws,);
-        ones where nothing is known."""
-        if self._draws is None:
-            return np.ones(1)
-        now, then = curve_columns([hour, other_hour], [weekday, weekday])
-        return np.asarray(np.exp(self._draws @ (then - now)))
+    def effects(self, hours: ArrayLike, weekdays: ArrayLike) -> Floats:
+        """What n moments add to log(1 + count), as it may be, (draws, n): only differences between
+        moments mean something. Zeros where nothing is known.
+
+        Parameters
+        ----------
+        hours, weekdays
+            Hours of the day, [0, 24), and days of the week, 0 is Monday, (n,) each.
+        """
+        columns = curve_columns(hours, weekdays)
+        return np.zeros((1, len(columns))) if self._draws is None else self._draws @ columns.T
 
 
 def hours_apart(hours: ArrayLike, other: ArrayLike) -> Floats:
@@ -221,18 +226,6 @@ def _slot_columns() -> Floats:
     return curve_columns(hour + 0.5, weekday)
 
 
-def _reference(table: pd.DataFrame, by: str) -> tuple[Floats, Flags]:
-    """What each of n counts is held against, as log(1 + count), and whether that knows the content:
-    what a model expected, else the level of the author's last posts; zero where no post has
-    either."""
-    expected, level = (table[by + end].to_numpy(np.float64) for end in (EXPECTED, LEVEL))
-    adjusted = np.isfinite(expected)
-    reference = np.where(adjusted, expected, level)
-    if not np.isfinite(reference).any():
-        reference = np.zeros(len(table))
-    return reference, adjusted
-
-
 def _middles(hours: pd.Series) -> Floats:
     """Hours of the day; where they are given as whole ones, the middles of these."""
     values = hours.to_numpy(np.float64)
@@ -249,23 +242,20 @@ def _days(posted_at: pd.Series) -> Floats | None:
     )
 
 
-def _centred(values: Floats, adjusted: Flags) -> Floats:
-    """Values less the median of their kind: what is expected may be too high or low as a whole."""
-    centred = values.copy()
-    for kind in (adjusted, ~adjusted):
-        if kind.any():
-            centred[kind] -= np.median(values[kind])
-    return centred
-
-
-def _noise(values: Floats, adjusted: Flags, authors: NDArray[np.object_]) -> Floats | None:
-    """Variance of chance relative to that of posts whose content is known, (n,)."""
-    own = pd.Series(values).groupby([authors, adjusted]).transform("median").to_numpy()
-    off = np.abs(values - own)
-    if min(adjusted.sum(), (~adjusted).sum()) < _FEWEST_FOR_NOISE:
+def _noise(
+    values: Floats, adjusted: Flags, authors: NDArray[np.object_], days: Floats | None
+) -> Floats | None:
+    """Variance of chance relative to that of posts whose content is known, (n,): by how far posts
+    lie from the author's one before, which a drifting level hardly changes."""
+    table = pd.DataFrame({"value": values, "author": authors, "adjusted": adjusted})
+    if days is not None:
+        table = table.iloc[np.argsort(days, kind="stable")]
+    steps = table.groupby(["author", "adjusted"], sort=False)["value"].diff().abs()
+    sizes = [steps[table["adjusted"] == kind].dropna() for kind in (True, False)]
+    if min(map(len, sizes)) < _FEWEST_FOR_NOISE:
         return None
-    usual, others = (float(np.median(off[kind & (off > 0)])) for kind in (adjusted, ~adjusted))
-    return np.where(adjusted, 1.0, (others / usual) ** 2)
+    usual, others = (float(each.median()) for each in sizes)
+    return np.where(adjusted, 1.0, (others / usual) ** 2) if usual and others else None
 
 
 def _near(hour: Floats, weekday: NDArray[np.int64]) -> Flags:

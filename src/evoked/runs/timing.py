@@ -19,15 +19,14 @@ from evoked.files import write_parquet
 from evoked.models import Examples
 from evoked.parquet import read_frame
 from evoked.posts.author_hashes import author_hashes
-from evoked.posts.author_history import KINDS, PREFIX, known_counts
+from evoked.posts.author_history import KINDS, known_counts
 from evoked.runs.description import TRAIN_AGAIN
 from evoked.targets import Task
 
 TIMING_FILE = "timing.parquet"
 _COLUMNS = ("post_id", "author", "posted_at", "hour", "weekday")
-LEVEL, EXPECTED = "_level", "_expected"
-"""Ends of the columns of what a count was expected to be: by the author's last posts, and by a
-model that had not seen the post."""
+EXPECTED = "_expected"
+"""End of the columns of what a count was expected to be, by a model that had not seen the post."""
 
 
 def at_any_time(examples: Examples, pipeline: FeaturePipeline) -> Examples:
@@ -50,7 +49,7 @@ def timing_of(task: Task, posts: pd.DataFrame, predicted: Sequence[Predicted]) -
     task
         Fitted on the training posts.
     posts
-        n posts with their history.
+        n posts.
     predicted
         Predictions of some of the posts by models that had not seen them, made with
         :func:`at_any_time`.
@@ -59,9 +58,8 @@ def timing_of(task: Task, posts: pd.DataFrame, predicted: Sequence[Predicted]) -
     -------
     DataFrame
         A row per post: post_id, author (hash), posted_at, hour and weekday by local clocks, and for
-        each kind of count that the task predicts the count, ``…_level`` (median of the author's ten
-        posts before) and ``…_expected`` (what was predicted), both as log(1 + count); NaN where
-        unknown.
+        each kind of count that the task predicts the count, and ``…_expected``, what was predicted,
+        as log(1 + count); NaN where unknown.
     """
     tables = [
         task.inverse_transform(part.columns, part.posts).set_axis(part.posts["post_id"])
@@ -83,7 +81,6 @@ def timing_of(task: Task, posts: pd.DataFrame, predicted: Sequence[Predicted]) -
         kind = outcome.count
         if kind in KINDS and np.isfinite(counts := known_counts(posts, kind)).any():
             table[kind] = counts
-            table[kind + LEVEL] = posts[f"{PREFIX}median10_{kind}"].to_numpy(np.float64)
             table[kind + EXPECTED] = np.nan
             if kind in expected:
                 values = expected[kind].reindex(table["post_id"]).to_numpy(np.float64)
@@ -113,8 +110,8 @@ def read_timing(folder: Path) -> tuple[pd.DataFrame, list[str]]:
             fix=f"{TRAIN_AGAIN}, on posts rather than viewings.",
         )
     table = read_frame(path, _COLUMNS)
-    kinds = [name for name in KINDS if {name, name + LEVEL, name + EXPECTED} <= set(table)]
-    numbers = ["hour", "weekday", *(k + end for k in kinds for end in ("", LEVEL, EXPECTED))]
+    kinds = [name for name in KINDS if {name, name + EXPECTED} <= set(table)]
+    numbers = ["hour", "weekday", *(kind + end for kind in kinds for end in ("", EXPECTED))]
     for name in numbers:
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise DataError("expected numbers.", file=path, field=name, fix=f"{TRAIN_AGAIN}.")
