@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from peers import DATASETS
 from record import add_json_option, finish, table
 
@@ -42,7 +42,7 @@ from evoked.posts.importing import import_posts
 from evoked.runs.timing import EXPECTED, read_timing
 
 Floats = NDArray[np.float64]
-Curve = Callable[[Floats], Floats]
+Curve = Callable[[ArrayLike], Floats]
 
 SIZES = (50, 100, 200)
 GAINS = (0.25, 0.4)
@@ -51,7 +51,6 @@ CHANCE = 0.55
 COMMON_SETS, COMMON_AUTHORS, COMMON_POSTS = 10, 20, 50
 NULLS = ("normal", "heavy tails", "hours move while it grows")
 REAL = ("instagram_top20", "facebook_metrics", "youtube_titles")
-MIDDLES = np.arange(24) + 0.5
 FEWEST_OF_HOUR = 5
 RESAMPLES = 1000
 
@@ -99,13 +98,13 @@ def account(
         hour = (8 + 11 * share + generator.normal(0, 2, size)) % 24
         level += np.log(5) * share
 
-    def shape(at: Floats) -> Floats:
-        turn = np.cos(2 * np.pi * (at - peak - 0.5) / 24)
+    def shape(at: ArrayLike) -> Floats:
+        turn = np.cos(2 * np.pi * (np.asarray(at) - peak - 0.5) / 24)
         return np.asarray(np.exp(2 * (turn - 1)) if sharp else turn)
 
     size_of = np.log1p(gain) / (1 - shape(hour).mean()) if gain else 0.0
 
-    def curve(at: Floats) -> Floats:
+    def curve(at: ArrayLike) -> Floats:
         return np.asarray(size_of * shape(at))
 
     likes = np.round(np.exp(7 + level + curve(hour) + CHANCE * chance))
@@ -127,7 +126,7 @@ def busiest(posts: pd.DataFrame, fewest: int) -> int | None:
     """The hour with the largest mean of likes, among hours with enough posts."""
     likes = posts.groupby(posts["hour"].astype(int))["likes"].agg(["mean", "size"])
     likes = likes[likes["size"] >= fewest]
-    return None if likes.empty else int(likes.index[likes["mean"].argmax()])
+    return None if likes.empty else int(likes.index.to_numpy()[likes["mean"].argmax()])
 
 
 def within_an_hour(hour: int | None, peak: int) -> bool:
@@ -137,11 +136,11 @@ def within_an_hour(hour: int | None, peak: int) -> bool:
 def judged(truth: Account, week: Week) -> dict[str, float]:
     """What one account's answer is worth, beside the others'."""
     usual = float(truth.curve(truth.posts["hour"].to_numpy()).mean())
-    best = float(truth.curve(MIDDLES[[truth.peak]])[0])
+    best = float(truth.curve(truth.peak + 0.5))
     naive, of_five = busiest(truth.posts, 1), busiest(truth.posts, FEWEST_OF_HOUR)
 
     def lost(hour: int | None) -> float:
-        got = usual if hour is None else float(truth.curve(MIDDLES[[hour]])[0])
+        got = usual if hour is None else float(truth.curve(hour + 0.5))
         return 100 * (best - got)
 
     return {
