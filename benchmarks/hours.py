@@ -44,11 +44,11 @@ from evoked.runs.timing import EXPECTED, read_timing
 Floats = NDArray[np.float64]
 Curve = Callable[[ArrayLike], Floats]
 
-SIZES = (50, 100, 200)
+SIZES, NULL_SIZES = (50, 100, 200), (50, 200)
 GAINS = (0.25, 0.4)
-ACCOUNTS, NULL_ACCOUNTS = 200, 500
+ACCOUNTS, NULL_ACCOUNTS = 200, 300
 CHANCE = 0.55
-COMMON_SETS, COMMON_AUTHORS, COMMON_POSTS = 10, 20, 50
+COMMON_SETS, COMMON_AUTHORS, COMMON_POSTS = 4, 20, 50
 NULLS = ("normal", "heavy tails", "hours move while it grows")
 REAL = ("instagram_top20", "facebook_metrics", "youtube_titles")
 FEWEST_OF_HOUR = 5
@@ -199,7 +199,7 @@ def nulls() -> pd.DataFrame:
     """How often nothing is found where nothing is."""
     rows = []
     for kind in NULLS:
-        for size in SIZES:
+        for size in NULL_SIZES:
             generator = np.random.default_rng([size, NULLS.index(kind), 9])
             weeks = [
                 Week.of(account(generator, size, 0, kind).posts, "likes")
@@ -286,6 +286,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     add_json_option(parser)
     arguments = parser.parse_args()
+    found, together, none = planted(), common(), nulls()
     rows, skipped = [], {}
     for name in REAL:
         if not (arguments.data / DATASETS[name].path).exists():
@@ -293,7 +294,6 @@ def main() -> None:
             continue
         with TemporaryDirectory() as place:
             rows.append(real(name, arguments.data, Path(place)))
-    found, together, none = planted(), common(), nulls()
     shares = ["answered", "found", "guessed", "naive", "naive of 5"]
     names = ["peak", "posts", "accounts"]
     regrets = [str(name) for name in found if str(name).startswith("regret")]

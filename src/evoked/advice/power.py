@@ -72,7 +72,9 @@ def smallest_difference(spread: float, posts: int, power: float = POWER) -> floa
     return high
 
 
-def t_interval(difference: float, error: float, freedom: float) -> tuple[float, float, float]:
+def difference_interval(
+    difference: float, error: float, freedom: float
+) -> tuple[float, float, float]:
     """The ends of a difference's 95 % interval, and how often chance would show as much: p."""
     reach = float(stdtrit(freedom, 1 - SIGNIFICANCE / 2)) * error
     chance = (

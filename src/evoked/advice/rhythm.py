@@ -54,7 +54,7 @@ _DEVIATION = 1.4826
 _MOST_POSTS, _MOST_AUTHORS = 1000, 2000
 # Fewer authors than this cannot show by their signs what they have in common.
 _FEWEST_FOR_SIGNS = 10
-_RESAMPLES = 1999
+_RESAMPLES = 999
 
 
 def curve_columns(hours: ArrayLike, weekdays: ArrayLike) -> Floats:

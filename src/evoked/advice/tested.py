@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoked.advice.hours import percent
 from evoked.advice.planning import HOURS_QUESTION, Plan
-from evoked.advice.power import SIGNIFICANCE, t_interval
+from evoked.advice.power import SIGNIFICANCE, difference_interval
 from evoked.advice.week import hours_apart
 from evoked.errors import DataError
 from evoked.files import plain
@@ -201,7 +201,7 @@ def _difference(
     gain = float(within[1] @ within[0]) / squares
     left = within[0] - gain * within[1]
     error = float(np.sqrt(left @ left / freedom / squares))
-    low, high, chance = t_interval(gain, error, freedom)
+    low, high, chance = difference_interval(gain, error, freedom)
     gain, low, high = (float(np.expm1(each)) for each in (gain, low, high))
     return Difference(gain, low, high, chance)
 
