@@ -243,3 +243,11 @@ def test_clocks(hour: float, text: str) -> None:
 @pytest.mark.parametrize(("gain", "text"), [(0.123, "+12%"), (-0.05, "−5%"), (-0.001, "0%")])
 def test_percents(gain: Any, text: str) -> None:
     assert percent(gain) == text
+
+
+def test_a_best_hour_is_tried_against_the_most_usual_one(folder: Path) -> None:
+    table = times_of(240)
+    usual = table.assign(hour=np.where(np.arange(240) % 3 == 0, 10.5, table["hour"]))
+    found = when(keep(folder, usual))
+    assert found.week.best_hour is not None
+    assert found.week.to_try == (found.week.best_hour, 10)

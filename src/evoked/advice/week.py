@@ -62,7 +62,8 @@ class Week:
     best_hour, best_weekday
         Those that are reliably better than the usual ones; None if none is.
     to_try
-        Two hours for a test, the more promising first.
+        Two hours for a test: the most promising, and another, which is the most usual one where
+        there is a best hour.
     spread
         Standard deviation of what remains of log(1 + count) of single posts; NaN where unknown.
     level
@@ -154,6 +155,7 @@ class Week:
             of: _is_reliable(rhythm, author, of, wrong, seed)
             for of, wrong in (("hours", _HOURS_WRONG), ("weekdays", _WEEKDAYS_WRONG))
         }
+        best_hour = _best(hours, "hour") if reliable["hours"] else None
         return cls(
             posts=len(table),
             authors=len(names),
@@ -164,9 +166,11 @@ class Week:
             slots=_slots(at_slots, near),
             hours=hours,
             weekdays=weekdays,
-            best_hour=_best(hours, "hour") if reliable["hours"] else None,
+            best_hour=best_hour,
             best_weekday=_best(weekdays, "weekday") if reliable["weekdays"] else None,
-            to_try=_two_hours(hours["gain"].to_numpy(np.float64), used),
+            to_try=_two_hours(
+                hours["gain"].to_numpy(np.float64), used, against_usual=best_hour is not None
+            ),
             spread=rhythm.spread,
             level=level,
             _draws=draws,
@@ -317,8 +321,9 @@ def _best(table: pd.DataFrame, column: str) -> int | None:
     return int(best[column]) if best["low"] > 0 else None
 
 
-def _two_hours(gains: Floats, used: _Used) -> tuple[int, int]:
-    """The most promising hour, and the most promising of those that lie apart from it."""
+def _two_hours(gains: Floats, used: _Used, against_usual: bool = False) -> tuple[int, int]:
+    """The most promising hour, and of those that lie apart from it the most promising, or the most
+    usual, which a best hour has to beat."""
     if np.isfinite(gains).any():
         first = int(np.nanargmax(gains))
     else:
@@ -327,7 +332,9 @@ def _two_hours(gains: Floats, used: _Used) -> tuple[int, int]:
         first = int(usual % HOURS) if len(used.hour) else _USUAL_HOURS[1]
     others = np.where(hours_apart(np.arange(HOURS), first) >= APART, gains, np.nan)
     if np.isfinite(others).any():
-        return first, int(np.nanargmax(others))
+        posts = np.bincount(used.hour.astype(np.int64) % HOURS, minlength=HOURS)
+        rank = np.where(np.isfinite(others), posts, np.nan) if against_usual else others
+        return first, int(np.nanargmax(rank))
     return first, max(_USUAL_HOURS, key=lambda hour: float(hours_apart(hour, first)))
 
 
