@@ -73,6 +73,10 @@ REFUSALS = {
     "predict missing --posts missing": "missing",
     "predict missing --image missing.jpg": "missing",
     "report missing": "missing",
+    "when missing": "missing",
+    "when missing nowhere.jpg": "nowhere.jpg",
+    "plan missing": "missing",
+    "plan missing --check posts": "missing",
     "compare missing posts": "missing",
     "generate-comments missing copy --model x": "missing",
     "analyse missing --out new": "missing",
@@ -100,6 +104,11 @@ USES = {
     "predict run --caption hello --image made/images/picture.jpg --author new --cache other": (
         "likes"
     ),
+}
+# Hours need only what a run keeps of them.
+HOURS = {
+    "when run --author author-00001": "posts by",
+    "plan run --author author-00001 --calendar plan.ics": "drawn by lot",
 }
 # Imported by what fits: not slow beside torch, and not by predicting.
 FITTING = {"catboost", "gensim", "scipy.stats", "sklearn"}
@@ -163,6 +172,7 @@ def test_models_that_are_no_networks_need_no_torch(folder: Path) -> None:
     run(folder, USES, allowed=FITTING)
     predict = next(command for command in USES if command.startswith("predict"))
     run(folder, {predict: USES[predict]}, allowed=PREDICTING)
+    run(folder, HOURS)
 
 
 def test_imports_need_no_networks(folder: Path) -> None:

@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evoked.advice.advising import Advice as Advice
     from evoked.advice.advising import advise as advise
+    from evoked.advice.hours import Hours as Hours
+    from evoked.advice.hours import when as when
+    from evoked.advice.planning import Plan as Plan
+    from evoked.advice.planning import plan as plan
     from evoked.advice.ranking import Ranking as Ranking
     from evoked.advice.ranking import rank as rank
+    from evoked.advice.tested import Tested as Tested
+    from evoked.advice.tested import check_plan as check_plan
     from evoked.evaluation.splits import Split as Split
     from evoked.experiments import load_table as load_table
     from evoked.features.cache import FeatureCache as FeatureCache
@@ -56,26 +62,32 @@ _LAZY = {
     "Examples": "evoked.models.base",
     "FeatureCache": "evoked.features.cache",
     "FeatureSettings": "evoked.features.catalog",
+    "Hours": "evoked.advice.hours",
     "Model": "evoked.models.base",
     "ModelSettings": "evoked.models.base",
     "NetworkRun": "evoked.runs.viewings",
     "NeuralModel": "evoked.models.neural",
+    "Plan": "evoked.advice.planning",
     "PostDataset": "evoked.posts.dataset",
     "Ranking": "evoked.advice.ranking",
     "Run": "evoked.runs.posts",
     "Split": "evoked.evaluation.splits",
     "Study": "evoked.laboratory.study",
     "StudyCallbacks": "evoked.laboratory.study",
+    "Tested": "evoked.advice.tested",
     "TrainingSettings": "evoked.training.settings",
     "Viewing": "evoked.runs.viewings",
     "advise": "evoked.advice.advising",
+    "check_plan": "evoked.advice.tested",
     "import_posts": "evoked.posts.importing",
     "load": "evoked.runs.loading",
     "load_table": "evoked.experiments",
+    "plan": "evoked.advice.planning",
     "synthesise": "evoked.posts.synthetic.posts",
     "rank": "evoked.advice.ranking",
     "train": "evoked.runs.training",
     "train_automatically": "evoked.laboratory.automatic",
+    "when": "evoked.advice.hours",
 }
 
 __all__ = [
@@ -86,27 +98,33 @@ __all__ = [
     "Examples",
     "FeatureCache",
     "FeatureSettings",
+    "Hours",
     "Model",
     "ModelSettings",
     "NetworkRun",
     "NeuralModel",
+    "Plan",
     "PostDataset",
     "Ranking",
     "Run",
     "Split",
     "Study",
     "StudyCallbacks",
+    "Tested",
     "TrainingSettings",
     "Viewing",
     "advise",
+    "check_plan",
     "import_posts",
     "load",
     "load_table",
     "open",
+    "plan",
     "rank",
     "synthesise",
     "train",
     "train_automatically",
+    "when",
 ]
 
 

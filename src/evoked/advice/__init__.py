@@ -1,8 +1,22 @@
-"""Advice: which of several drafts and what to change about one, held to what past posts show."""
+"""Advice: which draft, when, and what to change, held to what past posts show; plans that test it."""
 
 from __future__ import annotations
 
 from evoked.advice.advising import Advice, advise
+from evoked.advice.hours import Hours, when
+from evoked.advice.planning import Plan, plan
 from evoked.advice.ranking import Ranking, rank
+from evoked.advice.tested import Tested, check_plan
 
-__all__ = ["Advice", "Ranking", "advise", "rank"]
+__all__ = [
+    "Advice",
+    "Hours",
+    "Plan",
+    "Ranking",
+    "Tested",
+    "advise",
+    "check_plan",
+    "plan",
+    "rank",
+    "when",
+]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evoked.cli.application import app, say_aside
-from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
+from evoked.cli.drafts import DRAFT_OPTIONS, SHARED_OPTIONS, draft_of
 from evoked.cli.ledger import keep_answer
 from evoked.cli.options import (
     CacheOption,
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from evoked.advice import Advice, Ranking
     from evoked.posts.drafts import Draft
 
-# What one draft differs from another in; the other options hold for all.
-_OWN = ("image", "caption")
-_SHARED_OPTIONS = tuple(each for each in DRAFT_OPTIONS if each.name not in _OWN)
 _SHOWN_CAPTION = 24
 
 
@@ -49,7 +46,7 @@ _SHOWN_CAPTION = 24
     "[dim]evoked rank my_run a.jpg --caption 'One' --caption 'Two' --by comments[/]  ·  "
     "[dim]evoked rank my_run drafts.csv --out order.csv[/]"
 )
-@with_options(shared=_SHARED_OPTIONS)
+@with_options(shared=SHARED_OPTIONS)
 def rank(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
     shared: dict[str, Any],

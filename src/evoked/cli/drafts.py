@@ -54,6 +54,8 @@ def _option(name: str) -> inspect.Parameter:
 
 
 DRAFT_OPTIONS = tuple(_option(field.name) for field in fields(Draft))
+SHARED_OPTIONS = tuple(each for each in DRAFT_OPTIONS if each.name not in ("image", "caption"))
+"""Those of commands that take pictures and captions in another way."""
 
 
 def draft_of(run: Run, facts: dict[str, Any]) -> Draft:

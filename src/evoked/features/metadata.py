@@ -26,6 +26,8 @@ _VERSION = 2
 _PROFILE = ("followers", "following", "author_posts")
 _MEDIA_TYPES = ("image", "carousel", "video", "text")
 _FLAGS = ("paid", "has_location")
+# Columns of the hour and the weekday begin with these.
+_TIME = ("hour (", "weekday (")
 # What an author's earlier posts achieved, by the start of the column of the attached history.
 _PAST = {
     "mean": "mean",
@@ -122,6 +124,11 @@ class MetadataEncoder:
     def width(self) -> int:
         """Number of columns."""
         return len(self.names)
+
+    @property
+    def of_time(self) -> NDArray[np.bool_]:
+        """Which columns are the hour's or the weekday's, (width,)."""
+        return np.array([name.startswith(_TIME) for name in self.names])
 
     def transform(self, posts: pd.DataFrame) -> NDArray[np.float32]:
         """Encode posts.
@@ -261,26 +268,27 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
     }
 
 
-def _time(posts: pd.DataFrame) -> dict[str, Floats]:
-    """Hour and weekday on a circle, by local clocks where posts have them and in UTC otherwise.
-
-    The month is left out: within a year of posts it only separates early posts from late ones,
-    which the day does.
-    """
-    numbers: dict[str, Floats] = {}
-    for name, position in zip(("hour", "weekday"), local_times(posts), strict=True):
-        angle = 2 * np.pi * position / {"hour": 24, "weekday": 7}[name]
-        numbers |= {f"{name} (sine)": np.sin(angle), f"{name} (cosine)": np.cos(angle)}
-    return numbers
-
-
 def local_times(posts: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Hour, [0, 24), and weekday, Monday = 0, of n posts, (n,) each, by local clocks where posts
-    have them and in UTC otherwise; NaN where unknown."""
+    """Hour of the day, [0, 24), and weekday, Monday = 0, of n posts, (n,) each: by local clocks
+    where posts have them and in UTC otherwise; NaN where unknown."""
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
     hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
     weekday = _floats(posts, "posted_weekday").fillna(dates.dt.day_of_week.astype("float64"))
     return hour.to_numpy(np.float64), weekday.to_numpy(np.float64)
+
+
+def _time(posts: pd.DataFrame) -> dict[str, Floats]:
+    """Hour and weekday on a circle.
+
+    The month is left out: within a year of posts it only separates early posts from late ones,
+    which the day does.
+    """
+    hour, weekday = local_times(posts)
+    numbers: dict[str, Floats] = {}
+    for name, position in (("hour", hour / 24), ("weekday", weekday / 7)):
+        angle = 2 * np.pi * position
+        numbers |= {f"{name} (sine)": np.sin(angle), f"{name} (cosine)": np.cos(angle)}
+    return numbers
 
 
 def _days(posts: pd.DataFrame) -> Floats:

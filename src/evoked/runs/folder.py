@@ -17,6 +17,8 @@
         past.parquet          of each post its form and what it got, authors as hashes, for advice
         content.safetensors   the directions in which its posts differ most, for advice
         split.parquet         which post was in which part, and digests of what it was like
+        timing.parquet        when posts appeared, what they got and what was expected of them,
+                              authors as hashes, for advice on hours
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes
         calibration/          the same two files of the posts that calibrated the intervals

@@ -73,6 +73,7 @@ from evoked.runs.notes import (
 )
 from evoked.runs.past import PastPosts
 from evoked.runs.posts import Run, posts_in_parts
+from evoked.runs.timing import at_any_time, timing_of, write_timing
 from evoked.runs.viewings import (
     ENCODED_FEATURES,
     NETWORK_TABLES,
@@ -652,11 +653,17 @@ def _train_alone(
     )
     _fit_baselines(data.kind.baselines, model, learned, out)
     if data.calibrates_on_folds(split):
-        calibration = difficulty = _predicted_on_folds(data, task, prepared, split, training)
+        calibration, whenever = _predicted_on_folds(data, task, prepared, split, training)
+        difficulty = calibration
     else:
-        difficulty, calibration = (
+        held_out = prepared.examples["calibration"]
+        difficulty, calibration, whenever = (
             Predicted(part.posts, model.predict(part))
-            for part in (prepared.examples["validation"], prepared.examples["calibration"])
+            for part in (
+                prepared.examples["validation"],
+                held_out,
+                at_any_time(held_out, prepared.pipeline),
+            )
         )
     intervals = Intervals.fit(task, difficulty, calibration, by_time=split.kind == "time")
     contents = RunContents(
@@ -677,6 +684,10 @@ def _train_alone(
     run = data.run(contents, split)
     data.keep_past(run, prepared, split)
     save_calibration(run, calibration)
+    if isinstance(run, Run):
+        test = at_any_time(prepared.examples["test"], prepared.pipeline)
+        tested = [Predicted(test.posts, model.predict(test))] if len(test) else []
+        write_timing(out, timing_of(task, data.rows, [whenever, *tested]))
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
     return run
 
@@ -913,12 +924,12 @@ def _learned_from(data: _RunData[Any], split: Split) -> Rows:
 
 def _predicted_on_folds(
     data: _RunData[Any], task: Task, prepared: _Prepared, split: Split, training: TrainingSettings
-) -> Predicted:
+) -> tuple[Predicted, Predicted]:
     """What is predicted for the posts that a model learned from, each by one of the same settings
-    that was fitted on other folds."""
+    that was fitted on other folds: as they are, and whenever they appeared."""
     model, rows = data.model, _learned_from(data, split)
     kind = kind_of_folds(data.rows, split)
-    parts: list[tuple[Rows, pd.DataFrame]] = []
+    parts: list[tuple[Rows, pd.DataFrame, pd.DataFrame]] = []
     for number, fold in enumerate(_folds(data.rows.iloc[rows], kind, training.seed), start=1):
         train, validation, held_out = (
             rows[part] for part in (fold.train, fold.validation, fold.test)
@@ -932,17 +943,19 @@ def _predicted_on_folds(
                 folder=Path(folder),
                 training=training,
             )
-        parts.append((held_out, again.predict(prepared.at(held_out))))
+        examples = prepared.at(held_out)
+        timeless = at_any_time(examples, prepared.pipeline)
+        parts.append((held_out, again.predict(examples), again.predict(timeless)))
         if data.callbacks.stage is not None:
             data.callbacks.stage("calibrating intervals", number, _FOLDS)
-    missed = np.concatenate([rows[:0], *(held_out for held_out, _ in parts)])
+    missed = np.concatenate([rows[:0], *(held_out for held_out, *_ in parts)])
     for note in fold_notes(data.rows.iloc[missed], split.kind):
         data.callbacks.note(note)
-    columns = pd.concat(
-        [pd.DataFrame(columns=list(task.columns), dtype=np.float64), *(each for _, each in parts)],
-        ignore_index=True,
-    )
-    return Predicted(data.rows.iloc[missed].reset_index(drop=True), columns)
+    posts = data.rows.iloc[missed].reset_index(drop=True)
+    none = pd.DataFrame(columns=list(task.columns), dtype=np.float64)
+    as_they_are = pd.concat([none, *(each for _, each, _ in parts)], ignore_index=True)
+    whenever = pd.concat([none, *(each for _, _, each in parts)], ignore_index=True)
+    return Predicted(posts, as_they_are), Predicted(posts, whenever)
 
 
 def _folds(posts: pd.DataFrame, kind: str, seed: int) -> list[Split]:

@@ -1,0 +1,88 @@
+"""Calendar files (iCalendar, RFC 5545), as phones and calendars import them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from evoked.files import atomic_path
+
+_LINE_OCTETS = 75
+_LENGTH = timedelta(minutes=15)
+
+
+class Event(NamedTuple):
+    """An entry of a calendar.
+
+    Attributes
+    ----------
+    identifier
+        Unique in the world, and the same whenever the same entry is written again.
+    start
+        With a time zone.
+    summary, description
+        Texts.
+    """
+
+    identifier: str
+    start: datetime
+    summary: str
+    description: str
+
+
+def write_calendar(path: Path, events: Sequence[Event], made: datetime) -> None:
+    """Write a calendar file atomically.
+
+    Parameters
+    ----------
+    path
+        The file.
+    events
+        The entries, a quarter of an hour each.
+    made
+        When they were decided on, with a time zone.
+    """
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//evoked//plan//EN", "CALSCALE:GREGORIAN"]
+    for event in events:
+        lines += [
+            "BEGIN:VEVENT",
+            f"UID:{event.identifier}",
+            f"DTSTAMP:{_instant(made)}",
+            f"DTSTART:{_instant(event.start)}",
+            f"DTEND:{_instant(event.start + _LENGTH)}",
+            f"SUMMARY:{_escaped(event.summary)}",
+            f"DESCRIPTION:{_escaped(event.description)}",
+            "END:VEVENT",
+        ]
+    lines.append("END:VCALENDAR")
+    content = "".join(f"{_folded(line)}\r\n" for line in lines)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode())
+
+
+def _instant(moment: datetime) -> str:
+    """In UTC, which needs no rules of summer time in the file (Section 3.3.5, form 2)."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _escaped(text: str) -> str:
+    """Section 3.3.11."""
+    for character in "\\;,":
+        text = text.replace(character, f"\\{character}")
+    return "\\n".join(text.splitlines())
+
+
+def _folded(line: str) -> str:
+    """Lines of at most 75 octets, the next ones begin with a space; characters stay whole
+    (Section 3.1)."""
+    parts, part, octets = [], "", 0
+    for character in line:
+        size = len(character.encode())
+        if octets + size > _LINE_OCTETS:
+            parts.append(part)
+            part, octets = "", 1
+        part += character
+        octets += size
+    return "\r\n ".join([*parts, part])

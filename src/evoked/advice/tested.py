@@ -1,0 +1,222 @@
+"""What a plan has shown: the two arms compared, once its posts have appeared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoked.advice.hours import percent
+from evoked.advice.planning import HOURS_QUESTION, Plan
+from evoked.advice.power import SIGNIFICANCE, difference_interval
+from evoked.advice.week import hours_apart
+from evoked.errors import DataError
+from evoked.files import plain
+from evoked.posts.author_hashes import author_hashes
+from evoked.posts.author_history import known_counts
+from evoked.posts.dataset import PostDataset
+from evoked.posts.time_zones import local_hour, zone_of
+from evoked.runs.spoken import basis_in_words
+
+Floats = NDArray[np.float64]
+
+LABEL = "tested"
+# A post answers a plan's if it appeared within so many hours of it.
+_WITHIN = timedelta(hours=18)
+# A post that appeared so far from the planned hour did not follow the plan.
+_HOURS_OFF = 1.5
+_FEWEST_PER_ARM = 2
+
+
+class Difference(NamedTuple):
+    """How much more the first arm gets than the second.
+
+    Attributes
+    ----------
+    gain, low, high
+        As a share, with its 95 % interval: 0.1 is a tenth more.
+    chance
+        How often posts would differ as much if the arms did not matter: p of a t test.
+    """
+
+    gain: float
+    low: float
+    high: float
+    chance: float
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a plan has shown; made by :func:`check_plan`.
+
+    Attributes
+    ----------
+    plan
+        The plan.
+    counts
+        How many posts of each arm appeared and have a known count.
+    missing
+        How many planned posts have none.
+    strayed
+        How many did not follow the plan, None where that can't be seen; they count as planned.
+    difference
+        None where too few posts appeared.
+    """
+
+    plan: Plan
+    counts: tuple[int, int]
+    missing: int
+    strayed: int | None
+    difference: Difference | None
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the test has shown, in words."""
+        return [self._verdict(), self._posts()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        found = self.difference
+        return {
+            "label": LABEL,
+            "question": self.plan.question,
+            "arms": list(self.plan.arms),
+            "by": self.plan.by,
+            "posts": list(self.counts),
+            "missing": self.missing,
+            "strayed": self.strayed,
+            "difference": None if found is None else plain(found._asdict()),
+            "sentences": self.sentences,
+        }
+
+    def _verdict(self) -> str:
+        (one, other), noun = self.plan.arms, basis_in_words(self.plan.by)
+        found = self.difference
+        if found is None:
+            return f"Too few posts of the plan have appeared to compare “{one}” with “{other}”."
+        ends = f"{percent(found.low)} to {percent(found.high)}"
+        if found.chance > SIGNIFICANCE:
+            return (
+                f"Tested: no difference that you could rely on. “{one}” got {percent(found.gain)} "
+                f"{noun} against “{other}” ({ends})."
+            )
+        better, worse, gain = one, other, found
+        if found.gain < 0:
+            low, high = 1 / (1 + found.high) - 1, 1 / (1 + found.low) - 1
+            gain = found._replace(gain=1 / (1 + found.gain) - 1, low=low, high=high)
+            better, worse = other, one
+        return (
+            f"Tested: “{better}” gets {percent(gain.gain)} {noun} against “{worse}” "
+            f"({percent(gain.low)} to {percent(gain.high)}). Drawn by lot, the difference is the "
+            "arm's doing."
+        )
+
+    def _posts(self) -> str:
+        text = f"{sum(self.counts)} posts were compared, {self.counts[0]} and {self.counts[1]}."
+        if self.missing:
+            text += f" {self.missing} planned posts did not appear, or their count is not known."
+        if self.strayed:
+            text += f" {self.strayed} did not follow the plan; they count as planned."
+        return text
+
+
+def check_plan(plan: Plan, posts: PostDataset) -> Tested:
+    """Compare the arms of a plan.
+
+    Each planned post is joined with the post that appeared nearest to it, within 18 hours, one to
+    one. Logarithms of counts are compared within weeks: least squares of the arm and a constant for
+    each week, and a t interval. Posts count as planned even where they strayed from the plan (by
+    intention to treat; Hollis and Campbell 1999), or the lot would no longer decide.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    posts
+        Posts of the account, imported again.
+
+    Raises
+    ------
+    DataError
+        None of the posts is the author's, or none has a date and a known count.
+    """
+    table = posts.posts
+    if plan.author:
+        table = table[np.isin(author_hashes(table).astype(str), [plan.author, ""])]
+        if table.empty:
+            raise DataError("no post in it is by the plan's author.", file=posts.folder)
+    usable = table["posted_at"].notna() & np.isfinite(known_counts(table, plan.by))
+    table = table[usable].reset_index(drop=True)
+    if table.empty:
+        raise DataError(
+            f"no post in it has a date and known {basis_in_words(plan.by)}.", file=posts.folder
+        )
+    joined = _joined(plan, pd.to_datetime(table["posted_at"], utc=True))
+    planned, rows = np.array(list(joined)), np.array(list(joined.values()))
+    arms = np.array(plan.drawn)[planned] if joined else np.empty(0, np.int64)
+    counts = (int((arms == 0).sum()), int((arms == 1).sum()))
+    difference = None
+    if min(counts) >= _FEWEST_PER_ARM:
+        values = np.log1p(known_counts(table.iloc[rows], plan.by))
+        difference = _difference(values, arms, np.array(plan.weeks)[planned])
+    followed = [_followed(plan, number, table.iloc[row]) for number, row in joined.items()]
+    strayed = None if None in followed else followed.count(False)
+    return Tested(plan, counts, len(plan.drawn) - len(joined), strayed, difference)
+
+
+def _joined(plan: Plan, posted_at: pd.Series) -> dict[int, int]:
+    """By planned post the row of the post that appeared nearest to it; the nearest pairs first."""
+    pairs = [
+        (abs(moment - when), number, row)
+        for row, moment in enumerate(posted_at)
+        for number, when in enumerate(plan.moments)
+        if abs(moment - when) <= _WITHIN
+    ]
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, number, row in sorted(pairs):
+        if number not in found and row not in taken:
+            found[number] = row
+            taken.add(row)
+    return dict(sorted(found.items()))
+
+
+def _difference(
+    values: Floats, arms: NDArray[np.int64], weeks: NDArray[np.int64]
+) -> Difference | None:
+    """Of values of the first arm and the second, within weeks; None where no week has both, or no
+    post is left to tell the spread from."""
+    groups = pd.Series(weeks)
+    within = [
+        (series - series.groupby(groups).transform("mean")).to_numpy(np.float64)
+        for series in (pd.Series(values), pd.Series((arms == 0).astype(np.float64)))
+    ]
+    freedom, squares = len(values) - groups.nunique() - 1, float(within[1] @ within[1])
+    if freedom < 1 or squares == 0:
+        return None
+    gain = float(within[1] @ within[0]) / squares
+    left = within[0] - gain * within[1]
+    error = float(np.sqrt(left @ left / freedom / squares))
+    low, high, chance = difference_interval(gain, error, freedom)
+    gain, low, high = (float(np.expm1(each)) for each in (gain, low, high))
+    return Difference(gain, low, high, chance)
+
+
+def _followed(plan: Plan, number: int, post: pd.Series) -> bool | None:
+    """Whether a post is what was planned; None where that can't be seen."""
+    first = plan.drawn[number] == 0
+    if plan.question == HOURS_QUESTION:
+        zone = zone_of(plan.time_zone)
+        hours = (local_hour(moment, zone) for moment in (post["posted_at"], plan.moments[number]))
+        return bool(hours_apart(*hours) <= _HOURS_OFF)
+    if plan.question == "question":
+        return any(mark in (post["caption"] or "") for mark in "?？؟") == first
+    if plan.question == "hashtags":
+        return (len(post["hashtags"]) > 0) == first
+    if plan.question == "format":
+        return (len(post["images"]) > 1 or post["media_type"] == "carousel") == first
+    return None

@@ -1,0 +1,84 @@
+"""A picture of the week: what hours and weekdays add to a post."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evoked.advice.hours import WEEKDAYS, Hours, percent
+from evoked.advice.rhythm import HOURS
+from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, figure, look, to_png
+from evoked.files import atomic_path
+
+_WIDTH, _HEIGHT = 7.6, 4.6
+# Colours are full at this gain at least, so that a week without differences looks like one.
+_FULL = 0.2
+_EVERY = 3
+
+
+def draw_hours(found: Hours, path: Path) -> Path:
+    """Write the picture as PNG to ``path``."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(to_png(_drawn(found)))
+    return path
+
+
+def _drawn(found: Hours) -> Figure:
+    """Weekdays by hours in colours, and below the hours of all days with their ranges."""
+    with look():
+        drawn = figure(_WIDTH, _HEIGHT)
+        week, curve = drawn.subplots(2, 1, height_ratios=(1.25, 1), sharex=True)
+        _week(week, found, drawn)
+        _curve(curve, found)
+        for axis in (week, curve):
+            axis.set_xticks(
+                range(0, HOURS, _EVERY), [f"{hour}:00" for hour in range(0, HOURS, _EVERY)]
+            )
+            axis.set_xlim(0, HOURS)
+    return drawn
+
+
+def _week(axis: Axes, found: Hours, drawn: Figure) -> None:
+    slots = found.week.slots.sort_values(["weekday", "hour"])
+    gains = slots["gain"].to_numpy(np.float64).reshape(len(WEEKDAYS), HOURS)
+    known = gains[np.isfinite(gains)]
+    reach = max(_FULL, float(np.abs(known).max())) if len(known) else _FULL
+    axis.set_facecolor(PALE)
+    colours = axis.pcolormesh(
+        np.arange(HOURS + 1),
+        np.arange(len(WEEKDAYS) + 1),
+        np.ma.masked_invalid(gains),
+        cmap=DIVERGING,
+        vmin=-reach,
+        vmax=reach,
+    )
+    axis.set_yticks(np.arange(len(WEEKDAYS)) + 0.5, WEEKDAYS)
+    axis.invert_yaxis()
+    axis.tick_params(length=0)
+    zone = found.time_zone or "no time zone"
+    axis.set_title(
+        f"{found.noun.capitalize()} against the usual hours ({zone}; grey: too few posts)"
+    )
+    bar = drawn.colorbar(colours, ax=axis, pad=0.01)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: percent(value))
+
+
+def _curve(axis: Axes, found: Hours) -> None:
+    hours = found.week.hours
+    middles = hours["hour"] + 0.5
+    axis.axhline(0, color=GREY, linewidth=0.8)
+    axis.fill_between(middles, hours["low"], hours["high"], color=BLUE, alpha=0.18, linewidth=0)
+    axis.plot(middles, hours["gain"], color=BLUE)
+    best = found.week.best_hour
+    if best is not None:
+        gain = float(hours["gain"].iloc[best])
+        axis.plot(best + 0.5, gain, "o", color=INK, markersize=5)
+        axis.annotate(
+            f"{best}:00", (best + 0.5, gain), (0, 6), textcoords="offset points", ha="center"
+        )
+    axis.yaxis.set_major_formatter(lambda value, _: percent(value))
+    verdict = "no hour is reliably better" if best is None else f"{best}:00 is best"
+    axis.set_title(f"All days, with 90 % ranges: {verdict} (n = {found.week.posts:,} posts)")

@@ -1,0 +1,58 @@
+"""Calendar files, read by the package icalendar."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import icalendar
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evoked.advice.calendar_file import Event, write_calendar
+
+MADE = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], include_characters="\n"),
+    max_size=200,
+)
+
+
+def read(path: Path) -> list[icalendar.Event]:
+    return list(icalendar.Calendar.from_ical(path.read_bytes()).walk("VEVENT"))
+
+
+def test_instants_are_utc_and_identifiers_stay(tmp_path: Path) -> None:
+    tokyo = timezone(timedelta(hours=9))
+    event = Event("one@evoked", datetime(2024, 3, 1, 8, 30, tzinfo=tokyo), "Post", "It")
+    write_calendar(tmp_path / "plan.ics", [event], MADE)
+    content = (tmp_path / "plan.ics").read_bytes()
+    assert b"DTSTART:20240229T233000Z\r\n" in content
+    (found,) = read(tmp_path / "plan.ics")
+    assert found.decoded("dtstart") == event.start
+    assert found.decoded("dtend") - found.decoded("dtstart") == timedelta(minutes=15)
+    assert found.decoded("dtstamp") == MADE
+    assert found["uid"] == "one@evoked"
+
+
+@pytest.mark.parametrize("text", ["a, b; c \\ d\nnext \\n", "ü" * 100, "日本語" * 40, "🎉" * 50])
+def test_texts_are_escaped_and_folded(tmp_path: Path, text: str) -> None:
+    write_calendar(tmp_path / "plan.ics", [Event("a", MADE, text, text)], MADE)
+    (found,) = read(tmp_path / "plan.ics")
+    assert str(found["summary"]) == str(found["description"]) == text
+
+
+@given(summary=TEXTS, description=TEXTS)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_comes_back(tmp_path: Path, summary: str, description: str) -> None:
+    path = tmp_path / "plan.ics"
+    write_calendar(path, [Event("a", MADE, summary, description)], MADE)
+    content = path.read_bytes()
+    assert content.endswith(b"END:VCALENDAR\r\n")
+    lines = content.split(b"\r\n")
+    assert max(map(len, lines)) <= 75
+    assert not any(b"\n" in line or b"\r" in line for line in lines)
+    (found,) = read(path)
+    assert str(found["description"]) == description.removesuffix("\n")
+    assert str(found["summary"]) == summary.removesuffix("\n")
