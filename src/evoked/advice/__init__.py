@@ -1,4 +1,4 @@
-"""Advice: which draft, when, and what to change, held to what past posts show; plans that test it."""
+"""Advice: which draft, when, what to change, held to past posts; plans that test it; a ledger."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def actions_on(
     form
         Its row of :func:`evoked.features.form.form_of`.
     design
-        What the past posts tell apart.
+        What the past posts differ in.
     past
         The account's own posts, rows of :attr:`evoked.runs.past.PastPosts.table`.
     time_zone
@@ -110,7 +110,7 @@ def actions_on(
 
 
 def pictures_for(draft: Draft, design: Design, alternatives: Sequence[Path]) -> list[Action]:
-    """Other pictures, and parts of the draft's own; none where pictures tell nothing apart."""
+    """Other pictures, and parts of the draft's own; none where their worth is not known."""
     if not any(name.startswith("image_") for name in design.coordinates):
         return []
     pictures: dict[str, tuple[str, Path | bytes]] = {

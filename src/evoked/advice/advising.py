@@ -178,7 +178,7 @@ class Advice:
         if not self.posts:
             return [
                 f"No advice: there are {self.own_posts} posts by the author with known {noun}, and "
-                f"it takes {_FEWEST_POSTS} that differ to tell what makes a difference."
+                f"it takes {_FEWEST_POSTS} that differ to show what makes a difference."
             ]
         if not self.resembles:
             return [
@@ -209,7 +209,7 @@ class Advice:
         noun = "change was" if number == 1 else "changes were"
         return (
             f"{number} {noun} looked at on {self.posts:,} posts. With so many, a change has to be "
-            f"worth about {spoken_share(float(np.expm1(reach)))} to be told from chance."
+            f"worth about {spoken_share(float(np.expm1(reach)))} to stand out from chance."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -481,7 +481,7 @@ def _notes(table: pd.DataFrame, actions: Sequence[Action], alternatives: int) ->
     found = [_text(table[name].iloc[0]) for name in (ASSUMED, "problem")]
     if alternatives and not any(action.about == PICTURE for action in actions):
         found.append(
-            "The other pictures were not compared: your own posts are too few to tell what "
+            "The other pictures were not compared: your own posts are too few to show what "
             "pictures are worth, or the run reads none."
         )
     scored = [action for action in actions if action.edit is not None]
