@@ -41,6 +41,7 @@ LAYERS = (
     "evoked.analysis",
     "evoked.explain",
     "evoked.advice",
+    "evoked.scoring",
     "evoked.report",
     "evoked.laboratory",
     "evoked.cli",

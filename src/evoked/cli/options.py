@@ -42,7 +42,7 @@ CoverageOption = Annotated[
     ),
 ]
 OutTableOption = Annotated[
-    Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
+    Path | None, typer.Option("--out", help="File to write: .csv, .json, .parquet or .xlsx.")
 ]
 EstimateOption = Annotated[
     bool, typer.Option(help="Estimate valence and arousal of posts that nobody rated.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evoked.cli.application import app, out, say, say_aside
-from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
+from evoked.cli.drafts import DRAFT_OPTIONS, draft_of, shared_draft
 from evoked.cli.options import (
     CacheOption,
     CoverageOption,
@@ -30,16 +31,20 @@ from evoked.cli.printing import (
 )
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.cli.viewings import VIEWING_OPTIONS, explain_viewing, image_of, viewing_of
-from evoked.errors import SettingsError
+from evoked.errors import EvokedError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.files import records
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from evoked.posts.drafts import Draft
+    from evoked.runs.base import Callbacks
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun, Viewing
 
 _ONLY_DRAFTS = "goes with drafts of posts, not with a run of viewings (--user, --image)"
+_NOT_VIEWINGS = "goes with a run of viewings (such as hmg_emo); this run is of posts"
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 
@@ -79,6 +84,7 @@ def evaluate(
 @app.command(
     epilog="Examples: [dim]evoked predict my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
     "[dim]evoked predict my_run --posts new_posts --coverage 0.9 --out scores.csv[/]  ·  "
+    "[dim]evoked predict my_run --drafts drafts.xlsx --out scores.xlsx[/]  ·  "
     "[dim]evoked predict my_network_run --user user-17 --image draft.jpg[/]"
 )
 @with_options(draft=DRAFT_OPTIONS, viewing=VIEWING_OPTIONS)
@@ -89,26 +95,41 @@ def predict(
     posts: Annotated[
         Path | None, typer.Option(help="Dataset whose posts are scored, in place of a draft.")
     ] = None,
+    drafts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of drafts, a row each (.csv, .tsv, .jsonl, .parquet, .xlsx), whose columns "
+            "an import would know; a row that can't be scored says why in the column 'error'. The "
+            "options of a draft hold for rows that don't say otherwise."
+        ),
+    ] = None,
     coverage: CoverageOption = DEFAULT_COVERAGE,
     out_file: OutTableOption = None,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
-    """Predict what a draft, or every post of a dataset, evokes."""
+    """Predict what a draft, or every post of a dataset or row of a table, evokes."""
     if out_file is not None:
         check_suffix(out_file)
     check_coverage(coverage)
-    if posts is None:
-        _check_subject(draft, viewing)
-        dataset = None
-    else:
+    refuse(
+        {} if drafts is None else {"posts": posts}, "can't be given: --drafts stands in its place"
+    )
+    if posts is not None:
         refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
-        dataset = open_dataset(posts)
+    elif drafts is None:
+        _check_subject(draft, viewing)
+    dataset = None if posts is None else open_dataset(posts)
     run = load_any_run(run_folder, cache, allow_download)
-    subject: Any = [_subject(run, draft, viewing)] if dataset is None else dataset
     with progress_display() as display:
-        table = run.predict(subject, run_callbacks(display), coverage)
+        callbacks = run_callbacks(display)
+        if dataset is not None:
+            table = run.predict(dataset, callbacks, coverage)
+        elif drafts is not None:
+            table = _scored(run, drafts, draft, viewing, callbacks, coverage)
+        else:
+            table = _predicted(run, draft, viewing, callbacks, coverage)
     if out_file is not None:
         write_table(table, out_file)
         say_aside(f"{len(table)} predictions in {out_file}")
@@ -191,6 +212,51 @@ def report(
     say(f"Report: {path}")
 
 
+def _predicted(
+    run: Run | NetworkRun,
+    draft: dict[str, Any],
+    viewing: dict[str, Any],
+    callbacks: Callbacks,
+    coverage: float,
+) -> pd.DataFrame:
+    """The prediction of the draft or the viewing that the options describe."""
+    from evoked.runs.posts import Run
+    from evoked.scoring import Scorer
+
+    if isinstance(run, Run):
+        return Scorer(run).predict([_draft(run, draft, viewing)], callbacks, coverage)
+    return run.predict([_viewing(run, draft, viewing)], callbacks, coverage)
+
+
+def _scored(
+    run: Run | NetworkRun,
+    table: Path,
+    draft: dict[str, Any],
+    viewing: dict[str, Any],
+    callbacks: Callbacks,
+    coverage: float,
+) -> pd.DataFrame:
+    """The answers to a table of drafts, a row each."""
+    from evoked.posts.draft_tables import draft_rows
+    from evoked.posts.readers.base import Remark
+    from evoked.runs.posts import Run
+    from evoked.scoring import Scorer
+
+    if not isinstance(run, Run):
+        raise SettingsError(f"--drafts {_ONLY_DRAFTS}.")
+    refuse(viewing, _NOT_VIEWINGS)
+    usual = shared_draft(draft)
+
+    def rows() -> Iterator[Draft | EvokedError]:
+        for row in draft_rows(table, usual):
+            if isinstance(row, Remark):
+                say_aside(f"{table.name}, row {row.row}, {row.field}: {row.why} ({row.value})")
+            else:
+                yield row
+
+    return Scorer(run).score(rows(), callbacks, coverage)
+
+
 def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:
     """Raise SettingsError for what is neither a draft nor a viewing, before a run is loaded."""
     if draft["image"] is not None:
@@ -199,19 +265,8 @@ def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:
         raise SettingsError("a draft needs --image, --caption or --title (or give --posts).")
 
 
-def _subject(
-    run: Run | NetworkRun, draft: dict[str, Any], viewing: dict[str, Any]
-) -> Draft | Viewing:
-    """The draft or, for a run of viewings, the viewing that the options describe."""
-    from evoked.runs.posts import Run
-
-    if isinstance(run, Run):
-        return _draft(run, draft, viewing)
-    return _viewing(run, draft, viewing)
-
-
 def _draft(run: Run, draft: dict[str, Any], viewing: dict[str, Any]) -> Draft:
-    refuse(viewing, "goes with a run of viewings (such as hmg_emo); this run is of posts")
+    refuse(viewing, _NOT_VIEWINGS)
     return draft_of(run, draft)
 
 
