@@ -44,6 +44,7 @@ LAYERS = (
     "evoked.scoring",
     "evoked.report",
     "evoked.laboratory",
+    "evoked.serve",
     "evoked.cli",
     "evoked.__main__",
 )

@@ -19,6 +19,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     laboratory,
     privacy,
     scoring,
+    serve,
     training,
     viewings,
 )

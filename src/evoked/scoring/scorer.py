@@ -44,6 +44,11 @@ class Scorer:
     batch
         Drafts that are scored together.
 
+    Attributes
+    ----------
+    turn
+        Held by whoever uses the run and its encoders.
+
     Examples
     --------
     >>> scorer = evoked.Scorer.load("my_run")                                # doctest: +SKIP
@@ -53,7 +58,7 @@ class Scorer:
     def __init__(self, run: Run, batch: int = _BATCH) -> None:
         self.run = run
         self.batch = batch
-        self._turn = Lock()
+        self.turn = Lock()
 
     @classmethod
     def load(
@@ -80,7 +85,7 @@ class Scorer:
     ) -> pd.DataFrame:
         """What :meth:`evoked.runs.posts.Run.predict` says of drafts; the first that can't be scored
         raises its error."""
-        with self._turn:
+        with self.turn:
             return self.run.predict(drafts, callbacks, coverage)
 
     def score(
@@ -123,7 +128,7 @@ class Scorer:
         numbered = enumerate(rows, start=1)
         while batch := list(islice(numbered, self.batch)):
             first = len(names)
-            drafts = [_draft(row, number) for number, row in batch]
+            drafts = [self._draft_or_why(row, number) for number, row in batch]
             names += [str(draft.name) for draft in drafts]
             unread = {i: draft.why for i, draft in enumerate(drafts) if isinstance(draft, _Unread)}
             sound = {i: draft for i, draft in enumerate(drafts) if isinstance(draft, Draft)}
@@ -131,6 +136,19 @@ class Scorer:
             tables += [table.set_axis(table.index + first, axis=0) for table in found]
             errors |= {first + i: why for i, why in (unread | refused).items()}
         return _joined(tables, names, errors)
+
+    def draft(self, row: Row, number: int) -> Draft:
+        """The draft of a row; ``draft-`` and its number is its name if it has none.
+
+        Raises
+        ------
+        DataError, SettingsError
+            A fact that no draft has, or that is not of its kind.
+        """
+        if isinstance(row, EvokedError):
+            raise row
+        draft = row if isinstance(row, Draft) else Draft(**_facts(row))
+        return replace(draft, name=_name(row, number))
 
     def _answers(
         self, drafts: Mapping[int, Draft], callbacks: Callbacks | None, coverage: float
@@ -155,9 +173,15 @@ class Scorer:
         ]
         return halves[0][0] + halves[1][0], halves[0][1] | halves[1][1]
 
+    def _draft_or_why(self, row: Row, number: int) -> Draft | _Unread:
+        try:
+            return self.draft(row, number)
+        except EvokedError as error:
+            return _Unread(_name(row, number), _said(error))
+
     def _check_run(self) -> None:
         """Raise DataError if not the draft but the run's folder is at fault."""
-        with self._turn:
+        with self.turn:
             self.run.predict_nothing()
 
 
@@ -168,17 +192,9 @@ class _Unread(NamedTuple):
     why: str
 
 
-def _draft(row: Row, number: int) -> Draft | _Unread:
-    """The draft of a row, with a name."""
+def _name(row: Row, number: int) -> str:
     given = row.get("name") if isinstance(row, Mapping) else getattr(row, "name", None)
-    name = f"draft-{number}" if given is None else str(given)
-    try:
-        if isinstance(row, EvokedError):
-            raise row
-        draft = row if isinstance(row, Draft) else Draft(**_facts(row))
-        return replace(draft, name=name)
-    except EvokedError as error:
-        return _Unread(name, _said(error))
+    return f"draft-{number}" if given is None else str(given)
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
