@@ -162,19 +162,32 @@ class Desk:
         with scorer.turn:
             return rank(scorer.run, found, by, coverage)
 
-    def explain(self, run: str, facts: Mapping[str, Any]) -> tuple[Explanation, str]:
-        """Explain a draft, beside the past posts most like it where they still lie there; and the
-        id of the folder with its pictures, which :meth:`Uploads.made` gives out."""
+    def explain(
+        self, run: str, facts: Mapping[str, Any]
+    ) -> tuple[Explanation, dict[str, dict[str, str]]]:
+        """Explain a draft, beside the past posts most like it where they still lie there; and its
+        pictures by what they show: address, caption, and the text for who can't see them."""
         from evoked.explain import explain
-        from evoked.explain.drawing import draw_explanation
+        from evoked.explain.drawing import pictures
+        from evoked.explain.figures import to_png
 
         scorer, entry = self.scorer(run), self.run(run)
         draft = scorer.draft(self.row(facts), 1)
         with scorer.turn:
             explanation = explain(scorer.run, draft, self.library.dataset_of(entry))
-            identifier, folder = self.uploads.place()
-            draw_explanation(explanation, folder)
-        return explanation, identifier
+            drawn = {each.name: each for each in pictures(explanation)}
+            images = {name: to_png(each.figure) for name, each in drawn.items()}
+        identifier, folder = self.uploads.place()
+        for name, content in images.items():
+            (folder / f"{name}.png").write_bytes(content)
+        return explanation, {
+            name: {
+                "address": f"/api/v1/explanations/{identifier}/{name}.png",
+                "caption": each.caption,
+                "alternative": each.alternative,
+            }
+            for name, each in drawn.items()
+        }
 
     # Jobs.
 

@@ -1,8 +1,9 @@
 """Jobs: commands of evoked that take long, one after the other, in the order they were asked for.
 
-A job is a list of steps, each a command that can be started again after it was killed and then goes
-on where it stopped. The jobs' table is the queue: a job leaves it only when it has ended, so nothing
-is lost when the desk, its worker or the job itself is killed (:mod:`evoked.serve.worker` runs them).
+A job is a list of steps, each a command that can be started again after it was killed and then
+goes on where it stopped. The jobs' table is the queue: a job leaves it only when it has ended, so
+nothing is lost when the desk, its worker or the job itself is killed. :mod:`evoked.serve.worker`
+runs them.
 """
 
 from __future__ import annotations
@@ -252,9 +253,8 @@ class Jobs:
             found = _COUNT.match(line)
             if found:
                 total = found["total"]
-                return Progress(
-                    found["stage"].strip(), _number(found["done"]), total and _number(total)
-                )
+                of = None if total is None else _number(total)
+                return Progress(found["stage"].strip(), _number(found["done"]), of)
         return None
 
     def log(self, job: Job) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class Wording:
 
     def number(self, value: float | None, digits: int = 0) -> str:
         """A number with the language's marks; a dash for what is unknown."""
-        if value is None or value != value:
+        if value is None or math.isnan(value):
             return "–"
         text = f"{value:,.{digits}f}"
         marks = self._texts["marks"]  # of thousands, then of decimals

@@ -135,7 +135,9 @@ class Why(BaseModel):
 
     run: str
     explanation: dict[str, Any]
-    pictures: dict[str, str] = Field(description="Addresses of PNG files, by what they show.")
+    pictures: dict[str, dict[str, str]] = Field(
+        description="PNG files by what they show: address, caption, and a text in their place."
+    )
 
 
 @router.post("/score", responses=problems(404), summary="Score drafts")
@@ -159,12 +161,7 @@ def rank(desk: TheDesk, asked: RankRequest) -> Order:
 @router.post("/explain", responses=problems(404), summary="Explain a draft")
 def explain(desk: TheDesk, asked: ExplainRequest) -> Why:
     """What words, parts of the picture and facts add to a prediction, and past posts like it."""
-    explanation, identifier = desk.explain(asked.run, asked.draft.row())
-    folder = desk.uploads.folder / identifier
-    pictures = {
-        path.stem: f"/api/v1/explanations/{identifier}/{path.name}"
-        for path in sorted(folder.glob("*.png"))
-    }
+    explanation, pictures = desk.explain(asked.run, asked.draft.row())
     return Why(run=desk.run(asked.run).name, explanation=explanation.to_dict(), pictures=pictures)
 
 

@@ -1,7 +1,7 @@
 """The pages of the desk: a file per page.
 
-A new page: a file here with ``page``, a line in ``PAGES``, a template that extends ``base.html``, and
-its texts in every file of ``texts/``.
+A new page: a file here with ``page``, a line in ``PAGES``, a template that extends ``base.html``,
+and its texts in every file of ``texts/``.
 """
 
 from __future__ import annotations

@@ -65,9 +65,8 @@ def score(request: Request, desk: TheDesk, form: Form) -> Response:
         return render(request, "part_nothing.html")
     scorer = desk.scorer(text_of(form, "run"))
     (row,) = rows_of(desk.score(text_of(form, "run"), [facts], DEFAULT_COVERAGE))
-    values = {"row": row, "numbers": _numbers(scorer.run, row), "range": None}
-    if values["numbers"]:
-        values["range"] = _drawn(values["numbers"][0])
+    numbers = _numbers(scorer.run, row)
+    values = {"row": row, "numbers": numbers, "range": _drawn(numbers[0]) if numbers else None}
     return render(request, "part_answer.html", values)
 
 
@@ -77,21 +76,11 @@ def why(request: Request, desk: TheDesk, form: Form) -> Response:
     facts = _facts(form)
     if not {"picture", "caption"} & set(facts):
         return render(request, "part_nothing.html")
-    explanation, identifier = desk.explain(text_of(form, "run"), facts)
-    from evoked.explain.drawing import pictures
-
-    drawn = [
-        {
-            "address": f"/api/v1/explanations/{identifier}/{each.name}.png",
-            "caption": each.caption,
-            "alternative": each.alternative,
-        }
-        for each in pictures(explanation)
-    ]
+    explanation, pictures = desk.explain(text_of(form, "run"), facts)
     shown = explanation.to_dict()
     values = {
         "shows": shown["shows"],
-        "drawn": drawn,
+        "drawn": list(pictures.values()),
         "similar": shown["similar"],
         "notes": shown["notes"],
     }

@@ -8,7 +8,7 @@
   function say(zone) {
     const chosen = zone.querySelector("[data-chosen]");
     const files = Array.from(inputOf(zone).files);
-    if (chosen) {
+    if (chosen && files.length > 1) {
       const more = files.length > 3 ? ` + ${files.length - 3}` : "";
       chosen.textContent = files.slice(0, 3).map((file) => file.name).join(", ") + more;
     }
