@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from evoked.serve.api import PREFIX
 from evoked.serve.api.common import TheDesk, problems
 from evoked.serve.problems import RefusalError
 
@@ -86,8 +87,18 @@ class Measuring:
         try:
             await self.app(scope, receive, sending)
         finally:
-            route = getattr(scope.get("route"), "path", None) or "other"
-            self.measures.add(_method(scope["method"]), route, status, time.monotonic() - began)
+            self.measures.add(
+                _method(scope["method"]), _route(scope), status, time.monotonic() - began
+            )
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the address, which says nothing of what was asked for."""
+    pattern = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return "other"
+    before = PREFIX if scope["path"].startswith(PREFIX) and not pattern.startswith(PREFIX) else ""
+    return f"{before}{pattern}"
 
 
 def _method(method: str) -> str:

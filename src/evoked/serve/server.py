@@ -23,6 +23,7 @@ def bound(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # who comes before the application is ready waits for it
     except OSError as error:
         listening.close()
         raise SettingsError(
