@@ -54,7 +54,9 @@ def picture(request: Request, desk: TheDesk, file: UploadFile) -> Response:
     """Keep a picture, and show it; the form is told, and asks for a score again."""
     identifier = desk.uploads.add_picture(file.file.read()) if file.filename else ""
     values = {"picture": identifier}
-    return render(request, "part_picture.html", values, headers={"HX-Trigger": "pictured"})
+    return render(
+        request, "part_picture.html", values, headers={"HX-Trigger-After-Settle": "pictured"}
+    )
 
 
 @router.post("/draft/score")
