@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
@@ -122,12 +123,10 @@ def test_a_draft_is_scored_as_one_types_and_variants_are_compared(
     visit.go("/draft")
     page.fill("#caption", "Golden hour over the bay")
     page.wait_for_selector(".answer")
-    first = page.text_content(".answer")
-    page.set_input_files("#file", picture(dataset))
+    with page.expect_request(lambda each: each.url.endswith("/draft/score")) as asked:
+        page.set_input_files("#file", picture(dataset))
     page.wait_for_selector("img.preview")
-    page.wait_for_function(
-        "text => document.querySelector('.answer').textContent != text", arg=first
-    )
+    assert re.search(r"picture=[0-9a-f]{32}", asked.value.post_data)
     page.wait_for_selector("#why figure img")
     page.click("text=Keep as variant")
     page.wait_for_selector(".variants li")
