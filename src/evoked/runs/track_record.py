@@ -78,8 +78,8 @@ class TypicalError(NamedTuple):
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """What a run's folder says about its test posts. Its typical errors, of which every answer
-    tells, are worked out once.
+    """What a run's folder says about its test posts. Its typical errors, which every answer
+    names, are worked out once.
 
     Attributes
     ----------

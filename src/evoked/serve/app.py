@@ -94,7 +94,7 @@ def _add_handlers(app: FastAPI) -> None:
         return _answer(request, 429, str(error), headers={"Retry-After": "60"})
 
     @app.exception_handler(EvokedError)
-    def told(request: Request, error: EvokedError) -> Response:
+    def explained(request: Request, error: EvokedError) -> Response:
         return _answer(request, 422, str(error))
 
     @app.exception_handler(RequestValidationError)

@@ -23,13 +23,13 @@ class Measures:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._answered: Counter[tuple[str, str, int]] = Counter()
         self._within: Counter[tuple[str, float]] = Counter()
         self._seconds: Counter[str] = Counter()
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         with self._lock:
-            self._requests[method, route, status] += 1
+            self._answered[method, route, status] += 1
             self._seconds[route] += seconds  # type: ignore[assignment]
             for upper in _UPPER:
                 if seconds <= upper:
@@ -38,7 +38,7 @@ class Measures:
     def text(self) -> str:
         """In the format of Prometheus (text, 0.0.4)."""
         with self._lock:
-            requests, within = sorted(self._requests.items()), dict(self._within)
+            requests, within = sorted(self._answered.items()), dict(self._within)
             total, seconds = Counter[str](), sorted(self._seconds.items())
         lines = [
             "# HELP evoked_requests_total Requests that were answered.",

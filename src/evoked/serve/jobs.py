@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import EvokedError
-from evoked.serve.database import transaction
+from evoked.files import parse_json
+from evoked.serve.database import DATABASE, transaction
 from evoked.serve.settings import Limits
 
 JOBS_FOLDER = "jobs"
@@ -298,9 +299,9 @@ def _job(row: sqlite3.Row) -> Job:
     values = dict(row)
     steps = tuple(
         Step(each["name"], tuple(each["words"]), each["makes"])
-        for each in json.loads(values.pop("steps"))
+        for each in parse_json(values.pop("steps"), DATABASE)
     )
-    facts = json.loads(values.pop("facts"))
+    facts = parse_json(values.pop("facts"), DATABASE)
     state, cancel = State(values.pop("state")), bool(values.pop("cancel"))
     return Job(**values, steps=steps, facts=facts, state=state, cancel=cancel)
 

@@ -123,7 +123,7 @@ class Guard:
         wait = self.rates.seconds_to_wait(client)
         if wait:
             return problem(
-                429, "too many requests. Wait a moment.", headers={"Retry-After": f"{wait:.0f}"}
+                429, "too many requests: wait a moment.", headers={"Retry-After": f"{wait:.0f}"}
             )
         return self._unknown(scope, headers, client)
 
@@ -154,7 +154,7 @@ class Guard:
 
 
 def same(given: str, expected: str) -> bool:
-    """Whether two secrets are the same, in a time that doesn't tell how much of them is."""
+    """Whether two secrets are the same, in a time that doesn't show how much of them is."""
     digests = (
         hashlib.sha256(each.encode("utf-8", "replace")).digest() for each in (given, expected)
     )

@@ -34,7 +34,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def serve_app(settings: DeskSettings, listening: socket.socket, uvicorn: Any) -> None:
-    """Serve until the process is told to end."""
+    """Serve until the process is asked to end."""
     from evoked.serve.app import create_app
 
     application = create_app(replace(settings, port=listening.getsockname()[1]))

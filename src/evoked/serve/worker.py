@@ -9,7 +9,6 @@ nobody runs it any more.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from evoked.files import locked, write_json
+from evoked.files import locked, read_json, write_json
 from evoked.serve.database import prepare
 from evoked.serve.jobs import LOCK_FILE, LOG_FILE, OUT_FILE, Job, Jobs, State, Step
 from evoked.serve.settings import Limits
@@ -214,7 +213,7 @@ def main(data: Path) -> None:
     def wanted() -> bool:
         return os.getppid() == parent
 
-    limits = Limits(**json.loads((data / LIMITS_FILE).read_text(encoding="utf-8")))
+    limits = Limits(**read_json(data / LIMITS_FILE))
     while wanted():
         with suppress(BlockingIOError), locked(data / WORKER_LOCK, wait=False):
             Worker(data, limits, wanted).run()

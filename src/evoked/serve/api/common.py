@@ -13,7 +13,8 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from evoked.serve.database import transaction
+from evoked.files import parse_json
+from evoked.serve.database import DATABASE, transaction
 from evoked.serve.desk import Desk
 from evoked.serve.problems import Problem, RefusalError
 
@@ -132,5 +133,7 @@ def _again(found: sqlite3.Row, digest: str) -> JSONResponse:
     if found["body"] is None:
         raise RefusalError(409, "a request with this Idempotency-Key is being answered.")
     return JSONResponse(
-        json.loads(found["body"]), found["status"], headers={"Idempotent-Replayed": "true"}
+        parse_json(found["body"], DATABASE),
+        found["status"],
+        headers={"Idempotent-Replayed": "true"},
     )

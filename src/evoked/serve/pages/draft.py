@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastapi import APIRouter, Request, UploadFile
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, ValidationError
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from evoked.errors import DataError
@@ -50,9 +50,11 @@ def draft(request: Request, desk: TheDesk, run: str = "") -> Response:
 
 
 @router.post("/draft/picture", max_body_size=Limits().picture_bytes)
-def picture(request: Request, desk: TheDesk, file: UploadFile) -> Response:
-    """Keep a picture, and show it; the form is told, and asks for a score again."""
-    identifier = desk.uploads.add_picture(file.file.read()) if file.filename else ""
+def picture(request: Request, desk: TheDesk, form: Form) -> Response:
+    """Keep a picture, or none any more, and show it; the form then asks for a score again."""
+    file, identifier = form.get("file"), ""
+    if isinstance(file, UploadFile) and file.filename:
+        identifier = desk.uploads.add_picture(file.file.read())
     values = {"picture": identifier}
     return render(
         request, "part_picture.html", values, headers={"HX-Trigger-After-Settle": "pictured"}
