@@ -214,7 +214,7 @@ class Desk:
     def import_upload(
         self, upload: Upload, title: str, options: Mapping[str, Any], *, train: bool = True
     ) -> Job:
-        """A job that imports an upload and, unless ``train`` is false, trains a run and reports it."""
+        """A job that imports an upload and, if ``train``, trains a run and writes its report."""
         name = self.library.free(title)
         dataset, run = self.data / DATASETS_FOLDER / name, self.data / RUNS_FOLDER / name
         importing = ("import", "auto", str(upload.source), str(dataset), *_options(options))
