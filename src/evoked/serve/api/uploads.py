@@ -116,11 +116,11 @@ def add_upload(desk: TheDesk, files: list[UploadFile]) -> Uploaded:
 def read(request: Request, desk: TheDesk, asked: ReadingOptions, key: Key = None) -> JSONResponse:
     """A job whose result says which posts and columns an import of the upload would read."""
     upload = desk.upload(asked.upload)
-    return once(
-        *(desk, request, key, asked.model_dump()),
-        lambda: JobFacts.of(desk, desk.read_upload(upload, asked.options())).json_ready(),
-        202,
-    )
+
+    def make() -> dict[str, object]:
+        return JobFacts.of(desk, desk.read_upload(upload, asked.options())).json_ready()
+
+    return once(desk, request, key, asked.model_dump(), make, 202)
 
 
 @router.post(
@@ -153,8 +153,8 @@ def score_table(
 ) -> JSONResponse:
     """A job whose result is a table: GET /jobs/{job}/scores.csv, .parquet or .xlsx."""
     upload = desk.upload(asked.upload)
-    return once(
-        *(desk, request, key, asked.model_dump()),
-        lambda: JobFacts.of(desk, desk.score_table(upload, asked.run)).json_ready(),
-        202,
-    )
+
+    def make() -> dict[str, object]:
+        return JobFacts.of(desk, desk.score_table(upload, asked.run)).json_ready()
+
+    return once(desk, request, key, asked.model_dump(), make, 202)
