@@ -39,7 +39,7 @@ from evoked.posts.drafts import Draft
 from evoked.posts.synthetic.posts import synthesise
 from evoked.runs.posts import Run
 
-POSTS, DRAFTS, STARTS = 600, 60, 5
+POSTS, DRAFTS, STARTS = 600, 40, 3
 TARGET_MS = 150
 
 
