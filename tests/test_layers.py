@@ -41,8 +41,10 @@ LAYERS = (
     "evoked.analysis",
     "evoked.explain",
     "evoked.advice",
+    "evoked.scoring",
     "evoked.report",
     "evoked.laboratory",
+    "evoked.serve",
     "evoked.cli",
     "evoked.__main__",
 )

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from evoked.runs.training import train as train
     from evoked.runs.viewings import NetworkRun as NetworkRun
     from evoked.runs.viewings import Viewing as Viewing
+    from evoked.scoring.scorer import Scorer as Scorer
     from evoked.training.settings import TrainingSettings as TrainingSettings
 
     open = PostDataset
@@ -71,6 +72,7 @@ _LAZY = {
     "PostDataset": "evoked.posts.dataset",
     "Ranking": "evoked.advice.ranking",
     "Run": "evoked.runs.posts",
+    "Scorer": "evoked.scoring.scorer",
     "Split": "evoked.evaluation.splits",
     "Study": "evoked.laboratory.study",
     "StudyCallbacks": "evoked.laboratory.study",
@@ -107,6 +109,7 @@ __all__ = [
     "PostDataset",
     "Ranking",
     "Run",
+    "Scorer",
     "Split",
     "Study",
     "StudyCallbacks",

@@ -36,7 +36,7 @@ class DataError(EvokedError):
         field: str | None = None,
         fix: str | None = None,
     ) -> None:
-        self.problem = problem
+        self.problem, self.file, self.row, self.field, self.fix = problem, file, row, field, fix
         where = [
             f"{label} {value}"
             for label, value in (("file", file), ("row", row), ("field", field))
@@ -44,6 +44,11 @@ class DataError(EvokedError):
         ]
         message = f"{', '.join(where)}: {problem}" if where else problem
         super().__init__(f"{message} {fix}" if fix else message)
+
+    @property
+    def about_row(self) -> str:
+        """The message without the row, for a place that stands in the row."""
+        return str(DataError(self.problem, file=self.file, field=self.field, fix=self.fix))
 
 
 class ImageError(DataError):

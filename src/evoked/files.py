@@ -52,6 +52,9 @@ _WRITE_PROBLEMS = {
 }
 # Full-width signs count as their own kind in spreadsheets of East Asia.
 _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
+# Control characters can't stand in the XML of a workbook, nor texts longer than a cell.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_LONGEST_CELL = 32_767
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # What libraries in C and Rust leave of the system's error: its number, in words.
@@ -488,6 +491,32 @@ def write_csv(path: Path | str, table: pd.DataFrame, float_format: str | None = 
         shown.rename(columns=names).to_csv(
             temporary, index=False, float_format=float_format, errors="backslashreplace"
         )
+
+
+def write_xlsx(path: Path | str, table: pd.DataFrame) -> None:
+    """Write a table as an Excel workbook of one sheet, without its index, atomically, so that a
+    spreadsheet runs nothing of it: see :func:`harmless`."""
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("evoked")
+    sheet.append([harmless(str(name)) for name in table.columns])
+    for row in table.itertuples(index=False):
+        sheet.append([_cell(value) for value in row])
+    with atomic_path(path) as temporary:
+        book.save(temporary)
+
+
+def _cell(value: Any) -> Any:
+    """A value as a workbook can hold it."""
+    value = plain(value)
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value))
+    elif isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return value
+    return harmless(_NOT_IN_XML.sub("\ufffd", value)[:_LONGEST_CELL])
 
 
 def harmless(value: Any) -> Any:

@@ -74,12 +74,7 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
     SettingsError
         There is no such picture, or no author is given and the run knows several.
     """
-    from evoked.posts.readers.values import parse_tags
-
-    image, hashtags = facts["image"], facts["hashtags"]
-    picture = None if image is None else check_picture(Path(image))
-    own = dict(pair(text, "--fact") for text in facts["facts"] or ())
-    draft = replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags), facts=own)
+    draft = shared_draft(facts)
     if draft.author is None and run.authors.number > 1:
         raise SettingsError(
             f"this run knows {run.authors.number} authors. Say whose draft it is: --author ID. "
@@ -88,6 +83,16 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
     for note in _unknown(run, draft):
         say_aside(note)
     return draft
+
+
+def shared_draft(facts: dict[str, Any]) -> Draft:
+    """What options say of every draft of a table; the parameters are those of :func:`draft_of`."""
+    from evoked.posts.readers.values import parse_tags
+
+    image, hashtags = facts["image"], facts["hashtags"]
+    picture = None if image is None else check_picture(Path(image))
+    own = dict(pair(text, "--fact") for text in facts["facts"] or ())
+    return replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags), facts=own)
 
 
 def _unknown(run: Run, draft: Draft) -> list[str]:

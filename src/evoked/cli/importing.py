@@ -142,7 +142,9 @@ def import_command(
         )
         languages = _languages(result)
         if as_json:
-            print_json({**result.as_dict(), "captions_note": languages, "dry_run": dry_run})
+            said = {**result.as_dict(), "captions_note": languages, "dry_run": dry_run}
+            first = {"first_posts": _first_posts(result)} if dry_run else {}
+            print_json({**said, **first})
             return
         title = "Would be imported" if dry_run else f"Imported to {dest}"
         _print_import(result, title, languages)
@@ -171,11 +173,18 @@ def _usage(first: str, second: Path) -> str:
 
 def _print_posts(result: ImportResult) -> None:
     """The first posts, field by field."""
+    first = _first_posts(result)
+    numbers = range(1, 1 + max(map(len, first.values()), default=0))
+    rows = [[name, *shown] for name, shown in first.items()]
+    print_table("The first posts", ["field", *map(str, numbers)], rows)
+    say("Nothing was written.")
+
+
+def _first_posts(result: ImportResult) -> dict[str, list[str]]:
+    """The values of the first posts as they are shown, by field."""
     posts = result.dataset.posts.head(_FIRST_POSTS)
     known = [name for name in posts.columns if posts[name].map(_is_known).any()]
-    rows = [[name, *(_shown(value) for value in posts[name])] for name in known]
-    print_table("The first posts", ["field", *map(str, range(1, len(posts) + 1))], rows)
-    say("Nothing was written.")
+    return {name: [_shown(value) for value in posts[name]] for name in known}
 
 
 def _is_known(value: Any) -> bool:

@@ -42,7 +42,7 @@ CoverageOption = Annotated[
     ),
 ]
 OutTableOption = Annotated[
-    Path | None, typer.Option("--out", help="File to write: .csv, .json or .parquet.")
+    Path | None, typer.Option("--out", help="File to write: .csv, .json, .parquet or .xlsx.")
 ]
 KeepFlag = Annotated[
     bool,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from evoked.cli.application import UNSAFE, out, say
 from evoked.errors import SettingsError
-from evoked.files import plain, records, write_csv, write_json, write_parquet
+from evoked.files import plain, records, write_csv, write_json, write_parquet, write_xlsx
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,7 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     ".csv": lambda table, path: write_csv(path, table),
     ".json": lambda table, path: write_json(path, plain(records(table))),
     ".parquet": lambda table, path: write_parquet(path, table),
+    ".xlsx": lambda table, path: write_xlsx(path, table),
 }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evoked.cli.application import app, out, say, say_aside
-from evoked.cli.drafts import DRAFT_OPTIONS, draft_of
+from evoked.cli.drafts import DRAFT_OPTIONS, draft_of, shared_draft
 from evoked.cli.ledger import keep_answer
 from evoked.cli.options import (
     CacheOption,
@@ -32,16 +33,20 @@ from evoked.cli.printing import (
 )
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.cli.viewings import VIEWING_OPTIONS, explain_viewing, image_of, viewing_of
-from evoked.errors import SettingsError
+from evoked.errors import EvokedError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.files import records
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from evoked.posts.drafts import Draft
+    from evoked.runs.base import Callbacks
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun, Viewing
 
 _ONLY_DRAFTS = "goes with drafts of posts, not with a run of viewings (--user, --image)"
+_NOT_VIEWINGS = "goes with a run of viewings (such as hmg_emo); this run is of posts"
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 
@@ -81,6 +86,7 @@ def evaluate(
 @app.command(
     epilog="Examples: [dim]evoked predict my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
     "[dim]evoked predict my_run --posts new_posts --coverage 0.9 --out scores.csv[/]  ·  "
+    "[dim]evoked predict my_run --drafts drafts.xlsx --out scores.xlsx[/]  ·  "
     "[dim]evoked predict my_network_run --user user-17 --image draft.jpg[/]"
 )
 @with_options(draft=DRAFT_OPTIONS, viewing=VIEWING_OPTIONS)
@@ -91,6 +97,14 @@ def predict(
     posts: Annotated[
         Path | None, typer.Option(help="Dataset whose posts are scored, in place of a draft.")
     ] = None,
+    drafts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of drafts, a row each (.csv, .tsv, .jsonl, .parquet, .xlsx), whose columns "
+            "an import would know; a row that can't be scored says why in the column 'error'. The "
+            "options of a draft hold for rows that don't say otherwise."
+        ),
+    ] = None,
     coverage: CoverageOption = DEFAULT_COVERAGE,
     out_file: OutTableOption = None,
     as_json: JsonFlag = False,
@@ -98,22 +112,31 @@ def predict(
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
-    """Predict what a draft, or every post of a dataset, evokes."""
+    """Predict what a draft, or every post of a dataset or row of a table, evokes."""
     if out_file is not None:
         check_suffix(out_file)
     check_coverage(coverage)
-    if posts is None:
-        _check_subject(draft, viewing)
-        dataset = None
-    else:
+    refuse(
+        {} if drafts is None else {"posts": posts}, "can't be given: --drafts stands in its place"
+    )
+    if posts is not None:
         refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
-        dataset = open_dataset(posts)
+    elif drafts is None:
+        _check_subject(draft, viewing)
+    dataset = None if posts is None else open_dataset(posts)
     run = load_any_run(run_folder, cache, allow_download)
-    subject: Any = [_subject(run, draft, viewing)] if dataset is None else dataset
     with progress_display() as display:
-        table = run.predict(subject, run_callbacks(display), coverage)
+        callbacks = run_callbacks(display)
+        subject: Any = dataset
+        if dataset is not None:
+            table = run.predict(dataset, callbacks, coverage)
+        elif drafts is not None:
+            table, subject = _scored(run, drafts, draft, viewing, callbacks, coverage)
+        else:
+            table, subject = _predicted(run, draft, viewing, callbacks, coverage)
     if keep:
-        keep_answer(run, "prediction", subject, table, coverage)
+        known = table[table["error"].isna()] if "error" in table else table
+        keep_answer(run, "prediction", subject, known, coverage)
     if out_file is not None:
         write_table(table, out_file)
         say_aside(f"{len(table)} predictions in {out_file}")
@@ -196,6 +219,57 @@ def report(
     say(f"Report: {path}")
 
 
+def _predicted(
+    run: Run | NetworkRun,
+    draft: dict[str, Any],
+    viewing: dict[str, Any],
+    callbacks: Callbacks,
+    coverage: float,
+) -> tuple[pd.DataFrame, list[Draft] | list[Viewing]]:
+    """The prediction of the draft or the viewing that the options describe, and that."""
+    from evoked.runs.posts import Run
+    from evoked.scoring import Scorer
+
+    if isinstance(run, Run):
+        drafts = [_draft(run, draft, viewing)]
+        return Scorer(run).predict(drafts, callbacks, coverage), drafts
+    viewings = [_viewing(run, draft, viewing)]
+    return run.predict(viewings, callbacks, coverage), viewings
+
+
+def _scored(
+    run: Run | NetworkRun,
+    table: Path,
+    draft: dict[str, Any],
+    viewing: dict[str, Any],
+    callbacks: Callbacks,
+    coverage: float,
+) -> tuple[pd.DataFrame, list[Draft]]:
+    """The answers to a table of drafts, a row each, and the drafts that could be scored."""
+    from evoked.posts.draft_tables import draft_rows
+    from evoked.posts.readers.base import Remark
+    from evoked.runs.posts import Run
+    from evoked.scoring import Scorer
+
+    if not isinstance(run, Run):
+        raise SettingsError(f"--drafts {_ONLY_DRAFTS}.")
+    refuse(viewing, _NOT_VIEWINGS)
+    usual, scorer = shared_draft(draft), Scorer(run)
+    asked: list[Draft | EvokedError] = []
+
+    def rows() -> Iterator[Draft | EvokedError]:
+        for row in draft_rows(table, usual):
+            if isinstance(row, Remark):
+                say_aside(f"{table.name}, row {row.row}, {row.field}: {row.why} ({row.value})")
+            else:
+                asked.append(row)
+                yield row
+
+    found = scorer.score(rows(), callbacks, coverage)
+    sound = [row for row, fine in enumerate(found["error"].isna()) if fine]
+    return found, [scorer.draft(asked[row], row + 1) for row in sound]
+
+
 def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:
     """Raise SettingsError for what is neither a draft nor a viewing, before a run is loaded."""
     if draft["image"] is not None:
@@ -204,19 +278,8 @@ def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:
         raise SettingsError("a draft needs --image, --caption or --title (or give --posts).")
 
 
-def _subject(
-    run: Run | NetworkRun, draft: dict[str, Any], viewing: dict[str, Any]
-) -> Draft | Viewing:
-    """The draft or, for a run of viewings, the viewing that the options describe."""
-    from evoked.runs.posts import Run
-
-    if isinstance(run, Run):
-        return _draft(run, draft, viewing)
-    return _viewing(run, draft, viewing)
-
-
 def _draft(run: Run, draft: dict[str, Any], viewing: dict[str, Any]) -> Draft:
-    refuse(viewing, "goes with a run of viewings (such as hmg_emo); this run is of posts")
+    refuse(viewing, _NOT_VIEWINGS)
     return draft_of(run, draft)
 
 

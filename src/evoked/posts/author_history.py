@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -96,9 +97,12 @@ def attach_history(
     observed = None
     if activity is not None and len(activity) and len(published):
         observed = ObservedCounts.of(activity, published["post_id"])
-    history = AuthorHistory.of(published)
-    if carried is not None:
-        history = history.completed_by(carried)
+    if carried is not None and not len(published):
+        history = carried  # as it is, and so with what it has worked out for drafts before
+    else:
+        history = AuthorHistory.of(published)
+        if carried is not None:
+            history = history.completed_by(carried)
     seen = pd.DataFrame(history.before(posts, min_age_hours, observed), index=posts.index)
     others = [name for name in posts if not str(name).startswith(PREFIX)]
     return pd.concat([posts[others], seen], axis=1)
@@ -303,7 +307,7 @@ class AuthorHistory:
             One of :data:`KINDS`.
         """
         instant, _ = _instants(posts)
-        single = self._in_order()._single(kind)
+        single = self._in_order._single(kind)
         window = single._window(author_hashes(posts), instant, number)
         return np.expm1(_at(window, single.total[:, _VALUES.index(kind)]))
 
@@ -328,7 +332,7 @@ class AuthorHistory:
         usable = dated & (author != "")
         age = round(min_age_hours * _MICROSECONDS_PER_HOUR)
         moments = _Moments(author, instant, age, observed)
-        ordered = self._in_order()
+        ordered = self._in_order
         columns = ordered._earlier_posts(author, instant)
         for name in _VALUES:
             columns |= ordered._counts_seen(name, moments)
@@ -376,7 +380,14 @@ class AuthorHistory:
 
     def _single(self, name: str) -> Self:
         """Events of single posts of which a value is known: a sum is no point on a line."""
-        return self.select((self.posts == 1) & (self.known[:, _VALUES.index(name)] == 1))
+        if name not in self._singles:
+            chosen = (self.posts == 1) & (self.known[:, _VALUES.index(name)] == 1)
+            self._singles[name] = self.select(chosen)
+        return self._singles[name]
+
+    @cached_property
+    def _singles(self) -> dict[str, Self]:
+        return {}
 
     def _sums(self, name: str, moments: _Moments) -> tuple[Floats, Floats]:
         """How many earlier posts a value is known of, and the sum of these, (n,) each."""
@@ -405,6 +416,7 @@ class AuthorHistory:
         last = first + np.searchsorted(instants, until)
         return np.searchsorted(keys, first), np.searchsorted(keys, last)
 
+    @cached_property
     def _in_order(self) -> Self:
         """Events by author, instant and counts, so that the order of rows decides nothing."""
         codes = pd.factorize(self.author, sort=True)[0]
@@ -412,7 +424,7 @@ class AuthorHistory:
 
     def _sorted_from_latest(self) -> Self:
         """Events by author, the author active last first, and within an author the latest first."""
-        events = self._in_order()
+        events = self._in_order
         codes, authors = pd.factorize(events.author)
         last = np.full(len(authors), np.iinfo(np.int64).min)
         np.maximum.at(last, codes, events.instant)

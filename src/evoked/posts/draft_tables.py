@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evoked.errors import DataError, SettingsError
+from evoked.errors import DataError, EvokedError, ImageError, SettingsError
 from evoked.posts.cleaning import clean
 from evoked.posts.drafts import Draft
 from evoked.posts.readers import READERS
@@ -15,7 +15,13 @@ from evoked.posts.readers.base import PostRecord, ReadOptions, Remark
 from evoked.posts.readers.values import is_missing
 
 # The reader of each kind of table, by how its name ends.
-_READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_READERS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
 TABLE_SUFFIXES = tuple(_READERS)
 # Columns of the posts table by the field of a draft that they fill.
 _COLUMNS = {
@@ -38,16 +44,44 @@ def read_drafts(path: Path, usual: Draft) -> tuple[list[Draft], list[Remark]]:
 
     Parameters
     ----------
+    path, usual
+        As in :func:`draft_rows`.
+
+    Raises
+    ------
+    DataError
+        As of :func:`draft_rows`, or a picture that is not there.
+    SettingsError
+        The file's name doesn't end as one of a table.
+    """
+    drafts: list[Draft] = []
+    remarks: list[Remark] = []
+    for row in draft_rows(path, usual):
+        if isinstance(row, EvokedError):
+            raise row
+        if isinstance(row, Remark):
+            remarks.append(row)
+        else:
+            drafts.append(row)
+    return drafts, remarks
+
+
+def draft_rows(path: Path, usual: Draft) -> Iterator[Draft | Remark | DataError]:
+    """The rows of a table of drafts, read as they are needed: a draft, or why there is none (its
+    picture can't be read), each after the remarks on its values.
+
+    Parameters
+    ----------
     path
-        A CSV, JSON Lines or Parquet file with a row per draft; names of pictures start from its
-        folder.
+        A CSV, JSON Lines or Parquet file or an Excel workbook with a row per draft; names of
+        pictures start from its folder.
     usual
         What holds for drafts whose row doesn't say otherwise.
 
     Raises
     ------
     DataError
-        The file can't be read, has no row, more than 10,000, or names a picture that is not there.
+        The file can't be read, has no row, or more than 10,000.
     SettingsError
         Its name doesn't end as one of a table.
     """
@@ -55,20 +89,22 @@ def read_drafts(path: Path, usual: Draft) -> tuple[list[Draft], list[Remark]]:
         endings = ", ".join(TABLE_SUFFIXES)
         raise SettingsError(f"{path.name}: a table of drafts ends in {endings}.")
     source = READERS[_READERS[path.suffix.lower()]](path, ReadOptions())
-    drafts: list[Draft] = []
-    remarks: list[Remark] = []
+    number = 0
     for record in source.records:
         if isinstance(record, Remark):
-            remarks.append(record)
+            yield record
             continue
-        if len(drafts) == _MOST_DRAFTS:
+        if number == _MOST_DRAFTS:
             raise DataError(f"more than {_MOST_DRAFTS:,} drafts.", file=path)
-        row, found = clean(record)
-        remarks += found
-        drafts.append(_draft(record, row, usual, len(drafts) + 1))
-    if not drafts:
+        number += 1
+        row, remarks = clean(record)
+        yield from remarks
+        try:
+            yield _draft(record, row, usual, number)
+        except ImageError as error:
+            yield error
+    if not number:
         raise DataError("no draft in it.", file=path, fix="Give a row per draft.")
-    return drafts, remarks
 
 
 def _draft(record: PostRecord, row: Mapping[str, Any], usual: Draft, number: int) -> Draft:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,8 @@ class ImportResult:
         and what to do about it.
     facts
         The columns of the source's own that were taken as facts.
+    columns
+        All columns of a table; empty for formats with a fixed layout.
     already_there
         Whether the destination held the result of this import already, so nothing was done.
     """
@@ -99,6 +101,7 @@ class ImportResult:
     notes: list[str]
     warnings: list[str]
     facts: list[Fact]
+    columns: list[str] = field(default_factory=list)
     already_there: bool = False
 
     def remarks(self) -> list[dict[str, Any]]:
@@ -121,6 +124,7 @@ class ImportResult:
             "scales": {name: list(scale) for name, scale in self.scales.items()},
             "notes": self.notes,
             "warnings": self.warnings,
+            "columns": self.columns,
             "facts": [fact.to_dict() for fact in self.facts],
             "already_there": self.already_there,
         }
@@ -513,6 +517,7 @@ def _write(reading: Source, staging: Staging, source: Path, job: Mapping[str, An
                 "scales": scales,
                 "notes": storable(notes),
                 "warnings": storable(warnings),
+                "columns": storable(reading.columns),
             },
         },
     )
@@ -596,6 +601,7 @@ def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
         scales={name: (scale[0], scale[1]) for name, scale in done["scales"].items()},
         notes=done["notes"],
         warnings=done.get("warnings", []),
+        columns=done.get("columns", []),
         facts=dataset.facts,
         already_there=already_there,
     )

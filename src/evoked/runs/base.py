@@ -45,6 +45,7 @@ PAIRS = "emotion or none"
 EXISTENCE = "viewing or none"
 PREDICTIONS_FILE = "predictions.parquet"
 TRUTH_FILE = "truth.parquet"
+_TESTED_FILES = (METRICS_FILE, PREDICTIONS_FILE, TRUTH_FILE)
 
 
 @dataclass
@@ -175,6 +176,7 @@ class TrainedRun(ABC):
         self.parts = contents.parts
         self.intervals = contents.intervals
         self.cache = cache
+        self._record: tuple[tuple[int, ...], TrackRecord] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -303,8 +305,11 @@ class TrainedRun(ABC):
 
     @property
     def track_record(self) -> TrackRecord:
-        """What the test posts showed of the run."""
-        return TrackRecord(self.folder, self.metrics["intervals"])
+        """What the test posts showed of the run; read again when its files have changed."""
+        written = tuple(map(_written, (self.folder / name for name in _TESTED_FILES)))
+        if self._record is None or self._record[0] != written:
+            self._record = written, TrackRecord(self.folder, self.metrics["intervals"])
+        return self._record[1]
 
     @property
     def whose(self) -> str:
@@ -432,6 +437,11 @@ class TrainedRun(ABC):
         """Predictions that are scored beside the model's, by name: those of the trivial
         baselines."""
         return {kind.name: self.restored(self.baseline(kind), examples) for kind in self.baselines}
+
+
+def _written(file: Path) -> int:
+    """When a file was written, in nanoseconds since 1970; 0 if there is none."""
+    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def queries_of(posts: pd.DataFrame) -> pd.Series | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ class Run(TrainedRun):
         known = {each.strip().casefold() for each in self.training_categories}
         return category.strip().casefold() in known
 
-    @property
+    @cached_property
     def authors(self) -> KnownAuthors:
         """The authors of the run's posts."""
         known = frozenset(self._training_groups(AuthorMean)) | set(self.history.author)

@@ -78,7 +78,8 @@ class TypicalError(NamedTuple):
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """What a run's folder says about its test posts.
+    """What a run's folder says about its test posts. Its typical errors, which every answer
+    names, are worked out once.
 
     Attributes
     ----------
@@ -104,7 +105,13 @@ class TrackRecord:
 
     def error(self, column: str) -> TypicalError | None:
         """The run's typical error of a number; None if no test post has it."""
-        return self._error(self.folder / "predictions.parquet", column)
+        if column not in self._errors:
+            self._errors[column] = self._error(self.folder / "predictions.parquet", column)
+        return self._errors[column]
+
+    @cached_property
+    def _errors(self) -> dict[str, TypicalError | None]:
+        return {}
 
     def baseline_error(self, column: str) -> tuple[str, TypicalError] | None:
         """Name and typical error of the median of the last posts, or of the best other trivial

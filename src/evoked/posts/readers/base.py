@@ -152,6 +152,8 @@ class Source:
         What a person should know first: what the source seems to lack.
     facts
         The kind of each fact: posts have a field ``fact.NAME`` for it, already converted.
+    columns
+        Names of a table's columns, used or not; empty for formats with a fixed layout.
     taken_for
         Name of the reader that the source turned out to be for, where that was found out.
     platform
@@ -168,6 +170,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Kind] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)
     taken_for: str = ""
     platform: str = ""
     network: Callable[[pd.Series], NetworkTables] | None = None

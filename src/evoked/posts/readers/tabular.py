@@ -209,6 +209,7 @@ def read_table(table: Table, options: ReadOptions) -> Source:
         ],
         warnings=_warnings(table, mapping, raters, chosen, recognised.platform),
         facts={fact.name: fact.kind for fact in facts},
+        columns=list(table.columns),
         platform=recognised.platform,
     )
 

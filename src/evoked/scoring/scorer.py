@@ -1,0 +1,251 @@
+"""A run that is loaded once and answers rows: drafts in, answers out, errors in a column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple, Self
+
+import pandas as pd
+
+from evoked.errors import DataError, EvokedError, SettingsError, did_you_mean
+from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
+from evoked.features.cache import FeatureCache
+from evoked.posts.drafts import Draft
+from evoked.posts.readers.values import parse_tags
+from evoked.runs.base import Callbacks
+from evoked.runs.posts import Run
+
+Row = Draft | Mapping[str, Any] | EvokedError
+"""A draft, the facts of one by the names of its fields, or why there is none to score."""
+
+ERROR = "error"
+"""Column of answers: why a row could not be scored; None if it was."""
+
+# Drafts that are scored together: their pictures are in memory at once.
+_BATCH = 64
+_FIELDS = tuple(field.name for field in fields(Draft))
+
+
+class Scorer:
+    """Scores drafts with one run; every row gets an answer or an error.
+
+    The run and its encoders stay in memory, so that only the first call takes long. A scorer may be
+    called from several threads; it serves them one after the other.
+
+    Parameters
+    ----------
+    run
+        A run of posts.
+    batch
+        Drafts that are scored together.
+
+    Attributes
+    ----------
+    turn
+        Held by whoever uses the run and its encoders.
+
+    Examples
+    --------
+    >>> scorer = evoked.Scorer.load("my_run")                                # doctest: +SKIP
+    >>> scorer.score([{"image": "draft.jpg", "caption": "Golden hour"}])     # doctest: +SKIP
+    """
+
+    def __init__(self, run: Run, batch: int = _BATCH) -> None:
+        self.run = run
+        self.batch = batch
+        self.turn = Lock()
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        cache: FeatureCache | None = None,
+        *,
+        allow_download: bool = False,
+    ) -> Self:
+        """A scorer of the run in a folder; the parameters are those of :func:`evoked.load`.
+
+        Raises
+        ------
+        DataError
+            The folder holds no finished run of posts.
+        """
+        return cls(Run.load(folder, cache, allow_download=allow_download))
+
+    def predict(
+        self,
+        drafts: Sequence[Draft],
+        callbacks: Callbacks | None = None,
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> pd.DataFrame:
+        """What :meth:`evoked.runs.posts.Run.predict` says of drafts; the first that can't be scored
+        raises its error."""
+        with self.turn:
+            return self.run.predict(drafts, callbacks, coverage)
+
+    def score(
+        self,
+        rows: Iterable[Row],
+        callbacks: Callbacks | None = None,
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> pd.DataFrame:
+        """Score drafts of which some may be wrong.
+
+        Parameters
+        ----------
+        rows
+            Drafts, or the facts of drafts by the names of :class:`evoked.Draft`'s fields: ``image``
+            is the path of a picture, ``posted_at`` a date or its text (ISO 8601), ``hashtags`` a
+            list or a text. They are read as they are needed.
+        callbacks
+            Callbacks that report progress.
+        coverage
+            How often the intervals are to hold the truth, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            A row per draft, in order: what :meth:`evoked.runs.posts.Run.predict` returns, and
+            ``error``: why the row could not be scored, else None. ``post_id`` is the draft's name,
+            or ``draft-`` and its number.
+
+        Raises
+        ------
+        SettingsError
+            ``coverage`` is not between 0 and 1.
+        DataError
+            The run's folder is damaged.
+        """
+        check_coverage(coverage)
+        tables: list[pd.DataFrame] = []
+        names: list[str] = []
+        errors: dict[int, str] = {}
+        numbered = enumerate(rows, start=1)
+        while batch := list(islice(numbered, self.batch)):
+            first = len(names)
+            drafts = [self._draft_or_why(row, number) for number, row in batch]
+            names += [str(draft.name) for draft in drafts]
+            unread = {i: draft.why for i, draft in enumerate(drafts) if isinstance(draft, _Unread)}
+            sound = {i: draft for i, draft in enumerate(drafts) if isinstance(draft, Draft)}
+            found, refused = self._answers(sound, callbacks, coverage)
+            tables += [table.set_axis(table.index + first, axis=0) for table in found]
+            errors |= {first + i: why for i, why in (unread | refused).items()}
+        return _joined(tables, names, errors)
+
+    def draft(self, row: Row, number: int) -> Draft:
+        """The draft of a row; ``draft-`` and its number is its name if it has none.
+
+        Raises
+        ------
+        DataError, SettingsError
+            A fact that no draft has, or that is not of its kind.
+        """
+        if isinstance(row, EvokedError):
+            raise row
+        draft = row if isinstance(row, Draft) else Draft(**_facts(row))
+        return replace(draft, name=_name(row, number))
+
+    def _answers(
+        self, drafts: Mapping[int, Draft], callbacks: Callbacks | None, coverage: float
+    ) -> tuple[list[pd.DataFrame], dict[int, str]]:
+        """The answers to numbered drafts, tables whose index is these numbers, and the errors of
+        the others. Where one is wrong, halves are tried: one among many takes few attempts."""
+        if not drafts:
+            return [], {}
+        numbers = list(drafts)
+        try:
+            table = self.predict(list(drafts.values()), callbacks, coverage)
+        except (DataError, SettingsError) as error:
+            if len(drafts) == 1:
+                self._check_run()
+                return [], {numbers[0]: _said(error)}
+        else:
+            return [table.set_axis(pd.Index(numbers), axis=0)], {}
+        middle = len(numbers) // 2
+        halves = [
+            self._answers({i: drafts[i] for i in half}, callbacks, coverage)
+            for half in (numbers[:middle], numbers[middle:])
+        ]
+        return halves[0][0] + halves[1][0], halves[0][1] | halves[1][1]
+
+    def _draft_or_why(self, row: Row, number: int) -> Draft | _Unread:
+        try:
+            return self.draft(row, number)
+        except EvokedError as error:
+            return _Unread(_name(row, number), _said(error))
+
+    def _check_run(self) -> None:
+        """Raise DataError if not the draft but the run's folder is at fault."""
+        with self.turn:
+            self.run.predict_nothing()
+
+
+class _Unread(NamedTuple):
+    """A row that is no draft: its name, and why."""
+
+    name: str
+    why: str
+
+
+def _name(row: Row, number: int) -> str:
+    given = row.get("name") if isinstance(row, Mapping) else getattr(row, "name", None)
+    return f"draft-{number}" if given is None else str(given)
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a draft as it takes them; what is None is left out."""
+    for name in row:
+        if name not in _FIELDS:
+            raise SettingsError(
+                f"a draft has no {name!r}.{did_you_mean(str(name), _FIELDS)} "
+                f"It has: {', '.join(_FIELDS)}."
+            )
+    facts = {name: value for name, value in row.items() if value is not None}
+    for name in ("author", "category", "title", "caption"):
+        if not isinstance(facts.get(name, ""), str):
+            raise DataError("expected a text.", field=name)
+    if isinstance(facts.get("posted_at"), str):
+        facts["posted_at"] = _moment(facts["posted_at"])
+    if isinstance(facts.get("hashtags"), str):
+        facts["hashtags"] = parse_tags(facts["hashtags"])
+    for name in ("followers", "following", "author_posts", "views"):
+        if name in facts and (isinstance(facts[name], bool) or not isinstance(facts[name], int)):
+            raise DataError("expected a whole number.", field=name)
+    return facts
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DataError(
+            f"{text!r} is not a date.",
+            field="posted_at",
+            fix="Write year-month-day and, if you like, the time, for example 2024-05-13T18:30.",
+        ) from error
+
+
+def _said(error: EvokedError) -> str:
+    """What an error says of its row, without the row's number within a batch."""
+    return error.about_row if isinstance(error, DataError) else str(error)
+
+
+def _joined(
+    tables: Sequence[pd.DataFrame], names: Sequence[str], errors: Mapping[int, str]
+) -> pd.DataFrame:
+    """Every row in order: those that were scored, and the others with their errors."""
+    every = range(len(names))
+    scored = pd.concat(tables) if tables else pd.DataFrame({"post_id": []}, dtype=object)
+    if errors:  # which leave gaps; without any, columns keep their types
+        texts = [name for name in scored.columns if not pd.api.types.is_numeric_dtype(scored[name])]
+        scored = scored.reindex(every)
+        for name in texts:
+            scored[name] = scored[name].astype(object).where(scored[name].notna(), None)
+    scored["post_id"] = pd.Series(list(names), every, dtype=object)
+    scored[ERROR] = pd.Series([errors.get(row) for row in every], every, dtype=object)
+    return scored

@@ -1,0 +1,137 @@
+"""Jobs: what takes long, how far it is, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import pandas as pd
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from evoked.files import write_csv, write_parquet, write_xlsx
+from evoked.serve.api.common import Limit, Offset, Page, TheDesk, problems
+from evoked.serve.desk import Desk
+from evoked.serve.jobs import Job, State
+from evoked.serve.problems import RefusalError
+
+router = APIRouter(tags=["jobs"])
+
+Kind = Literal["csv", "parquet", "xlsx"]
+_WRITERS: dict[str, tuple[Callable[[Path, pd.DataFrame], None], str]] = {
+    "csv": (write_csv, "text/csv; charset=utf-8"),
+    "parquet": (write_parquet, "application/vnd.apache.parquet"),
+    "xlsx": (write_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
+
+
+class JobProgress(BaseModel):
+    """How far the command is that runs."""
+
+    stage: str
+    done: int
+    total: int | None
+
+
+class JobFacts(BaseModel):
+    """A job."""
+
+    id: str
+    kind: str
+    title: str
+    state: State
+    step: int = Field(description="Number of steps that are done.")
+    steps: list[str]
+    progress: JobProgress | None
+    error: str
+    created: datetime
+    ended: datetime | None
+    run: str | None = Field(description="The run that it makes or uses.")
+    dataset: str | None = Field(description="The dataset that it makes.")
+    result: dict[str, Any] | None = Field(
+        None, description="Of a reading that is done: what was read, and what was not."
+    )
+
+    @classmethod
+    def of(cls, desk: Desk, job: Job) -> JobFacts:
+        running = desk.jobs.progress(job) if job.state == State.running else None
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            title=job.title,
+            state=job.state,
+            step=job.step,
+            steps=[step.name for step in job.steps],
+            progress=running
+            and JobProgress(stage=running.stage, done=running.done, total=running.total),
+            error=job.error,
+            created=datetime.fromtimestamp(job.created, UTC),
+            ended=None if job.ended is None else datetime.fromtimestamp(job.ended, UTC),
+            run=job.facts.get("run"),
+            dataset=job.facts.get("dataset"),
+            result=None,
+        )
+
+    def json_ready(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+@router.get("/jobs", responses=problems(), summary="Jobs, the newest first")
+def jobs(desk: TheDesk, offset: Offset = 0, limit: Limit = 50) -> Page[JobFacts]:
+    """A part of the list of jobs."""
+    found, total = desk.jobs.all(offset, limit)
+    return Page[JobFacts].of([JobFacts.of(desk, job) for job in found], total, offset)
+
+
+@router.get("/jobs/{job}", responses=problems(404), summary="A job")
+def job(desk: TheDesk, job: str) -> JobFacts:
+    """How far it is; of a reading that is done also what it found."""
+    found = desk.job(job)
+    facts = JobFacts.of(desk, found)
+    facts.result = desk.reading(found)
+    return facts
+
+
+@router.post("/jobs/{job}/cancel", responses=problems(404), summary="Stop a job")
+def cancel(desk: TheDesk, job: str) -> JobFacts:
+    """Asks for a job to be stopped; one that has ended stays as it is."""
+    return JobFacts.of(desk, desk.jobs.cancel(desk.job(job)))
+
+
+@router.post("/jobs/{job}/resume", responses=problems(404), summary="Resume a job")
+def resume(desk: TheDesk, job: str) -> JobFacts:
+    """Puts a job that failed or was stopped back into the queue, where it stopped."""
+    return JobFacts.of(desk, desk.jobs.resume(desk.job(job)))
+
+
+@router.delete("/jobs/{job}", status_code=204, responses=problems(404), summary="Forget a job")
+def delete(desk: TheDesk, job: str) -> Response:
+    """Deletes a job that has ended, with its log and its table of scores."""
+    found = desk.job(job)
+    if not found.has_ended:
+        raise RefusalError(422, "the job has not ended. Cancel it first.")
+    desk.jobs.delete(found)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/jobs/{job}/scores.{kind}",
+    responses={**problems(404), 200: {"content": {"text/csv": {}}}},
+    response_class=Response,
+    summary="The scores of a table",
+)
+def scores(desk: TheDesk, job: str, kind: Kind) -> Response:
+    """The table of a job that scored one, as CSV, Parquet or Excel workbook."""
+    table = desk.table(desk.job(job))
+    if table is None:
+        raise RefusalError(404, "there are no scores (yet).")
+    write, media_type = _WRITERS[kind]
+    with TemporaryDirectory(prefix="evoked-") as folder:
+        path = Path(folder) / f"scores.{kind}"
+        write(path, table)
+        content = path.read_bytes()
+    named = {"Content-Disposition": f'attachment; filename="scores.{kind}"'}
+    return Response(content, media_type=media_type, headers=named)

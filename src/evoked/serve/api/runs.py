@@ -1,0 +1,105 @@
+"""Runs and datasets: what there is, how good, how old."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from evoked.serve.api.common import Limit, Offset, Page, TheDesk, problems
+from evoked.serve.library import DatasetEntry, RunEntry
+from evoked.serve.problems import RefusalError
+
+router = APIRouter(tags=["runs"])
+
+
+class RunFacts(BaseModel):
+    """A run."""
+
+    name: str
+    model: str
+    task: str
+    rows: str = Field(description="What it predicts of: posts or viewings.")
+    dataset: str
+    made: datetime
+    own: bool = Field(description="Whether it lies in the desk's folder, and can be deleted.")
+
+    @classmethod
+    def of(cls, run: RunEntry) -> RunFacts:
+        described = run.description
+        return cls(
+            name=run.name,
+            model=run.model,
+            task=described["task"],
+            rows=described["rows"],
+            dataset=described["data"]["name"],
+            made=run.made,
+            own=run.own,
+        )
+
+
+class RunDetails(RunFacts):
+    """A run, and how good it is."""
+
+    split: dict[str, Any]
+    scores: list[dict[str, Any]] = Field(description="On test posts, trivial baselines beside.")
+
+
+class DatasetFacts(BaseModel):
+    """A dataset."""
+
+    name: str
+    made: datetime
+    posts: int
+
+    @classmethod
+    def of(cls, dataset: DatasetEntry) -> DatasetFacts:
+        return cls(name=dataset.name, made=dataset.made, posts=len(dataset.open()))
+
+
+@router.get("/runs", responses=problems(), summary="Runs, the newest first")
+def runs(desk: TheDesk, offset: Offset = 0, limit: Limit = 50) -> Page[RunFacts]:
+    """A part of the list of runs."""
+    found = desk.library.runs()
+    shown = [RunFacts.of(run) for run in found[offset : offset + limit]]
+    return Page[RunFacts].of(shown, len(found), offset)
+
+
+@router.get("/runs/{run}", responses=problems(404), summary="A run")
+def run(desk: TheDesk, run: str) -> RunDetails:
+    """What it is, and how good."""
+    found = desk.run(run)
+    return RunDetails(
+        **RunFacts.of(found).model_dump(),
+        split=found.description["split"],
+        scores=found.scores,
+    )
+
+
+@router.delete("/runs/{run}", status_code=204, responses=problems(404), summary="Delete a run")
+def delete_run(desk: TheDesk, run: str) -> Response:
+    """Deletes one of the desk's own runs."""
+    desk.library.delete_run(desk.run(run))
+    return Response(status_code=204)
+
+
+@router.get("/datasets", responses=problems(), summary="Datasets, the newest first")
+def datasets(desk: TheDesk, offset: Offset = 0, limit: Limit = 50) -> Page[DatasetFacts]:
+    """A part of the list of datasets."""
+    found = desk.library.datasets()
+    shown = [DatasetFacts.of(each) for each in found[offset : offset + limit]]
+    return Page[DatasetFacts].of(shown, len(found), offset)
+
+
+@router.delete(
+    "/datasets/{dataset}", status_code=204, responses=problems(404), summary="Delete a dataset"
+)
+def delete_dataset(desk: TheDesk, dataset: str) -> Response:
+    """Deletes a dataset; runs made from it stay."""
+    found = desk.library.dataset(dataset)
+    if found is None:
+        raise RefusalError(404, "there is no such dataset.")
+    desk.library.delete_dataset(found)
+    return Response(status_code=204)

@@ -1,0 +1,232 @@
+"""What a desk works with: its datasets and runs, and the scorers that stay loaded."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from evoked.errors import DataError
+from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
+from evoked.runs.description import read_description, read_metrics
+
+if TYPE_CHECKING:
+    from evoked.features.cache import FeatureCache
+    from evoked.scoring import Scorer
+
+RUNS_FOLDER = "runs"
+DATASETS_FOLDER = "datasets"
+_RUN_FILE = "run.json"
+_REPORT_FILE = "report.html"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+# Runs that stay loaded, the last used ones: each holds its model, and the encoders are shared.
+_LOADED = 4
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A finished run.
+
+    Attributes
+    ----------
+    name
+        How the desk calls it: never a path.
+    folder
+        Where it lies.
+    own
+        Whether it lies in the desk's folder, and may be deleted there.
+    description
+        Contents of its run.json.
+    """
+
+    name: str
+    folder: Path
+    own: bool
+    description: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        return str(self.description["model"]["name"])
+
+    @property
+    def of_posts(self) -> bool:
+        """Whether it scores drafts; otherwise it is of viewings."""
+        return bool(self.description["rows"] == "posts")
+
+    @property
+    def made(self) -> datetime:
+        return datetime.fromtimestamp((self.folder / _RUN_FILE).stat().st_mtime).astimezone()
+
+    @property
+    def report(self) -> Path | None:
+        path = self.folder / _REPORT_FILE
+        return path if path.is_file() else None
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """The scores on test posts, of the run's model and of the trivial baselines."""
+        found: list[dict[str, Any]] = read_metrics(self.folder / "metrics.json")["scores"]
+        return found
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A dataset of the desk."""
+
+    name: str
+    folder: Path
+
+    @property
+    def made(self) -> datetime:
+        return datetime.fromtimestamp((self.folder / DESCRIPTION_FILE).stat().st_mtime).astimezone()
+
+    def open(self) -> PostDataset:
+        return PostDataset(self.folder)
+
+
+class Library:
+    """The runs and datasets of a desk.
+
+    Parameters
+    ----------
+    data
+        The desk's folder, of which ``runs`` and ``datasets`` are shown.
+    runs
+        Folders of runs that lie elsewhere.
+    cache
+        Where computed features are kept.
+    """
+
+    def __init__(self, data: Path, runs: Sequence[Path], cache: FeatureCache) -> None:
+        self.data, self.cache = data, cache
+        self._others = list(runs)
+        self._scorers: OrderedDict[str, tuple[int, Scorer]] = OrderedDict()
+        self._lock = Lock()
+
+    def runs(self) -> list[RunEntry]:
+        """All finished runs, the newest first; each name leads to one of them."""
+        found: dict[str, RunEntry] = {}
+        for folder in _folders(self.data / RUNS_FOLDER, _RUN_FILE):
+            found[folder.name] = RunEntry(folder.name, folder, True, read_description(folder))
+        for folder in self._others:
+            name = free_name(folder.resolve().name, found)
+            found[name] = RunEntry(name, folder, False, read_description(folder))
+        return sorted(found.values(), key=lambda run: run.made, reverse=True)
+
+    def run(self, name: str) -> RunEntry | None:
+        """A run by its name, or the newest one of posts where the name is empty."""
+        runs = self.runs()
+        if not name:
+            return next((run for run in runs if run.of_posts), None)
+        return next((run for run in runs if run.name == name), None)
+
+    def datasets(self) -> list[DatasetEntry]:
+        """All datasets, the newest first."""
+        folders = _folders(self.data / DATASETS_FOLDER, DESCRIPTION_FILE)
+        entries = [DatasetEntry(folder.name, folder) for folder in folders]
+        return sorted(entries, key=lambda entry: entry.made, reverse=True)
+
+    def dataset(self, name: str) -> DatasetEntry | None:
+        """A dataset by its name."""
+        return next((entry for entry in self.datasets() if entry.name == name), None)
+
+    def dataset_of(self, run: RunEntry) -> PostDataset | None:
+        """The posts that a run was made from, where they still lie where they were: in the desk's
+        folder, or beside the run."""
+        name = str(run.description["data"]["name"])
+        places = [self.data / DATASETS_FOLDER / name, run.folder.resolve().parent / name]
+        for place in places:
+            if Path(name).name == name and (place / DESCRIPTION_FILE).is_file():
+                return PostDataset(place)
+        return None
+
+    def scorer(self, run: RunEntry) -> Scorer:
+        """The scorer of a run, which stays loaded.
+
+        Raises
+        ------
+        DataError
+            The run's folder is damaged, or it is of viewings.
+        """
+        from evoked.scoring import Scorer
+
+        written = (run.folder / _RUN_FILE).stat().st_mtime_ns
+        with self._lock:
+            kept = self._scorers.pop(run.name, None)
+            if kept is None or kept[0] != written:
+                kept = written, Scorer.load(run.folder, self.cache)
+            self._scorers[run.name] = kept
+            while len(self._scorers) > _LOADED:
+                self._scorers.popitem(last=False)
+        return kept[1]
+
+    def free(self, title: str) -> str:
+        """A name that neither a run nor a dataset nor what is being made has, from what a person
+        called it."""
+        folders = (self.data / RUNS_FOLDER, self.data / DATASETS_FOLDER)
+        taken = {path.name.lstrip(".").split(".")[0] for each in folders for path in _all_of(each)}
+        return free_name(title, taken)
+
+    def delete_run(self, run: RunEntry) -> None:
+        """Delete one of the desk's own runs.
+
+        Raises
+        ------
+        DataError
+            It lies elsewhere.
+        """
+        if not run.own:
+            raise DataError("this run lies outside of the desk's folder.", file=run.name)
+        with self._lock:
+            self._scorers.pop(run.name, None)
+        _delete(run.folder)
+
+    def delete_dataset(self, dataset: DatasetEntry) -> None:
+        """Delete one of the desk's datasets."""
+        _delete(dataset.folder)
+
+
+def free_name(title: str, taken: Any) -> str:
+    """A name of letters, digits and dashes, made from a title, that isn't taken.
+
+    Examples
+    --------
+    >>> free_name("../Café Süd", {"cafe-sud"})
+    'cafe-sud-2'
+    """
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50] or "account"
+    assert _NAME.fullmatch(stem)
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def _all_of(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _folders(folder: Path, mark: str) -> list[Path]:
+    """The folders in a folder that hold a file of a name, without links."""
+    return [
+        path
+        for path in _all_of(folder)
+        if _NAME.fullmatch(path.name) and not path.is_symlink() and (path / mark).is_file()
+    ]
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder: first it is renamed, so that nobody sees half of it."""
+    gone = folder.with_name(f".{folder.name}.deleted")
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)

@@ -1,0 +1,22 @@
+"""The pages of the desk: a file per page.
+
+A new page: a file here with ``page``, a line in ``PAGES``, a template that extends ``base.html``,
+and its texts in every file of ``texts/``.
+"""
+
+from __future__ import annotations
+
+from evoked.serve.pages import draft, jobs, library, login, start, table
+from evoked.serve.pages.common import Page, show_problem
+
+# In the order of the navigation.
+PAGES: tuple[Page, ...] = (
+    start.page,
+    draft.page,
+    table.page,
+    library.page,
+    jobs.page,
+    login.page,
+)
+
+__all__ = ["PAGES", "Page", "show_problem"]

@@ -1,0 +1,73 @@
+"""Runs and data: what there is, how good, how old."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, Response
+
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
+from evoked.serve.api.common import TheDesk
+from evoked.serve.desk import Desk
+from evoked.serve.library import RunEntry
+from evoked.serve.pages.common import Page, go, render
+from evoked.serve.problems import RefusalError
+
+router = APIRouter()
+page = Page("library", "/library", router)
+
+# A report brings its own styles and pictures, and may do nothing else.
+_REPORT_POLICY = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+@router.get("/library")
+def library(request: Request, desk: TheDesk) -> Response:
+    """All runs, datasets and jobs."""
+    values = {
+        "runs": [_shown(desk, run) for run in desk.library.runs()],
+        "datasets": desk.library.datasets(),
+        "jobs": desk.jobs.all(limit=20)[0],
+    }
+    return render(request, "library.html", values)
+
+
+@router.get("/runs/{run}/report")
+def report(desk: TheDesk, run: str) -> Response:
+    """The report that lies in a run's folder."""
+    path = desk.run(run).report
+    if path is None:
+        raise RefusalError(404, "this run has no report.")
+    headers = {"Content-Security-Policy": _REPORT_POLICY}
+    return FileResponse(path, media_type="text/html", headers=headers)
+
+
+@router.post("/runs/{run}/delete")
+def delete_run(desk: TheDesk, run: str) -> Response:
+    """Delete one of the desk's own runs."""
+    desk.library.delete_run(desk.run(run))
+    return go("/library")
+
+
+@router.post("/datasets/{dataset}/delete")
+def delete_dataset(desk: TheDesk, dataset: str) -> Response:
+    """Delete a dataset."""
+    found = desk.library.dataset(dataset)
+    if found is None:
+        raise RefusalError(404, "there is no such dataset.")
+    desk.library.delete_dataset(found)
+    return go("/library")
+
+
+def _shown(desk: Desk, run: RunEntry) -> dict[str, Any]:
+    """A run with how good it is, in words; the worst of what is said of it first."""
+    verdicts: list[str] = []
+    if run.of_posts:
+        from evoked.runs.answer import verdicts as verdicts_of
+
+        loaded = desk.library.scorer(run).run
+        verdicts = verdicts_of(loaded.task, loaded.track_record, DEFAULT_COVERAGE)
+    return {"entry": run, "verdicts": verdicts, "data": run.description["data"]}

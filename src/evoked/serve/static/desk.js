@@ -1,0 +1,82 @@
+// What the pages do beside htmx: drop and paste files, say what was chosen, and keep forms from
+// being sent twice. Every page works without it but for these.
+(() => {
+  "use strict";
+
+  const inputOf = (zone) => zone.querySelector("input[type=file]");
+
+  function say(zone) {
+    const chosen = zone.querySelector("[data-chosen]");
+    const files = Array.from(inputOf(zone).files);
+    if (chosen && files.length > 1) {
+      const more = files.length > 3 ? ` + ${files.length - 3}` : "";
+      chosen.textContent = files.slice(0, 3).map((file) => file.name).join(", ") + more;
+    }
+  }
+
+  function take(zone, files) {
+    const input = inputOf(zone);
+    const taken = new DataTransfer();
+    for (const file of files) {
+      if (taken.items.length === 0 || input.multiple) taken.items.add(file);
+    }
+    if (!taken.items.length) return;
+    input.files = taken.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  for (const zone of document.querySelectorAll("[data-drop]")) {
+    zone.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      zone.classList.add("over");
+    });
+    zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      zone.classList.remove("over");
+      take(zone, event.dataTransfer.files);
+    });
+    inputOf(zone).addEventListener("change", () => say(zone));
+  }
+
+  // A picture that misses the zone must not take the place of the page.
+  for (const name of ["dragover", "drop"]) {
+    document.addEventListener(name, (event) => event.preventDefault());
+  }
+
+  document.addEventListener("paste", (event) => {
+    const zone = document.querySelector("[data-paste]");
+    const files = Array.from(event.clipboardData ? event.clipboardData.files : []);
+    if (zone && files.length) {
+      event.preventDefault();
+      take(zone, files);
+    }
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-clear]");
+    if (!button) return;
+    const input = document.getElementById(button.dataset.clear);
+    input.value = "";
+    say(input.closest("[data-drop]"));
+  });
+
+  document.addEventListener("change", (event) => {
+    const select = event.target.closest("[data-leads]");
+    if (select) location.assign(select.dataset.leads + encodeURIComponent(select.value));
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.dataset.busy) return;
+    const button = form.querySelector("button.main");
+    // After the browser has read the form: what is disabled before is not sent.
+    setTimeout(() => {
+      button.disabled = true;
+      button.textContent = form.dataset.busy;
+    });
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+})();

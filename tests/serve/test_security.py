@@ -1,0 +1,332 @@
+"""What is tried against a desk, and refused."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from evoked.errors import SettingsError
+from evoked.serve.app import create_app
+from evoked.serve.desk import Desk
+from evoked.serve.security import Rates, is_cross_site, is_known_host
+from evoked.serve.server import bound
+from evoked.serve.settings import DeskSettings, Limits
+from evoked.serve.uploads import Uploads, shown_name
+from tests.serve.conftest import QUICK, client_of
+from tests.support.small_runs import HOSTILE
+
+API = "/api/v1"
+HTML = {"accept": "text/html"}
+TOKEN = "a token of many characters"
+TRAVERSALS = (
+    "..",
+    "../..",
+    "%2e%2e",
+    "..%2f..%2fetc%2fpasswd",
+    "/etc/passwd",
+    "C:\\windows",
+    "a\x00b",
+    ".hidden",
+    "x" * 5000,
+    "con.picture",
+    "{job}",
+)
+
+
+def test_other_hosts_are_refused(desk_client: TestClient) -> None:
+    for host in ("evil.example", "evil.example:8765", "127.0.0.1.evil.example", "", "a b", "@x"):
+        answer = desk_client.get("/health", headers={"Host": host})
+        assert answer.status_code == 421, host
+    for host in ("localhost", "localhost:8765", "127.0.0.1:1", "[::1]:8765", "192.168.0.7"):
+        assert desk_client.get("/health", headers={"Host": host}).status_code == 200, host
+    assert is_known_host("desk.example.org:80", ("Desk.example.org",))
+
+
+def test_what_other_sites_send_is_refused(desk_client: TestClient, desk: Desk) -> None:
+    before = desk.jobs.all()[1]
+    files = [("files", ("posts.csv", b"caption,likes\nhello,3\n"))]
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9999"},
+        {"Origin": "http://localhost:8765"},
+    ):
+        for path in ("/start", f"{API}/uploads"):
+            answer = desk_client.post(path, files=files, headers=headers)
+            assert answer.status_code == 403, headers
+        assert desk_client.delete(f"{API}/runs/desk-run", headers=headers).status_code == 403
+    assert desk.jobs.all()[1] == before
+    own = {"Origin": "http://127.0.0.1:8765", "Sec-Fetch-Site": "same-origin"}
+    assert desk_client.post(f"{API}/uploads", files=files, headers=own).status_code == 201
+    assert not is_cross_site({})  # programs, which say nothing
+
+
+def test_every_answer_has_the_headers(desk_client: TestClient) -> None:
+    for path in ("/", "/draft", "/nothing", "/static/desk.css", f"{API}/runs", "/health"):
+        headers = desk_client.get(path, headers={"accept": "text/html"}).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert "server" not in headers
+    assert "access-control-allow-origin" not in desk_client.get(f"{API}/runs").headers
+
+
+def test_pages_hold_no_inline_script_or_style(desk_client: TestClient) -> None:
+    for path in ("/", "/draft", "/table", "/library", "/nothing"):
+        text = desk_client.get(path, headers={"accept": "text/html"}).text
+        assert " style=" not in text
+        assert "<style" not in text
+        assert "javascript:" not in text
+        assert " onclick" not in text
+        assert text.count("<script ") == text.count("<script src=") == 2
+        assert "//" not in text.replace("https://", "//").split("<main")[0].replace("<!--", "")
+
+
+def test_another_address_needs_a_token(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "::", "192.168.0.7", "desk.example.org"):
+        with pytest.raises(SettingsError, match="--token-file"):
+            create_app(DeskSettings(tmp_path, host=host))
+    with pytest.raises(SettingsError, match="16 characters"):
+        create_app(DeskSettings(tmp_path, host="0.0.0.0", token="short"))
+    for host in ("127.0.0.1", "127.0.0.9", "::1", "localhost"):
+        DeskSettings(tmp_path, host=host).check()
+    DeskSettings(tmp_path, host="0.0.0.0", token=TOKEN).check()
+    assert TOKEN not in repr(DeskSettings(tmp_path, token=TOKEN))
+
+
+def test_the_token_opens_the_desk_and_nothing_else_does(tmp_path: Path) -> None:
+    with client_of(tmp_path / "desk", token=TOKEN) as client:
+        assert client.get("/health").status_code == 200
+        for path in (f"{API}/runs", "/metrics", "/ready", f"{API}/openapi.json", "/library"):
+            assert client.get(path).status_code == 401, path
+            assert client.get(f"{path}?token={TOKEN}").status_code == 401, path
+        page = client.get("/", headers={"accept": "text/html"}, follow_redirects=False)
+        assert (page.status_code, page.headers["location"]) == (303, "/login")
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        assert client.get(f"{API}/runs", headers=bearer).status_code == 200
+        for wrong in (TOKEN[:-1], TOKEN + "x", "", "é" * 20):
+            answer = client.get(
+                f"{API}/runs", headers={"Authorization": f"Bearer {wrong}".encode()}
+            )
+            assert answer.status_code == 401
+            assert TOKEN not in answer.text
+        entered = client.post("/login", data={"token": TOKEN}, follow_redirects=False)
+        cookie = entered.headers["set-cookie"]
+        assert TOKEN not in cookie
+        assert "HttpOnly" in cookie
+        assert "SameSite=strict" in cookie
+        assert client.get(f"{API}/runs").status_code == 200
+        client.post("/logout")
+        assert client.get(f"{API}/runs").status_code == 401
+        client.cookies.set("evoked_desk", TOKEN)
+        assert client.get(f"{API}/runs").status_code == 401
+
+
+def test_guessing_tokens_is_slowed(tmp_path: Path) -> None:
+    with client_of(tmp_path / "desk", token=TOKEN) as client:
+        statuses = [
+            client.get(f"{API}/runs", headers={"Authorization": f"Bearer {n:020d}"}).status_code
+            for n in range(14)
+        ]
+        assert statuses == [401] * 10 + [429] * 4
+        # Who guesses may not try the form in its place; nor does the right token help then.
+        assert client.post("/login", data={"token": "x" * 20}).status_code == 429
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        assert client.get(f"{API}/runs", headers=right).status_code == 429
+
+
+def test_requests_of_one_client_are_bounded(tmp_path: Path) -> None:
+    limits = Limits(requests=5, per_seconds=3600)
+    with client_of(tmp_path / "desk", limits=limits) as client:
+        statuses = [client.get("/health").status_code for _ in range(7)]
+    assert statuses == [200] * 5 + [429] * 2
+    rates = Rates(2, 0.2)
+    assert [rates.seconds_to_wait("a") == 0 for _ in range(3)] == [True, True, False]
+    assert rates.seconds_to_wait("b") == 0
+    time.sleep(0.15)
+    assert rates.seconds_to_wait("a") == 0
+
+
+def test_names_lead_nowhere_else(desk_client: TestClient, desk: Desk) -> None:
+    for name in TRAVERSALS:
+        for path in ("runs", "jobs", "pictures", "datasets"):
+            answer = desk_client.get(f"{API}/{path}/{name}".replace("\x00", "%00"))
+            assert answer.status_code in (404, 405), (path, name)
+        assert desk_client.get(f"/runs/{name}/report".replace("\x00", "%00")).status_code == 404
+        if name.strip("./"):  # of which the client makes the start page
+            assert desk_client.get(f"/static/{name}".replace("\x00", "%00")).status_code == 404
+        for body in ({"run": name, "drafts": [{}]}, {"drafts": [{"picture": name}]}):
+            assert desk_client.post(f"{API}/score", json=body).status_code in (404, 422)
+        for path in ("readings", "imports", "tables"):
+            body = {"upload": name} | ({"name": "x"} if path == "imports" else {})
+            assert desk_client.post(f"{API}/{path}", json=body).status_code in (404, 422)
+        assert desk.uploads.made("0" * 32, name) is None
+
+
+def test_file_names_become_no_paths(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, 1.0)
+    names = ["../../up.csv", "/etc/cron.csv", "..\\win.csv", "up.csv", "UP.CSV", "\u202egpj.csv"]
+    upload = uploads.add([(name, io.BytesIO(b"caption\nx\n")) for name in names])
+    files = list(upload.source.iterdir())
+    assert len(files) == len(names)
+    assert all(file.resolve().parent == upload.source.resolve() for file in files)
+    assert {path.name for path in tmp_path.iterdir()} == {"uploads"}
+    for name in (*TRAVERSALS, HOSTILE, "", "a/b/c\nd.png"):
+        shown = shown_name(name)
+        assert shown
+        assert not set(shown) & set("/\\\x00\n<>&\"'")
+        assert shown.strip(".") == shown.rstrip(".").lstrip(".")
+        assert len(shown.encode()) <= 120
+
+
+def test_options_cannot_be_smuggled_into_commands(desk: Desk) -> None:
+    upload = desk.uploads.add([("posts.csv", io.BytesIO(b"caption\nx\n"))])
+    options = {"author": "--overwrite", "time_zone": "-x", "mapping": {"likes": "--json"}}
+    job = desk.import_upload(upload, "--help", options)
+    words = job.steps[0].words
+    assert words[0] == "import"
+    assert {"--author=--overwrite", "--time-zone=-x", "--map=likes=--json"} < set(words)
+    assert "--overwrite" not in words
+    assert job.facts["dataset"] == "help"
+    desk.jobs.cancel(job)
+
+
+def test_captions_and_names_stay_text(desk_client: TestClient, desk: Desk) -> None:
+    """Scripts, templates and attributes in everything that is shown again."""
+    hostile = f"{HOSTILE} {{{{ 7*7 }}}} {{% include 'base.html' %}} ${{7*7}}"
+    pages = [
+        desk_client.post("/draft/variants", data={"caption": hostile}).text,
+        desk_client.post("/draft/score", data={"caption": hostile, "author": hostile}).text,
+        desk_client.post("/draft/score", data={"caption": "x", "posted_at": hostile}).text,
+        desk_client.post("/draft/why", data={"caption": hostile}).text,
+        desk_client.get(f"/runs/{hostile[:40].replace('/', '')}/report", headers=HTML).text,
+        desk_client.get(f"/draft?run={hostile}&lang={hostile}", headers=HTML).text,
+    ]
+    upload = desk.uploads.add([(f"{hostile}.csv", io.BytesIO(b"caption\nx\n"))])
+    job = desk.jobs.add("reading", hostile, [], {"upload": upload.id, "options": {}})
+    pages += [desk_client.get(f"/jobs/{job.id}").text, desk_client.get("/").text]
+    for text in pages:
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+        assert " onerror=alert(1)>" not in text
+        assert "49" not in text.replace("&#34;", "").split("7*7")[0][-3:]
+    desk.jobs.cancel(job)
+
+
+def test_a_report_may_do_nothing(desk_client: TestClient, desk: Desk) -> None:
+    run = desk.run("")
+    assert desk_client.get(f"/runs/{run.name}/report").status_code == 404
+    (run.folder / "report.html").write_text("<p>report</p>", encoding="utf-8")
+    try:
+        answer = desk_client.get(f"/runs/{run.name}/report")
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert "script-src" not in answer.headers["content-security-policy"]
+    finally:
+        (run.folder / "report.html").unlink()
+
+
+def test_runs_from_elsewhere_are_not_deleted(desk_client: TestClient, desk: Desk) -> None:
+    run = desk.run("")
+    assert desk_client.delete(f"{API}/runs/{run.name}").status_code == 422
+    assert (run.folder / "run.json").is_file()
+
+
+def test_pictures_are_bounded_by_pixels_and_bytes(desk_client: TestClient, tmp_path: Path) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
+    assert len(bomb.getvalue()) < 1_000_000
+    for content in (bomb.getvalue(), b"", b"GIF89a", b"<svg onload=alert(1)>", b"%PDF"):
+        answer = desk_client.post(f"{API}/pictures", files={"file": ("a.png", content)})
+        assert answer.status_code == 422, content[:10]
+    large = desk_client.post(f"{API}/pictures", files={"file": ("a.png", b"0" * (33 * 2**20))})
+    assert large.status_code == 413
+
+
+def test_bodies_are_bounded_before_they_are_kept(desk_client: TestClient) -> None:
+    long = {"drafts": [{"caption": "x" * 2_000_000}]}
+    assert desk_client.post(f"{API}/score", json=long).status_code == 413
+    assert desk_client.post("/draft/score", data={"caption": "x" * 2_000_000}).status_code == 413
+
+    def endless() -> Any:
+        for _ in range(100):
+            yield b"x" * 100_000
+
+    answer = desk_client.post(f"{API}/score", content=endless())
+    assert answer.status_code == 413
+
+
+def test_old_uploads_are_deleted_and_those_of_jobs_kept(tmp_path: Path) -> None:
+    import os
+
+    uploads = Uploads(tmp_path, 1.0)
+    old, used, new = (uploads.add([("a.csv", io.BytesIO(b"x"))]) for _ in range(3))
+    then = time.time() - 2 * 3600
+    for upload in (old, used):
+        os.utime(uploads.folder / upload.id, (then, then))
+    assert uploads.delete_old([used.id]) == 1
+    assert [uploads.get(each.id) is not None for each in (old, used, new)] == [False, True, True]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A desk at a port of this machine: what a test client can't be, slow."""
+    listening = bound("127.0.0.1", 0)
+    settings = DeskSettings(tmp_path_factory.mktemp("live") / "desk", limits=QUICK)
+    config = uvicorn.Config(create_app(settings, worker=False), log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+def test_a_slow_body_is_cut_off_and_others_are_served(live: int) -> None:
+    with socket.create_connection(("127.0.0.1", live), timeout=20) as slow:
+        slow.sendall(
+            b"POST /api/v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1000\r\n\r\n{"
+        )
+        connection = http.client.HTTPConnection("127.0.0.1", live, timeout=10)
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+        began = time.monotonic()
+        answer = slow.recv(4096)
+        assert time.monotonic() - began < 10
+        assert answer.split(b" ")[1] in (b"408", b"400")
+
+
+def test_a_body_that_drips_is_cut_off(live: int) -> None:
+    """A byte now and then doesn't keep a request alive."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", live), timeout=20) as slow:
+        slow.sendall(
+            b"POST /draft/score HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n"
+        )
+        slow.settimeout(0.2)
+        answer = b""
+        while not answer and time.monotonic() - began < 10:
+            try:
+                slow.sendall(b"a")
+                answer = slow.recv(4096)
+            except TimeoutError:
+                continue
+    assert answer.split(b" ")[1] in (b"408", b"400")
+    assert time.monotonic() - began < 8
