@@ -116,9 +116,9 @@ def _first_line(read: Read) -> str:
 
 def _manner(read: Sequence[Read]) -> Iterator[Trait]:
     """How captions are written."""
-    told = np.array([bool(each.text) for each in read])
-    yield trait("caption", "without a caption", ~told, LENGTH)
-    yield from _thirds("length", "caption", [_characters(each) for each in read], told)
+    written = np.array([bool(each.text) for each in read])
+    yield trait("caption", "without a caption", ~written, LENGTH)
+    yield from _thirds("length", "caption", [_characters(each) for each in read], written)
     first_lines = [float(len(_first_line(each))) for each in read]
     several = np.array(["\n" in each.text for each in read])
     yield from _thirds("opening", "first line", first_lines, several)
@@ -137,7 +137,7 @@ def _manner(read: Sequence[Read]) -> Iterator[Trait]:
         "that mention an account": ("mention", lambda each: each.mentions),
     }
     for phrase, (kind, has) in yes.items():
-        yield trait(kind, phrase, [bool(has(each)) for each in read], known=told)
+        yield trait(kind, phrase, [bool(has(each)) for each in read], known=written)
     numbers = np.array([_number_of_hashtags(each) for each in read])
     yield trait("hashtags", "with hashtags", numbers > 0, HASHTAGS)
     for least in (3, 6, 11):
@@ -210,12 +210,12 @@ def _topics(read: Sequence[Read], seed: int) -> Iterator[Trait]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     said = [sorted(_words(each) | each.hashtags) for each in read]
-    told = np.array([len(words) > 0 for words in said])
-    number = min(_MOST_TOPICS, int(told.sum()) // _PER_TOPIC)
+    written = np.array([len(words) > 0 for words in said])
+    number = min(_MOST_TOPICS, int(written.sum()) // _PER_TOPIC)
     if number < 2:
         return
     weigh = TfidfVectorizer(analyzer=lambda words: words, min_df=3, max_df=0.5, sublinear_tf=True)
-    documents = [words for words, some in zip(said, told, strict=True) if some]
+    documents = [words for words, some in zip(said, written, strict=True) if some]
     try:
         vectors = weigh.fit_transform(documents)
     except ValueError:  # no word is in three captions and not in half of them
@@ -228,6 +228,6 @@ def _topics(read: Sequence[Read], seed: int) -> Iterator[Trait]:
         first = np.argsort(overall - own, kind="stable")[:_NAME_WORDS]
         name = ", ".join(words[word] for word in first if own[word] > overall[word])
         has = np.zeros(len(read), bool)
-        has[told] = labels == topic
+        has[written] = labels == topic
         if name:
-            yield trait("topic", f"about “{name}”", has, known=told)
+            yield trait("topic", f"about “{name}”", has, known=written)

@@ -7,8 +7,8 @@ freed of the surroundings (hour, length, format, …) by regression (Frisch and 
 
 Of many things some differ by chance. So the logarithms of counts are shuffled among posts of one
 time, two thousand times, and a thing stands out if its t is beyond what the largest t of all things
-is by shuffling in 39 of 40 shuffles (Westfall and Young 1993), *and* the range that allows for posts of one time (or of
-one author, where there are twelve authors or more) to resemble each other (CR2, see
+is in 39 of 40 shuffles (Westfall and Young 1993), *and* the range that allows for posts of one time
+(or of one author, where there are twelve authors or more) to resemble each other (CR2, see
 :mod:`evoked.evaluation.clusters`) lies on one side of zero.
 """
 

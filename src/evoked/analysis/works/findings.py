@@ -133,7 +133,7 @@ class Works:
         return (
             f"{against}{freed}. {len(self.effects.table)} things were looked at, and only what "
             "is clear in view of that is named. What goes together need not be cause and effect: "
-            "only a test can tell, in which chance decides which posts have it."
+            "only a test can show that, in which chance decides which posts have it."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -429,8 +429,8 @@ WORKS_ANALYSIS = Analysis(
         "more) may resemble each other; plain: the effect with nothing but time taken out; having, "
         "lacking: posts; times: groups of ten posts in which there are both; p_corrected: the "
         "chance of such a difference for any of all these things, were posts of a time shuffled "
-        "(Westfall and Young 1993); stands: p_corrected below 0.025 and p below 0.05; beside: the surer thing "
-        "beside which nothing is left of it."
+        "(Westfall and Young 1993); stands: p_corrected below 0.025 and p below 0.05; beside: the "
+        "surer thing beside which nothing is left of it."
     ),
     compute=lambda context: context.once(works).effects.table,
     summary=_summary,
