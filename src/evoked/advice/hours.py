@@ -35,7 +35,7 @@ WEEKDAYS = (
 )
 # Times of day are unknown if more posts than this share stand at midnight to the second.
 _AT_MIDNIGHT = 0.1
-# Differences for which the size of a test is told.
+# Differences for which the size of a test is shown.
 _DIFFERENCES = (0.2, 0.4)
 # What the hour alone may add to a draft lies within its range in nine of ten cases.
 _RANGE = (0.05, 0.95)
@@ -153,7 +153,7 @@ class Hours:
         known = self.week.hours.dropna(subset=["gain"])
         if known.empty:
             few = f"{self.week.posts} posts of known time and {self.noun} are too few"
-            return [f"No hour can be called better: {few} to tell."]
+            return [f"No hour can be called better: {few}."]
         if np.ptp(known["hour"]) < APART:
             return ["No hour can be called better: all posts appeared at about the same time."]
         if self.week.best_hour is None:

@@ -184,7 +184,7 @@ class Plan:
         }
 
     def write_calendar(self, path: Path) -> None:
-        """Write the plan as a calendar file, .ics: an entry per post, which tells its arm."""
+        """Write the plan as a calendar file, .ics: an entry per post, which names its arm."""
         identity = hashlib.sha256(json.dumps(self._state()["posts"]).encode())
         identity.update("\0".join([*self.arms, self.author]).encode())
         name = identity.hexdigest()[:16]

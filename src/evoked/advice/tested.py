@@ -189,7 +189,7 @@ def _difference(
     values: Floats, arms: NDArray[np.int64], weeks: NDArray[np.int64]
 ) -> Difference | None:
     """Of values of the first arm and the second, within weeks; None where no week has both, or no
-    post is left to tell the spread from."""
+    post is left to show the spread."""
     groups = pd.Series(weeks)
     within = [
         (series - series.groupby(groups).transform("mean")).to_numpy(np.float64)

@@ -103,7 +103,7 @@ class Week:
         seed
             What chances are drawn with.
         """
-        # A single post of an author does not tell what it owes to its hour.
+        # A single post of an author does not show what it owes to its hour.
         table = table[table.groupby("author")["author"].transform("size") > 1]
         expected = table[by + EXPECTED].to_numpy(np.float64)
         adjusted = np.isfinite(expected)

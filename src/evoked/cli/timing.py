@@ -47,7 +47,7 @@ def when(
     facts: dict[str, Any],
     draft: Annotated[
         Path | None,
-        typer.Argument(metavar="[DRAFT]", help="Picture of a draft, to be told its best hour."),
+        typer.Argument(metavar="[DRAFT]", help="Picture of a draft, to be shown its best hour."),
     ] = None,
     caption: Annotated[str | None, typer.Option(help="Text of the draft.")] = None,
     by: Annotated[
