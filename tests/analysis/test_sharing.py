@@ -442,16 +442,16 @@ class TestSharing:
 
     def test_what_is_planted_in_one_category_is_found_there_alone(self) -> None:
         rng = np.random.default_rng(4)
-        category = np.repeat(["food", "travel", "few"], [600, 600, 50])
-        emotion, faces = rng.integers(0, 5, 1250), rng.random(1250) < 0.5
+        category = np.repeat(["food", "travel", "few"], [600, 600, 40])
+        emotion, faces = rng.integers(0, 5, 1240), rng.random(1240) < 0.5
         moved = 0.7 * (category == "food") * faces * (emotion - 2)
         posts = pd.DataFrame(
             {
-                "post_id": np.arange(1250).astype(str),
-                "author_id": rng.integers(0, 40, 1250).astype(str),
+                "post_id": np.arange(1240).astype(str),
+                "author_id": rng.integers(0, 40, 1240).astype(str),
                 "category": category,
-                "likes": rng.poisson(np.exp(rng.normal(5, 1, 1250))),
-                "shares": rng.poisson(np.exp(rng.normal(4, 0.7, 1250) + moved)),
+                "likes": rng.poisson(np.exp(rng.normal(5, 1, 1240))),
+                "shares": rng.poisson(np.exp(rng.normal(4, 0.7, 1240) + moved)),
             }
         )
         found = sharing_of(posts, emotion, faces, draws=20).tables["interaction_categories"]

@@ -62,7 +62,7 @@ FACES = ("no face", "face")
 PUBLISHED_LARGEST = 24547
 PUBLISHED_FACES = 0.0745
 
-FEWEST_IN_CATEGORY = 100
+FEWEST_IN_CATEGORY = 50
 """A category with fewer posts has no regression of its own."""
 
 # A variable that fewer posts have is left out of the regression in place of the posts.

@@ -245,7 +245,7 @@ INTERACTION_CATEGORY_ANALYSIS = Analysis(
     name="sharing_interaction_categories",
     title="Popularity: coefficients by category (after EIJL, Eq. 1)",
     explanation=(
-        "Eq. 1 on the posts of one category at a time, of those with 100 posts or more: popular is "
+        "Eq. 1 on the posts of one category at a time, of those with 50 posts or more: popular is "
         "the fifth with most among the category's own posts, likability the thirds of its likes. "
         "p_holm: corrected over all terms and categories of a model. A term that is clear in one "
         "category and not in another need not differ between them: compare the intervals. The "
