@@ -535,7 +535,10 @@ def _level_changes(before: Run, after: Run, new: _NewPosts) -> list[LevelChange]
     if not kinds:
         return []
     authors = sorted(set(author_hashes(new.posts)) - {""})
-    now = pd.DataFrame({AUTHOR_HASH: authors, "posted_at": pd.Timestamp.now(tz="UTC")})
+    # After the newest post, which a replay may date in the future.
+    later = pd.to_datetime(new.posts["posted_at"], utc=True).max() + pd.Timedelta(1, "s")
+    moment = max(pd.Timestamp.now(tz="UTC"), later) if pd.notna(later) else later
+    now = pd.DataFrame({AUTHOR_HASH: authors, "posted_at": moment})
     levels = [
         _median_of(run.history.last_counts(now, kinds[0], LAST_POSTS)) for run in (before, after)
     ]
