@@ -152,8 +152,9 @@ def test_noisier_posts_widen_the_ranges_and_steady_ones_dont(made: Made, tmp_pat
 
 def test_changed_posts_and_taken_ids_are_told(made: Made, tmp_path: Path) -> None:
     posts = made.posts[:104].copy()
-    posts.loc[3, "likes"] += 1000
-    posts.loc[5, ["caption", "posted_at"]] = ["Other", pd.Timestamp("2024-09-01", tz="UTC")]
+    posts.loc[3, "likes"] = 5000
+    posts.loc[5, "caption"] = "Other"
+    posts.loc[5, "posted_at"] = pd.Timestamp("2024-09-01", tz="UTC")
     found = update(made.copy(tmp_path), made.dataset("changed", posts), cache=made.cache)
     assert found.posts == 4
     assert any("have changed since: likes of 1" in note for note in found.notes)
