@@ -27,13 +27,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 from record import add_json_option, finish, table
 
 from evoked.features.cache import FeatureCache
-from evoked.features.extract import _Job  # type: ignore[attr-defined]  # where encoders are called
+from evoked.features.extract import _Job  # where encoders are called
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.posts.synthetic.posts import synthesise
@@ -84,11 +85,8 @@ def encoders_timed() -> Iterator[list[float]]:
         run(self, *arguments)
         spent.append(1000 * (time.perf_counter() - began))
 
-    _Job.run = timing  # type: ignore[method-assign]
-    try:
+    with patch.object(_Job, "run", timing):
         yield spent
-    finally:
-        _Job.run = run  # type: ignore[method-assign]
 
 
 def by_scorer(run: Run, drafts: list[Draft]) -> dict[str, float]:
