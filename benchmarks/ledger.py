@@ -60,11 +60,21 @@ CHANGES = ("nothing", "growth", "level halves", "effects reversed", "noise doubl
 ACCOUNTS = 20
 
 
-def account(seed: int, change: str) -> pd.DataFrame:
-    """Posts of one synthetic account, oldest first, with their likes."""
+class Account(NamedTuple):
+    """What a synthetic account's posts are like, oldest first, (n,) each."""
+
+    days: NDArray[np.int64]
+    hours: NDArray[np.int64]
+    tags: NDArray[np.int64]
+    question: NDArray[np.bool_]
+    likes: Floats
+    content: Floats
+
+
+def drawn_account(seed: int, change: str) -> Account:
+    """Draw an account; likes and what content adds as it was at first, as logarithms."""
     draw = np.random.default_rng(seed)
     number = MONTHS * PER_MONTH
-    start = pd.Timestamp("2023-01-01", tz="UTC")
     hours = draw.integers(0, 24, number)
     days = np.sort(draw.uniform(0, 30 * MONTHS, number)).astype(int)
     tags, question = draw.integers(0, 6, number), draw.random(number) < 0.4
@@ -76,27 +86,37 @@ def account(seed: int, change: str) -> pd.DataFrame:
     noise = draw.normal(0, NOISE, number)
     level = np.full(number, np.log(draw.uniform(300, 5000)))
     changed = np.arange(number) >= LEARNED * PER_MONTH + CHANGE
+    adds = content
     if change == "growth":
         level = level + np.log(10) * np.arange(number) / number
     elif change == "level halves":
         level = level - np.log(2) * changed
     elif change == "effects reversed":
-        content = np.where(changed, -content, content)
+        adds = np.where(changed, -content, content)
     elif change == "noise doubles":
         noise = np.where(changed, 2 * noise, noise)
+    return Account(days, hours, tags, question, level + adds + noise, content)
+
+
+def account(seed: int, change: str) -> pd.DataFrame:
+    """Posts of one synthetic account, oldest first, with their likes."""
+    found = drawn_account(seed, change)
+    start = pd.Timestamp("2023-01-01", tz="UTC")
     captions = [
         f"Post {place}{' what do you think?' if asks else ''} "
         + " ".join(f"#tag{each}" for each in range(many))
-        for place, (asks, many) in enumerate(zip(question, tags, strict=True))
+        for place, (asks, many) in enumerate(zip(found.question, found.tags, strict=True))
     ]
     posts = pd.DataFrame(
         {
-            "post_id": [f"post-{place:04d}" for place in range(number)],
+            "post_id": [f"post-{place:04d}" for place in range(len(captions))],
             "author_id": "me",
-            "posted_at": start + pd.to_timedelta(days, "D") + pd.to_timedelta(hours, "h"),
+            "posted_at": start
+            + pd.to_timedelta(found.days, "D")
+            + pd.to_timedelta(found.hours, "h"),
             "caption": captions,
-            "hashtags": [[f"tag{each}" for each in range(many)] for many in tags],
-            "likes": np.round(np.exp(level + content + noise)),
+            "hashtags": [[f"tag{each}" for each in range(many)] for many in found.tags],
+            "likes": np.round(np.exp(found.likes)),
         }
     )
     return posts.sort_values("posted_at", kind="stable").reset_index(drop=True)
