@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, ValidationError
@@ -15,11 +16,16 @@ from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.runs.answer import Quantity, quantities
 from evoked.runs.posts import Run
 from evoked.runs.spoken import base_in_words, base_of, spoken, spoken_alike
+from evoked.serve import advice
 from evoked.serve.api.common import TheDesk
 from evoked.serve.api.drafts import DraftFacts
 from evoked.serve.desk import Desk, rows_of
 from evoked.serve.pages.common import Form, Page, render, text_of
+from evoked.serve.problems import RefusalError
 from evoked.serve.settings import Limits
+
+if TYPE_CHECKING:
+    from evoked.advice import Advice
 
 router = APIRouter()
 page = Page("draft", "/draft", router)
@@ -91,6 +97,50 @@ def why(request: Request, desk: TheDesk, form: Form) -> Response:
     return render(request, "part_why.html", values)
 
 
+@router.post("/draft/advice")
+def advise(request: Request, desk: TheDesk, form: Form) -> Response:
+    """What to change about the draft."""
+    from evoked.advice.advising import LABELS
+
+    found, answer = advice.advise(desk, text_of(form, "run"), _facts(form))
+    shown = [
+        {
+            "do": each.action.text,
+            "worth": each.worth(found.by.noun),
+            "evidence": each.evidence(found.own),
+            "label": each.label,
+        }
+        for each in found.advised
+    ]
+    values = {
+        "advised": shown,
+        "labels": {each.label: LABELS[each.label] for each in found.advised},
+        "sentences": answer["sentences"],
+        "notes": answer["notes"],
+        "changed": None if found.rewritten is None else _changed(found, answer["rewritten"]),
+    }
+    return render(request, "part_advice.html", values)
+
+
+@router.post("/draft/use")
+def use(request: Request, desk: TheDesk, form: Form) -> Response:
+    """Show another picture in the form, one that the desk keeps."""
+    identifier = text_of(form, "use")
+    if desk.uploads.picture(identifier) is None:
+        raise RefusalError(404, "that picture is not there (any more).")
+    values = {"picture": identifier}
+    return render(
+        request, "part_picture.html", values, headers={"HX-Trigger-After-Settle": "pictured"}
+    )
+
+
+@router.post("/draft/keep")
+def keep(request: Request, desk: TheDesk, form: Form) -> Response:
+    """Keep the answer, to be held against what comes."""
+    found = advice.keep(desk, text_of(form, "run"), [_facts(form)], DEFAULT_COVERAGE)
+    return render(request, "part_kept.html", found)
+
+
 @router.post("/draft/variants")
 def variants(request: Request, desk: TheDesk, form: Form) -> Response:
     """Keep the draft as a variant, or leave one out; and their order."""
@@ -121,6 +171,26 @@ def _facts(form: FormData) -> dict[str, Any]:
         if name.startswith("fact.") and text_of(form, name)
     }
     return facts | ({"facts": own} if own else {})
+
+
+def _changed(found: Advice, rewritten: dict[str, Any]) -> dict[str, Any]:
+    """What differs in a rewritten draft, in words and as the form's fields take it."""
+    draft, other = found.draft, found.rewritten
+    assert other is not None
+    fields: dict[str, str] = {}
+    if other.caption != draft.caption:
+        fields["caption"] = other.caption or ""
+    if other.hashtags is not None and other.hashtags != draft.hashtags:
+        fields["hashtags"] = " ".join(f"#{tag}" for tag in other.hashtags)
+    if other.posted_at is not None and other.posted_at != draft.posted_at:
+        fields["posted_at"] = other.posted_at.strftime("%Y-%m-%dT%H:%M")
+    picture = rewritten["picture"] if other.image != draft.image else None
+    return {
+        "fields": fields,
+        "when": other.posted_at if "posted_at" in fields else None,
+        "json": json.dumps(fields),
+        "picture": picture,
+    }
 
 
 def _variants(form: FormData) -> list[Variant]:

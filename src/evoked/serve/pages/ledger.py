@@ -1,0 +1,107 @@
+"""The ledger: what was kept of what a run said, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from evoked.errors import EvokedError
+from evoked.runs.answer import quantities
+from evoked.runs.posts import Run
+from evoked.runs.spoken import spoken
+from evoked.serve import advice
+from evoked.serve.api.common import TheDesk
+from evoked.serve.desk import rows_of
+from evoked.serve.pages.common import Page, render
+
+if TYPE_CHECKING:
+    from evoked.advice.review import Review
+
+router = APIRouter()
+page = Page("ledger", "/ledger", router)
+
+_LINES = 50
+
+
+@router.get("/ledger")
+def ledger(request: Request, desk: TheDesk, run: str = "", posts: str = "") -> Response:
+    """What a run's ledger holds, beside the posts of a dataset."""
+    runs = [each for each in desk.library.runs() if each.of_posts]
+    entry = desk.run_of_posts(run) if run else next(iter(runs), None)
+    values: dict[str, Any] = {
+        "runs": runs,
+        "entry": entry,
+        "datasets": desk.library.datasets(),
+        "posts": posts[:100],
+        "found": None,
+        "problem": None,
+    }
+    if entry is not None:
+        try:
+            found = advice.review(desk, entry.name, posts[:100])
+        except EvokedError as error:
+            values["problem"] = str(error)
+        else:
+            values["found"] = _shown(found, desk.scorer(entry.name).run)
+    return render(request, "ledger.html", values)
+
+
+def _shown(found: Review, run: Run) -> dict[str, Any]:
+    """The review in words: the verdict first, as it is what people come for."""
+    *others, verdict = found.sentences
+    return {
+        "kept": found.kept,
+        "since": found.since,
+        "came": found.came,
+        "damaged": found.damaged,
+        "unclear": len(found.ambiguous),
+        "verdict": verdict,
+        "others": others,
+        "ranges": [
+            {
+                "what": each.noun if each.what == each.noun else each.what.replace("_", " "),
+                "held": each.held,
+                "posts": each.posts,
+                "low": round(100 * each.low),
+                "high": round(100 * each.high),
+                "promised": round(100 * each.promised),
+                "too_high": each.too_high,
+            }
+            for each in found.ranges
+        ],
+        "noun": _main(found, run),
+        "lines": _lines(found, run),
+        "more": max(0, found.kept - _LINES),
+    }
+
+
+def _main(found: Review, run: Run) -> str:
+    """The number that the lines show: the first count that was predicted, or else the first."""
+    known = [each for each in quantities(run.task) if each.column in found.table]
+    counts = [each for each in known if each.counts and not each.basis]
+    return next((each.column for each in [*counts, *known]), "")
+
+
+def _lines(found: Review, run: Run) -> list[dict[str, Any]]:
+    """The last lines, the newest first."""
+    name = _main(found, run)
+    return [
+        {
+            "kept_at": datetime.fromisoformat(row["kept_at"]).astimezone(),
+            "kind": row["kind"],
+            "said": _number(row.get(name)),
+            "ends": [_number(row.get(f"{name}_{end}")) for end in ("low", "high")],
+            "came": _number(row.get(f"{name}_true")),
+            "post": row["post_id"],
+            "by": row["recognised_by"],
+            "unclear": bool(row["could_be"]),
+        }
+        for row in rows_of(found.table.tail(_LINES))[::-1]
+    ]
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else spoken(value)
