@@ -107,10 +107,13 @@ def test_advice_is_that_of_the_command_line(
     assert found["sentences"]
 
 
-def test_answers_are_kept_once_and_counted(advised: TestClient, its_desk: Desk) -> None:
+def test_answers_are_kept_once_and_counted(
+    advised: TestClient, its_desk: Desk, author: str
+) -> None:
     assert "Nothing is kept yet" in advised.get("/ledger").text
     folder = its_desk.run(NAME).folder
-    body = {"drafts": [DRAFT, DRAFT | {"name": "mine"}]}
+    facts = DRAFT | {"author": author}
+    body = {"drafts": [facts, facts | {"name": "mine"}]}
     answers = [
         advised.post(f"{RUN}/ledger", json=body, headers={"Idempotency-Key": "keep one"})
         for _ in range(2)
@@ -120,7 +123,8 @@ def test_answers_are_kept_once_and_counted(advised: TestClient, its_desk: Desk) 
     entries = read_ledger(folder).entries
     assert len(entries) == 2
     assert [entry.post is None for entry in entries] == [True, False]
-    score = advised.post(f"{API}/score", json={"run": NAME, "drafts": [DRAFT]}).json()["scores"][0]
+    scored = advised.post(f"{API}/score", json={"run": NAME, "drafts": [facts]}).json()
+    (score,) = scored["scores"]
     for entry in entries:
         assert entry.predicted["likes"][0] == pytest.approx(score["likes"], rel=1e-5)
     bad = {"drafts": [DRAFT, {"caption": "x", "posted_at": "soon"}]}

@@ -69,7 +69,7 @@
     for (const [name, value] of Object.entries(JSON.parse(button.dataset.fill))) {
       form.elements[name].value = value;
     }
-    form.dispatchEvent(new Event("change", { bubbles: true }));
+    form.dispatchEvent(new Event("input", { bubbles: true }));
   });
 
   document.addEventListener("change", (event) => {
