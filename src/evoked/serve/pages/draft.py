@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -258,12 +259,13 @@ def _numbers(run: Run, row: dict[str, Any]) -> list[dict[str, Any]]:
     shown = [each for each in found if not each.basis or each.noun not in counted]
     record = run.track_record
     return [
-        _number(each, row) | {"held": record.held(each.column, DEFAULT_COVERAGE)} for each in shown
+        in_words(each, row) | {"held": record.held(each.column, DEFAULT_COVERAGE)} for each in shown
     ]
 
 
-def _number(quantity: Quantity, row: dict[str, Any]) -> dict[str, Any]:
-    """A number in words, with its range where it has one."""
+def in_words(quantity: Quantity, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A predicted number in words, with its range where it has one, and what came (in ``_true``)
+    where that is known."""
     value = float(row[quantity.column])
     ends = [row.get(f"{quantity.column}_{end}") for end in ("low", "high")]
     bounded = all(end is not None and math.isfinite(end) for end in ends)
@@ -273,9 +275,11 @@ def _number(quantity: Quantity, row: dict[str, Any]) -> dict[str, Any]:
     noun = quantity.noun
     if quantity.basis:
         noun = f"{noun} per {base_in_words(base, quantity.basis)}"
+    came = row.get(f"{quantity.column}_true")
     return {
         "noun": noun,
         "about": about,
+        "came": None if came is None else spoken(float(came) * base),
         "ends": said,
         "values": numbers,
         "counts": quantity.counts,

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from evoked.errors import EvokedError
 from evoked.runs.answer import quantities
 from evoked.runs.posts import Run
-from evoked.runs.spoken import spoken
 from evoked.serve import advice
 from evoked.serve.api.common import TheDesk
 from evoked.serve.desk import rows_of
 from evoked.serve.pages.common import Page, render
+from evoked.serve.pages.draft import in_words
 
 if TYPE_CHECKING:
     from evoked.advice.review import Review
@@ -72,36 +72,27 @@ def _shown(found: Review, run: Run) -> dict[str, Any]:
             }
             for each in found.ranges
         ],
-        "noun": _main(found, run),
         "lines": _lines(found, run),
         "more": max(0, found.kept - _LINES),
     }
 
 
-def _main(found: Review, run: Run) -> str:
-    """The number that the lines show: the first count that was predicted, or else the first."""
-    known = [each for each in quantities(run.task) if each.column in found.table]
-    counts = [each for each in known if each.counts and not each.basis]
-    return next((each.column for each in [*counts, *known]), "")
-
-
 def _lines(found: Review, run: Run) -> list[dict[str, Any]]:
-    """The last lines, the newest first."""
-    name = _main(found, run)
-    return [
-        {
-            "kept_at": datetime.fromisoformat(row["kept_at"]).astimezone(),
-            "kind": row["kind"],
-            "said": _number(row.get(name)),
-            "ends": [_number(row.get(f"{name}_{end}")) for end in ("low", "high")],
-            "came": _number(row.get(f"{name}_true")),
-            "post": row["post_id"],
-            "by": row["recognised_by"],
-            "unclear": bool(row["could_be"]),
-        }
-        for row in rows_of(found.table.tail(_LINES))[::-1]
-    ]
-
-
-def _number(value: float | None) -> str | None:
-    return None if value is None else spoken(value)
+    """The last lines, the newest first, each with the first number that it predicted: a count, or
+    a rate where there is none."""
+    known = [each for each in quantities(run.task) if each.column in found.table]
+    numbers = sorted(known, key=lambda each: not each.counts or bool(each.basis))
+    lines = []
+    for row in rows_of(found.table.tail(_LINES))[::-1]:
+        first = next((each for each in numbers if row[each.column] is not None), None)
+        lines.append(
+            {
+                "kept_at": datetime.fromisoformat(row["kept_at"]).astimezone(),
+                "kind": row["kind"],
+                "number": None if first is None else in_words(first, row),
+                "post": row["post_id"],
+                "by": row["recognised_by"],
+                "unclear": bool(row["could_be"]),
+            }
+        )
+    return lines
