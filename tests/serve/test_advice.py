@@ -250,7 +250,7 @@ def test_the_command_of_what_works_leaves_what_the_page_reads(
 
 
 def test_places_keep_the_order_of_numbers() -> None:
-    rows = [
+    rows: list[dict[str, float | None]] = [
         {"gain": 0.2, "low": 0.1, "high": 0.4},
         {"gain": -0.3, "low": -0.5, "high": 0.0},
         {"gain": None, "low": None, "high": None},
