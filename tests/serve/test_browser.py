@@ -24,7 +24,7 @@ from tests.support.small_runs import HOSTILE, Workshop
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(__file__).parent / "axe.min.js"
-PAGES = ("/", "/draft", "/table", "/library", "/nothing")
+PAGES = ("/", "/draft", "/table", "/when", "/works", "/ledger", "/library", "/nothing")
 SECONDS = 60_000
 
 if CHROMIUM is None:
@@ -91,11 +91,13 @@ def address(
     workshop: Workshop, dataset: PostDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """A desk at a port of this machine, with a run and a worker."""
-    run = desk_run(workshop, dataset)
+    folder = tmp_path_factory.mktemp("browser")
+    # A copy, as its ledger is written.
+    run = shutil.copytree(desk_run(workshop, dataset).folder, folder / "browser-run")
     listening = bound("127.0.0.1", 0)
     settings = DeskSettings(
-        tmp_path_factory.mktemp("browser") / "desk",
-        runs=(run.folder,),
+        folder / "desk",
+        runs=(run,),
         cache=workshop.cache.folder,
         limits=QUICK,
     )
@@ -140,6 +142,35 @@ def test_a_draft_is_scored_as_one_types_and_variants_are_compared(
     page.wait_for_function("document.querySelectorAll('.variants li').length == 1")
     page.click("text=Remove the picture")
     page.wait_for_function("!document.querySelector('img.preview')")
+    visit.check()
+
+
+def test_a_draft_is_advised_and_kept_and_the_week_is_drawn(visit: Visit) -> None:
+    page = visit.page
+    visit.go("/draft")
+    page.fill("#author", "author-1")
+    # Typed, so that leaving the field is a change: it must not take the advice away.
+    page.type("#caption", "Golden hour over the bay #sunset")
+    page.wait_for_selector(".answer")
+    page.click("text=What should I change?")
+    page.wait_for_selector("#advice-title")
+    page.click("text=Keep this answer")
+    page.wait_for_selector("#kept-answer a")
+    assert page.locator("#advice-title").count() == 1
+    assert visit.axe() == []
+    page.click("#kept-answer a")
+    page.wait_for_selector("#lines-title")
+    assert visit.axe() == []
+    page.click("nav >> text=When")
+    page.wait_for_selector(".heat")
+    assert page.locator(".heat tbody td").count() % 7 == 0
+    assert visit.axe() == []
+    with page.expect_download() as download:
+        page.click("text=Download picture")
+    assert download.value.suggested_filename == "when.png"
+    page.click("nav >> text=What works")
+    page.wait_for_selector("h1")
+    assert visit.axe() == []
     visit.check()
 
 

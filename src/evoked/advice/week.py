@@ -54,7 +54,8 @@ class Week:
     dated
         Whether the posts have dates, so that the level of their authors at that time was.
     slots
-        A row per weekday (0 is Monday) and hour (0 to 23): weekday, hour, gain, low, high, chance.
+        A row per weekday (0 is Monday) and hour (0 to 23): weekday, hour, posts, gain, low, high,
+        chance.
     hours
         A row per hour, over weekdays as they are used: hour, posts, gain, low, high, chance.
     weekdays
@@ -126,7 +127,7 @@ class Week:
                 own_posts=int(own.sum()),
                 adjusted=int(adjusted.sum()),
                 dated=days is not None,
-                slots=_slots(nothing, np.zeros_like(near)),
+                slots=_slots(nothing, np.zeros_like(near), used),
                 hours=_hours(nothing, np.zeros(HOURS, bool), used),
                 weekdays=_weekdays(nothing, np.zeros(WEEKDAYS, bool), used),
                 best_hour=None,
@@ -163,7 +164,7 @@ class Week:
             own_posts=int(own.sum()),
             adjusted=int(adjusted.sum()),
             dated=days is not None,
-            slots=_slots(at_slots, near),
+            slots=_slots(at_slots, near, used),
             hours=hours,
             weekdays=weekdays,
             best_hour=best_hour,
@@ -289,9 +290,12 @@ def _gains(draws: Floats, known: Flags) -> dict[str, Floats]:
     return found
 
 
-def _slots(draws: Floats, near: Flags) -> pd.DataFrame:
+def _slots(draws: Floats, near: Flags, used: _Used) -> pd.DataFrame:
     weekday, hour = np.divmod(np.arange(WEEKDAYS * HOURS), HOURS)
-    return pd.DataFrame({"weekday": weekday, "hour": hour, **_gains(draws, near.ravel())})
+    slot = used.weekday * HOURS + used.hour.astype(np.int64) % HOURS
+    posts = np.bincount(slot, minlength=WEEKDAYS * HOURS)
+    gains = _gains(draws, near.ravel())
+    return pd.DataFrame({"weekday": weekday, "hour": hour, "posts": posts, **gains})
 
 
 def _hours(draws: Floats, near: Flags, used: _Used) -> pd.DataFrame:

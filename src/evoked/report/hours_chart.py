@@ -22,8 +22,13 @@ _EVERY = 3
 def draw_hours(found: Hours, path: Path) -> Path:
     """Write the picture as PNG to ``path``."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(to_png(_drawn(found)))
+        temporary.write_bytes(hours_png(found))
     return path
+
+
+def hours_png(found: Hours) -> bytes:
+    """The picture as PNG."""
+    return to_png(_drawn(found))
 
 
 def _drawn(found: Hours) -> Figure:

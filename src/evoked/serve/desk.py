@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evoked.errors import DataError, EvokedError, SettingsError
@@ -14,7 +15,7 @@ from evoked.files import parse_json, plain, read_bounded, records
 from evoked.posts.drafts import Draft
 from evoked.serve.database import prepare, transaction
 from evoked.serve.jobs import Job, Jobs, Step
-from evoked.serve.library import DATASETS_FOLDER, RUNS_FOLDER, Library, RunEntry
+from evoked.serve.library import DATASETS_FOLDER, RUNS_FOLDER, DatasetEntry, Library, RunEntry
 from evoked.serve.problems import RefusalError
 from evoked.serve.settings import DeskSettings
 from evoked.serve.uploads import Upload, Uploads
@@ -33,7 +34,8 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 _MOST_RESULT_BYTES = 64 * 2**20
 # Fields that a mapping may name are the importer's own words.
 _READING = "reading"
-IMPORT, TABLE = "import", "table"
+IMPORT, TABLE, WORKS = "import", "table", "works"
+_ANALYSIS = "analysis"
 
 
 class Desk:
@@ -118,12 +120,23 @@ class Desk:
             )
         return found
 
-    def scorer(self, name: str) -> Scorer:
-        """The scorer of a run of posts."""
+    def run_of_posts(self, name: str) -> RunEntry:
+        """A run of posts by its name; the newest where the name is empty."""
         run = self.run(name)
         if not run.of_posts:
             raise RefusalError(422, f"the run {run.name!r} is of viewings; it scores no drafts.")
-        return self.library.scorer(run)
+        return run
+
+    def scorer(self, name: str) -> Scorer:
+        """The scorer of a run of posts."""
+        return self.library.scorer(self.run_of_posts(name))
+
+    def dataset(self, name: str) -> DatasetEntry:
+        """A dataset by its name."""
+        found = self.library.dataset(name)
+        if found is None:
+            raise RefusalError(404, f"there is no dataset {name[:60]!r}.")
+        return found
 
     # Drafts.
 
@@ -257,6 +270,32 @@ class Desk:
         path = self.jobs.folder(job) / "scores.parquet"
         return read_frame(path) if job.kind == TABLE and path.is_file() else None
 
+    def look_at_posts(self, dataset: DatasetEntry, count: str = "") -> Job:
+        """A job that finds what works for the account of a dataset; ``count`` is for what, by
+        default the first that enough posts have."""
+        words = (
+            *("analyse", str(dataset.folder), "--out", f"{{job}}/{_ANALYSIS}"),
+            *((f"--popularity={count}",) if count else ()),
+            *self._cache_words(),
+        )
+        step = Step("analyse", words, f"{{job}}/{_ANALYSIS}/analysis.json")
+        facts = {"dataset": dataset.name, "count": count}
+        return self.jobs.add(WORKS, dataset.name, [step], facts)
+
+    def analysis(self, job: Job) -> dict[str, Any] | None:
+        """What a job found that looked at posts; None while it is not done."""
+        path = self.jobs.folder(job) / _ANALYSIS / "analysis.json"
+        if job.kind != WORKS or not path.is_file():
+            return None
+        found: dict[str, Any] = parse_json(read_bounded(path, _MOST_RESULT_BYTES), path)
+        return found
+
+    def works_file(self, job: Job, kind: str) -> Path | None:
+        """The table (``csv``) or the figure (``png``) of what works; None while there is none."""
+        name = {"csv": "tables/works.csv", "png": "figures/works.png"}[kind]
+        path = self.jobs.folder(job) / _ANALYSIS / name
+        return path if job.kind == WORKS and path.is_file() else None
+
     def reading(self, job: Job) -> dict[str, Any] | None:
         """What a job found that read an upload; None while it is not done."""
         if job.kind != _READING or job.state != "done":
@@ -301,3 +340,18 @@ def checked_mapping(mapping: Mapping[str, str], known: Sequence[str]) -> dict[st
         if field not in known:
             raise SettingsError(f"an import has no field {field[:60]!r}.")
     return {field: column for field, column in mapping.items() if column}
+
+
+def checked_count(count: str) -> str:
+    """The name of a count that something can work for; empty for the first that enough posts have.
+
+    Raises
+    ------
+    SettingsError
+        Another.
+    """
+    from evoked.analysis.works.findings import COUNTS
+
+    if count and count not in COUNTS:
+        raise SettingsError(f"something works for {', '.join(COUNTS)}, not {count[:60]!r}.")
+    return count

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from evoked.serve.api import drafts, jobs, runs, uploads
+from evoked.serve.api import advice, drafts, jobs, runs, uploads
 
-ROUTERS: tuple[APIRouter, ...] = (drafts.router, uploads.router, jobs.router, runs.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    drafts.router,
+    uploads.router,
+    jobs.router,
+    runs.router,
+    advice.router,
+)
 PREFIX = "/api/v1"

@@ -7,13 +7,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Generic, TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Depends, Header, Query, Request
+import pandas as pd
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from evoked.files import parse_json
+from evoked.files import parse_json, write_csv, write_parquet, write_xlsx
 from evoked.serve.database import DATABASE, transaction
 from evoked.serve.desk import Desk
 from evoked.serve.problems import Problem, RefusalError
@@ -39,6 +42,19 @@ Key = Annotated[
 ]
 Offset = Annotated[int, Query(ge=0, le=1_000_000, description="Entries to leave out.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries at most.")]
+
+Kind = Literal["csv", "parquet", "xlsx"]
+_WRITERS: dict[Kind, Callable[[Path, pd.DataFrame], None]] = {
+    "csv": write_csv,
+    "parquet": write_parquet,
+    "xlsx": write_xlsx,
+}
+_MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "png": "image/png",
+}
 
 _SAID = {
     400: "The request can't be read.",
@@ -81,6 +97,22 @@ class Page(BaseModel, Generic[Entry]):
         return cls(
             items=items, total=total, offset=offset, next=after if items and after < total else None
         )
+
+
+def attached(content: bytes, name: str) -> Response:
+    """A file to be kept under a name, whose ending says of what kind it is."""
+    named = {"Content-Disposition": f'attachment; filename="{name}"'}
+    kind = name.rpartition(".")[2]
+    return Response(content, media_type=_MEDIA_TYPES[kind], headers=named)
+
+
+def attached_table(table: pd.DataFrame, stem: str, kind: Kind) -> Response:
+    """A table as a file to be kept."""
+    name = f"{stem}.{kind}"
+    with TemporaryDirectory(prefix="evoked-") as folder:
+        path = Path(folder) / name
+        _WRITERS[kind](path, table)
+        return attached(path.read_bytes(), name)
 
 
 def once(

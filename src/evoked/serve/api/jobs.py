@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import pandas as pd
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from evoked.files import write_csv, write_parquet, write_xlsx
-from evoked.serve.api.common import Limit, Offset, Page, TheDesk, problems
+from evoked.serve.api.common import (
+    Kind,
+    Limit,
+    Offset,
+    Page,
+    TheDesk,
+    attached,
+    attached_table,
+    problems,
+)
 from evoked.serve.desk import Desk
 from evoked.serve.jobs import Job, State
 from evoked.serve.problems import RefusalError
 
 router = APIRouter(tags=["jobs"])
-
-Kind = Literal["csv", "parquet", "xlsx"]
-_WRITERS: dict[str, tuple[Callable[[Path, pd.DataFrame], None], str]] = {
-    "csv": (write_csv, "text/csv; charset=utf-8"),
-    "parquet": (write_parquet, "application/vnd.apache.parquet"),
-    "xlsx": (write_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-}
 
 
 class JobProgress(BaseModel):
@@ -50,9 +47,11 @@ class JobFacts(BaseModel):
     created: datetime
     ended: datetime | None
     run: str | None = Field(description="The run that it makes or uses.")
-    dataset: str | None = Field(description="The dataset that it makes.")
+    dataset: str | None = Field(description="The dataset that it makes or looks at.")
     result: dict[str, Any] | None = Field(
-        None, description="Of a reading that is done: what was read, and what was not."
+        None,
+        description="Of a reading that is done, what was read, and what was not; of a look at "
+        "posts, what works.",
     )
 
     @classmethod
@@ -88,10 +87,10 @@ def jobs(desk: TheDesk, offset: Offset = 0, limit: Limit = 50) -> Page[JobFacts]
 
 @router.get("/jobs/{job}", responses=problems(404), summary="A job")
 def job(desk: TheDesk, job: str) -> JobFacts:
-    """How far it is; of a reading that is done also what it found."""
+    """How far it is; of a reading, or a look at what works, that is done also what it found."""
     found = desk.job(job)
     facts = JobFacts.of(desk, found)
-    facts.result = desk.reading(found)
+    facts.result = desk.reading(found) or (desk.analysis(found) or {}).get("works")
     return facts
 
 
@@ -128,10 +127,18 @@ def scores(desk: TheDesk, job: str, kind: Kind) -> Response:
     table = desk.table(desk.job(job))
     if table is None:
         raise RefusalError(404, "there are no scores (yet).")
-    write, media_type = _WRITERS[kind]
-    with TemporaryDirectory(prefix="evoked-") as folder:
-        path = Path(folder) / f"scores.{kind}"
-        write(path, table)
-        content = path.read_bytes()
-    named = {"Content-Disposition": f'attachment; filename="scores.{kind}"'}
-    return Response(content, media_type=media_type, headers=named)
+    return attached_table(table, "scores", kind)
+
+
+@router.get(
+    "/jobs/{job}/works.{kind}",
+    responses={**problems(404), 200: {"content": {"text/csv": {}, "image/png": {}}}},
+    response_class=Response,
+    summary="What works, as a table or a picture",
+)
+def works(desk: TheDesk, job: str, kind: Literal["csv", "png"]) -> Response:
+    """Of a job that looked at posts: every thing that was looked at as CSV, the surest as PNG."""
+    path = desk.works_file(desk.job(job), kind)
+    if path is None:
+        raise RefusalError(404, "there is no such result (yet).")
+    return attached(path.read_bytes(), f"works.{kind}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from evoked.serve.api.common import Limit, Offset, Page, TheDesk, problems
+from evoked.serve.api.common import Key, Limit, Offset, Page, TheDesk, once, problems
+from evoked.serve.api.jobs import JobFacts
+from evoked.serve.desk import checked_count
 from evoked.serve.library import DatasetEntry, RunEntry
-from evoked.serve.problems import RefusalError
 
 router = APIRouter(tags=["runs"])
 
@@ -98,8 +100,29 @@ def datasets(desk: TheDesk, offset: Offset = 0, limit: Limit = 50) -> Page[Datas
 )
 def delete_dataset(desk: TheDesk, dataset: str) -> Response:
     """Deletes a dataset; runs made from it stay."""
-    found = desk.library.dataset(dataset)
-    if found is None:
-        raise RefusalError(404, "there is no such dataset.")
-    desk.library.delete_dataset(found)
+    desk.library.delete_dataset(desk.dataset(dataset))
     return Response(status_code=204)
+
+
+@router.post(
+    "/datasets/{dataset}/works",
+    status_code=202,
+    response_model=JobFacts,
+    responses=problems(404, 409),
+    summary="Find what works for the account",
+)
+def find_works(
+    request: Request,
+    desk: TheDesk,
+    dataset: str,
+    count: Annotated[str, Query(description="For what; the first of them if left out.")] = "",
+    key: Key = None,
+) -> JSONResponse:
+    """A job whose result says what goes with more or fewer of a count: GET /jobs/{job}, and
+    /jobs/{job}/works.csv or .png."""
+    found = desk.dataset(dataset)
+
+    def make() -> dict[str, object]:
+        return JobFacts.of(desk, desk.look_at_posts(found, checked_count(count))).json_ready()
+
+    return once(desk, request, key, {"count": count}, make, 202)

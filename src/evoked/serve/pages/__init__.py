@@ -6,7 +6,7 @@ and its texts in every file of ``texts/``.
 
 from __future__ import annotations
 
-from evoked.serve.pages import draft, jobs, library, login, start, table
+from evoked.serve.pages import draft, jobs, ledger, library, login, start, table, when, works
 from evoked.serve.pages.common import Page, show_problem
 
 # In the order of the navigation.
@@ -14,6 +14,9 @@ PAGES: tuple[Page, ...] = (
     start.page,
     draft.page,
     table.page,
+    when.page,
+    works.page,
+    ledger.page,
     library.page,
     jobs.page,
     login.page,

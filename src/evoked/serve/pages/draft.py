@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, ValidationError
@@ -15,11 +17,16 @@ from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.runs.answer import Quantity, quantities
 from evoked.runs.posts import Run
 from evoked.runs.spoken import base_in_words, base_of, spoken, spoken_alike
+from evoked.serve import advice
 from evoked.serve.api.common import TheDesk
 from evoked.serve.api.drafts import DraftFacts
 from evoked.serve.desk import Desk, rows_of
 from evoked.serve.pages.common import Form, Page, render, text_of
+from evoked.serve.problems import RefusalError
 from evoked.serve.settings import Limits
+
+if TYPE_CHECKING:
+    from evoked.advice import Advice
 
 router = APIRouter()
 page = Page("draft", "/draft", router)
@@ -91,6 +98,50 @@ def why(request: Request, desk: TheDesk, form: Form) -> Response:
     return render(request, "part_why.html", values)
 
 
+@router.post("/draft/advice")
+def advise(request: Request, desk: TheDesk, form: Form) -> Response:
+    """What to change about the draft."""
+    from evoked.advice.advising import LABELS
+
+    found, answer = advice.advise(desk, text_of(form, "run"), _facts(form))
+    shown = [
+        {
+            "do": each.action.text,
+            "worth": each.worth(found.by.noun),
+            "evidence": each.evidence(found.own),
+            "label": each.label,
+        }
+        for each in found.advised
+    ]
+    values = {
+        "advised": shown,
+        "labels": {each.label: LABELS[each.label] for each in found.advised},
+        "sentences": answer["sentences"],
+        "notes": answer["notes"],
+        "changed": None if found.rewritten is None else _changed(found, answer["rewritten"]),
+    }
+    return render(request, "part_advice.html", values)
+
+
+@router.post("/draft/use")
+def use(request: Request, desk: TheDesk, form: Form) -> Response:
+    """Show another picture in the form, one that the desk keeps."""
+    identifier = text_of(form, "use")
+    if desk.uploads.picture(identifier) is None:
+        raise RefusalError(404, "that picture is not there (any more).")
+    values = {"picture": identifier}
+    return render(
+        request, "part_picture.html", values, headers={"HX-Trigger-After-Settle": "pictured"}
+    )
+
+
+@router.post("/draft/keep")
+def keep(request: Request, desk: TheDesk, form: Form) -> Response:
+    """Keep the answer, to be held against what comes."""
+    found = advice.keep(desk, text_of(form, "run"), [_facts(form)], DEFAULT_COVERAGE)
+    return render(request, "part_kept.html", found)
+
+
 @router.post("/draft/variants")
 def variants(request: Request, desk: TheDesk, form: Form) -> Response:
     """Keep the draft as a variant, or leave one out; and their order."""
@@ -121,6 +172,26 @@ def _facts(form: FormData) -> dict[str, Any]:
         if name.startswith("fact.") and text_of(form, name)
     }
     return facts | ({"facts": own} if own else {})
+
+
+def _changed(found: Advice, rewritten: dict[str, Any]) -> dict[str, Any]:
+    """What differs in a rewritten draft, in words and as the form's fields take it."""
+    draft, other = found.draft, found.rewritten
+    assert other is not None
+    fields: dict[str, str] = {}
+    if other.caption != draft.caption:
+        fields["caption"] = other.caption or ""
+    if other.hashtags is not None and other.hashtags != draft.hashtags:
+        fields["hashtags"] = " ".join(f"#{tag}" for tag in other.hashtags)
+    if other.posted_at is not None and other.posted_at != draft.posted_at:
+        fields["posted_at"] = other.posted_at.strftime("%Y-%m-%dT%H:%M")
+    picture = rewritten["picture"] if other.image != draft.image else None
+    return {
+        "fields": fields,
+        "when": other.posted_at if "posted_at" in fields else None,
+        "json": json.dumps(fields),
+        "picture": picture,
+    }
 
 
 def _variants(form: FormData) -> list[Variant]:
@@ -188,12 +259,13 @@ def _numbers(run: Run, row: dict[str, Any]) -> list[dict[str, Any]]:
     shown = [each for each in found if not each.basis or each.noun not in counted]
     record = run.track_record
     return [
-        _number(each, row) | {"held": record.held(each.column, DEFAULT_COVERAGE)} for each in shown
+        in_words(each, row) | {"held": record.held(each.column, DEFAULT_COVERAGE)} for each in shown
     ]
 
 
-def _number(quantity: Quantity, row: dict[str, Any]) -> dict[str, Any]:
-    """A number in words, with its range where it has one."""
+def in_words(quantity: Quantity, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A predicted number in words, with its range where it has one, and what came (in ``_true``)
+    where that is known."""
     value = float(row[quantity.column])
     ends = [row.get(f"{quantity.column}_{end}") for end in ("low", "high")]
     bounded = all(end is not None and math.isfinite(end) for end in ends)
@@ -203,9 +275,11 @@ def _number(quantity: Quantity, row: dict[str, Any]) -> dict[str, Any]:
     noun = quantity.noun
     if quantity.basis:
         noun = f"{noun} per {base_in_words(base, quantity.basis)}"
+    came = row.get(f"{quantity.column}_true")
     return {
         "noun": noun,
         "about": about,
+        "came": None if came is None else spoken(float(came) * base),
         "ends": said,
         "values": numbers,
         "counts": quantity.counts,

@@ -12,6 +12,7 @@ from evoked.serve.desk import Desk, rows_of
 from evoked.serve.jobs import Job, State
 from evoked.serve.pages.common import Page, go, render
 from evoked.serve.pages.start import FIELDS
+from evoked.serve.pages.works import shown
 
 router = APIRouter()
 page = Page("jobs", None, router)
@@ -58,6 +59,7 @@ def _values(desk: Desk, job: Job) -> dict[str, Any]:
         "scored": None if table is None else rows_of(table.head(_ROWS)),
         "failed": 0 if table is None else int(table["error"].notna().sum()),
         "numbers": [] if table is None else _numbers(desk, job, list(table.columns)),
+        "works": shown(desk.analysis(job)) if job.state == State.done else None,
         "run": desk.library.run(str(job.facts["run"])) if job.facts.get("run") else None,
     }
 

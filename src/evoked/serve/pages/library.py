@@ -55,10 +55,7 @@ def delete_run(desk: TheDesk, run: str) -> Response:
 @router.post("/datasets/{dataset}/delete")
 def delete_dataset(desk: TheDesk, dataset: str) -> Response:
     """Delete a dataset."""
-    found = desk.library.dataset(dataset)
-    if found is None:
-        raise RefusalError(404, "there is no such dataset.")
-    desk.library.delete_dataset(found)
+    desk.library.delete_dataset(desk.dataset(dataset))
     return go("/library")
 
 

@@ -61,6 +61,17 @@
     say(input.closest("[data-drop]"));
   });
 
+  // Put what was advised into the form, which then asks for a score.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-fill]");
+    if (!button) return;
+    const form = document.getElementById(button.dataset.form);
+    for (const [name, value] of Object.entries(JSON.parse(button.dataset.fill))) {
+      form.elements[name].value = value;
+    }
+    form.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   document.addEventListener("change", (event) => {
     const select = event.target.closest("[data-leads]");
     if (select) location.assign(select.dataset.leads + encodeURIComponent(select.value));
