@@ -266,6 +266,19 @@ def test_finished_study_fits_nothing_again(
     assert (again.folder / "record.json").read_bytes() == before
 
 
+def test_killed_after_the_last_fit_it_is_recorded_all_the_same(
+    workshop: Workshop, dataset: PostDataset, unbroken: tuple[Study, StudyResults], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(unbroken[0].folder, copy)
+    for name in ("record.json", *TABLES):
+        (copy / name).unlink()
+    again = Study(dataset, unbroken[0].table, copy, folds=3, cache=workshop.cache)
+    write_results(again, again.run(workers=1), "evoked …")
+    assert contents(copy) == contents(unbroken[0].folder)
+    assert json.loads((copy / "record.json").read_text())["sessions"][0]["fits"] == 0
+
+
 def test_progress_counts_fits_and_folds(workshop: Workshop, dataset: PostDataset) -> None:
     reported: list[FitsDone] = []
     study = study_of(workshop, dataset, "reported", table=table_of())

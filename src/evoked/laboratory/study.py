@@ -296,7 +296,8 @@ class Study:
             if problem is not None:
                 problems[job.row] = f"fold {job.fold}: {problem}"
             clock.report(job)
-        if waiting:
+        # A session that was killed after its last fit left none.
+        if waiting or not (self.folder / RECORD_FILE).is_file():
             self._record(time.perf_counter() - started, len(waiting), workers, command)
         return self.results(problems)
 
