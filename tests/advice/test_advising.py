@@ -224,7 +224,7 @@ def test_a_run_without_past_posts_says_what_to_do(advised_run: Run, tmp_path: Pa
 def test_past_posts_name_nobody_and_quote_nothing(advised_run: Run) -> None:
     table = PastPosts.load(advised_run.folder).table
     assert set(table["author"]) == {ME}
-    assert not {"post_id", "caption", "title", "mentions", "images"} & set(table)
+    assert not {"caption", "title", "mentions", "images"} & set(table)
     usual = table["hashtags"].explode().value_counts()
     assert usual.min() >= 5
     assert table["held_out"].sum() == 25

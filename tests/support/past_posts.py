@@ -43,6 +43,7 @@ def past_posts(
         got = got + worth * np.asarray(facts[name], float)
     return pd.DataFrame(
         {
+            "post_id": [f"post-{number}" for number in range(n)],
             "author": [f"author-{number % authors}" for number in range(n)],
             "posted_at": dates,
             "held_out": np.arange(n) >= 0.85 * n,
@@ -57,6 +58,7 @@ def past_posts(
             "emoji": shows.astype(float),
             "mention": 0.0,
             "likes": np.round(np.expm1(got)),
+            "likes_expected": np.nan,
             "image_0": coordinates[:, 0],
             "image_1": coordinates[:, 1],
             "image_2": 0.8,

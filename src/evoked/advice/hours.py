@@ -20,9 +20,9 @@ from evoked.posts.drafts import Draft
 from evoked.runs.answer import Quantity, quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.description import read_description
+from evoked.runs.past import read_past
 from evoked.runs.posts import Run
 from evoked.runs.spoken import basis_in_words, spoken
-from evoked.runs.timing import read_timing
 
 WEEKDAYS = (
     "Monday",
@@ -310,7 +310,7 @@ def when(
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
     time_zone = read_description(folder)["data"].get("time_zone")
-    table, kinds = read_timing(folder)
+    table, kinds = read_past(folder)
     if not kinds:
         raise SettingsError("this run predicts no counts, and only these are compared by hour.")
     if by is not None and by not in kinds:

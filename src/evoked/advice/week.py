@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.advice.rhythm import HOURS, WEEKDAYS, WEEKEND, Floats, Rhythm, curve_columns
-from evoked.runs.timing import EXPECTED
+from evoked.runs.past import EXPECTED
 
 Flags = NDArray[np.bool_]
 
@@ -93,7 +93,7 @@ class Week:
         Parameters
         ----------
         table
-            As :func:`evoked.runs.timing.timing_of` makes it, of posts whose hour and weekday are
+            As :func:`evoked.runs.past.read_past` reads it, of posts whose hour and weekday are
             known.
         by
             The count that is compared.

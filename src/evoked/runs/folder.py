@@ -14,11 +14,10 @@
                               intervals held, and what hiding pictures and captions changes
         history.json          what each author's posts achieved, authors as hashes, for drafts
         profiles.json         each author's last known followers, authors as hashes, for drafts
-        past.parquet          of each post its form and what it got, authors as hashes, for advice
+        past.parquet          of each post its form, what it got and what was expected of it
+                              whatever the hour, authors as hashes, for advice
         content.safetensors   the directions in which its posts differ most, for advice
         split.parquet         which post was in which part, and digests of what it was like
-        timing.parquet        when posts appeared, what they got and what was expected of them,
-                              authors as hashes, for advice on hours
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes
         calibration/          the same two files of the posts that calibrated the intervals
