@@ -195,10 +195,10 @@ class Week:
 
     def added(self, to: Moment, instead_of: Moment) -> Floats:
         """What one moment adds to log(1 + count) beside another, as it may be, (draws,)."""
-        after, before = (
-            self.effects(*self._used.at(each)).mean(axis=1) for each in (to, instead_of)
-        )
-        return np.asarray(after - before)
+        if self._draws is None:
+            return np.zeros(1)
+        after, before = (self._used.columns_at(each) for each in (to, instead_of))
+        return np.asarray(self._draws @ (after - before))
 
 
 def hours_apart(hours: ArrayLike, other: ArrayLike) -> Floats:
