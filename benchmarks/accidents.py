@@ -214,7 +214,7 @@ def jobs(inputs: Path) -> dict[str, Job]:
         )
 
     abmf = ["--model", "abmf", "--set", "width=16", "--epochs", "8", "--patience", "8"]
-    study = ["abmf/table6", "--data", posts, "--rows", "linear,boosting", "--folds", "3"]
+    study = ["abmf/table6", "--data", posts, "--rows", "gradient_boosting", "--folds", "2"]
     return {
         "import": job("import", "import", "csv", str(inputs / "table/posts.csv"), "PLACE/posts"),
         "import other": job(
@@ -436,6 +436,7 @@ def main() -> None:
     parser.add_argument(
         "--at-once", type=int, default=1, metavar="N", help="commands tried at once"
     )
+    parser.add_argument("--only", nargs="+", metavar="COMMAND", help="for example: import train")
     add_json_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -444,7 +445,7 @@ def main() -> None:
         def of_family(family: str) -> tuple[list[Row], list[Row], list[str]]:
             return accidents.of_family(family, arguments.kills // len(KILLED), arguments.tries)
 
-        families = list(dict.fromkeys(_family(name) for name in accidents.jobs))
+        families = dict.fromkeys(map(_family, arguments.only or accidents.jobs))
         with ThreadPoolExecutor(arguments.at_once) as pool:
             done = list(pool.map(of_family, families))
         varying = {

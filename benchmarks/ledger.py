@@ -291,13 +291,13 @@ def main() -> None:
             replay_real(name, posts, work / f"real{number}")
             for number, (name, posts) in enumerate(accounts)
         ]
-    shown = summary(rows)
+    shown, formats = summary(rows), {"median delay": ".0f"}
     print(shown.to_string(index=False))
     finish(
         arguments,
         {"synthetic": shown.to_dict("records"), "real": real},
         tables={
-            "synthetic": table(shown, ".2f", **{"median delay": ".0f"}),
+            "synthetic": table(shown, ".2f", **formats),
             "real": table(pd.DataFrame(real)),
         },
         code=["src/evoked/advice", "src/evoked/evaluation/drift.py", "src/evoked/runs/updating.py"],

@@ -1,88 +1,73 @@
-"""``--keep`` and ``evoked ledger``, as a person types them: from an advice to whether it helped."""
+"""``evoked ledger``, ``evoked update`` and ``--keep``, as a person types them."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from evoked.files import write_json
 from evoked.posts.dataset import PostDataset
-from evoked.runs.posts import Run
 from tests.support.command_line import evoked
-from tests.support.small_runs import Workshop, by_hand
+
+AUTHOR = ("--author", "new", "--followers", "5000")
 
 
-@pytest.fixture(scope="module")
-def own_posts(workshop: Workshop, dataset: PostDataset) -> PostDataset:
-    captions = dataset.posts["caption"].fillna("Hello").str.replace("?", ".", regex=False)
-    asks = dataset.posts.index % 3 == 0
-    return workshop.changed(
-        dataset,
-        "followed-posts",
-        author_id="me",
-        caption=captions.where(~asks, captions + " Would you?"),
+@pytest.fixture
+def run(demo: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(demo / "run", tmp_path / "run"))
+
+
+@pytest.fixture
+def came(demo: Path, tmp_path: Path) -> Path:
+    """Posts that came after what the tests keep: captions One and Two."""
+    posts = PostDataset(demo / "posts").posts.head(4).reset_index(drop=True)
+    dates = pd.date_range("2100-01-01", periods=4, tz="UTC")
+    posts = posts.assign(
+        post_id=list("wxyz"),
+        author_id="new",
+        posted_at=dates,
+        caption=["One", "Two", "Three", "Three"],
+        images=[[] for _ in range(4)],
     )
+    PostDataset.create(tmp_path / "came", {"posts": posts})
+    return tmp_path / "came"
 
 
-@pytest.fixture(scope="module")
-def asking_run(workshop: Workshop, own_posts: PostDataset) -> Run:
-    """A run whose author has tested that questions help."""
-    run = workshop.run(own_posts, "followed", "linear", by_hand(len(own_posts), tests=25))
-    test: dict[str, Any] = {"question": "question", "by": "likes", "author": "", "hours": [18, 18]}
-    test |= {"posts": [12, 12], "gain": 0.4, "low": 0.1, "high": 0.8}
-    write_json(run.folder / "tested.json", {"format_version": 1, "tests": [test]})
-    return run
+def test_what_is_kept_is_held_against_what_came(run: Path, came: Path, tmp_path: Path) -> None:
+    first = evoked("predict", run, "--caption", "One", *AUTHOR, "--keep")
+    assert "Kept 1 draft" in first.stderr
+    captions = [word for text in ("Two", "Three") for word in ("--caption", text)]
+    assert "Kept 2 drafts" in evoked("rank", run, *captions, *AUTHOR, "--keep").stderr
+    evoked("predict", run, "--caption", "Four", *AUTHOR)
+    alone = " ".join(evoked("ledger", run).stdout.split())
+    assert "3 lines kept since" in alone
+    assert "None of it can be checked yet" in alone
+    shown = " ".join(evoked("ledger", run, came).stdout.split())
+    assert "2 have become posts (2 by caption)" in shown
+    assert "1 could be one of several, and count as none" in shown
+    assert "y or z" in shown
+    assert "Too early to say whether to trust it: 2 posts" in shown
+    found = json.loads(evoked("ledger", run, came, "--json").stdout)
+    assert (found["kept"], found["came"], found["trust"]) == (3, 2, "unknown")
+    table = tmp_path / "came.csv"
+    evoked("ledger", run, came, "--out", table)
+    assert pd.read_csv(table)["post_id"].tolist()[:2] == ["w", "x"]
 
 
-def test_followed_advice_is_counted_as_followed(
-    asking_run: Run, own_posts: PostDataset, workshop: Workshop
-) -> None:
-    covers, posts = own_posts.cover_paths(), own_posts.posts.copy()
-    rows = [row for row, path in enumerate(covers) if path is not None and row % 3][:2]
-    soon = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
-    for number, row in enumerate(rows):
-        caption, at = f"The morning light number {number}.", soon + timedelta(days=number)
-        said = json.loads(
-            evoked(
-                *("advise", asking_run.folder, "--image", covers[row], "--caption", caption),
-                *("--posted-at", at.strftime("%Y-%m-%dT%H:%M"), "--keep", "--json"),
-                *("--cache", workshop.folder / "cache"),
-            ).stdout
-        )
-        assert [(each["about"], each["label"]) for each in said["advice"]] == [
-            ("question", "tested")
-        ]
-        posts.loc[row, "post_id"] = f"came-{number}"
-        posts.loc[row, "posted_at"] = pd.Timestamp(at)
-        # The first does as advised, the second doesn't.
-        posts.loc[row, "caption"] = caption.replace(".", "?") if number == 0 else caption
-    came = workshop.changed(own_posts, "followed-came", **{name: posts[name] for name in posts})
-    answer = ("ledger", asking_run.folder, came.folder, "--cache", workshop.folder / "cache")
-    found = json.loads(evoked(*answer, "--json").stdout)
-    assert (found["kept"], found["came"]) == (2, 2)
-    counted = {each["action"]: (each["followed"], each["others"]) for each in found["advice"]}
-    assert counted == {"any": (1, 1), "question": (1, 1)}
-    assert found["advice"][0]["advised"] == pytest.approx(1.4)
-    shown = " ".join(evoked(*answer).stdout.split())
-    assert "1 post did as advised, 1 didn't" in shown
-    kept = (asking_run.folder / "ledger.jsonl").read_text(encoding="utf-8")
-    assert "morning" not in kept
+def test_new_posts_are_taken_in_and_what_changed_is_said(run: Path, came: Path) -> None:
+    shown = " ".join(evoked("update", run, came).stdout.split())
+    assert "It has taken in 4 new posts." in shown
+    assert "The level of a new author" in shown
+    assert "nothing has changed" in " ".join(evoked("update", run, came).stdout.split())
+    anew = evoked("update", run, came, "--retrain", fails=False).stdout
+    assert "nothing has changed" in " ".join(anew.split())
 
 
-def test_hours_are_kept_of_drafts_alone(asking_run: Run, workshop: Workshop) -> None:
-    cache = ("--cache", workshop.folder / "cache")
-    refused = evoked("when", asking_run.folder, "--keep", fails=True).stderr
-    assert "--keep keeps what is said of a draft" in " ".join(refused.split())
-    path = asking_run.folder / "ledger.jsonl"
-    before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    evoked("when", asking_run.folder, "--caption", "Hello", "--keep", *cache)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    entry = json.loads(lines[-1])
-    assert len(lines) == len(before) + 1
-    assert entry["kind"] == "hours"
-    assert entry["said"] == {"by": "likes", "actions": []}
-    assert "likes" in entry["predicted"]
+def test_viewings_have_no_ledger(run: Path) -> None:
+    answer = evoked("ledger", run / "nowhere", fails=True)
+    assert "not a finished run" in answer.stderr
+    out = evoked("ledger", run, "--out", "table.txt", fails=True)
+    assert "--out: a file ending in" in out.stderr

@@ -252,12 +252,12 @@ class Hours:
             text += f" by {week.authors:,} authors"
             if week.author is not None:
                 text += f", {week.own_posts:,} of them the author's"
-        taken = ["their author's level at that time"] if week.dated else []
+        taken = ["for their author's level at that time"] if week.dated else []
         if week.adjusted:
-            of = "" if week.adjusted == week.posts else f"of {week.adjusted:,} of them "
-            taken.append(f"{of}what their content let expect")
+            of = "" if week.adjusted == week.posts else f" ({week.adjusted:,} of them)"
+            taken.append(f"for what their content promised{of}")
         if taken:
-            text += f"; taken out is {' and '.join(taken)}"
+            text += f", allowing {' and '.join(taken)}"
         if self.undated:
             text += f". Left out for want of a time of day: {self.undated:,}"
         return f"{text}. That posts did better at an hour does not prove that the hour was why."

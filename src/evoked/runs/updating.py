@@ -471,8 +471,8 @@ def _update_of(before: Run, after: Run, new: _NewPosts, retrained: bool) -> Upda
     number = next((each for each in numbers if _is_known(new, truth, each)), None)
     on_new = None
     if number is not None:
-        told = new.promised[DEFAULT_COVERAGE]
-        on_new = TypicalError.of(told[number.column], truth[number.column])
+        said = new.promised[DEFAULT_COVERAGE]
+        on_new = TypicalError.of(said[number.column], truth[number.column])
     errors = [
         None if number is None else run.track_record.error(number.column) for run in (before, after)
     ]
@@ -490,15 +490,15 @@ def _update_of(before: Run, after: Run, new: _NewPosts, retrained: bool) -> Upda
 
 
 def _is_known(new: _NewPosts, truth: pd.DataFrame, quantity: Quantity) -> bool:
-    told = new.promised[DEFAULT_COVERAGE]
+    said = new.promised[DEFAULT_COVERAGE]
     column = quantity.column
-    return column in told and column in truth and bool((told[column] + truth[column]).notna().any())
+    return column in said and column in truth and bool((said[column] + truth[column]).notna().any())
 
 
 def _range_changes(
     before: Run, after: Run, new: _NewPosts, truth: pd.DataFrame
 ) -> list[RangeChange]:
-    told = new.promised[DEFAULT_COVERAGE]
+    said = new.promised[DEFAULT_COVERAGE]
     examples = after.examples(new.posts, new.covers)[0]
     predicted = Predicted(new.posts, after.model.predict(examples))
     now = after.intervals.table(
@@ -509,17 +509,17 @@ def _range_changes(
     for quantity in quantities(before.task):
         name = quantity.column
         ends = [f"{name}_low", f"{name}_high"]
-        bounded = name not in endless and ends[0] in told and ends[0] in now
+        bounded = name not in endless and ends[0] in said and ends[0] in now
         if not bounded or not _is_known(new, truth, quantity):
             continue
-        low, high = (told[end].to_numpy(np.float64) for end in ends)
+        low, high = (said[end].to_numpy(np.float64) for end in ends)
         true = truth[name].to_numpy(np.float64)
         known = np.isfinite(low) & np.isfinite(high) & np.isfinite(true)
         if not known.any():
             continue
         inside = ((low <= true) & (true <= high))[known]
         held, number = int(inside.sum()), len(inside)
-        then, today = (_widths(table[ends], quantity)[known] for table in (told, now))
+        then, today = (_widths(table[ends], quantity)[known] for table in (said, now))
         wider = float(np.median(today[then > 0] / then[then > 0])) if (then > 0).any() else 1.0
         share = share_range(held, number)
         found.append(
@@ -542,7 +542,10 @@ def _level_changes(before: Run, after: Run, new: _NewPosts) -> list[LevelChange]
     if not kinds:
         return []
     authors = sorted(set(author_hashes(new.posts)) - {""})
-    now = pd.DataFrame({AUTHOR_HASH: authors, "posted_at": pd.Timestamp.now(tz="UTC")})
+    # After the newest post, which a replay may date in the future.
+    later = pd.to_datetime(new.posts["posted_at"], utc=True).max() + pd.Timedelta(1, "s")
+    moment = max(pd.Timestamp.now(tz="UTC"), later) if pd.notna(later) else later
+    now = pd.DataFrame({AUTHOR_HASH: authors, "posted_at": moment})
     levels = [
         _median_of(run.history.last_counts(now, kinds[0], LAST_POSTS)) for run in (before, after)
     ]
