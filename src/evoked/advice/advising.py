@@ -224,8 +224,7 @@ class Advice:
         single = together & (self.looked_at["about"] != PICTURE)
         rows = next((self.looked_at[each] for each in (single, together) if each.any()), None)
         if rows is None:
-            plural = "was" if number == 1 else "were"
-            return f"{number} {'change' if number == 1 else 'changes'} {plural} looked at."
+            return "Only its time, or what you have tested, could be looked at."
         reach = (rows["raw_high"] - rows["raw"]).median()
         noun = "change was" if number == 1 else "changes were"
         return (
