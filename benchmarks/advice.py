@@ -34,6 +34,7 @@ import evoked
 from evoked.advice.actions import PICTURE, Action
 from evoked.advice.advising import Advice, advise
 from evoked.advice.effects import Bounds, aspects_of
+from evoked.advice.times import appeared
 from evoked.features.cache import FeatureCache
 from evoked.features.form import form_of
 from evoked.posts.dataset import PostDataset
@@ -328,6 +329,8 @@ def _raw_difference(action: Action, past: pd.DataFrame) -> float:
     if action.about.startswith("#"):
         did = np.array([action.about[1:] in tags for tags in past["hashtags"]])
         did, others = (did, ~did) if action.after == "yes" else (~did, did)
+    elif action.about in ("hour", "day"):
+        did, others = appeared(past, action)
     else:
         values = aspects_of(past, Bounds.of(past))[action.about].to_numpy(object)
         did, others = values == action.after, values == action.before

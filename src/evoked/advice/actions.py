@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from evoked.advice.effects import NUMBER_STARTS, PART_OF_DAY, UNKNOWN, Design, aspects_of
+from evoked.advice.effects import NUMBER_STARTS, Design, aspects_of
 from evoked.errors import ImageError, SettingsError
 from evoked.features.captions import part_emoji
 from evoked.features.form import opening_of, words_of
 from evoked.posts.drafts import Draft
 from evoked.posts.images import load_image
 from evoked.posts.readers.base import PICTURE_SUFFIXES
-from evoked.posts.time_zones import zone_of
 
 Edit = Callable[[Draft], Draft]
 
@@ -38,7 +36,6 @@ _CROPS = {
     "middle": (0.5, 0.5),
 }
 _SMALLEST_CROP = 64  # pixels
-_WEEKEND = 5
 _FORMATS = {"image": "a single picture", "carousel": "a carousel", "video": "a video"}
 _MENTIONS = re.compile(r"@[\w.]{1,60}")
 _QUESTION_MARKS = re.compile("[?？؟]")
@@ -80,9 +77,8 @@ def actions_on(
     form: pd.Series,
     design: Design,
     past: pd.DataFrame,
-    time_zone: str | None = None,
 ) -> list[Action]:
-    """Every change of a draft but of its picture that past posts can say something about.
+    """Every change of a draft but of its picture and time that past posts can say something of.
 
     Parameters
     ----------
@@ -94,15 +90,11 @@ def actions_on(
         What the past posts differ in.
     past
         The account's own posts, rows of :attr:`evoked.runs.past.PastPosts.table`.
-    time_zone
-        By whose clocks hours are counted; UTC by default.
     """
     now = aspects_of(form.to_frame().T, design.bounds).iloc[0]
     return [
         *_caption_changes(draft, now, design),
         *_lengths(draft, now, design),
-        *_hours(draft, now, design, past, time_zone),
-        *_days(draft, now, design, time_zone),
         *_formats(draft, now, design),
         *_numbers(form, now, design, past),
         *_tags(form, design),
@@ -229,66 +221,6 @@ def _opened(draft: Draft, most: int) -> Draft:
     caption = draft.caption or ""
     opening = opening_of(caption)
     return replace(draft, caption=caption.replace(opening, f"{opening[:most]}\n", 1))
-
-
-def _hours(
-    draft: Draft, now: pd.Series, design: Design, past: pd.DataFrame, time_zone: str | None
-) -> list[Action]:
-    """Parts of the day; of a draft without a time, against the account's usual ones."""
-    before = now["hour"] if draft.posted_at else UNKNOWN
-    clocks, found = "" if time_zone else " UTC", []
-    for value in _times(draft, now, design, "hour"):
-        start, end = int(value), int(value) + PART_OF_DAY
-        own = past["hour"][past["hour"].between(start, end, inclusive="left")]
-        hour = int(own.median()) if len(own) else start + PART_OF_DAY // 2
-        text = f"Post between {start}:00 and {end}:00{clocks}, for example at {hour}:00"
-        edit = partial(_at_hour, hour=hour, time_zone=time_zone)
-        found.append(Action("hour", text, before, value, {"hour": float(hour)}, edit, True))
-    return found
-
-
-def _days(draft: Draft, now: pd.Series, design: Design, time_zone: str | None) -> list[Action]:
-    """Weekend or not; of a draft without a time, against the account's usual days."""
-    before, found = now["day"] if draft.posted_at else UNKNOWN, []
-    for value in _times(draft, now, design, "day"):
-        weekend = value == "weekend"
-        text = "Post at the weekend" if weekend else "Post from Monday to Friday"
-        form = {"weekday": float(_WEEKEND if weekend else 0)}
-        edit = partial(_on_day, weekend=weekend, time_zone=time_zone)
-        found.append(Action("day", text, before, value, form, edit, True))
-    return found
-
-
-def _times(draft: Draft, now: pd.Series, design: Design, about: str) -> list[str]:
-    """The values of hour or day to compare with: all of a draft without a time."""
-    if draft.posted_at is not None:
-        return _others(now, design, about)
-    known = design.values[about]
-    return list(known) if len(known) > 1 else []
-
-
-def _local(draft: Draft, time_zone: str | None) -> datetime:
-    """When a draft appears, by local clocks."""
-    zone = zone_of(time_zone)
-    moment = draft.posted_at or datetime.now(UTC)
-    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
-
-
-def _at_hour(draft: Draft, hour: int, time_zone: str | None) -> Draft:
-    """The draft at an hour of its day; on the next day where that has gone by."""
-    local = _local(draft, time_zone)
-    then = local.replace(hour=hour, minute=0, second=0, microsecond=0)
-    if then < datetime.now(UTC) <= local:
-        then += timedelta(days=1)
-    return replace(draft, posted_at=then)
-
-
-def _on_day(draft: Draft, weekend: bool, time_zone: str | None) -> Draft:
-    """The draft at its hour of the next such day."""
-    then = _local(draft, time_zone).replace(second=0, microsecond=0)
-    while (then.weekday() >= _WEEKEND) != weekend:
-        then += timedelta(days=1)
-    return replace(draft, posted_at=then)
 
 
 def _formats(draft: Draft, now: pd.Series, design: Design) -> list[Action]:

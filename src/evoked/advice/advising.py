@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from evoked.advice.actions import PICTURE, Action, actions_on, pictures_for
 from evoked.advice.effects import UNKNOWN, Effects, aspects_of
+from evoked.advice.hours import known_week
 from evoked.advice.ranking import scaled
 from evoked.advice.support import Support
+from evoked.advice.tested import KeptTest, Measured, kept_tests
+from evoked.advice.times import MovedTime, appeared, moved_times
 from evoked.errors import SettingsError, did_you_mean
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.features.form import form_of
@@ -29,10 +32,11 @@ from evoked.runs.posts import Run
 from evoked.runs.spoken import spoken_alike, spoken_share
 
 Floats = NDArray[np.float64]
-Label = Literal["association", "adjusted"]
+Label = Literal["association", "adjusted", "tested"]
 
 MOST_ADVISED = 5
 LABELS: dict[Label, str] = {
+    "tested": "the lot decided which of your posts did so, so what they got more is its doing.",
     "adjusted": "held against posts of the same time, and with all else that is known of them held "
     "equal; what is not known may differ, too.",
     "association": "posts that did so got more, but not only that may have differed between them.",
@@ -45,6 +49,7 @@ _FEWEST_AUTHORS = 10
 _FEWEST_OF_AUTHOR = 5
 # Past posts whose picture is most like one.
 _ALIKE = 10
+_TIMES = ("hour", "day")
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,12 @@ class Advised:
     did, did_not
         Numbers of past posts that did so, and that did as the draft does.
     usual_did, usual_did_not
-        What these got in the median, as a multiple of the level of their time.
+        What these got in the median, as a multiple of the level of their time; NaN of a test, which
+        compares within weeks.
     label
-        ``adjusted``: on the account's own posts, with all else that is known held equal;
-        ``association``: by what other pictures were like, or on other accounts' posts.
+        ``tested``: by a plan that was checked (:mod:`evoked.advice.tested`); ``adjusted``: on the
+        account's own posts, with all else that is known held equal; ``association``: by what other
+        pictures were like, or on other accounts' posts.
     model
         What the run's model expects of the same change, in logarithms; NaN where it can't say.
     """
@@ -97,6 +104,8 @@ class Advised:
 
     def evidence(self, own: bool) -> str:
         """What past posts show before anything else about them is held equal, in words."""
+        if self.label == "tested":
+            return f"In your own test, {self.did:,} posts did so and {self.did_not:,} didn't."
         whose, usual = ("your posts", "your usual level") if own else ("posts", "the usual level")
         if self.action.about == PICTURE:
             return (
@@ -105,6 +114,12 @@ class Advised:
                 f"{self.usual_did_not:.2f}."
             )
         other = "others" if self.action.before == UNKNOWN else "did as the draft does"
+        if self.action.about == "hour":
+            return (
+                f"{self.did:,} of {whose} appeared within an hour or so of then: median "
+                f"{self.usual_did:.2f} times {usual}; {self.did_not:,} {other}: "
+                f"{self.usual_did_not:.2f}."
+            )
         return (
             f"{self.did:,} of {whose} did so: median {self.usual_did:.2f} times {usual}; "
             f"{self.did_not:,} {other}: {self.usual_did_not:.2f}."
@@ -142,8 +157,10 @@ class Advice:
         The draft with those of the changes that need no person; None if there are none.
     looked_at
         A row per change that was looked at: about, do, what
-        :meth:`evoked.advice.effects.Effects.judged` says of it, model, resembles (whether the
-        changed draft resembles past posts).
+        :meth:`evoked.advice.effects.Effects.judged` says of it, or what the week or a test says,
+        model, resembles (whether the changed draft resembles past posts), label.
+    table
+        What is predicted of the draft, a row as :meth:`evoked.runs.posts.Run.predict` has it.
     posts, authors
         On how many posts of how many authors the changes were judged; 0 where there are too few.
     own
@@ -164,6 +181,7 @@ class Advice:
     advised: tuple[Advised, ...] = ()
     rewritten: Draft | None = None
     looked_at: pd.DataFrame = field(default_factory=pd.DataFrame)
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
     actions: tuple[Action, ...] = ()
     past: pd.DataFrame = field(default_factory=pd.DataFrame)
     posts: int = 0
@@ -201,11 +219,13 @@ class Advice:
         number = len(self.looked_at)
         if not number:
             return f"No change could be looked at: {whose} hardly differ in what could be changed."
-        reach = (self.looked_at["raw_high"] - self.looked_at["raw"]).median()
-        single = self.looked_at["about"] != PICTURE
-        if single.any():
-            rows = self.looked_at[single]
-            reach = (rows["raw_high"] - rows["raw"]).median()
+        # What the week or a test says was not judged among the others.
+        together = ~(self.looked_at["about"].isin(_TIMES) | (self.looked_at["label"] == "tested"))
+        single = together & (self.looked_at["about"] != PICTURE)
+        rows = next((self.looked_at[each] for each in (single, together) if each.any()), None)
+        if rows is None:
+            return "Only its time, or what you have tested, could be looked at."
+        reach = (rows["raw_high"] - rows["raw"]).median()
         noun = "change was" if number == 1 else "changes were"
         return (
             f"{number} {noun} looked at on {self.posts:,} posts. With so many, a change has to be "
@@ -242,7 +262,9 @@ def advise(
     """Say what to change about a draft.
 
     Each change is looked at on the author's past posts with all others, and advised if it stands
-    among them: see :mod:`evoked.advice.effects`. Where an author has fewer than fifty posts, those
+    among them: see :mod:`evoked.advice.effects`. Two kinds are not: an hour or a weekday is advised
+    if :func:`evoked.when` names it, for what that says it is worth, and a change that a plan has
+    tested counts for what the test has shown. Where an author has fewer than fifty posts, those
     of the run's other authors stand in for them, and the advice says so.
 
     Parameters
@@ -265,7 +287,8 @@ def advise(
     SettingsError
         The run predicts no such count.
     DataError
-        The run keeps no past posts, or as of :func:`evoked.posts.drafts.as_posts`.
+        The run keeps no past posts, what it keeps is damaged, or as of
+        :func:`evoked.posts.drafts.as_posts`.
     """
     quantity = _count(run, by)
     past = PastPosts.load(run.folder)
@@ -276,12 +299,16 @@ def advise(
     compared, own = _compared(known, author)
     effects = Effects.fit(compared, scaled(compared[quantity.column], quantity), own)
     actions: list[Action] = []
+    times: list[MovedTime] = []
     if effects is not None:
         pool = own_posts if len(own_posts) else compared
-        time_zone = run.description["data"].get("time_zone")
-        actions = actions_on(draft, form.iloc[0], effects.design, pool, time_zone)
+        actions = actions_on(draft, form.iloc[0], effects.design, pool)
         # What pictures are worth differs more between accounts than their hours do.
         actions += pictures_for(draft, effects.design, alternatives) if own else []
+        week = known_week(past.table, quantity.column, author)
+        time_zone = run.description["data"].get("time_zone")
+        times = moved_times(draft, form.iloc[0], week, time_zone)
+        actions += [each.action for each in times]
     edits = [action.edit for action in actions if action.edit is not None]
     with run.checked():
         variants = run.draft_posts([draft, *(edit(draft) for edit in edits)])
@@ -291,6 +318,7 @@ def advise(
         by=quantity,
         draft=draft,
         answer=_text(table["answer"].iloc[0]),
+        table=table.head(1),
         own_posts=len(own_posts),
         notes=_notes(table, actions, len(alternatives)),
     )
@@ -305,20 +333,35 @@ def advise(
     blank = coordinates[_of_pictures(coordinates)].isna().any(axis=1).to_numpy()
     support &= ~(blank & np.array([False, *(action.about == PICTURE for action in actions)]))
     expected = scaled(table[quantity.column], quantity)
-    looked_at = effects.judged(_differences(effects, draft, form, coordinates, actions)).assign(
+    tests = [
+        each
+        for each in kept_tests(run.folder)
+        if each.by == quantity.column and each.author in (author, "")
+    ]
+    tested = _tested(tests, actions, effects)
+    elsewhere = {len(actions) - len(times) + at: each[1:] for at, each in enumerate(times)}
+    elsewhere |= {at: each[:3] for at, each in tested.items()}
+    differences = _differences(effects, form, coordinates, actions)
+    # What is known from elsewhere is not judged among the others.
+    differences.iloc[list(elsewhere)] = 0.0
+    looked_at = effects.judged(differences).assign(
         about=[action.about for action in actions],
         do=[action.text for action in actions],
         model=np.where(row_of > 0, expected[row_of] - expected[0], np.nan),
         resembles=support[1:],
+        label=[_label(action, own, at in tested) for at, action in enumerate(actions)],
     )
+    for at, (effect, low, high) in elsewhere.items():
+        looked_at.loc[at, ["raw", "raw_low", "raw_high"]] = effect, low, high
+        looked_at.loc[at, ["effect", "low", "high"]] = effect, low, high
     count = float(table[quantity.column].iloc[0])
     advised = [
         _advised(
             actions[at],
             looked_at.iloc[at],
             count,
-            own,
             *_evidence(effects, actions, at, coordinates),
+            tested.get(at),
         )
         for at in (_chosen(looked_at) if support[0] else [])
     ]
@@ -364,7 +407,6 @@ def _compared(known: pd.DataFrame, author: str) -> tuple[pd.DataFrame, bool]:
 
 def _differences(
     effects: Effects,
-    draft: Draft,
     form: pd.DataFrame,
     coordinates: pd.DataFrame,
     actions: Sequence[Action],
@@ -380,14 +422,28 @@ def _differences(
             shown.loc[at, of_image] = coordinates.loc[at, of_image]
     columns = effects.design.columns(pd.concat([described, shown], axis=1))
     changed, before = columns.iloc[1:].reset_index(drop=True), columns.iloc[[0]]
-    differences = changed - before.to_numpy()
-    if draft.posted_at is None:
-        # The draft has no time yet, so an hour is held against the hours at which posts appear.
-        for about in ("hour", "day"):
-            usual = effects.usual_columns(about)
-            own = [action.about == about for action in actions]
-            differences.loc[own, usual.index] = changed.loc[own, usual.index] - usual
-    return differences
+    return changed - before.to_numpy()
+
+
+def _tested(
+    tests: Sequence[KeptTest], actions: Sequence[Action], effects: Effects
+) -> dict[int, Measured]:
+    """What plans have shown of m changes, by position; the last one counts."""
+    numbers = effects.design.values["number"]
+    usual = next((each for each in numbers if each != "none"), UNKNOWN)
+    found = {}
+    for test in tests:
+        for at, action in enumerate(actions):
+            measured = test.of(action, usual)
+            if measured is not None:
+                found[at] = measured
+    return found
+
+
+def _label(action: Action, own: bool, tested: bool) -> Label:
+    if tested:
+        return "tested"
+    return "adjusted" if own and action.about != PICTURE else "association"
 
 
 def _of_pictures(coordinates: pd.DataFrame) -> list[str]:
@@ -431,6 +487,9 @@ def _evidence(
             nearest = np.argsort(np.nan_to_num(distances, nan=np.inf), kind="stable")[:_ALIKE]
             sides.append(effects.relative[nearest[np.isfinite(distances[nearest])]])
         return sides[0], sides[1]
+    if action.about in _TIMES:
+        did, others = appeared(past, action)
+        return effects.relative[did], effects.relative[others]
     if action.about.startswith("#"):
         has = np.array([action.about[1:] in tags for tags in past["hashtags"]])
         did = has if action.after == "yes" else ~has
@@ -442,7 +501,12 @@ def _evidence(
 
 
 def _advised(
-    action: Action, judged: pd.Series, count: float, own: bool, did: Floats, did_not: Floats
+    action: Action,
+    judged: pd.Series,
+    count: float,
+    did: Floats,
+    did_not: Floats,
+    tested: Measured | None,
 ) -> Advised:
     effect, low, high = (float(judged[name]) for name in ("effect", "low", "high"))
     gain, gain_low, gain_high = ((1 + count) * np.expm1(each) for each in (effect, low, high))
@@ -454,11 +518,11 @@ def _advised(
         gain=float(gain),
         gain_low=float(gain_low),
         gain_high=float(gain_high),
-        did=len(did),
-        did_not=len(did_not),
-        usual_did=_usual(did),
-        usual_did_not=_usual(did_not),
-        label="adjusted" if own and action.about != PICTURE else "association",
+        did=len(did) if tested is None else tested.did,
+        did_not=len(did_not) if tested is None else tested.did_not,
+        usual_did=_usual(did) if tested is None else float("nan"),
+        usual_did_not=_usual(did_not) if tested is None else float("nan"),
+        label=judged["label"],
         model=float(judged["model"]),
     )
 

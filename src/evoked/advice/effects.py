@@ -44,7 +44,7 @@ _USUAL, _USUAL_COUNTS = 0.1, 5
 _DRAWS = 10_000
 _JUDGED = ("raw", "raw_low", "raw_high", "effect", "low", "high", "known")
 # Hours of a part of the day.
-PART_OF_DAY = 4
+_PART_OF_DAY = 4
 UNKNOWN, OTHER = "unknown", "other"
 
 # Facts of the form by what a change of them is about; each post has one value of each.
@@ -92,7 +92,7 @@ def aspects_of(form: pd.DataFrame, bounds: Bounds) -> pd.DataFrame:
     characters = form["characters"].to_numpy(np.float64)
     opening = form["opening"].to_numpy(np.float64)
     hour, day = (form[name].to_numpy(np.float64) for name in ("hour", "weekday"))
-    part = np.nan_to_num(hour // PART_OF_DAY * PART_OF_DAY).astype(int)
+    part = np.nan_to_num(hour // _PART_OF_DAY * _PART_OF_DAY).astype(int)
     found: dict[str, Any] = {
         name: np.select([form[name] == 1, form[name] == 0], ["yes", "no"], UNKNOWN)
         for name in ("question", "emoji", "mention")
@@ -293,11 +293,6 @@ class Effects:
                 "known": known,
             }
         )
-
-    def usual_columns(self, about: str) -> pd.Series:
-        """Means over the past posts of the columns of an aspect."""
-        columns = self.design.columns(self.past)
-        return columns[[name for name in columns if str(name).startswith(f"{about}: ")]].mean()
 
 
 def _critical(correlations: Floats, freedom: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +20,9 @@ from evoked.posts.drafts import Draft
 from evoked.runs.answer import Quantity, quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.description import read_description
+from evoked.runs.past import EXPECTED, read_past
 from evoked.runs.posts import Run
 from evoked.runs.spoken import basis_in_words, spoken
-from evoked.runs.timing import read_timing
 
 WEEKDAYS = (
     "Monday",
@@ -83,6 +83,8 @@ class Hours:
         Whose clocks count; None for those of the posts, or UTC.
     draft
         Of the draft that was given, if one was.
+    table
+        What is predicted of that draft, a row as :meth:`evoked.runs.posts.Run.predict` has it.
     """
 
     by: str
@@ -90,6 +92,7 @@ class Hours:
     undated: int
     time_zone: str | None
     draft: DraftHours | None = None
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def noun(self) -> str:
@@ -105,6 +108,18 @@ class Hours:
         if not np.isfinite(spread) or spread <= 0:
             return {}
         return {size: posts_needed(float(np.log1p(size)), spread) for size in _DIFFERENCES}
+
+    @property
+    def said(self) -> dict[str, dict[str, Any]]:
+        """What is said of the draft, by its post_id, as a ledger keeps it: see
+        :func:`evoked.advice.ledger.keep`."""
+        actions = []
+        best, draft = self.week.best_hour, self.draft
+        if best is not None and draft is not None and draft.best_hour != int(draft.hour):
+            ends = (draft.at_best, draft.at_best_low, draft.at_best_high)
+            effect = [float(np.log(each / draft.predicted)) for each in ends if draft.predicted > 0]
+            actions.append({"action": "hour", "facts": {"hour": best + 0.5}, "effect": effect})
+        return {name: {"by": self.by, "actions": actions} for name in self.table["post_id"]}
 
     @property
     def sentences(self) -> list[str]:
@@ -310,7 +325,7 @@ def when(
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
     time_zone = read_description(folder)["data"].get("time_zone")
-    table, kinds = read_timing(folder)
+    table, kinds = read_past(folder)
     if not kinds:
         raise SettingsError("this run predicts no counts, and only these are compared by hour.")
     if by is not None and by not in kinds:
@@ -320,7 +335,16 @@ def when(
         )
     chosen = by or kinds[0]
     counted = table[table[chosen].notna()]
-    timed = _with_time_of_day(counted, folder)
+    timed = _with_time_of_day(counted)
+    if timed.empty:
+        known = counted["hour"].notna().any()
+        what = "dates without a time of day" if known else "neither a date nor an hour"
+        raise DataError(
+            f"the {len(counted):,} posts of this run have {what}, so that hours can't be compared.",
+            file=folder,
+            fix="Import posts with the time at which each appeared, such as 2024-05-13 18:30, and "
+            "train again.",
+        )
     posts = None
     if draft is not None:
         if not isinstance(run, Run):
@@ -332,35 +356,46 @@ def when(
     if draft is None or posts is None:
         return found
     assert isinstance(run, Run)
-    row = run.predict([draft], callbacks).iloc[0]
+    table = run.predict([draft], callbacks)
     quantity = next(each for each in quantities(run.task) if each.column == chosen)
-    return replace(found, draft=_draft_hours(week, posts, row, quantity))
+    return replace(found, draft=_draft_hours(week, posts, table.iloc[0], quantity), table=table)
 
 
-def _with_time_of_day(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The posts whose time of day is known.
+def known_week(past: pd.DataFrame, by: str, author: str, seed: int = 0) -> Week | None:
+    """What past posts show of hours, as :func:`when` has it for an author.
 
-    Raises
-    ------
-    DataError
-        There are none.
+    Parameters
+    ----------
+    past
+        The table of :func:`evoked.runs.past.read_past`.
+    by
+        The count that is compared.
+    author
+        Hash of the author; what is common to all counts for one without posts.
+    seed
+        What chances are drawn with.
+
+    Returns
+    -------
+    Week or None
+        None where no time of day is known, or nothing was expected of such counts.
     """
+    if by + EXPECTED not in past:
+        return None
+    timed = _with_time_of_day(past[past[by].notna()])
+    whose = author if author in set(timed["author"]) else None
+    return Week.of(timed, by, whose, seed) if len(timed) else None
+
+
+def _with_time_of_day(table: pd.DataFrame) -> pd.DataFrame:
+    """The posts whose time of day is known."""
     dates = pd.to_datetime(table["posted_at"], utc=True)
     # A date alone is read as midnight, to the second; a source's own hour is known without one.
     midnight = dates.notna() & (table["hour"] == 0) & (dates.dt.second == 0)
     # Some posts do appear at midnight.
     if midnight.mean() <= _AT_MIDNIGHT:
         midnight &= False
-    found = table[table["hour"].notna() & table["weekday"].notna() & ~midnight]
-    if found.empty:
-        what = "dates without a time of day" if midnight.any() else "neither a date nor an hour"
-        raise DataError(
-            f"the {len(table):,} posts of this run have {what}, so that hours can't be compared.",
-            file=folder,
-            fix="Import posts with the time at which each appeared, such as 2024-05-13 18:30, and "
-            "train again.",
-        )
-    return found
+    return table[table["hour"].notna() & table["weekday"].notna() & ~midnight]
 
 
 def _author(table: pd.DataFrame, author: str | None, draft: pd.DataFrame | None) -> str | None:

@@ -24,10 +24,10 @@ from evoked.advice.power import POWER, posts_needed, smallest_difference
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.files import plain, read_object, records, write_json
 from evoked.posts.time_zones import zone_of
+from evoked.runs.folder import SCHEDULE_FILE
 from evoked.runs.posts import Run
 from evoked.runs.spoken import basis_in_words, spoken
 
-PLAN_FILE = "plan.json"
 QUESTIONS = {
     "question": ("a question in the caption", "no question in the caption"),
     "hashtags": ("your usual hashtags", "no hashtags"),
@@ -211,7 +211,7 @@ class Plan:
         SettingsError
             Another plan is kept there, and ``replace`` is not set.
         """
-        path = Path(run) / PLAN_FILE
+        path = Path(run) / SCHEDULE_FILE
         if path.is_file() and not replace:
             kept = Plan.load(run)
             if kept == self:
@@ -231,7 +231,7 @@ class Plan:
         DataError
             There is none, or it is damaged.
         """
-        path = Path(run) / PLAN_FILE
+        path = Path(run) / SCHEDULE_FILE
         if not path.is_file():
             raise DataError("no plan is kept in it.", file=run, fix="Draw one: 'evoked plan RUN'.")
         try:

@@ -21,7 +21,10 @@ _UPDATE = "Let it learn from the posts that came: 'evoked update RUN POSTS'."
 def sentences(review: Review) -> list[str]:
     """What a review shows; the last sentence says whether to trust the run."""
     if not review.kept:
-        return ["Nothing has been kept yet: add --keep to 'evoked predict' or 'evoked rank'."]
+        return [
+            "Nothing has been kept yet: add --keep to 'evoked predict', 'evoked rank', 'evoked "
+            "advise' or 'evoked when'."
+        ]
     if not review.came:
         return ["None of it can be checked yet: give the posts that have come since."]
     found = [_of_ranges(each) for each in review.ranges[:1]]
@@ -97,7 +100,8 @@ def _of_orders(orders: Orders) -> str:
 
 
 def _of_advice(advice: Followed) -> str:
-    posts = f"{advice.followed} posts did as advised, {advice.others} didn't"
+    posts = "1 post" if advice.followed == 1 else f"{advice.followed} posts"
+    posts = f"{posts} did as advised, {advice.others} didn't"
     if math.isnan(advice.times):
         return f"{posts}: too few of either to say what following it does (5 each)."
     differs = "" if advice.low > 1 or advice.high < 1 else ": no difference that you could rely on"

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evoked.advice.actions import Action
+from evoked.advice.effects import UNKNOWN
 from evoked.advice.hours import percent
-from evoked.advice.planning import HOURS_QUESTION, Plan
+from evoked.advice.planning import HOURS_QUESTION, OWN_QUESTION, Plan
 from evoked.advice.power import SIGNIFICANCE, difference_interval
 from evoked.advice.week import hours_apart
 from evoked.errors import DataError
-from evoked.files import plain
+from evoked.files import plain, read_object, write_json
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import known_counts
 from evoked.posts.dataset import PostDataset
 from evoked.posts.time_zones import local_hour, zone_of
+from evoked.runs.folder import TESTED_FILE
 from evoked.runs.spoken import basis_in_words
 
 Floats = NDArray[np.float64]
@@ -30,6 +35,7 @@ _WITHIN = timedelta(hours=18)
 # A post that appeared so far from the planned hour did not follow the plan.
 _HOURS_OFF = 1.5
 _FEWEST_PER_ARM = 2
+_MOST_KEPT = 100
 
 
 class Difference(NamedTuple):
@@ -220,3 +226,132 @@ def _followed(plan: Plan, number: int, post: pd.Series) -> bool | None:
     if plan.question == "format":
         return (len(post["images"]) > 1 or post["media_type"] == "carousel") == first
     return None
+
+
+class KeptTest(BaseModel):
+    """What a checked plan has shown, as a run's folder keeps it.
+
+    Attributes
+    ----------
+    question
+        As of :class:`evoked.advice.planning.Plan`.
+    by, author
+        The count that was compared, and whose posts.
+    hours
+        The hour of each arm.
+    posts
+        How many posts of each arm were compared.
+    gain, low, high
+        As of :class:`Difference`.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    question: str
+    by: str
+    author: str
+    hours: list[int] = Field(min_length=2, max_length=2)
+    posts: list[int] = Field(min_length=2, max_length=2)
+    gain: float = Field(gt=-1)
+    low: float = Field(gt=-1)
+    high: float = Field(gt=-1)
+
+    def of(self, action: Action, usual_number: str) -> Measured | None:
+        """What a change of a draft is worth by this test; None where it asked something else.
+
+        Parameters
+        ----------
+        action
+            The change.
+        usual_number
+            How many hashtags the account usually uses, as of
+            :func:`evoked.advice.effects.aspects_of`.
+        """
+        change = action.before, action.after
+        arms: dict[tuple[str, str], tuple[str, str]] = {
+            ("question", "question"): ("yes", "no"),
+            ("hashtags", "number"): (usual_number, "none"),
+            ("format", "format"): ("carousel", "image"),
+        }
+        one, other = arms.get((self.question, action.about), ("", ""))
+        first = change == (other, one)
+        second = change == (one, other)
+        if self.question == HOURS_QUESTION and action.about == "hour" and UNKNOWN not in change:
+            before, after = (int(each) for each in change)
+            first = self._are_hours(after, before)
+            second = self._are_hours(before, after)
+        if not first and not second:
+            return None
+        effect, low, high = (float(np.log1p(each)) for each in (self.gain, self.low, self.high))
+        if first:
+            return Measured(effect, low, high, self.posts[0], self.posts[1])
+        return Measured(-effect, -high, -low, self.posts[1], self.posts[0])
+
+    def _are_hours(self, one: int, other: int) -> bool:
+        """Whether two hours are those of the arms, to within an hour."""
+        return bool(max(hours_apart([one, other], self.hours)) <= 1)
+
+
+class Measured(NamedTuple):
+    """What a test has shown of a change: its worth in logarithms with its 95 % interval, and how
+    many posts did so and did not."""
+
+    effect: float
+    low: float
+    high: float
+    did: int
+    did_not: int
+
+
+class _State(BaseModel):
+    """What the file of kept tests holds."""
+
+    model_config = ConfigDict(strict=True)
+
+    format_version: Literal[1]
+    tests: list[KeptTest] = Field(max_length=_MOST_KEPT)
+
+
+def keep_tested(run: Path | str, found: Tested) -> None:
+    """Keep what a plan has shown in a run's folder, in the place of an earlier answer to the same
+    question; nothing where too few posts appeared, nor of arms of one's own, which only a person
+    can tell apart."""
+    plan, difference = found.plan, found.difference
+    if difference is None or plan.question == OWN_QUESTION:
+        return
+    hours = [plan.local[plan.drawn.index(arm)].hour for arm in (0, 1)]
+    test = KeptTest(
+        question=plan.question,
+        by=plan.by,
+        author=plan.author,
+        hours=hours,
+        posts=list(found.counts),
+        gain=difference.gain,
+        low=difference.low,
+        high=difference.high,
+    )
+    asked = (test.question, test.by, test.author)
+    others = [each for each in kept_tests(run) if (each.question, each.by, each.author) != asked]
+    kept = _State(format_version=1, tests=[*others, test][-_MOST_KEPT:])
+    write_json(Path(run) / TESTED_FILE, kept.model_dump())
+
+
+def kept_tests(run: Path | str) -> list[KeptTest]:
+    """What plans of a run have shown, oldest first; empty where none was checked.
+
+    Raises
+    ------
+    DataError
+        The file is damaged.
+    """
+    path = Path(run) / TESTED_FILE
+    if not path.is_file():
+        return []
+    try:
+        return _State.model_validate(read_object(path)).tests
+    except ValidationError as error:
+        raise DataError(
+            "not what plans have shown, as evoked writes it.",
+            file=path,
+            fix="Delete it, and check the plan again: 'evoked plan RUN --check POSTS'.",
+        ) from error

@@ -10,9 +10,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.advice.rhythm import HOURS, WEEKDAYS, WEEKEND, Floats, Rhythm, curve_columns
-from evoked.runs.timing import EXPECTED
+from evoked.runs.past import EXPECTED
 
 Flags = NDArray[np.bool_]
+Moment = tuple[float | None, int | None]
+"""An hour of the day, [0, 24), and a weekday (0 is Monday); None stands for all usual ones."""
 
 # How often hours, and weekdays, may be called better where none is: of a hundred accounts together
 # less than five.
@@ -85,6 +87,7 @@ class Week:
     to_try: tuple[int, int]
     spread: float
     level: float
+    _used: _Used
     _draws: Floats | None
 
     @classmethod
@@ -94,7 +97,7 @@ class Week:
         Parameters
         ----------
         table
-            As :func:`evoked.runs.timing.timing_of` makes it, of posts whose hour and weekday are
+            As :func:`evoked.runs.past.read_past` reads it, of posts whose hour and weekday are
             known.
         by
             The count that is compared.
@@ -135,6 +138,7 @@ class Week:
                 to_try=_two_hours(np.full(HOURS, np.nan), used),
                 spread=float("nan"),
                 level=level,
+                _used=used,
                 _draws=None,
             )
         rhythm = Rhythm.fit(
@@ -174,6 +178,7 @@ class Week:
             ),
             spread=rhythm.spread,
             level=level,
+            _used=used,
             _draws=draws,
         )
 
@@ -189,6 +194,13 @@ class Week:
         columns = curve_columns(hours, weekdays)
         return np.zeros((1, len(columns))) if self._draws is None else self._draws @ columns.T
 
+    def added(self, to: Moment, instead_of: Moment) -> Floats:
+        """What one moment adds to log(1 + count) beside another, as it may be, (draws,)."""
+        if self._draws is None:
+            return np.zeros(1)
+        after, before = (self._used.columns_at(each) for each in (to, instead_of))
+        return np.asarray(self._draws @ (after - before))
+
 
 def hours_apart(hours: ArrayLike, other: ArrayLike) -> Floats:
     """Hours between times of day, the shorter way round, from 0 to 12."""
@@ -203,9 +215,16 @@ class _Used:
     hour: Floats
     weekday: NDArray[np.int64]
 
+    def columns_at(self, moment: Moment) -> Floats:
+        """The curve's columns in the mean over the posts, if they appeared at a moment."""
+        hour, weekday = moment
+        hours = self.hour if hour is None else np.full(len(self.hour), hour)
+        days = self.weekday if weekday is None else np.full(len(self.weekday), weekday)
+        return np.asarray(curve_columns(hours, days).mean(axis=0))
+
     @property
     def usual(self) -> Floats:
-        return curve_columns(self.hour, self.weekday).mean(axis=0)
+        return self.columns_at((None, None))
 
     def at_hours(self) -> Floats:
         """The curve's columns at each hour less the usual ones, (24, columns)."""

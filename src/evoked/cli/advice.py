@@ -210,6 +210,7 @@ def advise(
         typer.Option(help="Folder of other pictures that the draft could have.", metavar="DIR"),
     ] = None,
     as_json: JsonFlag = False,
+    keep: KeepFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
@@ -220,10 +221,15 @@ def advise(
 
     from evoked.advice import advise as advise_on
     from evoked.advice.actions import alternatives_in
+    from evoked.advice.following import said_of
 
     others = [] if alternatives is None else alternatives_in(alternatives)
+    asked = draft_of(run, draft)
     with progress_display() as display:
-        advice = advise_on(run, draft_of(run, draft), by, others, run_callbacks(display))
+        advice = advise_on(run, asked, by, others, run_callbacks(display))
+    if keep:
+        said = said_of(run, advice)
+        keep_answer(run, "advice", [asked], advice.table, DEFAULT_COVERAGE, said)
     if as_json:
         print_json(advice.to_dict())
     else:

@@ -10,10 +10,12 @@ import typer
 
 from evoked.cli.application import app, say_aside
 from evoked.cli.drafts import SHARED_OPTIONS, draft_of
+from evoked.cli.ledger import keep_answer
 from evoked.cli.options import (
     CacheOption,
     DownloadFlag,
     JsonFlag,
+    KeepFlag,
     OutTableOption,
     check_picture,
     check_runs,
@@ -31,6 +33,7 @@ from evoked.cli.printing import (
 )
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.errors import SettingsError
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
 
 if TYPE_CHECKING:
     from evoked.advice import Hours, Plan
@@ -58,6 +61,7 @@ def when(
         Path | None, typer.Option("--out", help="Picture of the week to draw: .png.")
     ] = None,
     as_json: JsonFlag = False,
+    keep: KeepFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
@@ -66,6 +70,8 @@ def when(
         raise SettingsError(f"--out: a file ending in .png, not {out_file.name!r}.")
     described = {**facts, "image": None if draft is None else str(draft), "caption": caption}
     is_draft = any(value is not None for name, value in described.items() if name != "author")
+    if keep and not is_draft:
+        raise SettingsError("--keep keeps what is said of a draft: give a picture or --caption.")
     if is_draft:
         if draft is not None:
             check_picture(draft)
@@ -73,10 +79,11 @@ def when(
 
         from evoked.advice.hours import when as when_to_post
 
+        asked = draft_of(run, described)
         with progress_display() as display:
-            found = when_to_post(
-                run, draft_of(run, described), by=by, callbacks=run_callbacks(display)
-            )
+            found = when_to_post(run, asked, by=by, callbacks=run_callbacks(display))
+        if keep:
+            keep_answer(run, "hours", [asked], found.table, DEFAULT_COVERAGE, found.said)
     else:
         check_runs(run_folder)
 
@@ -227,8 +234,10 @@ def _check(run_folder: Path, posts: Path, as_json: bool) -> None:
     dataset = open_dataset(posts)
 
     from evoked.advice import Plan, check_plan
+    from evoked.advice.tested import keep_tested
 
     found = check_plan(Plan.load(run_folder), dataset)
+    keep_tested(run_folder, found)
     if as_json:
         print_json(found.to_dict())
         return

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from evoked.advice.hours import WEEKDAYS, Hours, percent
 from evoked.advice.rhythm import HOURS
-from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, figure, look, to_png
+from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, figure, look, to_png, to_svg
 from evoked.files import atomic_path
+from evoked.report.charts import Chart, data_uri
 
-_WIDTH, _HEIGHT = 7.6, 4.6
+_WIDTH, _HEIGHT, _SMALL_HEIGHT = 7.6, 4.6, 2.4
 # Colours are full at this gain at least, so that a week without differences looks like one.
 _FULL = 0.2
 _EVERY = 3
@@ -31,6 +32,21 @@ def hours_png(found: Hours) -> bytes:
     return to_png(_drawn(found))
 
 
+def week_chart(found: Hours) -> Chart:
+    """Weekdays by hours in colours, small."""
+    with look():
+        drawn = figure(_WIDTH, _SMALL_HEIGHT)
+        axis = drawn.subplots()
+        _week(axis, found, drawn)
+        _mark_hours(axis)
+    return Chart(
+        data_uri(to_svg(drawn), "image/svg+xml"),
+        f"What hours add to {found.noun}, by weekday (n = {found.week.posts:,} posts).",
+        f"Weekdays by hours of the day; colours show by how much {found.noun} lie above or below "
+        f"those of the usual hours. {found.sentences[0]}",
+    )
+
+
 def _drawn(found: Hours) -> Figure:
     """Weekdays by hours in colours, and below the hours of all days with their ranges."""
     with look():
@@ -39,11 +55,14 @@ def _drawn(found: Hours) -> Figure:
         _week(week, found, drawn)
         _curve(curve, found)
         for axis in (week, curve):
-            axis.set_xticks(
-                range(0, HOURS, _EVERY), [f"{hour}:00" for hour in range(0, HOURS, _EVERY)]
-            )
-            axis.set_xlim(0, HOURS)
+            _mark_hours(axis)
     return drawn
+
+
+def _mark_hours(axis: Axes) -> None:
+    marked = range(0, HOURS, _EVERY)
+    axis.set_xticks(marked, [f"{hour}:00" for hour in marked])
+    axis.set_xlim(0, HOURS)
 
 
 def _week(axis: Axes, found: Hours, drawn: Figure) -> None:

@@ -24,6 +24,7 @@ from evoked.models.hiding import MODALITY_NAMES
 from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.report import charts
+from evoked.report.advice_sections import hours_section, kept_section
 from evoked.report.audience_chart import audience_chart
 from evoked.report.charts import Chart
 from evoked.report.held_out import SMALL, HeldOutPosts
@@ -177,6 +178,8 @@ def _page(run: Run | NetworkRun, dataset: PostDataset | None) -> str:
         numbers=_numbers(task),
         unrated=run.unrated_emotions,
         summary=_summary(run, scores),
+        hours=hours_section(run) if isinstance(run, Run) else None,
+        kept=kept_section(run, dataset) if isinstance(run, Run) else None,
         warnings=_warnings(run, dataset, results),
         coverage=_coverage(description["data"], run.noun),
         parts={name: description["split"].get(name, 0) for name in PARTS},

@@ -14,17 +14,18 @@
                               intervals held, and what hiding pictures and captions changes
         history.json          what each author's posts achieved, authors as hashes, for drafts
         profiles.json         each author's last known followers, authors as hashes, for drafts
-        past.parquet          of each post its form and what it got, authors as hashes, for advice
+        past.parquet          of each post its form, what it got and what was expected of it
+                              whatever the hour, authors as hashes, for advice
         content.safetensors   the directions in which its posts differ most, for advice
         split.parquet         which post was in which part, and digests of what it was like
-        timing.parquet        when posts appeared, what they got and what was expected of them,
-                              authors as hashes, for advice on hours
         predictions.parquet   predictions of the test posts
         truth.parquet         what the test posts really got, authors as hashes
         calibration/          the same two files of the posts that calibrated the intervals
         baselines/            the trivial baselines, with their predictions of the test posts
         training/             plan.json (what is being made), log.csv and the last checkpoint
         ledger.jsonl          what was kept of what it said of drafts, with --keep
+        plan.json             the schedule that 'evoked plan' drew
+        tested.json           what such schedules have shown, once they were checked
 
 A run of viewings holds more: see :mod:`evoked.runs.viewings`.
 """
@@ -84,7 +85,9 @@ SPLIT_FILE = "split.parquet"
 TRAINING_FOLDER = "training"
 CALIBRATION_FOLDER = "calibration"
 LEDGER_FILE = "ledger.jsonl"
-CARRIED = (LEDGER_FILE,)
+SCHEDULE_FILE = "plan.json"
+TESTED_FILE = "tested.json"
+CARRIED = (LEDGER_FILE, SCHEDULE_FILE, TESTED_FILE)
 """What a run's folder holds beside what training makes: it stays when the run is trained anew."""
 _PART_COLUMNS = {
     "posts": ("post_id", "part", "posted_at", "caption"),

@@ -1,13 +1,16 @@
-"""What a run keeps of its posts for advice: their form, what they got, and roughly what they show.
+"""What a run keeps of its posts for advice: their form, what they got and were expected to get, and
+roughly what they show.
 
 A change of a draft is held against past posts with and without it, so their form is kept, and what
-they got. What they show and say is kept as the few numbers in which they differ most: enough to
-compare like with like, and to see whether a draft resembles any of them.
+they got. Hours are compared by what posts got beside what was expected of them whatever the hour.
+What they show and say is kept as the few numbers in which they differ most: enough to compare like
+with like, and to see whether a draft resembles any of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,12 +21,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from evoked.errors import DataError
+from evoked.evaluation.conformal import Predicted
 from evoked.features.form import FORM, form_of
+from evoked.features.pipeline import FeaturePipeline
+from evoked.features.table import Column, FeatureTable
 from evoked.files import atomic_path, write_parquet
 from evoked.models import Examples, Model
 from evoked.models.pooled import row_batches
 from evoked.parquet import read_frame
 from evoked.posts.author_hashes import author_hashes
+from evoked.posts.author_history import KINDS, known_counts
 from evoked.runs.answer import quantities
 from evoked.runs.description import TRAIN_AGAIN
 from evoked.targets import Task
@@ -32,7 +39,10 @@ Floats = NDArray[np.float64]
 
 PAST_FILE = "past.parquet"
 CONTENT_FILE = "content.safetensors"
+EXPECTED = "_expected"
+"""End of the columns of what a count was expected to be, by a model that had not seen the post."""
 MODALITIES = ("image", "caption")
+_COLUMNS = ("post_id", "author", "posted_at", "held_out", *FORM)
 # What stands for a picture or a caption; the first of each that a model reads.
 _FEATURES = {
     "image": ("image.vector", "image.map", "image.objects"),
@@ -108,9 +118,10 @@ class PastPosts:
     Attributes
     ----------
     table
-        A row per post, oldest first: author (a hash), posted_at, held_out (whether it was in the
-        test part), the columns of :data:`evoked.features.form.FORM`, what it got by kind of count,
-        and ``image_0`` …, ``caption_0`` …: coordinates.
+        A row per post, oldest first: post_id, author (a hash), posted_at, held_out (whether it was
+        in the test part), the columns of :data:`evoked.features.form.FORM`, by kind of count what
+        it got and ``…_expected``, what was predicted whatever the hour, as log(1 + count); NaN
+        where unknown; and ``image_0`` …, ``caption_0`` …: coordinates.
     directions
         What the coordinates are along, by modality; those without are absent.
     """
@@ -122,36 +133,55 @@ class PastPosts:
         return len(self.table)
 
     @classmethod
-    def of(cls, model: Model, task: Task, examples: Examples, held_out: NDArray[np.bool_]) -> Self:
-        """What is kept of n posts with their features; the newest, where there are very many."""
+    def of(
+        cls,
+        model: Model,
+        task: Task,
+        examples: Examples,
+        held_out: NDArray[np.bool_],
+        predicted: Sequence[Predicted],
+    ) -> Self:
+        """What is kept of n posts; of the newest, where there are very many.
+
+        Parameters
+        ----------
+        model, task
+            Fitted on the training posts.
+        examples
+            n posts with their features.
+        held_out
+            Whether each is a test post, (n,).
+        predicted
+            Predictions of some of the posts by models that had not seen them, made with
+            :func:`at_any_time`.
+        """
         dates = pd.to_datetime(examples.posts["posted_at"], utc=True)
         order = np.argsort(dates.to_numpy(), kind="stable")[-_MOST_POSTS:]
         chosen, tests = examples.select(order), held_out[order]
-        directions, coordinates = {}, []
+        directions = {}
         for modality in MODALITIES:
             feature = next((each for each in _FEATURES[modality] if each in model.features), None)
             if feature is None:
                 continue
-            vectors = _vectors(chosen, feature)
-            found = Directions.fit(feature, vectors[~tests])
+            found = Directions.fit(feature, _vectors(chosen, feature)[~tests])
             if found is not None:
                 directions[modality] = found
-                coordinates.append(_named(modality, found.coordinates(vectors)))
-        posts = chosen.posts.reset_index(drop=True)
-        truth = task.truth(posts).reset_index(drop=True)
-        kinds = [each.column for each in quantities(task) if each.counts and not each.basis]
-        form = form_of(posts)
-        form["hashtags"] = _usual_tags(form["hashtags"])
-        table = pd.DataFrame(
-            {
-                "author": author_hashes(posts),
-                "posted_at": pd.to_datetime(posts["posted_at"], utc=True),
-                "held_out": tests,
-                **form,
-                **{kind: truth[kind].astype(np.float64) for kind in kinds if kind in truth},
-            }
-        )
-        return cls(pd.concat([table, *coordinates], axis=1), directions)
+        table = _described(task, chosen.posts, tests, predicted)
+        table["hashtags"] = _of_pool(table["hashtags"], _usual(table["hashtags"]))
+        past = cls(table, directions)
+        return replace(past, table=pd.concat([table, past.coordinates(chosen)], axis=1))
+
+    def with_tests(self, task: Task, examples: Examples, predicted: Predicted) -> Self:
+        """With n new posts that no model has learned from, and what was predicted of them by
+        :func:`at_any_time`."""
+        held_out = np.ones(len(examples), dtype=bool)
+        new = _described(task, examples.posts, held_out, [predicted])
+        pool = {*self.table["hashtags"].explode().dropna(), *_usual(new["hashtags"])}
+        new["hashtags"] = _of_pool(new["hashtags"], pool)
+        new = pd.concat([new, self.coordinates(examples)], axis=1)
+        table = pd.concat([self.table, new], ignore_index=True)
+        table = table.sort_values("posted_at", kind="stable", ignore_index=True)
+        return replace(self, table=table.tail(_MOST_POSTS).reset_index(drop=True))
 
     def coordinates(self, examples: Examples) -> pd.DataFrame:
         """The coordinates of n posts, as the table has those of past posts."""
@@ -183,14 +213,9 @@ class PastPosts:
         DataError
             The folder has no such files (an older release made it), or they are damaged.
         """
-        for name in (PAST_FILE, CONTENT_FILE):
-            if not (folder / name).is_file():
-                raise DataError(
-                    "the run keeps no past posts, against which advice is held.",
-                    file=folder / name,
-                    fix=f"{TRAIN_AGAIN}.",
-                )
-        table = read_frame(folder / PAST_FILE, ("author", "posted_at", "held_out", *FORM))
+        table, _ = read_past(folder)
+        if not (folder / CONTENT_FILE).is_file():
+            raise _missing(folder / CONTENT_FILE)
         directions = {}
         try:
             arrays = load_file(folder / CONTENT_FILE)
@@ -206,6 +231,85 @@ class PastPosts:
                 f"not the content of past posts ({error!r}).", file=folder / CONTENT_FILE
             ) from error
         return cls(table, directions)
+
+
+def at_any_time(examples: Examples, pipeline: FeaturePipeline) -> Examples:
+    """Examples as if all of them appeared at one hour of one weekday, the usual one."""
+    encoder, column = pipeline.metadata, examples.features.columns.get("metadata")
+    if encoder is None or not isinstance(column, Column):
+        return examples
+    # Columns are standardised: zero is what is usual.
+    usual = replace(column, data=np.where(encoder.of_time, 0, column.data))
+    return replace(
+        examples, features=FeatureTable({**examples.features.columns, "metadata": usual})
+    )
+
+
+def read_past(folder: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The table of :class:`PastPosts` alone, and the kinds of counts of which it keeps what was
+    expected.
+
+    Raises
+    ------
+    DataError
+        The file is missing, as in runs of viewings and in runs that were made before evoked kept
+        it, or it is damaged.
+    """
+    path = folder / PAST_FILE
+    if not path.is_file():
+        raise _missing(path)
+    table = read_frame(path, _COLUMNS)
+    kinds = [name for name in KINDS if {name, name + EXPECTED} <= set(table)]
+    numbers = ["hour", "weekday", *(kind + end for kind in kinds for end in ("", EXPECTED))]
+    for name in numbers:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise DataError("expected numbers.", file=path, field=name, fix=f"{TRAIN_AGAIN}.")
+    if not pd.api.types.is_datetime64_any_dtype(table["posted_at"]):
+        raise DataError("expected dates.", file=path, field="posted_at", fix=f"{TRAIN_AGAIN}.")
+    return table, kinds
+
+
+def _missing(path: Path) -> DataError:
+    return DataError(
+        "the run keeps no past posts, against which advice is held.",
+        file=path,
+        fix=f"{TRAIN_AGAIN}, on posts rather than viewings.",
+    )
+
+
+def _described(
+    task: Task, posts: pd.DataFrame, held_out: NDArray[np.bool_], predicted: Sequence[Predicted]
+) -> pd.DataFrame:
+    """The table of n posts but for their coordinates."""
+    posts = posts.reset_index(drop=True)
+    truth = task.truth(posts).reset_index(drop=True)
+    kinds = [each.column for each in quantities(task) if each.counts and not each.basis]
+    got = {kind: truth[kind].astype(np.float64) for kind in kinds if kind in truth}
+    tables = [
+        task.inverse_transform(part.columns, part.posts).set_axis(part.posts["post_id"])
+        for part in predicted
+        if len(part.posts)
+    ]
+    told = pd.concat(tables) if tables else pd.DataFrame()
+    expected = {}
+    for kind in dict.fromkeys(outcome.count for outcome in task.outcomes):
+        if kind in KINDS and np.isfinite(counts := known_counts(posts, kind)).any():
+            got[kind] = pd.Series(counts)
+            values = np.full(len(posts), np.nan)
+            if kind in told:
+                values = told[kind].reindex(posts["post_id"]).to_numpy(np.float64)
+            expected[kind + EXPECTED] = np.log1p(np.maximum(values, 0))
+    return pd.DataFrame(
+        {
+            "post_id": posts["post_id"],
+            "author": author_hashes(posts),
+            "posted_at": pd.to_datetime(posts["posted_at"], utc=True),
+            "held_out": held_out,
+            **form_of(posts),
+            **got,
+            **expected,
+        }
+    )
 
 
 def _vectors(examples: Examples, feature: str) -> NDArray[np.float32]:
@@ -227,9 +331,13 @@ def _named(modality: str, coordinates: Floats) -> pd.DataFrame:
     return pd.DataFrame(coordinates.astype(np.float32), columns=names)
 
 
-def _usual_tags(hashtags: pd.Series) -> pd.Series:
-    """The tags of each post that several posts have."""
+def _usual(hashtags: pd.Series) -> set[str]:
+    """The tags that several of n posts have."""
     number = hashtags.explode().value_counts()
-    usual = set(number[number >= _FEWEST_WITH_TAG].index)
-    kept = [[tag for tag in tags if tag in usual] for tags in hashtags]
+    return set(number[number >= _FEWEST_WITH_TAG].index)
+
+
+def _of_pool(hashtags: pd.Series, pool: set[str]) -> pd.Series:
+    """Those tags of each post that are in a pool."""
+    kept = [[tag for tag in tags if tag in pool] for tags in hashtags]
     return pd.Series(kept, hashtags.index, dtype=object)

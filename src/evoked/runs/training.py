@@ -71,9 +71,8 @@ from evoked.runs.notes import (
     unseen_inputs,
     unseen_note,
 )
-from evoked.runs.past import PastPosts
+from evoked.runs.past import PastPosts, at_any_time
 from evoked.runs.posts import Run, posts_in_parts
-from evoked.runs.timing import at_any_time, timing_of, write_timing
 from evoked.runs.viewings import (
     ENCODED_FEATURES,
     NETWORK_TABLES,
@@ -386,8 +385,13 @@ class _RunData(ABC, Generic[TrainedRunT]):
     def run(self, contents: RunContents, split: Split) -> TrainedRunT:
         """Make the run from the contents that every run has."""
 
-    def keep_past(self, run: TrainedRunT, prepared: _Prepared, split: Split) -> None:
-        """Write what advice needs of the rows into the run's folder; viewings need nothing."""
+    def keep_past(
+        self, run: TrainedRunT, prepared: _Prepared, split: Split, whenever: Predicted
+    ) -> None:
+        """Write what advice needs of the rows into the run's folder; viewings need nothing.
+
+        Of posts that calibrate the intervals, whenever is what was predicted at any time.
+        """
 
 
 class _ReadPosts(NamedTuple):
@@ -523,10 +527,14 @@ class _Posts(_RunData[Run]):
         posts = self.dataset.posts
         return Run(contents, published_history(posts), AuthorProfiles.of(posts), self.cache)
 
-    def keep_past(self, run: Run, prepared: _Prepared, split: Split) -> None:
+    def keep_past(self, run: Run, prepared: _Prepared, split: Split, whenever: Predicted) -> None:
         everything = prepared.at(np.arange(len(self.rows)))
         held_out = np.isin(np.arange(len(self.rows)), split.test)
-        PastPosts.of(run.model, run.task, everything, held_out).save(run.folder)
+        test = at_any_time(prepared.examples["test"], prepared.pipeline)
+        predicted = [whenever]
+        if len(test):
+            predicted.append(Predicted(test.posts, run.model.predict(test)))
+        PastPosts.of(run.model, run.task, everything, held_out, predicted).save(run.folder)
 
 
 @dataclass
@@ -682,12 +690,8 @@ def _train_alone(
         intervals=intervals,
     )
     run = data.run(contents, split)
-    data.keep_past(run, prepared, split)
+    data.keep_past(run, prepared, split, whenever)
     save_calibration(run, calibration)
-    if isinstance(run, Run):
-        test = at_any_time(prepared.examples["test"], prepared.pipeline)
-        tested = [Predicted(test.posts, model.predict(test))] if len(test) else []
-        write_timing(out, timing_of(task, data.rows, [whenever, *tested]))
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
     return run
 

@@ -58,6 +58,7 @@ from evoked.runs.base import (
 from evoked.runs.card import model_card
 from evoked.runs.description import RUN_FILE
 from evoked.runs.folder import CARRIED, INTERVALS_FILE, SPLIT_FILE
+from evoked.runs.past import PAST_FILE, PastPosts, at_any_time
 from evoked.runs.posts import HISTORY_FILE, PROFILES_FILE, Run, posts_in_parts
 from evoked.runs.spoken import spoken, spoken_alike, spoken_share
 from evoked.runs.track_record import TypicalError
@@ -297,6 +298,12 @@ def _refitted(run: Run, dataset: PostDataset, new: _NewPosts, out: Path) -> Run:
     for name, table in tables.items():
         write_parquet(out / name, table)
     write_parquet(out / SPLIT_FILE, parts)
+    # Releases before 0.2 kept no past posts.
+    if (run.folder / PAST_FILE).is_file():
+        timeless = at_any_time(new.examples, run.pipeline)
+        whenever = Predicted(new.posts, run.model.predict(timeless))
+        past = PastPosts.load(run.folder).with_tests(run.task, new.examples, whenever)
+        past.save(out)
     history.save(out / HISTORY_FILE)
     profiles.save(out / PROFILES_FILE)
     write_json(out / INTERVALS_FILE, intervals.to_dict())

@@ -1,11 +1,10 @@
-"""What a run keeps of the times of its posts."""
+"""What a run keeps of its past posts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from evoked.evaluation.splits import choose_split
@@ -14,8 +13,9 @@ from evoked.parquet import read_frame
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.dataset import PostDataset
 from evoked.posts.importing import import_posts
+from evoked.runs.past import EXPECTED, PastPosts, at_any_time, read_past
 from evoked.runs.posts import Run
-from evoked.runs.timing import EXPECTED, TIMING_FILE, at_any_time, read_timing
+from evoked.runs.updating import update
 from tests.support.small_runs import Workshop, by_hand
 
 
@@ -25,9 +25,11 @@ def quick_run(workshop: Workshop, dataset: PostDataset) -> Run:
 
 
 def test_every_post_is_kept_with_what_was_expected(quick_run: Run, dataset: PostDataset) -> None:
-    table, kinds = read_timing(quick_run.folder)
+    table, kinds = read_past(quick_run.folder)
     assert kinds == ["likes", "comments", "shares", "saves"]
-    assert table["post_id"].tolist() == dataset.posts["post_id"].tolist()
+    assert table["posted_at"].is_monotonic_increasing
+    assert set(table["post_id"]) == set(dataset.posts["post_id"])
+    table = table.set_index("post_id").loc[dataset.posts["post_id"]].reset_index()
     assert table["author"].tolist() == author_hashes(dataset.posts).tolist()
     np.testing.assert_array_equal(table["likes"], dataset.posts["likes"])
     hours = dataset.posts["posted_at"].dt.hour + dataset.posts["posted_at"].dt.minute / 60
@@ -41,7 +43,7 @@ def test_every_post_is_kept_with_what_was_expected(quick_run: Run, dataset: Post
 
 
 def test_models_in_epochs_expect_what_they_held_out(run: Run) -> None:
-    table, _ = read_timing(run.folder)
+    table, _ = read_past(run.folder)
     known = set(table.loc[table[f"likes{EXPECTED}"].notna(), "post_id"])
     assert known == set(run.parts.loc[run.parts["part"].isin(["calibration", "test"]), "post_id"])
 
@@ -88,8 +90,27 @@ def test_posts_by_time_are_expected_by_models_of_earlier_ones(
     workshop: Workshop, dataset: PostDataset
 ) -> None:
     by_time = workshop.run(dataset, "timed-by-time", "linear", choose_split(dataset.posts, "time"))
-    table, _ = read_timing(by_time.folder)
+    table, _ = read_past(by_time.folder)
     known = table[f"likes{EXPECTED}"].notna()
     assert 20 < known.sum() < len(table)
     assert table.loc[known, "posted_at"].min() > table.loc[~known, "posted_at"].min()
-    assert pd.read_parquet(by_time.folder / TIMING_FILE).equals(table)
+
+
+def test_an_update_adds_new_posts_to_the_past(workshop: Workshop, dataset: PostDataset) -> None:
+    order = np.argsort(dataset.posts["posted_at"].to_numpy(), kind="stable")
+    earlier = dataset.select(np.sort(order[:45]))
+    before = workshop.run(earlier, "past-updated", "linear", by_hand(45, tests=10))
+    kept = PastPosts.load(before.folder)
+    assert len(kept) == 45
+    assert update(before.folder, dataset, cache=workshop.cache).posts == 15
+    now = PastPosts.load(before.folder)
+    assert now.table.columns.tolist() == kept.table.columns.tolist()
+    new = ~now.table["post_id"].isin(kept.table["post_id"])
+    assert new.sum() == 15
+    assert new[45:].all()
+    assert now.table.loc[new, "held_out"].all()
+    likes = dataset.posts.set_index("post_id")["likes"]
+    np.testing.assert_array_equal(now.table["likes"], likes[now.table["post_id"]])
+    assert now.table.loc[new, f"likes{EXPECTED}"].notna().all()
+    assert (now.table.loc[new, ["caption_0", "image_0"]].notna().mean() > 0.7).all()
+    assert now.table.loc[~new].equals(kept.table)
