@@ -7,6 +7,7 @@ import io
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,36 @@ def test_bodies_are_bounded_before_they_are_kept(desk_client: TestClient) -> Non
 
     answer = desk_client.post(f"{API}/score", content=endless())
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("bound", "paths"),
+    [
+        ("picture_bytes", {f"{API}/pictures": "file", "/draft/picture": "file"}),
+        ("table_bytes", {"/table": "files"}),
+        ("export_bytes", {f"{API}/uploads": "files", "/start": "files"}),
+        ("form_bytes", {f"{API}/score": "drafts", "/draft/score": "caption"}),
+    ],
+)
+def test_every_bound_on_bodies_acts_where_it_should(
+    tmp_path: Path, bound: str, paths: dict[str, str]
+) -> None:
+    everywhere = {
+        f"{API}/pictures": "file",
+        "/draft/picture": "file",
+        "/table": "files",
+        f"{API}/uploads": "files",
+        "/start": "files",
+        f"{API}/score": "drafts",
+        "/draft/score": "caption",
+    }
+    with client_of(tmp_path / "desk", limits=replace(QUICK, **{bound: 1000})) as client:
+        for path, field in everywhere.items():
+            files = {field: ("posts.csv", b"caption,likes\n" + b"hello,3\n" * 200)}
+            answer = client.post(path, files=files)
+            assert (answer.status_code == 413) == (path in paths), path
+        small = client.post(f"{API}/uploads", files={"files": ("posts.csv", b"caption\nhello\n")})
+        assert small.status_code == 201
 
 
 def test_old_uploads_are_deleted_and_those_of_jobs_kept(tmp_path: Path) -> None:

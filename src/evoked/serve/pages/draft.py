@@ -17,9 +17,9 @@ from evoked.runs.posts import Run
 from evoked.runs.spoken import base_in_words, base_of, spoken, spoken_alike
 from evoked.serve.api.common import TheDesk
 from evoked.serve.api.drafts import DraftFacts
+from evoked.serve.bodies import takes
 from evoked.serve.desk import Desk, rows_of
 from evoked.serve.pages.common import Form, Page, render, text_of
-from evoked.serve.settings import Limits
 
 router = APIRouter()
 page = Page("draft", "/draft", router)
@@ -49,7 +49,8 @@ def draft(request: Request, desk: TheDesk, run: str = "") -> Response:
     return render(request, "draft.html", values)
 
 
-@router.post("/draft/picture", max_body_size=Limits().picture_bytes)
+@router.post("/draft/picture")
+@takes("picture_bytes")
 def picture(request: Request, desk: TheDesk, form: Form) -> Response:
     """Keep a picture, or none any more, and show it; the form then asks for a score again."""
     file, identifier = form.get("file"), ""
