@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import socket
 import threading
 import time
@@ -19,6 +20,8 @@ from PIL import Image
 from evoked.errors import SettingsError
 from evoked.serve.app import create_app
 from evoked.serve.desk import Desk
+from evoked.serve.jobs import State
+from evoked.serve.places import Places
 from evoked.serve.security import Rates, is_cross_site, is_known_host
 from evoked.serve.server import bound
 from evoked.serve.settings import DeskSettings, Limits
@@ -268,6 +271,36 @@ def test_bodies_are_bounded_before_they_are_kept(desk_client: TestClient) -> Non
 
     answer = desk_client.post(f"{API}/score", content=endless())
     assert answer.status_code == 413
+
+
+def test_nobody_is_told_where_things_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ann"))
+    runs, data = tmp_path / "elsewhere" / "shop", tmp_path / "desk"
+    with client_of(data) as client:
+        app: Any = client.app
+        desk: Desk = app.state.desk
+        upload = desk.uploads.add([("posts.csv", io.BytesIO(b"caption\nhello\n"))])
+        job, reading = desk.import_upload(upload, "shop", {}), desk.read_upload(upload, {})
+        said = (
+            f"{upload.source}: row 3; {desk.jobs.folder(job)}/log.txt; {data}/datasets/a; "
+            f"{tmp_path}/home/ann/notes; under {tmp_path}/home/ann."
+        )
+        shown = "posts.csv: row 3; log.txt; datasets/a; ~/notes; under ~."
+        (desk.jobs.folder(job) / "log.txt").write_text(f"Error: {said}\n")
+        desk.jobs.end(job, State.failed, said)
+        assert client.get(f"{API}/jobs/{job.id}").json()["error"] == shown
+        assert shown in [each["error"] for each in client.get(f"{API}/jobs").json()["items"]]
+        for path in (f"/jobs/{job.id}", f"/jobs/{job.id}/part"):
+            page = client.get(path, headers=HTML).text
+            assert page.count(shown) == 2, path
+            assert str(tmp_path) not in page
+        desk.jobs.output(reading).write_text(
+            json.dumps({"notes": [said], "columns": {}, "read": 1})
+        )
+        desk.jobs.end(reading, State.done)
+        result = client.get(f"{API}/jobs/{reading.id}").json()["result"]
+        Places(data).left_out(f"{data}er/x") == f"{data}er/x".replace(tempfile.gettempdir(), "")[1:]
+    )
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def create_app(settings: DeskSettings, *, worker: bool = True) -> FastAPI:
     for page in PAGES:
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _add_handlers(app)
+    _add_handlers(app, desk)
     return app
 
 
@@ -89,7 +89,7 @@ def _bounds() -> dict[str, Bound]:
     return marked_paths([*((PREFIX, router) for router in ROUTERS), *pages])
 
 
-def _add_handlers(app: FastAPI) -> None:
+def _add_handlers(app: FastAPI, desk: Desk) -> None:
     """Say every error in the shape of who asked: a page for people, problem details otherwise."""
 
     @app.exception_handler(RefusalError)
@@ -102,7 +102,7 @@ def _add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(EvokedError)
     def explained(request: Request, error: EvokedError) -> Response:
-        return _answer(request, 422, str(error))
+        return _answer(request, 422, desk.places.left_out(str(error)))
 
     @app.exception_handler(RequestValidationError)
     def unfit(request: Request, error: RequestValidationError) -> Response:

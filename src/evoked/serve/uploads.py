@@ -21,7 +21,7 @@ from evoked.posts.readers.base import PICTURE_SUFFIXES
 
 UPLOADS_FOLDER = "uploads"
 _FACTS_FILE = "upload.json"
-_CONTENT = "content"
+CONTENT = "content"
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 _SUFFIXES = (".zip", *_TABLES, *PICTURE_SUFFIXES)
@@ -96,7 +96,7 @@ class Uploads:
                 )
         identifier = secrets.token_hex(16)
         place = self.folder / identifier
-        content = place / _CONTENT
+        content = place / CONTENT
         content.mkdir(parents=True)
         try:
             for name, (_, stream) in zip(_apart(names), files, strict=True):
@@ -117,8 +117,8 @@ class Uploads:
         if not (place / _FACTS_FILE).is_file():
             return None
         names = tuple(read_json(place / _FACTS_FILE)["names"])
-        files = sorted((place / _CONTENT).iterdir())
-        return Upload(identifier, names, files[0] if len(files) == 1 else place / _CONTENT)
+        files = sorted((place / CONTENT).iterdir())
+        return Upload(identifier, names, files[0] if len(files) == 1 else place / CONTENT)
 
     def add_picture(self, content: bytes) -> str:
         """Keep a picture, without what a camera noted beside it; returns its id.
