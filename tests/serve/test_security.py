@@ -299,8 +299,21 @@ def test_nobody_is_told_where_things_lie(tmp_path: Path, monkeypatch: pytest.Mon
         )
         desk.jobs.end(reading, State.done)
         result = client.get(f"{API}/jobs/{reading.id}").json()["result"]
-        Places(data).left_out(f"{data}er/x") == f"{data}er/x".replace(tempfile.gettempdir(), "")[1:]
-    )
+        assert result == {"notes": [shown], "columns": {}, "read": 1}
+    assert Places(data, [runs]).left_out(f"{runs}/run.json, a/b") == "shop/run.json, a/b"
+
+
+def test_files_that_were_called_alike_are_told_apart(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, 1.0)
+    names = ("one/a.jpg", "two/a.jpg", "three/b.jpg", "posts.csv")
+    upload = uploads.add([(name, io.BytesIO(name.encode())) for name in names])
+    kept = {path.name: path.read_text() for path in upload.source.iterdir()}
+    assert kept == {
+        "0-a.jpg": names[0],
+        "1-a.jpg": names[1],
+        "b.jpg": names[2],
+        "posts.csv": names[3],
+    }
 
 
 @pytest.mark.parametrize(
