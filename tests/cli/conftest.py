@@ -13,5 +13,6 @@ from tests.support.command_line import evoked
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small demo: posts, run, explanation and report, made by one command."""
     folder = tmp_path_factory.mktemp("demo") / "demo"
-    evoked("demo", folder, "--n", "60", "--epochs", "1")
+    answer = evoked("demo", folder, "--n", "60", "--epochs", "1")
+    (folder.parent / "said.txt").write_text(answer.stdout, encoding="utf-8")
     return folder

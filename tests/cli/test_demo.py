@@ -15,3 +15,8 @@ def test_demo_makes_everything(demo: Path) -> None:
     report = (demo / "report.html").read_text()
     assert "<svg" in report or "data:image" in report
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", report)
+
+
+def test_demo_ends_by_saying_how_to_open_the_desk(demo: Path) -> None:
+    said = " ".join((demo.parent / "said.txt").read_text(encoding="utf-8").split())
+    assert said.endswith(f"Open the desk on it: evoked serve {demo / 'run'} --data {demo / 'desk'}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from PIL import Image
 from evoked.errors import SettingsError
 from evoked.serve.app import create_app
 from evoked.serve.desk import Desk
+from evoked.serve.jobs import State
+from evoked.serve.places import Places
 from evoked.serve.security import Rates, is_cross_site, is_known_host
 from evoked.serve.server import bound
 from evoked.serve.settings import DeskSettings, Limits
@@ -267,6 +271,79 @@ def test_bodies_are_bounded_before_they_are_kept(desk_client: TestClient) -> Non
 
     answer = desk_client.post(f"{API}/score", content=endless())
     assert answer.status_code == 413
+
+
+def test_nobody_is_told_where_things_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ann"))
+    runs, data = tmp_path / "elsewhere" / "shop", tmp_path / "desk"
+    with client_of(data) as client:
+        app: Any = client.app
+        desk: Desk = app.state.desk
+        upload = desk.uploads.add([("posts.csv", io.BytesIO(b"caption\nhello\n"))])
+        job, reading = desk.import_upload(upload, "shop", {}), desk.read_upload(upload, {})
+        said = (
+            f"{upload.source}: row 3; {desk.jobs.folder(job)}/log.txt; {data}/datasets/a; "
+            f"{tmp_path}/home/ann/notes; under {tmp_path}/home/ann."
+        )
+        shown = "posts.csv: row 3; log.txt; datasets/a; ~/notes; under ~."
+        (desk.jobs.folder(job) / "log.txt").write_text(f"Error: {said}\n")
+        desk.jobs.end(job, State.failed, said)
+        assert client.get(f"{API}/jobs/{job.id}").json()["error"] == shown
+        assert shown in [each["error"] for each in client.get(f"{API}/jobs").json()["items"]]
+        for path in (f"/jobs/{job.id}", f"/jobs/{job.id}/part"):
+            page = client.get(path, headers=HTML).text
+            assert page.count(shown) == 2, path
+            assert str(tmp_path) not in page
+        desk.jobs.output(reading).write_text(
+            json.dumps({"notes": [said], "columns": {}, "read": 1})
+        )
+        desk.jobs.end(reading, State.done)
+        result = client.get(f"{API}/jobs/{reading.id}").json()["result"]
+        assert result == {"notes": [shown], "columns": {}, "read": 1}
+    assert Places(data, [runs]).left_out(f"{runs}/run.json, a/b") == "shop/run.json, a/b"
+
+
+def test_files_that_were_called_alike_are_told_apart(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, 1.0)
+    names = ("one/a.jpg", "two/a.jpg", "three/b.jpg", "posts.csv")
+    upload = uploads.add([(name, io.BytesIO(name.encode())) for name in names])
+    kept = {path.name: path.read_text() for path in upload.source.iterdir()}
+    assert kept == {
+        "0-a.jpg": names[0],
+        "1-a.jpg": names[1],
+        "b.jpg": names[2],
+        "posts.csv": names[3],
+    }
+
+
+@pytest.mark.parametrize(
+    ("bound", "paths"),
+    [
+        ("picture_bytes", {f"{API}/pictures": "file", "/draft/picture": "file"}),
+        ("table_bytes", {"/table": "files"}),
+        ("export_bytes", {f"{API}/uploads": "files", "/start": "files"}),
+        ("form_bytes", {f"{API}/score": "drafts", "/draft/score": "caption"}),
+    ],
+)
+def test_every_bound_on_bodies_acts_where_it_should(
+    tmp_path: Path, bound: str, paths: dict[str, str]
+) -> None:
+    everywhere = {
+        f"{API}/pictures": "file",
+        "/draft/picture": "file",
+        "/table": "files",
+        f"{API}/uploads": "files",
+        "/start": "files",
+        f"{API}/score": "drafts",
+        "/draft/score": "caption",
+    }
+    with client_of(tmp_path / "desk", limits=replace(QUICK, **{bound: 1000})) as client:
+        for path, field in everywhere.items():
+            files = {field: ("posts.csv", b"caption,likes\n" + b"hello,3\n" * 200)}
+            answer = client.post(path, files=files)
+            assert (answer.status_code == 413) == (path in paths), path
+        small = client.post(f"{API}/uploads", files={"files": ("posts.csv", b"caption\nhello\n")})
+        assert small.status_code == 201
 
 
 def test_old_uploads_are_deleted_and_those_of_jobs_kept(tmp_path: Path) -> None:

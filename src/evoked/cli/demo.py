@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +53,8 @@ def demo(
     print_explanation(explanation, out)
     path = write_report(run, dataset, dest / "report.html")
     say(f"\nReport: {path}\nPictures of the explanation: {dest / 'explanation'}")
+    words = ("evoked", "serve", str(run.folder), "--data", str(dest / "desk"))
+    say(f"Open the desk on it: {shlex.join(words)}")
 
 
 def _draft_from(dataset: PostDataset, run: Run, picture: Path) -> Draft:

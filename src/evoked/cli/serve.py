@@ -47,6 +47,13 @@ def serve(
     cache: CacheOption = None,
 ) -> None:
     """Open the desk: pages to work at in the browser, and an interface for programs."""
+    try:
+        import fcntl  # noqa: F401
+    except ImportError as error:
+        raise SettingsError(
+            "the desk needs Linux or macOS, which alone lock files as its jobs need it. On Windows "
+            "start it in WSL, or in the container that docs/serving.md shows."
+        ) from error
     from evoked.serve.settings import DeskSettings
 
     check_runs(*(runs or []))

@@ -20,6 +20,7 @@ import evoked
 from evoked.errors import EvokedError
 from evoked.serve import health
 from evoked.serve.api import PREFIX, ROUTERS
+from evoked.serve.bodies import Bound, Bounded, marked_paths
 from evoked.serve.desk import Desk
 from evoked.serve.jobs import QueueFullError
 from evoked.serve.pages import PAGES, show_problem
@@ -64,10 +65,10 @@ def create_app(settings: DeskSettings, *, worker: bool = True) -> FastAPI:
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
         lifespan=lifespan,
-        max_body_size=settings.limits.form_bytes,
         middleware=[
             Middleware(Guard, settings=settings, guesses=guesses),
             Middleware(health.Measuring, measures=measures),
+            Middleware(Bounded, limits=settings.limits, bounds=_bounds()),
         ],
     )
     app.state.desk, app.state.measures = desk, measures
@@ -78,11 +79,17 @@ def create_app(settings: DeskSettings, *, worker: bool = True) -> FastAPI:
     for page in PAGES:
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _add_handlers(app)
+    _add_handlers(app, desk)
     return app
 
 
-def _add_handlers(app: FastAPI) -> None:
+def _bounds() -> dict[str, Bound]:
+    """The bounds on the bodies of all routes, by their paths."""
+    pages = [("", page.router) for page in PAGES]
+    return marked_paths([*((PREFIX, router) for router in ROUTERS), *pages])
+
+
+def _add_handlers(app: FastAPI, desk: Desk) -> None:
     """Say every error in the shape of who asked: a page for people, problem details otherwise."""
 
     @app.exception_handler(RefusalError)
@@ -95,7 +102,7 @@ def _add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(EvokedError)
     def explained(request: Request, error: EvokedError) -> Response:
-        return _answer(request, 422, str(error))
+        return _answer(request, 422, desk.places.left_out(str(error)))
 
     @app.exception_handler(RequestValidationError)
     def unfit(request: Request, error: RequestValidationError) -> Response:

@@ -16,6 +16,7 @@ from evoked.posts.drafts import Draft
 from evoked.serve.database import prepare, transaction
 from evoked.serve.jobs import Job, Jobs, Step
 from evoked.serve.library import DATASETS_FOLDER, RUNS_FOLDER, DatasetEntry, Library, RunEntry
+from evoked.serve.places import Places
 from evoked.serve.problems import RefusalError
 from evoked.serve.settings import DeskSettings
 from evoked.serve.uploads import Upload, Uploads
@@ -57,6 +58,7 @@ class Desk:
         self.data = data
         self.jobs = Jobs(data, self.limits)
         self.uploads = Uploads(data, self.limits.upload_hours)
+        self.places = Places(data, settings.runs)
         self.library = Library(data, settings.runs, FeatureCache(settings.cache))
         self.warm = threading.Event()
         self._stopped = threading.Event()
@@ -301,7 +303,8 @@ class Desk:
         if job.kind != _READING or job.state != "done":
             return None
         path = self.jobs.output(job)
-        found: dict[str, Any] = parse_json(read_bounded(path, _MOST_RESULT_BYTES), path)
+        read = parse_json(read_bounded(path, _MOST_RESULT_BYTES), path)
+        found: dict[str, Any] = self.places.left_out(read)
         return found
 
     def _cache_words(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from evoked.posts.readers.base import PICTURE_SUFFIXES
 
 UPLOADS_FOLDER = "uploads"
 _FACTS_FILE = "upload.json"
-_CONTENT = "content"
+CONTENT = "content"
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 _SUFFIXES = (".zip", *_TABLES, *PICTURE_SUFFIXES)
@@ -96,7 +97,7 @@ class Uploads:
                 )
         identifier = secrets.token_hex(16)
         place = self.folder / identifier
-        content = place / _CONTENT
+        content = place / CONTENT
         content.mkdir(parents=True)
         try:
             for name, (_, stream) in zip(_apart(names), files, strict=True):
@@ -117,8 +118,8 @@ class Uploads:
         if not (place / _FACTS_FILE).is_file():
             return None
         names = tuple(read_json(place / _FACTS_FILE)["names"])
-        files = sorted((place / _CONTENT).iterdir())
-        return Upload(identifier, names, files[0] if len(files) == 1 else place / _CONTENT)
+        files = sorted((place / CONTENT).iterdir())
+        return Upload(identifier, names, files[0] if len(files) == 1 else place / CONTENT)
 
     def add_picture(self, content: bytes) -> str:
         """Keep a picture, without what a camera noted beside it; returns its id.
@@ -190,14 +191,25 @@ def shown_name(name: str) -> str:
 
 
 def _apart(names: Sequence[str]) -> list[str]:
-    """Names of which no two are the same, however a file system reads capitals."""
-    seen: set[str] = set()
-    found = []
-    for number, name in enumerate(names):
-        own = name if name.casefold() not in seen else f"{number}-{name}"
-        seen.add(own.casefold())
-        found.append(own)
-    return found
+    """Names of which no two are the same, however a file system reads capitals.
+
+    Those that are the same all get a number, so that no table finds one of several pictures that
+    were called alike in different folders.
+
+    Examples
+    --------
+    >>> _apart(["a.jpg", "b.jpg", "A.jpg", "2-a.jpg"])
+    ['0-a.jpg', 'b.jpg', '2-2-A.jpg', '3-2-a.jpg']
+    """
+    found = list(names)
+    while True:
+        alike = Counter(name.casefold() for name in found)
+        if max(alike.values()) == 1:
+            return found
+        found = [
+            f"{number}-{name}" if alike[name.casefold()] > 1 else name
+            for number, name in enumerate(found)
+        ]
 
 
 def _copy(stream: BinaryIO, path: Path) -> None:

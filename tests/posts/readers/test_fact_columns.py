@@ -266,3 +266,18 @@ def test_bare_names_of_pictures_are_found_in_subfolders(tmp_path: Path) -> None:
         "2.jpg: several subfolders have a picture of this name (a/2.jpg, b/2.jpg).",
         "4.jpg: there is no such picture.",
     ]
+
+
+def test_pictures_that_lie_flat_beside_their_table_are_found(tmp_path: Path) -> None:
+    """As when a table and its pictures were dropped on a page, where folders are lost."""
+    for number, name in enumerate(["1.jpg", "2.jpg", "3.JPG", "kept/5.jpg", "4.jpg"]):
+        write_picture(tmp_path / "in" / name, number)
+    write_picture(tmp_path / "6.jpg", 6)
+    named = ["images/1.jpg", "a\\b\\2.jpg", "images/3.jpg", "kept/4.jpg", "https://x.org/1.jpg"]
+    named += ["../6.jpg", "images/7.jpg"]
+    rows = [{"id": n, "likes": n, "image": name} for n, name in enumerate(named)]
+    covers = imported(tmp_path, rows).dataset.cover_paths()
+    assert [cover is not None for cover in covers] == [True, True, True, *[False] * 4]
+    for cover, name in zip(covers, ("1.jpg", "2.jpg", "3.JPG"), strict=False):
+        assert cover is not None
+        assert cover.read_bytes() == (tmp_path / "in" / name).read_bytes()

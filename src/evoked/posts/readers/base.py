@@ -293,7 +293,8 @@ def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) ->
     """The path of a picture of which a source may only give the bare name."""
     if is_file_in(root, name):
         return name
-    for found in (_below(root, name), _spelled_otherwise(root, name)):
+    for find in (_below, _spelled_otherwise, _laid_flat):
+        found = find(root, name)
         if found:
             return found
     paths = deeper.get(re.split(r"[/\\]", name)[-1] if _is_absolute(name) else name, ())
@@ -320,6 +321,18 @@ def _spelled_otherwise(root: Path, name: str) -> str:
     except (OSError, ValueError, RuntimeError):
         return ""
     return f"{parent}/{alike[0]}".lstrip("/") if len(alike) == 1 else ""
+
+
+def _laid_flat(root: Path, name: str) -> str:
+    """A picture's bare name, where a table names its folder, but it lies beside the table: as when
+    both were dropped on a page."""
+    parts = re.split(r"[/\\]", name)
+    if "://" in name or _is_absolute(name) or len(parts) < 2 or ".." in parts:
+        return ""
+    # Where the folder is there, the picture is missing in it, and one beside it is another.
+    if (root / parts[0]).is_dir() and parts[0] != ".":
+        return ""
+    return parts[-1] if is_file_in(root, parts[-1]) else _spelled_otherwise(root, parts[-1])
 
 
 @lru_cache(maxsize=16)

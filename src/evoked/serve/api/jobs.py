@@ -66,7 +66,7 @@ class JobFacts(BaseModel):
             steps=[step.name for step in job.steps],
             progress=running
             and JobProgress(stage=running.stage, done=running.done, total=running.total),
-            error=job.error,
+            error=desk.places.left_out(job.error),
             created=datetime.fromtimestamp(job.created, UTC),
             ended=None if job.ended is None else datetime.fromtimestamp(job.ended, UTC),
             run=job.facts.get("run"),

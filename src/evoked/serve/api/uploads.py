@@ -9,12 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from evoked.serve.api.common import Key, TheDesk, once, problems
 from evoked.serve.api.drafts import ShortText
 from evoked.serve.api.jobs import JobFacts
+from evoked.serve.bodies import takes
 from evoked.serve.problems import RefusalError
-from evoked.serve.settings import Limits
 
 router = APIRouter(tags=["uploads"])
-# The bounds of bodies belong to the routes, which stand before a desk has its own.
-_BOUNDS = Limits()
 
 
 class Picture(BaseModel):
@@ -62,13 +60,8 @@ class TableRequest(BaseModel):
     run: ShortText = ""
 
 
-@router.post(
-    "/pictures",
-    status_code=201,
-    responses=problems(),
-    summary="Bring a picture",
-    max_body_size=_BOUNDS.picture_bytes,
-)
+@router.post("/pictures", status_code=201, responses=problems(), summary="Bring a picture")
+@takes("picture_bytes")
 def add_picture(desk: TheDesk, file: UploadFile) -> Picture:
     """JPEG, PNG, WebP, GIF or BMP; what the camera noted beside it is left out."""
     return Picture(picture=desk.uploads.add_picture(file.file.read()))
@@ -91,13 +84,8 @@ def picture(desk: TheDesk, picture: str) -> FileResponse:
     return FileResponse(path, media_type=f"image/{kind}")
 
 
-@router.post(
-    "/uploads",
-    status_code=201,
-    responses=problems(),
-    summary="Bring files",
-    max_body_size=_BOUNDS.export_bytes,
-)
+@router.post("/uploads", status_code=201, responses=problems(), summary="Bring files")
+@takes("export_bytes")
 def add_upload(desk: TheDesk, files: list[UploadFile]) -> Uploaded:
     """An export (.zip), a table (.csv, .xlsx, …), or a table and its pictures."""
     if len(files) > desk.limits.files:

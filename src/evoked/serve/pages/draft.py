@@ -20,10 +20,10 @@ from evoked.runs.spoken import base_in_words, base_of, spoken, spoken_alike
 from evoked.serve import advice
 from evoked.serve.api.common import TheDesk
 from evoked.serve.api.drafts import DraftFacts
+from evoked.serve.bodies import takes
 from evoked.serve.desk import Desk, rows_of
 from evoked.serve.pages.common import Form, Page, render, text_of
 from evoked.serve.problems import RefusalError
-from evoked.serve.settings import Limits
 
 if TYPE_CHECKING:
     from evoked.advice import Advice
@@ -56,7 +56,8 @@ def draft(request: Request, desk: TheDesk, run: str = "") -> Response:
     return render(request, "draft.html", values)
 
 
-@router.post("/draft/picture", max_body_size=Limits().picture_bytes)
+@router.post("/draft/picture")
+@takes("picture_bytes")
 def picture(request: Request, desk: TheDesk, form: Form) -> Response:
     """Keep a picture, or none any more, and show it; the form then asks for a score again."""
     file, identifier = form.get("file"), ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -50,9 +51,9 @@ def _values(desk: Desk, job: Job) -> dict[str, Any]:
     reading = desk.reading(job)
     table = desk.table(job)
     return {
-        "job": job,
+        "job": replace(job, error=desk.places.left_out(job.error)),
         "progress": desk.jobs.progress(job) if running else None,
-        "log": desk.jobs.log(job)[-_LOG_LINES:],
+        "log": desk.places.left_out(desk.jobs.log(job)[-_LOG_LINES:]),
         "reading": reading,
         "columns": [] if reading is None else _columns(reading, job),
         "total": 0 if table is None else len(table),

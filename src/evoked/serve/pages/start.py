@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from evoked.errors import DataError
 from evoked.serve.api.common import TheDesk
+from evoked.serve.bodies import takes
 from evoked.serve.desk import checked_mapping
 from evoked.serve.pages.common import Form, Page, go, render, text_of
-from evoked.serve.settings import Limits
 
 router = APIRouter()
 page = Page("start", "/", router)
@@ -32,7 +32,8 @@ def start(request: Request, desk: TheDesk) -> Response:
     return render(request, "start.html", values)
 
 
-@router.post("/start", max_body_size=Limits().export_bytes)
+@router.post("/start")
+@takes("export_bytes")
 def bring(desk: TheDesk, files: list[UploadFile], form: Form) -> Response:
     """Keep the files, and read them without importing anything."""
     chosen = [(file.filename or "", file.file) for file in files if file.filename]

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, UploadFile
 from starlette.responses import Response
 
 from evoked.serve.api.common import TheDesk
+from evoked.serve.bodies import takes
 from evoked.serve.pages.common import Form, Page, go, render, text_of
-from evoked.serve.settings import Limits
 
 router = APIRouter()
 page = Page("table", "/table", router)
@@ -21,7 +21,8 @@ def table(request: Request, desk: TheDesk) -> Response:
     return render(request, "table.html", {"runs": runs, "jobs": jobs})
 
 
-@router.post("/table", max_body_size=Limits().table_bytes)
+@router.post("/table")
+@takes("table_bytes")
 def bring(desk: TheDesk, files: list[UploadFile], form: Form) -> Response:
     """Keep a table, and its pictures if there are some, and score it."""
     chosen = [(file.filename or "", file.file) for file in files if file.filename]
