@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from record import add_json_option, finish, table
 
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
-from evoked.evaluation.drift import Series, alarms, beside_earlier
+from evoked.evaluation.drift import Series, alarms, series_of
 
 Floats = NDArray[np.float64]
 
@@ -45,10 +45,10 @@ def watched(seed: int, change: str) -> list[dict[str, Any]]:
     drawn = ledger.drawn_account(seed, change)
     likes, misses = drawn.likes, misses_of(drawn.likes, drawn.content)
     whose, learned = ["me"] * len(likes), ledger.LEARNED * ledger.PER_MONTH
-    series = Series(beside_earlier(likes, whose), beside_earlier(np.nan_to_num(misses), whose))
+    first = ledger.PER_MONTH
     reference, came = (
-        Series(*(each[part] for each in series))
-        for part in (slice(ledger.PER_MONTH, learned), slice(learned, None))
+        Series(*(each[part] for each in series_of(likes[first:], misses[first:], whose[first:])))
+        for part in (slice(1, learned - first), slice(learned - first, None))
     )
     reach = np.quantile(np.abs(misses[ledger.PER_MONTH : learned]), DEFAULT_COVERAGE)
     held = np.abs(misses[learned:]) <= reach

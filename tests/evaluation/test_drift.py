@@ -12,6 +12,7 @@ from evoked.evaluation.drift import (
     beside_earlier,
     bets_of,
     conformal_p_values,
+    series_of,
     wealth_of,
 )
 
@@ -86,3 +87,6 @@ def test_a_value_stands_beside_its_authors_earlier_ones() -> None:
     assert alone[20] == 20 - np.mean(values[:10])
     both = beside_earlier(np.repeat(values, 2), ["a", "b"] * 30)
     np.testing.assert_array_equal(both[::2], alone)
+    found = series_of(values, values**2, ["a"] * 30)
+    np.testing.assert_array_equal(found.values, alone)
+    assert found.misses[20] == 400 - np.mean(values[10:20] ** 2)

@@ -17,7 +17,7 @@ from evoked.advice.ranking import ENOUGH_POSTS, held_out_posts, scaled
 from evoked.advice.recognising import Match, recognise
 from evoked.advice.review_words import sentences
 from evoked.evaluation.coverage import share_range
-from evoked.evaluation.drift import Series, alarms, beside_earlier
+from evoked.evaluation.drift import Series, alarms, series_of
 from evoked.files import plain, records
 from evoked.posts.author_history import are_published
 from evoked.posts.dataset import PostDataset
@@ -505,9 +505,8 @@ def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
     true = scaled([joined.true(row, name) for _, row in came], quantity)
     predicted = scaled([entry.predicted[name][0] for entry, _ in came], quantity)
     authors = [*past.authors, *(entry.author for entry, _ in came)]
-    series = Series(
-        beside_earlier([*past.true, *true], authors),
-        beside_earlier([*(past.true - past.predicted), *(true - predicted)], authors),
+    series = series_of(
+        [*past.true, *true], [*(past.true - past.predicted), *(true - predicted)], authors
     )
     known = np.isfinite(series.values)
     new = np.arange(len(known)) >= len(past)

@@ -3,9 +3,10 @@
 A conformal test martingale (Vovk, Gammerman and Shafer 2005, section 7.1; Vovk et al. 2021,
 *Retrain or not retrain*). Each new number is ranked among all before it: if they are exchangeable,
 these ranks, as shares, are independent and uniform (conformal p-values). A gambler who bets on the
-next one by fair odds then can't grow rich: the chance that their wealth ever reaches 20 times what
-they began with is at most 1 in 20 (Ville 1939), however often one looks. That is what a test of the
-last posts, looked at after every post, does not promise.
+next one by fair odds then can't grow rich: the chance that their wealth ever reaches 25 times what
+they began with is at most 1 in 25 (Ville 1939), however often one looks. That is what a test of the
+last posts, looked at after every post, does not promise. Posts of an account are exchangeable only
+nearly, so that 1 in 25 is asked for where 1 in 20 is promised.
 
 The bets are the densities of a normal score of the rank if the posts' numbers moved up or down by
 :data:`SHIFT` standard deviations, or the misses of their predictions spread :data:`SPREAD` times as
@@ -14,7 +15,7 @@ jumper*), since nobody knows when a change comes. Ranks of several properties of
 independent of all ranks before them as well, so the bets may be on both. The numbers themselves are
 watched for a shift, not the misses: posts that were predicted from one level of their account share
 that level's error, and would look shifted. And each is taken beside the author's earlier ones, the
-last few left out (:func:`beside_earlier`), since an account that grows gets more with every post.
+last few left out, since an account that grows gets more with every post (:func:`series_of`).
 
 MAPIE 1.6 has this martingale, too, but its bets are linear, at most 1.5 to 1, and it wants
 scikit-learn and an estimator of its kind, which take a second to import: it is the reference in our
@@ -32,13 +33,12 @@ from scipy.special import ndtri
 Floats = NDArray[np.float64]
 
 SHIFT = 1.2
-SPREAD = 1.7
-ALARM = 20.0
+SPREAD = 1.8
+ALARM = 25.0
 """Wealth at which an alarm is raised: without change one in so many sequences reaches it."""
 _JUMP = 0.02
-_LEFT_OUT = 10
-_EARLIER = 40
 _FEWEST_EARLIER = 5
+_LAST_MISSES = 10
 KINDS = ("lower", "higher", "wider")
 """What may have changed: see :class:`Alarm`."""
 
@@ -69,16 +69,28 @@ class Alarm(NamedTuple):
     kind: str
 
 
-def beside_earlier(values: ArrayLike, authors: ArrayLike) -> Floats:
+def series_of(values: ArrayLike, misses: ArrayLike, authors: ArrayLike) -> Series:
+    """Numbers of n posts and the misses of their predictions, without levels of their own: see
+    :func:`beside_earlier`. Of the misses only the last ten count, since those of one level share
+    its error, which the next level doesn't."""
+    return Series(
+        beside_earlier(values, authors),
+        beside_earlier(misses, authors, left_out=0, earlier=_LAST_MISSES),
+    )
+
+
+def beside_earlier(
+    values: ArrayLike, authors: ArrayLike, left_out: int = 10, earlier: int = 40
+) -> Floats:
     """Each of n values, in the order in which they came, less the mean of its author's earlier
-    ones, (n,): the last ten left out, the forty before them; all of them where those are fewer than
-    five, NaN without any."""
+    ones, (n,): the last ``left_out`` don't count, the ``earlier`` before them do; all of them where
+    those are fewer than five, NaN without any."""
     numbers, whose = np.asarray(values, np.float64), np.asarray(authors, object)
     found = np.full(len(numbers), np.nan)
-    earlier: dict[object, list[float]] = {}
+    known: dict[object, list[float]] = {}
     for place, (value, author) in enumerate(zip(numbers, whose, strict=True)):
-        own = earlier.setdefault(author, [])
-        far = own[:-_LEFT_OUT][-_EARLIER:]
+        own = known.setdefault(author, [])
+        far = own[: max(len(own) - left_out, 0)][-earlier:]
         used = far if len(far) >= _FEWEST_EARLIER else own
         if used:
             found[place] = value - np.mean(used)
