@@ -184,11 +184,11 @@ def test_a_run_that_kept_no_times_says_so(
 ) -> None:
     run = tmp_path / "old"
     shutil.copytree(desk_run(workshop, dataset).folder, run)
-    (run / "timing.parquet").unlink()
+    (run / "past.parquet").unlink()
     with client_of(tmp_path / "desk", run, cache=workshop.cache.folder) as client:
         page = client.get("/when")
         assert page.status_code == 200
-        assert "There is no timing.parquet" in page.text
+        assert "keeps no past posts" in page.text
         assert str(tmp_path) not in page.text
         answer = client.get(f"{API}/runs/old/when")
         assert answer.status_code == 422

@@ -55,10 +55,10 @@ def when(
 
 def _counts(entry: RunEntry) -> list[str]:
     """What can be asked for; nothing where the run does not keep when its posts appeared."""
-    from evoked.runs.timing import read_timing
+    from evoked.runs.past import read_past
 
     try:
-        return read_timing(entry.folder)[1]
+        return read_past(entry.folder)[1]
     except EvokedError:
         return []
 
