@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +33,7 @@ from record import add_json_option, finish, table
 import evoked
 from evoked.advice.actions import PICTURE, Action
 from evoked.advice.advising import Advice, advise
-from evoked.advice.effects import Bounds, aspects_of
+from evoked.advice.effects import FEWEST, Bounds, aspects_of
 from evoked.advice.times import appeared
 from evoked.features.cache import FeatureCache
 from evoked.features.form import form_of
@@ -288,19 +288,45 @@ def draw_trial(
     return Trial(account, draft, topic, float(light[shown[0]]), lights), others
 
 
-def advised_changes(trial: Trial, advice: Advice) -> list[dict[str, Any]]:
+def advised_changes(run: Run, trial: Trial, advice: Advice) -> list[dict[str, Any]]:
     """What each advisor would change about a draft, and what that really does."""
     found = [
         _row("evoked", each.action, each.effect, trial, (each.low, each.high))
         for each in advice.advised
     ]
-    expected = advice.looked_at["model"].to_numpy(np.float64)
-    raw = np.array([_raw_difference(action, advice.past) for action in advice.actions])
+    # evoked looks at an hour only where it is reliably better; the others at all of them.
+    times = hours_of(trial.draft)
+    others = [each.about not in ("hour", "day") for each in advice.actions]
+    actions = [*(each for each, kept in zip(advice.actions, others, strict=True) if kept), *times]
+    modelled = advice.looked_at["model"].to_numpy(np.float64)[others]
+    expected = np.append(modelled, modelled_times(run, trial.draft, times))
+    raw = np.array([_raw_difference(action, advice.past) for action in actions])
     for name, values in (("the model's best", expected), ("raw means", raw)):
         if np.isfinite(values).any() and np.nanmax(values) > 0:
             best = int(np.nanargmax(values))
-            found.append(_row(name, advice.actions[best], float(values[best]), trial))
+            found.append(_row(name, actions[best], float(values[best]), trial))
     return found
+
+
+def hours_of(draft: evoked.Draft) -> list[Action]:
+    """Moving a draft to each other hour of its day."""
+    assert draft.posted_at is not None
+    own = draft.posted_at.hour
+    return [
+        Action("hour", f"Post at {hour}:00", str(own), str(hour), {"hour": float(hour)})
+        for hour in range(24)
+        if hour != own
+    ]
+
+
+def modelled_times(run: Run, draft: evoked.Draft, times: Sequence[Action]) -> Floats:
+    """What the run's model expects of each other hour, in logarithms, (times,)."""
+    assert draft.posted_at is not None
+    moved = [
+        replace(draft, posted_at=draft.posted_at.replace(hour=int(each.after))) for each in times
+    ]
+    likes = run.predict([draft, *moved])["likes"].to_numpy(np.float64)
+    return np.log1p(likes[1:]) - np.log1p(likes[0])
 
 
 def _row(
@@ -334,6 +360,8 @@ def _raw_difference(action: Action, past: pd.DataFrame) -> float:
     else:
         values = aspects_of(past, Bounds.of(past))[action.about].to_numpy(object)
         did, others = values == action.after, values == action.before
+    if min(did.sum(), others.sum()) < FEWEST:
+        return float("nan")
     return float(got[did].mean() - got[others].mean())
 
 
@@ -352,7 +380,7 @@ def measured(
     for draft in range(DRAFTS):
         trial, others = draw_trial(account, pictures, light, random)
         advice = advise(run, trial.draft, alternatives=others)
-        changes += [{**names, "draft": draft, **row} for row in advised_changes(trial, advice)]
+        changes += [{**names, "draft": draft, **row} for row in advised_changes(run, trial, advice)]
         actions = [each.action for each in advice.advised]
         drafts.append(
             {
