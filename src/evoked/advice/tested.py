@@ -315,7 +315,7 @@ class _State(BaseModel):
 def keep_tested(run: Path | str, found: Tested) -> None:
     """Keep what a plan has shown in a run's folder, in the place of an earlier answer to the same
     question; nothing where too few posts appeared, nor of arms of one's own, which only a person
-    can tell apart."""
+    can distinguish."""
     plan, difference = found.plan, found.difference
     if difference is None or plan.question == OWN_QUESTION:
         return

@@ -290,14 +290,14 @@ def _described(
         for part in predicted
         if len(part.posts)
     ]
-    told = pd.concat(tables) if tables else pd.DataFrame()
+    answers = pd.concat(tables) if tables else pd.DataFrame()
     expected = {}
     for kind in dict.fromkeys(outcome.count for outcome in task.outcomes):
         if kind in KINDS and np.isfinite(counts := known_counts(posts, kind)).any():
             got[kind] = pd.Series(counts)
             values = np.full(len(posts), np.nan)
-            if kind in told:
-                values = told[kind].reindex(posts["post_id"]).to_numpy(np.float64)
+            if kind in answers:
+                values = answers[kind].reindex(posts["post_id"]).to_numpy(np.float64)
             expected[kind + EXPECTED] = np.log1p(np.maximum(values, 0))
     return pd.DataFrame(
         {
