@@ -33,6 +33,7 @@ from evoked.files import MAX_JSON_BYTES, atomic_path, parse_json
 from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy import encrypted_fields as fields
+from evoked.posts.privacy._entries import entry_content
 from evoked.posts.privacy.ckks import (
     MAX_CIPHERTEXT_BYTES,
     Ciphertext,
@@ -391,14 +392,7 @@ class _ResultReader:
         self._scratch.cleanup()
 
     def content(self, name: str, limit: int) -> bytes:
-        try:
-            with self._archive.open(name) as stream:
-                content = stream.read(limit + 1)
-        except (KeyError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{name!r} can't be read ({error}).", file=self._file) from error
-        if len(content) > limit:
-            raise DataError(f"{name!r} is larger than {limit} bytes.", file=self._file)
-        return content
+        return entry_content(self._archive, name, limit, self._file)
 
     def json(self, name: str) -> Any:
         return parse_json(self.content(name, MAX_JSON_BYTES), f"{self._file}, {name}")

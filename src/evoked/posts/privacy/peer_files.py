@@ -30,6 +30,7 @@ import pandas as pd
 
 from evoked.errors import DataError, SettingsError
 from evoked.files import MAX_JSON_BYTES, atomic_path, parse_json, read_object, write_json
+from evoked.posts.privacy._entries import entry_content
 from evoked.posts.privacy.ckks import (
     DEGREE,
     MAX_CIPHERTEXT_BYTES,
@@ -418,14 +419,7 @@ class _Archive:
         self._archive.close()
 
     def content(self, name: str, limit: int) -> bytes:
-        try:
-            with self._archive.open(name) as stream:
-                content = stream.read(limit + 1)
-        except (KeyError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{name!r} can't be read ({error}).", file=self._file) from error
-        if len(content) > limit:
-            raise DataError(f"{name!r} is larger than {limit} bytes.", file=self._file)
-        return content
+        return entry_content(self._archive, name, limit, self._file)
 
     def about(self) -> dict[str, Any]:
         about = parse_json(self.content(_ABOUT_FILE, MAX_JSON_BYTES), f"{self._file}, about.json")
