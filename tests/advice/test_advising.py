@@ -115,6 +115,17 @@ def test_where_nothing_helps_nothing_is_advised(advised_run: Run, remember: Reme
     assert advise(advised_run, good).advised == ()
 
 
+def test_posts_that_are_all_alike_show_nothing(advised_run: Run, remember: Remember) -> None:
+    alike = past_posts(seed=2).assign(
+        hour=np.nan, weekday=np.nan, question=0.0, emoji=0.0, mention=0.0, characters=50.0
+    )
+    alike["hashtags"], alike["hashtag_count"], alike["opening"] = [[]] * len(alike), 0.0, 50.0
+    remember(alike)
+    advice = advise(advised_run, DRAFT)
+    assert (len(advice.looked_at), advice.actions) == (0, ())
+    assert advice.sentences[-1].startswith("No change could be looked at")
+
+
 @pytest.mark.parametrize("n", [0, 5, 29])
 def test_an_account_with_few_posts_gets_none(advised_run: Run, remember: Remember, n: int) -> None:
     remember(past_posts(300, effects=PLANTED).iloc[:n])

@@ -16,7 +16,7 @@ from evoked.errors import SettingsError
 from evoked.evaluation.splits import choose_split
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
-from evoked.runs.answer import quantities
+from evoked.runs.answer import Quantity, quantities
 from evoked.runs.posts import Run
 from tests.support.small_runs import Workshop, by_hand
 
@@ -94,6 +94,16 @@ def test_sentences_follow_what_the_pairs_say(quick_run: Run) -> None:
     none = replace(ranking, curve=WinCurve(0, 0, 0, False, 0, 0, 0, float("nan")))
     assert "not known" in none.sentences[0]
     assert ranking.to_dict()["sentences"] == ranking.sentences
+
+
+def test_rates_are_said_of_so_many_followers(quick_run: Run) -> None:
+    ranking = rank(quick_run, drafts(quick_run))
+    assert (ranking.base, ranking.noun) == (1, "likes")
+    rates = ranking.table.assign(likes_rate=[0.0009, *[0.0008] * (len(ranking.table) - 1)])
+    by = Quantity("likes_rate", "likes", "followers")
+    rated = replace(ranking, by=by, table=rates, widened=(0.0004, 0.002))
+    assert (rated.base, rated.noun) == (10_000, "likes per 10,000 followers")
+    assert "4 to 20 if it were the only draft" in rated.sentences[-1]
 
 
 def test_the_first_reaches_further_for_having_been_chosen(

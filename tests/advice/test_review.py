@@ -14,7 +14,7 @@ import pytest
 
 from evoked.advice.ledger import keep, read_ledger
 from evoked.advice.pairs import HeldOut
-from evoked.advice.review import Review, has_followed, review
+from evoked.advice.review import Orders, Review, has_followed, review
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.runs.posts import Run
@@ -230,4 +230,9 @@ def test_ranges_that_hold_too_rarely_are_said(
     assert (ranges.held, ranges.posts, ranges.kept) == (15, 30, False)
     if not found.drift:
         assert found.trust == "less"
-        assert "50 of 100 where 80 were promised" in found.sentences[-1]
+        assert "50 of 100 posts where 80 were promised" in found.sentences[-1]
+        assert found.sentences[-1].startswith("Don't trust its ranges")
+        sound = Orders(45, 60, 30, 0.6, 0.9, float("nan"), 0)
+        assert "Trust its order more" in replace(found, orders=sound).sentences[-1]
+        poor = sound._replace(right=25, low=0.1, high=0.8)
+        assert "Trust its order" not in replace(found, orders=poor).sentences[-1]

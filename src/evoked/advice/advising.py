@@ -365,12 +365,13 @@ def advise(
         )
         for at in (_chosen(looked_at) if support[0] else [])
     ]
+    known = looked_at["known"].astype(bool)  # a table without rows has columns without a kind
     return replace(
         advice,
         advised=tuple(advised),
         rewritten=_rewritten(draft, [each.action for each in advised]),
-        looked_at=looked_at[looked_at["known"]].drop(columns="known").reset_index(drop=True),
-        actions=tuple(actions[at] for at in np.flatnonzero(looked_at["known"])),
+        looked_at=looked_at[known].drop(columns="known").reset_index(drop=True),
+        actions=tuple(actions[at] for at in np.flatnonzero(known)),
         past=compared,
         posts=len(compared),
         authors=compared["author"].nunique(),

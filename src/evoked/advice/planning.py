@@ -162,10 +162,13 @@ class Plan:
             if posts is not None:
                 weeks = int(np.ceil(2 * posts / per_week))
                 parts.append(f"{gain:.0%} needs {spoken(2 * posts)} posts ({spoken(weeks)} weeks)")
-        return [
+        text = (
             f"In {5 * POWER:.0f} of 5 such tests this finds a difference of {shown:.0%} or more in "
             f"{noun}; smaller ones are found less often. At this pace {', '.join(parts)}."
-        ]
+        )
+        if shown > max(_DIFFERENCES):
+            text = f"So few posts show only a very large difference: plan more weeks. {text}"
+        return [text]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -20,7 +20,7 @@ from evoked.runs.answer import Quantity, quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.folder import CALIBRATION_FOLDER, PREDICTIONS_FILE, TRUTH_FILE
 from evoked.runs.posts import Run
-from evoked.runs.spoken import spoken
+from evoked.runs.spoken import base_in_words, base_of, spoken
 
 ENOUGH_POSTS = 20
 """Held-out posts of an author from which their own are enough."""
@@ -64,13 +64,27 @@ class Ranking:
         """What the order is worth, in words."""
         found = [self._headline(), self._evidence()]
         if self.widened is not None:
-            low, high = (spoken(each, whole=self.by.counts) for each in self.widened)
+            whole = self.by.counts and not self.by.basis
+            low, high = (spoken(each * self.base, whole=whole) for each in self.widened)
             found.append(
                 f"The range of the first, {low} to {high} if it were the only draft, is wider "
                 f"for having been chosen among {len(self.table)}: the best of several predictions "
                 "flatters."
             )
         return found
+
+    @property
+    def base(self) -> int:
+        """What numbers are multiplied by to be said: rates are said per so many followers."""
+        first = float(self.table[self.by.column].iloc[0])
+        return base_of(first) if self.by.basis else 1
+
+    @property
+    def noun(self) -> str:
+        """What is ordered by, such as "likes", or "likes per 10,000 followers"."""
+        if not self.by.basis:
+            return self.by.noun
+        return f"{self.by.noun} per {base_in_words(self.base, self.by.basis)}"
 
     @property
     def said(self) -> dict[str, dict[str, Any]]:

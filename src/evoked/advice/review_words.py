@@ -48,12 +48,8 @@ def verdict(review: Review) -> str:
         return (
             f"Don't trust it as it is: since about {_day(drift.since)} {_change(drift)}. {_UPDATE}"
         )
-    ranges = review.ranges[0]
     if review.trust == "less":
-        return (
-            f"Trust its order more than its ranges: these hold for {_of_100(ranges.held, ranges)} "
-            f"of 100 where {ranges.promised * 100:.0f} were promised, which is no chance. {_UPDATE}"
-        )
+        return _of_trust_in_order(review)
     if review.drift:
         last = review.drift[-1]
         return (
@@ -81,6 +77,18 @@ def _of_ranges(ranges: Ranges) -> str:
         f"{ranges.held} of {ranges.posts} posts (so for {low} to {high} of 100){wide}; "
         f"{ranges.too_high} posts got less than predicted, {above} as much or more."
     )
+
+
+def _of_trust_in_order(review: Review) -> str:
+    """What to trust where ranges hold for fewer than promised."""
+    ranges, orders = review.ranges[0], review.orders
+    held = (
+        f"its ranges held for {_of_100(ranges.held, ranges)} of 100 posts where "
+        f"{ranges.promised * 100:.0f} were promised, fewer than bad luck explains"
+    )
+    if orders is not None and orders.low > 0.5:
+        return f"Trust its order more than its ranges: {held}. {_UPDATE}"
+    return f"Don't trust its ranges: {held}. {_UPDATE}"
 
 
 def _of_orders(orders: Orders) -> str:

@@ -99,6 +99,9 @@ def rank(
         print_json(ranking.to_dict())
     elif out_file is None:
         _print(ranking, coverage)
+    else:  # an order without its worth would be believed
+        for sentence in ranking.sentences:
+            print_sentence(sentence)
 
 
 def _table_in(paths: Sequence[Path]) -> Path | None:
@@ -177,15 +180,16 @@ def _print(ranking: Ranking, coverage: float) -> None:
     # A run that orders posts no better than chance does has nothing to say of single pairs.
     shown = [f"{100 * chance:.0f}" if ranking.curve.orders else "–" for chance in against]
     chances = ["", *shown]
-    amounts = spoken_alike(table[by.column].tolist(), whole=by.counts)
+    whole, base = by.counts and not by.basis, ranking.base
+    amounts = spoken_alike((table[by.column] * base).tolist(), whole=whole)
     rows = []
     for number, (_, row) in enumerate(table.iterrows()):
         ends = "–"
         if low in table and not table[[low, high]].isna().any(axis=None):
-            ends = " to ".join(spoken(row[end], whole=by.counts) for end in (low, high))
+            ends = " to ".join(spoken(row[end] * base, whole=whole) for end in (low, high))
         rows.append([str(row["rank"]), row["post_id"], amounts[number], ends, chances[number]])
-    titles = ["", "draft", by.noun, f"range ({coverage:.0%})", "first ahead\nin 100"]
-    print_table(f"By {by.noun}", titles, rows, whole=(0, 2, 3, 4))
+    titles = ["", "draft", ranking.noun, f"range ({coverage:.0%})", "first ahead\nin 100"]
+    print_table(f"By {ranking.noun}", titles, rows, whole=(0, 2, 3, 4))
     for sentence in ranking.sentences:
         print_sentence(sentence)
     for note in dict.fromkeys(filter(None, [*table["assumed"], *table["problem"]])):
