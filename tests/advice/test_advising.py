@@ -17,6 +17,7 @@ import pytest
 import evoked
 from evoked.advice import advise
 from evoked.advice.advising import MOST_ADVISED, _chosen
+from evoked.advice.hours import known_week
 from evoked.errors import DataError, SettingsError
 from evoked.files import write_json
 from evoked.posts.author_hashes import hashes
@@ -214,6 +215,18 @@ def test_hours_are_advised_where_when_names_one(copied: Path) -> None:
     past_posts(seed=1).assign(author=ME).to_parquet(copied / PAST_FILE)
     assert evoked.when(run, DRAFT).week.best_hour is None
     assert not advise(run, DRAFT).looked_at["about"].isin(["hour", "day"]).any()
+
+
+def test_hours_that_go_with_topics_are_not_advised(advised_run: Run, remember: Remember) -> None:
+    # The topic is worth something, and its posts appear at other hours; of no post is it known what
+    # was expected, so that the week can't allow for topics. Captions show them.
+    past = past_posts(seed=1, noise=0.1).assign(likes_expected=np.nan)
+    remember(past)
+    week = known_week(PastPosts.load(advised_run.folder).table, "likes", ME)
+    assert week is not None
+    assert week.best_hour is not None
+    advice = advise(advised_run, DRAFT)
+    assert "hour" not in [each.action.about for each in advice.advised]
 
 
 def keep_shown(folder: Path, **other: Any) -> None:

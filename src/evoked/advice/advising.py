@@ -50,6 +50,8 @@ _FEWEST_OF_AUTHOR = 5
 # Past posts whose picture is most like one.
 _ALIKE = 10
 _TIMES = ("hour", "day")
+# Standard errors by which a time has to be better beside content.
+_SURE = 2.0
 
 
 @dataclass(frozen=True)
@@ -307,7 +309,8 @@ def advise(
         actions += pictures_for(draft, effects.design, alternatives) if own else []
         week = known_week(past.table, quantity.column, author)
         time_zone = run.description["data"].get("time_zone")
-        times = moved_times(draft, form.iloc[0], week, time_zone)
+        moved = moved_times(draft, form.iloc[0], week, time_zone)
+        times = [each for each in moved if _stands_beside_content(effects, each)]
         actions += [each.action for each in times]
     edits = [action.edit for action in actions if action.edit is not None]
     with run.checked():
@@ -404,6 +407,15 @@ def _compared(known: pd.DataFrame, author: str) -> tuple[pd.DataFrame, bool]:
         return others.reset_index(drop=True), False
     chosen = own if len(own) >= _FEWEST_POSTS else own.iloc[:0]
     return chosen.reset_index(drop=True), True
+
+
+def _stands_beside_content(effects: Effects, moved: MovedTime) -> bool:
+    """Whether posts of the better time did better than those of the draft's with which they are
+    alike in form, hashtags, picture and caption. The week allows for content only as far as the
+    run's model knows it, and topics go with hours."""
+    did, before = appeared(effects.past, moved.action)
+    worth, error = effects.contrast(did, before)
+    return bool(worth > _SURE * error)
 
 
 def _differences(

@@ -205,6 +205,8 @@ class Effects:
         Of each of the n posts, what it got against the level of its time, in logarithms.
     past
         The posts, (n,) rows.
+    own
+        Whether they are one author's.
     """
 
     design: Design
@@ -215,6 +217,7 @@ class Effects:
     usual_variance: float
     relative: Floats
     past: pd.DataFrame
+    own: bool
 
     @classmethod
     def fit(cls, past: pd.DataFrame, got: Floats, own: bool) -> Effects | None:
@@ -243,7 +246,7 @@ class Effects:
         levelled = _without_levels(both, author)
         relative, numbers = levelled[:, 0], levelled[:, 1:]
         kept = _independent(numbers)
-        group = _weeks(past) if own else author
+        group = _groups(past, own)
         known = len(past) - _knees(author).sum() - len(kept)
         if not kept or known < len(kept) or len(set(group)) < FEWEST:
             return None
@@ -253,7 +256,22 @@ class Effects:
         variances = np.diag(covariance)
         beyond = float((worth[changes] ** 2 - variances[changes]).sum())
         usual = (max(beyond, 0.0) + _USUAL_COUNTS * _USUAL**2) / (len(changes) + _USUAL_COUNTS)
-        return cls(design, names, worth, covariance, len(set(group)), usual, relative, past)
+        return cls(design, names, worth, covariance, len(set(group)), usual, relative, past, own)
+
+    def contrast(self, some: Mask, others: Mask) -> tuple[float, float]:
+        """By how much some of the n posts got more than others that are described alike, in
+        logarithms, and its standard error; NaN where the description does not leave them apart."""
+        described = self.design.columns(self.past)[list(self.names)].to_numpy(np.float64)
+        author, _ = pd.factorize(self.past["author"])
+        numbers = _without_levels(np.column_stack([some, others, described]).astype(float), author)
+        kept = _independent(numbers)
+        if kept[:2] != [0, 1]:
+            return float("nan"), float("nan")
+        worth, covariance = _regression(
+            numbers[:, kept], self.relative, _groups(self.past, self.own)
+        )
+        variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+        return float(worth[0] - worth[1]), float(np.sqrt(variance))
 
     def judged(self, differences: pd.DataFrame) -> pd.DataFrame:
         """What m changes are worth, judged together.
@@ -355,6 +373,11 @@ def _independent(numbers: Floats) -> list[int]:
             basis = np.column_stack([basis, rest / length])
             kept.append(at)
     return kept
+
+
+def _groups(past: pd.DataFrame, own: bool) -> NDArray[Any]:
+    """What is left out in turn, (n,): weeks of one author, or authors."""
+    return _weeks(past) if own else pd.factorize(past["author"])[0]
 
 
 def _weeks(past: pd.DataFrame) -> NDArray[Any]:
