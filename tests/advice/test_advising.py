@@ -265,6 +265,18 @@ def test_a_test_without_a_difference_outweighs_past_posts(copied: Path) -> None:
     assert advise(run, DRAFT).advised == ()
 
 
+def test_tested_hours_count_although_they_go_with_topics(copied: Path) -> None:
+    run = evoked.load(copied)
+    confounded = past_posts(seed=1, noise=0.1).assign(likes_expected=np.nan, author=ME)
+    confounded.to_parquet(copied / PAST_FILE)
+    assert not advise(run, DRAFT).looked_at["about"].eq("hour").any()
+    best = evoked.when(run).week.best_hour
+    keep_shown(copied, question="hours", hours=[best, 9])
+    assert ["hour", "tested"] in [
+        [each.action.about, each.label] for each in advise(run, DRAFT).advised
+    ]
+
+
 def test_tested_hours_count_where_when_names_one(copied: Path) -> None:
     run = evoked.load(copied)
     past_posts(effects={"evening": 0.6}).assign(author=ME).to_parquet(copied / PAST_FILE)

@@ -17,7 +17,7 @@ from PIL import Image
 from evoked.advice.effects import NUMBER_STARTS, Design, aspects_of
 from evoked.errors import ImageError, SettingsError
 from evoked.features.captions import part_emoji
-from evoked.features.form import opening_of, words_of
+from evoked.features.form import QUESTION_MARK, opening_of, words_of
 from evoked.posts.drafts import Draft
 from evoked.posts.images import load_image
 from evoked.posts.readers.base import PICTURE_SUFFIXES
@@ -38,7 +38,6 @@ _CROPS = {
 _SMALLEST_CROP = 64  # pixels
 _FORMATS = {"image": "a single picture", "carousel": "a carousel", "video": "a video"}
 _MENTIONS = re.compile(r"@[\w.]{1,60}")
-_QUESTION_MARKS = re.compile("[?？؟]")
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def _asks(draft: Draft) -> Draft:
 
 
 def _asks_nothing(draft: Draft) -> Draft:
-    return replace(draft, caption=_QUESTION_MARKS.sub("", draft.caption or ""))
+    return replace(draft, caption=QUESTION_MARK.sub("", draft.caption or ""))
 
 
 def _with_emoji(draft: Draft) -> Draft:

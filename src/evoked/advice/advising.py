@@ -18,13 +18,13 @@ from evoked.advice.ranking import scaled
 from evoked.advice.support import Support
 from evoked.advice.tested import KeptTest, Measured, kept_tests
 from evoked.advice.times import MovedTime, appeared, moved_times
-from evoked.errors import SettingsError, did_you_mean
+from evoked.errors import SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.features.form import form_of
 from evoked.files import plain, records
 from evoked.posts.author_hashes import AUTHOR_HASH
 from evoked.posts.drafts import Draft
-from evoked.runs.answer import Quantity, quantities
+from evoked.runs.answer import Quantity, not_predicted, quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.drafts import ASSUMED
 from evoked.runs.past import PastPosts
@@ -264,10 +264,11 @@ def advise(
     """Say what to change about a draft.
 
     Each change is looked at on the author's past posts with all others, and advised if it stands
-    among them: see :mod:`evoked.advice.effects`. Two kinds are not: an hour or a weekday is advised
-    if :func:`evoked.when` names it, for what that says it is worth, and a change that a plan has
-    tested counts for what the test has shown. Where an author has fewer than fifty posts, those
-    of the run's other authors stand in for them, and the advice says so.
+    among them: see :mod:`evoked.advice.effects`. Two kinds are not. An hour or a weekday is advised
+    if :func:`evoked.when` names it and posts alike in content got more then, for what ``when`` says
+    it is worth. A change that a plan has tested counts for what the test has shown. Where an author
+    has fewer than fifty posts, those of the run's other authors stand in for them, and the advice
+    says so.
 
     Parameters
     ----------
@@ -300,6 +301,11 @@ def advise(
     own_posts = known[known["author"] == author]
     compared, own = _compared(known, author)
     effects = Effects.fit(compared, scaled(compared[quantity.column], quantity), own)
+    tests = [
+        each
+        for each in kept_tests(run.folder)
+        if each.by == quantity.column and each.author in (author, "")
+    ]
     actions: list[Action] = []
     times: list[MovedTime] = []
     if effects is not None:
@@ -310,7 +316,12 @@ def advise(
         week = known_week(past.table, quantity.column, author)
         time_zone = run.description["data"].get("time_zone")
         moved = moved_times(draft, form.iloc[0], week, time_zone)
-        times = [each for each in moved if _stands_beside_content(effects, each)]
+        # What a test has shown of a time outweighs what past posts show of it.
+        times = [
+            each
+            for each in moved
+            if _tested(tests, [each.action], effects) or _stands_beside_content(effects, each)
+        ]
         actions += [each.action for each in times]
     edits = [action.edit for action in actions if action.edit is not None]
     with run.checked():
@@ -336,11 +347,6 @@ def advise(
     blank = coordinates[_of_pictures(coordinates)].isna().any(axis=1).to_numpy()
     support &= ~(blank & np.array([False, *(action.about == PICTURE for action in actions)]))
     expected = scaled(table[quantity.column], quantity)
-    tests = [
-        each
-        for each in kept_tests(run.folder)
-        if each.by == quantity.column and each.author in (author, "")
-    ]
     tested = _tested(tests, actions, effects)
     elsewhere = {len(actions) - len(times) + at: each[1:] for at, each in enumerate(times)}
     elsewhere |= {at: each[:3] for at, each in tested.items()}
@@ -389,10 +395,7 @@ def _count(run: Run, by: str | None) -> Quantity:
     if not known:
         raise SettingsError(f"this run ({run.task.name}) predicts no count that could become more.")
     if by is not None and by not in known:
-        raise SettingsError(
-            f"this run predicts no count {by!r}.{did_you_mean(by, known)} There are: "
-            f"{', '.join(known)}."
-        )
+        raise not_predicted("count", by, known)
     return next(iter(known.values())) if by is None else known[by]
 
 

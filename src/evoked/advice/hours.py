@@ -12,27 +12,18 @@ import pandas as pd
 from evoked.advice.power import POWER, posts_needed
 from evoked.advice.rhythm import HOURS
 from evoked.advice.week import APART, Week, hours_apart
-from evoked.errors import DataError, SettingsError, did_you_mean
+from evoked.errors import DataError, SettingsError
 from evoked.features.metadata import local_times
 from evoked.files import plain, records
 from evoked.posts.author_hashes import AUTHOR_HASH, hashes
 from evoked.posts.drafts import Draft
-from evoked.runs.answer import Quantity, quantities
+from evoked.runs.answer import Quantity, not_predicted, quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.description import read_description
 from evoked.runs.past import EXPECTED, read_past
 from evoked.runs.posts import Run
-from evoked.runs.spoken import basis_in_words, spoken
+from evoked.runs.spoken import WEEKDAYS, basis_in_words, spoken
 
-WEEKDAYS = (
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-)
 # Times of day are unknown if more posts than this share stand at midnight to the second.
 _AT_MIDNIGHT = 0.1
 # Differences for which the size of a test is shown.
@@ -321,7 +312,7 @@ def when(
 
     Examples
     --------
-    >>> print(*evoked.when("my_run").sentences, sep="\n")  # doctest: +SKIP
+    >>> evoked.when("my_run").sentences  # doctest: +SKIP
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
     time_zone = read_description(folder)["data"].get("time_zone")
@@ -329,10 +320,7 @@ def when(
     if not kinds:
         raise SettingsError("this run predicts no counts, and only these are compared by hour.")
     if by is not None and by not in kinds:
-        raise SettingsError(
-            f"this run predicts no count {by!r}.{did_you_mean(by, kinds)} There are: "
-            f"{', '.join(kinds)}."
-        )
+        raise not_predicted("count", by, kinds)
     chosen = by or kinds[0]
     counted = table[table[chosen].notna()]
     timed = _with_time_of_day(counted)

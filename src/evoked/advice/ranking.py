@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from evoked.advice.pairs import Floats, HeldOut, WinCurve, flattery
-from evoked.errors import SettingsError, did_you_mean
+from evoked.errors import SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.files import plain, records
 from evoked.parquet import read_frame
 from evoked.posts.author_hashes import AUTHOR_HASH
 from evoked.posts.drafts import Draft
-from evoked.runs.answer import Quantity, quantities
+from evoked.runs.answer import Quantity, not_predicted, quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.folder import CALIBRATION_FOLDER, PREDICTIONS_FILE, TRUTH_FILE
 from evoked.runs.posts import Run
@@ -193,10 +193,7 @@ def rank(
         raise SettingsError(f"an order needs two drafts or more, not {len(drafts)}.")
     known = {each.column: each for each in quantities(run.task)}
     if by is not None and by not in known:
-        names = ", ".join(known) or "none"
-        raise SettingsError(
-            f"this run predicts no number {by!r}.{did_you_mean(by, known)} There are: {names}."
-        )
+        raise not_predicted("number", by, known)
     posts = run.draft_posts(drafts)[0]
     doubled = posts["post_id"][posts["post_id"].duplicated()].tolist()
     if doubled:

@@ -19,6 +19,7 @@ from evoked.advice.planning import HOURS_QUESTION, OWN_QUESTION, Plan
 from evoked.advice.power import SIGNIFICANCE, difference_interval
 from evoked.advice.week import hours_apart
 from evoked.errors import DataError
+from evoked.features.form import QUESTION_MARK
 from evoked.files import plain, read_object, write_json
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import known_counts
@@ -220,7 +221,7 @@ def _followed(plan: Plan, number: int, post: pd.Series) -> bool | None:
         hours = (local_hour(moment, zone) for moment in (post["posted_at"], plan.moments[number]))
         return bool(hours_apart(*hours) <= _HOURS_OFF)
     if plan.question == "question":
-        return any(mark in (post["caption"] or "") for mark in "?？؟") == first
+        return (QUESTION_MARK.search(post["caption"] or "") is not None) == first
     if plan.question == "hashtags":
         return (len(post["hashtags"]) > 0) == first
     if plan.question == "format":

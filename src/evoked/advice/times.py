@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from evoked.advice.actions import Action
 from evoked.advice.effects import UNKNOWN
-from evoked.advice.hours import WEEKDAYS, clock
+from evoked.advice.hours import clock
 from evoked.advice.week import Week, hours_apart
 from evoked.posts.drafts import Draft
 from evoked.posts.time_zones import zone_of
+from evoked.runs.spoken import WEEKDAYS
 
 # A post appeared at an hour if it did so within so many hours of its middle.
 NEAR_HOURS = 1.5

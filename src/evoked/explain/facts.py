@@ -16,10 +16,9 @@ import pandas as pd
 
 from evoked.features.metadata import MetadataEncoder
 from evoked.posts.author_history import KINDS
-from evoked.runs.spoken import spoken
+from evoked.runs.spoken import WEEKDAYS, spoken
 
 _DAY_0 = date(1970, 1, 1).toordinal()
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SUFFIXES = re.compile(r" unknown$| \((?:log|sine|cosine)\)(?: unknown)?$")
 # The author's level: mean, median, trend and more of one kind of count.
 _PAST = re.compile(
@@ -127,7 +126,7 @@ def _when(known: Mapping[str, float]) -> str:
     # To the minute: the circle is exact, but not to the last bit.
     minutes = 0 if math.isnan(hour) else round(hour * 60) % (24 * 60)
     clock = "" if math.isnan(hour) else f" at {minutes // 60}:{minutes % 60:02d}"
-    day = "" if math.isnan(weekday) else _WEEKDAYS[round(weekday) % 7]
+    day = "" if math.isnan(weekday) else WEEKDAYS[round(weekday) % 7]
     return f"posted{clock}, {day}" if clock and day else f"posted{clock or ' on a ' + day}"
 
 

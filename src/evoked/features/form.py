@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.features.captions import part_emoji
+from evoked.features.metadata import local_times
 
 FORM = (
     "hour",
@@ -27,8 +28,10 @@ FORM = (
 )
 """Columns of :func:`form_of`."""
 
+QUESTION_MARK = re.compile("[?？؟]")
+"""What makes a caption one that asks, in Latin, Chinese or Japanese, and Arabic script."""
+
 _HASHTAGS = re.compile(r"[#＃]\w{1,200}")
-_QUESTION = re.compile("[?？؟]")
 _OPENING_ENDS = re.compile(r"[\n\r]|(?<=[.!?])\s|(?<=[。！？])")
 
 
@@ -53,12 +56,10 @@ def form_of(posts: pd.DataFrame) -> pd.DataFrame:
     --------
     >>> posts = pd.DataFrame({"caption": ["New in! Would you? 😍 #Shoes"], "hashtags": [["Shoes"]]})
     >>> form = form_of(posts).iloc[0]
-    >>> form["hashtags"], form["characters"], form["opening"], form["question"], form["emoji"]
-    (['shoes'], 20.0, 7.0, 1.0, 1.0)
+    >>> print(*form[["hashtags", "characters", "opening", "question", "emoji"]])
+    ['shoes'] 20.0 7.0 1.0 1.0
     """
-    dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
-    hours = _numbers(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
-    weekdays = _numbers(posts, "posted_weekday").fillna(dates.dt.day_of_week.astype("float64"))
+    hours, weekdays = local_times(posts)
     tags = [_distinct(each) for each in _column(posts, "hashtags")]
     captions = [text if isinstance(text, str) else "" for text in _column(posts, "caption")]
     named = _column(posts, "mentions")
@@ -97,7 +98,7 @@ def _of_caption(caption: str, mentions: object) -> tuple[float, ...]:
     return (
         len(words_of(caption)),
         len(opening_of(caption)),
-        _QUESTION.search(caption) is not None,
+        QUESTION_MARK.search(caption) is not None,
         bool(part_emoji(caption)[1]),
         isinstance(mentions, list | np.ndarray) and len(mentions) > 0,
     )
@@ -112,7 +113,3 @@ def _column(posts: pd.DataFrame, name: str) -> pd.Series:
     if name in posts:
         return posts[name].reset_index(drop=True)
     return pd.Series(None, index=range(len(posts)), dtype=object)
-
-
-def _numbers(posts: pd.DataFrame, name: str) -> pd.Series:
-    return pd.to_numeric(_column(posts, name), errors="coerce").astype("float64")

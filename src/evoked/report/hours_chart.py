@@ -8,11 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoked.advice.hours import WEEKDAYS, Hours, percent
+from evoked.advice.hours import Hours, percent
 from evoked.advice.rhythm import HOURS
 from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, figure, look, to_png, to_svg
 from evoked.files import atomic_path
 from evoked.report.charts import Chart, data_uri
+from evoked.runs.spoken import WEEKDAYS
 
 _WIDTH, _HEIGHT, _SMALL_HEIGHT = 7.6, 4.6, 2.4
 # Colours are full at this gain at least, so that a week without differences looks like one.

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoked.errors import SettingsError, did_you_mean
 from evoked.runs.spoken import (
     base_in_words,
     base_of,
@@ -63,6 +64,14 @@ def quantities(task: Task) -> list[Quantity]:
     others = sorted((each for each in values if not each.count), key=lambda each: bool(each.unit))
     plain = [Quantity(each.name, each.name.replace("_", " "), counts=False) for each in others]
     return counts + rates + plain
+
+
+def not_predicted(what: str, asked: str, known: Collection[str]) -> SettingsError:
+    """The error for a ``count`` or a ``number`` that a run was asked for and does not predict."""
+    return SettingsError(
+        f"this run predicts no {what} {asked!r}.{did_you_mean(asked, known)} "
+        f"There are: {', '.join(known) or 'none'}."
+    )
 
 
 def columns_to_widen(task: Task, record: TrackRecord, coverage: float) -> set[str]:

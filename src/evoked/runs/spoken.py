@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
 _FEW_FIGURES = 2
 _MOST_FIGURES = 4
 _PER = (100, 1_000, 10_000, 100_000, 1_000_000)
