@@ -39,7 +39,7 @@ def test_help_of_every_command(words: tuple[str, ...]) -> None:
         ("predict nowhere --title x", "not a finished run"),
         ("predict nowhere", "needs --image, --caption or --title"),
         ("predict nowhere --posts posts --caption x", "in place of a draft"),
-        ("predict nowhere --caption x --out scores.xlsx", "ending in .csv"),
+        ("predict nowhere --caption x --out scores.txt", "ending in .csv"),
         ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
         ("predict nowhere --image .", "is a folder: give one picture"),
         (

@@ -521,10 +521,16 @@ def test_study_killed_ten_times_at_random_ends_with_the_same_tables(
     assert ours == theirs
 
 
-def test_a_study_says_what_stands_for_views(workshop: Workshop, dataset: PostDataset) -> None:
+def test_a_study_says_what_stands_for_views(
+    workshop: Workshop, dataset: PostDataset, tmp_path: Path
+) -> None:
+    posts = dataset.posts.drop(columns=["views", "reach", "impressions"])
+    viewless_posts = PostDataset.create(
+        tmp_path / "posts", {"posts": posts}, images=dataset.image_folder
+    )
     row = Experiment(name="lines", label="Lines", model="linear", task="popularity")
     table = table_of("full").model_copy(update={"experiments": (row,), "reference": "lines"})
-    study = study_of(workshop, dataset, "without-views", table=table, folds=2)
+    study = study_of(workshop, viewless_posts, "without-views", table=table, folds=2)
     viewless = [note for note in study.run(workers=1).notes if "lack their views" in note]
     assert len(viewless) == 1
     assert "followers take their place" in viewless[0]

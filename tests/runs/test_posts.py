@@ -25,6 +25,7 @@ from evoked.features.catalog import FeatureSettings
 from evoked.models.linear import Linear
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import as_posts
+from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 from evoked.runs.base import Callbacks
 from evoked.runs.folder import data_description
 from evoked.runs.posts import Run
@@ -385,7 +386,7 @@ def test_posts_without_counts_are_nobodys_past(
     unknown = without(
         dataset,
         tmp_path / "posts",
-        **dict.fromkeys(["likes", "comments", "shares", "saves", "views"], np.nan),
+        **dict.fromkeys((*ENGAGEMENT, *EXPOSURE), np.nan),
         author_id=dataset.posts["author_id"].value_counts().index[0],
         posted_at=later(dataset) + hours,
     )
