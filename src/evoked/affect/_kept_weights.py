@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.features.encoders._minilm import CHANNELS, LAYERS, minilm_weights
-from evoked.posts.schema import EMOTIONS
+from evoked.posts.vocabulary import EMOTIONS
 
 Kept = Mapping[str, Any]
 

@@ -28,7 +28,7 @@ from evoked.features.encoders._minilm import MINILM_SHA256, PADDING_ID, minilm_t
 from evoked.features.encoders._sessions import without_torch
 from evoked.features.encoders._token_batches import batches_by_length, padded
 from evoked.files import atomic_folder, read_object, write_json
-from evoked.posts.schema import EMOTIONS, SCALES
+from evoked.posts.vocabulary import EMOTIONS, SCALES
 
 if TYPE_CHECKING:
     from evoked.affect._text_network import TorchReading

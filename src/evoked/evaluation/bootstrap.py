@@ -7,14 +7,16 @@ nothing is copied or sorted again, and memory does not grow with the number of r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import SettingsError
 from evoked.evaluation.metrics import known_posts
+
+if TYPE_CHECKING:
+    pass
 
 # Posts times resamples handled at once: 8 MB for each array that a metric makes.
 _CHUNK = 1_000_000
@@ -157,6 +159,8 @@ def _resamples(
 
 def _clusters(groups: ArrayLike) -> NDArray[np.int64]:
     """Number of each post's cluster; missing values are clusters of one post."""
+    import pandas as pd
+
     codes, known = pd.factorize(pd.Series(groups).reset_index(drop=True))
     alone = codes == -1
     codes[alone] = len(known) + np.arange(alone.sum())

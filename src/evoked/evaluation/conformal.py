@@ -67,10 +67,9 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
@@ -78,6 +77,9 @@ from evoked.evaluation.bootstrap import bootstrap_interval
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.posts.author_history import PREFIX, SPREAD_OVER
 from evoked.targets import Outcome, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOMINAL_COVERAGES = (0.8, 0.9)
 
@@ -446,6 +448,8 @@ class Intervals:
         SettingsError
             ``coverage`` is not between 0 and 1.
         """
+        import pandas as pd
+
         posts, columns = predicted
         restored = task.inverse_transform(columns, posts)
         low, high = columns.astype(np.float64), columns.astype(np.float64)
@@ -552,6 +556,8 @@ class Intervals:
             of sets the mean number of classes; infinite where an end is), n, calibration (posts
             that calibrated it) and enough (whether these are enough for the nominal coverage).
         """
+        import pandas as pd
+
         truth = task.truth(predicted.posts)
         kinds = {outcome.name: outcome for outcome in task.outcomes}
         rows = []
@@ -618,6 +624,8 @@ def _known_columns(task: Task, posts: pd.DataFrame) -> Floats:
 
 def _usual_spreads(task: Task, posts: pd.DataFrame) -> dict[str, float]:
     """Mean over posts of how far their authors' last posts lay apart, by column of a task."""
+    import pandas as pd
+
     found = {}
     for name in _value_columns(task):
         column = task.spread_column(name)
@@ -699,6 +707,8 @@ def _probabilities(restored: pd.DataFrame, outcome: Outcome) -> Floats:
 
 def _class_numbers(truth: pd.DataFrame, outcome: Outcome) -> NDArray[np.int64]:
     """Position of the true label, (n,); -1 where unknown."""
+    import pandas as pd
+
     labels = (False, True) if outcome.kind == "binary" else outcome.labels
     numbers = pd.Index(labels, dtype=object).get_indexer(
         pd.Index(truth[outcome.name], dtype=object)
@@ -728,6 +738,8 @@ def _oldest_first(predicted: Predicted) -> Predicted:
 
 def _instants(posts: pd.DataFrame) -> Floats:
     """Seconds since 1970, (n,); undated posts are the oldest."""
+    import pandas as pd
+
     if "posted_at" not in posts:
         return np.full(len(posts), -np.inf)
     dates = pd.to_datetime(posts["posted_at"], utc=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evoked.features.captions import prepare
 from evoked.features.languages import READS, UNDECIDED, UNIVERSAL, languages_of
-from evoked.posts.schema import EMOTIONS
+from evoked.posts.vocabulary import EMOTIONS
 
 if TYPE_CHECKING:
     from evoked.affect.classes import ClassEmotionReader

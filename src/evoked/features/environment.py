@@ -26,10 +26,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -39,6 +38,9 @@ from evoked.errors import DataError
 from evoked.features.table import Column, FeatureColumn
 from evoked.files import atomic_folder, read_object, write_json
 from evoked.posts.author_hashes import author_hashes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Whole = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -135,6 +137,8 @@ class Environment:
         columns
             Features of the same posts: any of those that :data:`MEANS` names.
         """
+        import pandas as pd
+
         hashes = author_hashes(posts)
         number = pd.Series(hashes[hashes != ""]).value_counts()[:_MAX_AUTHORS].sort_index()
         author = pd.Index(number.index, dtype=object).get_indexer(pd.Index(hashes))
@@ -148,6 +152,8 @@ class Environment:
 
     def sources(self, posts: pd.DataFrame) -> NDArray[np.object_]:
         """Where the environment of each of n posts comes from, (n,): one of :data:`SOURCES`."""
+        import pandas as pd
+
         hashes = author_hashes(posts)
         known, member = self._known(posts, hashes)
         others = np.append(self.posts, 0)[known] - member
@@ -175,6 +181,8 @@ class Environment:
             the number of posts. Absent where there isn't even a mean of all training posts, because
             none has a picture, say.
         """
+        import pandas as pd
+
         hashes = author_hashes(posts)
         known, member = self._known(posts, hashes)
         strange = (known < 0) & (hashes != "")
@@ -241,6 +249,8 @@ class Environment:
         self, posts: pd.DataFrame, hashes: NDArray[np.object_]
     ) -> tuple[Whole, NDArray[np.bool_]]:
         """Row of each post's author, -1 where unknown, and whether it is a training post."""
+        import pandas as pd
+
         known = pd.Index(self.authors, dtype=object).get_indexer(pd.Index(hashes))
         return known.astype(np.int64), np.isin(_post_hashes(posts, hashes), self.members)
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.posts.fact_kinds import Kind
 from evoked.posts.facts import Fact, describe_facts
 from evoked.posts.readers.values import plain_text
-from evoked.posts.schema import FACT_PREFIX
+from evoked.posts.vocabulary import FACT_PREFIX
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 Columns = dict[str, Floats]
@@ -68,6 +70,8 @@ class FactEncoder:
 
     def columns(self, posts: pd.DataFrame) -> tuple[Columns, Columns]:
         """Columns to standardise, NaN where unknown, and columns of 0 and 1, (n,) each by name."""
+        import pandas as pd
+
         values = posts.get(FACT_PREFIX + self.name)
         if values is None:
             values = pd.Series(None, index=range(len(posts)), dtype=object)
@@ -80,6 +84,8 @@ class FactEncoder:
         return {}, self._classes(values)
 
     def _number(self, values: pd.Series) -> tuple[Columns, Columns]:
+        import pandas as pd
+
         single = values
         if values.dtype == object:  # the fact may be of another kind in other posts
             single = values.where(~values.map(lambda value: isinstance(value, list)), None)
@@ -91,6 +97,8 @@ class FactEncoder:
         return {self.name: numbers}, unknown
 
     def _classes(self, values: pd.Series) -> Columns:
+        import pandas as pd
+
         listed = values.reset_index(drop=True).map(_as_classes, na_action="ignore").explode()
         codes = pd.Index(self.classes).get_indexer(pd.Index(listed, dtype=object))
         if self.shared:

@@ -8,17 +8,18 @@ posts achieved (:mod:`evoked.posts.author_history`), and the facts of a person's
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from evoked.features.facts import FactEncoder, fact_columns, fit_facts
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
-from evoked.posts.schema import ENGAGEMENT, MAX_CAPTION_CHARACTERS
+from evoked.posts.vocabulary import ENGAGEMENT, MAX_CAPTION_CHARACTERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 Floats = NDArray[np.float64]
 
@@ -271,6 +272,8 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
 def local_times(posts: pd.DataFrame) -> tuple[Floats, Floats]:
     """Hour of the day, [0, 24), and weekday, Monday = 0, of n posts, (n,) each: by local clocks
     where posts have them and in UTC otherwise; NaN where unknown."""
+    import pandas as pd
+
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
     hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
     weekday = _floats(posts, "posted_weekday").fillna(dates.dt.day_of_week.astype("float64"))
@@ -293,6 +296,8 @@ def _time(posts: pd.DataFrame) -> dict[str, Floats]:
 
 def _days(posts: pd.DataFrame) -> Floats:
     """Days since 1970, (n,); NaN where unknown."""
+    import pandas as pd
+
     dates = pd.to_datetime(_column(posts, "posted_at"), utc=True).dt.as_unit("us")
     days = dates.astype("int64").to_numpy(np.float64) / _MICROSECONDS_PER_DAY
     return np.where(dates.notna(), days, np.nan)
@@ -317,6 +322,8 @@ def _form(posts: pd.DataFrame) -> dict[str, Floats]:
 def form_counts(posts: pd.DataFrame) -> dict[str, Floats]:
     """How many words, emoji, question marks, exclamation marks, URLs, characters, hashtags,
     mentions and images each of n posts has, (n,) by name."""
+    import pyarrow.compute as pc
+
     captions = _captions(posts)
     counts = {name: _matches(captions, pattern) for name, pattern in _CAPTION_COUNTS.items()}
     counts["characters"] = _values(pc.utf8_length(captions))
@@ -328,6 +335,9 @@ def form_counts(posts: pd.DataFrame) -> dict[str, Floats]:
 
 def _captions(posts: pd.DataFrame) -> pa.Array:
     """Captions as an Arrow array without nulls, bounded in length."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     captions = _column(posts, "caption").fillna("").astype(object)
     try:
         array = pa.array(captions, pa.string(), from_pandas=True)
@@ -338,6 +348,8 @@ def _captions(posts: pd.DataFrame) -> pa.Array:
 
 
 def _matches(captions: pa.Array, pattern: str) -> Floats:
+    import pyarrow.compute as pc
+
     return _values(pc.count_substring_regex(captions, pattern))
 
 
@@ -354,6 +366,8 @@ def _lengths(posts: pd.DataFrame, name: str, otherwise: Floats) -> Floats:
 
 
 def _column(posts: pd.DataFrame, name: str) -> pd.Series:
+    import pandas as pd
+
     if name in posts:
         return posts[name].reset_index(drop=True)
     return pd.Series(None, index=range(len(posts)), dtype=object)
@@ -364,6 +378,8 @@ def _texts(posts: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _floats(posts: pd.DataFrame, name: str) -> pd.Series:
+    import pandas as pd
+
     return pd.to_numeric(_column(posts, name), errors="coerce").astype("float64")
 
 

@@ -9,9 +9,11 @@ that ``context`` and ``text`` of a post without a title and without further tags
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 TextField = Literal["caption", "title", "context", "text"]
 TEXT_FIELDS: tuple[TextField, ...] = ("caption", "title", "context", "text")

@@ -14,18 +14,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.files import read_json, write_json
 from evoked.posts.author_hashes import author_hashes
+from evoked.posts.columns import Columns, instants_of, numbered, numbers_of
 from evoked.posts.observed_counts import ObservedCounts
-from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
+from evoked.posts.vocabulary import ENGAGEMENT, EXPOSURE, MAX_COUNT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -93,6 +99,8 @@ def attach_history(
         ``everyone_k`` (mean of the last 50 posts of all authors); for likes, comments,
         shares and saves also ``mean_k_rate``, mean of log((1 + count) / (1 + followers)).
     """
+    import pandas as pd
+
     published = _published(posts.iloc[:0] if drafts else posts)
     observed = None
     if activity is not None and len(activity) and len(published):
@@ -122,14 +130,18 @@ def published_history(posts: pd.DataFrame, carried: AuthorHistory | None = None)
     return (history if carried is None else history.completed_by(carried)).compact()
 
 
-def has_history(posts: pd.DataFrame) -> bool:
+def has_history(posts: Posts) -> bool:
     """Whether :func:`attach_history` has been called on the posts."""
     return f"{PREFIX}posts" in posts
 
 
-def with_history(posts: pd.DataFrame) -> pd.DataFrame:
+def with_history(posts: Posts) -> Any:
     """The posts with what they see of each other's past, unless a history is attached already."""
-    return posts if has_history(posts) else attach_history(posts)
+    if has_history(posts):
+        return posts
+    if isinstance(posts, Columns):
+        raise TypeError("columns of posts come with what their authors' earlier posts achieved")
+    return attach_history(posts)
 
 
 @dataclass(frozen=True)
@@ -163,7 +175,7 @@ class AuthorHistory:
     @classmethod
     def of(cls, posts: pd.DataFrame) -> Self:
         """One event for each dated post by a known author."""
-        instant, dated = _instants(posts)
+        instant, dated = instants_of(posts)
         author = author_hashes(posts)
         chosen = dated & (author != "")
         values = _values(posts)[chosen]
@@ -198,7 +210,7 @@ class AuthorHistory:
         Both may contain the same posts. Up to the carried history's last instant, each author's
         events are therefore taken from one of the two: the one with more posts.
         """
-        codes, authors = pd.factorize(np.concatenate([carried.author, self.author]))
+        codes, authors = numbered(chain(carried.author, self.author))
         theirs, ours = codes[: len(carried)], codes[len(carried) :]
         last = np.full(len(authors), np.iinfo(np.int64).min)
         np.maximum.at(last, theirs, carried.instant)
@@ -217,7 +229,7 @@ class AuthorHistory:
         if not len(self):
             return self
         events = self._sorted_from_latest()
-        codes = pd.factorize(events.author)[0]
+        codes, _ = numbered(events.author)
         events, codes = events.select(codes < _MAX_AUTHORS), codes[codes < _MAX_AUTHORS]
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
         sizes = np.diff(starts, append=len(codes))
@@ -297,7 +309,7 @@ class AuthorHistory:
                 fix="Train the model again.",
             ) from error
 
-    def last_counts(self, posts: pd.DataFrame, kind: str, number: int) -> Floats:
+    def last_counts(self, posts: Posts, kind: str, number: int) -> Floats:
         """Counts of the posts that each of n posts' authors published last before it, the latest
         first, (n, number); NaN where there are fewer of a known count.
 
@@ -306,14 +318,14 @@ class AuthorHistory:
         kind
             One of :data:`KINDS`.
         """
-        instant, _ = _instants(posts)
+        instant, _ = instants_of(posts)
         single = self._in_order._single(kind)
         window = single._window(author_hashes(posts), instant, number)
         return np.expm1(_at(window, single.total[:, _VALUES.index(kind)]))
 
     def before(
         self,
-        posts: pd.DataFrame,
+        posts: Posts,
         min_age_hours: float = 0.0,
         observed: ObservedCounts | None = None,
     ) -> dict[str, Floats]:
@@ -327,7 +339,7 @@ class AuthorHistory:
         observed
             Counts over time of the posts that the history was made of.
         """
-        instant, dated = _instants(posts)
+        instant, dated = instants_of(posts)
         author = author_hashes(posts)
         usable = dated & (author != "")
         age = round(min_age_hours * _MICROSECONDS_PER_HOUR)
@@ -407,7 +419,7 @@ class AuthorHistory:
     def _ranges(self, author: NDArray[np.object_], until: Whole) -> tuple[Whole, Whole]:
         """For each post the range of its author's events before ``until``; events are in order."""
         # Numbered by where they come first: ascending over events that are in order by author.
-        codes = pd.factorize(np.concatenate([self.author, author]))[0].astype(np.int64)
+        codes, _ = numbered(chain(self.author, author))
         instants, ranks = np.unique(self.instant, return_inverse=True)
         # One whole number orders by author first, then by instant.
         span = len(instants) + 1
@@ -419,13 +431,15 @@ class AuthorHistory:
     @cached_property
     def _in_order(self) -> Self:
         """Events by author, instant and counts, so that the order of rows decides nothing."""
-        codes = pd.factorize(self.author, sort=True)[0]
-        return self.select(np.lexsort((*self.total.T, self.instant, codes)))
+        codes, authors = numbered(self.author)
+        place = {author: rank for rank, author in enumerate(sorted(authors))}
+        ranks = np.array([place[author] for author in authors], dtype=np.int64)
+        return self.select(np.lexsort((*self.total.T, self.instant, ranks[codes])))
 
     def _sorted_from_latest(self) -> Self:
         """Events by author, the author active last first, and within an author the latest first."""
         events = self._in_order
-        codes, authors = pd.factorize(events.author)
+        codes, authors = numbered(events.author)
         last = np.full(len(authors), np.iinfo(np.int64).min)
         np.maximum.at(last, codes, events.instant)
         backwards = -np.arange(len(codes))
@@ -470,15 +484,13 @@ class _Moments:
         return self.observed.at(kind, rows, ages, otherwise=final) + _at(window, value - count)
 
 
-def known_counts(posts: pd.DataFrame, name: str) -> Floats:
+def known_counts(posts: Posts, name: str) -> Floats:
     """A column of counts, (n,): NaN where absent or negative, at most 10^11."""
-    if name not in posts:
-        return np.full(len(posts), np.nan)
-    counts = pd.to_numeric(posts[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    counts = numbers_of(posts, name)
     return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
 
 
-def are_published(posts: pd.DataFrame) -> NDArray[np.bool_]:
+def are_published(posts: Posts) -> NDArray[np.bool_]:
     """Of which of n posts any count is known, (n,): the others may be drafts."""
     counts = np.column_stack([known_counts(posts, name) for name in KINDS])
     return np.asarray(np.isfinite(counts).any(axis=1))
@@ -488,7 +500,7 @@ def _published(posts: pd.DataFrame) -> pd.DataFrame:
     return posts.iloc[np.flatnonzero(are_published(posts))]
 
 
-def _values(posts: pd.DataFrame) -> Floats:
+def _values(posts: Posts) -> Floats:
     """What an event keeps of each post, (n, 12), NaN where unknown."""
     counts = np.log1p(np.column_stack([known_counts(posts, name) for name in KINDS]))
     followers = np.log1p(known_counts(posts, "followers"))[:, None]
@@ -550,11 +562,16 @@ def _tied_means(keys: Sequence[NDArray[Any]], values: Floats) -> Floats:
     """Values of events in order, (n,), each the mean of those whose keys are the same."""
     if not len(values):
         return values
-    differs = np.ones(len(values), dtype=bool)
-    differs[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
-    starts = np.flatnonzero(differs)
+    starts = np.flatnonzero(_differ(keys))
     sizes = np.diff(starts, append=len(values))
     return np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
+
+
+def _differ(keys: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
+    """Which of n events differs in a key, (n,) each, from the one before it, (n,)."""
+    differs = np.ones(len(keys[0]), dtype=bool)
+    differs[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return differs
 
 
 def _tied_then(instants: Floats, values: Floats) -> Floats:
@@ -573,20 +590,15 @@ def _at(rows: Whole, values: Floats) -> Floats:
 
 
 def _cumulated(author: NDArray[np.object_], values: NDArray[Any]) -> Floats:
-    """Running sums within each author's events."""
-    return pd.DataFrame(values).groupby(author, sort=False).cumsum().to_numpy(np.float64)
+    """Running sums within each author's events, (events, width); events are in order by author."""
+    sums = np.zeros(values.shape, dtype=np.float64)
+    ends = np.append(np.flatnonzero(_differ((author,))), len(author))
+    for start, stop in pairwise(ends):
+        np.cumsum(values[start:stop], axis=0, dtype=np.float64, out=sums[start:stop])
+    return sums
 
 
 def _rows(values: NDArray[Any], rows: Whole) -> Floats:
     """``values[rows]``, zeros where a row is -1."""
     padded = np.vstack([values, np.zeros((1, values.shape[1]))])
     return padded[rows]
-
-
-def _instants(posts: pd.DataFrame) -> tuple[Whole, NDArray[np.bool_]]:
-    """Microseconds since 1970 and which posts have a date, (n,) each."""
-    if "posted_at" not in posts:
-        return np.zeros(len(posts), dtype=np.int64), np.zeros(len(posts), dtype=bool)
-    dates = pd.to_datetime(posts["posted_at"], utc=True).dt.as_unit("us")
-    known = dates.notna().to_numpy()
-    return np.where(known, dates.astype("int64").to_numpy(), 0), known

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from evoked.errors import DataError
 from evoked.files import read_json, write_json
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import known_counts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PROFILE = ("followers", "following", "author_posts")
 """Counts of an author that every post comes with."""
@@ -36,6 +37,8 @@ class AuthorProfiles:
     @classmethod
     def of(cls, posts: pd.DataFrame) -> Self:
         """The profiles of the authors of posts; posts without a date count as the oldest."""
+        import pandas as pd
+
         dates = pd.to_datetime(posts["posted_at"], utc=True).reset_index(drop=True)
         order = dates.sort_values(kind="stable", na_position="first").index.to_numpy()
         table = pd.DataFrame({name: known_counts(posts, name) for name in PROFILE})

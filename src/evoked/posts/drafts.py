@@ -119,7 +119,7 @@ def as_posts(
 
 
 def _check_counts(number: int, draft: Draft) -> None:
-    from evoked.posts.schema import MAX_COUNT
+    from evoked.posts.vocabulary import MAX_COUNT
 
     for name in ("followers", "following", "author_posts", "views"):
         count = getattr(draft, name)
@@ -133,7 +133,7 @@ def _check_counts(number: int, draft: Draft) -> None:
 
 
 def _check_texts(number: int, draft: Draft) -> None:
-    from evoked.posts.schema import MAX_CAPTION_CHARACTERS
+    from evoked.posts.vocabulary import MAX_CAPTION_CHARACTERS
 
     named = [(name, getattr(draft, name)) for name in _TEXTS]
     for name, text in [*named, *(("hashtags", tag) for tag in draft.hashtags or ())]:

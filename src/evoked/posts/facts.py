@@ -22,18 +22,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.posts.fact_kinds import Kind
 from evoked.posts.readers.number_notation import decimal_sign, read_number
 from evoked.posts.readers.values import is_missing, parse_bool, plain_text
-from evoked.posts.schema import FACT_PREFIX
+from evoked.posts.vocabulary import FACT_PREFIX
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 _MAX_CLASS_CHARACTERS = 200
 _MAX_CLASSES_OF_A_POST = 100
@@ -104,6 +106,8 @@ def fact_names(columns: Iterable[str]) -> list[str]:
 
 def arrow_type(kind: Kind) -> pa.DataType:
     """The type of a fact's column."""
+    import pyarrow as pa
+
     types = {
         "number": pa.float64(),
         "flag": pa.bool_(),
@@ -115,6 +119,8 @@ def arrow_type(kind: Kind) -> pa.DataType:
 
 def kind_of(values: pd.Series) -> Kind | None:
     """The kind of a fact by its column in a table of posts; None if no value is known."""
+    import pandas as pd
+
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return "number" if values.notna().any() else None
     known = known_values(values)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from evoked.posts.schema import ENGAGEMENT, MAX_COUNT
+from evoked.posts.vocabulary import ENGAGEMENT, MAX_COUNT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -47,6 +49,8 @@ class ObservedCounts:
         post_ids
             (n,).
         """
+        import pandas as pd
+
         post = pd.Index(post_ids).get_indexer(pd.Index(activity["post_id"])).astype(np.int64)
         hours = activity["hours"].to_numpy(np.float64, na_value=np.nan)
         rows = np.flatnonzero((post >= 0) & np.isfinite(hours) & (hours >= 0))
@@ -88,5 +92,7 @@ class ObservedCounts:
 
 
 def _logs(activity: pd.DataFrame, name: str) -> Floats:
+    import pandas as pd
+
     counts = pd.to_numeric(activity[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return np.log1p(np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan))

@@ -20,6 +20,20 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
+from evoked.posts.vocabulary import (  # noqa: F401 (whoever reads tables finds their words here)
+    COUNTS,
+    EMOTION_SEPARATOR,
+    EMOTIONS,
+    ENGAGEMENT,
+    EXPECTED_VIEWS,
+    EXPOSURE,
+    FACT_PREFIX,
+    MAX_CAPTION_CHARACTERS,
+    MAX_COUNT,
+    MIKELS,
+    SCALES,
+    SPLITS,
+)
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _TEXTS = pa.list_(pa.string())
@@ -105,38 +119,8 @@ TABLES: dict[str, pa.Schema | None] = {
     "truth": None,
 }
 
-# Columns of facts follow those of the schema: see :mod:`evoked.posts.facts`.
-FACT_PREFIX = "fact."
 _FACT_TYPES = (pa.float64(), pa.bool_(), pa.string(), _TEXTS)
 
-ENGAGEMENT = ("likes", "comments", "shares", "saves")
-# How often a post was seen. Networks report one or the other; views are also called plays.
-EXPOSURE = ("views", "reach", "impressions")
-# A column of posts that no dataset has: how often a draft is expected to be seen.
-EXPECTED_VIEWS = "expected_views"
-EMOTIONS = ("valence", "arousal", "dominance")
-COUNTS = (
-    "followers",
-    "following",
-    "author_posts",
-    *ENGAGEMENT,
-    *EXPOSURE,
-)
-SPLITS = ("train", "validation", "test")
-# Between the emotions of a viewing that has several.
-EMOTION_SEPARATOR = ";"
-MIKELS = (
-    "amusement", "awe", "contentment", "excitement",
-    "anger", "disgust", "fear", "sadness",
-)  # fmt: skip
-SCALES: dict[str, tuple[float, float]] = {
-    "valence": (-4.0, 4.0),
-    "arousal": (0.0, 8.0),
-    "dominance": (-4.0, 4.0),
-}
-
-# Larger than any count on any network: a larger one is an error in the source.
-MAX_COUNT = 10**11
 # What pandas' dates in nanoseconds can hold, and finite numbers.
 _BOUNDS_BY_TYPE: dict[pa.DataType, tuple[Any, Any]] = {
     TIMESTAMP: (datetime(1700, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)),
@@ -147,8 +131,6 @@ _BOUNDS: dict[str, tuple[Any, Any]] = {
     "posted_hour": (0.0, 24.0),
     "posted_weekday": (0.0, 6.0),
 }
-# Instagram allows 2,200 characters, the most generous supported source 63,206.
-MAX_CAPTION_CHARACTERS = 100_000
 
 
 def convert_scale(

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.errors import SettingsError, did_you_mean
@@ -22,6 +21,9 @@ from evoked.runs.spoken import (
 )
 from evoked.runs.track_record import RECENT_POSTS, Held, TrackRecord, TypicalError
 from evoked.targets import Outcome, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ANSWER_COLUMNS = ("answer", "coverage_measured", "coverage_n")
 # How many of an author's last posts a prediction is held against.
@@ -122,6 +124,8 @@ def add_answers(
         often such ranges held on the test posts, between 0 and 1) and ``coverage_n`` (the number of
         these posts); NaN where none was measured.
     """
+    import pandas as pd
+
     answers = _Answers(task, record, coverage, recent, unbounded, whose)
     rows = [answers.of(row, position) for position, (_, row) in enumerate(table.iterrows())]
     added = pd.DataFrame(rows, columns=list(ANSWER_COLUMNS), index=table.index)
@@ -210,6 +214,8 @@ class _Answers:
 
     def of(self, row: pd.Series, position: int) -> tuple[str | None, float, float]:
         """The values of :data:`ANSWER_COLUMNS` for one row of predictions."""
+        import pandas as pd
+
         for quantity in self.quantities:
             if quantity.column in row and pd.notna(row[quantity.column]):
                 return self._with_coverage(quantity.column, self._amount(row, quantity, position))

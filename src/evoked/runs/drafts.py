@@ -5,18 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.posts.author_hashes import AUTHOR_HASH, author_hashes
 from evoked.posts.author_profiles import PROFILE, AuthorProfiles
 from evoked.posts.facts import Fact, describe_facts, fact_notes
-from evoked.posts.schema import EXPECTED_VIEWS
+from evoked.posts.vocabulary import EXPECTED_VIEWS
 from evoked.runs.spoken import basis_in_words, spoken
 from evoked.targets import Task
 from evoked.targets.base import numeric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ASSUMED = "assumed"
 """Column of posts and predictions: what was taken for granted, in words; None if nothing was."""
@@ -79,6 +82,8 @@ def complete_drafts(
     DataFrame
         The posts with the columns :data:`ASSUMED` and :data:`DOUBT`, and the hash of each author.
     """
+    import pandas as pd
+
     given = author_hashes(posts)
     taken = drafts & (given == "")
     author = np.where(taken, authors.only or (_NEWCOMER if authors.number else ""), given)
@@ -155,6 +160,8 @@ def with_usual_views(posts: pd.DataFrame, task: Task, drafts: NDArray[np.bool_])
 
 def _with_notes(posts: pd.DataFrame, notes: NDArray[np.object_]) -> pd.DataFrame:
     """n posts with a note each, '' for none, at the end of what is assumed."""
+    import pandas as pd
+
     said = [
         " ".join(filter(None, pair)) or None for pair in zip(posts[ASSUMED], notes, strict=True)
     ]

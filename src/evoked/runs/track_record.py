@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 from scipy.special import bdtr
 
 from evoked.parquet import read_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A share of posts without any, from which errors in per cent would be of a chosen few.
 _MOST_ZEROS = 0.1
@@ -65,6 +67,8 @@ class TypicalError(NamedTuple):
     @classmethod
     def of(cls, predicted: pd.Series, true: pd.Series) -> Self | None:
         """The error of n posts; None if no post has both."""
+        import pandas as pd
+
         guessed, got = (pd.to_numeric(each).to_numpy(np.float64) for each in (predicted, true))
         known = np.isfinite(guessed) & np.isfinite(got)
         if not known.any():
@@ -129,6 +133,8 @@ class TrackRecord:
 
     @cached_property
     def _truth(self) -> pd.DataFrame:
+        import pandas as pd
+
         path = self.folder / "truth.parquet"
         return read_frame(path) if path.is_file() else pd.DataFrame()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evoked.errors import SettingsError, did_you_mean
 from evoked.files import damage
-from evoked.posts.schema import EXPOSURE
+from evoked.posts.vocabulary import EXPOSURE
 from evoked.targets.author_popularity import AuthorPopularity, AuthorQuartiles
 from evoked.targets.base import Outcome, TargetTable, Task, Wording
 from evoked.targets.emotion import Emotion, emotion_classes

@@ -8,14 +8,16 @@ they have that others lack.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 Authors = NDArray[np.object_]
@@ -72,6 +74,8 @@ def judged_accounts(posts: pd.DataFrame, kind: str = "likes") -> pd.DataFrame:
         ``ratio`` of the two variances (NaN where all counts are alike), ``grew``, and ``first`` and
         ``last``, the median counts of the first and of the last fifth of these posts.
     """
+    import pandas as pd
+
     posts = with_history(posts)
     relative, authors = relative_counts(posts, kind), author_hashes(posts)
     used = np.isfinite(relative)
@@ -138,4 +142,6 @@ def at_one_level(posts: pd.DataFrame, accounts: Authors) -> pd.DataFrame:
 
 def _typical(values: Floats, authors: Authors) -> Floats:
     """Median of each author's known values, by post, (n,)."""
+    import pandas as pd
+
     return pd.Series(values).groupby(authors).transform("median").to_numpy(np.float64)

@@ -4,14 +4,19 @@ the post itself."""
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evoked.posts.author_history import PREFIX, known_counts
-from evoked.posts.schema import MAX_COUNT
+from evoked.posts.columns import numbers_of
+from evoked.posts.vocabulary import MAX_COUNT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 Floats = NDArray[np.float64]
 
@@ -73,17 +78,17 @@ class AuthorLevel:
         last = posts[f"{PREFIX}last_{kind}"].to_numpy(np.float64)
         return replace(level, prior_posts=_prior_posts(logs, last, level._guess(posts)))
 
-    def of(self, posts: pd.DataFrame) -> Floats:
+    def of(self, posts: Posts) -> Floats:
         """Level of each of n posts with their history, (n,); never NaN."""
         guess, median = self._guess(posts), _median(self.kind, posts)
         known = np.isfinite(median)
-        number = np.where(known, np.nan_to_num(posts[f"{PREFIX}posts"].to_numpy(np.float64)), 0.0)
+        number = np.where(known, np.nan_to_num(numbers_of(posts, f"{PREFIX}posts")), 0.0)
         weight = self.prior_posts * np.maximum(1 - number / _POSTS_ENOUGH, 0.0)
         believed = number + weight
         share = np.where(believed > 0, number / np.where(believed > 0, believed, 1.0), 0.0)
         return share * np.where(known, median, 0.0) + (1 - share) * guess
 
-    def knows(self, posts: pd.DataFrame) -> NDArray[np.bool_]:
+    def knows(self, posts: Posts) -> NDArray[np.bool_]:
         """Whether the count of an earlier post of the author is known, (n,)."""
         return np.isfinite(_median(self.kind, posts))
 
@@ -91,15 +96,15 @@ class AuthorLevel:
         """JSON-ready state."""
         return asdict(self)
 
-    def _guess(self, posts: pd.DataFrame) -> Floats:
+    def _guess(self, posts: Posts) -> Floats:
         followers = np.log1p(known_counts(posts, "followers"))
         followers = np.where(np.isfinite(followers), followers, self.mean_followers)
         seen = np.clip(followers, self.lowest_followers, self.highest_followers)
         return self.mean + self.slope * (seen - self.mean_followers) + (followers - seen)
 
 
-def _median(kind: str, posts: pd.DataFrame) -> Floats:
-    return posts[f"{PREFIX}median10_{kind}"].to_numpy(np.float64)
+def _median(kind: str, posts: Posts) -> Floats:
+    return numbers_of(posts, f"{PREFIX}median10_{kind}")
 
 
 def _ridge(followers: Floats, logs: Floats) -> tuple[float, float, float]:

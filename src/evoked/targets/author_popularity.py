@@ -17,18 +17,23 @@ compared with the author's other posts that are given with them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import known_counts, with_history
 from evoked.targets.account_growth import grown_accounts, relative_counts
 from evoked.targets.base import Outcome, TargetTable, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 Floats = NDArray[np.float64]
 Authors = NDArray[np.object_]
@@ -92,6 +97,8 @@ class AuthorQuartiles(Task):
     ) -> TargetTable:
         """1 for popular, 0 for unpopular, NaN for the middle half, for unknown likes or authors
         and for authors with fewer than four posts; (n, 1)."""
+        import pandas as pd
+
         authors, values = author_hashes(posts), self.compared(posts)
         strangers = ~np.isin(authors, self.thresholds.index.to_numpy())
         own = _quartiles(authors[strangers], values[strangers])
@@ -103,13 +110,15 @@ class AuthorQuartiles(Task):
         labels[np.where(same, values > high, values >= high)] = 1
         return TargetTable(labels[:, None], np.zeros((len(posts), 1), dtype=bool))
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """``popular``: whether that is more probable than not; ``popular_probability``."""
-        probability = predicted["popular"].astype(float).clip(0, 1)
-        return pd.DataFrame({"popular": probability > 0.5, "popular_probability": probability})
+        probability = np.asarray(predicted["popular"], dtype=np.float64).clip(0, 1)
+        return {"popular": probability > 0.5, "popular_probability": probability}
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id and ``popular``: True, False, or missing for posts without a label."""
+        import pandas as pd
+
         labels = pd.Series(self.transform(posts).values[:, 0], index=posts.index)
         popular = labels.map({1.0: True, 0.0: False}).astype("boolean")
         return pd.DataFrame({"post_id": posts["post_id"], "popular": popular})
@@ -126,6 +135,8 @@ class AuthorQuartiles(Task):
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
+        import pandas as pd
+
         values = {name: state[name] for name in ("low", "high")}
         index = pd.Index(state["authors"], dtype=object)
         return cls(pd.DataFrame(values, index=index, dtype=np.float64))
@@ -210,6 +221,8 @@ def _learned_quartiles(authors: Authors, values: Floats) -> pd.DataFrame:
 
 def _quartiles(authors: Authors, values: Floats) -> pd.DataFrame:
     """Lower and upper quartile of each author's values by the author's hash, columns low, high."""
+    import pandas as pd
+
     named = authors != ""
     by_author = pd.Series(values[named]).groupby(authors[named])
     enough = by_author.count() >= LEAST_POSTS

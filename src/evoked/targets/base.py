@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
+
+from evoked.posts.columns import numbers_of
+from evoked.targets._logistic import expit, logit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 # Logistic curves are read as if they came no nearer to 0 or 1 than this.
 NEAREST = 1e-4
@@ -207,7 +214,7 @@ class Task(ABC):
         """Column of posts that rates are multiplied by to give counts; None if none is needed."""
         return None
 
-    def usual_basis(self, posts: pd.DataFrame) -> NDArray[np.float64] | None:
+    def usual_basis(self, posts: Posts) -> NDArray[np.float64] | None:
         """What :attr:`count_basis` is taken to be for drafts that don't say it, (n,): as much as
         their author's posts usually have; None if it is not guessed."""
         return None
@@ -215,6 +222,8 @@ class Task(ABC):
     def relevance_values(self) -> pd.DataFrame:
         """Values of the ranked outcomes among the training posts, a column per outcome's name: what
         reaches the highest quarter of them is relevant (MAP, AUC)."""
+        import pandas as pd
+
         return pd.DataFrame()
 
     @classmethod
@@ -251,7 +260,7 @@ class Task(ABC):
         is about, in any unit; None where none does. Intervals are wider for unsteady authors."""
         return None
 
-    def levels(self, posts: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    def levels(self, posts: Posts) -> dict[str, NDArray[np.float64]]:
         """By column what each of n posts' author usually gets, (n,), on the scale of
         :meth:`straightened`; a column holds how a post departs from it. Nothing for tasks without
         such columns."""
@@ -286,9 +295,10 @@ class Task(ABC):
             (n, 2) valence and arousal from an emotion reader, for tasks that learn emotion.
         """
 
-    @abstractmethod
     def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """Turn predicted columns of n posts back into what people read.
+
+        A task defines this or :meth:`restored`.
 
         Returns
         -------
@@ -297,6 +307,33 @@ class Task(ABC):
             probable than false. The probabilities stand beside it: ``name_probability_<label>`` for
             classes, ``name_probability`` for true or false.
         """
+        import pandas as pd
+
+        if not self.restores_columns():
+            raise NotImplementedError(f"{type(self).__name__} does not say how it is read")
+        columns = {name: predicted[name].to_numpy() for name in self.columns if name in predicted}
+        return pd.DataFrame(self.restored(columns, posts), index=predicted.index)
+
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
+        """:meth:`inverse_transform` as arrays by name, (n,) each. A task that defines it needs no
+        pandas to read a prediction, and its runs can be exported.
+
+        Parameters
+        ----------
+        predicted
+            The task's columns, (n,) each.
+        posts
+            The same n posts.
+        """
+        import pandas as pd
+
+        table = self.inverse_transform(pd.DataFrame(dict(predicted)), posts)
+        return {str(name): table[name].to_numpy() for name in table}
+
+    @classmethod
+    def restores_columns(cls) -> bool:
+        """Whether the task defines :meth:`restored`."""
+        return cls.restored is not Task.restored
 
     @abstractmethod
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
@@ -328,17 +365,26 @@ def inverse_transformed_classes(outcome: Outcome, predicted: NDArray[np.float64]
         (n, labels): probabilities or a model's estimates of them; rescaled to a sum of 1, and equal
         for all labels if nothing is known.
     """
+    import pandas as pd
+
+    return pd.DataFrame(restored_classes(outcome, predicted))
+
+
+def restored_classes(outcome: Outcome, predicted: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """:func:`inverse_transformed_classes` as arrays by name, (n,) each."""
     shares = np.clip(np.nan_to_num(predicted), 0.0, None)
     total = shares.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, shares / np.where(total > 0, total, 1.0), 1 / len(outcome.labels))
     labels = np.array(outcome.labels, dtype=object)
-    table = pd.DataFrame(shares, columns=list(outcome.probability_columns))
-    table.insert(0, outcome.name, labels[shares.argmax(axis=1)])
-    return table
+    chances = dict(zip(outcome.probability_columns, shares.T, strict=True))
+    return {outcome.name: labels[shares.argmax(axis=1)], **chances}
 
 
-def numeric(posts: pd.DataFrame, name: str) -> NDArray[np.float64]:
+def stacked(predicted: Mapping[str, ArrayLike], names: Sequence[str]) -> NDArray[np.float64]:
+    """Columns by name side by side, (n, names)."""
+    return np.stack([np.asarray(predicted[name], dtype=np.float64) for name in names], axis=1)
+
+
+def numeric(posts: Posts, name: str) -> NDArray[np.float64]:
     """A column as float64, (n,); NaN where unknown or where the posts have no such column."""
-    if name not in posts:
-        return np.full(len(posts), np.nan)
-    return np.array(pd.to_numeric(posts[name]), dtype=np.float64)
+    return numbers_of(posts, name)

@@ -6,16 +6,21 @@ System*; as the label of a user's viewing: Bhattacharyya et al. (2024), *HMG-Emo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
-from evoked.posts.schema import EMOTION_SEPARATOR, MIKELS
-from evoked.targets.base import Outcome, TargetTable, Task, inverse_transformed_classes
+from evoked.posts.vocabulary import EMOTION_SEPARATOR, MIKELS
+from evoked.targets.base import Outcome, TargetTable, Task, restored_classes, stacked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,14 @@ class Emotion(Task):
         columns = emotion_shares(_emotions(posts))
         return TargetTable(columns, np.zeros(columns.shape, dtype=bool))
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """``emotion``, the most probable one, and ``emotion_probability_<emotion>`` of each."""
-        return inverse_transformed_classes(
-            self.outcomes[0], predicted[list(self.columns)].to_numpy(float)
-        )
+        return restored_classes(self.outcomes[0], stacked(predicted, self.columns))
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id and ``emotion``, missing where unknown or several."""
+        import pandas as pd
+
         known = posts["emotion"].where(emotion_classes(_emotions(posts)) >= 0)
         return pd.DataFrame({"post_id": posts["post_id"], "emotion": known})
 
@@ -84,12 +89,16 @@ class Emotion(Task):
 def emotion_classes(emotions: pd.Series) -> NDArray[np.int64]:
     """Position of each emotion in :data:`evoked.posts.schema.MIKELS`, (n,); -1 for others, and
     where there are several."""
+    import pandas as pd
+
     return pd.Categorical(emotions, categories=list(MIKELS)).codes.astype(np.int64)
 
 
 def emotion_shares(emotions: pd.Series) -> NDArray[np.float32]:
     """Shares of the eight emotions of each row, (n, 8), float32: 1 for a single one, the same for
     each of several, NaN where none is known."""
+    import pandas as pd
+
     codes, different = pd.factorize(emotions)
     shares = np.full((len(different) + 1, len(MIKELS)), np.nan, dtype=np.float32)
     for row, text in enumerate(different):
@@ -100,4 +109,6 @@ def emotion_shares(emotions: pd.Series) -> NDArray[np.float32]:
 
 
 def _emotions(posts: pd.DataFrame) -> pd.Series:
+    import pandas as pd
+
     return posts.get("emotion", pd.Series(None, posts.index, dtype=object))

@@ -13,19 +13,24 @@ doing better than the best training post.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import expit, logit
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.posts.author_history import PREFIX, known_counts, with_history
-from evoked.posts.schema import ENGAGEMENT, EXPOSURE, MAX_COUNT
+from evoked.posts.vocabulary import ENGAGEMENT, EXPOSURE, MAX_COUNT
+from evoked.targets._logistic import expit, logit
 from evoked.targets.author_level import AuthorLevel
-from evoked.targets.base import NEAREST, Outcome, TargetTable, Wording, numeric
-from evoked.targets.engagement import EMOTION_TARGETS, EmotionAndRates, outcomes_with
+from evoked.targets.base import NEAREST, Outcome, TargetTable, Wording
+from evoked.targets.engagement import EmotionAndRates, outcomes_with, restored_emotions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 Floats = NDArray[np.float64]
 
@@ -68,16 +73,16 @@ class Deviations:
         spread = float(deviations.std())
         return cls(level, float(np.median(deviations)), spread if spread > 1e-9 else 1.0)
 
-    def standing(self, posts: pd.DataFrame) -> Floats:
+    def standing(self, posts: Posts) -> Floats:
         """Deviations of posts in (0, 1), (n,); NaN where the count is unknown."""
         deviation = np.log1p(known_counts(posts, self.level.kind)) - self.level.of(posts)
         return np.asarray(expit(_SLOPE * (deviation - self.median) / self.spread))
 
-    def usual(self, posts: pd.DataFrame) -> Floats:
+    def usual(self, posts: Posts) -> Floats:
         """The level of posts on the scale of what :meth:`standing` is a curve of, (n,)."""
         return _SLOPE * self.level.of(posts) / self.spread
 
-    def counts(self, standing: Floats, posts: pd.DataFrame) -> Floats:
+    def counts(self, standing: Floats, posts: Posts) -> Floats:
         """Counts of posts whose :meth:`standing` is given, (n,)."""
         score = logit(np.clip(standing, NEAREST, 1 - NEAREST)) / _SLOPE
         logs = self.level.of(posts) + self.median + self.spread * score
@@ -158,7 +163,7 @@ class EmotionEngagement(EmotionAndRates):
     def is_logistic(cls, column: str) -> bool:
         return column in ENGAGEMENT
 
-    def levels(self, posts: pd.DataFrame) -> dict[str, Floats]:
+    def levels(self, posts: Posts) -> dict[str, Floats]:
         attached = with_history(posts)
         return {name: each.usual(attached) for name, each in self.deviations.items()}
 
@@ -172,26 +177,26 @@ class EmotionEngagement(EmotionAndRates):
     ) -> TargetTable:
         return super().transform(with_history(posts), estimates)
 
-    def engagement_column(self, name: str, posts: pd.DataFrame) -> Floats:
+    def engagement_column(self, name: str, posts: Posts) -> Floats:
         """Standing of the count beside the post's level."""
         if name not in self.deviations:
             return np.full(len(posts), np.nan)
         return self.deviations[name].standing(posts)
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """Turn predicted target values back into what people read.
 
         Parameters
         ----------
         predicted
-            (n, targets) with columns of :data:`evoked.targets.TARGETS`: standings for engagement.
+            Columns of :data:`evoked.targets.TARGETS`, (n,) each: standings for engagement.
         posts
             The same n posts, for their levels and denominators.
 
         Returns
         -------
-        DataFrame
-            Columns valence and arousal (project scales); for each engagement target known from the
+        dict
+            valence and arousal (project scales); for each engagement target known from the
             training posts ``likes_standing`` [0, 1], ``likes_rate`` (per follower or other
             denominator; NaN where that is unknown, but not the author's past) and ``likes`` (NaN
             where both are unknown: the rate is then that of an account of usual size). Per view,
@@ -199,28 +204,26 @@ class EmotionEngagement(EmotionAndRates):
             with how often a draft is expected to be seen.
         """
         attached = with_history(posts)
-        table = pd.DataFrame(index=predicted.index)
-        for name in EMOTION_TARGETS:
-            table[name] = predicted[name].astype(float)
+        found = restored_emotions(predicted)
         divisor, usual = self._divisor(posts), self.usual_basis(posts)
         known = divisor > 0
         for name in self.engagement:
-            standing = np.clip(numeric(predicted, name), 0, 1)
+            standing = np.clip(np.asarray(predicted[name], dtype=np.float64), 0, 1)
             counts = self.deviations[name].counts(standing, attached)
-            table[f"{name}_standing"] = standing
+            found[f"{name}_standing"] = standing
             if usual is not None:
-                table[f"{name}_rate"] = counts / usual
-                table[name] = counts * np.where(known, divisor / usual, 1.0)
+                found[f"{name}_rate"] = counts / usual
+                found[name] = counts * np.where(known, divisor / usual, 1.0)
                 continue
             level = self.deviations[name].level
             # Of an account of unknown size and past only the rate of a usual account is known.
             placed = known | level.knows(attached)
             rates = counts / np.where(known, divisor, self.usual_divisor)
-            table[f"{name}_rate"] = np.where(known | ~placed, rates, np.nan)
-            table[name] = np.where(placed, counts, np.nan)
-        return table
+            found[f"{name}_rate"] = np.where(known | ~placed, rates, np.nan)
+            found[name] = np.where(placed, counts, np.nan)
+        return found
 
-    def usual_basis(self, posts: pd.DataFrame) -> Floats | None:
+    def usual_basis(self, posts: Posts) -> Floats | None:
         if self.exposure is None:
             return None
         return np.maximum(np.expm1(self.exposure.of(with_history(posts))), 1.0)

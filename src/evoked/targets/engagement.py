@@ -8,15 +8,15 @@ a model learns, and how it is restored, is each task's own matter.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
-from evoked.posts.schema import ENGAGEMENT, EXPECTED_VIEWS, EXPOSURE, SCALES
+from evoked.posts.vocabulary import ENGAGEMENT, EXPECTED_VIEWS, EXPOSURE, SCALES
 from evoked.targets.base import (
     OVERALL,
     Outcome,
@@ -26,6 +26,11 @@ from evoked.targets.base import (
     Task,
     numeric,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 EMOTION_TARGETS = ("valence", "arousal")
 ENGAGEMENT_TARGETS = ENGAGEMENT
@@ -104,6 +109,8 @@ def engagement_rates(posts: pd.DataFrame, denominator: str = "followers") -> pd.
         (n, 4), columns likes, comments, shares, saves; NaN where the count or the denominator is
         unknown or the denominator is zero.
     """
+    import pandas as pd
+
     if denominator == "none":
         divisor = pd.Series(1.0, index=posts.index)
     elif denominator in posts:
@@ -128,6 +135,11 @@ def knots_of(values: NDArray[np.float64]) -> list[float]:
     # Observed values, not values between them, so that ties stay exact.
     levels = np.linspace(0, 1, _KNOTS)
     return np.quantile(known, levels, method="closest_observation").tolist()
+
+
+def restored_emotions(predicted: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+    """Valence and arousal as they are predicted."""
+    return {name: np.asarray(predicted[name], dtype=np.float64) for name in EMOTION_TARGETS}
 
 
 @dataclass(frozen=True)
@@ -231,10 +243,12 @@ class EmotionAndRates(Task):
         return None if self.denominator == "none" else self.denominator
 
     def relevance_values(self) -> pd.DataFrame:
+        import pandas as pd
+
         return pd.DataFrame({f"{name}_rate": pd.Series(self.knots[name]) for name in ENGAGEMENT})
 
     @abstractmethod
-    def engagement_column(self, name: str, posts: pd.DataFrame) -> NDArray[np.float64]:
+    def engagement_column(self, name: str, posts: Posts) -> NDArray[np.float64]:
         """What a model learns of one kind of engagement, (n,) in [0, 1]; NaN where unknown."""
 
     def transform(
@@ -267,6 +281,8 @@ class EmotionAndRates(Task):
 
         Only what people rated counts as truth; estimates never do.
         """
+        import pandas as pd
+
         rates = self.rates(posts).add_suffix("_rate")
         counts = posts[list(ENGAGEMENT)].astype(float)
         emotions = posts[list(EMOTION_TARGETS)].astype(float)
@@ -277,7 +293,7 @@ class EmotionAndRates(Task):
         """Whether counts are divided by how often a post is seen, which nobody knows before."""
         return self.denominator in EXPOSURE
 
-    def _divisor(self, posts: pd.DataFrame) -> NDArray[np.float64]:
+    def _divisor(self, posts: Posts) -> NDArray[np.float64]:
         """What the counts of n posts are reckoned to be divided by, as far as it is known before
         they appear, (n,): how often drafts are expected to be seen; NaN where unknown."""
         if self.denominator == "none":

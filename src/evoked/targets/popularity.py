@@ -17,25 +17,30 @@ state of a fitted task says what was used.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
-from evoked.posts.schema import ENGAGEMENT
+from evoked.posts.vocabulary import ENGAGEMENT
 from evoked.targets.base import (
     Outcome,
     TargetTable,
     Task,
-    inverse_transformed_classes,
     numeric,
     one_hot,
+    restored_classes,
+    stacked,
 )
 from evoked.targets.engagement import choose_denominator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 _LEVEL_WEIGHTS = {"likes": 1.0, "comments": 2.0, "shares": 3.0, "saves": 3.0}
 _LEVELS = ("very_low", "low", "medium", "high", "very_high")
@@ -110,13 +115,15 @@ class Popularity(Task):
         values = np.log1p(_weighted_sum(posts, self.weights))
         return TargetTable(values[:, None].astype(np.float32), np.zeros((len(posts), 1), bool))
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """``log_popularity`` and the score itself, ``popularity``."""
-        values = predicted["log_popularity"].astype(float)
-        return pd.DataFrame({"log_popularity": values, "popularity": np.expm1(values)})
+        values = np.asarray(predicted["log_popularity"], dtype=np.float64)
+        return {"log_popularity": values, "popularity": np.expm1(values)}
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id and ``log_popularity``."""
+        import pandas as pd
+
         values = self.transform(posts).values[:, 0].astype(np.float64)
         return pd.DataFrame({"post_id": posts["post_id"], "log_popularity": values})
 
@@ -174,14 +181,14 @@ class _Levels(Task):
         values = one_hot(self._levels(posts), len(self.columns)).astype(np.float32)
         return TargetTable(values, np.zeros(values.shape, dtype=bool))
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """``level`` and the probability of each."""
-        return inverse_transformed_classes(
-            self.outcomes[0], predicted[list(self.columns)].to_numpy(float)
-        )
+        return restored_classes(self.outcomes[0], stacked(predicted, self.columns))
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id and ``level``."""
+        import pandas as pd
+
         levels = self._levels(posts)
         known = np.isfinite(levels)
         labels = np.full(len(posts), None, dtype=object)

@@ -8,15 +8,20 @@ an account that grew is predicted by what it was: for one's own posts use ``emot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.targets.base import Outcome, Wording
-from evoked.targets.engagement import EMOTION_TARGETS, EmotionAndRates, outcomes_with
+from evoked.targets.engagement import EmotionAndRates, outcomes_with, restored_emotions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 
 @dataclass(frozen=True)
@@ -54,35 +59,32 @@ class EngagementRates(EmotionAndRates):
         """Quantile of the rate among the training posts."""
         return self._quantile(name, self.rates(posts)[name].to_numpy())
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """Turn predicted target values back into what people read.
 
         Parameters
         ----------
         predicted
-            (n, targets) with columns of :data:`TARGETS`: quantiles for engagement.
+            Columns of :data:`TARGETS`, (n,) each: quantiles for engagement.
         posts
             The same n posts, for their denominators.
 
         Returns
         -------
-        DataFrame
-            Columns valence and arousal (project scales); for each engagement target known from the
+        dict
+            valence and arousal (project scales); for each engagement target known from the
             training posts ``likes_quantile`` [0, 1], ``likes_rate`` (per follower or other
             denominator) and ``likes`` (that rate as a count; NaN without the denominator, or, per
             view, where no one says how often the post is expected to be seen).
         """
-        table = pd.DataFrame(index=predicted.index)
-        for name in EMOTION_TARGETS:
-            table[name] = predicted[name].astype(float)
+        found = restored_emotions(predicted)
         divisor = self._divisor(posts)
         for name in self.engagement:
-            quantile = predicted[name].astype(float).clip(0, 1)
-            table[f"{name}_quantile"] = quantile
+            quantile = np.asarray(predicted[name], dtype=np.float64).clip(0, 1)
             levels = np.linspace(0, 1, len(self.knots[name]))
-            table[f"{name}_rate"] = np.interp(quantile, levels, self.knots[name])
-            table[name] = table[f"{name}_rate"].to_numpy() * divisor
-        return table
+            rates = np.interp(quantile, levels, self.knots[name])
+            found |= {f"{name}_quantile": quantile, f"{name}_rate": rates, name: rates * divisor}
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready state."""

@@ -7,13 +7,13 @@ that the logarithm is divided into 13 parts but not how: equal widths are our re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
 from evoked.posts.author_history import PREFIX
@@ -21,10 +21,16 @@ from evoked.targets.base import (
     Outcome,
     TargetTable,
     Task,
-    inverse_transformed_classes,
     numeric,
     one_hot,
+    restored_classes,
+    stacked,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 SHARE_CLASSES = 13
 _LABELS = tuple(str(number) for number in range(1, SHARE_CLASSES + 1))
@@ -114,18 +120,16 @@ class Shares(Task):
         ).astype(np.float32)
         return TargetTable(values, np.zeros(values.shape, dtype=bool))
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """``log_shares``, ``shares``, ``share_class`` (from 1) and the probability of each."""
-        logs = predicted["log_shares"].to_numpy(float).clip(min=0.0)
-        classes = inverse_transformed_classes(
-            self.outcomes[-1], predicted[list(self.columns[1:])].to_numpy(float)
-        )
-        classes.insert(0, "log_shares", logs)
-        classes.insert(1, "shares", np.expm1(logs))
-        return classes.set_index(predicted.index)
+        logs = np.asarray(predicted["log_shares"], dtype=np.float64).clip(min=0.0)
+        classes = restored_classes(self.outcomes[-1], stacked(predicted, self.columns[1:]))
+        return {"log_shares": logs, "shares": np.expm1(logs), **classes}
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id, ``log_shares``, ``shares`` and ``share_class``."""
+        import pandas as pd
+
         logs, classes = _log_shares(posts), self._classes(posts)
         known = np.isfinite(classes)
         labels = np.full(len(posts), None, dtype=object)

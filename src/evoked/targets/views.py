@@ -8,19 +8,24 @@ post has are left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
 from evoked.posts.author_history import PREFIX, known_counts, with_history
-from evoked.posts.schema import EXPOSURE
-from evoked.targets.base import Outcome, TargetTable, Task, Wording, numeric
+from evoked.posts.vocabulary import EXPOSURE
+from evoked.targets.base import Outcome, TargetTable, Task, Wording
 from evoked.targets.emotion_engagement import BASELINES, Deviations
 from evoked.targets.engagement import knots_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,13 @@ class Views(Task):
             )
         return cls(deviations, {name: knots_of(known_counts(posts, name)) for name in deviations})
 
-    def levels(self, posts: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    def levels(self, posts: Posts) -> dict[str, NDArray[np.float64]]:
         attached = with_history(posts)
         return {name: each.usual(attached) for name, each in self.deviations.items()}
 
     def relevance_values(self) -> pd.DataFrame:
+        import pandas as pd
+
         return pd.DataFrame({name: pd.Series(self.knots.get(name, [])) for name in EXPOSURE})
 
     def transform(
@@ -115,21 +122,23 @@ class Views(Task):
             values[:, EXPOSURE.index(name)] = deviations.standing(attached)
         return TargetTable(values, np.zeros(values.shape, dtype=bool))
 
-    def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
+    def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """For each of the counts that a training post has ``views_standing`` [0, 1] and ``views``.
 
         A count is given even where nothing is known of the author: as that of a usual one.
         """
         attached = with_history(posts)
-        table = pd.DataFrame(index=predicted.index)
+        found: dict[str, NDArray[Any]] = {}
         for name, deviations in self.deviations.items():
-            standing = np.clip(numeric(predicted, name), 0, 1)
-            table[f"{name}_standing"] = standing
-            table[name] = deviations.counts(standing, attached)
-        return table
+            standing = np.clip(np.asarray(predicted[name], dtype=np.float64), 0, 1)
+            found[f"{name}_standing"] = standing
+            found[name] = deviations.counts(standing, attached)
+        return found
 
     def truth(self, posts: pd.DataFrame) -> pd.DataFrame:
         """post_id, and how often posts were seen."""
+        import pandas as pd
+
         counts = {name: known_counts(posts, name) for name in EXPOSURE}
         return pd.DataFrame({"post_id": posts["post_id"], **counts})
 

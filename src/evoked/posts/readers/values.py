@@ -24,7 +24,7 @@ from evoked.posts.readers.dates import (
 from evoked.posts.readers.media_types import media_type
 from evoked.posts.readers.number_notation import read_count, read_number
 from evoked.posts.readers.plain_signs import unquoted
-from evoked.posts.schema import MAX_COUNT, MIKELS, SPLITS
+from evoked.posts.vocabulary import MAX_COUNT, MIKELS, SPLITS
 
 MISSING = frozenset(
     {
