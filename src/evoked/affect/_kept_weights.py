@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,30 @@ def group_weights(kept: Kept, settings: Mapping[str, Any]) -> dict[str, NDArray[
     """All weights of a group of members by name, from its differences, float16 or float32."""
     whole = {name: values.astype(np.float32) for name, values in kept.items()}
     return expanded(whole, _base(settings))
+
+
+class DifferingWeights(NamedTuple):
+    """Weights of a group by name, float32, and of those matrices that differ from MiniLM's the two
+    factors of the difference, as they are kept."""
+
+    weights: dict[str, NDArray[np.float32]]
+    low_rank: dict[str, tuple[NDArray[Any], NDArray[Any]]]
+
+
+def differing_weights(kept: Kept, settings: Mapping[str, Any]) -> DifferingWeights:
+    """:func:`group_weights`, the differences of low rank not added up."""
+    own = {name: np.asarray(values) for name, values in kept.items()}
+    factors = {
+        name.removesuffix(".up"): (values, own[f"{name.removesuffix('.up')}.down"])
+        for name, values in own.items()
+        if name.endswith(".up")
+    }
+    others = {
+        name: values.astype(np.float32)
+        for name, values in own.items()
+        if not name.endswith((".up", ".down"))
+    }
+    return DifferingWeights({**_base(settings), **others}, factors)
 
 
 def check_group(kept: Kept, settings: Mapping[str, Any]) -> None:

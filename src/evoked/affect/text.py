@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from evoked.affect._kept_weights import check_group
-from evoked.affect._text_graph import GraphReading
+from evoked.affect._text_graph import GraphReading, exported_reader
 from evoked.errors import DataError
 from evoked.features.captions import prepare
 from evoked.features.encoders._minilm import MINILM_SHA256, PADDING_ID, minilm_tokenizer
@@ -100,6 +100,11 @@ class TextEmotionReader:
             readings[rows[batch]] = outputs.mean(axis=0) * spread + mean
         lowest, highest = np.array([SCALES[name] for name in EMOTIONS]).T
         return np.clip(readings, lowest, highest).astype(np.float32)
+
+    def exported(self) -> bytes:
+        """What the members read as the content of an ONNX file: see
+        :func:`evoked.affect._text_graph.exported_reader`."""
+        return exported_reader(self._groups())
 
     def save(self, folder: Path | str) -> None:
         """Write ``reader.json`` and ``weights.safetensors`` (float16) to ``folder``."""

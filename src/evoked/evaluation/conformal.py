@@ -64,7 +64,7 @@ posts, not within each class.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -73,13 +73,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
-from evoked.evaluation.bootstrap import bootstrap_interval
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.posts.author_history import PREFIX, SPREAD_OVER
+from evoked.posts.columns import instants_of, numbers_of
 from evoked.targets import Outcome, Task
+from evoked.targets.base import stacked
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 NOMINAL_COVERAGES = (0.8, 0.9)
 
@@ -450,24 +453,43 @@ class Intervals:
         """
         import pandas as pd
 
+        found = self.restored(task, predicted, coverage, in_turn=in_turn, widened=widened)
+        return pd.DataFrame(found, index=predicted.columns.index)
+
+    def restored(
+        self,
+        task: Task,
+        predicted: Predicted,
+        coverage: float = DEFAULT_COVERAGE,
+        *,
+        in_turn: bool = False,
+        widened: Collection[str] = (),
+    ) -> dict[str, NDArray[Any]]:
+        """:meth:`table` as arrays by name, (n,) each; ``predicted`` may hold columns by name in
+        place of tables."""
         posts, columns = predicted
-        restored = task.inverse_transform(columns, posts)
-        low, high = columns.astype(np.float64), columns.astype(np.float64)
+        values = {
+            str(name): np.asarray(columns[name], np.float64)
+            for name in task.columns
+            if name in columns
+        }
+        restored = task.restored(values, posts)
+        low, high = dict(values), dict(values)
         misses = self._misses(task, predicted) if in_turn else {}
         for name, interval in self.values.items():
             reach: ArrayLike = interval.reach(coverage, widened=name in widened)
             if in_turn:
                 reach = interval.reach_in_turn(misses[name], _instants(posts), coverage)
             scale = _scale(task, name, posts, self.spreads)
-            ends = interval.around(task.straightened(name, columns[name]), reach, scale)
+            ends = interval.around(task.straightened(name, values[name]), reach, scale)
             low[name], high[name] = (
                 np.clip(task.bent(name, end), *task.bounds(name)) for end in ends
             )
-        lows, highs = task.inverse_transform(low, posts), task.inverse_transform(high, posts)
+        lows, highs = task.restored(low, posts), task.restored(high, posts)
         for name in _counts(task):
             if name in restored:
                 likely, first, last = (
-                    table[name].round(_DECIMALS) for table in (restored, lows, highs)
+                    np.round(ends[name], _DECIMALS) for ends in (restored, lows, highs)
                 )
                 lows[name] = np.minimum(np.ceil(first), np.floor(likely))
                 highs[name] = np.maximum(np.floor(last), np.ceil(likely))
@@ -475,17 +497,17 @@ class Intervals:
         probabilities = {
             name for outcome in outcomes.values() for name in outcome.probability_columns
         }
-        parts: dict[str, Any] = {}
-        for name in map(str, restored):
-            parts[name] = restored[name]
+        found: dict[str, NDArray[Any]] = {}
+        for name, own in restored.items():
+            found[name] = own
             if name in outcomes:
-                parts[f"{name}_set"] = self._sets(restored, outcomes[name], coverage)
+                found[f"{name}_set"] = self._sets(restored, outcomes[name], coverage)
             elif name not in probabilities:
-                parts |= {f"{name}_low": lows[name], f"{name}_high": highs[name]}
-        return pd.DataFrame(parts, index=restored.index)
+                found |= {f"{name}_low": lows[name], f"{name}_high": highs[name]}
+        return found
 
     def _sets(
-        self, restored: pd.DataFrame, outcome: Outcome, coverage: float
+        self, restored: Mapping[str, ArrayLike], outcome: Outcome, coverage: float
     ) -> NDArray[np.object_]:
         members = self.sets[outcome.name].members(_probabilities(restored, outcome), coverage)
         # There are far fewer different sets than posts.
@@ -635,14 +657,14 @@ def _usual_spreads(task: Task, posts: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _scale(task: Task, name: str, posts: pd.DataFrame, spreads: dict[str, float]) -> Floats:
+def _scale(task: Task, name: str, posts: Posts, spreads: dict[str, float]) -> Floats:
     """What is usual for the miss of each of n posts beside those of others, (n,): 1 where nothing
     is known of the author's last posts."""
     if name not in spreads:
         return np.ones(len(posts))
-    spread = posts[task.spread_column(name)].to_numpy(np.float64) / spreads[name]
+    spread = numbers_of(posts, str(task.spread_column(name))) / spreads[name]
     known = np.isfinite(spread)
-    earlier = np.nan_to_num(posts[f"{PREFIX}posts"].to_numpy(np.float64))
+    earlier = np.nan_to_num(numbers_of(posts, f"{PREFIX}posts"))
     number = np.where(known, np.clip(earlier - 1, 0, SPREAD_OVER - 1), 0.0)
     return (number * np.where(known, spread, 0.0) + _SPREAD_POSTS) / (number + _SPREAD_POSTS)
 
@@ -699,9 +721,9 @@ def _labels(outcome: Outcome) -> tuple[str, ...]:
     return outcome.labels or (f"not {outcome.name}", outcome.name)
 
 
-def _probabilities(restored: pd.DataFrame, outcome: Outcome) -> Floats:
+def _probabilities(restored: Mapping[str, ArrayLike], outcome: Outcome) -> Floats:
     """Probability of each label, (n, labels)."""
-    shares = restored[list(outcome.probability_columns)].to_numpy(np.float64)
+    shares = stacked(restored, outcome.probability_columns)
     return np.concatenate([1 - shares, shares], axis=1) if outcome.kind == "binary" else shares
 
 
@@ -723,6 +745,8 @@ def _share_interval(inside: NDArray[np.bool_], groups: ArrayLike | None) -> tupl
 
         found = binomtest(int(inside.sum()), len(inside)).proportion_ci(method="wilson")
         return float(found.low), float(found.high)
+    from evoked.evaluation.bootstrap import bootstrap_interval  # of SciPy
+
     drawn = bootstrap_interval(_share, inside.astype(np.float64), groups=groups)
     return drawn.low, drawn.high
 
@@ -736,15 +760,10 @@ def _oldest_first(predicted: Predicted) -> Predicted:
     return Predicted(predicted.posts.iloc[order], predicted.columns.iloc[order])
 
 
-def _instants(posts: pd.DataFrame) -> Floats:
+def _instants(posts: Posts) -> Floats:
     """Seconds since 1970, (n,); undated posts are the oldest."""
-    import pandas as pd
-
-    if "posted_at" not in posts:
-        return np.full(len(posts), -np.inf)
-    dates = pd.to_datetime(posts["posted_at"], utc=True)
-    seconds = (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
-    return np.asarray(seconds.fillna(-np.inf), dtype=np.float64)
+    instants, dated = instants_of(posts)
+    return np.where(dated, instants / 1e6, -np.inf)
 
 
 def _residual_intervals(state: dict[str, Any]) -> ResidualIntervals:

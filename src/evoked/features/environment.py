@@ -30,17 +30,17 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
-from scipy import sparse
 
 from evoked.errors import DataError
 from evoked.features.table import Column, FeatureColumn
 from evoked.files import atomic_folder, read_object, write_json
 from evoked.posts.author_hashes import author_hashes
+from evoked.posts.columns import numbered
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 Whole = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -88,11 +88,7 @@ class Sums:
             values = _vectors(column, rows)
             total[-1] += values.sum(axis=0, dtype=np.float64)
             own, named = author[rows], author[rows] >= 0
-            membership = sparse.csr_matrix(
-                (np.ones(int(named.sum())), (own[named], np.flatnonzero(named))),
-                shape=(authors, len(rows)),
-            )
-            total[:-1] += membership @ values
+            np.add.at(total[:-1], own[named], values[named].astype(np.float64))
         count = np.bincount(author[present & (author >= 0)], minlength=authors)
         return cls(total, np.append(count, present.sum()))
 
@@ -150,20 +146,19 @@ class Environment:
         members = np.unique(_post_hashes(posts, hashes))
         return cls(tuple(number.index), number.to_numpy().astype(np.int64), members, sums)
 
-    def sources(self, posts: pd.DataFrame) -> NDArray[np.object_]:
+    def sources(self, posts: Posts) -> NDArray[np.object_]:
         """Where the environment of each of n posts comes from, (n,): one of :data:`SOURCES`."""
-        import pandas as pd
-
         hashes = author_hashes(posts)
         known, member = self._known(posts, hashes)
         others = np.append(self.posts, 0)[known] - member
-        brought = pd.Series(hashes).groupby(hashes).transform("size").to_numpy() - 1
+        codes, _ = numbered(hashes)
+        brought = np.bincount(codes)[codes] - 1
         strange = (known < 0) & (hashes != "")
         conditions = [(known >= 0) & (others > 0), strange & (brought > 0)]
         return np.select(conditions, ["known", "new"], "cold").astype(object)
 
     def transform(
-        self, posts: pd.DataFrame, columns: Mapping[str, FeatureColumn]
+        self, posts: Posts, columns: Mapping[str, FeatureColumn]
     ) -> dict[str, FeatureColumn]:
         """Environments of posts.
 
@@ -181,12 +176,10 @@ class Environment:
             the number of posts. Absent where there isn't even a mean of all training posts, because
             none has a picture, say.
         """
-        import pandas as pd
-
         hashes = author_hashes(posts)
         known, member = self._known(posts, hashes)
         strange = (known < 0) & (hashes != "")
-        newcomer, names = pd.factorize(hashes[strange])
+        newcomer, names = numbered(hashes[strange])
         # Rows of the sums: known authors, new ones, and all posts together.
         author = known.copy()
         author[strange] = len(self.authors) + newcomer
@@ -204,6 +197,8 @@ class Environment:
 
     def save(self, folder: Path | str) -> None:
         """Write safetensors and a JSON list of authors' hashes into a folder of their own."""
+        from safetensors.numpy import save_file
+
         with atomic_folder(folder) as temporary:
             arrays: dict[str, NDArray[Any]] = {"members": self.members, "posts": self.posts}
             for name, sums in self.sums.items():
@@ -222,6 +217,9 @@ class Environment:
         DataError
             The folder doesn't hold environments, or holds another version of them.
         """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
         folder = Path(folder)
         state = read_object(folder / _AUTHORS_FILE)
         try:
@@ -245,14 +243,11 @@ class Environment:
                 )
         return cls(authors, numbers, members, sums)
 
-    def _known(
-        self, posts: pd.DataFrame, hashes: NDArray[np.object_]
-    ) -> tuple[Whole, NDArray[np.bool_]]:
+    def _known(self, posts: Posts, hashes: NDArray[np.object_]) -> tuple[Whole, NDArray[np.bool_]]:
         """Row of each post's author, -1 where unknown, and whether it is a training post."""
-        import pandas as pd
-
-        known = pd.Index(self.authors, dtype=object).get_indexer(pd.Index(hashes))
-        return known.astype(np.int64), np.isin(_post_hashes(posts, hashes), self.members)
+        row = {author: number for number, author in enumerate(self.authors)}
+        known = np.array([row.get(each, -1) for each in hashes], dtype=np.int64)
+        return known, np.isin(_post_hashes(posts, hashes), self.members)
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,10 +295,10 @@ def _vectors(column: FeatureColumn, rows: Whole) -> Floats:
     return values if values.ndim == 2 else values.mean(axis=1)
 
 
-def _post_hashes(posts: pd.DataFrame, authors: NDArray[np.object_]) -> Whole:
+def _post_hashes(posts: Posts, authors: NDArray[np.object_]) -> Whole:
     """A hash for each post, (n,), made from its author and its id, since many files number their
     posts from one."""
-    names = posts["post_id"].astype(str) if "post_id" in posts else [""] * len(posts)
+    names = map(str, posts["post_id"]) if "post_id" in posts else [""] * len(posts)
     digests = b"".join(
         hashlib.blake2b(f"{author}|{name}".encode("utf-8", "replace"), digest_size=8).digest()
         for author, name in zip(authors, names, strict=True)

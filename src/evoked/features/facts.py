@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from evoked.posts.columns import numbers_of, values_of
 from evoked.posts.fact_kinds import Kind
 from evoked.posts.facts import Fact, describe_facts
 from evoked.posts.readers.values import plain_text
@@ -23,8 +24,10 @@ from evoked.posts.vocabulary import FACT_PREFIX
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evoked.posts.columns import Posts
+
 Floats = NDArray[np.float64]
-Columns = dict[str, Floats]
+Arrays = dict[str, Floats]
 
 _MOST_CLASSES = 64
 _SHARED = 16
@@ -68,50 +71,51 @@ class FactEncoder:
         logarithm = low >= 0 and _is_skewed(values.dropna().to_numpy(np.float64))
         return cls(fact.name, fact.kind, low=low, high=high, logarithm=logarithm)
 
-    def columns(self, posts: pd.DataFrame) -> tuple[Columns, Columns]:
+    def columns(self, posts: Posts) -> tuple[Arrays, Arrays]:
         """Columns to standardise, NaN where unknown, and columns of 0 and 1, (n,) each by name."""
-        import pandas as pd
-
-        values = posts.get(FACT_PREFIX + self.name)
-        if values is None:
-            values = pd.Series(None, index=range(len(posts)), dtype=object)
+        values = values_of(posts, FACT_PREFIX + self.name)
         if self.kind == "number":
-            return self._number(values)
+            return self._number(numbers_of(posts, FACT_PREFIX + self.name))
         if self.kind == "flag":
-            is_set = values.eq(True)
-            known = is_set | values.eq(False)
-            return {}, {self.name: _switch(is_set), f"{self.name} unknown": _switch(~known)}
+            is_set = [each in (True,) for each in values]
+            unknown = [each not in (True, False) for each in values]
+            return {}, {self.name: _switch(is_set), f"{self.name} unknown": _switch(unknown)}
         return {}, self._classes(values)
 
-    def _number(self, values: pd.Series) -> tuple[Columns, Columns]:
-        import pandas as pd
-
-        single = values
-        if values.dtype == object:  # the fact may be of another kind in other posts
-            single = values.where(~values.map(lambda value: isinstance(value, list)), None)
-        numbers = pd.to_numeric(single, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        numbers = np.clip(numbers, self.low, self.high)
+    def _number(self, given: Floats) -> tuple[Arrays, Arrays]:
+        numbers = np.clip(given, self.low, self.high)
         unknown = {f"{self.name} unknown": np.isnan(numbers).astype(np.float64)}
         if self.logarithm:
             return {f"{self.name} (log)": np.log1p(numbers)}, unknown
         return {self.name: numbers}, unknown
 
-    def _classes(self, values: pd.Series) -> Columns:
-        import pandas as pd
-
-        listed = values.reset_index(drop=True).map(_as_classes, na_action="ignore").explode()
-        codes = pd.Index(self.classes).get_indexer(pd.Index(listed, dtype=object))
-        if self.shared:
-            others = (codes < 0) & listed.notna().to_numpy()
-            hashed = pd.util.hash_array(listed[others].to_numpy(dtype=object), categorize=False)
-            codes[others] = len(self.classes) + (hashed % np.uint64(self.shared)).astype(np.int64)
+    def _classes(self, values: list[Any]) -> Arrays:
+        listed = [
+            (row, each)
+            for row, value in enumerate(values)
+            if value is not None
+            for each in _as_classes(value)
+        ]
+        place = {each: column for column, each in enumerate(self.classes)}
+        rows = np.array([row for row, _ in listed], dtype=np.int64)
+        codes = np.array([place.get(each, -1) for _, each in listed], dtype=np.int64)
+        if self.shared and (codes < 0).any():
+            rarer = [each for (_, each), code in zip(listed, codes, strict=True) if code < 0]
+            codes[codes < 0] = len(self.classes) + self._shared_columns(rarer)
         switches = np.zeros((len(values), len(self.classes) + self.shared))
         known = codes >= 0
-        switches[listed.index.to_numpy()[known], codes[known]] = 1.0
+        switches[rows[known], codes[known]] = 1.0
         names = [f"{self.name}: {each}" for each in self.classes]
         names += [f"{self.name}: rarer ones, {each + 1}" for each in range(self.shared)]
         unknown = {f"{self.name} unknown": (switches.sum(axis=1) == 0).astype(np.float64)}
         return dict(zip(names, switches.T, strict=True)) | unknown
+
+    def _shared_columns(self, classes: list[str]) -> NDArray[np.int64]:
+        """Which of the shared columns each of m rarer classes has, (m,)."""
+        import pandas as pd
+
+        hashed = pd.util.hash_array(np.array(classes, dtype=object), categorize=False)
+        return np.asarray(hashed % np.uint64(self.shared)).astype(np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """The state, ready for JSON."""
@@ -129,8 +133,8 @@ def fit_facts(posts: pd.DataFrame) -> tuple[FactEncoder, ...]:
 
 
 def fact_columns(
-    facts: Sequence[FactEncoder], posts: pd.DataFrame, taken: Sequence[str]
-) -> tuple[Columns, Columns]:
+    facts: Sequence[FactEncoder], posts: Posts, taken: Sequence[str]
+) -> tuple[Arrays, Arrays]:
     """Columns of all facts, as of :meth:`FactEncoder.columns`.
 
     Parameters
@@ -140,8 +144,8 @@ def fact_columns(
     taken
         Names that other columns have already: a fact's column of the same name is marked.
     """
-    numbers: Columns = {}
-    flags: Columns = {}
+    numbers: Arrays = {}
+    flags: Arrays = {}
     for fact in facts:
         for columns, found in zip((numbers, flags), fact.columns(posts), strict=True):
             columns |= {
@@ -150,9 +154,9 @@ def fact_columns(
     return numbers, flags
 
 
-def _as_classes(value: Any) -> Any:
+def _as_classes(value: Any) -> list[str]:
     """Classes as the training posts have them, of a fact that may be of another kind in others."""
-    return value if isinstance(value, list) else plain_text(value).casefold()
+    return list(value) if isinstance(value, list | np.ndarray) else [plain_text(value).casefold()]
 
 
 def _is_skewed(values: Floats) -> bool:
@@ -166,5 +170,5 @@ def _skewness(values: Floats) -> float:
     return float(np.mean(((values - values.mean()) / spread) ** 3)) if spread > 0 else 0.0
 
 
-def _switch(values: pd.Series) -> Floats:
-    return values.to_numpy(dtype=np.float64)
+def _switch(values: list[bool]) -> Floats:
+    return np.array(values, dtype=np.float64)

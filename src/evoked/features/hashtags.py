@@ -11,17 +11,15 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
-from scipy import sparse
 
 from evoked.errors import DataError
+from evoked.features._ngrams import ngram_columns
 from evoked.features.captions import stem
 from evoked.files import atomic_folder, read_object, write_json
 
@@ -45,6 +43,7 @@ _EPOCHS = (3, 100)
 _NGRAMS = (3, 5)
 # N-grams are hashed into this many columns, few enough to share one, and no table of them is kept.
 _NGRAM_COLUMNS = 2**20
+_DOCUMENTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,15 +167,13 @@ class HashtagVectors:
             return blank, np.zeros(len(documents), dtype=bool)
         position: dict[str, int] = {}
         columns = [position.setdefault(tag, len(position)) for tag in chain(*documents)]
-        shares = np.repeat(1 / np.maximum(lengths, 1), lengths)
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        means = sparse.csr_matrix(
-            (shares, columns, starts), shape=(len(documents), len(position)), dtype=np.float32
-        )
-        return means @ self._vectors_of(list(position)), lengths > 0
+        vectors = self._vectors_of(list(position))
+        return _means(vectors, np.array(columns, dtype=np.int64), lengths), lengths > 0
 
     def save(self, folder: Path | str) -> None:
         """Write safetensors and a JSON vocabulary into a folder of their own."""
+        from safetensors.numpy import save_file
+
         with atomic_folder(folder) as temporary:
             save_file({"vectors": np.ascontiguousarray(self.vectors)}, temporary / _WEIGHTS_FILE)
             vocabulary: dict[str, Any] = {"version": _VERSION, "tags": list(self.tags)}
@@ -192,6 +189,9 @@ class HashtagVectors:
         DataError
             The folder doesn't hold hashtag vectors, or holds another version of them.
         """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
         folder = Path(folder)
         state = read_object(folder / _VOCABULARY_FILE)
         try:
@@ -219,23 +219,57 @@ class HashtagVectors:
         return vectors
 
     @cached_property
-    def _spelling(self) -> tuple[sparse.csr_matrix, Vectors]:
-        """N-grams of the known tags, and the number of tags that share each."""
-        ngrams = _ngrams(self.tags)
-        return ngrams, np.asarray(ngrams.sum(axis=0)).ravel()
+    def _spelling(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """For each column of n-grams where the known tags that have one of it begin in the third
+        array and how many they are, (columns,) each; and these tags, column by column."""
+        tag, column = _ngrams(self.tags)
+        number = np.bincount(column, minlength=_NGRAM_COLUMNS)
+        return np.cumsum(number) - number, number, tag[np.argsort(column, kind="stable")]
 
     def _from_spelling(self, tags: list[str]) -> Vectors:
         """Vectors of unknown tags; the mean of all where no n-gram is shared with a known one."""
-        ours, sharing = self._spelling
-        theirs = _ngrams(tags)
-        theirs = theirs.multiply(sharing > 0).tocsr()
-        theirs.eliminate_zeros()
-        number = np.diff(theirs.indptr)
-        per_ngram = sparse.diags_array(1 / np.maximum(sharing, 1)).tocsr()
-        weights = (theirs @ per_ngram @ ours.T).tocsr()
-        vectors = (weights @ self.vectors) / np.maximum(number, 1)[:, None]
-        vectors[number == 0] = self.vectors.mean(axis=0)
-        return np.asarray(vectors, dtype=np.float32)
+        starts, numbers, sharing = self._spelling
+        own, columns = _ngrams(tags)
+        shared = numbers[columns] > 0
+        own, columns = own[shared], columns[shared]
+        ends = np.searchsorted(own, np.arange(len(tags) + 1))
+        vectors = np.empty((len(tags), self.size), dtype=np.float32)
+        for row, (first, last) in enumerate(pairwise(ends)):
+            if first == last:
+                vectors[row] = self.vectors.mean(axis=0)
+                continue
+            found = [
+                sharing[starts[each] : starts[each] + numbers[each]] for each in columns[first:last]
+            ]
+            # Each n-gram stands for the mean of the tags that share it, and all stand alike.
+            weights = np.repeat(1 / numbers[columns[first:last]], list(map(len, found)))
+            known, place = np.unique(np.concatenate(found), return_inverse=True)
+            total = np.bincount(place, weights) @ self.vectors[known]
+            vectors[row] = total / (last - first)
+        return vectors
+
+
+def _means(vectors: Vectors, columns: NDArray[np.int64], lengths: NDArray[np.int64]) -> Vectors:
+    """Mean of the vectors of each of n documents, float32 (n, size); zeros for an empty one.
+
+    Parameters
+    ----------
+    vectors
+        One for each tag, (tags, size).
+    columns
+        Tags of all documents, one document after the other.
+    lengths
+        Number of tags of each document, (n,).
+    """
+    means = np.zeros((len(lengths), vectors.shape[1]), dtype=np.float32)
+    starts = np.cumsum(lengths) - lengths
+    filled = np.flatnonzero(lengths)
+    for begin in range(0, len(filled), _DOCUMENTS_AT_ONCE):
+        rows = filled[begin : begin + _DOCUMENTS_AT_ONCE]
+        first, last = starts[rows[0]], starts[rows[-1]] + lengths[rows[-1]]
+        sums = np.add.reduceat(vectors[columns[first:last]], starts[rows] - first, axis=0)
+        means[rows] = sums / lengths[rows, None]
+    return means
 
 
 def _documents(tags: Iterable[Sequence[str] | None], stemmed: bool) -> Iterator[list[str]]:
@@ -257,22 +291,9 @@ def _normalised(tag: str) -> str:
     return text.encode("utf-8", "ignore").decode("utf-8").strip("# \t\r\n\x00").lower()
 
 
-def _ngrams(tags: Sequence[str]) -> sparse.csr_matrix:
-    """Which n-grams each tag contains, with its ends marked; 0 and 1, (tags, columns)."""
-    # scikit-learn takes a second to import, and only unknown tags need it.
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    vectorizer = HashingVectorizer(
-        analyzer="char",
-        ngram_range=_NGRAMS,
-        n_features=_NGRAM_COLUMNS,
-        lowercase=False,
-        alternate_sign=False,
-        binary=True,
-        norm=None,
-        dtype=np.float32,
-    )
-    return vectorizer.transform(f"<{tag}>" for tag in tags).tocsr()
+def _ngrams(tags: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which n-grams each tag contains, with its ends marked: see :func:`.ngram_columns`."""
+    return ngram_columns([f"<{tag}>" for tag in tags], _NGRAMS, _NGRAM_COLUMNS)
 
 
 def _header(line: bytes, path: Path) -> tuple[int, int]:

@@ -7,19 +7,28 @@ posts achieved (:mod:`evoked.posts.author_history`), and the facts of a person's
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoked.features.facts import FactEncoder, fact_columns, fit_facts
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
+from evoked.posts.columns import instants_of, numbers_of, values_of
 from evoked.posts.vocabulary import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from evoked.posts.columns import Posts
+
+    Captions: TypeAlias = list[str] | pa.Array
 
 Floats = NDArray[np.float64]
 
@@ -42,19 +51,27 @@ _PAST = {
 # good ones is no rarity, and trees cannot subtract.
 _BESIDE_MEAN = ("last", "mean5", "mean10", "median10")
 _MICROSECONDS_PER_DAY = 86_400_000_000
+_MICROSECONDS_PER_MINUTE = 60_000_000
+_MINUTES_PER_DAY = 24 * 60
+_FIRST_WEEKDAY = 3  # 1970 began on a Thursday
+# From so many on, captions are searched by Arrow, whose import takes longer than searching fewer.
+_MANY_CAPTIONS = 1000
 # Only the commonest categories have a column of their own; the others count as unknown.
 _MAX_CATEGORIES = 64
 # Standard deviations from the mean beyond which a value just counts as far away.
 _FARTHEST = 10.0
 # Pictographs, dingbats and flags, without the skin tones, which only modify the emoji before them.
 _EMOJI = "[\U0001f000-\U0001f3fa\U0001f400-\U0001faff\u2600-\u27bf]"
+# The patterns mean the same in Python, with ASCII classes, and in Arrow.
 _CAPTION_COUNTS = {
-    "words": r"\S+",
+    "words": r"[^\t\n\f\r ]+",
     "emoji": _EMOJI,
     "question marks": "[?？]",
     "exclamation marks": "[!！]",
-    "URLs": r"(?i)\bhttps?://|\bwww\.",
+    "URLs": r"\b[Hh][Tt][Tt][Pp][Ss]?://|\b[Ww][Ww][Ww]\.",
 }
+_HASHTAGS = "[#＃][^\\t\\n\\f\\r #＃]"
+_MENTIONS = "@[A-Za-z0-9_]"
 
 
 @dataclass(frozen=True)
@@ -100,7 +117,8 @@ class MetadataEncoder:
         """
         posts = with_history(posts)
         kinds = tuple(name for name in KINDS if np.isfinite(known_counts(posts, name)).any())
-        categories = tuple(_texts(posts, "category").value_counts().index[:_MAX_CATEGORIES])
+        named = [name for name in _texts(posts, "category") if name is not None]
+        categories = tuple(name for name, _ in Counter(named).most_common(_MAX_CATEGORIES))
         days, facts = _range(_days(posts)), fit_facts(posts)
         numbers, flags = _columns(posts, kinds, categories, days, facts)
         values = _matrix(numbers)
@@ -131,7 +149,7 @@ class MetadataEncoder:
         """Which columns are the hour's or the weekday's, (width,)."""
         return np.array([name.startswith(_TIME) for name in self.names])
 
-    def transform(self, posts: pd.DataFrame) -> NDArray[np.float32]:
+    def transform(self, posts: Posts) -> NDArray[np.float32]:
         """Encode posts.
 
         A post without a date has no past: date a draft with the moment at which it will appear.
@@ -153,7 +171,7 @@ class MetadataEncoder:
         bounded = np.clip(np.nan_to_num(values), -_FARTHEST, _FARTHEST)
         return bounded.astype(np.float32)
 
-    def raw(self, posts: pd.DataFrame) -> Floats:
+    def raw(self, posts: Posts) -> Floats:
         """The numbers of :meth:`transform` before they are standardised, (n, width); NaN where
         unknown."""
         numbers, flags = _columns(
@@ -198,7 +216,7 @@ class MetadataEncoder:
 
 
 def _columns(
-    posts: pd.DataFrame,
+    posts: Posts,
     kinds: tuple[str, ...],
     categories: tuple[str, ...],
     days: tuple[float, float] | None,
@@ -218,14 +236,12 @@ def _columns(
     return numbers | own_numbers, flags | own_flags
 
 
-def _past(
-    posts: pd.DataFrame, kinds: tuple[str, ...]
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
+def _past(posts: Posts, kinds: tuple[str, ...]) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """What the author's earlier posts achieved, and those of the columns that show by being unknown
     that the others are unknown too."""
 
     def attached(name: str) -> Floats:
-        return posts[f"{PREFIX}{name}"].to_numpy(np.float64)
+        return numbers_of(posts, f"{PREFIX}{name}")
 
     unseen = {
         "author's earlier posts (log)": np.log1p(attached("posts")),
@@ -245,18 +261,19 @@ def _past(
     return numbers, unseen
 
 
-def _flags(posts: pd.DataFrame, categories: tuple[str, ...]) -> dict[str, Floats]:
+def _flags(posts: Posts, categories: tuple[str, ...]) -> dict[str, Floats]:
     """Columns with 0 and 1."""
     flags: dict[str, Floats] = {}
     for column, values in (("category", categories), ("media_type", _MEDIA_TYPES)):
         found = _texts(posts, column)
         label = column.replace("_", " ")
-        flags |= {f"{label}: {value}": _switch(found.eq(value)) for value in values}
-        flags[f"{label} unknown"] = _switch(~found.isin(values))
+        flags |= {f"{label}: {value}": _switch(each == value for each in found) for value in values}
+        flags[f"{label} unknown"] = _switch(each not in values for each in found)
     for column in _FLAGS:
-        given = _column(posts, column)
+        given = values_of(posts, column)
         label = column.replace("_", " ")
-        flags |= {label: _switch(given.eq(True)), f"{label} unknown": _switch(given.isna())}
+        flags[label] = _switch(each in (True,) for each in given)
+        flags[f"{label} unknown"] = _switch(each is None for each in given)
     return flags
 
 
@@ -269,18 +286,24 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
     }
 
 
-def local_times(posts: pd.DataFrame) -> tuple[Floats, Floats]:
+def local_times(posts: Posts) -> tuple[Floats, Floats]:
     """Hour of the day, [0, 24), and weekday, Monday = 0, of n posts, (n,) each: by local clocks
     where posts have them and in UTC otherwise; NaN where unknown."""
-    import pandas as pd
+    instants, dated = instants_of(posts)
+    minutes, days = instants // _MICROSECONDS_PER_MINUTE, instants // _MICROSECONDS_PER_DAY
+    of_day = minutes % _MINUTES_PER_DAY
+    in_utc = {
+        "posted_hour": of_day // 60 + of_day % 60 / 60,
+        "posted_weekday": (days + _FIRST_WEEKDAY) % 7,
+    }
+    hour, weekday = (
+        np.where(np.isnan(local), np.where(dated, utc, np.nan), local)
+        for local, utc in ((numbers_of(posts, name), utc) for name, utc in in_utc.items())
+    )
+    return hour, weekday
 
-    dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
-    hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
-    weekday = _floats(posts, "posted_weekday").fillna(dates.dt.day_of_week.astype("float64"))
-    return hour.to_numpy(np.float64), weekday.to_numpy(np.float64)
 
-
-def _time(posts: pd.DataFrame) -> dict[str, Floats]:
+def _time(posts: Posts) -> dict[str, Floats]:
     """Hour and weekday on a circle.
 
     The month is left out: within a year of posts it only separates early posts from late ones,
@@ -294,13 +317,10 @@ def _time(posts: pd.DataFrame) -> dict[str, Floats]:
     return numbers
 
 
-def _days(posts: pd.DataFrame) -> Floats:
+def _days(posts: Posts) -> Floats:
     """Days since 1970, (n,); NaN where unknown."""
-    import pandas as pd
-
-    dates = pd.to_datetime(_column(posts, "posted_at"), utc=True).dt.as_unit("us")
-    days = dates.astype("int64").to_numpy(np.float64) / _MICROSECONDS_PER_DAY
-    return np.where(dates.notna(), days, np.nan)
+    instants, dated = instants_of(posts)
+    return np.where(dated, instants / _MICROSECONDS_PER_DAY, np.nan)
 
 
 def _range(values: Floats) -> tuple[float, float] | None:
@@ -309,82 +329,85 @@ def _range(values: Floats) -> tuple[float, float] | None:
     return (float(known.min()), float(known.max())) if len(known) else None
 
 
-def _form(posts: pd.DataFrame) -> dict[str, Floats]:
+def _form(posts: Posts) -> dict[str, Floats]:
     """Numbers of pictures and tags, and what the caption looks like."""
     counts = form_counts(posts)
-    capitals = _matches(_captions(posts), r"\p{Lu}")
+    capitals = _capitals(_captions(posts))
     return {
         **{f"{name} (log)": np.log1p(count) for name, count in counts.items()},
         "share of capitals": capitals / np.maximum(counts["characters"], 1),
     }
 
 
-def form_counts(posts: pd.DataFrame) -> dict[str, Floats]:
+def form_counts(posts: Posts) -> dict[str, Floats]:
     """How many words, emoji, question marks, exclamation marks, URLs, characters, hashtags,
     mentions and images each of n posts has, (n,) by name."""
-    import pyarrow.compute as pc
-
     captions = _captions(posts)
     counts = {name: _matches(captions, pattern) for name, pattern in _CAPTION_COUNTS.items()}
-    counts["characters"] = _values(pc.utf8_length(captions))
-    counts["hashtags"] = _lengths(posts, "hashtags", _matches(captions, "[#＃][^\\s#＃]"))
-    counts["mentions"] = _lengths(posts, "mentions", _matches(captions, "@[A-Za-z0-9_]"))
+    counts["characters"] = _lengths_of_texts(captions)
+    counts["hashtags"] = _lengths(posts, "hashtags", _matches(captions, _HASHTAGS))
+    counts["mentions"] = _lengths(posts, "mentions", _matches(captions, _MENTIONS))
     counts["images"] = _lengths(posts, "images", np.zeros(len(posts)))
     return counts
 
 
-def _captions(posts: pd.DataFrame) -> pa.Array:
-    """Captions as an Arrow array without nulls, bounded in length."""
+def _captions(posts: Posts) -> Captions:
+    """Captions without unknown ones, bounded in length: a list, or of a table of many posts an
+    Arrow array, which is searched several times as fast."""
+    texts = [
+        str(text).encode("utf-8", "replace").decode("utf-8")[:MAX_CAPTION_CHARACTERS]
+        for text in (each or "" for each in values_of(posts, "caption"))
+    ]
+    if len(texts) < _MANY_CAPTIONS:
+        return texts
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    captions = _column(posts, "caption").fillna("").astype(object)
-    try:
-        array = pa.array(captions, pa.string(), from_pandas=True)
-    except UnicodeEncodeError:  # halves of surrogate pairs, which no encoding can store
-        valid = captions.str.encode("utf-8", "replace").str.decode("utf-8")
-        array = pa.array(valid.astype(object), pa.string(), from_pandas=True)
-    return pc.utf8_slice_codeunits(array, 0, MAX_CAPTION_CHARACTERS)
+    return pa.array(texts, pa.string())
 
 
-def _matches(captions: pa.Array, pattern: str) -> Floats:
+def _matches(captions: Captions, pattern: str) -> Floats:
+    """How often each text has a pattern, which means the same to both readers of patterns."""
+    if isinstance(captions, list):
+        found = re.compile(pattern, re.ASCII).findall
+        return np.array([len(found(text)) for text in captions], dtype=np.float64)
     import pyarrow.compute as pc
 
     return _values(pc.count_substring_regex(captions, pattern))
+
+
+def _capitals(captions: Captions) -> Floats:
+    """How many capital letters each text has."""
+    if isinstance(captions, list):
+        capitals = [sum(unicodedata.category(each) == "Lu" for each in text) for text in captions]
+        return np.array(capitals, dtype=np.float64)
+    return _matches(captions, r"\p{Lu}")
+
+
+def _lengths_of_texts(captions: Captions) -> Floats:
+    if isinstance(captions, list):
+        return np.array([len(text) for text in captions], dtype=np.float64)
+    import pyarrow.compute as pc
+
+    return _values(pc.utf8_length(captions))
 
 
 def _values(array: pa.Array) -> Floats:
     return array.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def _lengths(posts: pd.DataFrame, name: str, otherwise: Floats) -> Floats:
+def _lengths(posts: Posts, name: str, otherwise: Floats) -> Floats:
     """Lengths of a column of lists; ``otherwise`` where there is no list."""
-    if name not in posts:
-        return otherwise
-    lengths = posts[name].astype(object).str.len().to_numpy(np.float64, na_value=np.nan)
-    return np.where(np.isnan(lengths), otherwise, lengths)
+    lists = values_of(posts, name)
+    known = [float("nan") if each is None else len(each) for each in lists]
+    return np.where(np.isnan(known), otherwise, known)
 
 
-def _column(posts: pd.DataFrame, name: str) -> pd.Series:
-    import pandas as pd
-
-    if name in posts:
-        return posts[name].reset_index(drop=True)
-    return pd.Series(None, index=range(len(posts)), dtype=object)
+def _texts(posts: Posts, name: str) -> list[str | None]:
+    return [None if each is None else str(each).strip().lower() for each in values_of(posts, name)]
 
 
-def _texts(posts: pd.DataFrame, name: str) -> pd.Series:
-    return _column(posts, name).astype("string").str.strip().str.lower()
-
-
-def _floats(posts: pd.DataFrame, name: str) -> pd.Series:
-    import pandas as pd
-
-    return pd.to_numeric(_column(posts, name), errors="coerce").astype("float64")
-
-
-def _switch(values: pd.Series) -> Floats:
-    return values.fillna(False).to_numpy(dtype=np.float64)
+def _switch(values: Iterable[bool]) -> Floats:
+    return np.array(list(values), dtype=np.float64)
 
 
 def _matrix(columns: dict[str, Floats]) -> Floats:

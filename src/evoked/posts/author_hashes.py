@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoked.posts.columns import known_values, values_of
+from evoked.posts.columns import listed, values_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +32,11 @@ def author_hashes(posts: Posts) -> NDArray[np.object_]:
 def hashes(names: pd.Series | Sequence[Any] | NDArray[Any]) -> NDArray[np.object_]:
     """The hash of each author or user, '' where the name is missing; (n,) of str."""
     hashed: dict[Any, str] = {None: ""}
-    listed = known_values(names)
-    for name in listed:
+    given = listed(names)
+    for name in given:
         if name not in hashed:
             hashed[name] = _hashed(str(name))
-    return np.array([hashed[name] for name in listed], dtype=object)
+    return np.array([hashed[name] for name in given], dtype=object)
 
 
 def _hashed(author: str) -> str:

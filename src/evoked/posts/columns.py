@@ -69,10 +69,10 @@ def values_of(posts: Posts, name: str) -> list[Any]:
     """
     if name not in posts:
         return [None] * len(posts)
-    return known_values(posts[name])
+    return listed(posts[name])
 
 
-def known_values(column: pd.Series | Sequence[Any] | NDArray[Any]) -> list[Any]:
+def listed(column: pd.Series | Sequence[Any] | NDArray[Any]) -> list[Any]:
     """The values of one column, None where unknown."""
     if isinstance(column, Sequence | np.ndarray):
         return [None if _is_unknown(value) else value for value in column]

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoked.errors import DataError, SettingsError, did_you_mean
+from evoked.posts.columns import values_of
 from evoked.posts.fact_kinds import Kind
 from evoked.posts.readers.number_notation import decimal_sign, read_number
 from evoked.posts.readers.values import is_missing, parse_bool, plain_text
@@ -36,6 +37,8 @@ from evoked.posts.vocabulary import FACT_PREFIX
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from evoked.posts.columns import Posts
 
 _MAX_CLASS_CHARACTERS = 200
 _MAX_CLASSES_OF_A_POST = 100
@@ -140,8 +143,12 @@ def is_known(values: pd.Series) -> NDArray[np.bool_]:
     """Which of n values of a fact are known, (n,): neither null nor an empty list."""
     if values.dtype != object:
         return values.notna().to_numpy()
-    empty = values.map(lambda value: isinstance(value, list) and not value).to_numpy(bool)
+    empty = values.map(_is_empty).to_numpy(bool)
     return values.notna().to_numpy() & ~empty
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, list) and not value
 
 
 def describe_facts(posts: pd.DataFrame) -> list[Fact]:
@@ -306,28 +313,26 @@ def draft_facts(facts: Sequence[Fact], given: Mapping[str, Any] | None, row: int
     return columns
 
 
-def fact_notes(facts: Sequence[Fact], posts: pd.DataFrame) -> list[str]:
-    """What is unusual about the facts of each of n posts, a text each, empty where nothing is.
+def fact_notes(facts: Sequence[Fact], posts: Posts, rows: Sequence[int] | None = None) -> list[str]:
+    """What is unusual about the facts of posts, a text each, empty where nothing is.
 
     Parameters
     ----------
     facts
         Those that a run has learned from.
-    posts
-        Posts that it is to predict.
+    posts, rows
+        n posts, and which of them it is to predict; all by default.
     """
-    unknown = [
-        ~is_known(posts[fact.column]) if fact.column in posts else np.ones(len(posts), dtype=bool)
-        for fact in facts
-    ]
+    given = {fact.name: values_of(posts, fact.column) for fact in facts}
     notes = []
-    for row in range(len(posts)):
-        missing = [fact.name for fact, absent in zip(facts, unknown, strict=True) if absent[row]]
+    for row in range(len(posts)) if rows is None else rows:
+        values = {name: each[row] for name, each in given.items()}
+        missing = [name for name, value in values.items() if value is None or _is_empty(value)]
         said = [f"{_listed(missing)} not given: predicted as unknown"] if missing else []
         said += [
             note
-            for fact, absent in zip(facts, unknown, strict=True)
-            if not absent[row] and (note := _unusual(fact, posts[fact.column].iloc[row]))
+            for fact in facts
+            if fact.name not in missing and (note := _unusual(fact, values[fact.name]))
         ]
         notes.append(" ".join(f"{text[0].upper()}{text[1:]}." for text in said))
     return notes

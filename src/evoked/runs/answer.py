@@ -4,8 +4,8 @@ such ranges held."""
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from evoked.runs.spoken import (
     spoken_alike,
     spoken_share,
 )
-from evoked.runs.track_record import RECENT_POSTS, Held, TrackRecord, TypicalError
+from evoked.runs.track_record import RECENT_POSTS, ErrorRecord, Held, TrackRecord, TypicalError
 from evoked.targets import Outcome, Task
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def not_predicted(what: str, asked: str, known: Collection[str]) -> SettingsErro
     )
 
 
-def columns_to_widen(task: Task, record: TrackRecord, coverage: float) -> set[str]:
+def columns_to_widen(task: Task, record: ErrorRecord, coverage: float) -> set[str]:
     """Columns of numbers whose ranges held for fewer test posts than promised, by more than
     chance."""
     found = set()
@@ -126,10 +126,34 @@ def add_answers(
     """
     import pandas as pd
 
-    answers = _Answers(task, record, coverage, recent, unbounded, whose)
-    rows = [answers.of(row, position) for position, (_, row) in enumerate(table.iterrows())]
+    rows = answers_of(
+        task,
+        table.to_dict("records"),
+        record,
+        coverage,
+        recent,
+        unbounded=unbounded,
+        whose=whose,
+    )
     added = pd.DataFrame(rows, columns=list(ANSWER_COLUMNS), index=table.index)
     return pd.concat([table, added], axis=1)
+
+
+def answers_of(
+    task: Task,
+    rows: Sequence[Mapping[Any, Any]],
+    record: ErrorRecord,
+    coverage: float,
+    recent: RecentCounts,
+    *,
+    unbounded: Collection[str] = (),
+    whose: str = "the author's",
+) -> list[tuple[str | None, float, float]]:
+    """The values of :data:`ANSWER_COLUMNS` for each of n predictions, which are rows of the table
+    of :func:`add_answers` by the names of its columns; the other parameters are those of that
+    function."""
+    answers = _Answers(task, record, coverage, recent, unbounded, whose)
+    return [answers.of(row, position) for position, row in enumerate(rows)]
 
 
 def verdicts(task: Task, record: TrackRecord, coverage: float) -> list[str]:
@@ -198,7 +222,7 @@ class _Answers:
     def __init__(
         self,
         task: Task,
-        record: TrackRecord,
+        record: ErrorRecord,
         coverage: float,
         recent: RecentCounts,
         unbounded: Collection[str],
@@ -212,15 +236,13 @@ class _Answers:
         self.held = {name: record.held(name, coverage) for name in names}
         self.errors = {each.column: record.error(each.column) for each in self.quantities}
 
-    def of(self, row: pd.Series, position: int) -> tuple[str | None, float, float]:
+    def of(self, row: Mapping[Any, Any], position: int) -> tuple[str | None, float, float]:
         """The values of :data:`ANSWER_COLUMNS` for one row of predictions."""
-        import pandas as pd
-
         for quantity in self.quantities:
-            if quantity.column in row and pd.notna(row[quantity.column]):
+            if _is_known(row.get(quantity.column)):
                 return self._with_coverage(quantity.column, self._amount(row, quantity, position))
         for outcome in self.labelled:
-            if outcome.name in row and pd.notna(row[outcome.name]):
+            if _is_known(row.get(outcome.name)):
                 return self._with_coverage(outcome.name, self._label(row, outcome))
         return None, math.nan, math.nan
 
@@ -234,7 +256,7 @@ class _Answers:
         """Whether these are intervals that promise what was asked for, not others."""
         return abs(held.promised - self.coverage) < 1e-9
 
-    def _amount(self, row: pd.Series, quantity: Quantity, position: int) -> str:
+    def _amount(self, row: Mapping[Any, Any], quantity: Quantity, position: int) -> str:
         value = float(row[quantity.column])
         low, high = (
             float(row.get(f"{quantity.column}_{end}", math.nan)) for end in ("low", "high")
@@ -278,7 +300,7 @@ class _Answers:
             return _measured(held)
         return f"{_measured(held)}, so this one is wider"
 
-    def _label(self, row: pd.Series, outcome: Outcome) -> str:
+    def _label(self, row: Mapping[Any, Any], outcome: Outcome) -> str:
         """The most probable class, the others of its set, and how often such sets held."""
         held = self.held[outcome.name]
         if outcome.kind == "binary":
@@ -298,3 +320,7 @@ class _Answers:
             return f"{text}."
         only = "" if held.kept else "only "
         return f"{text}; such sets held the truth of {only}{held.held} of {held.posts} test posts."
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoked.posts.author_hashes import AUTHOR_HASH, author_hashes
 from evoked.posts.author_profiles import PROFILE, AuthorProfiles
+from evoked.posts.columns import as_column, numbers_of, values_of
 from evoked.posts.facts import Fact, describe_facts, fact_notes
 from evoked.posts.vocabulary import EXPECTED_VIEWS
 from evoked.runs.spoken import basis_in_words, spoken
@@ -20,6 +21,8 @@ from evoked.targets.base import numeric
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evoked.posts.columns import Posts
 
 ASSUMED = "assumed"
 """Column of posts and predictions: what was taken for granted, in words; None if nothing was."""
@@ -56,14 +59,12 @@ class KnownAuthors:
         """The hash of the author if there is only one, else ''."""
         return next(iter(self.hashes)) if self.number == len(self.hashes) == 1 else ""
 
-    def of_posts(self, posts: pd.DataFrame) -> NDArray[np.bool_]:
+    def of_posts(self, posts: Posts) -> NDArray[np.bool_]:
         """Whether each of n posts is by one of them, (n,)."""
         return np.isin(author_hashes(posts).astype(str), list(self.hashes))
 
 
-def complete_drafts(
-    posts: pd.DataFrame, authors: KnownAuthors, drafts: NDArray[np.bool_]
-) -> pd.DataFrame:
+def complete_drafts(posts: Posts, authors: KnownAuthors, drafts: NDArray[np.bool_]) -> Any:
     """Posts with what drafts among them leave out and the run knows.
 
     Parameters
@@ -82,17 +83,12 @@ def complete_drafts(
     DataFrame
         The posts with the columns :data:`ASSUMED` and :data:`DOUBT`, and the hash of each author.
     """
-    import pandas as pd
-
     given = author_hashes(posts)
     taken = drafts & (given == "")
     author = np.where(taken, authors.only or (_NEWCOMER if authors.number else ""), given)
     own = "your" if authors.number == 1 else "the author's"
     completed = posts.assign(**{AUTHOR_HASH: author})
-    counts = {
-        name: pd.to_numeric(completed[name]).to_numpy(np.float64, na_value=np.nan).copy()
-        for name in PROFILE
-    }
+    counts = {name: numbers_of(completed, name).copy() for name in PROFILE}
     assumed: list[str | None] = []
     for row, name in enumerate(author):
         known = authors.profiles.known.get(name, {}) if drafts[row] else {}
@@ -105,17 +101,14 @@ def complete_drafts(
         unknown_author(authors, name if given[row] else None)
         if authors.number and not is_known[row]
         else None
-        for row, name in enumerate(posts["author_id"])
+        for row, name in enumerate(values_of(posts, "author_id"))
     ]
     texts = {ASSUMED: assumed, DOUBT: doubts}
-    # As objects: pandas would turn None into NaN, which is true.
-    columns = {name: pd.Series(text, posts.index, dtype=object) for name, text in texts.items()}
+    columns = {name: as_column(posts, text) for name, text in texts.items()}
     return completed.assign(**counts, **columns)
 
 
-def with_fact_notes(
-    posts: pd.DataFrame, facts: Sequence[Fact], drafts: NDArray[np.bool_]
-) -> pd.DataFrame:
+def with_fact_notes(posts: Posts, facts: Sequence[Fact], drafts: NDArray[np.bool_]) -> Any:
     """Posts with what is unusual about the facts of drafts in the column :data:`ASSUMED`.
 
     Parameters
@@ -130,11 +123,11 @@ def with_fact_notes(
     if not facts or not drafts.any():
         return posts
     notes = np.full(len(posts), "", dtype=object)
-    notes[drafts] = fact_notes(facts, posts[drafts])
+    notes[drafts] = fact_notes(facts, posts, np.flatnonzero(drafts).tolist())
     return _with_notes(posts, notes)
 
 
-def with_usual_views(posts: pd.DataFrame, task: Task, drafts: NDArray[np.bool_]) -> pd.DataFrame:
+def with_usual_views(posts: Posts, task: Task, drafts: NDArray[np.bool_]) -> Any:
     """Posts that say in the column :data:`ASSUMED` how often drafts among them are taken to be
     seen, where the task's rates are per view and the drafts don't say it.
 
@@ -158,14 +151,13 @@ def with_usual_views(posts: pd.DataFrame, task: Task, drafts: NDArray[np.bool_])
     return _with_notes(posts, notes)
 
 
-def _with_notes(posts: pd.DataFrame, notes: NDArray[np.object_]) -> pd.DataFrame:
+def _with_notes(posts: Posts, notes: NDArray[np.object_]) -> Any:
     """n posts with a note each, '' for none, at the end of what is assumed."""
-    import pandas as pd
-
     said = [
-        " ".join(filter(None, pair)) or None for pair in zip(posts[ASSUMED], notes, strict=True)
+        " ".join(filter(None, pair)) or None
+        for pair in zip(values_of(posts, ASSUMED), notes, strict=True)
     ]
-    return posts.assign(**{ASSUMED: pd.Series(said, posts.index, dtype=object)})
+    return posts.assign(**{ASSUMED: as_column(posts, said)})
 
 
 def lacking_facts(facts: Sequence[Fact], posts: pd.DataFrame) -> str | None:

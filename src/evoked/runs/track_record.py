@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import bdtr
-
-from evoked.parquet import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +40,7 @@ class Held(NamedTuple):
     def kept(self) -> bool:
         """Whether fewer would have held by chance in one of twenty cases or more (one-sided
         binomial test), had the intervals held as often as they promise."""
-        return bool(bdtr(self.held, self.posts, self.promised) >= _SIGNIFICANCE)
+        return _chance_of_fewer(self.held, self.posts, self.promised) >= _SIGNIFICANCE
 
 
 class TypicalError(NamedTuple):
@@ -80,22 +77,25 @@ class TypicalError(NamedTuple):
         return cls(float(np.median(miss)), share, len(got))
 
 
-@dataclass(frozen=True)
-class TrackRecord:
-    """What a run's folder says about its test posts. Its typical errors, which every answer
-    names, are worked out once.
+class ErrorRecord:
+    """What test posts showed of a run, as far as answers say it.
 
-    Attributes
+    Parameters
     ----------
-    folder
-        The run's.
     intervals
         How often intervals held, by outcome and nominal coverage: see
         :meth:`evoked.evaluation.conformal.Intervals.coverage`.
+    errors
+        Typical errors by number; None where no test post has the number.
     """
 
-    folder: Path
-    intervals: Sequence[dict[str, Any]] = field(repr=False)
+    def __init__(
+        self,
+        intervals: Sequence[Mapping[str, Any]],
+        errors: Mapping[str, TypicalError | None] | None = None,
+    ) -> None:
+        self.intervals = intervals
+        self.errors = dict(errors or {})
 
     def held(self, column: str, coverage: float) -> Held | None:
         """How often intervals of a number or class held; of those measured the widest that
@@ -109,13 +109,29 @@ class TrackRecord:
 
     def error(self, column: str) -> TypicalError | None:
         """The run's typical error of a number; None if no test post has it."""
-        if column not in self._errors:
-            self._errors[column] = self._error(self.folder / "predictions.parquet", column)
-        return self._errors[column]
+        return self.errors.get(column)
 
-    @cached_property
-    def _errors(self) -> dict[str, TypicalError | None]:
-        return {}
+
+class TrackRecord(ErrorRecord):
+    """What a run's folder says about its test posts. Its typical errors, which every answer
+    names, are worked out once.
+
+    Parameters
+    ----------
+    folder
+        The run's.
+    intervals
+        As of :class:`ErrorRecord`.
+    """
+
+    def __init__(self, folder: Path, intervals: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(intervals)
+        self.folder = folder
+
+    def error(self, column: str) -> TypicalError | None:
+        if column not in self.errors:
+            self.errors[column] = self._error(self.folder / "predictions.parquet", column)
+        return self.errors[column]
 
     def baseline_error(self, column: str) -> tuple[str, TypicalError] | None:
         """Name and typical error of the median of the last posts, or of the best other trivial
@@ -135,11 +151,29 @@ class TrackRecord:
     def _truth(self) -> pd.DataFrame:
         import pandas as pd
 
+        from evoked.parquet import read_frame
+
         path = self.folder / "truth.parquet"
         return read_frame(path) if path.is_file() else pd.DataFrame()
 
     def _error(self, predictions: Path, column: str) -> TypicalError | None:
         if column not in self._truth or not predictions.is_file():
             return None
+        from evoked.parquet import read_frame
+
         table = read_frame(predictions)
         return TypicalError.of(table[column], self._truth[column]) if column in table else None
+
+
+def _chance_of_fewer(held: int, posts: int, share: float) -> float:
+    """Chance that of so many posts no more than ``held`` are held by ranges that hold each with the
+    chance ``share`` (binomial distribution)."""
+    logs = [
+        math.lgamma(posts + 1)
+        - math.lgamma(number + 1)
+        - math.lgamma(posts - number + 1)
+        + number * math.log(share)
+        + (posts - number) * math.log1p(-share)
+        for number in range(held + 1)
+    ]
+    return min(math.fsum(map(math.exp, logs)), 1.0)

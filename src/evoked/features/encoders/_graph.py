@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from evoked.features.encoders._sessions import session
 
+LowRank = tuple[NDArray[Any], NDArray[Any]]
+
 _OPSET = 20  # the first with Gelu
 _IR_VERSION = 9  # of that opset's time; newer ones need a newer ONNX Runtime
 
@@ -39,12 +41,14 @@ class Graph:
         self._weights = weights
         self._nodes: list[Any] = []
 
-    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+    def add(
+        self, operator: str, *inputs: str, domain: str = "", result: str = "", **attributes: Any
+    ) -> str:
         """Add an operation on named values (``""`` for an optional one that is left out); return
-        the name of its result."""
+        the name of its ``result``, which gets one if it has none."""
         from onnx import helper
 
-        result = f"value {len(self._nodes)}"
+        result = result or f"value {len(self._nodes)}"
         node = helper.make_node(operator, list(inputs), [result], domain=domain, **attributes)
         self._nodes.append(node)
         return result
@@ -60,7 +64,7 @@ class Graph:
 
     def compiled(self, outputs: Sequence[str]) -> Compiled:
         """The graph, ready to run, with its weights."""
-        from onnx import helper, numpy_helper
+        from onnx import numpy_helper
 
         used = {name for node in self._nodes for name in node.input}
         weights = {name: value for name, value in self._weights.items() if name in used}
@@ -70,25 +74,89 @@ class Graph:
             for name, value in weights.items()
             if value.dtype == np.float32 and value.ndim
         }
+        tensors = [
+            _outside(name, value) if name in large else numpy_helper.from_array(value, name)
+            for name, value in weights.items()
+        ]
+        return Compiled(self._content(self._nodes, outputs, tensors), large)
+
+    def exported(
+        self, outputs: Sequence[str], low_rank: Mapping[str, LowRank] | None = None
+    ) -> bytes:
+        """The graph with its weights, as the content of an ONNX file.
+
+        Parameters
+        ----------
+        outputs
+            Names of its outputs.
+        low_rank
+            Matrices by name whose weights are only those that they differ from, and the two factors
+            of the difference: they are added up when the file is loaded, so that what several
+            matrices differ from lies in it once.
+        """
+        from onnx import helper, numpy_helper
+
+        differing = low_rank or {}
+        stored: dict[tuple[Any, ...], str] = {}
+        tensors, first, names = [], [], {}
+        for name in dict.fromkeys(name for node in self._nodes for name in node.input):
+            if name not in self._weights:
+                continue
+            value = self._weights[name]
+            key = (value.__array_interface__["data"][0], value.shape, value.strides, value.dtype)
+            if key not in stored:
+                stored[key] = name
+                tensors.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+            names[name] = stored[key]
+            if name in differing:
+                factors = [f"{name} {part}" for part in ("up", "down")]
+                for factor, part in zip(factors, differing[name], strict=True):
+                    tensors.append(numpy_helper.from_array(np.ascontiguousarray(part), factor))
+                steps = [
+                    *(("Cast", [factor], f"{factor} whole", {"to": 1}) for factor in factors),
+                    ("MatMul", [f"{factor} whole" for factor in factors], f"{name} difference", {}),
+                    ("Add", [stored[key], f"{name} difference"], f"{name} whole", {}),
+                ]
+                first += [
+                    helper.make_node(operator, inputs, [result], **attributes)
+                    for operator, inputs, result, attributes in steps
+                ]
+                names[name] = f"{name} whole"
+        return self._content([*first, *self._renamed(names)], outputs, tensors)
+
+    def _renamed(self, names: Mapping[str, str]) -> list[Any]:
+        """The operations, their inputs by other names."""
+        from onnx import NodeProto
+
+        nodes = []
+        for node in self._nodes:
+            copied = NodeProto()
+            copied.CopyFrom(node)
+            del copied.input[:]
+            copied.input.extend(names.get(name, name) for name in node.input)
+            nodes.append(copied)
+        return nodes
+
+    def _content(self, nodes: Sequence[Any], outputs: Sequence[str], tensors: list[Any]) -> bytes:
+        from onnx import helper
+
         graph = helper.make_graph(
-            self._nodes,
+            nodes,
             "encoder",
             [
                 helper.make_tensor_value_info(name, _type(array), [None] * array.ndim)
                 for name, array in self._inputs.items()
             ],
             [helper.make_tensor_value_info(name, _type(np.float32(0)), None) for name in outputs],
-            [
-                _outside(name, value) if name in large else numpy_helper.from_array(value, name)
-                for name, value in weights.items()
-            ],
+            tensors,
         )
         domains = {"": _OPSET, "com.microsoft": 1}  # ONNX Runtime's own operations
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid(*each) for each in domains.items()]
         )
         model.ir_version = _IR_VERSION
-        return Compiled(model.SerializeToString(), large)
+        content: bytes = model.SerializeToString()
+        return content
 
 
 class Compiled:

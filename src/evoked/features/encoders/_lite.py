@@ -26,6 +26,7 @@ LARGEST_ACTIVATION = 6.0
 # Of every stage: edge of the depthwise kernel, and its stride.
 _STAGES = ((3, 1), (3, 2), (5, 2), (3, 2), (5, 1), (5, 2), (3, 1))
 _FOLDED = ("weight", "bias")  # what is left of a layer for inference
+OUTPUTS = ("map", "vector")
 HEAD = len(_STAGES)
 """Number of the last convolution, counted as a stage."""
 
@@ -178,6 +179,16 @@ def lite_weights(lite: Lite) -> dict[str, Floats]:
 def lite_graph(lite: Lite, map_stage: int) -> Compiled:
     """The network without its classifier: from ``pictures``, uint8 (n, size, size, 3), to the map
     of one of the pooled stages, (n, positions, channels), and the vector, (n, size)."""
+    return _graph_of(lite, map_stage).compiled(OUTPUTS)
+
+
+def exported_lite(lite: Lite, map_stage: int) -> bytes:
+    """:func:`lite_graph` as the content of an ONNX file, whose outputs are ``map`` and
+    ``vector``."""
+    return _graph_of(lite, map_stage).exported(OUTPUTS)
+
+
+def _graph_of(lite: Lite, map_stage: int) -> Graph:
     weights = lite_weights(lite)
     folded = {
         f"{layer.convolution}.{part}": value
@@ -210,9 +221,14 @@ def lite_graph(lite: Lite, map_stage: int) -> Compiled:
         pooled[number] = values
     pooled[HEAD] = _add_layer(graph, values, HEAD_LAYER, folded)
     means = [graph.add("GlobalAveragePool", pooled[stage]) for stage in POOLED_STAGES]
-    vector = graph.add("Flatten", graph.add("Concat", *means, axis=1))
-    map_ = graph.add("Transpose", pooled[map_stage], perm=[0, 2, 3, 1])
-    return graph.compiled([graph.add("Reshape", map_, "rows"), vector])
+    graph.add("Flatten", graph.add("Concat", *means, axis=1), result="vector")
+    graph.add(
+        "Reshape",
+        graph.add("Transpose", pooled[map_stage], perm=[0, 2, 3, 1]),
+        "rows",
+        result="map",
+    )
+    return graph
 
 
 def _add_layer(graph: Graph, values: str, layer: Layer, weights: dict[str, Any]) -> str:

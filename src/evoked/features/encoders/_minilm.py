@@ -85,6 +85,30 @@ def minilm_graph(weights: Mapping[str, NDArray[Any]]) -> tuple[Graph, str]:
     return graph, graph.normalised("embeddings", "embeddings.LayerNorm", _EPSILON)
 
 
+def minilm_graph_of_ids(weights: Mapping[str, NDArray[Any]]) -> tuple[Graph, str]:
+    """A graph as of :func:`minilm_graph` that holds the embeddings as well: it takes ``ids``, int64
+    (n, longest), and ``mask``, bool (n, longest)."""
+    constants = {
+        "rows": np.array([-1, CHANNELS], np.int64),
+        "channels": np.array([CHANNELS], np.int64),
+        "first": np.zeros(1, np.int64),
+        "second": np.ones(1, np.int64),
+        "third": np.full(1, 2, np.int64),
+    }
+    inputs = {"ids": np.zeros((1, 1), np.int64), "is token": np.ones((1, 1), np.bool_)}
+    graph = Graph(inputs, {**minilm_weights(), **constants, **weights})
+    graph.add("Cast", "is token", to=6, result="mask")  # to int32
+    shape = graph.add("Shape", "ids")
+    graph.add("Concat", shape, "channels", axis=0, result="sequences")
+    longest = graph.add("Slice", shape, "second", "third")
+    words = graph.add("Gather", "embeddings.word_embeddings.weight", "ids")
+    positions = graph.add("Slice", "embeddings.position_embeddings.weight", "first", longest)
+    kind = graph.add("Slice", "embeddings.token_type_embeddings.weight", "first", "second")
+    summed = graph.add("Add", graph.add("Add", words, positions), kind)
+    rows = graph.add("Reshape", summed, "rows")
+    return graph, graph.normalised(rows, "embeddings.LayerNorm", _EPSILON)
+
+
 def graph_inputs(ids: Ids, mask: Mask) -> dict[str, NDArray[Any]]:
     """What a graph of :func:`minilm_graph` takes, for ids and mask (n, longest)."""
     return {

@@ -16,6 +16,7 @@ from evoked.features.encoders._minilm import (
     graph_inputs,
     minilm_folder,
     minilm_graph,
+    minilm_graph_of_ids,
     minilm_tokenizer,
 )
 from evoked.features.encoders._sessions import without_torch
@@ -96,6 +97,14 @@ class BuiltinTextEncoder(TextEncoder):
         for number in range(LAYERS):
             rows = add_layer(graph, rows, f"encoder.layer.{number}")
         return graph.compiled([graph.add("Reshape", rows, "sequences")])
+
+    def exported(self) -> bytes:
+        """The network as the content of an ONNX file: from ``ids`` and ``is token``, (n, longest),
+        to ``states``, (n, longest, 384)."""
+        graph, rows = minilm_graph_of_ids({})
+        for number in range(LAYERS):
+            rows = add_layer(graph, rows, f"encoder.layer.{number}")
+        return graph.exported([graph.add("Reshape", rows, "sequences", result="states")])
 
     def _run(self, ids: Ids, mask: Mask) -> tuple[Floats, Floats]:
         (states,) = self._layers(graph_inputs(ids, mask))

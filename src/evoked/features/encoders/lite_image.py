@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evoked.features.encoders._lite import (
     LITES,
+    exported_lite,
     lite_graph,
     lite_weights,
     widths_of,
@@ -88,6 +89,11 @@ class LiteImageEncoder(ImageEncoder):
             rows = slice(start, start + _BATCH)
             found.map[rows], found.vector[rows] = self._layers({"pictures": images[rows]})
         return found
+
+    def exported(self) -> bytes:
+        """The network as the content of an ONNX file: from ``pictures``, as of :meth:`encode`, to
+        ``map`` and ``vector``."""
+        return exported_lite(self._lite, self._map_stage)
 
     def word_probabilities(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         return word_probabilities(self._lite, np.asarray(vectors, np.float32))
