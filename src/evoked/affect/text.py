@@ -10,7 +10,6 @@ in addition to MiniLM's weights, whose checksum it keeps. One is fitted by
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from evoked.affect._kept_weights import check_group
+from evoked.affect._readable import is_readable
 from evoked.affect._text_graph import GraphReading, exported_reader
 from evoked.errors import DataError
 from evoked.features.captions import prepare
@@ -38,8 +38,6 @@ MAX_TOKENS = 128
 SETTINGS_FILE = "reader.json"
 WEIGHTS_FILE = "weights.safetensors"
 
-_LETTER = re.compile(r"[^\W\d_]")
-_LATIN_LETTER = re.compile(r"[A-Za-zÀ-ɏ]")
 
 Ratings = NDArray[np.float32]
 
@@ -167,19 +165,9 @@ def readable(texts: Sequence[str | None]) -> tuple[NDArray[np.int64], list[list[
     rows = [
         row
         for row, (text, own) in enumerate(zip(prepared, ids, strict=True))
-        if _is_latin(text) and _knows(own, unknown)
+        if is_readable(text, own, unknown)
     ]
     return np.array(rows, dtype=np.int64), [ids[row] for row in rows]
-
-
-def _knows(ids: list[int], unknown: int) -> bool:
-    tokens = len(ids) - 2  # without [CLS] and [SEP]
-    return tokens > 0 and ids.count(unknown) <= tokens / 2
-
-
-def _is_latin(text: str) -> bool:
-    letters = len(_LETTER.findall(text))
-    return 2 * len(_LATIN_LETTER.findall(text)) >= letters
 
 
 def _numbers(values: list[float | None]) -> NDArray[np.float32]:

@@ -17,8 +17,14 @@ from evoked.files import damage, read_json, read_object, write_json
 from evoked.models.base import MODEL_FILE, Examples, Model, ModelSettings
 from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import KINDS, MEANS_OVER, MEDIANS_OVER, PREFIX
-from evoked.targets import EMOTION_TARGETS, TASKS, Emotion, Outcome, Task, load_task, task_state
-from evoked.targets.base import numeric
+from evoked.posts.columns import values_of
+from evoked.targets import TASKS, Emotion, Task, load_task, task_state
+from evoked.targets.last_posts import (
+    means_of_groups,
+    outcomes_of_counts,
+    values_of_last_posts,
+    with_last_posts,
+)
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -66,24 +72,19 @@ class MeanOfTraining(Model):
         self.means = _jsonable(values.mean())
         groups = self._groups(train.posts)
         if groups is not None:
-            means = values.groupby(groups.to_numpy()).mean()  # posts without a group are left out
+            means = values.groupby(
+                np.array(groups, dtype=object)
+            ).mean()  # posts without a group are left out
             self.group_means = {str(key): _jsonable(row) for key, row in means.iterrows()}
         return []
 
     def predict(self, examples: Examples) -> pd.DataFrame:
-        overall = np.array(self.means, dtype=np.float64)
-        table = np.tile(overall, (len(examples), 1))
         groups = self._groups(examples.posts)
-        if groups is not None and self.group_means:
-            known = pd.DataFrame.from_dict(
-                self.group_means, orient="index", columns=self.targets, dtype=np.float64
-            )
-            own = known.reindex(groups).to_numpy()
-            table = np.where(np.isnan(own), table, own)
-        return self._as_table(table)
+        known = [None] * len(examples) if groups is None else groups
+        return self._as_table(means_of_groups(self.means, self.group_means, known))
 
-    def _groups(self, posts: pd.DataFrame) -> pd.Series | None:
-        """The group whose mean each post gets, as text; missing where unknown."""
+    def _groups(self, posts: pd.DataFrame) -> list[str | None] | None:
+        """The group whose mean each post gets; None where unknown."""
         return None
 
     def save(self, folder: Path) -> None:
@@ -114,7 +115,7 @@ class AuthorMean(MeanOfTraining):
     description = "trivial: the mean of the author's training posts"
     complexity = 20
 
-    def _groups(self, posts: pd.DataFrame) -> pd.Series:
+    def _groups(self, posts: pd.DataFrame) -> list[str | None]:
         return _known(author_hashes(posts))
 
 
@@ -125,8 +126,8 @@ class CategoryMean(MeanOfTraining):
     description = "trivial: the mean of the category's training posts"
     complexity = 10
 
-    def _groups(self, posts: pd.DataFrame) -> pd.Series:
-        return posts["category"].astype("string")
+    def _groups(self, posts: pd.DataFrame) -> list[str | None]:
+        return [None if each is None else str(each) for each in values_of(posts, "category")]
 
 
 class RecentPosts(AuthorMean):
@@ -176,8 +177,10 @@ class RecentPosts(AuthorMean):
         if not candidates:
             return []
         self.fitted_task = self.task.fit(train.posts)
-        recent = [self._recent(train.posts, start) for start in candidates]
-        for outcome in self._outcomes():
+        recent = [
+            values_of_last_posts(self.fitted_task, train.posts, start) for start in candidates
+        ]
+        for outcome in outcomes_of_counts(self.task):
             columns = [self.targets.index(name) for name in outcome.columns]
             missed = [
                 np.abs(values[:, columns] - train.targets.values[:, columns]) for values in recent
@@ -189,14 +192,11 @@ class RecentPosts(AuthorMean):
 
     def predict(self, examples: Examples) -> pd.DataFrame:
         table = super().predict(examples)
-        for start in sorted(set(self.recent.values())):
-            recent = self._recent(examples.posts, start)
-            for outcome in self._outcomes():
-                if self.recent.get(outcome.name) == start:
-                    names = list(outcome.columns)
-                    own = recent[:, [self.targets.index(name) for name in names]]
-                    table[names] = np.where(np.isnan(own), table[names], own)
-        return self._as_table(table.to_numpy())
+        if self.fitted_task is None:
+            return table
+        return self._as_table(
+            with_last_posts(table.to_numpy(), self.fitted_task, examples.posts, self.recent)
+        )
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -222,20 +222,6 @@ class RecentPosts(AuthorMean):
             model.fitted_task = load_task(description["fitted_task"], folder / MODEL_FILE)
         return model
 
-    def _outcomes(self) -> list[Outcome]:
-        """Outcomes that counts may decide. Whether a post is above its author's others, yes or no,
-        is relative to them already."""
-        return [each for each in self.task.outcomes if each.columns and each.kind != "binary"]
-
-    def _recent(self, posts: pd.DataFrame, start: str) -> NDArray[np.float32]:
-        """Target values of n posts that get what their author's last posts did, (n, targets); NaN
-        where no count decides or nothing is known."""
-        assert self.fitted_task is not None
-        counts = {kind: np.expm1(numeric(posts, f"{PREFIX}{start}_{kind}")) for kind in KINDS}
-        # No count says what a post made people feel.
-        ratings = dict.fromkeys(EMOTION_TARGETS, np.nan)
-        return self.fitted_task.transform(posts.assign(**counts, **ratings)).values
-
 
 class UserMean(MeanOfTraining):
     """Predicts the shares of emotions of the user's training viewings; the overall shares for a
@@ -247,7 +233,7 @@ class UserMean(MeanOfTraining):
     tasks = (Emotion.name,)
     rows = "viewings"
 
-    def _groups(self, posts: pd.DataFrame) -> pd.Series:
+    def _groups(self, posts: pd.DataFrame) -> list[str | None]:
         return _known(hashes(posts["user_id"]))
 
 
@@ -261,7 +247,7 @@ class ImageMean(MeanOfTraining):
     tasks = (Emotion.name,)
     rows = "viewings"
 
-    def _groups(self, posts: pd.DataFrame) -> pd.Series:
+    def _groups(self, posts: pd.DataFrame) -> list[str | None]:
         return _known(hashes(posts["post_id"]))
 
 
@@ -283,10 +269,9 @@ def _has_recent(posts: pd.DataFrame, start: str) -> bool:
     return any(name in posts and posts[name].notna().any() for name in names)
 
 
-def _known(hashed: NDArray[np.object_]) -> pd.Series:
-    """Hashes of n authors or users (a model folder names nobody); missing where unknown."""
-    groups = pd.Series(hashed)
-    return groups.where(groups != "")
+def _known(hashed: NDArray[np.object_]) -> list[str | None]:
+    """Hashes of n authors or users (a model folder names nobody); None where unknown."""
+    return [name or None for name in hashed]
 
 
 def _jsonable(means: pd.Series) -> list[float | None]:

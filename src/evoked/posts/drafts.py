@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from evoked.errors import DataError
+from evoked.errors import DataError, SettingsError, did_you_mean
+from evoked.posts.columns import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,54 @@ class Draft:
     ] = None
 
 
+def draft_from(facts: Mapping[str, Any]) -> Draft:
+    """The draft of facts by the names of its fields; what is None is left out.
+
+    Parameters
+    ----------
+    facts
+        ``image`` is the path of a picture, ``posted_at`` a date or its text (ISO 8601),
+        ``hashtags`` a list or a text.
+
+    Raises
+    ------
+    DataError, SettingsError
+        A fact that no draft has, or that is not of its kind.
+    """
+    from evoked.posts.readers.values import parse_tags
+
+    known = [field.name for field in fields(Draft)]
+    for name in facts:
+        if name not in known:
+            raise SettingsError(
+                f"a draft has no {name!r}.{did_you_mean(str(name), known)} "
+                f"It has: {', '.join(known)}."
+            )
+    given = {name: value for name, value in facts.items() if value is not None}
+    for name in ("author", "category", "title", "caption"):
+        if not isinstance(given.get(name, ""), str):
+            raise DataError("expected a text.", field=name)
+    if isinstance(given.get("posted_at"), str):
+        given["posted_at"] = _moment(given["posted_at"])
+    if isinstance(given.get("hashtags"), str):
+        given["hashtags"] = parse_tags(given["hashtags"])
+    for name in ("followers", "following", "author_posts", "views"):
+        if name in given and (isinstance(given[name], bool) or not isinstance(given[name], int)):
+            raise DataError("expected a whole number.", field=name)
+    return Draft(**given)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DataError(
+            f"{text!r} is not a date.",
+            field="posted_at",
+            fix="Write year-month-day and, if you like, the time, for example 2024-05-13T18:30.",
+        ) from error
+
+
 def as_posts(
     drafts: Sequence[Draft], time_zone: str | None = None, facts: Sequence[Fact] = ()
 ) -> tuple[pd.DataFrame, list[Path | bytes | None]]:
@@ -96,12 +145,11 @@ def as_posts(
     import pandas as pd
     import pyarrow as pa
 
-    from evoked.posts.facts import arrow_type, draft_facts
+    from evoked.posts.facts import arrow_type
     from evoked.posts.schema import EXPECTED_VIEWS, with_facts
 
     rows = [
-        _row(number, draft, time_zone) | draft_facts(facts, draft.facts, number)
-        for number, draft in enumerate(drafts, start=1)
+        draft_row(draft, number, time_zone, facts) for number, draft in enumerate(drafts, start=1)
     ]
     schema = with_facts({fact.column: arrow_type(fact.kind) for fact in facts})
     frame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
@@ -112,10 +160,37 @@ def as_posts(
             frame[fact.column] = pd.Series(lists, frame.index, dtype=object)
     for name in ("hashtags", "mentions", "images"):
         frame[name] = [[] if value is None else list(value) for value in frame[name]]
-    images = [
-        Path(draft.image) if isinstance(draft.image, str) else draft.image for draft in drafts
-    ]
-    return frame, images
+    return frame, pictures_of(drafts)
+
+
+def as_columns(drafts: Sequence[Draft], rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """:func:`as_posts` without pandas, of n drafts and what :func:`draft_row` gives of each."""
+    from evoked.posts.vocabulary import EXPECTED_VIEWS
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    columns[EXPECTED_VIEWS] = [draft.views for draft in drafts]
+    return Columns(columns, len(rows))
+
+
+def pictures_of(drafts: Sequence[Draft]) -> list[Path | bytes | None]:
+    """The cover picture of each of n drafts: a path, bytes or None."""
+    return [Path(draft.image) if isinstance(draft.image, str) else draft.image for draft in drafts]
+
+
+def draft_row(
+    draft: Draft, number: int, time_zone: str | None = None, facts: Sequence[Fact] = ()
+) -> dict[str, Any]:
+    """The row of a draft in a table of posts; parameters and errors as of :func:`as_posts`.
+
+    Parameters
+    ----------
+    number
+        Of the draft, from 1.
+    """
+    from evoked.posts.facts import draft_facts
+
+    return _row(number, draft, time_zone) | draft_facts(facts, draft.facts, number)
 
 
 def _check_counts(number: int, draft: Draft) -> None:

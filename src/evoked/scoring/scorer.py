@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
-from datetime import datetime
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -12,11 +11,10 @@ from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
-from evoked.errors import DataError, EvokedError, SettingsError, did_you_mean
+from evoked.errors import DataError, EvokedError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.features.cache import FeatureCache
-from evoked.posts.drafts import Draft
-from evoked.posts.readers.values import parse_tags
+from evoked.posts.drafts import Draft, draft_from
 from evoked.runs.base import Callbacks
 from evoked.runs.posts import Run
 
@@ -28,7 +26,6 @@ ERROR = "error"
 
 # Drafts that are scored together: their pictures are in memory at once.
 _BATCH = 64
-_FIELDS = tuple(field.name for field in fields(Draft))
 
 
 class Scorer:
@@ -147,7 +144,7 @@ class Scorer:
         """
         if isinstance(row, EvokedError):
             raise row
-        draft = row if isinstance(row, Draft) else Draft(**_facts(row))
+        draft = row if isinstance(row, Draft) else draft_from(row)
         return replace(draft, name=_name(row, number))
 
     def _answers(
@@ -195,39 +192,6 @@ class _Unread(NamedTuple):
 def _name(row: Row, number: int) -> str:
     given = row.get("name") if isinstance(row, Mapping) else getattr(row, "name", None)
     return f"draft-{number}" if given is None else str(given)
-
-
-def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a draft as it takes them; what is None is left out."""
-    for name in row:
-        if name not in _FIELDS:
-            raise SettingsError(
-                f"a draft has no {name!r}.{did_you_mean(str(name), _FIELDS)} "
-                f"It has: {', '.join(_FIELDS)}."
-            )
-    facts = {name: value for name, value in row.items() if value is not None}
-    for name in ("author", "category", "title", "caption"):
-        if not isinstance(facts.get(name, ""), str):
-            raise DataError("expected a text.", field=name)
-    if isinstance(facts.get("posted_at"), str):
-        facts["posted_at"] = _moment(facts["posted_at"])
-    if isinstance(facts.get("hashtags"), str):
-        facts["hashtags"] = parse_tags(facts["hashtags"])
-    for name in ("followers", "following", "author_posts", "views"):
-        if name in facts and (isinstance(facts[name], bool) or not isinstance(facts[name], int)):
-            raise DataError("expected a whole number.", field=name)
-    return facts
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise DataError(
-            f"{text!r} is not a date.",
-            field="posted_at",
-            fix="Write year-month-day and, if you like, the time, for example 2024-05-13T18:30.",
-        ) from error
 
 
 def _said(error: EvokedError) -> str:

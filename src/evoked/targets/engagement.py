@@ -238,6 +238,13 @@ class EmotionAndRates(Task):
         """The posts' own rates, (n, 4)."""
         return engagement_rates(posts, self.denominator)
 
+    def rates_of(self, name: str, posts: Posts) -> NDArray[np.float64]:
+        """The posts' own rates of one kind of engagement, (n,); NaN where unknown."""
+        if self.denominator == "none":
+            return numeric(posts, name)
+        divisor = numeric(posts, self.denominator)
+        return numeric(posts, name) / np.where(divisor > 0, divisor, np.nan)
+
     @property
     def count_basis(self) -> str | None:
         return None if self.denominator == "none" else self.denominator

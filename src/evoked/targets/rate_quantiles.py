@@ -55,9 +55,9 @@ class EngagementRates(EmotionAndRates):
         """
         return cls(*cls.learned_rates(posts))
 
-    def engagement_column(self, name: str, posts: pd.DataFrame) -> NDArray[np.float64]:
+    def engagement_column(self, name: str, posts: Posts) -> NDArray[np.float64]:
         """Quantile of the rate among the training posts."""
-        return self._quantile(name, self.rates(posts)[name].to_numpy())
+        return self._quantile(name, self.rates_of(name, posts))
 
     def restored(self, predicted: Mapping[str, ArrayLike], posts: Posts) -> dict[str, NDArray[Any]]:
         """Turn predicted target values back into what people read.

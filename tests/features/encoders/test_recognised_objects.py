@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 
 from evoked.features.encoders._lite import LITES, lite_weights
 from evoked.features.encoders._lite_words import class_words
-from evoked.features.encoders.objects import (
-    LEAST_PROBABILITY,
-    RecognisedObjects,
-    cell_boxes,
-    enclosing_boxes,
-)
+from evoked.features.encoders._recognition import LEAST_PROBABILITY, cell_boxes, enclosing_boxes
+from evoked.features.encoders.objects import RecognisedObjects
 from evoked.features.encoders.registry import image_encoder, object_encoder
 from evoked.posts.images import load_image
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from evoked.features.encoders._graph import Compiled, Graph
 from evoked.features.encoders._packages import packaged_file
+from evoked.features.encoders._recognition import LARGEST_ACTIVATION
 from evoked.features.encoders._torch_files import float_tensors
 
 Floats = NDArray[np.float32]
 
 MEAN, SPREAD = 127.0, 128.0  # of pixels in 0 to 255, as the networks were trained
 EPSILON = 1e-3  # of the batch normalisations
-LARGEST_ACTIVATION = 6.0
 # Of every stage: edge of the depthwise kernel, and its stride.
 _STAGES = ((3, 1), (3, 2), (5, 2), (3, 2), (5, 1), (5, 2), (3, 1))
 _FOLDED = ("weight", "bias")  # what is left of a layer for inference

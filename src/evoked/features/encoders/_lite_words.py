@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from evoked.features.encoders._lite import (
     HEAD_LAYER,
-    LARGEST_ACTIVATION,
     Floats,
     Lite,
     folded_layer,
     lite_weights,
 )
+from evoked.features.encoders._recognition import ClassHead
 
 _WORDS_FILE = Path(__file__).with_name("imagenet_words.txt")
 
@@ -44,15 +44,18 @@ def _word_of_class() -> NDArray[np.int64]:
     return np.array([number[word] for word in class_words()])
 
 
-def class_probabilities(lite: Lite, vectors: Floats, softening: float = 1.0) -> Floats:
-    """Probability of each class, (n, classes), from vectors (n, size) of the encoder; with logits
-    divided by ``softening``, more of it lies with the less likely ones."""
+@cache
+def class_head(lite: Lite) -> ClassHead:
+    """What leads from the network to the classes."""
     weights = lite_weights(lite)
-    pooled = vectors[:, -weights["_fc.weight"].shape[1] :].astype(np.float32)
-    logits = pooled @ weights["_fc.weight"].T + weights["_fc.bias"]
-    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(softening))
-    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    kernel, bias = folded_layer(HEAD_LAYER, weights)
+    return ClassHead(kernel[:, :, 0, 0], bias, weights["_fc.weight"], weights["_fc.bias"])
+
+
+def class_probabilities(lite: Lite, vectors: Floats, softening: float = 1.0) -> Floats:
+    """Probability of each class, (n, classes), from vectors (n, size) of the encoder: see
+    :meth:`.ClassHead.probabilities`."""
+    return class_head(lite).probabilities(vectors, softening)
 
 
 def word_probabilities(lite: Lite, vectors: Floats) -> Floats:
@@ -60,24 +63,3 @@ def word_probabilities(lite: Lite, vectors: Floats) -> Floats:
     found = np.zeros((len(vectors), len(words())), np.float32)
     np.add.at(found.T, _word_of_class(), class_probabilities(lite, vectors).T)
     return found
-
-
-def class_activations(lite: Lite, maps: Floats, classes: NDArray[np.int64]) -> Floats:
-    """How strongly each position speaks for some classes, at least 0.
-
-    Parameters
-    ----------
-    maps
-        (n, positions, channels): maps of the stage before the last convolution.
-    classes
-        (n, k): the classes asked about.
-
-    Returns
-    -------
-    float32, (n, k, positions)
-    """
-    kernel, bias = folded_layer(HEAD_LAYER, lite_weights(lite))
-    head = np.clip(maps @ kernel[:, :, 0, 0].T + bias, 0, LARGEST_ACTIVATION)
-    lines = lite_weights(lite)["_fc.weight"][classes]
-    activations: Floats = np.maximum(lines @ head.transpose(0, 2, 1), 0)
-    return activations

@@ -9,19 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoked.features.encoders._lite import LITES
-from evoked.features.encoders._lite_words import (
-    class_activations,
-    class_probabilities,
-    class_words,
+from evoked.features.encoders._lite_words import class_head, class_words
+from evoked.features.encoders._recognition import (
+    MOST_OBJECTS,
+    ClassHead,
+    cell_boxes,
+    recognised,
 )
 from evoked.features.encoders.descriptors import DescriptorEncoder
 from evoked.features.encoders.lite_image import LiteImageEncoder
 
 SALIENT_REGIONS = 5
-MOST_OBJECTS = 5
-LEAST_PROBABILITY = 0.05
 _BEFORE_HEAD = 6  # the stage that the last convolution reads
-_PART_OF_PEAK = 0.5  # of its strongest activation: where a position still belongs to an object
 _FIRST_CHANNELS = 5  # a token begins with the probability and the box
 
 
@@ -84,22 +83,32 @@ class RecognisedObjects(ObjectEncoder):
 
     def encode(self, images: NDArray[np.uint8]) -> ObjectFeatures:
         features = self._encoder.encode(images)
-        probabilities = class_probabilities(self._lite, features.vector)
-        classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :MOST_OBJECTS]
-        chances = np.take_along_axis(probabilities, classes, 1)
-        activations = class_activations(self._lite, features.map, classes)
-        boxes = enclosing_boxes(activations, self._encoder.grid)
-        weights = activations / np.maximum(activations.sum(axis=2, keepdims=True), 1e-6)
-        tokens = np.concatenate([chances[..., None], boxes, weights @ features.map], axis=2)
-        counts = (chances >= LEAST_PROBABILITY).sum(axis=1).tolist()
+        found = recognised(
+            class_head(self._lite), features.map, features.vector, self._encoder.grid
+        )
+        counts = found.counts.tolist()
         return ObjectFeatures(
-            [token[:count] for token, count in zip(tokens, counts, strict=True)],
-            [box[:count] for box, count in zip(boxes, counts, strict=True)],
+            [token[:count] for token, count in zip(found.tokens, counts, strict=True)],
+            [box[:count] for box, count in zip(found.boxes, counts, strict=True)],
             [
                 tuple(class_words()[number] for number in each[:count])
-                for each, count in zip(classes.tolist(), counts, strict=True)
+                for each, count in zip(found.classes.tolist(), counts, strict=True)
             ],
         )
+
+    def exported(self) -> bytes:
+        """The network as the content of an ONNX file: see :meth:`.LiteImageEncoder.exported`."""
+        return self._encoder.exported()
+
+    @property
+    def head(self) -> ClassHead:
+        """What leads from the network to the objects."""
+        return class_head(self._lite)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the network's map."""
+        return self._encoder.grid
 
 
 class SalientRegions(ObjectEncoder):
@@ -118,22 +127,3 @@ class SalientRegions(ObjectEncoder):
         boxes = cell_boxes(self._encoder.grid)[chosen]
         tokens = np.concatenate([np.take_along_axis(cells, chosen[..., None], 1), boxes], axis=2)
         return ObjectFeatures(list(tokens), list(boxes))
-
-
-def cell_boxes(grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Box of every cell of a grid, (cells, 4)."""
-    rows, columns = grid
-    top, left = np.divmod(np.arange(rows * columns), columns)
-    edges = np.stack([left / columns, top / rows, (left + 1) / columns, (top + 1) / rows], 1)
-    return edges.astype(np.float32)
-
-
-def enclosing_boxes(activations: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Boxes around what is active, (n, k, 4), for activations (n, k, cells); the whole picture
-    where nothing is."""
-    peak = activations.max(axis=2, keepdims=True)
-    active = (activations >= _PART_OF_PEAK * peak)[..., None]
-    cells = cell_boxes(grid)
-    near = np.where(active, cells[:, :2], np.inf).min(axis=2)
-    far = np.where(active, cells[:, 2:], -np.inf).max(axis=2)
-    return np.concatenate([near, far], axis=2).astype(np.float32)
