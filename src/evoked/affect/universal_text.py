@@ -12,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from evoked.errors import DataError
 from evoked.features.encoders.universal_text import CHANNELS, WEIGHTS_SHA256
 from evoked.files import atomic_folder, read_json, write_json
-from evoked.posts.schema import EMOTIONS, SCALES
+from evoked.posts.vocabulary import EMOTIONS, SCALES
 
 FORMAT_VERSION = 1
 _SETTINGS_FILE = "reader.json"
@@ -60,6 +58,8 @@ class UniversalEmotionReader:
 
     def save(self, folder: Path | str) -> None:
         """Write ``reader.json`` and ``weights.safetensors`` to ``folder``."""
+        from safetensors.numpy import save
+
         with atomic_folder(folder) as temporary:
             content = save({"slopes": self.slopes, "offsets": self.offsets})
             (temporary / _WEIGHTS_FILE).write_bytes(content)
@@ -83,6 +83,9 @@ class UniversalEmotionReader:
         DataError
             The folder holds no reader, a damaged one, or one for other weights of USE.
         """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
         settings, file = read_json(Path(folder) / _SETTINGS_FILE), Path(folder) / _WEIGHTS_FILE
         expected = (FORMAT_VERSION, WEIGHTS_SHA256)
         if (settings.get("format_version"), settings.get("base_sha256")) != expected:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,15 @@ Ratings = NDArray[np.float32]
 _SMALLEST_SHARE = 0.1
 
 
+class EnglishReader(Protocol):
+    """Reads captions in English."""
+
+    fingerprint: str
+
+    def predict(self, texts: Sequence[str | None]) -> Ratings:
+        """See :meth:`evoked.affect.text.TextEmotionReader.predict`."""
+
+
 class MultilingualEmotionReader:
     """Reads English with one reader, and the other languages of USE with another.
 
@@ -39,17 +48,19 @@ class MultilingualEmotionReader:
 
     Attributes
     ----------
+    english, others
+        The two readers.
     fingerprint
         Changes whenever the readings could change.
     """
 
     def __init__(
         self,
-        english: TextEmotionReader,
+        english: EnglishReader,
         others: UniversalEmotionReader,
         encoder: UniversalTextEncoder,
     ) -> None:
-        self._english, self._others, self._encoder = english, others, encoder
+        self.english, self.others, self._encoder = english, others, encoder
         self.fingerprint = f"{english.fingerprint}+{others.fingerprint}"
 
     def predict(self, texts: Sequence[str | None]) -> Ratings:
@@ -64,10 +75,10 @@ class MultilingualEmotionReader:
         )
         known = [row for row, text in enumerate(prepared) if text and self._encoder.knows(text)]
         if english:
-            readings[english] = self._english.predict([texts[row] for row in english])
+            readings[english] = self.english.predict([texts[row] for row in english])
         if known:
             vectors = self._encoder.vectors([prepared[row] for row in known])
-            readings[known] = self._others.predict(vectors)
+            readings[known] = self.others.predict(vectors)
         return readings
 
 

@@ -11,11 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evoked.features.captions import part_emoji, prepare
-from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders.universal_text import has_universal_encoder
+
+if TYPE_CHECKING:
+    from evoked.features.catalog import FeatureSettings
 
 UNDECIDED = "undecided"
 UNIVERSAL = "use"
@@ -183,6 +185,8 @@ def for_captions(
     """The settings with what reads the captions, where the extra ``languages`` is there: the text
     encoder that reads most of them, and the emotion reader that reads noticeably more; what was
     asked for stays."""
+    from evoked.features.catalog import FeatureSettings
+
     settings = settings or FeatureSettings()
     if not has_universal_encoder():
         return settings

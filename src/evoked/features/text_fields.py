@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from evoked.posts.columns import Posts
 
 
 TextField = Literal["caption", "title", "context", "text"]
 TEXT_FIELDS: tuple[TextField, ...] = ("caption", "title", "context", "text")
 
 
-def texts_of(posts: pd.DataFrame, field: TextField) -> list[str | None]:
+def texts_of(posts: Posts, field: TextField) -> list[str | None]:
     """A text per post, None where there is none.
 
     Parameters
@@ -46,8 +46,8 @@ def texts_of(posts: pd.DataFrame, field: TextField) -> list[str | None]:
     ]
 
 
-def _column(posts: pd.DataFrame, name: str) -> list[Any]:
-    return posts[name].tolist() if name in posts else [None] * len(posts)
+def _column(posts: Posts, name: str) -> list[Any]:
+    return list(posts[name]) if name in posts else [None] * len(posts)
 
 
 def _text(value: Any) -> str | None:

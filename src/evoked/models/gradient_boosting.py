@@ -100,7 +100,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
         reduced = self._reduced(examples)
         if self.line is None:
             return reduced
-        return np.hstack([reduced, self._starts(examples)[:, self._value_columns()]])
+        return np.hstack([reduced, self._starts(examples)[:, self.value_columns()]])
 
     def _reduced(self, examples: Examples) -> Matrix:
         """The features end to end, long vectors reduced, (n, columns)."""
@@ -115,7 +115,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
 
     def width(self) -> int:
         reduced = {name: len(values) - 1 for name, values in self.projections.items()}
-        starts = len(self._value_columns()) if self.settings.start == "line" else 0
+        starts = len(self.value_columns()) if self.settings.start == "line" else 0
         return sum({**self.widths, **reduced}.values()) + starts
 
     def grow(
@@ -153,7 +153,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
 
     def _after(self, posts: Sample, starts: Matrix) -> Sample:
         """Posts to learn from after a line, of which ``starts`` are the predictions."""
-        features = np.hstack([posts.features, starts[:, self._value_columns()]])
+        features = np.hstack([posts.features, starts[:, self.value_columns()]])
         return replace(posts, features=features, values=posts.values - starts)
 
     def _projection(self, train: Examples, name: str) -> Matrix | None:
@@ -193,7 +193,7 @@ class GradientBoosting(BoostedTrees, PooledModel):
                 starts[:, self.targets.index(name)] = -level
         if self.line is not None:
             predicted = self.line.predict(examples)
-            for column in self._value_columns():
+            for column in self.value_columns():
                 name = self.targets[column]
                 starts[:, column] = self.task.straightened(name, predicted[name].to_numpy())
         return starts

@@ -167,8 +167,8 @@ class Linear(PooledModel):
             validation,
             lambda posts: self._scaled(raw if posts is train else self._raw(posts)),
         )
-        classes, binary, _ = _places(self.task)
-        for columns in _alike(self._value_columns(), learned, held_out):
+        classes, binary, _ = places(self.task)
+        for columns in _alike(self.value_columns(), learned, held_out):
             self._fit_values(columns, learned, held_out)
         for columns in [*classes, *([column] for column in binary)]:
             self._fit_classes(columns, learned, held_out)
@@ -195,7 +195,7 @@ class Linear(PooledModel):
         )
         posts, vectors = learned.joined(held_out), self._are_vectors()
         predicted = np.zeros_like(posts.values)
-        for columns in _alike(self._value_columns(), learned, held_out):
+        for columns in _alike(self.value_columns(), learned, held_out):
             predicted[:, columns] = self.arrays["bias"][columns]
             for held in posts.held_out():
                 others = posts.select(~held).with_target(columns[0])
@@ -218,7 +218,7 @@ class Linear(PooledModel):
         for rows in row_batches(len(examples)):
             features = self._scaled(self._raw(examples, rows))
             predicted[rows] = features @ self.arrays["weights"].T + self.arrays["bias"]
-        classes, binary, numbers = _places(self.task)
+        classes, binary, numbers = places(self.task)
         for columns in classes:
             predicted[:, columns] = softmax(predicted[:, columns], axis=1)
         predicted[:, binary] = expit(predicted[:, binary])
@@ -385,7 +385,7 @@ class Linear(PooledModel):
             self._keep(columns[number], penalty, lines[position], biases[position])
 
 
-def _places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
+def places(task: type[Task]) -> tuple[list[list[int]], list[int], list[int]]:
     """Numbers of a task's columns: per set of classes, true or false, and values."""
     names = list(task.columns)
 

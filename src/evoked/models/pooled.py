@@ -96,7 +96,7 @@ class PooledModel(Model):
         columns = zip(self.targets, values.T, strict=True)
         return np.stack([self.task.bent(name, column) for name, column in columns], axis=1)
 
-    def _value_columns(self) -> list[int]:
+    def value_columns(self) -> list[int]:
         """Numbers of the known columns that hold values, not classes or yes and no."""
         others = {
             name for each in self.task.outcomes if each.kind != "value" for name in each.columns

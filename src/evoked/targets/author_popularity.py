@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoked.errors import DataError
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import known_counts, with_history
+from evoked.posts.columns import numbered
 from evoked.targets.account_growth import grown_accounts, relative_counts
 from evoked.targets.base import Outcome, TargetTable, Task
 
@@ -41,6 +42,9 @@ Authors = NDArray[np.object_]
 # With fewer posts there is no quarter.
 LEAST_POSTS = 4
 _QUARTERS = (0.25, 0.75)
+_NONE = (float("nan"), float("nan"))
+
+Quartiles = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class AuthorQuartiles(Task):
         "dual_attention",
     )
 
-    thresholds: pd.DataFrame
+    thresholds: Quartiles
 
     @classmethod
     def fit(cls, posts: pd.DataFrame) -> Self:
@@ -97,13 +101,10 @@ class AuthorQuartiles(Task):
     ) -> TargetTable:
         """1 for popular, 0 for unpopular, NaN for the middle half, for unknown likes or authors
         and for authors with fewer than four posts; (n, 1)."""
-        import pandas as pd
-
         authors, values = author_hashes(posts), self.compared(posts)
-        strangers = ~np.isin(authors, self.thresholds.index.to_numpy())
-        own = _quartiles(authors[strangers], values[strangers])
-        known = pd.concat([self.thresholds, own]).reindex(authors)
-        low, high = known["low"].to_numpy(), known["high"].to_numpy()
+        strangers = ~np.isin(authors, list(self.thresholds))
+        known = {**self.thresholds, **_quartiles(authors[strangers], values[strangers])}
+        low, high = np.array([known.get(each, _NONE) for each in authors]).reshape(-1, 2).T
         same = low == high
         labels = np.full(len(posts), np.nan, dtype=np.float32)
         labels[np.where(same, values < low, values <= low)] = 0
@@ -125,21 +126,18 @@ class AuthorQuartiles(Task):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready state, with authors as hashes."""
-        lines = self.thresholds.astype(object).where(self.thresholds.notna(), None)
-        return {
-            "authors": lines.index.tolist(),
-            "low": lines["low"].tolist(),
-            "high": lines["high"].tolist(),
-        }
+        low, high = (
+            [None if np.isnan(each[end]) else each[end] for each in self.thresholds.values()]
+            for end in (0, 1)
+        )
+        return {"authors": list(self.thresholds), "low": low, "high": high}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
-        import pandas as pd
-
-        values = {name: state[name] for name in ("low", "high")}
-        index = pd.Index(state["authors"], dtype=object)
-        return cls(pd.DataFrame(values, index=index, dtype=np.float64))
+        low, high = (np.array(state[name], dtype=np.float64).tolist() for name in ("low", "high"))
+        ends = zip(low, high, strict=True)
+        return cls({str(name): own for name, own in zip(state["authors"], ends, strict=True)})
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,7 @@ class AuthorPopularity(AuthorQuartiles):
         """What posts of an author are ranked by, (n,), NaN where it is unknown: likes, relative
         likes where the account grew. Whether an unknown author's did is seen from these posts."""
         attached = with_history(posts)
-        strangers = ~np.isin(author_hashes(posts), self.thresholds.index.to_numpy())
+        strangers = ~np.isin(author_hashes(posts), list(self.thresholds))
         grown = np.append(np.array(self.grown, dtype=object), grown_accounts(attached[strangers]))
         return _beside_level(attached, grown)
 
@@ -206,10 +204,10 @@ def _beside_level(posts: pd.DataFrame, grown: Authors) -> Floats:
     return np.where(moved, relative_counts(posts, "likes"), known_counts(posts, "likes"))
 
 
-def _learned_quartiles(authors: Authors, values: Floats) -> pd.DataFrame:
+def _learned_quartiles(authors: Authors, values: Floats) -> Quartiles:
     """Quartiles of authors, refused if there are none."""
     thresholds = _quartiles(authors, values)
-    if not thresholds["low"].notna().any():
+    if np.isnan([low for low, _ in thresholds.values()]).all():
         raise DataError(
             f"no author has {LEAST_POSTS} training posts with known likes, so no post is "
             "popular or unpopular for its author.",
@@ -219,15 +217,16 @@ def _learned_quartiles(authors: Authors, values: Floats) -> pd.DataFrame:
     return thresholds
 
 
-def _quartiles(authors: Authors, values: Floats) -> pd.DataFrame:
-    """Lower and upper quartile of each author's values by the author's hash, columns low, high."""
-    import pandas as pd
-
-    named = authors != ""
-    by_author = pd.Series(values[named]).groupby(authors[named])
-    enough = by_author.count() >= LEAST_POSTS
-    table = {
-        name: by_author.quantile(level).where(enough)
-        for name, level in zip(("low", "high"), _QUARTERS, strict=True)
-    }
-    return pd.DataFrame(table).astype(np.float64)
+def _quartiles(authors: Authors, values: Floats) -> Quartiles:
+    """Lower and upper quartile of each author's values by the author's hash, in the hashes'
+    order; NaN for an author with fewer than four posts of a known value."""
+    codes, names = numbered(authors)
+    order = np.argsort(codes, kind="stable")
+    own = np.split(values[order], np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    found: dict[str, tuple[float, float]] = {}
+    for name, counts in sorted(zip(names, own, strict=True), key=lambda pair: str(pair[0])):
+        known = counts[np.isfinite(counts)]
+        if name != "":
+            low, high = np.quantile(known, _QUARTERS) if len(known) >= LEAST_POSTS else _NONE
+            found[name] = (float(low), float(high))
+    return found

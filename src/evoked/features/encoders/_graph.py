@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,14 @@ class Graph:
         """``rows`` (n, columns) through the layer normalisation called ``name``."""
         weights = (f"{name}.weight", f"{name}.bias")
         return self.add("LayerNormalization", rows, *weights, axis=-1, epsilon=epsilon)
+
+    def reads(self, name: str) -> bool:
+        """Whether an operation takes the value of this name."""
+        return any(name in node.input for node in self._nodes)
+
+    def keep_inputs(self, names: Collection[str]) -> None:
+        """Leave out all inputs but these."""
+        self._inputs = {name: array for name, array in self._inputs.items() if name in names}
 
     def compiled(self, outputs: Sequence[str]) -> Compiled:
         """The graph, ready to run, with its weights."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # What the drivers of graphics cards leave on Linux: NVIDIA's, NVIDIA's under Windows, and AMD's.
 _CARDS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
+# The types of safetensors that are read, and NumPy's names for them.
+_TYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
+
 
 @cache
 def without_torch() -> bool:
@@ -60,7 +63,7 @@ def session(content: bytes, weights: Mapping[str, NDArray[Any]] | None = None) -
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = thread_count()
     # Waiting threads would otherwise keep the cores busy, which decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Batches are of ever new shapes; an arena would keep memory for each of them.
@@ -70,8 +73,9 @@ def session(content: bytes, weights: Mapping[str, NDArray[Any]] | None = None) -
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def mapped_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The float32 tensors of a safetensors file by name, mapped from the disk and read-only.
+def mapped_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a safetensors file by name, mapped from the disk and read-only, as far as they
+    are whole or floating numbers of 64 or 32 bits.
 
     The format: the length of a JSON header in eight bytes, the header, and the tensors' bytes
     (https://github.com/huggingface/safetensors).
@@ -81,9 +85,9 @@ def mapped_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     header = json.loads(bytes(content[8:begin]))
     tensors = {}
     for name, entry in header.items():
-        if name != "__metadata__" and entry["dtype"] == "F32":
+        if name != "__metadata__" and entry["dtype"] in _TYPES:
             start, end = entry["data_offsets"]
-            values = content[begin + start : begin + end].view("<f4")
+            values = content[begin + start : begin + end].view(_TYPES[entry["dtype"]])
             tensors[name] = np.asarray(values).reshape(entry["shape"])
     return tensors
 
@@ -95,7 +99,7 @@ def _may_have_card() -> bool:
     return any(map(os.path.exists, _CARDS))
 
 
-def _threads() -> int:
+def thread_count() -> int:
     """As many threads as torch would use; 0 stands for one per core."""
     torch = sys.modules.get("torch")
     if torch is not None:

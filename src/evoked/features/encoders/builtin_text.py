@@ -98,6 +98,12 @@ class BuiltinTextEncoder(TextEncoder):
             rows = add_layer(graph, rows, f"encoder.layer.{number}")
         return graph.compiled([graph.add("Reshape", rows, "sequences")])
 
+    padding_id = PADDING_ID
+
+    def tokenizer_json(self) -> str:
+        """The tokenizer, as the tokenizers library reads it."""
+        return (minilm_folder() / "tokenizer.json").read_text(encoding="utf-8")
+
     def exported(self) -> bytes:
         """The network as the content of an ONNX file: from ``ids`` and ``is token``, (n, longest),
         to ``states``, (n, longest, 384)."""

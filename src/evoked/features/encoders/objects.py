@@ -106,6 +106,11 @@ class RecognisedObjects(ObjectEncoder):
         return class_head(self._lite)
 
     @property
+    def vector_size(self) -> int:
+        """Length of the network's vector."""
+        return self._encoder.vector_size
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the network's map."""
         return self._encoder.grid

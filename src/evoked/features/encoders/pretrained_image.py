@@ -142,6 +142,11 @@ class NetworkImageEncoder(ImageEncoder):
         self._features = features or self._network.features
         return features is not None
 
+    @property
+    def network_in_use(self) -> ImageNetwork:
+        """The frozen network that encodes."""
+        return self._network
+
     def _count(self, pictures: int) -> None:
         if self._pictures_until_export > 0:
             self._pictures_until_export -= pictures

@@ -1,0 +1,308 @@
+"""An exported run that is loaded once and answers drafts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoked.errors import DataError, EvokedError
+from evoked.evaluation.conformal import Intervals, Predicted
+from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
+from evoked.features.table import FeatureTable
+from evoked.posts.author_hashes import author_hashes
+from evoked.posts.author_history import KINDS, AuthorHistory
+from evoked.posts.author_profiles import AuthorProfiles
+from evoked.posts.columns import Columns, values_of
+from evoked.posts.drafts import Draft, as_columns, draft_from, draft_row, pictures_of
+from evoked.posts.facts import Fact
+from evoked.runs.answer import ANSWER_COLUMNS, LAST_POSTS, answers_of, columns_to_widen
+from evoked.runs.drafts import (
+    ASSUMED,
+    DOUBT,
+    KnownAuthors,
+    complete_drafts,
+    with_fact_notes,
+    with_usual_views,
+)
+from evoked.runs.track_record import ErrorRecord, TypicalError
+from evoked.runtime.folder import HISTORY_FILE, MANIFEST_FILE, PROFILES_FILE, ExportFolder
+from evoked.runtime.graphs import Graph, load_graph
+from evoked.runtime.sources import FeatureReader
+from evoked.targets import Task, load_task
+from evoked.targets.last_posts import means_of_groups, with_last_posts
+
+Row = Draft | Mapping[str, Any]
+"""A draft, or the facts of one by the names of its fields."""
+
+ERROR = "error"
+
+# Drafts that are scored together: their pictures are in memory at once.
+_BATCH = 64
+
+
+def load(folder: Path | str) -> ExportedRun:
+    """An exported run; nothing in its folder is executed.
+
+    Raises
+    ------
+    DataError
+        The folder holds no exported run, or one that is damaged or was altered.
+    """
+    return ExportedRun(ExportFolder.read(folder))
+
+
+class ExportedRun:
+    """Scores drafts as the run does that was exported; every row gets an answer or an error.
+
+    Parameters
+    ----------
+    folder
+        The export.
+
+    Attributes
+    ----------
+    folder
+        The export.
+    task
+        What is predicted, fitted on the run's training posts.
+    record
+        What the run's test posts showed.
+
+    Examples
+    --------
+    >>> export = evoked.runtime.load("my_export")                            # doctest: +SKIP
+    >>> export.score([{"image": "draft.jpg", "caption": "Golden hour"}])     # doctest: +SKIP
+    """
+
+    def __init__(self, folder: ExportFolder) -> None:
+        self.folder = folder
+        manifest, file = folder.manifest, folder.path / MANIFEST_FILE
+        self.task: Task = load_task(manifest["task"], file)
+        self._intervals = Intervals.from_dict(manifest["intervals"], file)
+        self._facts = [Fact.from_dict(state) for state in manifest["drafts"]["facts"]]
+        self._reader = FeatureReader(folder)
+        self._turn = Lock()
+
+    def score(
+        self, rows: Iterable[Row], coverage: float = DEFAULT_COVERAGE
+    ) -> list[dict[str, Any]]:
+        """Score drafts of which some may be wrong.
+
+        Parameters
+        ----------
+        rows
+            Drafts, or their facts: see :func:`evoked.posts.drafts.draft_from`.
+        coverage
+            How often the intervals are to hold the truth, between 0 and 1.
+
+        Returns
+        -------
+        list of dict
+            One per draft, in order: what a row of :meth:`evoked.Scorer.score` holds, None where
+            that holds nothing.
+
+        Raises
+        ------
+        SettingsError
+            ``coverage`` is not between 0 and 1.
+        DataError
+            A file of the export is missing, or was altered.
+        MissingExtraError
+            A library that the run's features need is not installed.
+        """
+        check_coverage(coverage)
+        answers: list[dict[str, Any]] = []
+        numbered = enumerate(rows, start=1)
+        with self._turn:
+            while batch := list(islice(numbered, _BATCH)):
+                answers += self._scored(
+                    [self._asked(row, number) for number, row in batch], coverage
+                )
+        return answers
+
+    def features(self, drafts: Sequence[Draft]) -> FeatureTable:
+        """What the run reads of n drafts."""
+        posts = self._posts(drafts, [self._row(draft) for draft in drafts])
+        return self._reader.read(posts, pictures_of(drafts))[0]
+
+    def head(self, posts: Columns, features: FeatureTable) -> NDArray[np.float64]:
+        """What the model predicts of n posts with their history, (n, columns of the task); NaN for
+        what no training post has."""
+        head, n = self.folder.manifest["head"], len(posts)
+        inputs: dict[str, NDArray[Any]] = dict(features.arrays(np.arange(n)))
+        if head["last_posts"] is not None:
+            inputs["last posts"] = self._last_posts(head["last_posts"], posts)
+        if head["levels"] is not None:
+            inputs["levels"] = self._levels(head["levels"], posts)
+        predicted = self._head({name: inputs[name] for name in head["inputs"]})["predicted"]
+        known = np.isin(self.task.columns, head["known_targets"])
+        return np.where(known, np.asarray(predicted, dtype=np.float64), np.nan)
+
+    @property
+    def unseen_note(self) -> str | None:
+        """What a person should know who shows the run what none of its training posts had."""
+        note = self.folder.manifest["drafts"]["unseen_note"]
+        return None if note is None else str(note)
+
+    @cached_property
+    def authors(self) -> KnownAuthors:
+        """The authors of the run's posts."""
+        state = self.folder.manifest["authors"]
+        return KnownAuthors(state["number"], frozenset(state["hashes"]), self._profiles)
+
+    @cached_property
+    def record(self) -> ErrorRecord:
+        """What the run's test posts showed."""
+        state = self.folder.manifest["record"]
+        errors = {
+            name: None if own is None else TypicalError(*own)
+            for name, own in state["errors"].items()
+        }
+        return ErrorRecord(state["intervals"], errors)
+
+    def _scored(self, asked: Sequence[_Asked], coverage: float) -> list[dict[str, Any]]:
+        sound = [each for each in asked if each.row is not None]
+        drafts = [each.draft for each in sound if each.draft is not None]
+        found = iter(self._predicted(drafts, [each.row or {} for each in sound], coverage))
+        names = self._names()
+        return [
+            {**next(found), ERROR: None}
+            if each.row is not None
+            else {**dict.fromkeys(names), "post_id": each.name, ERROR: each.why}
+            for each in asked
+        ]
+
+    def _predicted(
+        self, drafts: Sequence[Draft], rows: Sequence[Mapping[str, Any]], coverage: float
+    ) -> list[dict[str, Any]]:
+        """What is predicted of n drafts, a row each by the names of :meth:`_names`."""
+        posts = self._posts(drafts, rows)
+        features, problems = self._reader.read(posts, pictures_of(drafts))
+        table = self._table(posts, self.head(posts, features), coverage)
+        doubts = values_of(posts, DOUBT)
+        said = [
+            " ".join(filter(None, (problems.get(row), doubts[row]))) or None
+            for row in range(len(posts))
+        ]
+        found: dict[str, Sequence[Any]] = {"post_id": values_of(posts, "post_id"), **table}
+        if self.task.learns_emotion:
+            estimated = bool(self.folder.manifest["drafts"]["estimated_emotions"])
+            found["emotion_estimated"] = [estimated] * len(posts)
+        found |= {"problem": said, ASSUMED: values_of(posts, ASSUMED)}
+        lines = [
+            dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)
+        ]
+        answers = answers_of(
+            self.task,
+            lines,
+            self.record,
+            coverage,
+            {kind: self._history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS},
+            unbounded=self._intervals.unbounded(self.task, coverage),
+            whose=self.folder.manifest["drafts"]["whose"],
+        )
+        return [
+            {name: _plain(value) for name, value in line.items()}
+            | {name: _plain(value) for name, value in zip(ANSWER_COLUMNS, answer, strict=True)}
+            for line, answer in zip(lines, answers, strict=True)
+        ]
+
+    def _table(
+        self, posts: Columns, predicted: NDArray[np.float64], coverage: float
+    ) -> dict[str, list[Any]]:
+        columns = dict(zip(self.task.columns, predicted.T, strict=True))
+        widened = columns_to_widen(self.task, self.record, coverage)
+        found = self._intervals.restored(
+            self.task, Predicted(posts, columns), coverage, widened=widened
+        )
+        return {name: values.tolist() for name, values in found.items()}
+
+    def _names(self) -> list[str]:
+        """The names of a row's entries."""
+        nothing = as_columns([], [])
+        blank = Columns({name: [] for name in nothing}, 0)
+        columns = {name: np.zeros(0) for name in self.task.columns}
+        attached = blank.assign(**self._history.before(blank))
+        table = self._intervals.restored(self.task, Predicted(attached, columns))
+        emotion = ["emotion_estimated"] if self.task.learns_emotion else []
+        return ["post_id", *table, *emotion, "problem", ASSUMED, *ANSWER_COLUMNS]
+
+    def _posts(self, drafts: Sequence[Draft], rows: Sequence[Mapping[str, Any]]) -> Columns:
+        """Drafts as posts with what the run knows of their authors."""
+        posts = as_columns(drafts, rows)
+        are_drafts = np.ones(len(posts), dtype=bool)
+        completed = complete_drafts(posts, self.authors, are_drafts)
+        noted = with_fact_notes(completed, self._facts, are_drafts)
+        age = self.folder.manifest["drafts"]["history_min_age_hours"]
+        seen = noted.assign(**self._history.before(noted, age))
+        posts = with_usual_views(seen, self.task, are_drafts)
+        assert isinstance(posts, Columns)
+        return posts
+
+    def _asked(self, row: Row, number: int) -> _Asked:
+        given = row.get("name") if isinstance(row, Mapping) else row.name
+        name = f"draft-{number}" if given is None else str(given)
+        try:
+            draft = row if isinstance(row, Draft) else draft_from(row)
+            draft = replace(draft, name=name)
+            return _Asked(name, draft, self._row(draft), None)
+        except EvokedError as error:
+            why = error.about_row if isinstance(error, DataError) else str(error)
+            return _Asked(name, None, None, why)
+
+    def _row(self, draft: Draft) -> dict[str, Any]:
+        return draft_row(draft, 1, self.folder.manifest["drafts"]["time_zone"], self._facts)
+
+    def _last_posts(self, state: Mapping[str, Any], posts: Columns) -> NDArray[np.float32]:
+        """What the baseline of an author's last posts predicts, (n, targets)."""
+        hashed = [name or None for name in author_hashes(posts)]
+        means = means_of_groups(state["means"], state["group_means"], hashed)
+        if state["task"] is None:
+            return means.astype(np.float32)
+        task = load_task(state["task"], self.folder.path / MANIFEST_FILE)
+        return with_last_posts(means, task, posts, state["recent"]).astype(np.float32)
+
+    def _levels(self, state: Mapping[str, Any], posts: Columns) -> NDArray[np.float32]:
+        """What the author of each post usually gets, (n, targets); 0 where that is not known."""
+        task = load_task(state, self.folder.path / MANIFEST_FILE)
+        levels = np.zeros((len(posts), len(task.columns)), dtype=np.float32)
+        for name, level in task.levels(posts).items():
+            levels[:, task.columns.index(name)] = level
+        return levels
+
+    @cached_property
+    def _head(self) -> Graph:
+        return load_graph(self.folder, "head")
+
+    @cached_property
+    def _history(self) -> AuthorHistory:
+        return AuthorHistory.load(self.folder.checked(HISTORY_FILE))
+
+    @cached_property
+    def _profiles(self) -> AuthorProfiles:
+        return AuthorProfiles.load(self.folder.checked(PROFILES_FILE))
+
+
+class _Asked(NamedTuple):
+    """A row: its draft's name, the draft and its row in a table of posts, or why there is none."""
+
+    name: str
+    draft: Draft | None
+    row: dict[str, Any] | None
+    why: str | None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; None for what is not a number."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value
