@@ -9,8 +9,9 @@ by torch.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ LEVELS = "levels"
 # size of batches at one.
 _POSTS, _TOKENS, _OBJECTS = 3, 5, 4
 _DOUBLE, _FLOAT, _WHOLE = 11, 1, 7  # ONNX's numbers of types
+_LOWEST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class _Written:
         return Head(self.graph.exported([PREDICTED]), tuple(kept), self.last_posts, self.levels)
 
     def _predicted(self, model: Model) -> str:
-        """Add a model; the name of what it predicts, float64 (n, targets)."""
+        """Add a model; the name of what it predicts, float64 (n, targets), for targets that some
+        training post has."""
         from evoked.models.baselines import MeanOfTraining
         from evoked.models.blend import Blend
         from evoked.models.gradient_boosting import GradientBoosting
@@ -117,18 +120,13 @@ class _Written:
         ]
         for kind, write in writers:
             if isinstance(model, kind):
-                return self._marked(model, write(model))
+                return write(model)
         raise cannot(model, "nobody has written it as a graph")
 
     def _constant(self, values: Any, dtype: Any = np.float64) -> str:
         name = f"constant {len(self.weights)}"
         self.weights[name] = np.ascontiguousarray(np.asarray(values, dtype=dtype))
         return name
-
-    def _marked(self, model: Model, predicted: str) -> str:
-        """What is predicted, NaN for targets that no training post has."""
-        unknown = [0.0 if name in model.known_targets else np.nan for name in model.targets]
-        return self.graph.add("Add", predicted, self._constant([unknown]))
 
     def _mean(self, model: Any) -> str:
         """What the groups' means are, or the last posts did: both are worked out beside the
@@ -149,11 +147,15 @@ class _Written:
         self.last_posts = state
         return self.graph.add("Cast", LAST_POSTS, to=_DOUBLE)
 
-    def _pooled(self, name: str) -> str:
-        """A feature, float32 (n, width), NaN where absent."""
-        missing = self._constant(np.nan, np.float32)
-        present = self.graph.add("Unsqueeze", f"{name}.present", self._constant([1], np.int64))
-        return self.graph.add("Where", present, name, missing)
+    def _present(self, name: str) -> str:
+        """Whether each post has a feature, bool (n, 1)."""
+        return self.graph.add("Unsqueeze", f"{name}.present", self._constant([1], np.int64))
+
+    def _where_present(self, name: str, values: str, otherwise: float) -> str:
+        """Values (n, width) made of a feature, and another for posts without it. Not NaN, which
+        means one thing to ONNX Runtime and another to OpenVINO."""
+        absent = self._constant(otherwise, np.float32)
+        return self.graph.add("Where", self._present(name), values, absent)
 
     def _joined(self, parts: Sequence[str]) -> str:
         return self.graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
@@ -161,19 +163,16 @@ class _Written:
     def _linear(self, model: Any) -> str:
         """See :meth:`evoked.models.linear.Linear.predict`."""
         graph, arrays = self.graph, model.arrays
-        flags = [
-            graph.add(
-                "Cast",
-                graph.add("Unsqueeze", f"{name}.present", self._constant([1], np.int64)),
-                to=_FLOAT,
-            )
-            for name in model.features
-        ]
-        raw = self._joined([*(self._pooled(name) for name in model.features), *flags])
-        centred = graph.add("Sub", raw, self._constant(arrays["centre"], np.float32))
-        scaled = graph.add("Div", centred, self._constant(arrays["scale"], np.float32))
-        zero = self._constant(0.0, np.float32)
-        known = graph.add("Where", graph.add("IsNaN", scaled), zero, scaled)
+        ends = np.cumsum([0, *(model.widths[name] for name in model.features)])
+        parts = []
+        for name, (start, stop) in zip(model.features, pairwise(ends), strict=True):
+            scaled = self._scaled(name, arrays, slice(start, stop))
+            parts.append(self._where_present(name, scaled, 0.0))
+        for place, name in enumerate(model.features):
+            flag = graph.add("Cast", self._present(name), to=_FLOAT)
+            column = ends[-1] + place
+            parts.append(self._scaled(flag, arrays, slice(column, column + 1)))
+        known = self._joined(parts)
         weights, bias = (
             self._constant(values, np.float32)
             for values in (arrays["weights"].T, np.maximum(arrays["bias"], np.float32(-1e30)))
@@ -182,6 +181,13 @@ class _Written:
             "Cast", graph.add("Add", graph.add("MatMul", known, weights), bias), to=_DOUBLE
         )
         return self._bent(model, self._by_kind(model, lines, arrays["low"], arrays["high"]))
+
+    def _scaled(self, values: str, arrays: Mapping[str, Any], columns: slice) -> str:
+        """Some of a line's columns, standardised."""
+        centre, scale = (
+            self._constant([arrays[name][columns]], np.float32) for name in ("centre", "scale")
+        )
+        return self.graph.add("Div", self.graph.add("Sub", values, centre), scale)
 
     def _by_kind(self, model: Any, lines: str, low: Any, high: Any) -> str:
         """Probabilities of classes and of yes, and values within bounds, from lines."""
@@ -233,18 +239,19 @@ class _Written:
         graph, targets = self.graph, len(model.targets)
         parts = []
         for name in model.features:
-            values = self._pooled(name)
+            values = name
             if name in model.projections:
                 mean, components = np.split(model.projections[name], [1])
                 centred = graph.add("Sub", values, self._constant(mean, np.float32))
                 values = graph.add("MatMul", centred, self._constant(components.T, np.float32))
-            parts.append(values)
+            # What is missing is above no border.
+            parts.append(self._where_present(name, values, _LOWEST))
         starts = self._constant(np.zeros((1, targets)))
         if model.fitted_task is not None:
             self.levels = task_state(model.fitted_task)
             starts = graph.add("Neg", graph.add("Cast", LEVELS, to=_DOUBLE))
         if model.line is not None:
-            line = self._straightened(model, self._marked(model.line, self._linear(model.line)))
+            line = self._straightened(model, self._linear(model.line))
             of_values = [column in model.value_columns() for column in range(targets)]
             starts = graph.add("Where", self._constant([of_values], np.bool_), line, starts)
             as_learned = graph.add("Cast", starts, to=_FLOAT)
@@ -264,7 +271,7 @@ class _Written:
         bounded = graph.add("Max", bent, self._constant([low]))
         bounded = graph.add("Min", bounded, self._constant([high]))
         grown = [name in model.trees for name in model.targets]
-        means = [model.means.get(name, np.nan) for name in model.targets]
+        means = [model.means.get(name, 0.0) for name in model.targets]
         return graph.add(
             "Where", self._constant([grown], np.bool_), bounded, self._constant([means])
         )
@@ -285,14 +292,14 @@ class _Written:
             return graph.add("Add", self._columns_of_zeros(matrix), constant)
         asked = self._columns(matrix, trees.columns.ravel())
         above = graph.add("Greater", asked, self._constant([trees.borders.ravel()], np.float32))
-        bits = graph.add("Cast", above, to=_WHOLE)
-        weighted = graph.add(
-            "Mul", bits, self._constant([np.tile(2 ** np.arange(depth), number)], np.int64)
-        )
-        by_tree = graph.add("Reshape", weighted, self._constant([-1, number, depth], np.int64))
-        leaf = graph.add("ReduceSum", by_tree, self._constant([2], np.int64), keepdims=0)
+        # Numbers of leaves as fractions: OpenVINO miscounts whole ones where it fuses operations.
+        bits = graph.add("Cast", above, to=_FLOAT)
+        by_tree = graph.add("Reshape", bits, self._constant([-1, number, depth], np.int64))
+        powers = self._constant(2.0 ** np.arange(depth)[:, None], np.float32)
+        leaf = graph.add("MatMul", by_tree, powers)
+        leaf = graph.add("Squeeze", leaf, self._constant([2], np.int64))
         first = self._constant([np.arange(number) * trees.leaves.shape[1]], np.int64)
-        place = graph.add("Add", leaf, first)
+        place = graph.add("Add", graph.add("Cast", leaf, to=_WHOLE), first)
         values = graph.add("Gather", self._constant(trees.leaves.ravel()), place)
         total = graph.add("ReduceSum", values, self._constant([1], np.int64), keepdims=1)
         return graph.add("Add", total, self._constant([trees.bias]))
@@ -328,16 +335,13 @@ def _traced(model: Any) -> Head:
     import torch
 
     examples = {name: torch.from_numpy(each) for name, each in example_inputs(model).items()}
-    batch = torch.export.Dim("posts")
-    others = {
-        name: torch.export.Dim(f"tokens_{number}")
-        for number, name in enumerate(name for name in model.features if _is_ragged(name))
-    }
-
-    def shape_of(name: str) -> dict[int, Any]:
-        feature = name.removesuffix(".mask")
-        return {0: batch, 1: others[feature]} if feature in others else {0: batch}
-
+    # Batches of any size, and of any number of tokens; torch finds out which of these agree.
+    shapes = tuple(
+        {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
+        if _is_ragged(name.removesuffix(".mask"))
+        else {0: torch.export.Dim.AUTO}
+        for name in examples
+    )
     network = _OfArrays(model.network, list(examples)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about its own workings
@@ -345,7 +349,7 @@ def _traced(model: Any) -> Head:
             network,
             tuple(examples.values()),
             dynamo=True,
-            dynamic_shapes=(tuple(shape_of(name) for name in examples),),
+            dynamic_shapes=(shapes,),
             input_names=list(examples),
             output_names=[PREDICTED],
             verbose=False,

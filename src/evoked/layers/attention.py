@@ -65,7 +65,7 @@ class ScaledDotProductAttention(nn.Module):
         visible = mask[:, None, None, :]
         added = None if prior is None else prior[:, None, None, :].to(q.dtype)
         weights = None
-        if want_weights:
+        if want_weights or torch.compiler.is_exporting():  # the fused operation has no ONNX twin
             scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
             scores = scores if added is None else scores + added
             per_head = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)

@@ -222,7 +222,9 @@ def or_placeholder(
     tokens = torch.where(shown[:, None, None], tokens, placeholder)
     first = torch.zeros_like(mask)
     first[:, 0] = True
-    return tokens, torch.where(shown[:, None], mask, first)
+    kept = shown[:, None]
+    # Not by where(), which ONNX Runtime knows for numbers alone.
+    return tokens, (kept & mask) | (~kept & first)
 
 
 def mean_pool(tokens: Tensor, mask: Tensor) -> Tensor:

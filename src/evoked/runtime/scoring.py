@@ -263,13 +263,15 @@ class ExportedRun:
         return draft_row(draft, 1, self.folder.manifest["drafts"]["time_zone"], self._facts)
 
     def _last_posts(self, state: Mapping[str, Any], posts: Columns) -> NDArray[np.float32]:
-        """What the baseline of an author's last posts predicts, (n, targets)."""
+        """What the baseline of an author's last posts predicts, (n, targets); 0 for targets that no
+        training post has."""
         hashed = [name or None for name in author_hashes(posts)]
         means = means_of_groups(state["means"], state["group_means"], hashed)
         if state["task"] is None:
-            return means.astype(np.float32)
+            return np.nan_to_num(means).astype(np.float32)
         task = load_task(state["task"], self.folder.path / MANIFEST_FILE)
-        return with_last_posts(means, task, posts, state["recent"]).astype(np.float32)
+        found = with_last_posts(means, task, posts, state["recent"])
+        return np.nan_to_num(found).astype(np.float32)
 
     def _levels(self, state: Mapping[str, Any], posts: Columns) -> NDArray[np.float32]:
         """What the author of each post usually gets, (n, targets); 0 where that is not known."""
