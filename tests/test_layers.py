@@ -42,6 +42,8 @@ LAYERS = (
     "evoked.explain",
     "evoked.advice",
     "evoked.scoring",
+    "evoked.runtime",  # reads what exporting writes, with the light parts of the rooms above
+    "evoked.exporting",
     "evoked.report",
     "evoked.laboratory",
     "evoked.serve",

@@ -15,6 +15,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     catalogue,
     comment_generation,
     demo,
+    exporting,
     importing,
     labels,
     laboratory,

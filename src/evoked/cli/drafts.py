@@ -18,6 +18,7 @@ from evoked.posts.drafts import Draft
 
 if TYPE_CHECKING:
     from evoked.runs.posts import Run
+    from evoked.runtime import ExportedRun
 
 # Categories of the training posts that a note names.
 _SHOWN_CATEGORIES = 10
@@ -58,7 +59,7 @@ SHARED_OPTIONS = tuple(each for each in DRAFT_OPTIONS if each.name not in ("imag
 """Those of commands that take pictures and captions in another way."""
 
 
-def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
+def draft_of(run: Run | ExportedRun, facts: dict[str, Any]) -> Draft:
     """The draft that options describe; a category unknown to the run, and options that change
     nothing, are pointed out.
 
@@ -95,9 +96,9 @@ def shared_draft(facts: dict[str, Any]) -> Draft:
     return replace(Draft(**facts), image=picture, hashtags=parse_tags(hashtags), facts=own)
 
 
-def _unknown(run: Run, draft: Draft) -> list[str]:
+def _unknown(run: Run | ExportedRun, draft: Draft) -> list[str]:
     """A note for each fact of a draft that no training post shares, or that changes nothing."""
-    from evoked.posts.schema import EXPOSURE
+    from evoked.posts.vocabulary import EXPOSURE
 
     found = []
     if draft.category is not None and not run.knows_category(draft.category):

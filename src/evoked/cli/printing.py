@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from evoked.runs.answer import Quantity
     from evoked.runs.base import TrainedRun
     from evoked.runs.track_record import Held
+    from evoked.runtime import ExportedRun
     from evoked.targets import Task
 
 
@@ -155,15 +156,31 @@ def print_predictions(table: pd.DataFrame, run: TrainedRun, coverage: float) -> 
     if unrated:
         table = table.drop(columns="emotion_estimated")
     if len(table) == 1:
-        _print_prediction(table.iloc[0], run, coverage)
+        _print_prediction(table.iloc[0].to_dict(), run, coverage)
     else:
         _print_rows(table, run, coverage)
-    _note_intervals(table, run, coverage)
-    if unrated:
-        say(f"{' and '.join(unrated).capitalize()} are left out: none of your posts is rated.")
+    _note_intervals(
+        [str(name) for name in table if table[name].notna().any()], run, coverage, unrated
+    )
 
 
-def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
+def print_prediction(row: Mapping[Any, Any], run: ExportedRun, coverage: float) -> None:
+    """Print what an exported run predicts of one draft, as :func:`print_predictions` does."""
+    unrated = run.unrated_emotions
+    hidden = {"emotion_estimated"} if unrated else set()
+    shown = {
+        name: value
+        for name, value in row.items()
+        if name not in hidden and not _is_of(str(name), unrated)
+    }
+    _print_prediction(shown, run, coverage)
+    known = [str(name) for name, value in shown.items() if _is_known(value)]
+    _note_intervals(known, run, coverage, unrated)
+
+
+def _print_prediction(
+    row: Mapping[Any, Any], run: TrainedRun | ExportedRun, coverage: float
+) -> None:
     """Print the answer to one draft, and its numbers in a table."""
     from evoked.runs.answer import ANSWER_COLUMNS, quantities
     from evoked.runs.drafts import ASSUMED
@@ -193,19 +210,18 @@ def _print_prediction(row: pd.Series, run: TrainedRun, coverage: float) -> None:
         *ANSWER_COLUMNS,
         *(number.column for number in numbers),
     }
-    for name in _without_intervals(row.index):
+    for name in _without_intervals(row):
         if name not in hidden:
             cell = _with_interval(row, name, meanings.get(name, {}))
             lines.append([name, cell, _held(record.held(name, coverage))])
-    learned = (
-        " (valence and arousal learned from estimates)" if _shows_estimates(row.index, run) else ""
-    )
+    learned = " (valence and arousal learned from estimates)" if _shows_estimates(row, run) else ""
     print_table(
         "Prediction" + learned,
         ["what", f"predicted ({coverage:.0%} interval)", "held (test posts)"],
         lines,
     )
-    if _uncounted(task, row.to_frame().T) and task.count_basis == "followers":
+    counts = [outcome.count for outcome in task.outcomes if outcome.count in row]
+    if not all(_is_known(row[name]) for name in counts) and task.count_basis == "followers":
         say("Counts need the number of followers: --followers.")
 
 
@@ -234,7 +250,7 @@ def _print_rows(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
     say(f"--out and --json include the {coverage:.0%} intervals.")
 
 
-def _amount(row: pd.Series, quantity: Quantity) -> tuple[str, str]:
+def _amount(row: Mapping[Any, Any], quantity: Quantity) -> tuple[str, str]:
     """A number's name and its value with its interval: counts are whole, rates per so many of their
     basis that one or more come of it."""
     from evoked.runs.spoken import base_in_words, base_of
@@ -242,12 +258,17 @@ def _amount(row: pd.Series, quantity: Quantity) -> tuple[str, str]:
     name = quantity.column
     if not quantity.counts:
         return name, _with_interval(row, name, {})
-    numbers = row[[name, f"{name}_low", f"{name}_high"]].astype(float)
+    numbers = {each: float(row[each]) for each in (name, f"{name}_low", f"{name}_high")}
     if not quantity.basis:
-        return quantity.noun, _with_interval(numbers.round(), name, {})
+        whole = {each: _rounded(number) for each, number in numbers.items()}
+        return quantity.noun, _with_interval(whole, name, {})
     base = base_of(float(row[name]))
     title = f"{quantity.noun} per {base_in_words(base, quantity.basis)}"
-    return title, _with_interval(numbers * base, name, {})
+    return title, _with_interval({each: own * base for each, own in numbers.items()}, name, {})
+
+
+def _rounded(number: float) -> float:
+    return float(round(number)) if math.isfinite(number) else number
 
 
 def _is_known(value: Any) -> bool:
@@ -263,18 +284,25 @@ def _is_of(name: str, outcomes: Sequence[str]) -> bool:
     return any(name in (each, f"{each}_low", f"{each}_high") for each in outcomes)
 
 
-def _shows_estimates(table: Collection[str], run: TrainedRun) -> bool:
+def _shows_estimates(table: Collection[str], run: TrainedRun | ExportedRun) -> bool:
     return run.estimated and "valence" in table
 
 
-def _note_intervals(table: pd.DataFrame, run: TrainedRun, coverage: float) -> None:
-    """Print which intervals are the whole range."""
-    names = [name for name in run.intervals.uncalibrated(coverage) if name in table]
-    names = [name for name in names if table[name].notna().any()]
+def _note_intervals(
+    known: Collection[str],
+    run: TrainedRun | ExportedRun,
+    coverage: float,
+    unrated: Sequence[str],
+) -> None:
+    """Print which intervals are the whole range, among the ``known`` columns, and which emotions
+    are left out."""
+    names = [name for name in run.intervals.uncalibrated(coverage) if name in known]
     if names:
         say(
             f"Too few calibration posts for {coverage:.0%}, so the whole range: {', '.join(names)}."
         )
+    if unrated:
+        say(f"{' and '.join(unrated).capitalize()} are left out: none of your posts is rated.")
 
 
 def _without_intervals(table: Collection[str]) -> list[str]:
@@ -288,7 +316,7 @@ def _without_intervals(table: Collection[str]) -> list[str]:
     return [str(name) for name in table if name not in added]
 
 
-def _with_interval(row: pd.Series, name: str, meanings: dict[str, str]) -> str:
+def _with_interval(row: Mapping[Any, Any], name: str, meanings: dict[str, str]) -> str:
     """A value with its interval, a class with what it means and its set."""
     cell = _cell(row[name])
     cell = f"{cell} ({meanings[cell]})" if cell in meanings else cell

@@ -27,13 +27,14 @@ from evoked.cli.printing import (
     check_suffix,
     print_coverage,
     print_json,
+    print_prediction,
     print_predictions,
     print_scores,
     write_table,
 )
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.cli.viewings import VIEWING_OPTIONS, explain_viewing, image_of, viewing_of
-from evoked.errors import EvokedError, SettingsError
+from evoked.errors import EvokedError, MissingExtraError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.files import records
 
@@ -123,6 +124,13 @@ def predict(
         refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
     elif drafts is None:
         _check_subject(draft, viewing)
+    elsewhere = (posts, drafts, out_file, viewing["user"])
+    if (
+        not keep
+        and elsewhere == (None,) * len(elsewhere)
+        and _told_by_export(run_folder, draft, coverage, as_json)
+    ):
+        return
     dataset = None if posts is None else open_dataset(posts)
     run = load_any_run(run_folder, cache, allow_download)
     with progress_display() as display:
@@ -217,6 +225,27 @@ def report(
 
     path = write_report(run, dataset, out_file or run_folder / "report.html")
     say(f"Report: {path}")
+
+
+def _told_by_export(
+    run_folder: Path, draft: dict[str, Any], coverage: float, as_json: bool
+) -> bool:
+    """Print what the run's export says of a draft; False if there is none that is up to date."""
+    from evoked.runtime.twins import twin_of
+
+    try:
+        export = twin_of(run_folder, say_aside)
+        if export is None:
+            return False
+        (row,) = export.predict([draft_of(export, draft)], coverage, say_aside)
+    except MissingExtraError as error:
+        say_aside(f"{error} Predicted without the export.")
+        return False
+    if as_json:
+        print_json([row])
+    else:
+        print_prediction(row, export, coverage)
+    return True
 
 
 def _predicted(

@@ -230,8 +230,12 @@ def _record(run: Run) -> dict[str, Any]:
 
 def _about_drafts(run: Run) -> dict[str, Any]:
     """What is taken for granted about drafts."""
+    data = run.description["data"]
+    followers = data.get("with followers", 1)
     return {
-        "time_zone": run.description["data"].get("time_zone"),
+        "description": {"data": {"authors": data["authors"], "with followers": followers}},
+        "categories": run.training_categories,
+        "time_zone": data.get("time_zone"),
         "facts": [fact.to_dict() for fact in run.known_facts],
         "history_min_age_hours": run.pipeline.settings.history_min_age_hours,
         "estimated_emotions": run.estimated,

@@ -24,7 +24,8 @@ def main(arguments: Sequence[str]) -> int:
         folder, drafts = arguments
         content = sys.stdin.buffer.read() if drafts == "-" else read_bounded(Path(drafts))
         found = parse_json(content, drafts)
-        answers = load(folder).score(found if isinstance(found, list) else [found])
+        rows = found if isinstance(found, list) else [found]
+        answers = load(folder, once=len(rows) == 1).score(rows)
     except EvokedError as error:
         print(error, file=sys.stderr)
         return 2

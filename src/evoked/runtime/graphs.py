@@ -16,8 +16,13 @@ Graph = Callable[[Mapping[str, NDArray[Any]]], Arrays]
 """From inputs by name to outputs by name. Inputs that the graph doesn't have are left out."""
 
 
-def load_graph(folder: ExportFolder, name: str) -> Graph:
+def load_graph(folder: ExportFolder, name: str, *, once: bool = False) -> Graph:
     """A graph of an export.
+
+    Parameters
+    ----------
+    once
+        Whether it is run only once or twice, so that it isn't worth being optimised.
 
     Raises
     ------
@@ -28,12 +33,12 @@ def load_graph(folder: ExportFolder, name: str) -> Graph:
     """
     if folder.format == "openvino":
         return _by_openvino(folder.content(f"{name}.xml"), folder.content(f"{name}.bin"))
-    return _by_onnxruntime(folder.content(f"{name}.onnx"))
+    return _by_onnxruntime(folder.content(f"{name}.onnx"), once)
 
 
-def _by_onnxruntime(content: bytes) -> Graph:
+def _by_onnxruntime(content: bytes, once: bool) -> Graph:
     try:
-        ready = session(content)
+        ready = session(content, optimised=not once)
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "export", "scoring by an export") from error
     inputs = {each.name for each in ready.get_inputs()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -49,15 +49,23 @@ ERROR = "error"
 _BATCH = 64
 
 
-def load(folder: Path | str) -> ExportedRun:
+def load(folder: Path | str, *, once: bool = False) -> ExportedRun:
     """An exported run; nothing in its folder is executed.
+
+    Parameters
+    ----------
+    folder
+        What ``evoked export`` has written.
+    once
+        Whether it will answer one or two drafts only: its graphs are then loaded in half the time,
+        and take longer to run.
 
     Raises
     ------
     DataError
         The folder holds no exported run, or one that is damaged or was altered.
     """
-    return ExportedRun(ExportFolder.read(folder))
+    return ExportedRun(ExportFolder.read(folder), once=once)
 
 
 class ExportedRun:
@@ -67,6 +75,8 @@ class ExportedRun:
     ----------
     folder
         The export.
+    once
+        As for :func:`load`.
 
     Attributes
     ----------
@@ -74,8 +84,8 @@ class ExportedRun:
         The export.
     task
         What is predicted, fitted on the run's training posts.
-    record
-        What the run's test posts showed.
+    intervals
+        How far its predictions may be off.
 
     Examples
     --------
@@ -83,13 +93,13 @@ class ExportedRun:
     >>> export.score([{"image": "draft.jpg", "caption": "Golden hour"}])     # doctest: +SKIP
     """
 
-    def __init__(self, folder: ExportFolder) -> None:
+    def __init__(self, folder: ExportFolder, *, once: bool = False) -> None:
         self.folder = folder
         manifest, file = folder.manifest, folder.path / MANIFEST_FILE
         self.task: Task = load_task(manifest["task"], file)
-        self._intervals = Intervals.from_dict(manifest["intervals"], file)
+        self.intervals = Intervals.from_dict(manifest["intervals"], file)
         self._facts = [Fact.from_dict(state) for state in manifest["drafts"]["facts"]]
-        self._reader = FeatureReader(folder)
+        self._reader = FeatureReader(folder, once=once)
         self._turn = Lock()
 
     def score(
@@ -129,6 +139,33 @@ class ExportedRun:
                 )
         return answers
 
+    def predict(
+        self,
+        drafts: Sequence[Draft],
+        coverage: float = DEFAULT_COVERAGE,
+        note: Callable[[str], None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """As :meth:`score`, of drafts of which none may be wrong, without ``error``.
+
+        Parameters
+        ----------
+        drafts, coverage
+            As for :meth:`score`.
+        note
+            Called with a sentence that a person should read.
+
+        Raises
+        ------
+        DataError, SettingsError
+            A draft is wrong: see :func:`evoked.posts.drafts.as_posts`; otherwise as :meth:`score`.
+        MissingExtraError
+            As :meth:`score`.
+        """
+        check_coverage(coverage)
+        rows = [self._row(draft, number) for number, draft in enumerate(drafts, start=1)]
+        with self._turn:
+            return self._predicted(drafts, rows, coverage, note)
+
     def features(self, drafts: Sequence[Draft]) -> FeatureTable:
         """What the run reads of n drafts."""
         posts = self._posts(drafts, [self._row(draft) for draft in drafts])
@@ -148,10 +185,36 @@ class ExportedRun:
         return np.where(known, np.asarray(predicted, dtype=np.float64), np.nan)
 
     @property
-    def unseen_note(self) -> str | None:
-        """What a person should know who shows the run what none of its training posts had."""
-        note = self.folder.manifest["drafts"]["unseen_note"]
-        return None if note is None else str(note)
+    def description(self) -> Mapping[str, Any]:
+        """What run.json says of the run, as far as drafts are concerned."""
+        found: Mapping[str, Any] = self._about["description"]
+        return found
+
+    @property
+    def estimated(self) -> bool:
+        """Whether valence and arousal were learned from an emotion reader's estimates."""
+        return bool(self._about["estimated_emotions"])
+
+    @property
+    def unrated_emotions(self) -> list[str]:
+        """Which of valence and arousal the task predicts although nobody rated any post's."""
+        return list(self._about["unrated_emotions"])
+
+    @property
+    def training_categories(self) -> list[str]:
+        """Categories of the training posts, sorted."""
+        return list(self._about["categories"])
+
+    def knows_category(self, category: str) -> bool:
+        """Whether a training post is of a category, however its letters are capitalised."""
+        known = {each.strip().casefold() for each in self.training_categories}
+        return category.strip().casefold() in known
+
+    @property
+    def _about(self) -> Mapping[str, Any]:
+        """What is taken for granted about drafts."""
+        found: Mapping[str, Any] = self.folder.manifest["drafts"]
+        return found
 
     @cached_property
     def authors(self) -> KnownAuthors:
@@ -160,7 +223,7 @@ class ExportedRun:
         return KnownAuthors(state["number"], frozenset(state["hashes"]), self._profiles)
 
     @cached_property
-    def record(self) -> ErrorRecord:
+    def track_record(self) -> ErrorRecord:
         """What the run's test posts showed."""
         state = self.folder.manifest["record"]
         errors = {
@@ -182,11 +245,17 @@ class ExportedRun:
         ]
 
     def _predicted(
-        self, drafts: Sequence[Draft], rows: Sequence[Mapping[str, Any]], coverage: float
+        self,
+        drafts: Sequence[Draft],
+        rows: Sequence[Mapping[str, Any]],
+        coverage: float,
+        note: Callable[[str], None] | None = None,
     ) -> list[dict[str, Any]]:
         """What is predicted of n drafts, a row each by the names of :meth:`_names`."""
         posts = self._posts(drafts, rows)
         features, problems = self._reader.read(posts, pictures_of(drafts))
+        if note is not None and self._shows_unseen(features):
+            note(str(self._about["unseen_note"]))
         table = self._table(posts, self.head(posts, features), coverage)
         doubts = values_of(posts, DOUBT)
         said = [
@@ -195,8 +264,7 @@ class ExportedRun:
         ]
         found: dict[str, Sequence[Any]] = {"post_id": values_of(posts, "post_id"), **table}
         if self.task.learns_emotion:
-            estimated = bool(self.folder.manifest["drafts"]["estimated_emotions"])
-            found["emotion_estimated"] = [estimated] * len(posts)
+            found["emotion_estimated"] = [self.estimated] * len(posts)
         found |= {"problem": said, ASSUMED: values_of(posts, ASSUMED)}
         lines = [
             dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)
@@ -204,11 +272,11 @@ class ExportedRun:
         answers = answers_of(
             self.task,
             lines,
-            self.record,
+            self.track_record,
             coverage,
             {kind: self._history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS},
-            unbounded=self._intervals.unbounded(self.task, coverage),
-            whose=self.folder.manifest["drafts"]["whose"],
+            unbounded=self.intervals.unbounded(self.task, coverage),
+            whose=self._about["whose"],
         )
         return [
             {name: _plain(value) for name, value in line.items()}
@@ -216,12 +284,21 @@ class ExportedRun:
             for line, answer in zip(lines, answers, strict=True)
         ]
 
+    def _shows_unseen(self, features: FeatureTable) -> bool:
+        """Whether a draft has what the model reads and no training post had."""
+        shown = {
+            self._about["modalities"][name]
+            for name, column in features.columns.items()
+            if name in self._about["modalities"] and column.present.any()
+        }
+        return bool(set(self._about["unseen"]) & shown)
+
     def _table(
         self, posts: Columns, predicted: NDArray[np.float64], coverage: float
     ) -> dict[str, list[Any]]:
         columns = dict(zip(self.task.columns, predicted.T, strict=True))
-        widened = columns_to_widen(self.task, self.record, coverage)
-        found = self._intervals.restored(
+        widened = columns_to_widen(self.task, self.track_record, coverage)
+        found = self.intervals.restored(
             self.task, Predicted(posts, columns), coverage, widened=widened
         )
         return {name: values.tolist() for name, values in found.items()}
@@ -232,7 +309,7 @@ class ExportedRun:
         blank = Columns({name: [] for name in nothing}, 0)
         columns = {name: np.zeros(0) for name in self.task.columns}
         attached = blank.assign(**self._history.before(blank))
-        table = self._intervals.restored(self.task, Predicted(attached, columns))
+        table = self.intervals.restored(self.task, Predicted(attached, columns))
         emotion = ["emotion_estimated"] if self.task.learns_emotion else []
         return ["post_id", *table, *emotion, "problem", ASSUMED, *ANSWER_COLUMNS]
 
@@ -242,7 +319,7 @@ class ExportedRun:
         are_drafts = np.ones(len(posts), dtype=bool)
         completed = complete_drafts(posts, self.authors, are_drafts)
         noted = with_fact_notes(completed, self._facts, are_drafts)
-        age = self.folder.manifest["drafts"]["history_min_age_hours"]
+        age = self._about["history_min_age_hours"]
         seen = noted.assign(**self._history.before(noted, age))
         posts = with_usual_views(seen, self.task, are_drafts)
         assert isinstance(posts, Columns)
@@ -259,8 +336,8 @@ class ExportedRun:
             why = error.about_row if isinstance(error, DataError) else str(error)
             return _Asked(name, None, None, why)
 
-    def _row(self, draft: Draft) -> dict[str, Any]:
-        return draft_row(draft, 1, self.folder.manifest["drafts"]["time_zone"], self._facts)
+    def _row(self, draft: Draft, number: int = 1) -> dict[str, Any]:
+        return draft_row(draft, number, self._about["time_zone"], self._facts)
 
     def _last_posts(self, state: Mapping[str, Any], posts: Columns) -> NDArray[np.float32]:
         """What the baseline of an author's last posts predicts, (n, targets); 0 for targets that no

@@ -57,10 +57,12 @@ class FeatureReader:
     ----------
     folder
         The export.
+    once
+        As for :func:`evoked.runtime.load`.
     """
 
-    def __init__(self, folder: ExportFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: ExportFolder, *, once: bool = False) -> None:
+        self._folder, self._once = folder, once
         self._graph = lru_cache(maxsize=None)(self._loaded_graph)
         self._tokenizer = lru_cache(maxsize=None)(self._loaded_tokenizer)
 
@@ -247,7 +249,7 @@ class FeatureReader:
         return mapped_tensors(self._folder.checked(ARRAYS_FILE))
 
     def _loaded_graph(self, name: str) -> Graph:
-        return load_graph(self._folder, name)
+        return load_graph(self._folder, name, once=self._once)
 
     def _loaded_tokenizer(self, file: str, max_tokens: int) -> Any:
         try:

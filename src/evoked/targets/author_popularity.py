@@ -222,7 +222,8 @@ def _quartiles(authors: Authors, values: Floats) -> Quartiles:
     order; NaN for an author with fewer than four posts of a known value."""
     codes, names = numbered(authors)
     order = np.argsort(codes, kind="stable")
-    own = np.split(values[order], np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    own = np.split(values[order], ends)[: len(names)]
     found: dict[str, tuple[float, float]] = {}
     for name, counts in sorted(zip(names, own, strict=True), key=lambda pair: str(pair[0])):
         known = counts[np.isfinite(counts)]

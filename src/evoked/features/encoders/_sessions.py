@@ -49,7 +49,12 @@ def without_torch() -> bool:
     return inference_device().type == "cpu"
 
 
-def session(content: bytes, weights: Mapping[str, NDArray[Any]] | None = None) -> InferenceSession:
+def session(
+    content: bytes,
+    weights: Mapping[str, NDArray[Any]] | None = None,
+    *,
+    optimised: bool = True,
+) -> InferenceSession:
     """A graph, ready to run on the processor.
 
     Parameters
@@ -59,11 +64,16 @@ def session(content: bytes, weights: Mapping[str, NDArray[Any]] | None = None) -
     weights
         Values of those of its initialisers that lie outside of it; ONNX Runtime lays them out for
         its own use, and what is given here may then be dropped.
+    optimised
+        Whether the graph is rearranged first, which takes longer than to run it once.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
+    if not optimised:
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_DISABLE_ALL
     # Waiting threads would otherwise keep the cores busy, which decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Batches are of ever new shapes; an arena would keep memory for each of them.
