@@ -17,6 +17,7 @@ from evoked.errors import MissingExtraError, SettingsError
 from evoked.exporting.encoders import EncoderExport, encoder_sources
 from evoked.exporting.heads import Head, cannot, exported_head
 from evoked.exporting.integers import Pictures, as_integers
+from evoked.exporting.weights import write_graphs
 from evoked.features.catalog import CATALOG
 from evoked.files import atomic_folder, plain, write_json
 from evoked.runs.answer import quantities
@@ -261,11 +262,11 @@ def _write(run: Run, made: _Export, folder: Path, format: Format) -> None:
     """Write everything but the manifest."""
     from safetensors.numpy import save_file
 
-    for name, content in made.graphs.items():
-        path = folder / f"{name}.onnx"
-        path.write_bytes(content)
-        if format == "openvino":
-            _to_openvino(path)
+    if format == "openvino":
+        for name, content in made.graphs.items():
+            _write_openvino(folder / f"{name}.onnx", content)
+    else:
+        write_graphs(folder, made.graphs)
     kept = {name: np.ascontiguousarray(values) for name, values in made.arrays.items()}
     save_file(kept or {"nothing": np.zeros(1, np.float32)}, folder / ARRAYS_FILE)
     for name, text in made.texts.items():
@@ -274,10 +275,11 @@ def _write(run: Run, made: _Export, folder: Path, format: Format) -> None:
         shutil.copyfile(run.folder / name, folder / name)
 
 
-def _to_openvino(path: Path) -> None:
+def _write_openvino(path: Path, content: bytes) -> None:
     """Write OpenVINO's files in place of an ONNX file."""
     import openvino
 
+    path.write_bytes(content)
     model = openvino.convert_model(path)
     openvino.save_model(model, path.with_suffix(".xml"), compress_to_fp16=False)
     path.unlink()

@@ -5,6 +5,7 @@
     my_export/
         manifest.json         what the other files are for, their digests, and all that is small
         picture.onnx          from pixels to what a picture shows; also objects.onnx
+        weights.bin           the graphs' weights, those that several share once
         text.onnx             from tokens to what a text says; also emotion.onnx
         head.onnx             from features to what is predicted
         tokenizer.json        how texts become tokens
@@ -22,6 +23,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +36,7 @@ EXPORT_AGAIN = "Export the run again"
 HISTORY_FILE = "history.json"
 PROFILES_FILE = "profiles.json"
 ARRAYS_FILE = "arrays.safetensors"
+WEIGHTS_FILE = "weights.bin"
 
 Format = Literal["onnx", "openvino"]
 
@@ -119,19 +122,25 @@ class ExportFolder:
         DataError
             The file is missing, or not the one that was written.
         """
+        return read_bounded(self.checked(name), _MOST_BYTES)
+
+    def checked(self, name: str) -> Path:
+        """The path of a file that the manifest names; errors as of :meth:`content`."""
         file = self.path / name
         expected = self.manifest["files"].get(name)
         if expected is None or not file.is_file():
             raise DataError("the export lacks this file.", file=file, fix=f"{EXPORT_AGAIN}.")
-        content = read_bounded(file, _MOST_BYTES)
-        if hashlib.sha256(content).hexdigest() != expected:
-            raise _altered(file)
-        return content
+        if name not in self._whole:
+            with file.open("rb") as stream:
+                if hashlib.file_digest(stream, _DIGEST).hexdigest() != expected:
+                    raise _altered(file)
+            self._whole.add(name)
+        return file
 
-    def checked(self, name: str) -> Path:
-        """The path of a file that the manifest names; errors as of :meth:`content`."""
-        self.content(name)
-        return self.path / name
+    @cached_property
+    def _whole(self) -> set[str]:
+        """Files that were found to be as they were written."""
+        return set()
 
 
 def digest_of_manifest(manifest: Mapping[str, Any]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from evoked.errors import MissingExtraError
 from evoked.features.encoders._sessions import session, thread_count
-from evoked.runtime.folder import ExportFolder
+from evoked.runtime.folder import WEIGHTS_FILE, ExportFolder
 
 Arrays = dict[str, NDArray[Any]]
 Graph = Callable[[Mapping[str, NDArray[Any]]], Arrays]
@@ -33,12 +34,14 @@ def load_graph(folder: ExportFolder, name: str, *, once: bool = False) -> Graph:
     """
     if folder.format == "openvino":
         return _by_openvino(folder.content(f"{name}.xml"), folder.content(f"{name}.bin"))
-    return _by_onnxruntime(folder.content(f"{name}.onnx"), once)
+    if WEIGHTS_FILE in folder.manifest["files"]:
+        folder.checked(WEIGHTS_FILE)
+    return _by_onnxruntime(folder.checked(f"{name}.onnx"), once)
 
 
-def _by_onnxruntime(content: bytes, once: bool) -> Graph:
+def _by_onnxruntime(file: Path, once: bool) -> Graph:
     try:
-        ready = session(content, optimised=not once)
+        ready = session(file, optimised=not once)
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "export", "scoring by an export") from error
     inputs = {each.name for each in ready.get_inputs()}

@@ -50,7 +50,7 @@ def without_torch() -> bool:
 
 
 def session(
-    content: bytes,
+    content: bytes | Path,
     weights: Mapping[str, NDArray[Any]] | None = None,
     *,
     optimised: bool = True,
@@ -60,7 +60,8 @@ def session(
     Parameters
     ----------
     content
-        The serialised model.
+        The serialised model, or its file, whose weights may then lie in files beside it, which are
+        mapped into memory.
     weights
         Values of those of its initialisers that lie outside of it; ONNX Runtime lays them out for
         its own use, and what is given here may then be dropped.
@@ -80,7 +81,8 @@ def session(
     options.enable_cpu_mem_arena = not weights
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in (weights or {}).values()]
     options.add_external_initializers(list(weights or {}), values)
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    model = str(content) if isinstance(content, Path) else content
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def mapped_tensors(path: Path) -> dict[str, NDArray[Any]]:
