@@ -174,3 +174,35 @@ def test_stems_join_the_forms_of_a_tag_and_are_kept(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first, second)
     first, second = apart.transform([["sunset"], ["sunsets"]])[0]
     assert not np.allclose(first, second)
+
+
+def test_ngrams_are_those_of_scikit_learn() -> None:
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    from evoked.features._ngrams import ngram_columns
+
+    words = [
+        "<a>",
+        "<>",
+        "<sunset>",
+        "<gøød  vibes>",
+        "<日本語タグ>",
+        "<😍 x>",
+        "<longer_2024>",
+        "<aaaa>",
+    ]
+    vectorizer = HashingVectorizer(
+        analyzer="char",
+        ngram_range=(3, 5),
+        n_features=2**20,
+        lowercase=False,
+        alternate_sign=False,
+        binary=True,
+        norm=None,
+    )
+    expected = vectorizer.transform(words).tocsr()
+    expected.sort_indices()
+    word, column = ngram_columns(words, (3, 5), 2**20)
+    np.testing.assert_array_equal(column, expected.indices)
+    np.testing.assert_array_equal(np.bincount(word, minlength=len(words)), np.diff(expected.indptr))
+    assert [len(part) for part in ngram_columns([], (3, 5), 8)] == [0, 0]

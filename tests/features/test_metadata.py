@@ -260,3 +260,16 @@ def test_a_state_of_another_kind_is_refused() -> None:
         MetadataEncoder.from_dict(state | {"means": [0.0]})
     with pytest.raises(KeyError):
         MetadataEncoder.from_dict({"version": state["version"]})
+
+
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
+def test_patterns_mean_the_same_to_both_readers_of_captions(texts: list[str]) -> None:
+    from evoked.features import metadata
+
+    posts = pd.DataFrame({"caption": [text.encode("utf-8", "ignore").decode() for text in texts]})
+    few = metadata.form_counts(posts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "_MANY_CAPTIONS", 0)
+        many = metadata.form_counts(posts)
+    for name, counts in few.items():
+        np.testing.assert_array_equal(counts, many[name], err_msg=name)

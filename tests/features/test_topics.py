@@ -116,3 +116,23 @@ def test_damaged_folders_are_named(topics: Topics, tmp_path: Path) -> None:
     (folder / "topics.safetensors").write_bytes(b"no")
     with pytest.raises(DataError, match="not topics"):
         Topics.load(folder)
+
+
+def test_topics_of_a_caption_are_those_of_scikit_learn() -> None:
+    from sklearn.decomposition import LatentDirichletAllocation
+
+    from evoked.features.captions import stems
+
+    captions = [
+        f"sunny beach day {number % 7} " + ("mountain snow ski" if number % 2 else "city music")
+        for number in range(80)
+    ]
+    topics = Topics.fit(captions, 20)
+    model = LatentDirichletAllocation(topics.size)
+    model.components_, model.exp_dirichlet_component_ = topics.weights, topics.expected
+    model.doc_topic_prior_, model.n_features_in_ = 1 / topics.size, len(topics.words)
+    asked = ["beach beach snow", "city music in the mountain snow", captions[3]]
+    counts = [[words.count(each) for each in topics.words] for words in stems(asked)]
+    found, present = topics.transform(asked)
+    assert present.all()
+    np.testing.assert_allclose(found, model.transform(np.array(counts)), atol=1e-6)

@@ -54,8 +54,8 @@ def ngram_columns(
             for length in grams
         ]
     )
-    word, column = np.divmod(np.unique(keys), columns)
-    return word, column
+    owner, column = np.divmod(np.unique(keys), columns)
+    return owner, column
 
 
 def _columns_of(grams: Sequence[bytes], columns: int) -> Whole:

@@ -327,6 +327,7 @@ class Task(ABC):
         """
         import pandas as pd
 
+        assert isinstance(posts, pd.DataFrame), "the task does not define restored()"
         table = self.inverse_transform(pd.DataFrame(dict(predicted)), posts)
         return {str(name): table[name].to_numpy() for name in table}
 
