@@ -119,10 +119,11 @@ Floats = NDArray[np.float64]
 
 
 class Predicted(NamedTuple):
-    """n posts and what a model predicts for them, (n, columns of the task)."""
+    """n posts and what a model predicts for them, (n, columns of the task): tables, or columns by
+    name where no table is wanted."""
 
-    posts: pd.DataFrame
-    columns: pd.DataFrame
+    posts: Any
+    columns: Any
 
 
 def fewest_posts(coverage: float) -> int:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 import evoked
 from evoked.errors import MissingExtraError, SettingsError
+from evoked.exporting.checks import check_head
 from evoked.exporting.encoders import EncoderExport, encoder_sources
-from evoked.exporting.heads import Head, cannot, exported_head
+from evoked.exporting.heads import PREDICTED, Head, cannot, exported_head
 from evoked.exporting.integers import Pictures, as_integers
 from evoked.exporting.weights import write_graphs
 from evoked.features.catalog import CATALOG
@@ -29,9 +30,11 @@ from evoked.runtime.folder import (
     ARRAYS_FILE,
     FORMAT_VERSION,
     MANIFEST_FILE,
+    ExportFolder,
     Format,
     digest_of_manifest,
 )
+from evoked.runtime.graphs import load_graph
 from evoked.targets import task_state
 
 CARD_FILE = "README.md"
@@ -111,6 +114,8 @@ def export_run(
     say = (callbacks or Callbacks()).note
     made = _Export()
     head = exported_head(run.model)
+    if hasattr(run.model, "network"):
+        check_head(run.model, head)
     sources = _sources(run, made)
     fitted = _fitted(run, made)
     if integers:
@@ -144,6 +149,9 @@ def export_run(
         }
         whole = plain({**manifest, "files": files})
         write_json(folder / MANIFEST_FILE, {**whole, "sha256": digest_of_manifest(whole)})
+        if format == "openvino":
+            graph = load_graph(ExportFolder.read(folder), "head")
+            check_head(run.model, head, lambda inputs: graph(inputs)[PREDICTED])
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,8 @@ def values_of_last_posts(task: Task, posts: Posts, start: str) -> NDArray[np.flo
     counts = {kind: np.expm1(numbers_of(posts, f"{PREFIX}{start}_{kind}")) for kind in KINDS}
     # No count says what a post made people feel.
     ratings = {name: np.full(len(posts), np.nan) for name in EMOTION_TARGETS}
-    return task.transform(posts.assign(**counts, **ratings)).values
+    so: Any = posts.assign(**counts, **ratings)
+    return task.transform(so).values
 
 
 def with_last_posts(
