@@ -722,7 +722,7 @@ def _labels(outcome: Outcome) -> tuple[str, ...]:
     return outcome.labels or (f"not {outcome.name}", outcome.name)
 
 
-def _probabilities(restored: Mapping[str, ArrayLike], outcome: Outcome) -> Floats:
+def _probabilities(restored: Any, outcome: Outcome) -> Floats:
     """Probability of each label, (n, labels)."""
     shares = stacked(restored, outcome.probability_columns)
     return np.concatenate([1 - shares, shares], axis=1) if outcome.kind == "binary" else shares

@@ -179,7 +179,7 @@ def _static(content: bytes, examples: Sequence[Mapping[str, Any]]) -> bytes:
         quantize_static,
     )
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             self._left = iter(examples)
 

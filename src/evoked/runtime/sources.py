@@ -345,7 +345,7 @@ def _column(values: NDArray[Any], rows: Sequence[int], n: int) -> Column:
     """A column of n posts, of which those at ``rows`` have values; a row that is not finite counts
     as absent."""
     index = np.full(n, -1, dtype=np.int64)
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     chosen = np.asarray(rows, dtype=np.int64)
     index[chosen[finite]] = np.flatnonzero(finite)
     return Column(values, index[:, None])

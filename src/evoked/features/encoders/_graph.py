@@ -120,7 +120,7 @@ class Graph:
                 factors = [f"{name} {part}" for part in ("up", "down")]
                 for factor, part in zip(factors, differing[name], strict=True):
                     tensors.append(numpy_helper.from_array(np.ascontiguousarray(part), factor))
-                steps = [
+                steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
                     *(("Cast", [factor], f"{factor} whole", {"to": 1}) for factor in factors),
                     ("MatMul", [f"{factor} whole" for factor in factors], f"{name} difference", {}),
                     ("Add", [stored[key], f"{name} difference"], f"{name} whole", {}),
