@@ -129,10 +129,13 @@ def test_topics_of_a_caption_are_those_of_scikit_learn() -> None:
     ]
     topics = Topics.fit(captions, 20)
     model = LatentDirichletAllocation(topics.size)
-    model.components_, model.exp_dirichlet_component_ = topics.weights, topics.expected
+    weights = topics.weights.astype(np.float64)
+    model.components_, model.exp_dirichlet_component_ = weights, topics.expected
     model.doc_topic_prior_, model.n_features_in_ = 1 / topics.size, len(topics.words)
     asked = ["beach beach snow", "city music in the mountain snow", captions[3]]
     counts = [[words.count(each) for each in topics.words] for words in stems(asked)]
     found, present = topics.transform(asked)
     assert present.all()
-    np.testing.assert_allclose(found, model.transform(np.array(counts)), atol=1e-6)
+    np.testing.assert_allclose(
+        found, model.transform(np.array(counts, dtype=np.float64)), atol=1e-6
+    )

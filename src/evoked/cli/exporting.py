@@ -10,6 +10,7 @@ import typer
 from evoked.cli.application import app, say, say_aside
 from evoked.cli.options import CacheOption, DownloadFlag, load_any_run, open_dataset, refuse
 from evoked.errors import SettingsError
+from evoked.runtime.folder import Format
 
 
 @app.command(
@@ -22,11 +23,14 @@ def export(
     out: Annotated[
         Path,
         typer.Argument(
+            metavar="OUT",
             help="New folder. In RUN/export, 'evoked predict RUN' takes it for a draft, as long as "
-            "the run stays as it is."
+            "the run stays as it is.",
         ),
     ],
-    format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
+    format: Annotated[
+        Format, typer.Option(help="For ONNX Runtime, or OpenVINO's own files.")
+    ] = "onnx",
     integers: Annotated[
         bool,
         typer.Option(

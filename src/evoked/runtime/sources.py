@@ -202,9 +202,11 @@ class FeatureReader:
         )
         if not source["others"]:
             return english
-        parts = (self._arrays[f"emotion.{part}"] for part in ("slopes", "offsets"))
+        slopes, offsets = (self._arrays[f"emotion.{part}"] for part in ("slopes", "offsets"))
         return MultilingualEmotionReader(
-            english, UniversalEmotionReader(*parts, texts=0), _universal(source["max_tokens"])
+            english,
+            UniversalEmotionReader(slopes, offsets, texts=0),
+            _universal(source["max_tokens"]),
         )
 
     @cached_property
