@@ -9,9 +9,11 @@ subtracted first, since vectors that all point one way are alike whatever they s
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +160,24 @@ def _features(content: bytes, examples: Sequence[Mapping[str, Any]]) -> NDArray[
     return np.array(rows, dtype=np.float64)
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Leave out what ONNX Runtime advises its own developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _dynamic(content: bytes) -> bytes:
     """A graph with its weights in integers."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder, _quietly():
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         before.write_bytes(content)
         quantize_dynamic(before, after, per_channel=True, weight_type=QuantType.QInt8)
@@ -186,8 +200,7 @@ def _static(content: bytes, examples: Sequence[Mapping[str, Any]]) -> bytes:
         def get_next(self) -> Any:
             return next(self._left, None)
 
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder, _quietly():
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         before.write_bytes(content)
         quantize_static(
