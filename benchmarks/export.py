@@ -295,9 +295,10 @@ def main() -> None:
                     {"what": f"environment for it ({needed})", "MB": made["environment_mb"]}
                 )
                 sizes.append({"what": "this environment", "MB": made["this_environment_mb"]})
+    whole = {"warm, ms": ".0f"}
     shown = {
         "differences": table(pd.DataFrame(parity), ".1e"),
-        "answers": table(pd.DataFrame(latency), ".2f", **{"warm, ms": ".0f"}),
+        "answers": table(pd.DataFrame(latency), ".2f", **whole),
         "sizes": table(pd.DataFrame(sizes), ".0f"),
     }
     for frame in (parity, latency, sizes):

@@ -32,6 +32,7 @@ def write_graphs(folder: Path, graphs: Mapping[str, bytes]) -> None:
     import onnx
 
     places: dict[bytes, int] = {}
+    end = 0
     with (folder / WEIGHTS_FILE).open("wb") as stream:
         for name, content in graphs.items():
             model = onnx.load_from_string(content)
@@ -41,9 +42,9 @@ def write_graphs(folder: Path, graphs: Mapping[str, bytes]) -> None:
                     continue
                 key = hashlib.sha256(values).digest()
                 if key not in places:
-                    stream.write(bytes(-stream.tell() % _PAGE))
-                    places[key] = stream.tell()
-                    stream.write(values)
+                    end += stream.write(bytes(-end % _PAGE))
+                    places[key] = end
+                    end += stream.write(values)
                 entries = {
                     "location": WEIGHTS_FILE,
                     "offset": str(places[key]),

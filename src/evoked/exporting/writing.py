@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from evoked.exporting.heads import PREDICTED, Head, cannot, exported_head
 from evoked.exporting.integers import Pictures, as_integers
 from evoked.exporting.weights import write_graphs
 from evoked.features.catalog import CATALOG
-from evoked.files import atomic_folder, plain, write_json
+from evoked.files import atomic_folder, plain, read_bounded, write_json
 from evoked.runs.answer import quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.notes import unseen_note
@@ -280,7 +279,7 @@ def _write(run: Run, made: _Export, folder: Path, format: Format) -> None:
     for name, text in made.texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     for name in (HISTORY_FILE, PROFILES_FILE, CARD_FILE):
-        shutil.copyfile(run.folder / name, folder / name)
+        (folder / name).write_bytes(read_bounded(run.folder / name))
 
 
 def _write_openvino(path: Path, content: bytes) -> None:

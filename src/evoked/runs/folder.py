@@ -23,8 +23,8 @@
         calibration/          the same two files of the posts that calibrated the intervals
         baselines/            the trivial baselines, with their predictions of the test posts
         training/             plan.json (what is being made), log.csv and the last checkpoint
-        export/               what 'evoked export' was told to write there: it answers 'evoked
-                              predict' of one draft
+        export/               with 'evoked export RUN RUN/export': what answers 'evoked predict' of
+                              one draft
         ledger.jsonl          what was kept of what it said of drafts, with --keep
         plan.json             the schedule that 'evoked plan' drew
         tested.json           what such schedules have shown, once they were checked
