@@ -20,6 +20,7 @@ from evoked.models.base import Model
 
 TOKENIZER_FILE = "tokenizer.json"
 _TOKENS_PER_BATCH = 1024
+_FACES = "opencv-python-headless>=4.10,<5"  # OpenCV 5 has no Haar cascades
 # What reads other languages than English, and knows them by their texts.
 _LANGUAGES = (
     "budoux==0.10.1",
@@ -167,7 +168,7 @@ def _faces(model: Model, settings: FeatureSettings, names: list[str]) -> Encoder
         "width": len(encoder.names),
         "encoder": encoder.fingerprint,
     }
-    return EncoderExport(source, requires=["opencv-python-headless"])
+    return EncoderExport(source, requires=[_FACES])
 
 
 def _texts_of(text: str) -> Callable[..., EncoderExport]:
