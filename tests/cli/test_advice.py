@@ -98,7 +98,7 @@ def test_advice_is_said_in_words_and_in_json(demo: Path, pictures: list[Path]) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "advice needs a draft"),
+        ((), "--image, --caption, --title"),
         ((*DRAFT, "--alternatives", "nowhere"), "there is no folder nowhere"),
         ((*DRAFT, "--by", "lykes"), "Did you mean 'likes'"),
     ],

@@ -220,7 +220,10 @@ class Advice:
     def _looked_at(self, whose: str) -> str:
         number = len(self.looked_at)
         if not number:
-            return f"No change could be looked at: {whose} hardly differ in what could be changed."
+            return (
+                "No change could be looked at: this draft says nothing that could be changed and in "
+                f"which {whose} differ enough."
+            )
         # What the week or a test says was not judged among the others.
         together = ~(self.looked_at["about"].isin(_TIMES) | (self.looked_at["label"] == "tested"))
         single = together & (self.looked_at["about"] != PICTURE)
