@@ -221,8 +221,8 @@ class Advice:
         number = len(self.looked_at)
         if not number:
             return (
-                "No change could be looked at: this draft says nothing that could be changed and in "
-                f"which {whose} differ enough."
+                "No change could be looked at: this draft says nothing that could be changed and "
+                f"in which {whose} differ enough."
             )
         # What the week or a test says was not judged among the others.
         together = ~(self.looked_at["about"].isin(_TIMES) | (self.looked_at["label"] == "tested"))

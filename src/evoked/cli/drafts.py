@@ -111,11 +111,8 @@ def check_said(run: Run, facts: Mapping[str, Any]) -> None:
         kinds = "a draft needs what it shows or says"
     else:
         asked = [field.name for field in fields(Draft) if field.name in learned]
-        missing = bool(asked) and not any(facts[name] for name in asked)
-        kinds = (
-            "this run has learned from neither pictures nor captions, but from facts: a draft needs "
-            "some"
-        )
+        missing = bool(asked) and all(facts[name] is None for name in asked)
+        kinds = "this run has learned from neither pictures nor captions, but from facts: give some"
     if missing:
         raise SettingsError(f"{kinds}: {', '.join(map(_typed, asked))}.")
 

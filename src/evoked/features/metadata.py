@@ -142,7 +142,7 @@ class MetadataEncoder:
 
     @property
     def learned_fields(self) -> list[str]:
-        """Fields of a draft, other than its texts and picture, in which the training posts differed;
+        """Fields of a draft, but for texts and picture, in which the training posts differed;
         ``facts`` stands for those of a person's own."""
         varied = [name for name, scale in zip(self.names, self.scales, strict=True) if scale]
         found = [
