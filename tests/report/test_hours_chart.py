@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evoked.advice.hours import Hours
-from evoked.advice.week import Week
+from evoked.analysis.week import Week
 from evoked.report.hours_chart import _drawn, draw_hours
 from tests.advice.test_hours import times_of
 

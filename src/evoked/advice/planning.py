@@ -19,8 +19,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoked.advice.calendar_file import Event, write_calendar
-from evoked.advice.hours import Hours, clock, when
+from evoked.advice.hours import Hours, when
 from evoked.advice.power import POWER, posts_needed, smallest_difference
+from evoked.analysis.week_words import clock
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.files import plain, read_object, records, write_json
 from evoked.posts.time_zones import zone_of

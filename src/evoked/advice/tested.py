@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoked.advice.actions import Action
 from evoked.advice.effects import UNKNOWN
-from evoked.advice.hours import percent
 from evoked.advice.planning import HOURS_QUESTION, OWN_QUESTION, Plan
 from evoked.advice.power import SIGNIFICANCE, difference_interval
-from evoked.advice.week import hours_apart
+from evoked.analysis.week import hours_apart
+from evoked.analysis.week_words import percent
 from evoked.errors import DataError
 from evoked.features.form import QUESTION_MARK
 from evoked.files import plain, read_object, write_json

@@ -102,7 +102,7 @@ def when(
 
 def _print_hours(found: Hours) -> None:
     """Print gains by hour and weekday where they are known, then what follows."""
-    from evoked.advice.hours import clock, percent
+    from evoked.analysis.week_words import clock, percent
     from evoked.runs.spoken import WEEKDAYS
 
     hours = found.week.hours[found.week.hours["gain"].notna()]
