@@ -35,6 +35,9 @@ _LAST_POSTS = 10
 APART = 3
 # Those that are tried where posts show nothing of others.
 _USUAL_HOURS = (12, 19)
+# Hours at which people are awake, by local clocks, from and to: at others nothing is tried unless
+# the account posts then.
+_AWAKE = (7, 23)
 _FEWEST_FOR_NOISE = 20
 _NANOSECONDS_PER_DAY = 86_400e9
 
@@ -74,7 +77,8 @@ class Week:
         Whether they differ by more than chance explains, be it unsure which is better.
     to_try
         Two hours for a test: the most promising, and another, which is the most usual one where
-        there is a best hour.
+        there is a best hour; at night, before 7 and from 23 on, only where three posts or more
+        appeared at that hour.
     spread
         Standard deviation of what remains of log(1 + count) of single posts; NaN where unknown.
     level
@@ -383,16 +387,20 @@ def _ends(table: pd.DataFrame, column: str) -> tuple[int | None, int | None]:
 
 def _two_hours(gains: Floats, used: _Used, against_usual: bool = False) -> tuple[int, int]:
     """The most promising hour, and of those that lie apart from it the most promising, or the most
-    usual, which a best hour has to beat."""
+    usual, which a best hour has to beat; none at night, unless the account posts then."""
+    posts = np.bincount(used.hour.astype(np.int64) % HOURS, minlength=HOURS)
+    hours = np.arange(HOURS)
+    awake = (hours >= _AWAKE[0]) & (hours < _AWAKE[1])
+    tried = awake | (posts >= _NEAR_POSTS)
+    gains = np.where(tried, gains, np.nan)
     if np.isfinite(gains).any():
         first = int(np.nanargmax(gains))
+    elif posts[tried].any():
+        first = int(np.argmax(np.where(tried, posts, -1)))
     else:
-        angles = used.hour / HOURS * 2 * np.pi
-        usual = np.arctan2(np.sin(angles).sum(), np.cos(angles).sum()) / (2 * np.pi) * HOURS
-        first = int(usual % HOURS) if len(used.hour) else _USUAL_HOURS[1]
-    others = np.where(hours_apart(np.arange(HOURS), first) >= APART, gains, np.nan)
+        first = _USUAL_HOURS[1]
+    others = np.where(hours_apart(hours, first) >= APART, gains, np.nan)
     if np.isfinite(others).any():
-        posts = np.bincount(used.hour.astype(np.int64) % HOURS, minlength=HOURS)
         rank = np.where(np.isfinite(others), posts, np.nan) if against_usual else others
         return first, int(np.nanargmax(rank))
     return first, max(_USUAL_HOURS, key=lambda hour: float(hours_apart(hour, first)))
