@@ -131,6 +131,9 @@ def test_several_authors_are_asked_together_or_one_by_one(folder: Path) -> None:
     assert late.week.own_posts == 200
     assert "against the author's usual hours" in late.sentences[0]
     assert any("200 of them the author's" in each for each in late.sentences)
+    alone = when(keep(folder, *tables, times_of(1, author="alone")))
+    assert "Learned from 480 of 481 posts with known likes" in " ".join(alone.sentences)
+    assert "as their author's only ones: 1." in " ".join(alone.sentences)
     with pytest.raises(SettingsError, match="no post of known time is by the author 'nobody'"):
         when(folder, author="nobody")
 
@@ -205,6 +208,7 @@ def test_dates_alone_are_no_times(folder: Path) -> None:
     assert found.undated == 40
     assert found.week.posts == 60
     assert any("Left out for want of a time of day: 40" in each for each in found.sentences)
+    assert any("Learned from 60 of 100 posts with known likes" in each for each in found.sentences)
     # A few posts at midnight are just that.
     assert when(keep(folder, times_of(100), dates.head(5))).undated == 0
     nothing = pd.Series(pd.NaT, range(100), "datetime64[us, UTC]")

@@ -68,6 +68,8 @@ class Hours:
         Gains and chances of hours and weekdays, and which is reliably best.
     undated
         Posts that were left out since their time of day is unknown.
+    known_posts
+        Posts of the run with a known count.
     time_zone
         Whose clocks count; None for those of the posts, or UTC.
     draft
@@ -79,6 +81,7 @@ class Hours:
     by: str
     week: Week
     undated: int
+    known_posts: int
     time_zone: str | None
     draft: DraftHours | None = None
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -141,6 +144,7 @@ class Hours:
             "own_posts": week.own_posts,
             "authors": week.authors,
             "adjusted": week.adjusted,
+            "known_posts": self.known_posts,
             "without_time": self.undated,
             "spread": plain(week.spread),
             "level": plain(week.level),
@@ -186,7 +190,8 @@ class Hours:
 
     def _evidence(self) -> str:
         week = self.week
-        text = f"Learned from {week.posts:,} posts"
+        few = f" of {self.known_posts:,}" if week.posts < self.known_posts else ""
+        text = f"Learned from {week.posts:,}{few} posts with known {self.noun}"
         if week.authors > 1:
             text += f" by {week.authors:,} authors"
             if week.author is not None:
@@ -197,8 +202,11 @@ class Hours:
             taken.append(f"for what their content promised{of}")
         if taken:
             text += f", allowing {' and '.join(taken)}"
-        if self.undated:
-            text += f". Left out for want of a time of day: {self.undated:,}"
+        alone = self.known_posts - self.undated - week.posts
+        left = [f"for want of a time of day: {self.undated:,}"] * bool(self.undated)
+        left += [f"as their author's only ones: {alone:,}"] * bool(alone)
+        if left:
+            text += f". Left out {', and '.join(left)}"
         return f"{text}. That posts did better at an hour does not prove that the hour was why."
 
     def _clocks(self) -> str:
@@ -276,7 +284,7 @@ def when(
         posts = run.draft_posts([draft])[0]
     whose = _author(timed, author, posts)
     week = Week.of(timed, chosen, whose, seed)
-    found = Hours(chosen, week, len(counted) - len(timed), time_zone)
+    found = Hours(chosen, week, len(counted) - len(timed), len(counted), time_zone)
     if draft is None or posts is None:
         return found
     assert isinstance(run, Run)

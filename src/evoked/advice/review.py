@@ -72,6 +72,11 @@ class Ranges(NamedTuple):
     too_high: int
 
     @property
+    def name(self) -> str:
+        """The number in a table: a rate by its column, a count by what it counts."""
+        return self.noun if self.what == self.noun else self.what.replace("_", " ")
+
+    @property
     def kept(self) -> bool:
         """Whether so few would hold by chance in more than one of a hundred cases."""
         return bool(bdtr(self.held, self.posts, self.promised) >= _RARE)

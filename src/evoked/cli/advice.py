@@ -278,11 +278,10 @@ def _print_advice(advice: Advice) -> None:
     for number, each in enumerate(advice.advised, start=1):
         print_sentence(f"{number}. {each.action.text}: {each.worth(advice.by.noun)}.", "bold")
         print_sentence(f"{each.evidence(advice.own)} ({each.label})")
-    rewritten = advice.rewritten
-    if rewritten is not None:
+    if advice.rewritten is not None:
         print_sentence("The draft with what can be changed without you:", "bold")
-        for text in _changed(advice.draft, rewritten):
-            print_sentence(text)
+        for field, value in advice.changes.items():
+            print_sentence(_in_words(field, value))
     for text in advice.sentences:
         print_sentence(text)
     for label in dict.fromkeys(each.label for each in advice.advised):
@@ -291,16 +290,12 @@ def _print_advice(advice: Advice) -> None:
         print_sentence(note)
 
 
-def _changed(draft: Draft, rewritten: Draft) -> list[str]:
-    """What differs in a rewritten draft, a line for each field."""
-    found = []
-    if rewritten.caption != draft.caption:
-        found.append(f"Caption: {rewritten.caption}")
-    if rewritten.hashtags is not None and rewritten.hashtags != draft.hashtags:
-        found.append(f"Hashtags: {' '.join(f'#{tag}' for tag in rewritten.hashtags) or 'none'}")
-    if rewritten.posted_at is not None and rewritten.posted_at != draft.posted_at:
-        found.append(f"Time: {rewritten.posted_at:%A, %Y-%m-%d %H:%M}")
-    if rewritten.image != draft.image:
-        image = rewritten.image
-        found.append(f"Picture: {'cropped' if isinstance(image, bytes) else image}")
-    return found
+def _in_words(field: str, value: Any) -> str:
+    """A changed field of a draft."""
+    if field == "hashtags":
+        return f"Hashtags: {' '.join(f'#{tag}' for tag in value) or 'none'}"
+    if field == "posted_at":
+        return f"Time: {value:%A, %Y-%m-%d %H:%M}"
+    if field == "image":
+        return f"Picture: {'cropped' if isinstance(value, bytes) else value}"
+    return f"Caption: {value}"

@@ -150,7 +150,7 @@ def _print(found: Review, given: bool) -> None:
         say(f"{found.damaged} lines are damaged or unfinished, and were passed over.")
     rows = [
         [
-            _named(each.what, each.noun),
+            each.name,
             f"{each.held} of {each.posts}",
             f"{100 * each.low:.0f} to {100 * each.high:.0f}",
             f"{100 * each.promised:.0f}",
@@ -181,8 +181,3 @@ def _what_came(found: Review) -> str:
         more = f", and {len(unclear) - _SHOWN} more" if len(unclear) > _SHOWN else ""
         text += f" {len(unclear)} could be one of several, and count as none: {shown}{more}."
     return text
-
-
-def _named(column: str, noun: str) -> str:
-    """A number in a table: a rate by its column, a count by what it counts."""
-    return noun if column == noun else column.replace("_", " ")
