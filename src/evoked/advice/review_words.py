@@ -15,6 +15,23 @@ _CHANGES = {
     "higher": "posts get more {noun} than before",
     "wider": "its predictions of {noun} miss by further than they used to",
 }
+# Why lines are none of the posts that were given, and what to do, by
+# :data:`evoked.advice.recognising.Unmatched`.
+_UNMATCHED = {
+    "author": "by an author of whom none of these posts is: give that account's posts, imported "
+    "with --author NAME if the source does not say whose they are",
+    "ahead": "dated in the future: give the posts once these have appeared",
+    "backdated": "dated before the day on which it was kept, and only what was said before a post "
+    "appeared counts: keep drafts first, with the time at which they will appear (--posted-at) or "
+    "without one",
+    "older": "kept after the newest of these posts appeared ({newest}): import the posts again "
+    "once it has appeared",
+    "unlike": "like none of the posts that have appeared since. If it was posted: a post is "
+    "recognised by the draft's id (--name), its caption, its picture, or within an hour of its "
+    "time (--posted-at), so keep drafts with one of them that stays as it is",
+}
+# Lines that are named, of each reason.
+_SHOWN = 3
 _UPDATE = "Let it learn from the posts that came: 'evoked update RUN POSTS'."
 
 
@@ -26,12 +43,31 @@ def sentences(review: Review) -> list[str]:
             "advise' or 'evoked when'."
         ]
     if not review.came:
-        return ["None of it can be checked yet: give the posts that have come since."]
+        why = unmatched(review)
+        return why or ["None of it can be checked yet: give the posts that have come since."]
     found = [_of_ranges(each) for each in review.ranges[:1]]
     if review.orders is not None:
         found.append(_of_orders(review.orders))
     found += [_of_advice(each) for each in review.advice[:1]]
-    return [*found, verdict(review)]
+    return [*found, *unmatched(review), verdict(review)]
+
+
+def unmatched(review: Review) -> list[str]:
+    """Which kept answers are none of the posts that were given, why, and what to do; a sentence
+    for each reason."""
+    found = []
+    for why, text in _UNMATCHED.items():
+        lines = review.table[review.table["unmatched"] == why]
+        if len(lines):
+            named = [f"{row.kind} of {row.kept_at:%Y-%m-%d %H:%M}" for row in lines.itertuples()]
+            more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+            newest = "" if review.newest is None else f"{review.newest:%Y-%m-%d}"
+            is_are = "answer is" if len(named) == 1 else "answers are"
+            found.append(
+                f"{len(named)} {is_are} {text.format(newest=newest or 'they have no dates')} "
+                f"({', '.join(named[:_SHOWN])}{more})."
+            )
+    return found
 
 
 def verdict(review: Review) -> str:

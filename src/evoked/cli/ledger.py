@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")]
 
-# Lines that could be one of several posts, as many as are shown.
+# Answers that could be one of several posts, as many as are shown.
 _SHOWN = 5
 
 
@@ -94,7 +94,7 @@ def ledger(
     found = review(run, dataset)
     if out_file is not None:
         write_table(found.table, out_file)
-        say_aside(f"{len(found.table)} lines in {out_file}")
+        say_aside(f"{len(found.table)} answers in {out_file}")
     if as_json:
         print_json(found.to_dict())
     elif out_file is None:
@@ -144,10 +144,10 @@ def update(
 
 def _print(found: Review, given: bool) -> None:
     if found.since is not None:
-        kept = "1 line" if found.kept == 1 else f"{found.kept:,} lines"
+        kept = "1 answer" if found.kept == 1 else f"{found.kept:,} answers"
         say(f"{kept} kept since {found.since:%Y-%m-%d}.{_what_came(found) if given else ''}")
     if found.damaged:
-        say(f"{found.damaged} lines are damaged or unfinished, and were passed over.")
+        say(f"{found.damaged} lines of the ledger are damaged or unfinished, and passed over.")
     rows = [
         [
             each.name,
@@ -166,10 +166,12 @@ def _print(found: Review, given: bool) -> None:
 
 
 def _what_came(found: Review) -> str:
-    """How many lines have become posts, by what, and which could be several."""
+    """How many answers have become posts, by what, and which could be several."""
     signs = found.table["recognised_by"].value_counts()
-    by = ", ".join(f"{number} by {sign}" for sign, number in signs.items())
-    text = f" {found.came:,} have become posts{f' ({by})' if by else ''}."
+    by = ", ".join(f"{sign} {number}" for sign, number in signs.items())
+    came = f"{found.came:,} have" if found.came != 1 else "1 has"
+    text = f" {came} become {'posts' if found.came != 1 else 'a post'}"
+    text += f" (recognised by {by})." if by else "."
     unclear = found.ambiguous
     if len(unclear):
         shown = "; ".join(
