@@ -96,7 +96,7 @@ def verdict(review: Review) -> str:
     if not review.watched:
         return (
             "Its ranges hold: nothing speaks against trusting it. Whether posts have changed can't "
-            "be watched, since too few posts were held out when it was made."
+            "be watched, since too few posts were kept aside for testing when it was made."
         )
     return (
         f"Its ranges hold, and over {review.watched} posts nothing shows that they come otherwise "

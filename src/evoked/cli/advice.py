@@ -57,7 +57,10 @@ _SHOWN_CAPTION = 24
 )
 @with_options(shared=SHARED_OPTIONS)
 def rank(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     shared: dict[str, Any],
     drafts: Annotated[
         list[Path] | None,
@@ -234,7 +237,10 @@ def _print(ranking: Ranking, coverage: float) -> None:
 )
 @with_options(draft=DRAFT_OPTIONS)
 def advise(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     draft: dict[str, Any],
     by: Annotated[
         str | None,

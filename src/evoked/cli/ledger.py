@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made.")
+]
 
 # Answers that could be one of several posts, as many as are shown.
 _SHOWN = 5

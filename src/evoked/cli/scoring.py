@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 _ONLY_DRAFTS = "goes with drafts of posts, not with a run of viewings (--user, --image)"
 _NOT_VIEWINGS = "goes with a run of viewings (such as hmg_emo); this run is of posts"
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run: what 'evoked train' made.")
+]
 
 
 @app.command(

@@ -46,7 +46,10 @@ if TYPE_CHECKING:
 )
 @with_options(facts=SHARED_OPTIONS)
 def when(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     facts: dict[str, Any],
     draft: Annotated[
         Path | None,
@@ -133,7 +136,10 @@ def _print_hours(found: Hours) -> None:
     "[dim]evoked plan my_run --check new_posts[/]"
 )
 def plan(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     question: Annotated[
         str | None,
         typer.Option(
