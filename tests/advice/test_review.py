@@ -114,6 +114,10 @@ def test_why_kept_answers_are_none_of_the_posts_is_said(
         reviewed_run, PostDataset.create(Path(f"{reviewed_run.folder}-old"), {"posts": old})
     )
     assert older.table["unmatched"].tolist()[-1] == "older"
+    bare = PostDataset.create(
+        Path(f"{reviewed_run.folder}-bare"), {"posts": old.assign(posted_at=pd.NaT)}
+    )
+    assert review(reviewed_run, bare).table["unmatched"].tolist()[-1] == "undated"
     assert "kept after the newest of these posts appeared (2029-12-02)" in " ".join(older.sentences)
 
 

@@ -372,7 +372,7 @@ def advise(
         table=table.head(1),
         own_posts=len(own_posts),
         known_posts=len(known),
-        notes=_notes(table, actions, len(alternatives)),
+        notes=(*_notes(table, actions), *_uncompared(alternatives, actions, own, len(own_posts))),
     )
     if effects is None:
         return advice
@@ -594,14 +594,27 @@ def _rewritten(draft: Draft, actions: Sequence[Action]) -> Draft | None:
     return changed if edits else None
 
 
-def _notes(table: pd.DataFrame, actions: Sequence[Action], alternatives: int) -> tuple[str, ...]:
+def _uncompared(
+    alternatives: Sequence[Path], actions: Sequence[Action], own: bool, own_posts: int
+) -> list[str]:
+    """Why other pictures were not compared, if they weren't."""
+    if not alternatives or any(action.about == PICTURE for action in actions):
+        return []
+    why = "the run has not learned from pictures, or from too few posts with them"
+    if not own or own_posts < _FEWEST_POSTS:
+        why = (
+            "what a picture is worth differs between accounts, and the author's own posts are too "
+            f"few to show it ({own_posts}; it takes {_ENOUGH_POSTS})"
+        )
+    return [
+        f"The other pictures were not compared: {why}. 'evoked rank' orders drafts by what the run "
+        "predicts of them."
+    ]
+
+
+def _notes(table: pd.DataFrame, actions: Sequence[Action]) -> tuple[str, ...]:
     """What is taken for granted of the draft, and what can't be read of it or of other pictures."""
     found = [_text(table[name].iloc[0]) for name in (ASSUMED, "problem")]
-    if alternatives and not any(action.about == PICTURE for action in actions):
-        found.append(
-            "The other pictures were not compared: your own posts are too few to show what "
-            "pictures are worth, or the run reads none."
-        )
     scored = [action for action in actions if action.edit is not None]
     for action, problem in zip(scored, table["problem"].iloc[1:], strict=True):
         if action.about == PICTURE and _text(problem) not in (

@@ -12,10 +12,10 @@ from evoked.advice.ledger import Entry, hashes_of
 from evoked.features.extract import ImageSource
 from evoked.posts.picture_hashes import same_picture
 
-Unmatched = Literal["author", "ahead", "backdated", "older", "unlike"]
-"""Why a line is none of the posts that were given: they are none of its author's, it is still to
-come, its date is before the day on which it was kept, the posts are older than that, or none of
-them is like it."""
+Unmatched = Literal["author", "undated", "ahead", "backdated", "older", "unlike"]
+"""Why a line is none of the posts that were given: they are none of its author's, they have no
+dates, it is still to come, its date is before the day on which it was kept, the posts are older
+than that, or none of them is like it."""
 
 # How far from the time that was planned a post may appear.
 _TOLERANCE = timedelta(hours=1)
@@ -124,12 +124,14 @@ def unmatched(
     """
     if entry.author and not {entry.author, ""} & set(authors):
         return "author"
+    if newest is None:
+        return "undated"
     if entry.posted_at is not None and entry.posted_at > now:
         return "ahead"
     day = _day(entry)
     if entry.posted_at is not None and pd.Timestamp(entry.posted_at) < day:
         return "backdated"
-    if newest is None or newest < day:
+    if newest < day:
         return "older"
     return "unlike"
 

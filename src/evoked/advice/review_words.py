@@ -20,6 +20,7 @@ _CHANGES = {
 _UNMATCHED = {
     "author": "by an author of whom none of these posts is: give that account's posts, imported "
     "with --author NAME if the source does not say whose they are",
+    "undated": "not to be found among posts without dates: import them with the date of each",
     "ahead": "dated in the future: give the posts once these have appeared",
     "backdated": "dated before the day on which it was kept, and only what was said before a post "
     "appeared counts: keep drafts first, with the time at which they will appear (--posted-at) or "
@@ -62,10 +63,9 @@ def unmatched(review: Review) -> list[str]:
             named = [f"{row.kind} of {row.kept_at:%Y-%m-%d %H:%M}" for row in lines.itertuples()]
             more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
             newest = "" if review.newest is None else f"{review.newest:%Y-%m-%d}"
-            is_are = "answer is" if len(named) == 1 else "answers are"
+            number = "1 answer is" if len(named) == 1 else f"{len(named)} answers are"
             found.append(
-                f"{len(named)} {is_are} {text.format(newest=newest or 'they have no dates')} "
-                f"({', '.join(named[:_SHOWN])}{more})."
+                f"{number} {text.format(newest=newest)} ({', '.join(named[:_SHOWN])}{more})."
             )
     return found
 
