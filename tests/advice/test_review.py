@@ -121,6 +121,23 @@ def test_why_kept_answers_are_none_of_the_posts_is_said(
     assert "kept after the newest of these posts appeared (2029-12-02)" in " ".join(older.sentences)
 
 
+def test_ranges_of_another_number_that_fail_are_said(
+    reviewed_run: Run, told: Callable[..., None], came: Callable[..., PostDataset]
+) -> None:
+    names = [f"post-{place}" for place in range(12)]
+    told(names)
+    found = review(reviewed_run, came(dict.fromkeys(names, 100.0)))
+    assert "Its ranges of likes hold" in found.sentences[-1]
+    assert found.sentences[-1].count("trusting it") == 1
+    wrong = found.ranges[0]._replace(what="likes_rate", held=4)
+    both = replace(found, ranges=[*found.ranges, wrong])
+    assert any(
+        "Ranges of likes rate that were to hold for 80% held for 4 of 12" in each
+        for each in both.sentences
+    )
+    assert "trusting these" in both.sentences[-1]
+
+
 def test_ranges_are_counted_on_the_last_forecast_of_each_post(
     reviewed_run: Run, told: Callable[..., None], came: Callable[..., PostDataset]
 ) -> None:

@@ -47,6 +47,8 @@ def sentences(review: Review) -> list[str]:
         why = unmatched(review)
         return why or ["None of it can be checked yet: give the posts that have come since."]
     found = [_of_ranges(each) for each in review.ranges[:1]]
+    # A number of which ranges fail goes unsaid nowhere.
+    found += [_of_ranges(each) for each in review.ranges[1:] if not each.kept]
     if review.orders is not None:
         found.append(_of_orders(review.orders))
     found += [_of_advice(each) for each in review.advice[:1]]
@@ -86,22 +88,28 @@ def verdict(review: Review) -> str:
         )
     if review.trust == "less":
         return _of_trust_in_order(review)
+    ranges = f"its ranges of {review.ranges[0].name} hold"
+    against = f"nothing speaks against trusting {'it' if _all_kept(review) else 'these'}"
     if review.drift:
         last = review.drift[-1]
         return (
             f"About {_day(last.since)} something changed: {_change(last)}. It has taken in new "
-            f"posts since ({_day(review.updated_at)}), and its ranges hold: nothing speaks against "
-            "trusting it."
+            f"posts since ({_day(review.updated_at)}), and {ranges}: {against}."
         )
+    ranges = ranges.capitalize()
     if not review.watched:
         return (
-            "Its ranges hold: nothing speaks against trusting it. Whether posts have changed can't "
-            "be watched, since too few posts were kept aside for testing when it was made."
+            f"{ranges}: {against}. Whether posts have changed can't be watched, since too few "
+            "posts were kept aside for testing when it was made."
         )
     return (
-        f"Its ranges hold, and over {review.watched} posts nothing shows that they come otherwise "
-        "than before: nothing speaks against trusting it."
+        f"{ranges}, and over {review.watched} posts nothing shows that they come otherwise than "
+        f"before: {against}."
     )
+
+
+def _all_kept(review: Review) -> bool:
+    return all(each.kept for each in review.ranges)
 
 
 def _of_ranges(ranges: Ranges) -> str:
@@ -109,7 +117,7 @@ def _of_ranges(ranges: Ranges) -> str:
     above = ranges.posts - ranges.too_high
     wide = ", so they are wider than they need be" if ranges.low > ranges.promised else ""
     return (
-        f"Ranges of {ranges.noun} that were to hold for {ranges.promised:.0%} held for "
+        f"Ranges of {ranges.name} that were to hold for {ranges.promised:.0%} held for "
         f"{ranges.held} of {ranges.posts} posts (so for {low} to {high} of 100){wide}; "
         f"{ranges.too_high} posts got less than predicted, {above} as much or more."
     )
