@@ -282,6 +282,11 @@ class TestAnalysis:
         own = analyse_popularity(bare.assign(author_id="a"), [None] * 8).skipped
         assert own["popular_words"] == own["popular_emoji"] == "no post has a caption"
 
+    def test_pictures_that_are_gone_are_said(self, tmp_path: Path) -> None:
+        posts = _posts(list(range(80)), ["a"] * 80)
+        found = analyse_popularity(posts, [tmp_path / "gone.jpg"] * 80)
+        assert "has a picture that can be read" in found.skipped["popular_images"]
+
     def test_tags_that_stand_apart_are_read_once(self) -> None:
         posts = _posts(list(range(80)), ["a"] * 80)
         found = analyse_popularity(posts, [None] * 80)

@@ -182,6 +182,8 @@ def _clusters(
 ) -> tuple[ImageClusters, list[list[Path]]]:
     column = encoded.columns["image.vector"]
     seen = np.flatnonzero(column.present)
+    if not len(seen):
+        raise DataError("none of the popular and unpopular posts has a picture that can be read.")
     vectors = column.arrays(seen, None)[""]
     clusters = popular_clusters(
         vectors, popular[seen], posts["author_id"].to_numpy()[seen], seed=seed

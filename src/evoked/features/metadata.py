@@ -29,7 +29,7 @@ _FLAGS = ("paid", "has_location")
 # Columns of the hour and the weekday begin with these.
 _TIME = ("hour (", "weekday (")
 # Fields of a draft by what the columns that are made from them begin with.
-_FIELDS = {
+_FIELDS: dict[str, str | tuple[str, ...]] = {
     "category": "category: ",
     "media_type": "media type: ",
     "posted_at": _TIME,
