@@ -396,7 +396,7 @@ def _reasons(
     """Why each line is none of the posts, '' where it is one or could be one of several."""
     whose = author_hashes(posts)
     newest = dates.groupby(whose).max().dropna()
-    found = []
+    found: list[str] = []
     for entry, match in zip(entries, matches, strict=True):
         own = newest[[not entry.author or each in (entry.author, "") for each in newest.index]]
         last = own.max() if len(own) else None

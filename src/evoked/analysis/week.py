@@ -174,7 +174,7 @@ class Week:
         at_hours = draws @ used.at_hours().T
         at_weekdays = draws @ used.at_weekdays().T
         at_slots = draws @ used.at_slots().T
-        hours = _hours(at_hours, near.any(axis=0), used)
+        hours = _hours(at_hours, np.asarray(near.any(axis=0)), used)
         weekdays = _weekdays(at_weekdays, _often(used.weekday), used)
         reliable = {
             of: _is_reliable(rhythm, author, of, wrong, seed)
@@ -378,7 +378,9 @@ def _ends(table: pd.DataFrame, column: str) -> tuple[int | None, int | None]:
     known = table.dropna(subset=["gain"])
     if known.empty:
         return None, None
-    best, worst = known.loc[known["gain"].idxmax()], known.loc[known["gain"].idxmin()]
+    best, worst = (
+        known.iloc[int(each)] for each in (known["gain"].argmax(), known["gain"].argmin())
+    )
     return (
         int(best[column]) if best["low"] >= _SEEN else None,
         int(worst[column]) if worst["high"] <= -_SEEN else None,

@@ -56,17 +56,17 @@ def about_hours(week: Week, noun: str) -> list[str]:
 def about_weekdays(week: Week, noun: str) -> list[str]:
     """Whether a weekday is reliably better or worse, as of :func:`about_hours`; nothing where none
     is known."""
-    known = week.weekdays.dropna(subset=["gain"]).set_index("weekday")
+    known = week.weekdays.dropna(subset=["gain"])
     if known.empty:
         return []
     said = []
     if week.best_weekday is not None:
-        best = known.loc[week.best_weekday]
+        best = known[known["weekday"] == week.best_weekday].iloc[0]
         said.append(
             f"The best weekday is {WEEKDAYS[week.best_weekday]}: {_gain(best, week, noun, 'days')}."
         )
     if week.worst_weekday is not None:
-        worst = known.loc[week.worst_weekday]
+        worst = known[known["weekday"] == week.worst_weekday].iloc[0]
         but = "" if said else "No weekday is reliably the best, but "
         said.append(
             f"{but}{WEEKDAYS[week.worst_weekday]} is reliably worse: "
@@ -75,11 +75,13 @@ def about_weekdays(week: Week, noun: str) -> list[str]:
     if said:
         return said
     if week.weekdays_differ:
-        best, worst = known.loc[known["gain"].idxmax()], known.loc[known["gain"].idxmin()]
+        best, worst = (
+            known.iloc[int(each)] for each in (known["gain"].argmax(), known["gain"].argmin())
+        )
         return [
             "Weekdays differ by more than chance explains, but none is reliably better. The best "
-            f"guess is {WEEKDAYS[int(best.name)]}: {_gain(best, week, noun, 'days')}; "
-            f"{WEEKDAYS[int(worst.name)]} looks worst: {_gain(worst, week, noun, 'days')}."
+            f"guess is {WEEKDAYS[int(best['weekday'])]}: {_gain(best, week, noun, 'days')}; "
+            f"{WEEKDAYS[int(worst['weekday'])]} looks worst: {_gain(worst, week, noun, 'days')}."
         ]
     return ["No weekday is reliably better."]
 

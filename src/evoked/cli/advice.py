@@ -222,8 +222,8 @@ def _print(ranking: Ranking, coverage: float) -> None:
     shown = [0, 1, 2, *([3] if any(row[3] != "–" for row in rows) else [])]
     shown += [4] if ranking.curve.orders else []
     rows = [[row[each] for each in shown] for row in rows]
-    whole = [place for place, each in enumerate(shown) if each != 1]
-    print_table(f"By {ranking.noun}", [titles[each] for each in shown], rows, whole)
+    unbroken = [place for place, each in enumerate(shown) if each != 1]
+    print_table(f"By {ranking.noun}", [titles[each] for each in shown], rows, unbroken)
     for sentence in ranking.sentences:
         print_sentence(sentence)
     for note in dict.fromkeys(filter(None, [*table["assumed"], *table["problem"]])):

@@ -175,7 +175,8 @@ class Run(TrainedRun):
         them and differed in them: ``image``, ``caption`` (``title`` goes for one), ``hashtags``,
         and facts. Empty for a model to which all drafts of an author are alike."""
         modalities = learned_modalities(self.model, self.unseen)
-        found = [name for name in ("image", "caption", "hashtags") if name in modalities]
+        content = ("image", "caption", "hashtags")
+        found: list[str] = [name for name in content if name in modalities]
         encoder = self.pipeline.metadata
         if "metadata" in self.model.features and encoder is not None:
             found += encoder.learned_fields
