@@ -61,6 +61,8 @@ class Desk:
         self.places = Places(data, settings.runs)
         self.library = Library(data, settings.runs, FeatureCache(settings.cache))
         self.warm = threading.Event()
+        # Between finding a free name and queueing the job that takes it, nobody else looks.
+        self._naming = threading.Lock()
         self._stopped = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -103,7 +105,7 @@ class Desk:
         """Delete uploads, and answers to idempotency keys, that are old."""
         in_use = [
             str(job.facts.get("upload"))
-            for job in self.jobs.all(limit=1000)[0]
+            for job in self.jobs.undone()
             if not job.has_ended and job.facts.get("upload")
         ]
         self.uploads.delete_old(in_use)
@@ -230,20 +232,27 @@ class Desk:
         self, upload: Upload, title: str, options: Mapping[str, Any], *, train: bool = True
     ) -> Job:
         """A job that imports an upload and, if ``train``, trains a run and writes its report."""
-        name = self.library.free(title)
-        dataset, run = self.data / DATASETS_FOLDER / name, self.data / RUNS_FOLDER / name
-        importing = ("import", "auto", str(upload.source), str(dataset), *_options(options))
-        steps = [Step("import", importing, str(dataset / "dataset.json"))]
-        if train:
-            # No picture of a screen that nobody sees: bars become lines, which the page reads.
-            training = ("train", str(dataset), "--out", str(run), *self._cache_words())
-            report = ("report", str(run), "--data", str(dataset), *self._cache_words())
-            steps += [
-                Step("train", training, str(run / "run.json")),
-                Step("report", report, str(run / "report.html")),
-            ]
-        facts = {"upload": upload.id, "options": dict(options), "dataset": name}
-        return self.jobs.add(IMPORT, title, steps, facts | ({"run": name} if train else {}))
+        with self._naming:
+            name = self._free_name(title)
+            dataset, run = self.data / DATASETS_FOLDER / name, self.data / RUNS_FOLDER / name
+            importing = ("import", "auto", str(upload.source), str(dataset), *_options(options))
+            steps = [Step("import", importing, str(dataset / "dataset.json"))]
+            if train:
+                # No picture of a screen that nobody sees: bars become lines, which the page reads.
+                training = ("train", str(dataset), "--out", str(run), *self._cache_words())
+                report = ("report", str(run), "--data", str(dataset), *self._cache_words())
+                steps += [
+                    Step("train", training, str(run / "run.json")),
+                    Step("report", report, str(run / "report.html")),
+                ]
+            facts = {"upload": upload.id, "options": dict(options), "dataset": name}
+            return self.jobs.add(IMPORT, title, steps, facts | ({"run": name} if train else {}))
+
+    def _free_name(self, title: str) -> str:
+        """A name for what an import makes; those that other imports will make, whether they wait,
+        run or could be resumed, are taken."""
+        promised = {str(job.facts["dataset"]) for job in self.jobs.undone() if job.kind == IMPORT}
+        return self.library.free(title, promised)
 
     def score_table(self, upload: Upload, run: str) -> Job:
         """A job that scores a table of drafts."""

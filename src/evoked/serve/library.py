@@ -6,7 +6,7 @@ import re
 import shutil
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -167,12 +167,12 @@ class Library:
                 self._scorers.popitem(last=False)
         return kept[1]
 
-    def free(self, title: str) -> str:
-        """A name that neither a run nor a dataset nor what is being made has, from what a person
-        called it."""
+    def free(self, title: str, promised: Collection[str] = ()) -> str:
+        """A name that neither a run nor a dataset nor what is being made has, and that is not
+        promised to anybody, from what a person called it."""
         folders = (self.data / RUNS_FOLDER, self.data / DATASETS_FOLDER)
         taken = {path.name.lstrip(".").split(".")[0] for each in folders for path in _all_of(each)}
-        return free_name(title, taken)
+        return free_name(title, taken | set(promised))
 
     def delete_run(self, run: RunEntry) -> None:
         """Delete one of the desk's own runs.
