@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import matplotlib
@@ -49,6 +50,7 @@ _FONTS_BY_SCRIPT = (
     ("Noto Emoji", "fonts-noto-color-emoji", "[\u2600-\u27bf\U0001f000-\U0001faff]"),
 )
 _WORD_CHARACTERS = 18
+_PENCIL = RLock()
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,12 @@ class Picture:
 
 @contextmanager
 def look() -> Iterator[None]:
-    """Use evoked's settings of matplotlib within the block."""
-    with matplotlib.rc_context(
+    """Use evoked's settings of matplotlib within the block.
+
+    They hold for the whole process, so threads draw one after the other; a block may stand within
+    another of the same thread.
+    """
+    with _PENCIL, matplotlib.rc_context(
         {
             "font.family": installed_fonts(),
             "font.size": 9,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +14,6 @@ from evoked.serve.desk import Desk
 if TYPE_CHECKING:
     from evoked.advice import Advice, Hours
     from evoked.advice.review import Review
-
-# Figures are drawn one after the other: their look is set for the whole process.
-_PENCIL = threading.Lock()
 
 
 def when(
@@ -44,8 +40,7 @@ def week_png(found: Hours) -> bytes:
     """A picture of the week."""
     from evoked.report.hours_chart import hours_png
 
-    with _PENCIL:
-        return hours_png(found)
+    return hours_png(found)
 
 
 def advise(
