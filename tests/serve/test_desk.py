@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from evoked.files import write_json
+from evoked.runs.description import FORMAT_VERSION, RUN_FILE
 from evoked.serve.desk import IMPORT, TABLE, Desk
 from evoked.serve.jobs import State
 from evoked.serve.settings import DeskSettings, Limits
 from evoked.serve.uploads import Upload
+from tests.serve.conftest import client_of
 
 MakeDesk = Callable[..., Desk]
 
@@ -58,3 +61,36 @@ def test_jobs_of_a_kind_are_found_behind_many_others(make_desk: MakeDesk) -> Non
     found, total = desk.jobs.all(limit=5, kind=TABLE)
     assert ([job.title for job in found], total) == (["table"], 1)
     assert desk.jobs.all(limit=5)[1] == 61
+
+
+def run_json(folder: Path, rows: str = "posts") -> Path:
+    """A folder that holds the description of a run, and nothing else of one."""
+    folder.mkdir(parents=True)
+    parts = dict.fromkeys(("train", "validation", "calibration", "test"), 10)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "data": {"name": "d", "sha256": "", "authors": 1, "with valence": 0, "with arousal": 0},
+        "rows": rows,
+        "model": {"name": "linear", "settings": {}},
+        "task": "emotion_engagement",
+        "features": {},
+        "training": {},
+        "split": {"kind": "random", "reason": "", **parts},
+        "estimated_emotions": False,
+        "unseen": [],
+        "environment": {},
+    }
+    write_json(folder / RUN_FILE, description)
+    return folder
+
+
+def test_a_table_of_posts_is_not_sent_to_a_run_of_viewings(tmp_path: Path) -> None:
+    run = run_json(tmp_path / "network", "viewings")
+    with client_of(tmp_path / "desk", run) as client:
+        files = {"files": ("drafts.csv", b"caption\nhello\n")}
+        page = client.post("/table", files=files, data={"run": "network"})
+        upload = client.post("/api/v1/uploads", files=files).json()["upload"]
+        answer = client.post("/api/v1/tables", json={"upload": upload, "run": "network"})
+        assert page.status_code == answer.status_code == 422
+        assert "is of viewings" in answer.json()["detail"]
+        assert client.get("/api/v1/jobs").json()["total"] == 0

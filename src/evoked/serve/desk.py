@@ -256,7 +256,7 @@ class Desk:
 
     def score_table(self, upload: Upload, run: str) -> Job:
         """A job that scores a table of drafts."""
-        entry = self.run(run)
+        entry = self.run_of_posts(run)
         source = upload.source
         if source.is_dir():  # the table among its pictures
             source = next(
