@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import html
 import io
+import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
+from evoked.features.cache import FeatureCache
 from evoked.files import write_json
-from evoked.runs.description import FORMAT_VERSION, RUN_FILE
+from evoked.posts.dataset import PostDataset
+from evoked.runs.answer import verdicts
+from evoked.runs.description import FORMAT_VERSION, RUN_FILE, read_description
+from evoked.runs.posts import Run
 from evoked.serve.desk import IMPORT, TABLE, Desk
 from evoked.serve.jobs import State
+from evoked.serve.library import Library
 from evoked.serve.settings import DeskSettings, Limits
 from evoked.serve.uploads import Upload
 from tests.serve.conftest import client_of
+from tests.support.desk_runs import desk_run
+from tests.support.small_runs import Workshop
 
 MakeDesk = Callable[..., Desk]
 
@@ -94,3 +108,89 @@ def test_a_table_of_posts_is_not_sent_to_a_run_of_viewings(tmp_path: Path) -> No
         assert page.status_code == answer.status_code == 422
         assert "is of viewings" in answer.json()["detail"]
         assert client.get("/api/v1/jobs").json()["total"] == 0
+
+
+def test_a_run_is_read_once_for_a_request(
+    desk_client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, read = desk.run("").name, []
+
+    def reading(folder: Path) -> dict[str, Any]:
+        read.append(folder.name)
+        return read_description(folder)
+
+    monkeypatch.setattr("evoked.serve.library.read_description", reading)
+    draft = {"caption": "Golden hour over the bay"}
+    asked = {"run": name, "drafts": [draft, draft]}
+    for path, sent in {
+        "score": {"json": asked},
+        "rank": {"json": asked},
+        f"runs/{name}/when": {"json": {"draft": draft}},
+        f"runs/{name}/advise": {"json": {"draft": draft}},
+    }.items():
+        assert desk_client.post(f"/api/v1/{path}", **sent).status_code == 200
+        assert read == [name], path
+        read.clear()
+    for path in ("/draft/score", "/draft/why", "/draft/advice"):
+        assert desk_client.post(path, data=draft | {"run": name}).status_code == 200
+        assert read == [name], path
+        read.clear()
+    for path in (f"/when?run={name}", f"/ledger?run={name}", f"/draft?run={name}", "/library"):
+        assert desk_client.get(path).status_code == 200
+        assert read == [name], path
+        read.clear()
+
+
+def test_lists_of_runs_load_none_and_say_how_good_each_is(
+    workshop: Workshop, dataset: PostDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even one whose model is damaged is listed."""
+    run = tmp_path / "good"
+    shutil.copytree(desk_run(workshop, dataset).folder, run)
+    empty = run_json(tmp_path / "empty")
+    with client_of(tmp_path / "desk", run, empty) as client:
+        found = client.app.state.desk  # type: ignore[attr-defined]
+        found.warm.wait(60)
+        monkeypatch.setattr("evoked.scoring.Scorer.load", None)
+        page = client.get("/library")
+        assert page.status_code == 200
+        assert [f"<h3>{name}</h3>" in page.text for name in ("good", "empty")] == [True, True]
+        assert 'hx-get="/runs/good/verdicts"' in page.text
+        expected = Run.load(run, workshop.cache)
+        sentences = verdicts(expected.task, expected.track_record, DEFAULT_COVERAGE)
+        for headers in ({"hx-request": "true"}, {}):
+            said = html.unescape(client.get("/runs/good/verdicts", headers=headers).text)
+            assert all(sentence in said for sentence in sentences)
+            assert ("<h1>" in said) == (not headers)
+        assert (
+            client.get("/runs/empty/verdicts", headers={"accept": "text/html"}).status_code == 422
+        )
+
+
+def test_a_run_that_loads_keeps_nobody_waiting_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [run_json(tmp_path / name) for name in ("slow", "quick")]
+    library = Library(tmp_path / "desk", entries, FeatureCache(tmp_path / "cache"))
+    slow, quick = (library.run(name) for name in ("slow", "quick"))
+    assert slow is not None
+    assert quick is not None
+    go_on, loads = Event(), []
+
+    def loading(folder: Path, cache: FeatureCache) -> str:
+        loads.append(folder.name)
+        assert folder.name == "quick" or go_on.wait(30)
+        return f"scorer of {folder.name}"
+
+    monkeypatch.setattr("evoked.scoring.Scorer.load", loading)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(library.scorer, slow) for _ in range(2)]
+        try:
+            assert str(library.scorer(quick)) == "scorer of quick"
+        finally:
+            go_on.set()
+        assert [each.result() for each in waiting] == ["scorer of slow"] * 2
+    assert sorted(loads) == ["quick", "slow"]
+    os.utime(slow.folder / RUN_FILE, (1, 1))  # trained anew
+    library.scorer(slow)
+    assert sorted(loads) == ["quick", "slow", "slow"]

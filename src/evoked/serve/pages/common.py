@@ -69,6 +69,11 @@ def wording_of(request: Request) -> Wording:
     return Wording(chosen(asked, request.headers.get("accept-language", "")))
 
 
+def is_part(request: Request) -> bool:
+    """Whether a script asks, for a part of a page; otherwise a person does, for a whole one."""
+    return request.headers.get("hx-request") == "true"
+
+
 def render(
     request: Request,
     template: str,
@@ -101,9 +106,8 @@ def show_problem(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> HTMLResponse:
     """An error as a page, or in the place of the part that was asked for."""
-    part = request.headers.get("hx-request") == "true"
     values = {"status": status, "phrase": HTTPStatus(status).phrase, "detail": detail}
-    template = "part_problem.html" if part else "problem.html"
+    template = "part_problem.html" if is_part(request) else "problem.html"
     return render(request, template, values, status=status, headers=headers)
 
 
