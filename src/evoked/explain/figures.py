@@ -82,30 +82,33 @@ def look() -> Iterator[None]:
     They hold for the whole process, so threads draw one after the other; a block may stand within
     another of the same thread.
     """
-    with _PENCIL, matplotlib.rc_context(
-        {
-            "font.family": installed_fonts(),
-            "font.size": 9,
-            "axes.titlesize": 9,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.labelsize": 9,
-            "axes.edgecolor": GREY,
-            "axes.labelcolor": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "text.color": INK,
-            "xtick.color": GREY,
-            "ytick.color": GREY,
-            "xtick.labelcolor": INK,
-            "ytick.labelcolor": INK,
-            "legend.frameon": False,
-            "legend.fontsize": 8,
-            "lines.linewidth": 1.6,
-            "text.parse_math": False,  # a caption's "$" is a dollar
-            "svg.fonttype": "none",  # text stays text: small, sharp, searchable
-            "svg.hashsalt": "evoked",  # the same figure gives the same bytes
-        }
+    with (
+        _PENCIL,
+        matplotlib.rc_context(
+            {
+                "font.family": installed_fonts(),
+                "font.size": 9,
+                "axes.titlesize": 9,
+                "axes.titleweight": "bold",
+                "axes.titlelocation": "left",
+                "axes.labelsize": 9,
+                "axes.edgecolor": GREY,
+                "axes.labelcolor": INK,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "text.color": INK,
+                "xtick.color": GREY,
+                "ytick.color": GREY,
+                "xtick.labelcolor": INK,
+                "ytick.labelcolor": INK,
+                "legend.frameon": False,
+                "legend.fontsize": 8,
+                "lines.linewidth": 1.6,
+                "text.parse_math": False,  # a caption's "$" is a dollar
+                "svg.fonttype": "none",  # text stays text: small, sharp, searchable
+                "svg.hashsalt": "evoked",  # the same figure gives the same bytes
+            }
+        ),
     ):
         yield
 

@@ -124,16 +124,26 @@ class Desk:
             )
         return found
 
-    def run_of_posts(self, name: str) -> RunEntry:
-        """A run of posts by its name; the newest where the name is empty."""
-        run = self.run(name)
+    def run_of_posts(self, run: RunEntry | str) -> RunEntry:
+        """A run of posts, or the one of a name; the newest where the name is empty."""
+        run = self.run(run) if isinstance(run, str) else run
         if not run.of_posts:
             raise RefusalError(422, f"the run {run.name!r} is of viewings; it scores no drafts.")
         return run
 
-    def scorer(self, name: str) -> Scorer:
-        """The scorer of a run of posts."""
-        return self.library.scorer(self.run_of_posts(name))
+    def choice_of_runs(self, name: str) -> tuple[list[RunEntry], RunEntry | None]:
+        """The runs of posts, and the one of a name; the newest where the name is empty, None where
+        there is none."""
+        runs = self.library.runs_of_posts()
+        if not name:
+            return runs, next(iter(runs), None)
+        return runs, next((run for run in runs if run.name == name), None) or self.run_of_posts(
+            name
+        )
+
+    def scorer(self, run: RunEntry | str) -> Scorer:
+        """The scorer of a run of posts, or of the one of a name."""
+        return self.library.scorer(self.run_of_posts(run))
 
     def dataset(self, name: str) -> DatasetEntry:
         """A dataset by its name."""
@@ -164,12 +174,18 @@ class Desk:
             row["image"] = path
         return row
 
-    def score(self, run: str, drafts: Sequence[Mapping[str, Any]], coverage: float) -> pd.DataFrame:
+    def score(
+        self, run: RunEntry | str, drafts: Sequence[Mapping[str, Any]], coverage: float
+    ) -> pd.DataFrame:
         """Score drafts: see :meth:`evoked.Scorer.score`."""
         return self.scorer(run).score([self.row(facts) for facts in drafts], coverage=coverage)
 
     def rank(
-        self, run: str, drafts: Sequence[Mapping[str, Any]], by: str | None, coverage: float
+        self,
+        run: RunEntry | str,
+        drafts: Sequence[Mapping[str, Any]],
+        by: str | None,
+        coverage: float,
     ) -> Ranking:
         """Put drafts in order: see :func:`evoked.rank`."""
         from evoked.advice import rank
@@ -180,7 +196,7 @@ class Desk:
             return rank(scorer.run, found, by, coverage)
 
     def explain(
-        self, run: str, facts: Mapping[str, Any]
+        self, run: RunEntry | str, facts: Mapping[str, Any]
     ) -> tuple[Explanation, dict[str, dict[str, str]]]:
         """Explain a draft, beside the past posts most like it where they still lie there; and its
         pictures by what they show: address, caption, and the text for who can't see them."""
@@ -188,7 +204,8 @@ class Desk:
         from evoked.explain.drawing import pictures
         from evoked.explain.figures import to_png
 
-        scorer, entry = self.scorer(run), self.run(run)
+        entry = self.run_of_posts(run)
+        scorer = self.scorer(entry)
         draft = scorer.draft(self.row(facts), 1)
         with scorer.turn:
             explanation = explain(scorer.run, draft, self.library.dataset_of(entry))

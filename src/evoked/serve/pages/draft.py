@@ -48,7 +48,7 @@ class Variant(BaseModel):
 @router.get("/draft")
 def draft(request: Request, desk: TheDesk, run: str = "") -> Response:
     """The form."""
-    runs = [each for each in desk.library.runs() if each.of_posts]
+    runs = desk.library.runs_of_posts()
     entry = next((each for each in runs if each.name == run), runs[0] if runs else None)
     values: dict[str, Any] = {"runs": runs, "entry": entry, "loaded": None, "variants": []}
     if entry is not None:
@@ -75,9 +75,9 @@ def score(request: Request, desk: TheDesk, form: Form) -> Response:
     facts = _facts(form)
     if not {"picture", "caption"} & set(facts):
         return render(request, "part_nothing.html")
-    scorer = desk.scorer(text_of(form, "run"))
-    (row,) = rows_of(desk.score(text_of(form, "run"), [facts], DEFAULT_COVERAGE))
-    numbers = _numbers(scorer.run, row)
+    entry = desk.run_of_posts(text_of(form, "run"))
+    (row,) = rows_of(desk.score(entry, [facts], DEFAULT_COVERAGE))
+    numbers = _numbers(desk.scorer(entry).run, row)
     values = {"row": row, "numbers": numbers, "range": _drawn(numbers[0]) if numbers else None}
     return render(request, "part_answer.html", values)
 
@@ -260,9 +260,7 @@ def _numbers(run: Run, row: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def in_words(
-    quantity: Quantity, row: Mapping[str, Any], base: int | None = None
-) -> dict[str, Any]:
+def in_words(quantity: Quantity, row: Mapping[str, Any], base: int | None = None) -> dict[str, Any]:
     """A predicted number in words, with its range where it has one, and what came (in ``_true``)
     where that is known. Rates are said per ``base``, by default what makes them one or more."""
     value = float(row[quantity.column])

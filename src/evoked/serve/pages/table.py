@@ -17,7 +17,7 @@ page = Page("table", "/table", router)
 @router.get("/table")
 def table(request: Request, desk: TheDesk) -> Response:
     """Where a table is dropped."""
-    runs = [run for run in desk.library.runs() if run.of_posts]
+    runs = desk.library.runs_of_posts()
     jobs = desk.jobs.all(limit=5, kind=TABLE)[0]
     return render(request, "table.html", {"runs": runs, "jobs": jobs})
 
