@@ -182,7 +182,7 @@ def test_names_lead_nowhere_else(desk_client: TestClient, desk: Desk) -> None:
 
 
 def test_file_names_become_no_paths(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, 1.0)
+    uploads = Uploads(tmp_path, Limits(upload_hours=1.0))
     names = ["../../up.csv", "/etc/cron.csv", "..\\win.csv", "up.csv", "UP.CSV", "\u202egpj.csv"]
     upload = uploads.add([(name, io.BytesIO(b"caption\nx\n")) for name in names])
     files = list(upload.source.iterdir())
@@ -304,7 +304,7 @@ def test_nobody_is_told_where_things_lie(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_files_that_were_called_alike_are_told_apart(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, 1.0)
+    uploads = Uploads(tmp_path, Limits(upload_hours=1.0))
     names = ("one/a.jpg", "two/a.jpg", "three/b.jpg", "posts.csv")
     upload = uploads.add([(name, io.BytesIO(name.encode())) for name in names])
     kept = {path.name: path.read_text() for path in upload.source.iterdir()}
@@ -349,7 +349,7 @@ def test_every_bound_on_bodies_acts_where_it_should(
 def test_old_uploads_are_deleted_and_those_of_jobs_kept(tmp_path: Path) -> None:
     import os
 
-    uploads = Uploads(tmp_path, 1.0)
+    uploads = Uploads(tmp_path, Limits(upload_hours=1.0))
     old, used, new = (uploads.add([("a.csv", io.BytesIO(b"x"))]) for _ in range(3))
     then = time.time() - 2 * 3600
     for upload in (old, used):
@@ -407,3 +407,13 @@ def test_a_body_that_drips_is_cut_off(live: int) -> None:
                 continue
     assert answer.split(b" ")[1] in (b"408", b"400")
     assert time.monotonic() - began < 8
+
+
+def test_the_number_of_files_is_bounded_wherever_files_are_brought(tmp_path: Path) -> None:
+    with client_of(tmp_path / "desk", limits=replace(QUICK, files=2)) as client:
+        for path in ("/start", "/table", f"{API}/uploads"):
+            files = [("files", (f"{n}.csv", b"caption\nhello\n")) for n in range(3)]
+            answer = client.post(path, files=files)
+            assert answer.status_code == 422, path
+            assert "at most 2" in answer.text
+        assert client.post(f"{API}/uploads", files=files[:2]).status_code == 201

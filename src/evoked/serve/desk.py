@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evoked.errors import DataError, EvokedError, SettingsError
 from evoked.features.cache import FeatureCache
 from evoked.files import parse_json, plain, read_bounded, records
+from evoked.posts.draft_tables import TABLE_SUFFIXES
 from evoked.posts.drafts import Draft
 from evoked.serve.database import prepare, transaction
 from evoked.serve.jobs import Job, Jobs, Step
@@ -57,7 +58,7 @@ class Desk:
             (data / name).mkdir(exist_ok=True)
         self.data = data
         self.jobs = Jobs(data, self.limits)
-        self.uploads = Uploads(data, self.limits.upload_hours)
+        self.uploads = Uploads(data, self.limits)
         self.places = Places(data, settings.runs)
         self.library = Library(data, settings.runs, FeatureCache(settings.cache))
         self.warm = threading.Event()
@@ -275,17 +276,14 @@ class Desk:
         """A job that scores a table of drafts."""
         entry = self.run_of_posts(run)
         source = upload.source
-        if source.is_dir():  # the table among its pictures
-            source = next(
-                (path for path in sorted(source.iterdir()) if path.suffix.lower() in _DRAFTS),
-                source,
-            )
-        if source.suffix.lower() not in _DRAFTS:
+        files = sorted(source.iterdir()) if source.is_dir() else [source]  # among its pictures
+        table = next((path for path in files if path.suffix.lower() in TABLE_SUFFIXES), None)
+        if table is None:
             raise DataError(
-                "no table of drafts.", fix=f"Bring one that ends in {', '.join(_DRAFTS)}."
+                "no table of drafts.", fix=f"Bring one that ends in {', '.join(TABLE_SUFFIXES)}."
             )
         words = (
-            *("predict", str(entry.folder), "--drafts", str(source)),
+            *("predict", str(entry.folder), "--drafts", str(table)),
             *("--out", "{job}/scores.parquet", *self._cache_words()),
         )
         step = Step("score", words, "{job}/scores.parquet")
@@ -338,9 +336,6 @@ class Desk:
         return () if cache is None else ("--cache", str(cache.resolve()))
 
 
-_DRAFTS = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
-
-
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as JSON has them."""
     found: list[dict[str, Any]] = plain(records(table))
@@ -355,20 +350,6 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         if options.get(name):
             words.append(f"--{name.replace('_', '-')}={options[name]}")
     return words
-
-
-def checked_mapping(mapping: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
-    """A mapping of fields to columns, of which every field is one that an import knows.
-
-    Raises
-    ------
-    SettingsError
-        Another field.
-    """
-    for field in mapping:
-        if field not in known:
-            raise SettingsError(f"an import has no field {field[:60]!r}.")
-    return {field: column for field, column in mapping.items() if column}
 
 
 def checked_count(count: str) -> str:

@@ -19,6 +19,7 @@ from evoked.files import read_json, write_json
 from evoked.posts.images import load_image
 from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.readers.base import PICTURE_SUFFIXES
+from evoked.serve.settings import Limits
 
 UPLOADS_FOLDER = "uploads"
 _FACTS_FILE = "upload.json"
@@ -64,13 +65,13 @@ class Uploads:
     ----------
     data
         The desk's folder.
-    hours
-        Age at which an upload is deleted.
+    limits
+        Most files of an upload, and the age at which one is deleted.
     """
 
-    def __init__(self, data: Path, hours: float) -> None:
+    def __init__(self, data: Path, limits: Limits) -> None:
         self.folder = data / UPLOADS_FOLDER
-        self.hours = hours
+        self.limits = limits
 
     def add(self, files: Sequence[tuple[str, BinaryIO]]) -> Upload:
         """Keep files under names that lead nowhere else.
@@ -83,10 +84,15 @@ class Uploads:
         Raises
         ------
         DataError
-            There is none, or one is of no kind that is read.
+            There is none, there are too many, or one is of no kind that is read.
         """
         if not files:
             raise DataError("no file was chosen.", fix="Choose one, or drop it on the page.")
+        if len(files) > self.limits.files:
+            raise DataError(
+                f"{len(files)} files at once; at most {self.limits.files} are taken.",
+                fix="Bring a .zip.",
+            )
         names = [shown_name(name) for name, _ in files]
         for name in names:
             if Path(name).suffix.lower() not in _SUFFIXES:
@@ -161,7 +167,7 @@ class Uploads:
         """Delete what is older than allowed and that no job needs; returns how many."""
         if not self.folder.is_dir():
             return 0
-        latest, deleted = time.time() - 3600 * self.hours, 0
+        latest, deleted = time.time() - 3600 * self.limits.upload_hours, 0
         for path in list(self.folder.iterdir()):
             with suppress(FileNotFoundError):
                 if path.stem in in_use or path.stat().st_mtime > latest:

@@ -16,7 +16,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from evoked.files import parse_json, write_csv, write_parquet, write_xlsx
+from evoked.files import TABLE_WRITERS, parse_json
 from evoked.serve.database import DATABASE, transaction
 from evoked.serve.desk import Desk
 from evoked.serve.problems import Problem, RefusalError
@@ -44,11 +44,6 @@ Offset = Annotated[int, Query(ge=0, le=1_000_000, description="Entries to leave 
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries at most.")]
 
 Kind = Literal["csv", "parquet", "xlsx"]
-_WRITERS: dict[Kind, Callable[[Path, pd.DataFrame], None]] = {
-    "csv": write_csv,
-    "parquet": write_parquet,
-    "xlsx": write_xlsx,
-}
 _MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
@@ -111,7 +106,7 @@ def attached_table(table: pd.DataFrame, stem: str, kind: Kind) -> Response:
     name = f"{stem}.{kind}"
     with TemporaryDirectory(prefix="evoked-") as folder:
         path = Path(folder) / name
-        _WRITERS[kind](path, table)
+        TABLE_WRITERS[path.suffix](path, table)
         return attached(path.read_bytes(), name)
 
 
