@@ -212,9 +212,7 @@ class Desk:
             explanation = explain(scorer.run, draft, self.library.dataset_of(entry))
             drawn = {each.name: each for each in pictures(explanation)}
             images = {name: to_png(each.figure) for name, each in drawn.items()}
-        identifier, folder = self.uploads.place()
-        for name, content in images.items():
-            (folder / f"{name}.png").write_bytes(content)
+        identifier = self.uploads.add_made({f"{name}.png": each for name, each in images.items()})
         return explanation, {
             name: {
                 "address": f"/api/v1/explanations/{identifier}/{name}.png",

@@ -8,14 +8,14 @@ import shutil
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from evoked.errors import DataError
-from evoked.files import read_json, write_json
+from evoked.files import atomic_folder, atomic_path, read_json, write_json
 from evoked.posts.images import load_image
 from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.readers.base import PICTURE_SUFFIXES
@@ -102,16 +102,12 @@ class Uploads:
                     fix=f"Bring one that ends in {', '.join(_SUFFIXES)}.",
                 )
         identifier = secrets.token_hex(16)
-        place = self.folder / identifier
-        content = place / CONTENT
-        content.mkdir(parents=True)
-        try:
+        with atomic_folder(self.folder / identifier) as temporary:
+            content = temporary / CONTENT
+            content.mkdir()
             for name, (_, stream) in zip(_apart(names), files, strict=True):
                 _copy(stream, content / name)
-        except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
-            raise
-        write_json(place / _FACTS_FILE, {"names": names})
+            write_json(temporary / _FACTS_FILE, {"names": names})
         found = self.get(identifier)
         assert found is not None
         return found
@@ -138,8 +134,8 @@ class Uploads:
         load_image(content, 8)  # every pixel is decoded, so that what is kept can be read
         clean = without_metadata(content)
         identifier = secrets.token_hex(16)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{identifier}.picture").write_bytes(clean)
+        with atomic_path(self.folder / f"{identifier}.picture") as temporary:
+            temporary.write_bytes(clean)
         return identifier
 
     def picture(self, identifier: str) -> Path | None:
@@ -149,15 +145,16 @@ class Uploads:
         path = self.folder / f"{identifier}.picture"
         return path if path.is_file() else None
 
-    def place(self) -> tuple[str, Path]:
-        """A new folder for what the desk itself makes and deletes by age, and its id."""
+    def add_made(self, files: Mapping[str, bytes]) -> str:
+        """Keep files by their names that the desk itself has made; returns the id of them all."""
         identifier = secrets.token_hex(16)
-        path = self.folder / identifier
-        path.mkdir(parents=True)
-        return identifier, path
+        with atomic_folder(self.folder / identifier) as temporary:
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+        return identifier
 
     def made(self, identifier: str, name: str) -> Path | None:
-        """A file in a folder that :meth:`place` made; None if there is none."""
+        """A file that :meth:`add_made` kept; None if there is none."""
         if not _IDENTIFIER.fullmatch(identifier) or not re.fullmatch(r"[a-z_]+\.png", name):
             return None
         path = self.folder / identifier / name
