@@ -24,6 +24,7 @@ from evoked.serve.app import create_app
 from evoked.serve.desk import Desk
 from evoked.serve.jobs import State
 from evoked.serve.places import Places
+from evoked.serve.room import folder_bytes
 from evoked.serve.security import Rates, is_cross_site, is_known_host, retry_after
 from evoked.serve.server import bound
 from evoked.serve.settings import DeskSettings, Limits
@@ -449,3 +450,25 @@ def test_of_what_could_not_be_written_nothing_is_left(
         with pytest.raises(DataError, match="disk is full"):
             keep()
         assert list(uploads.folder.iterdir()) == []
+
+
+def test_what_has_no_room_is_refused_before_it_is_written(
+    tmp_path: Path, dataset: PostDataset
+) -> None:
+    limits = replace(QUICK, disk_bytes=300_000)
+    with client_of(tmp_path / "desk", limits=limits) as client:
+        table = b"caption\n" + b"x" * 100_000
+        files = {"files": ("posts.csv", table)}
+        answers = [client.post(f"{API}/uploads", files=files).status_code for _ in range(4)]
+        assert answers[0] == 201
+        assert answers[-1] == 507
+        assert folder_bytes(tmp_path / "desk" / "uploads") <= 300_000
+        for path in ("/start", "/table"):
+            page = client.post(path, files=files, headers=HTML)
+            assert page.status_code == 507
+            assert "larger than allowed" in page.text
+    small = client_of(tmp_path / "small", limits=replace(QUICK, disk_bytes=1000))
+    with small as client:
+        brought = {"file": ("a.jpg", picture(dataset).read_bytes())}
+        assert client.post(f"{API}/pictures", files=brought).status_code == 507
+        assert not (tmp_path / "small" / "uploads").exists()

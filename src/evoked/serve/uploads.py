@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -19,6 +20,7 @@ from evoked.files import atomic_folder, atomic_path, read_json, write_json
 from evoked.posts.images import load_image
 from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.readers.base import PICTURE_SUFFIXES
+from evoked.serve.room import Room
 from evoked.serve.settings import Limits
 
 UPLOADS_FOLDER = "uploads"
@@ -66,12 +68,13 @@ class Uploads:
     data
         The desk's folder.
     limits
-        Most files of an upload, and the age at which one is deleted.
+        Most files of an upload, the age at which one is deleted, and how much the desk's folder may
+        hold.
     """
 
     def __init__(self, data: Path, limits: Limits) -> None:
         self.folder = data / UPLOADS_FOLDER
-        self.limits = limits
+        self.limits, self._room = limits, Room(data, limits)
 
     def add(self, files: Sequence[tuple[str, BinaryIO]]) -> Upload:
         """Keep files under names that lead nowhere else.
@@ -85,6 +88,8 @@ class Uploads:
         ------
         DataError
             There is none, there are too many, or one is of no kind that is read.
+        RefusalError
+            The desk's folder has no room for them.
         """
         if not files:
             raise DataError("no file was chosen.", fix="Choose one, or drop it on the page.")
@@ -101,6 +106,7 @@ class Uploads:
                     file=name,
                     fix=f"Bring one that ends in {', '.join(_SUFFIXES)}.",
                 )
+        self._room.take(sum(_size(stream) for _, stream in files))
         identifier = secrets.token_hex(16)
         with atomic_folder(self.folder / identifier) as temporary:
             content = temporary / CONTENT
@@ -130,9 +136,12 @@ class Uploads:
         ------
         ImageError
             It can't be decoded within the bounds of pixels and bytes.
+        RefusalError
+            The desk's folder has no room for it.
         """
         load_image(content, 8)  # every pixel is decoded, so that what is kept can be read
         clean = without_metadata(content)
+        self._room.take(len(clean))
         identifier = secrets.token_hex(16)
         with atomic_path(self.folder / f"{identifier}.picture") as temporary:
             temporary.write_bytes(clean)
@@ -146,7 +155,14 @@ class Uploads:
         return path if path.is_file() else None
 
     def add_made(self, files: Mapping[str, bytes]) -> str:
-        """Keep files by their names that the desk itself has made; returns the id of them all."""
+        """Keep files by their names that the desk itself has made; returns the id of them all.
+
+        Raises
+        ------
+        RefusalError
+            The desk's folder has no room for them.
+        """
+        self._room.take(sum(map(len, files.values())))
         identifier = secrets.token_hex(16)
         with atomic_folder(self.folder / identifier) as temporary:
             for name, content in files.items():
@@ -213,6 +229,13 @@ def _apart(names: Sequence[str]) -> list[str]:
             f"{number}-{name}" if alike[name.casefold()] > 1 else name
             for number, name in enumerate(found)
         ]
+
+
+def _size(stream: BinaryIO) -> int:
+    """Bytes of a file from its beginning, where it is left."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return size
 
 
 def _copy(stream: BinaryIO, path: Path) -> None:

@@ -62,6 +62,7 @@ _SAID = {
     421: "The desk is not called by this name.",
     422: "The request doesn't fit.",
     429: "Too many requests, or jobs.",
+    507: "The desk's folder has no room.",
 }
 
 

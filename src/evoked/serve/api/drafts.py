@@ -160,7 +160,7 @@ def rank(desk: TheDesk, asked: RankRequest) -> Order:
     return Order(run=run.name, **ranking.to_dict())
 
 
-@router.post("/explain", responses=problems(404), summary="Explain a draft")
+@router.post("/explain", responses=problems(404, 507), summary="Explain a draft")
 def explain(desk: TheDesk, asked: ExplainRequest) -> Why:
     """What words, parts of the picture and facts add to a prediction, and past posts like it."""
     run = desk.run_of_posts(asked.run)
