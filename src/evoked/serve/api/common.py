@@ -62,13 +62,14 @@ _SAID = {
     421: "The desk is not called by this name.",
     422: "The request doesn't fit.",
     429: "Too many requests, or jobs.",
+    503: "The newest run is being loaded.",
     507: "The desk's folder has no room.",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that an answer may be, for the description of the interface."""
-    usual = (401, 403, 408, 413, 421, 422, 429)
+    usual = (400, 401, 403, 408, 413, 421, 422, 429)
     return {
         status: {
             "model": Problem,
