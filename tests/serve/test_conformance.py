@@ -1,5 +1,5 @@
-"""What the interface says of itself holds, whatever is sent: requests made up from its description,
-right and wrong ones, are answered in time, without a failure of the desk's own, and as described."""
+"""What the interface says of itself holds: requests made up from its description, right and wrong
+ones, are answered in time, without a failure of the desk's own, and as described."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -6,23 +6,29 @@ import errno
 import http.client
 import io
 import json
+import re
 import socket
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import uvicorn
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from evoked.errors import DataError, SettingsError
 from evoked.posts.dataset import PostDataset
+from evoked.serve.api import ROUTERS
 from evoked.serve.app import create_app
 from evoked.serve.desk import Desk
 from evoked.serve.jobs import State
+from evoked.serve.pages import PAGES
 from evoked.serve.places import Places
 from evoked.serve.room import folder_bytes
 from evoked.serve.security import Rates, is_cross_site, is_known_host, retry_after
@@ -30,6 +36,7 @@ from evoked.serve.server import bound
 from evoked.serve.settings import DeskSettings, Limits
 from evoked.serve.uploads import Uploads, shown_name
 from tests.serve.conftest import QUICK, client_of
+from tests.support import command_line
 from tests.support.desk_runs import picture
 from tests.support.small_runs import HOSTILE
 
@@ -192,6 +199,47 @@ def test_names_lead_nowhere_else(desk_client: TestClient, desk: Desk) -> None:
             body = {"upload": name} | ({"name": "x"} if path == "imports" else {})
             assert desk_client.post(f"{API}/{path}", json=body).status_code in (404, 422)
         assert desk.uploads.made("0" * 32, name) is None
+
+
+def test_no_part_of_any_address_leads_elsewhere(tmp_path: Path) -> None:
+    """Every route with a name in its address, of pages and interface, by every method."""
+    with client_of(tmp_path / "desk") as client:
+        (tmp_path / "secret").mkdir()
+        for name in ("run.json", "dataset.json", "upload.json", "report.html", "scores.parquet"):
+            (tmp_path / "secret" / name).write_text("secret", encoding="utf-8")
+        before = sorted(path for path in tmp_path.rglob("*") if "desk.sqlite" not in path.name)
+        routers = [(API, router) for router in ROUTERS] + [("", page.router) for page in PAGES]
+        routes = [
+            (method, prefix + route.path)
+            for prefix, router in routers
+            for route in router.routes
+            if isinstance(route, APIRoute) and "{" in route.path
+            for method in route.methods
+        ]
+        assert len(routes) > 20
+        for method, path in routes:
+            for name in (*TRAVERSALS, "../../secret", "../secret", "....//secret"):
+                # Encoded, as the client itself goes up where it reads "..".
+                address = re.sub(r"\{\w+\}", quote(name, safe="").replace(".", "%2e"), path)
+                body = {} if method == "GET" else {"data": {"run": name, "dataset": name}}
+                answer = client.request(method, address, **body)  # type: ignore[arg-type]
+                assert answer.status_code in (303, 404, 405, 422), (method, address)
+                assert answer.status_code != 303 or path.endswith("}/delete"), (method, address)
+        after = sorted(path for path in tmp_path.rglob("*") if "desk.sqlite" not in path.name)
+        assert after == before
+
+
+def test_a_bomb_in_an_archive_is_not_unpacked(desk: Desk) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("posts.csv", b"caption\n" + bytes(90 * 2**20))
+    packed.seek(0)
+    upload = desk.uploads.add([("export.zip", packed)])
+    assert folder_bytes(desk.uploads.folder / upload.id) < 2**20  # as it was brought
+    words = desk.read_upload(upload, {}).steps[0].words
+    read = command_line.evoked(*words, fails=True)
+    assert "unpack" in read.stderr
+    assert "Traceback" not in read.stderr
 
 
 def test_file_names_become_no_paths(tmp_path: Path) -> None:
