@@ -10,8 +10,9 @@ and the same scorer before answers shared anything (``--before OTHER_CHECKOUT/sr
 Then sixteen clients ask a desk, a process of its own at a port of this machine, for ``--scores``
 scores, each of one of twenty drafts without a picture; asking ends after ``--seconds`` whatever
 has been answered by then. Every answer is held against what ``evoked predict --drafts`` writes for
-the same drafts: one whose sentence differs, or a number beyond single precision, is wrong. Beside this stands the same scorer called
-in a loop in Python. The desk's memory is taken before the load and three times in it.
+the same drafts: one whose sentence differs, or a number beyond single precision, is wrong. Beside
+this stands the same scorer called in a loop in Python. The desk's memory is taken before the load
+and three times in it.
 
 - *ms*: median, and the 95th percentile, of the time on the clock;
 - *CPU ms*: median of the processor's time, which other jobs on the machine change less.
