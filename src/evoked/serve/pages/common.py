@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse
 
 import evoked
+from evoked.serve.said import amount, noun, said
 from evoked.serve.wording import Wording, chosen, languages
 
 SERVE = Path(__file__).resolve().parents[1]
@@ -93,6 +95,9 @@ def render(
         version=evoked.__version__,
         has_token=request.app.state.desk.settings.token is not None,
         when=lambda moment: _when(moment, t),
+        said=lambda sentence: _said(sentence, t),
+        amount=lambda text: amount(text, t.code),
+        noun=lambda name: noun(name, t.code),
         **(values or {}),
     )
     answer = HTMLResponse(content, status, dict(headers or {}))
@@ -114,6 +119,15 @@ def show_problem(
 def go(path: str) -> RedirectResponse:
     """Lead to another page after a form was sent."""
     return RedirectResponse(path, 303)
+
+
+def _said(sentence: str, t: Wording) -> str | Markup:
+    """What a run says, in the language of the page where that is known; otherwise marked as
+    English, so that it is read aloud as such."""
+    found = said(sentence, t.code)
+    if found.code == t.code:
+        return found.text
+    return Markup('<span lang="{}">{}</span>').format(found.code, found.text)
 
 
 def _when(moment: datetime | float | None, t: Wording) -> str:
