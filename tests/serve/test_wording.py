@@ -95,7 +95,7 @@ def test_answers_and_verdicts_are_said_in_german() -> None:
         assert figures[0] == figures[1]
     assert said(SENTENCES[0], "de").text == (
         "Etwa 4.600 Likes (3.800 bis 6.800), besser als 7 Ihrer letzten 10 Beiträge; solche "
-        "Spannen stimmten bei 78 von 100 Testbeiträgen; typischer Fehler 15 %."
+        "Spannen stimmten bei 78 von 100 Testbeiträgen; typischer Fehler 15\xa0%."
     )
     assert said("About 4,600 likes, and then some.", "de").code == "en"
 

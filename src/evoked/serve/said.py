@@ -29,12 +29,12 @@ class Said(NamedTuple):
 
 
 def said(sentence: str, code: str) -> Said:
-    """A sentence of a run in the language of a code, or as it is where that is not known.
+    r"""A sentence of a run in the language of a code, or as it is where that is not known.
 
     Examples
     --------
     >>> said("About 4,600 likes (3,800 to 6,800); typically off by 15%.", "de").text
-    'Etwa 4.600 Likes (3.800 bis 6.800); typischer Fehler 15 %.'
+    'Etwa 4.600 Likes (3.800 bis 6.800); typischer Fehler 15\xa0%.'
     >>> said("Dogs bark.", "de")
     Said(text='Dogs bark.', code='en')
     """
