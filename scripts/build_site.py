@@ -21,6 +21,8 @@ from site_reference import http_page, python_pages
 from site_sources import copy_pages, write_if_new
 from sphinx.cmd.build import main as sphinx
 
+from evoked.models import MODELS
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The table of contents: the page of each section, and the pages of the section in their order. A
 # pattern stands for the rest, by name.
@@ -39,7 +41,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "questions/languages_and_pictures",
     ),
     "data": ("importing", "run_folder", "ledger", "peers", "privacy", "security"),
-    "models/index": ("fidelity", "models/*"),
+    "models/index": ("fidelity", *(f"models/{name}" for name in MODELS)),
     "reference": ("commands", "settings", "reference/index", "http", "serving"),
     "reference/index": ("reference/*",),
     "results/index": ("results/*/index", "results/*/*"),

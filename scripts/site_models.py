@@ -80,7 +80,8 @@ def python(model: type[Model]) -> str:
 
 def directive(name: str, argument: str, *options: str) -> str:
     """A directive of Sphinx's autodoc on a page of Markdown."""
-    lines = [f".. {name}:: {argument}", *(f"   :{option}:" for option in options)]
+    written = [option if ":" in option else f"{option}:" for option in options]
+    lines = [f".. {name}:: {argument}", *(f"   :{option}" for option in written)]
     return "\n".join(["```{eval-rst}", *lines, "```"])
 
 

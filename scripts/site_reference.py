@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-from reference import as_markdown, docstring, first_sentence
+from reference import as_markdown, docstring, first_sentence, settings_of
 from render import markdown_table
 from site_models import directive
 
@@ -33,8 +35,10 @@ MORE_NAMES = (
 
 
 def public_names() -> dict[str, Any]:
-    """Every public object by the name under which people import it."""
-    found = {f"evoked.{name}": getattr(evoked, name) for name in evoked.__all__}
+    """Every public object by the name under which people import it; ``evoked.open`` is
+    ``evoked.PostDataset``."""
+    names = [name for name in evoked.__all__ if name != "open"]
+    found = {f"evoked.{name}": getattr(evoked, name) for name in names}
     for path in MORE_NAMES:
         module, _, name = path.rpartition(".")
         found[path] = getattr(__import__(module, fromlist=[name]), name)
@@ -64,9 +68,39 @@ def room_sentence(room: str) -> str:
 
 def python_page(path: str, kind: Any) -> str:
     """One name: its signature and docstring, and for a class its methods."""
+    if has_described_fields(kind):
+        skipped = f"exclude-members: {', '.join(kind.__annotations__)}"
+        body = f"{field_rows(kind)}\n\n{directive('autoclass', path, 'members', skipped)}"
+        return f"# {path}\n\n{body}"
     if inspect.isclass(kind):
         return f"# {path}\n\n{directive('autoclass', path, 'members')}"
     return f"# {path}\n\n{directive('autofunction', path)}"
+
+
+def has_described_fields(kind: Any) -> bool:
+    """Whether the fields of a class carry their descriptions, so that its docstring has none."""
+    if getattr(kind, "model_fields", None):
+        return True
+    written = inspect.get_annotations(kind) if is_dataclass(kind) else {}
+    return bool(written) and all(str(each).startswith("Annotated[") for each in written.values())
+
+
+def field_rows(kind: Any) -> str:
+    """The fields of settings, or of a class whose annotations end in their descriptions."""
+    if hasattr(kind, "model_fields"):
+        return settings_of(kind)
+    annotated = get_type_hints(kind, include_extras=True)
+    rows = [
+        [f"`{each.name}`", kind_name(annotated[each.name]), annotated[each.name].__metadata__[0]]
+        for each in fields(kind)
+    ]
+    return markdown_table(["argument", "type", "what it is"], rows)
+
+
+def kind_name(hint: Any) -> str:
+    """An annotation without what describes it, and without modules."""
+    name = str(get_args(hint)[0]) if hasattr(hint, "__metadata__") else str(hint)
+    return f"`{re.sub(r'[a-z_.]+[.](?=[A-Za-z])', '', name)}`"
 
 
 def http_page() -> str:

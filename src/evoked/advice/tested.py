@@ -146,6 +146,11 @@ def check_plan(plan: Plan, posts: PostDataset) -> Tested:
     posts
         Posts of the account, imported again.
 
+    Returns
+    -------
+    Tested
+        The difference between the arms with its interval, and how the plan was kept.
+
     Raises
     ------
     DataError
