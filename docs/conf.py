@@ -6,7 +6,7 @@ import evoked
 
 project = "evoked"
 author = "The evoked developers"
-copyright = "The evoked developers, Apache-2.0"  # noqa: A001
+copyright = "The evoked developers, Apache-2.0"
 version = release = evoked.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "site_names"]

@@ -64,7 +64,9 @@ def model_summary(model: type[Model]) -> str:
     ]
     table = markdown_table(["", ""], [[name, text] for name, text in said if text])
     first = f"{model.description[:1].upper()}{model.description[1:]}."
-    return f"{first}\n\n```sh\nevoked train my_posts --model {model.name} --out my_run\n```\n\n{table}"
+    return (
+        f"{first}\n\n```sh\nevoked train my_posts --model {model.name} --out my_run\n```\n\n{table}"
+    )
 
 
 def about(model: type[Model]) -> str:
@@ -210,5 +212,3 @@ def scores(file: Path, names: object) -> list[list[str]]:
 def number(text: str) -> str:
     """A figure with three decimals, or a dash."""
     return f"{float(text):.3f}" if text else MISSING
-
-

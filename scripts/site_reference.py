@@ -81,8 +81,10 @@ def has_described_fields(kind: Any) -> bool:
     """Whether the fields of a class carry their descriptions, so that its docstring has none."""
     if getattr(kind, "model_fields", None):
         return True
-    written = inspect.get_annotations(kind) if is_dataclass(kind) else {}
-    return bool(written) and all(str(each).startswith("Annotated[") for each in written.values())
+    if not is_dataclass(kind):
+        return False
+    written = inspect.get_annotations(kind)
+    return all(str(written.get(each.name)).startswith("Annotated[") for each in fields(kind))
 
 
 def field_rows(kind: Any) -> str:

@@ -111,3 +111,15 @@ def write_if_new(file: Path, text: str) -> None:
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, text)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as code hosts and the site give them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    found: dict[str, int] = {}
+    for heading in re.findall(r"^#{1,6} (.*)$", text, re.MULTILINE):
+        plain = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        found[plain] = found.get(plain, -1) + 1
+        if found[plain]:
+            found[f"{plain}-{found[plain]}"] = 0
+    return set(found)

@@ -99,7 +99,9 @@ def _named(call: ast.expr | None) -> bool:
 def undescribed(kind: Any) -> list[str]:
     """The arguments of a class that neither its docstring nor its base's describes."""
     texts = [inspect.getdoc(each) or "" for each in kind.__mro__ if each is not object]
-    documented = {name for text in texts[:-1] or texts for name in names_in(described(text), *SECTIONS)}
+    documented = {
+        name for text in texts[:-1] or texts for name in names_in(described(text), *SECTIONS)
+    }
     fields = getattr(kind, "model_fields", {})
     documented |= {name for name, field in fields.items() if field.description}
     if has_described_fields(kind) and not fields:
@@ -114,8 +116,6 @@ def _arguments(kind: Any) -> list[str]:
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     found = inspect.signature(kind).parameters.values()
     return [each.name for each in found if each.kind not in kinds]
-
-
 
 
 @pytest.mark.parametrize("name", functions())

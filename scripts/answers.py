@@ -1,7 +1,7 @@
 """Make the outputs that the pages of questions show, by running the commands above them.
 
-    python scripts/outputs.py                # run all and write what they print into the pages
-    python scripts/outputs.py --check        # run all and fail where a page shows something else
+    python scripts/answers.py                # run all and write what they print into the pages
+    python scripts/answers.py --check        # run all and fail where a page shows something else
 
 A page marks an output below the block of commands that prints it::
 
@@ -57,9 +57,7 @@ class Block(NamedTuple):
 def pages(repository: Path) -> list[Path]:
     """The pages whose commands run, in their order: the start page, then the questions as listed."""
     questions = repository / "docs" / "questions"
-    listed = re.findall(
-        r"\]\((\w+\.md)\)", (questions / "README.md").read_text(encoding="utf-8")
-    )
+    listed = re.findall(r"\]\((\w+\.md)\)", (questions / "README.md").read_text(encoding="utf-8"))
     return [repository / "docs" / "index.md", *(questions / name for name in dict.fromkeys(listed))]
 
 
@@ -77,10 +75,11 @@ def run(commands: str, folder: Path) -> str:
     subprocess.CalledProcessError
         One of them failed; its message is in ``stderr``.
     """
-    function = f'evoked() {{ "{sys.executable}" -m evoked "$@"; }}'
+    python = f'python() {{ "{sys.executable}" "$@"; }}'
+    evoked = 'evoked() { python -m evoked "$@"; }'
     settings = {"COLUMNS": str(WIDTH), "TERM": "dumb", "EVOKED_CACHE": str(folder / "cache")}
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"{function}\n{commands}"],
+        ["bash", "-euo", "pipefail", "-c", f"{python}\n{evoked}\n{commands}"],
         cwd=folder,
         env={**os.environ, **settings},
         capture_output=True,
@@ -88,9 +87,7 @@ def run(commands: str, folder: Path) -> str:
         check=False,
     )
     if done.returncode:
-        raise subprocess.CalledProcessError(
-            done.returncode, commands, done.stdout, done.stderr
-        )
+        raise subprocess.CalledProcessError(done.returncode, commands, done.stdout, done.stderr)
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
 
 
