@@ -41,6 +41,7 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+DATE = re.compile(r"\d{4}-\d\d-\d\d")  # some are the day on which the commands run
 WIDTH = 88
 # A figure may differ by this share, or by one in its last place, from processor to processor.
 TOLERANCE = 0.05
@@ -55,7 +56,7 @@ class Block(NamedTuple):
 
 
 def pages(repository: Path) -> list[Path]:
-    """The pages whose commands run, in their order: the start page, then the questions as listed."""
+    """The pages whose commands run, in their order: the start page, then the questions."""
     questions = repository / "docs" / "questions"
     listed = re.findall(r"\]\((\w+\.md)\)", (questions / "README.md").read_text(encoding="utf-8"))
     return [repository / "docs" / "index.md", *(questions / name for name in dict.fromkeys(listed))]
@@ -99,6 +100,7 @@ def differences(before: str, after: str) -> list[str]:
 
 def alike(old: str, new: str) -> bool:
     """Whether two lines have the same words, and figures that differ by no more than noise."""
+    old, new = (DATE.sub("date", line) for line in (old, new))
     words = [re.sub(r"\s+", " ", NUMBER.sub("#", line)).strip() for line in (old, new)]
     if words[0] != words[1]:
         return False

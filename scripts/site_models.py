@@ -25,9 +25,9 @@ def model_pages(repository: Path) -> Iterator[tuple[str, str]]:
         yield f"models/{model.name}.md", model_page(model, repository)
 
 
-_INTRODUCTION = """A model learns a task from features; `evoked train --model NAME` takes one by name. Each
-page stands beside the paper: what the model is, its settings, the rows of published tables that it
-is, what differs from the paper, and what was measured here."""
+_INTRODUCTION = """A model learns a task from features; `evoked train --model NAME` takes one by
+name. Each page stands beside the paper: what the model is, its settings, the rows of published
+tables that it is, what differs from the paper, and what was measured here."""
 
 
 def linked(table: str) -> str:

@@ -169,9 +169,10 @@ def test_commands_on_pages_are_commands(page: Path) -> None:
     assert found
     for words in found:
         command: Any = typer.main.get_command(app)
+        remaining = list(words)
         while hasattr(command, "commands"):
-            command, words = command.commands[words[0]], words[1:]
-        command.make_context(command.name, list(words))
+            command = command.commands[remaining.pop(0)]
+        command.make_context(command.name, remaining)
 
 
 def test_every_question_shows_an_output_before_it_explains() -> None:
