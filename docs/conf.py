@@ -32,6 +32,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "evoked"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's machine is
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

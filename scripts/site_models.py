@@ -4,7 +4,7 @@ on fidelity and the measurements, none of which is copied by hand."""
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -153,9 +153,10 @@ def measured(model: type[Model], repository: Path) -> str:
     parts = []
     for file in sorted((repository / "results").rglob("*.csv")):
         table = table_of(file)
-        names = {row.name for row in table.experiments if row.model == model.name} if table else {}
-        names = names or ({model.name} if table and model.name == TRIVIAL else {})
-        rows = scores(file, names) if names else []
+        if table is None:
+            continue
+        names = {row.name for row in table.experiments if row.model == model.name}
+        rows = scores(file, names | ({TRIVIAL} if model.name == TRIVIAL else set()))
         if rows:
             page = file.with_suffix(".md").relative_to(repository)
             headings = ["row", "score", "published", "measured", "95 % (posts)", "mean", "n"]
@@ -187,7 +188,7 @@ def read_scores(file: Path) -> tuple[Mapping[str, str], ...]:
         return tuple(csv.DictReader(stream))
 
 
-def scores(file: Path, names: object) -> list[list[str]]:
+def scores(file: Path, names: Collection[str]) -> list[list[str]]:
     """The lines of some rows, with the score of the mean beside each."""
     trivial = {
         (line["target"], line["metric"]): line["mean"]

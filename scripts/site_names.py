@@ -36,7 +36,7 @@ def resolve(
     target, module = node["reftarget"], home(node["refdoc"]) or node.get("py:module")
     for path in candidates(target, module, node.get("py:class")):
         known = page_of(path)
-        entry = env.domains["py"].objects.get(known) if known else None  # type: ignore[attr-defined]
+        entry = env.domains["py"].objects.get(known) if known else None
         if entry is not None:
             name = "#" + entry.node_id
             return reference(app, node, entry.docname, name, text)
@@ -85,7 +85,7 @@ def imports_of(module: str) -> dict[str, str]:
         tree = ast.parse(inspect.getsource(importlib.import_module(module)))
     except (ImportError, OSError, TypeError, ValueError):
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}

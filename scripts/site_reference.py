@@ -83,7 +83,7 @@ def has_described_fields(kind: Any) -> bool:
         return True
     if not is_dataclass(kind):
         return False
-    written = inspect.get_annotations(kind)
+    written: Mapping[str, Any] = vars(kind)["__annotations__"]
     return all(str(written.get(each.name)).startswith("Annotated[") for each in fields(kind))
 
 
