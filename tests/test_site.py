@@ -28,6 +28,7 @@ from evoked.models import MODELS
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = site_sources.pages(REPOSITORY)
 QUESTIONS = answers.pages(REPOSITORY)
+REDIRECTIONS = (">", "/dev/null", "2>&1")
 ROLE = re.compile(r":(?:class|func|meth|mod|data|attr|exc):`~?(evoked(?:\.\w+)+)`")
 
 
@@ -40,7 +41,7 @@ def commands_in(page: Path) -> list[list[str]]:
     lines = "".join(block.commands for block in answers.blocks(page)).replace("\\\n", " ")
     own = [line for line in lines.splitlines() if line.startswith("evoked ")]
     words = [shlex.split(line.partition(" | ")[0]) for line in own]
-    return [[word for word in each[1:] if word not in (">", "/dev/null")] for each in words]
+    return [[word for word in each[1:] if word not in REDIRECTIONS] for each in words]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
