@@ -16,7 +16,7 @@ demo: .venv/ready
 	$(BIN)/evoked demo demo
 
 # By file, so that the runs that a file's tests share are made once.
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/ready

@@ -41,7 +41,6 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navbar_align": "left",
     "show_toc_level": 2,
-    "collapse_navigation": True,  # else each page is written with all others beside it
     "navigation_with_keys": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
