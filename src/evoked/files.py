@@ -700,21 +700,35 @@ def parse_json(content: bytes | str, name: object) -> Any:
     DataError
         The document is not JSON, nested more than 100 deep, or made of too many parts.
     """
-    try:
+    with _json_of(name):
+        value = json.loads(json_text(content, name))
+        check_depth(value)
+    return value
+
+
+def json_text(content: bytes | str, name: object) -> str:
+    """The text of JSON, if it can't take up far more memory than space: see :func:`parse_json`."""
+    with _json_of(name):
         text = (
             content if isinstance(content, str) else content.decode(json.detect_encoding(content))
         )
         if text.count("[") + text.count("{") > _MOST_CONTAINERS:
             raise ValueError(f"more than {_MOST_CONTAINERS:,} lists and objects")
-        value = json.loads(text)
-        _check_depth(value)
+    return text
+
+
+@contextmanager
+def _json_of(name: object) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0][:200]
         raise DataError(f"not a JSON file ({reason}).", file=name) from error
     return value
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any) -> None:
+    """Raise ValueError if a JSON value is nested more than 100 deep."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(_DEEPEST_JSON):
         level = [

@@ -10,7 +10,8 @@ import pytest
 
 from evoked.errors import DataError
 from evoked.posts.importing import import_posts
-from evoked.posts.readers.base import ReadOptions
+from evoked.posts.readers.base import PostRecord, ReadOptions, Skipped
+from evoked.posts.readers.json_values import values_in
 from evoked.posts.readers.jsonl_file import flatten, read
 
 _POSTS = [
@@ -181,3 +182,110 @@ def test_nothing_is_no_text() -> None:
 
 def test_a_hundred_thousand_keys_make_no_hundred_thousand_columns() -> None:
     assert len(flatten({str(number): number for number in range(100_000)})) == 2000
+
+
+_THREE = [{"id": str(number), "caption": f"Tea {number}", "likes": number} for number in (1, 2, 3)]
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[str, int | None, str]]]:
+    """Captions of a file's posts, and its remarks: reason, row and value."""
+    found = list(read(path, ReadOptions()).records)
+    captions = [each.fields["caption"] for each in found if isinstance(each, PostRecord)]
+    remarks = [(each.why, each.row, each.value) for each in found if isinstance(each, Skipped)]
+    assert len(captions) + len(remarks) == len(found)
+    return captions, remarks
+
+
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+@pytest.mark.parametrize("line", ['{"id": "9", "caption": "Te', '{"id": 9,}', "[1, 2", "x"])
+def test_a_damaged_line_costs_itself_alone(damaged: int, line: str, tmp_path: Path) -> None:
+    lines = [json.dumps(post) for post in _THREE]
+    lines[damaged] = line
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n" + "\n".join(lines) + "\n")
+    captions, remarks = _read(path)
+    assert captions == [f"Tea {number}" for number in (1, 2, 3) if number != damaged + 1]
+    assert remarks == [("not JSON", damaged + 1, f"line {damaged + 2}: {line}")]
+
+
+@pytest.mark.parametrize("layout", ["objects", "array", "lines of an array", "side by side"])
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+def test_a_damaged_value_costs_itself_alone(layout: str, damaged: int, tmp_path: Path) -> None:
+    """However values stand one after the other; the first sign of the damaged one is kept."""
+    indent = 2 if layout in ("objects", "array") else None
+    texts = [json.dumps({**post, "tags": [{"a": 1}, {"b": 2}]}, indent=indent) for post in _THREE]
+    texts[damaged] = texts[damaged].replace('"caption":', '"caption"')
+    text = {
+        "objects": "\n".join(texts),
+        "array": "[\n  " + ",\n".join(texts).replace("\n", "\n  ") + "\n]",
+        "lines of an array": "[" + ",\n".join(texts) + "]",
+        "side by side": " ".join(texts),
+    }[layout]
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    captions, remarks = _read(path)
+    assert captions == [f"Tea {number}" for number in (1, 2, 3) if number != damaged + 1]
+    ((why, row, value),) = remarks
+    assert (why, row) == ("not JSON", damaged + 1)
+    before = text[: text.index('"caption"' + ' "Tea')].rindex("{")
+    line = text[:before].count("\n") + 1
+    assert value.startswith(f"line {line}: {{")
+
+
+def test_the_end_of_a_cut_array_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(_THREE)[:-20])
+    captions, ((why, row, value),) = _read(path)
+    assert captions == ["Tea 1", "Tea 2"]
+    assert (why, row) == ("not JSON", 3)
+    assert value.startswith('line 1: {"id": "3"')
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_pages_are_taken_apart_though_some_hold_no_posts(lines: bool, tmp_path: Path) -> None:
+    """An empty page, a page that is damaged and an error lose nothing of the others."""
+    pages: list[Any] = [
+        {"data": [], "paging": {"next": "x"}},
+        {"data": _THREE[:2], "paging": {"next": "y"}},
+        {"error": {"message": "Rate limit", "code": 4}},
+        {"data": _THREE[2:], "paging": {}},
+    ]
+    texts = [json.dumps(page, indent=None if lines else 1) for page in pages]
+    texts.insert(2, '{"data": [{"id": 7, "cap')
+    path = tmp_path / "a.json"
+    path.write_text("\n".join(texts))
+    captions, remarks = _read(path)
+    assert captions == ["Tea 1", "Tea 2", "Tea 3"]
+    assert [why for why, _, _ in remarks] == ["not JSON", "a page without posts"]
+
+
+def test_pages_that_are_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(_THREE[:2], indent=1) + "\n" + json.dumps(_THREE[2:], indent=1))
+    assert _read(path) == (["Tea 1", "Tea 2", "Tea 3"], [])
+
+
+def test_what_is_damaged_all_over_is_refused_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value is looked at once; so are those that are none, but for a bound."""
+    with pytest.raises(ValueError, match="damaged all over"):
+        list(values_in("[\n" * 100_000))
+    values = list(values_in('{"a": [1, 2, {"b": 3}]}\n' * 50_000))
+    assert len(values) == 50_000
+    looked_at: list[int] = []
+    decode = json.JSONDecoder.raw_decode
+
+    def counted(self: json.JSONDecoder, text: str, at: int = 0) -> tuple[Any, int]:
+        looked_at.append(at)
+        return decode(self, text, at)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    broken = list(values_in('{"a": [}\n' * 1000 + '{"a": 1}'))
+    assert len(broken) == 1001 == len(looked_at) == len(set(looked_at))
+    assert broken[-1] == {"a": 1}
+
+
+def test_a_file_without_any_json_says_where_it_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"data": [\n {"id": 1,}\n]}')
+    with pytest.raises(DataError, match=r"a\.json: not a JSON file.*line 2"):
+        read(path, ReadOptions())

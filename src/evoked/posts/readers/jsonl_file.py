@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
-from evoked.files import parse_json, read_bounded
+from evoked.files import json_text, parse_json, read_bounded
 from evoked.posts.readers.base import MAX_JSON_BYTES, ReadOptions, Skipped, Source, require_file
+from evoked.posts.readers.json_values import Damaged, values_in
 from evoked.posts.readers.names import recognise
 from evoked.posts.readers.packed import is_gzipped, open_gzipped
 from evoked.posts.readers.tabular import Row, Table, read_table
@@ -20,12 +21,19 @@ from evoked.posts.readers.tabular import Row, Table, read_table
 MAX_LINE_BYTES = 16 * 2**20
 """Longest line that is read; no post is longer."""
 
+NOT_JSON = "not JSON"
+"""The remark on a damaged line or object."""
+
+NO_POSTS = "a page without posts"
+"""The remark on such a one among pages of posts."""
+
 _SAMPLE_ROWS = 1000
+_FIRST_VALUES = 20
+_SHOWN_BYTES = 60
 _MAX_DEPTH = 6
 _MAX_COLUMNS = 2000
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_BETWEEN_VALUES = re.compile(r"[}\]]\s*(?=[{\[])")
 # Archives of X are programs that assign an array.
 _ASSIGNMENT = re.compile(rb"\s*(?:var\s+|const\s+|let\s+)?[\w.$\[\]\"']+\s*=\s*(?=[\[{])")
 # What each of several objects is called, such as a hashtag or a mentioned account.
@@ -59,32 +67,26 @@ def open_table(source: Path) -> Table:
     """The table in a file of JSON objects, of which the first thousand give the columns."""
     require_file(source)
     if is_gzipped(source):
-        return open_gzipped(source, open_table)
+        return open_gzipped(source, lambda copy: [open_table(copy)])[0]
     if _is_document(source):
-        objects = objects_in(_parsed(source))
-        if not objects:
-            raise _no_object(source)
+        objects = _objects(source)
         rows = partial(_numbered, source, objects)
     else:
         rows = partial(_rows, source)
     sample = (item[1] for item in islice(rows(), _SAMPLE_ROWS) if not isinstance(item, Skipped))
     columns = list(dict.fromkeys(column for row in sample for column in row))
     if not columns:
-        raise _no_object(source)
+        raise DataError(
+            "it holds no JSON object.",
+            file=source,
+            fix="Write one object per line, or an array of objects.",
+        )
     return Table(source, columns, rows)
-
-
-def _no_object(source: Path) -> DataError:
-    return DataError(
-        "it holds no JSON object.",
-        file=source,
-        fix="Write one object per line, or an array of objects.",
-    )
 
 
 def _is_document(source: Path) -> bool:
     """Whether a file is one JSON value, or several one after the other, rather than one per
-    line."""
+    line. Lines of which the first is damaged are read as the former, unless they are too many."""
     with source.open("rb") as stream:
         first = stream.read(4)
         if first.startswith(_WIDE_MARKS) or b"\0" in first:
@@ -99,7 +101,7 @@ def _is_document(source: Path) -> bool:
     if first.lstrip()[:1] != b"{":
         return False
     if not _is_json(first):
-        return rest and source.stat().st_size <= MAX_JSON_BYTES
+        return source.stat().st_size <= MAX_JSON_BYTES
     return len(objects_in(parse_json(first, source.name))) > 1
 
 
@@ -117,34 +119,55 @@ def _document(source: Path) -> bytes:
     return content[match.end() :].rstrip().rstrip(b";") if match else content
 
 
-def _parsed(source: Path) -> Any:
-    """The value of a document; of several, one after the other, their list."""
-    content = _document(source)
+def _objects(source: Path) -> list[Any]:
+    """The objects of a document, and a remark in place of each that is damaged."""
+    text = json_text(_document(source), source)
     try:
-        return parse_json(content, source)
+        return objects_in(parse_json(text, source))
     except DataError as error:
-        values = _several_values(content)
-        if len(values) < 2:
-            raise error from None
-        return values
-
-
-def _several_values(content: bytes) -> list[Any]:
-    """The values of a text that holds one after the other; what is no JSON ends them."""
-    try:
-        text = content.decode(json.detect_encoding(content))
-    except UnicodeDecodeError:
-        return []
-    ends = [match.end() for match in _BETWEEN_VALUES.finditer(text)]
-    values: list[Any] = []
-    start = 0
-    for end in [*ends, len(text)]:
         try:
-            values.append(parse_json(text[start:end], ""))
-        except DataError:
-            continue  # the end was one within the value
-        start = end
-    return values
+            values = list(values_in(text))
+        except ValueError:
+            raise error from None
+        good = [value for value in values if isinstance(value, dict | list)]
+        if not good:
+            raise error from None
+        return _of_pages([_told(value, source) for value in values])
+
+
+def _told(value: Any, source: Path) -> Any:
+    if not isinstance(value, Damaged):
+        return value
+    return Skipped(NOT_JSON, source.name, value=f"line {value.line}: {value.start}")
+
+
+def _of_pages(values: list[Any]) -> list[Any]:
+    """The objects of several values: of pages, what each holds."""
+    if not _are_pages(values):
+        return values
+    return [found for value in values for found in _of_page(value)]
+
+
+def _are_pages(values: Sequence[Any]) -> bool:
+    """Whether values are no posts but hold them; the first show it: to look at each would take
+    long."""
+    return any(map(_is_page, values[:_FIRST_VALUES]))
+
+
+def _is_page(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(each, dict) for each in objects_in(value))
+    return isinstance(value, dict) and objects_in(value) != [value]
+
+
+def _of_page(value: Any) -> list[Any]:
+    """The objects of a page of posts: none where it is empty, as the last one may be."""
+    if not isinstance(value, dict | list):
+        return [value]
+    found = objects_in(value)
+    if found != [value] or _number_of_fields(found[0]) > 1:
+        return found
+    return [] if [] in value.values() else [Skipped(NO_POSTS, "", value=", ".join(value)[:80])]
 
 
 def objects_in(value: Any) -> list[Any]:
@@ -177,8 +200,13 @@ def _holds_posts(value: Any) -> bool:
     """Whether an object is no post itself, but holds a list of objects."""
     if not isinstance(value, dict) or not _lists_of_objects(value):
         return False
-    cells = {column: cell for column, cell in flatten(value).items() if not _is_list(cell)}
-    return sum(name in recognise(list(cells)).mapping for name in _FIELDS_OF_POSTS) < 2
+    return _number_of_fields(value) < 2
+
+
+def _number_of_fields(value: Mapping[str, Any]) -> int:
+    """How many fields an object has that posts have."""
+    cells = [column for column, cell in flatten(value).items() if not _is_list(cell)]
+    return sum(name in recognise(cells).mapping for name in _FIELDS_OF_POSTS)
 
 
 def _are_names(values: Any) -> bool:
@@ -244,33 +272,44 @@ def _is_list(value: Any) -> bool:
 
 def _numbered(source: Path, objects: Sequence[Any]) -> Iterator[tuple[int, Row] | Skipped]:
     for number, value in enumerate(objects, start=1):
-        if isinstance(value, dict):
-            yield number, flatten(value)
-        else:
-            yield Skipped("not a JSON object", source.name, number)
+        yield _row(source, number, value)
+
+
+def _row(source: Path, number: int, value: Any) -> tuple[int, Row] | Skipped:
+    if isinstance(value, dict):
+        return number, flatten(value)
+    if isinstance(value, Skipped):
+        return replace(value, file=source.name, row=number)
+    return Skipped("not a JSON object", source.name, number)
 
 
 def _rows(source: Path) -> Iterator[tuple[int, Row] | Skipped]:
-    number, are_pages = 0, None
+    lines = _lines(source)
+    first = list(islice(lines, _FIRST_VALUES))
+    are_pages = _are_pages([value for _, value in first])
+    for number, value in chain(first, lines):
+        for found in _of_page(value) if are_pages else [value]:
+            yield _row(source, number, found)
+
+
+def _lines(source: Path) -> Iterator[tuple[int, Any]]:
+    """The value of each line that isn't blank, by its number among them."""
+    number = 0
     with source.open("rb") as stream:
-        while line := stream.readline(MAX_LINE_BYTES + 1):
+        for line_number in count(1):
+            line = stream.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return
             if len(line) > MAX_LINE_BYTES:
                 raise DataError("a line of more than 16 MiB.", file=source, row=number + 1)
             if not line.strip():
                 continue
             number += 1
             try:
-                value = parse_json(line.removeprefix(_BOM), source.name)
+                yield number, parse_json(line.removeprefix(_BOM), source.name)
             except DataError:
-                yield Skipped("not JSON", source.name, number)
-                continue
-            if are_pages is None:  # the first line shows it: to look at each would take long
-                are_pages = isinstance(value, dict) and objects_in(value) != [value]
-            for found in objects_in(value) if are_pages else [value]:
-                if isinstance(found, dict):
-                    yield number, flatten(found)
-                else:
-                    yield Skipped("not a JSON object", source.name, number)
+                start = line[:_SHOWN_BYTES].decode(errors="replace").strip()
+                yield number, _told(Damaged(line_number, start), source)
 
 
 def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
