@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from evoked.errors import DataError
-from evoked.files import parse_json, read_bounded
+from evoked.files import parse_json
 from evoked.posts.readers.base import (
     MAX_JSON_BYTES,
     ImageFile,
@@ -25,6 +25,7 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
 from evoked.posts.readers.names import fields_named
+from evoked.posts.readers.packed import content_of
 from evoked.posts.readers.ratings import (
     Rating,
     mean_ratings,
@@ -62,7 +63,7 @@ def read(source: Path, options: ReadOptions) -> Source:
         A mapping or a scale of something that doesn't exist.
     """
     require_file(source)
-    tasks = parse_json(read_bounded(source, MAX_JSON_BYTES), source)
+    tasks = parse_json(content_of(source, MAX_JSON_BYTES), source)
     tasks = tasks if isinstance(tasks, list) else []
     data = [found for task in tasks if isinstance(found := dig(task, "data"), dict)]
     if not data:

@@ -477,8 +477,10 @@ def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
 def _picture_names(value: Any, folder: Path) -> list[str]:
     """Names of pictures; a text that is a file's name as it stands is one name."""
     names = parse_names(value) or []
-    if not isinstance(value, str) or is_file_in(folder, value.strip()):
-        return names if len(names) < 2 else [str(value).strip()]
+    if not isinstance(value, str):
+        return names
+    if is_file_in(folder, value.strip()):
+        return [value.strip()]
     parts = [part.strip() for name in names for part in name.split(",")]
     all_pictures = all(part.lower().endswith(PICTURE_SUFFIXES) for part in parts)
     return parts if all_pictures else names
