@@ -516,7 +516,7 @@ def _cell(value: Any) -> Any:
         value = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str):
         return value
-    return harmless(_NOT_IN_XML.sub("\ufffd", value)[:_LONGEST_CELL])
+    return harmless(_NOT_IN_XML.sub("\ufffd", str(value))[:_LONGEST_CELL])
 
 
 def harmless(value: Any) -> Any:
@@ -528,7 +528,7 @@ def harmless(value: Any) -> Any:
     """
     if isinstance(value, list | tuple):
         return [harmless(each) for each in value]
-    if not isinstance(value, str):
+    if value is None or isinstance(value, bool | int | float):
         return value
     text = f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
     # A carriage return, which is written without quotation marks, would begin a row of its own.
@@ -583,7 +583,7 @@ def plain(value: Any, digits: int | None = None) -> Any:
     Returns
     -------
     The same values, with NumPy's types as Python's, keys, paths and dates as text, and None in
-    place of NaN, infinity and missing dates, for which JSON has no word.
+    place of NaN, NA, infinity and missing dates, for which JSON has no word.
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
@@ -613,6 +613,8 @@ def read_json(path: Path | str) -> Any:
         The file is missing, too large, nested too deeply, or not JSON, or holds a text that is
         none: half of a surrogate pair.
     """
+    if type(value).__name__ == "NAType":  # pandas' own, which may not have been imported
+        return None
     content = read_bounded(path)
     value = parse_json(content, path)
     if _SURROGATE.search(content):
