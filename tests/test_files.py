@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import evoked
 from evoked.errors import DataError, SettingsError
 from evoked.files import (
     atomic_path,
@@ -35,11 +37,12 @@ from evoked.files import (
     remove_all_leftovers,
     write_csv,
     write_parquet,
+    write_safetensors,
     write_text,
+    write_xlsx,
 )
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-    write_xlsx,
 
 
 @given(st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
@@ -57,10 +60,10 @@ def test_nested_values_become_strict_json(value: Any) -> None:
         (datetime(2024, 1, 1, tzinfo=UTC), "2024-01-01 00:00:00+00:00"),
         (pd.Timestamp("2024-01-01", tz="UTC"), "2024-01-01 00:00:00+00:00"),
         (pd.NaT, None),
+        (pd.NA, None),
         (np.array("a word"), "a word"),
     ],
 )
-        (pd.NA, None),
 def test_values_of_other_libraries_become_pythons_own(value: Any, expected: Any) -> None:
     assert plain(value) == expected
 

@@ -10,10 +10,11 @@ import os
 import re
 import shutil
 import socket
+import stat
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -466,6 +467,22 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_safetensors(path: Path | str, tensors: Mapping[str, Any]) -> None:
+    """Write arrays of NumPy, or tensors of torch, by name as safetensors, atomically, with the
+    permissions of any other file: the library's own would be for the owner alone."""
+    import numpy as np
+
+    if all(isinstance(each, np.ndarray) for each in tensors.values()):
+        from safetensors.numpy import save_file
+    else:
+        from safetensors.torch import save_file
+    with atomic_path(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        save_file(dict(tensors), temporary)
+        temporary.chmod(stat.S_IMODE(mode))
+
+
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table as Parquet, without its index, atomically."""
     with atomic_path(path) as temporary:
@@ -514,7 +531,7 @@ def _cell(value: Any) -> Any:
         value = ", ".join(map(str, value))
     elif isinstance(value, dict):
         value = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, str):
+    if value is None or isinstance(value, bool | int | float):
         return value
     return harmless(_NOT_IN_XML.sub("\ufffd", str(value))[:_LONGEST_CELL])
 
@@ -528,7 +545,7 @@ def harmless(value: Any) -> Any:
     """
     if isinstance(value, list | tuple):
         return [harmless(each) for each in value]
-    if value is None or isinstance(value, bool | int | float):
+    if not isinstance(value, str):
         return value
     text = f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
     # A carriage return, which is written without quotation marks, would begin a row of its own.
@@ -596,6 +613,8 @@ def plain(value: Any, digits: int | None = None) -> Any:
         return kept if math.isfinite(value) else None
     if isinstance(value, datetime):
         return str(value) if value == value else None  # noqa: PLR0124 (NaT equals nothing)
+    if type(value).__name__ == "NAType":  # pandas' own, which may not have been imported
+        return None
     return str(value) if isinstance(value, Path) else value
 
 
@@ -613,8 +632,6 @@ def read_json(path: Path | str) -> Any:
         The file is missing, too large, nested too deeply, or not JSON, or holds a text that is
         none: half of a surrogate pair.
     """
-    if type(value).__name__ == "NAType":  # pandas' own, which may not have been imported
-        return None
     content = read_bounded(path)
     value = parse_json(content, path)
     if _SURROGATE.search(content):
@@ -726,7 +743,6 @@ def _json_of(name: object) -> Iterator[None]:
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0][:200]
         raise DataError(f"not a JSON file ({reason}).", file=name) from error
-    return value
 
 
 def check_depth(value: Any) -> None:
