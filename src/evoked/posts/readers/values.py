@@ -92,11 +92,14 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, str) and value.strip().casefold() in MISSING
 
 
-def parse_count(value: Any, decimal: str = "") -> int | None:
+def parse_count(
+    value: Any, decimal: str = "", scales: Mapping[str, int] | None = None
+) -> int | None:
     """A whole number from 0 to 10^11: 1234, "1,234", "1.234", "1 234", "1234.0", "1.2K", "3 Mio.".
 
     ``decimal`` is the sign before decimals, "." or ",", where the rest of a column shows it (see
-    :class:`~evoked.posts.readers.number_notation.CountNotation`).
+    :class:`~evoked.posts.readers.number_notation.CountNotation`), and ``scales`` words that
+    multiply by something else in the table's language.
     """
     if isinstance(value, str):
         plain = value.replace(",", "") if decimal == "." and _GROUPED.fullmatch(value) else value
@@ -109,7 +112,7 @@ def parse_count(value: Any, decimal: str = "") -> int | None:
     if isinstance(value, int):
         return _bounded_count(value)
     if isinstance(value, str):
-        return _bounded_count(read_count(value, decimal))
+        return _bounded_count(read_count(value, decimal, scales))
     number = _to_float(value)
     if not math.isfinite(number):
         raise ValueError("a count that is not finite")
