@@ -44,6 +44,7 @@ _WORDS = {
 _OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _STARTS = {b"PAR1": "parquet", b"PK\x03\x04": "zip", _OLD_EXCEL: "xls"}
 _LONGEST_START = 4096
+_OF_TASKS = ("data", "annotations", "completions")
 
 
 def read(source: Path, options: ReadOptions) -> Source:
@@ -97,14 +98,15 @@ def find_format(source: Path) -> str:
 
 
 def _is_label_studio(source: Path, start: bytes) -> bool:
-    if start[:1] != b"[" or (b'"data"' not in start and b'"annotations"' not in start):
+    if start[:1] != b"[" or not any(f'"{name}"'.encode() in start for name in _OF_TASKS):
         return False
     try:
         tasks = parse_json(content_of(source, MAX_JSON_BYTES), source)
     except DataError:
         return False
-    return isinstance(dig(tasks, 0, "data"), dict) and isinstance(
-        dig(tasks, 0, "annotations"), list
+    annotated = (dig(tasks, 0, name) for name in ("annotations", "completions"))
+    return isinstance(dig(tasks, 0, "data"), dict) and any(
+        isinstance(each, list) for each in annotated
     )
 
 

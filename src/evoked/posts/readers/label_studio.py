@@ -99,11 +99,16 @@ def read(source: Path, options: ReadOptions) -> Source:
     )
 
 
+def _annotations(task: Any) -> list[Any]:
+    """What people annotated of a task; before 1.0, Label Studio called it completions."""
+    return _list(dig(task, "annotations")) or _list(dig(task, "completions"))
+
+
 def _controls(tasks: Iterable[Any]) -> list[str]:
     """The names of the controls that somebody answered, in order."""
     names: dict[str, None] = {}
     for task in tasks:
-        for annotation in _list(dig(task, "annotations")):
+        for annotation in _annotations(task):
             for result in _list(dig(annotation, "result")):
                 if isinstance(dig(result, "from_name"), str):
                     names[result["from_name"]] = None
@@ -144,8 +149,7 @@ def _notes_on_controls(controls: Sequence[str], dimensions: Mapping[str, str]) -
 
 def _answers(task: Any, dimensions: Mapping[str, str]) -> list[Rating]:
     answers = []
-    annotations = dig(task, "annotations")
-    for annotation in annotations if isinstance(annotations, list) else ():
+    for annotation in _annotations(task):
         if dig(annotation, "was_cancelled"):
             continue
         results = dig(annotation, "result")

@@ -154,14 +154,14 @@ def fields_named(name: str) -> list[str]:
 def language_of(columns: Sequence[str]) -> str:
     """The language that most of a table's names of columns are in; "" if none of them is known.
 
-    Of English and another that have as many, it is the other.
+    English only if no name is in another: "id" and "caption" stand in tables of any language.
     """
     known = [
         {each.language for each in _table().whole.get(normalise(column), ()) if each.language}
         for column in columns
     ]
-    number = Counter(language for languages in known for language in languages)
-    return max(number, key=lambda each: (number[each], each != "en"), default="")
+    others = Counter(name for names in known if "en" not in names for name in names)
+    return max(others, key=lambda each: others[each], default="en" if any(known) else "")
 
 
 def expected_of(platform: str) -> list[str]:

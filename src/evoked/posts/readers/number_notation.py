@@ -12,7 +12,9 @@ from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.plain_signs import folded, plain_signs, unquoted
 from evoked.posts.readers.words import kinds, words
 
-_NAMED_BEFORE = r"(?:조회수|再生回数|視聴回数|播放量|阅读)?"
+# What stands before a number: what is counted, or that it is not exact.
+_NAMED_BEFORE = r"(?:조회수|再生回数|視聴回数|播放量|阅读|c(?:irc)?a\.?|approx\.?|about|around|over)?"
+_SHARE_AFTER = re.compile(r"\s*\([^()]*%\)$")
 _NUMBER = re.compile(rf"{_NAMED_BEFORE}\s*[~≈>]?\s*([+-]?)\s*(\d(?:[\d.,'_ ]*\d)?|[.,]\d+)([^\d]*)")
 _EXPONENT = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)e[+-]?\d{1,3}")
 _WORD = re.compile(r"[^\s.+]+")
@@ -23,6 +25,7 @@ _GROUPS = {
     for sign in (r"\.", ",")
 }
 _MAX_CHARACTERS = 100
+_QUOTES = "„“”«»\"'"
 _OTHER = {".": ",", ",": "."}
 _SEPARATORS = {".": "points", ",": "commas"}
 
@@ -78,7 +81,7 @@ def _read(
     text: str, decimal: str, whole: bool, scales: Mapping[str, int] | None = None
 ) -> tuple[float, int]:
     """A number and the scale that it is written with."""
-    plain = _without_name(plain_signs(unquoted(text)))
+    plain = _SHARE_AFTER.sub("", _without_name(plain_signs(unquoted(text))))
     if _EXPONENT.fullmatch(plain):
         return float(plain.replace(",", ".")), 1
     match = _NUMBER.fullmatch(plain)
@@ -107,6 +110,7 @@ def _scale(text: str, scales: Mapping[str, int]) -> int:
     for position, word in enumerate(_WORD.findall(text)):
         if position == 0:
             scale, word = _split_scale(word, scales)  # noqa: PLW2901
+        word = word.strip(_QUOTES)  # noqa: PLW2901
         if word and folded(word) not in words("counted") and not is_outcome(word):
             raise ValueError("not a number")
     return scale

@@ -36,12 +36,19 @@ class Scales:
     @property
     def notes(self) -> list[str]:
         """How words are read that multiply by one thing in some language, and another elsewhere."""
-        return [
-            self._note(word, language)
-            for language in self._otherwise()
+        by_language = sorted(self._otherwise(), key=self._is_of, reverse=True)
+        found = {
+            word: self._note(word, language)
+            for language in reversed(by_language)
             for word in language["scales"]
-            if word in self._seen and (self._is_of(language) or self._seen.isdisjoint(_USUAL))
-        ]
+            if word in self._seen and (self._is_of(language) or self._is_doubtful)
+        }
+        return list(found.values())
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether neither the header nor other numbers show the language of the numbers."""
+        return self.language in ("", "en") and self._seen.isdisjoint(_USUAL)
 
     @property
     def _seen(self) -> set[str]:
