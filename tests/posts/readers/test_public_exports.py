@@ -626,3 +626,78 @@ def test_pictures_separated_by_commas(tmp_path: Path) -> None:
     files = {"p.csv": table(["id", "caption", "image"], [1, TEXTS[0], "a.jpg, b.jpg"])}
     files |= {"a.jpg": picture(1), "b.jpg": picture(2)}
     check(imported(files, tmp_path), caption=TEXTS[:1], images=[2])
+
+
+@pytest.mark.parametrize(
+    ("named", "is_called"),
+    [
+        ("pic1", "pic1.jpg"),
+        ("pic1.jpg", "pic1.webp"),
+        ("fotos/pic1.jpg", "fotos/pic1.png"),
+        ("https://cdn.example.com/p/pic1.jpg?stp=1#x", "pic1.jpg"),
+        ("v1.2 final", "v1.2 final.tif"),
+    ],
+)
+def test_pictures_that_were_saved_with_another_ending(
+    named: str, is_called: str, tmp_path: Path
+) -> None:
+    files = {
+        "a.csv": table(["id", "caption", "image"], [1, TEXTS[0], named]),
+        is_called: picture(1),
+    }
+    check(imported(files, tmp_path), caption=TEXTS[:1], images=[1])
+
+
+@pytest.mark.parametrize(
+    "others",
+    [["pic1.png", "pic1.webp"], ["pic1.txt"], ["../pic1.png"], ["elsewhere/pic1.png"]],
+)
+def test_no_other_picture_is_taken_for_one(others: list[str], tmp_path: Path) -> None:
+    files = {
+        "d/a.csv": table(["id", "caption", "image"], [1, TEXTS[0], "pic1.jpg"]),
+        **{f"d/{name}": picture(1) for name in others},
+    }
+    check(imported(files, tmp_path), caption=TEXTS[:1], images=[0])
+
+
+@pytest.mark.parametrize("named", ["https://x.com/../pic1.jpg", "https://x.com/%2e%2e%2fpic1.jpg"])
+def test_no_address_leads_out_of_the_folder(named: str, tmp_path: Path) -> None:
+    files = {"d/a.csv": table(["id", "caption", "image"], [1, TEXTS[0], named])}
+    check(imported(files | {"pic1.jpg": picture(1)}, tmp_path), caption=TEXTS[:1], images=[0])
+
+
+def test_a_table_in_an_archive_s_folder_names_pictures_from_there(tmp_path: Path) -> None:
+    rows = [[n, TEXTS[n], f"fotos\\ä{n}.jpg"] for n in (0, 1)]
+    content = table(["id", "caption", "image"], *rows)
+    pictures = {f"x/fotos/ä{n}.jpg": picture(n) for n in (0, 1)}
+    result = imported({"a.zip": archive({"x/p.csv": content, **pictures})}, tmp_path)
+    check(result, caption=TEXTS, images=[1, 1])
+    other = {f"x/andere/ä{n}.jpg": picture(n) for n in (0, 1)}
+    result = imported({"a.zip": archive({"x/p.csv": content, **other})}, tmp_path / "other")
+    check(result, caption=TEXTS, images=[0, 0])
+
+
+def test_pictures_that_are_objects_with_an_address(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": n,
+            "caption": TEXTS[n],
+            "images": [{"url": f"a{n}.jpg", "width": 9}, {"uri": "b.jpg"}],
+        }
+        for n in (0, 1)
+    ]
+    files = {"a.json": json.dumps(rows).encode(), "b.jpg": picture(5)}
+    files |= {f"a{n}.jpg": picture(n) for n in (0, 1)}
+    check(imported(files, tmp_path), caption=TEXTS, images=[2, 2])
+
+
+@pytest.mark.parametrize("ending", ["tif", "tiff"])
+@pytest.mark.parametrize("packed_up", [False, True])
+def test_tiff_becomes_a_picture_of_the_dataset(
+    ending: str, packed_up: bool, tmp_path: Path
+) -> None:
+    content = table(["id", "caption", "image"], [1, TEXTS[0], f"a.{ending}"])
+    files = {"p.csv": content, f"a.{ending}": picture(1, "TIFF")}
+    result = imported({"a.zip": archive(files)} if packed_up else files, tmp_path)
+    check(result, caption=TEXTS[:1], images=[1])
+    assert next((result.dataset.folder / "images").iterdir()).suffix == ".jpg"

@@ -20,7 +20,8 @@ def header_position(lines: Sequence[Sequence[str]], named: Collection[str] = ())
 
     Of the lines with more cells filled than any line above them, it is the one with a name that a
     person gave, or else with most names that are recognised, at least two; or a line with most
-    cells of all that has such names. If there is none, it is the first line, unless that has less than half as many cells filled as the fullest one.
+    cells of all that has such names. If there is none, it is the first line, unless that has less
+    than half as many cells filled as the fullest one.
 
     Parameters
     ----------

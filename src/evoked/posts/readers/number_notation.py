@@ -13,7 +13,9 @@ from evoked.posts.readers.plain_signs import folded, plain_signs, unquoted
 from evoked.posts.readers.words import kinds, words
 
 # What stands before a number: what is counted, or that it is not exact.
-_NAMED_BEFORE = r"(?:조회수|再生回数|視聴回数|播放量|阅读|c(?:irc)?a\.?|approx\.?|about|around|over)?"
+_NAMED_BEFORE = (
+    r"(?:조회수|再生回数|視聴回数|播放量|阅读|c(?:irc)?a\.?|approx\.?|about|around|over)?"
+)
 _SHARE_AFTER = re.compile(r"\s*\([^()]*%\)$")
 _NUMBER = re.compile(rf"{_NAMED_BEFORE}\s*[~≈>]?\s*([+-]?)\s*(\d(?:[\d.,'_ ]*\d)?|[.,]\d+)([^\d]*)")
 _EXPONENT = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)e[+-]?\d{1,3}")
