@@ -11,8 +11,9 @@ import pytest
 from evoked.errors import DataError
 from evoked.posts.importing import import_posts
 from evoked.posts.readers.base import PostRecord, ReadOptions, Skipped
+from evoked.posts.readers.flat_objects import flatten
 from evoked.posts.readers.json_values import values_in
-from evoked.posts.readers.jsonl_file import flatten, read
+from evoked.posts.readers.jsonl_file import read
 
 _POSTS = [
     {"id": "1", "caption": "tea", "likesCount": 5},
@@ -289,3 +290,80 @@ def test_a_file_without_any_json_says_where_it_is_damaged(tmp_path: Path) -> Non
     path.write_text('{"data": [\n {"id": 1,}\n]}')
     with pytest.raises(DataError, match=r"a\.json: not a JSON file.*line 2"):
         read(path, ReadOptions())
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1251"])
+@pytest.mark.parametrize("lines", [True, False])
+def test_json_in_another_encoding_than_it_may_have(
+    encoding: str, lines: bool, tmp_path: Path
+) -> None:
+    texts = {"cp1252": ["Schöne Grüße", "Déjà vu"], "cp1251": ["Пьём чай", "Доброе утро"]}[encoding]
+    posts = [{"id": n, "caption": text, "likes": n} for n, text in enumerate(texts)]
+    rows = [json.dumps(post, ensure_ascii=False) for post in posts]
+    path = tmp_path / "a.json"
+    path.write_bytes(("\n".join(rows) if lines else f"[{', '.join(rows)}]").encode(encoding))
+    reading = read(path, ReadOptions())
+    assert [each.fields["caption"] for each in reading.records] == texts  # type: ignore[union-attr]
+    assert f"a.json is read as {encoding}; JSON ought to be UTF-8." in reading.notes
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_byte_that_is_no_utf_8_costs_itself_alone(lines: bool, tmp_path: Path) -> None:
+    rows = [
+        json.dumps({"id": n, "caption": "Grüße", "likes": 1}, ensure_ascii=False).encode()
+        for n in range(9)
+    ]
+    rows[4] = rows[4].replace("ü".encode(), b"\xff")
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\n".join(rows) if lines else b"[" + b", ".join(rows) + b"]")
+    captions, remarks = _read(path)
+    assert captions == ["Grüße"] * 4 + ["Gr\ufffdße"] + ["Grüße"] * 4
+    assert not remarks
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    ["callback({});", "/**/ f.x({})", "// exported\n{}", ")]}}',\n{}", "for (;;);{}", "\x1e{}",
+     "var posts = {};", "/* by a tool */\n{}"],
+)  # fmt: skip
+@pytest.mark.parametrize("indent", [None, 1])
+def test_what_stands_around_json(wrapped: str, indent: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(wrapped.format(json.dumps(_THREE, indent=indent)))
+    assert _read(path) == (["Tea 1", "Tea 2", "Tea 3"], [])
+
+
+def test_json_that_was_written_as_a_text(tmp_path: Path) -> None:
+    path = _written(tmp_path / "a.json", json.dumps(_THREE))
+    assert _read(path) == (["Tea 1", "Tea 2", "Tea 3"], [])
+
+
+def test_a_sequence_of_json_texts(tmp_path: Path) -> None:
+    """RFC 7464: a record separator before each."""
+    path = tmp_path / "a.json"
+    path.write_text("".join(f"\x1e{json.dumps(post)}\n" for post in _THREE))
+    assert _read(path) == (["Tea 1", "Tea 2", "Tea 3"], [])
+
+
+def test_a_number_without_end_costs_itself_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(_THREE).replace('"likes": 2', '"likes": ' + "9" * 5000))
+    posts = import_posts("jsonl", path, tmp_path / "out").dataset.posts
+    assert posts["likes"].fillna(-1).tolist() == [1, -1, 3]
+
+
+def test_parts_of_a_text_are_one_text() -> None:
+    parts = ["Tea is ready ", {"type": "hashtag", "text": "#tea"}, "!"]
+    assert flatten({"text": parts, "tags": ["a", "b"], "mixed": ["a", {"b": 1}]}) == {
+        "text": "Tea is ready #tea!",
+        "tags": ["a", "b"],
+        "mixed": ["a", {"b": 1}],
+    }
+
+
+def test_posts_in_lists_within_lists(tmp_path: Path) -> None:
+    """As answers for a page have them: a list of instructions, some with entries."""
+    entries = [{"entryId": f"t{post['id']}", "content": {"item": post}} for post in _THREE]
+    steps = [{"type": "Clear"}, {"type": "Add", "entries": entries}]
+    path = _written(tmp_path / "a.json", {"data": {"user": {"timeline": {"instructions": steps}}}})
+    assert _read(path) == (["Tea 1", "Tea 2", "Tea 3"], [])

@@ -17,6 +17,7 @@ _ARRAY_OF_OBJECTS = re.compile(r"\[\s*[{\[]")
 _INDENTATION = re.compile(r"[ \t]*")
 _LONGEST_INDENTATION = 1000
 _SHOWN_CHARACTERS = 60
+_MOST_DIGITS = 4000
 # How often a text may be looked at, all attempts together, and what one that fails counts at least.
 _MOST_TIMES = 20
 _ATTEMPT = 100
@@ -33,7 +34,8 @@ def values_in(text: str) -> Iterator[Any]:
     """The values of a text, and a :class:`Damaged` in place of each that is none.
 
     After a damaged value, the next is looked for where a line begins as that of the damaged one
-    does, or where two objects touch. An array with a damaged element counts as its elements.
+    does, or where two objects touch. An array with a damaged element counts as its elements, and
+    a whole number of more than 4000 digits as infinite.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def values_in(text: str) -> Iterator[Any]:
     >>> list(values_in('[{"a": 1},\\n{"a: 2},\\n{"a": 3}]'))
     [{'a': 1}, Damaged(line=2, start='{"a: 2},'), {'a': 3}]
     """
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_int=_whole_number)
     left = _MOST_TIMES * len(text) + _ATTEMPT
     position, line, counted = 0, 1, 0
     while (position := _end(_BETWEEN, text, position)) < len(text):
@@ -69,6 +71,11 @@ def values_in(text: str) -> Iterator[Any]:
         else:
             yield value
             position = end
+
+
+def _whole_number(digits: str) -> float:
+    """A whole number; infinity where it has more digits than Python reads."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _next(text: str, position: int) -> int:

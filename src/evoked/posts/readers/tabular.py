@@ -46,6 +46,7 @@ from evoked.posts.readers.fact_columns import (
 from evoked.posts.readers.lacking import lacking
 from evoked.posts.readers.names import Recognised, expected_of, means_nothing
 from evoked.posts.readers.not_posts import NotPosts, only_posts
+from evoked.posts.readers.object_cells import without_objects
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.repeated_posts import (
@@ -152,6 +153,7 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     SettingsError
         A mapping or a scale of something that doesn't exist.
     """
+    table = without_objects(table, {*options.mapping.values(), *options.facts})
     recognised = recognise_columns(table.columns, options.mapping, _sample_of(table))
     mapping = recognised.mapping
     if not mapping:
