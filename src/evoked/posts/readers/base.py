@@ -41,6 +41,9 @@ PICTURE_SUFFIXES = (
     ".tif", ".tiff",
 )  # fmt: skip
 
+# The name of a picture's file on a network's servers, which is unlike that of any other.
+_DISTINCTIVE = re.compile(r"(?=[^.]*\d)[\w-]{8,}(\.\w+)*")
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -311,7 +314,10 @@ def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) ->
 def _paths_ending_in(name: str, deeper: Mapping[str, Sequence[str]]) -> Sequence[str]:
     """The paths of files in subfolders that a name may mean: those of its last part, in the folders
     that it names, if it isn't one of another place."""
-    parts = re.split(r"[/\\]", _last_of_address(name) if "://" in name else name)
+    if "://" in name and not name.startswith("file://"):
+        last = _last_of_address(name)
+        return deeper.get(last, ()) if _DISTINCTIVE.fullmatch(last) else ()
+    parts = re.split(r"[/\\]", name)
     paths = deeper.get(parts[-1], ())
     if _is_absolute(name) or len(parts) == 1:
         return paths
@@ -324,11 +330,12 @@ def _last_of_address(name: str) -> str:
 
 
 def _saved_from(root: Path, name: str) -> str:
-    """A picture that was saved from an address under the name that it has there."""
+    """A picture that was saved from an address under the name that it has there, if that is one
+    that no other picture has by chance, as "1.jpg" would be."""
     if not name.startswith(("http://", "https://")):
         return ""
     last = _last_of_address(name)
-    if last in ("", ".", "..") or "\\" in last or "/" in last:
+    if not _DISTINCTIVE.fullmatch(last):
         return ""
     return last if is_file_in(root, last) else ""
 
