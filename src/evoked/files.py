@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -472,14 +473,12 @@ def write_safetensors(path: Path | str, tensors: Mapping[str, Any]) -> None:
     permissions of any other file: the library's own would be for the owner alone."""
     import numpy as np
 
-    if all(isinstance(each, np.ndarray) for each in tensors.values()):
-        from safetensors.numpy import save_file
-    else:
-        from safetensors.torch import save_file
+    of_numpy = all(isinstance(each, np.ndarray) for each in tensors.values())
+    library = import_module(f"safetensors.{'numpy' if of_numpy else 'torch'}")
     with atomic_path(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
-        save_file(dict(tensors), temporary)
+        library.save_file(dict(tensors), temporary)
         temporary.chmod(stat.S_IMODE(mode))
 
 

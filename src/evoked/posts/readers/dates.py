@@ -242,7 +242,8 @@ def _read_printed(match: re.Match[str], orders: Mapping[str, str]) -> datetime:
     parts, quoted = _PARTS.match(inner), _IN_QUOTES.match(inner)
     if parts is not None:
         try:
-            return datetime(*(int(part or 0) for part in parts.groups()), tzinfo=zone)
+            numbers = [int(part or 0) for part in parts.groups()]
+            return datetime.combine(date(*numbers[:3]), time(*numbers[3:], tzinfo=zone))
         except ValueError:
             raise ValueError("not a date") from None
     if quoted is None and match["text"] is None:

@@ -82,8 +82,9 @@ def _figure(item: Mapping[str, Any]) -> Any:
 def _text_of(parts: list[Any]) -> str:
     """The text of plain parts and of parts with a kind, such as a hashtag's; "" if it is none."""
     texts = [each.get("text") if isinstance(each, dict) else each for each in parts]
+    plain = [text for text in texts if isinstance(text, str)]
     is_rich = any(isinstance(each, dict) for each in parts)
-    return "".join(texts) if is_rich and all(isinstance(text, str) for text in texts) else ""
+    return "".join(plain) if is_rich and len(plain) == len(parts) else ""
 
 
 def _names_of(value: Any, path: str) -> Any:

@@ -184,7 +184,7 @@ def _of_page(value: Any) -> list[Any]:
     if not isinstance(value, dict | list):
         return [value]
     found = objects_in(value)
-    if found != [value] or _number_of_fields(found[0]) > 1:
+    if isinstance(value, list) or found != [value] or _number_of_fields(value) > 1:
         return found
     return [] if [] in value.values() else [Skipped(NO_POSTS, "", value=", ".join(value)[:80])]
 

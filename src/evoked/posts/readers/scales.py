@@ -64,9 +64,8 @@ class Scales:
     def _note(self, word: str, language: dict[str, Any]) -> str:
         columns = [column for column, words in self.examples.items() if word in words]
         example, name = self.examples[columns[0]][word], language["name"]
-        usual, there = (
-            f"{read_count(example, scales=scales):,}" for scales in ({}, language["scales"])
-        )
+        usual = f"{read_count(example):,}"
+        there = f"{read_count(example, scales=language['scales']):,}"
         if self._is_of(language):
             return f"{', '.join(columns)}: {example} is read as {there}, as in {name}."
         return (
