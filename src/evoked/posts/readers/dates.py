@@ -243,7 +243,7 @@ def _read_printed(match: re.Match[str], orders: Mapping[str, str]) -> datetime:
     if parts is not None:
         try:
             numbers = [int(part or 0) for part in parts.groups()]
-            return datetime.combine(date(*numbers[:3]), time(*numbers[3:], tzinfo=zone))
+            return datetime.combine(date(*numbers[:3]), time(*numbers[3:]), zone)
         except ValueError:
             raise ValueError("not a date") from None
     if quoted is None and match["text"] is None:

@@ -81,8 +81,8 @@ def open_table(source: Path) -> Table:
             file=source,
             fix="Write one object per line, or an array of objects.",
         )
-    told = [f"{source.name} is read as {encoding}; JSON ought to be UTF-8."] if encoding else []
-    return Table(source, columns, rows, told)
+    notes = [f"{source.name} is read as {encoding}; JSON ought to be UTF-8."] if encoding else []
+    return Table(source, columns, rows, notes)
 
 
 def _encoding_of(source: Path) -> str:
@@ -151,10 +151,10 @@ def _objects(source: Path, encoding: str) -> list[Any]:
         good = [value for value in values if isinstance(value, dict | list)]
         if not good:
             raise error from None
-        return _of_pages([_told(value, source) for value in values])
+        return _of_pages([_remark_on(value, source) for value in values])
 
 
-def _told(value: Any, source: Path) -> Any:
+def _remark_on(value: Any, source: Path) -> Any:
     if not isinstance(value, Damaged):
         return value
     return Skipped(NOT_JSON, source.name, value=f"line {value.line}: {value.start}")
@@ -337,4 +337,4 @@ def _lines(source: Path, encoding: str) -> Iterator[tuple[int, Any]]:
                 yield number, parse_json(text, source.name)
             except DataError:
                 start = line[:_SHOWN_BYTES].decode(errors="replace").strip()
-                yield number, _told(Damaged(line_number, start), source)
+                yield number, _remark_on(Damaged(line_number, start), source)
