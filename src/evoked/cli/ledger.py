@@ -150,9 +150,9 @@ def update(
     for sentence in found.sentences:
         print_sentence(sentence)
     if found.posts and kept:
-        posts = "1 post" if kept == 1 else f"{kept:,} posts"
+        which = "1 post" if kept == 1 else f"{kept:,} posts"
         print_sentence(
-            f"{posts} of the dataset had been predicted with --keep before they came: 'evoked "
+            f"{which} of the dataset had been predicted with --keep before they came: 'evoked "
             "ledger' counts these alone."
         )
 

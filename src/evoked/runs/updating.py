@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -259,7 +259,7 @@ class _Others:
 
     posts: int = 0
     authors: int = 0
-    kept: NDArray[np.int64] | None = None
+    kept: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def of(cls, run: Run, posts: pd.DataFrame) -> _Others:

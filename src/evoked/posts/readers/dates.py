@@ -242,8 +242,9 @@ def _read_printed(match: re.Match[str], orders: Mapping[str, str]) -> datetime:
     parts, quoted = _PARTS.match(inner), _IN_QUOTES.match(inner)
     if parts is not None:
         try:
-            numbers = [int(part or 0) for part in parts.groups()]
-            return datetime.combine(date(*numbers[:3]), time(*numbers[3:]), zone)
+            year, month, day, *clock = (int(part or 0) for part in parts.groups())
+            hour, minute, second, fraction = clock
+            return datetime(year, month, day, hour, minute, second, fraction, zone)
         except ValueError:
             raise ValueError("not a date") from None
     if quoted is None and match["text"] is None:
