@@ -88,6 +88,7 @@ def test_what_is_no_date_is_refused(written: str) -> None:
         ("2024-122T10:00", "2024-05-01T10:00:00"),
         ("2024-05-01 10:00:00.123456789 +0000 UTC", "2024-05-01T10:00:00.123456+00:00"),
         ('"2024-05-01 10:00"', "2024-05-01T10:00:00"),
+        ("'2024-05-01 10:00'", "2024-05-01T10:00:00"),
     ],
 )  # fmt: skip
 def test_dates_as_programs_print_them(written: str, moment: str) -> None:

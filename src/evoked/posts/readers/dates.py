@@ -220,8 +220,8 @@ def read_moment(value: Any, orders: Mapping[str, str] = ORDERS) -> datetime:
     if isinstance(value, datetime):
         return value
     text = unquoted(str(value))[:_MAX_CHARACTERS]
-    if text[-1:] in ("'", '"') and len(text) > 1 and text[0] == text[-1]:
-        text = text[1:-1].strip()
+    if text[-1:] in ("'", '"'):
+        text = text.strip("\"' ")
     if "(" in text and (match := _PRINTED.fullmatch(text)):
         return _read_printed(match, orders)
     if "/" in text or ":" in text:
