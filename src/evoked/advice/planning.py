@@ -224,6 +224,13 @@ class Plan:
     def save(self, run: Path | str, replace: bool = False) -> None:
         """Keep the plan in a run's folder, so that it can be checked when the posts have appeared.
 
+        Parameters
+        ----------
+        run
+            The run's folder.
+        replace
+            Put it in the place of a plan that is kept there.
+
         Raises
         ------
         SettingsError
@@ -331,6 +338,11 @@ def plan(
         Whose plan; needed where the run has several authors.
     seed
         What the arms are drawn with: the same arguments give the same plan.
+
+    Returns
+    -------
+    Plan
+        The schedule, which :meth:`Plan.save` keeps.
 
     Raises
     ------
