@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from evoked.errors import DataError
 from evoked.features.table import Column
-from evoked.files import atomic_path, write_parquet
+from evoked.files import write_parquet, write_safetensors
 from evoked.parquet import read_frame
 
 Integers = NDArray[np.int64]
@@ -114,8 +114,8 @@ class SocialGraph:
             tensors[f"{name}.data"], tensors[f"{name}.index"] = column.data, column.index
         for name in ("users", "images"):
             write_parquet(folder / f"{name}.parquet", pd.DataFrame({"id": getattr(self, name)}))
-        with atomic_path(folder / GRAPH_FILE) as path:
-            save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, path)
+        arrays = {name: np.ascontiguousarray(each) for name, each in tensors.items()}
+        write_safetensors(folder / GRAPH_FILE, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
