@@ -16,6 +16,7 @@ from evoked.posts.drafts import Draft
 from evoked.serve.database import prepare, transaction
 from evoked.serve.jobs import Job, Jobs, Step
 from evoked.serve.library import DATASETS_FOLDER, RUNS_FOLDER, DatasetEntry, Library, RunEntry
+from evoked.serve.network_cache import Networks
 from evoked.serve.places import Places
 from evoked.serve.problems import RefusalError
 from evoked.serve.settings import DeskSettings
@@ -60,6 +61,7 @@ class Desk:
         self.uploads = Uploads(data, self.limits.upload_hours)
         self.places = Places(data, settings.runs)
         self.library = Library(data, settings.runs, FeatureCache(settings.cache))
+        self.networks = Networks()
         self.warm = threading.Event()
         self._stopped = threading.Event()
         self._keeper: threading.Thread | None = None

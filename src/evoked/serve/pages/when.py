@@ -42,7 +42,7 @@ def when(
         "problem": None,
     }
     if entry is not None:
-        values |= {"counts": _counts(entry), "authors": _authors(entry)}
+        values |= {"counts": counts_of(entry), "authors": _authors(entry)}
         try:
             found = advice.when(desk, entry.name, by[:_LONGEST] or None, author[:_LONGEST] or None)
         except EvokedError as error:
@@ -53,7 +53,7 @@ def when(
     return render(request, "when.html", values)
 
 
-def _counts(entry: RunEntry) -> list[str]:
+def counts_of(entry: RunEntry) -> list[str]:
     """What can be asked for; nothing where the run does not keep when its posts appeared."""
     from evoked.runs.past import read_past
 
