@@ -150,8 +150,8 @@ class Plan:
             f"{self.drawn.count(1)} with “{other}”, drawn by lot; times are {zone}. Keep to what "
             "was drawn even where it does not suit you, and change nothing else on purpose.",
             *self._power(noun),
-            f"From {self.checked_from} on, when the last post is a week old, import the posts again: "
-            f"'evoked plan RUN --check POSTS' compares the {noun} of both, week by week.",
+            f"From {self.checked_from} on, when the last post is a week old, import the posts "
+            f"again: 'evoked plan RUN --check POSTS' compares the {noun} of both, week by week.",
         ]
 
     def _power(self, noun: str) -> list[str]:

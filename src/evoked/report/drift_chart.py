@@ -35,7 +35,12 @@ def _drawn(found: Review) -> Figure:
         axis.axhline(1, color=GREY, linewidth=0.8)
         axis.axhline(ALARM, color=VERMILLION, linewidth=1, linestyle="--")
         axis.annotate(
-            "alarm", (0, ALARM), (3, 3), ("axes fraction", "data"), "offset points", color=VERMILLION
+            "alarm",
+            (0, ALARM),
+            (3, 3),
+            ("axes fraction", "data"),
+            "offset points",
+            color=VERMILLION,
         )
         for change in found.drift:
             axis.axvspan(change.since, change.noticed, color=VERMILLION, alpha=0.12, linewidth=0)

@@ -263,13 +263,18 @@ def _wrapped(text: str, size: float, width: float, bold: bool) -> list[str]:
             continue
         if line:
             lines.append(line)
-        while _inches(word, size, bold) > width and len(word) > 1:
-            share = width / _inches(word, size, bold)
-            fits = max(1, int(len(word) * share * _SURE))
-            lines.append(word[:fits])
-            word = word[fits:]
-        line = word
+        *whole, line = _broken(word, size, width, bold)
+        lines += whole
     return [*lines, line]
+
+
+def _broken(word: str, size: float, width: float, bold: bool) -> list[str]:
+    """A word in parts that fit."""
+    wide = _inches(word, size, bold)
+    if wide <= width:
+        return [word]
+    fits = max(1, int(len(word) * width / wide * _SURE))
+    return [word[start : start + fits] for start in range(0, len(word), fits)]
 
 
 def _step(size: float) -> float:

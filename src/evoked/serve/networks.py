@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evoked.errors import SettingsError
+from evoked.features.social_graph import IMAGES_FILE
 from evoked.serve.desk import Desk
 from evoked.serve.library import RunEntry
 from evoked.serve.problems import RefusalError
@@ -100,16 +101,22 @@ def explain(
         return found, user is not None and loaded.knows(user)
 
 
-def known(desk: Desk, entry: RunEntry) -> tuple[list[str], list[str], int]:
-    """Names of a network's groups and of some of its images, and how many images it has."""
-    with desk.networks.taken(entry, desk.library.cache) as loaded:
-        groups = loaded.groups["name"].fillna(loaded.groups["group_id"])
-        images = loaded.graph.images
-        return (
-            sorted(set(groups.dropna().astype(str))),
-            [str(name) for name in images[:_MOST_IMAGES]],
-            len(images),
-        )
+def known(entry: RunEntry) -> tuple[list[str], list[str], int]:
+    """Names of a network's groups and of some of its images, and how many images it has, read
+    without what loading the run needs.
+
+    Raises
+    ------
+    DataError
+        The run's folder is damaged.
+    """
+    from evoked.parquet import read_frame
+    from evoked.runs.viewings import GRAPH_FOLDER, GROUPS_FILE
+
+    groups = read_frame(entry.folder / GROUPS_FILE, ["group_id", "name"])
+    images = read_frame(entry.folder / GRAPH_FOLDER / IMAGES_FILE, ["id"])["id"]
+    names = groups["name"].fillna(groups["group_id"]).dropna().astype(str)
+    return sorted(set(names)), images.head(_MOST_IMAGES).astype(str).tolist(), len(images)
 
 
 def image_of(desk: Desk, image: str, picture: str) -> str | Path:

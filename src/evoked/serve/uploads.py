@@ -150,9 +150,10 @@ class Uploads:
         path.mkdir(parents=True)
         return identifier, path
 
-    def made(self, identifier: str, name: str) -> Path | None:
-        """A file in a folder that :meth:`place` made; None if there is none."""
-        if not _IDENTIFIER.fullmatch(identifier) or not re.fullmatch(r"[a-z_]+\.png", name):
+    def made(self, identifier: str, name: str, suffix: str = "png") -> Path | None:
+        """A file of a kind in a folder that :meth:`place` made; None if there is none."""
+        named = re.fullmatch(rf"[a-z_]+\.{suffix}", name)
+        if not _IDENTIFIER.fullmatch(identifier) or not named:
             return None
         path = self.folder / identifier / name
         return path if path.is_file() else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from evoked.serve.api import advice, drafts, jobs, networks, planning, runs, uploads
+from evoked.serve.api import advice, comparing, drafts, jobs, networks, planning, runs, uploads
 
 ROUTERS: tuple[APIRouter, ...] = (
     drafts.router,
@@ -17,5 +17,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     advice.router,
     planning.router,
     networks.router,
+    comparing.router,
 )
 PREFIX = "/api/v1"

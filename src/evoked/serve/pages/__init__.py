@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from evoked.serve.pages import (
     audience,
+    compare,
+    downloads,
     draft,
+    drift,
     jobs,
     ledger,
     library,
@@ -32,6 +35,9 @@ PAGES: tuple[Page, ...] = (
     ledger.page,
     audience.page,
     library.page,
+    compare.page,
+    drift.page,
+    downloads.page,
     jobs.page,
     login.page,
 )

@@ -72,9 +72,9 @@ def audience(
     values: dict[str, Any] = {"runs": runs, "entry": entry, "asked": asked, "width": WIDTH}
     values |= {"found": None, "person": None, "problem": None, "scores": []}
     if entry is not None:
-        values["communities"], values["images"], values["number"] = networks.known(desk, entry)
-        values["scores"] = best_scores(entry)
+        values |= {"communities": [], "images": [], "number": 0, "scores": best_scores(entry)}
         try:
+            values["communities"], values["images"], values["number"] = networks.known(entry)
             values |= _answers(desk, entry.name, asked)
         except (EvokedError, RefusalError) as error:
             values["problem"] = desk.places.left_out(str(error))
@@ -157,9 +157,7 @@ def _person(found: NetworkExplanation) -> dict[str, Any]:
         "held": None if held is None or not number else round(held * number),
         "tested": number,
         "problem": prediction["problem"],
-        "parts": [
-            {**row, "key": PARTS.get(row["hidden"])} for row in _with_bars(shown["parts"])
-        ],
+        "parts": [{**row, "key": PARTS.get(row["hidden"])} for row in _with_bars(shown["parts"])],
         "neighbours": _with_bars(shown["neighbours"]),
         "inside": shown["inside"],
         "beta": shown["beta"],

@@ -87,7 +87,7 @@ def render(
         languages=languages(),
         version=evoked.__version__,
         has_token=request.app.state.desk.settings.token is not None,
-        when=lambda moment: _when(moment, t),
+        when=lambda moment: shown_moment(moment, t),
         **(values or {}),
     )
     answer = HTMLResponse(content, status, dict(headers or {}))
@@ -112,7 +112,8 @@ def go(path: str) -> RedirectResponse:
     return RedirectResponse(path, 303)
 
 
-def _when(moment: datetime | float | None, t: Wording) -> str:
+def shown_moment(moment: datetime | float | None, t: Wording) -> str:
+    """A moment in the person's language; a dash for none."""
     if moment is None:
         return "–"
     local = datetime.fromtimestamp(moment) if isinstance(moment, int | float) else moment

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
+from evoked.serve import removing
 from evoked.serve.api.common import TheDesk
 from evoked.serve.desk import Desk
 from evoked.serve.library import RunEntry
 from evoked.serve.pages.common import Page, go, render
+from evoked.serve.pages.goodness import best_scores
 from evoked.serve.problems import RefusalError
 
 router = APIRouter()
@@ -48,14 +51,14 @@ def report(desk: TheDesk, run: str) -> Response:
 @router.post("/runs/{run}/delete")
 def delete_run(desk: TheDesk, run: str) -> Response:
     """Delete one of the desk's own runs."""
-    desk.library.delete_run(desk.run(run))
+    removing.delete_run(desk, run)
     return go("/library")
 
 
 @router.post("/datasets/{dataset}/delete")
 def delete_dataset(desk: TheDesk, dataset: str) -> Response:
     """Delete a dataset."""
-    desk.library.delete_dataset(desk.dataset(dataset))
+    removing.delete_dataset(desk, dataset)
     return go("/library")
 
 
@@ -67,4 +70,21 @@ def _shown(desk: Desk, run: RunEntry) -> dict[str, Any]:
 
         loaded = desk.library.scorer(run).run
         verdicts = verdicts_of(loaded.task, loaded.track_record, DEFAULT_COVERAGE)
-    return {"entry": run, "verdicts": verdicts, "data": run.description["data"]}
+    return {
+        "entry": run,
+        "verdicts": verdicts,
+        "scores": best_scores(run),
+        "data": run.description["data"],
+        "age": _age(run),
+    }
+
+
+def _age(run: RunEntry) -> int | None:
+    """How many days old the newest post is that a run learned from; None where that is unknown."""
+    last = run.description["data"].get("last")
+    if not last:
+        return None
+    newest = datetime.fromisoformat(str(last))
+    if newest.tzinfo is None:
+        newest = newest.replace(tzinfo=UTC)
+    return max(0, (datetime.now(UTC) - newest).days)

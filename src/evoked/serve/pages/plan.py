@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from evoked.errors import DataError, EvokedError
@@ -16,10 +16,11 @@ from evoked.serve import planning
 from evoked.serve.api.common import TheDesk
 from evoked.serve.desk import Desk
 from evoked.serve.library import RunEntry
-from evoked.serve.pages.common import Form, Page, go, render, text_of
+from evoked.serve.pages.common import Form, Page, go, render, text_of, wording_of
 from evoked.serve.pages.when import DAYS, counts_of
 from evoked.serve.planning import Question
 from evoked.serve.problems import RefusalError
+from evoked.serve.wording import Wording
 
 if TYPE_CHECKING:
     from evoked.advice import Plan
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 page = Page("plan", "/plan", router)
 
+HOURS = "hours"
 _FIELDS = ("question", "one", "other", "weeks", "per_week", "start", "by", "author")
 _LONGEST = 200
 
@@ -88,6 +90,7 @@ def _page(
         try:
             kept = planning.kept(desk, entry.name)
             values["plan"] = None if kept is None else shown(kept)
+            values["arm"] = partial(arm_in_words, values["plan"], t=wording_of(request))
             if kept is not None and posts:
                 values["tested"] = planning.check(desk, entry.name, posts).to_dict()
         except EvokedError as error:
@@ -132,10 +135,21 @@ def shown(found: Plan) -> dict[str, Any]:
     }
 
 
+def arm_in_words(values: Mapping[str, Any], arm: int, t: Wording) -> str:
+    """An arm of a plan, as :func:`shown` has it, in the person's language."""
+    if values["question"] == HOURS:
+        return t("plan.at", time=values["hours"][arm])
+    return t.known(f"plan.arms.{values['question']}_{arm}", values["arms"][arm])
+
+
 def _hour(found: Plan, arm: int) -> str:
-    """The time of day of an arm's posts."""
-    moment = next((each for each, drawn in zip(found.local, found.drawn) if drawn == arm), None)
-    return "" if moment is None else f"{moment:%H:%M}"
+    """The time of day of an arm's posts; empty if it has none."""
+    from evoked.advice.hours import clock
+
+    if arm not in found.drawn:
+        return ""
+    moment = found.local[found.drawn.index(arm)]
+    return clock(moment.hour + moment.minute / 60)
 
 
 def _question(typed: Mapping[str, str]) -> Question:

@@ -48,8 +48,8 @@ def when(
         except EvokedError as error:
             values["problem"] = str(error)
         else:
-            values["week"] = _shown(found)
-            values["query"] = _query(by, author)
+            values["week"] = shown(found)
+            values["query"] = _query(entry.name, by, author)
     return render(request, "when.html", values)
 
 
@@ -67,13 +67,13 @@ def _authors(entry: RunEntry) -> int:
     return int(entry.description["data"].get("authors", 1))
 
 
-def _query(by: str, author: str) -> str:
-    """The part of an address that asks for the same; empty for what is asked for by itself."""
-    asked = {name: value for name, value in (("by", by), ("author", author)) if value}
-    return f"?{urlencode(asked)}" if asked else ""
+def _query(run: str, by: str, author: str) -> str:
+    """The part of an address that asks for the same."""
+    asked = {"run": run, "by": by, "author": author}
+    return f"?{urlencode({name: value for name, value in asked.items() if value})}"
 
 
-def _shown(found: Hours) -> dict[str, Any]:
+def shown(found: Hours) -> dict[str, Any]:
     """Sentences, and the tables that are drawn."""
     from evoked.advice.hours import clock, percent
     from evoked.advice.rhythm import HOURS
@@ -83,7 +83,14 @@ def _shown(found: Hours) -> dict[str, Any]:
     cells: dict[tuple[int, int], dict[str, Any]] = {}
     for slot, shade in zip(slots, shades([slot["gain"] for slot in slots]), strict=True):
         said = None if slot["gain"] is None else percent(slot["gain"])
-        cell = {"shade": shade, "said": said, "posts": slot["posts"]}
+        cell = {"shade": shade, "said": said, "posts": slot["posts"], "detail": None}
+        if said is not None:
+            cell["detail"] = {
+                "gain": said,
+                "low": percent(slot["low"]),
+                "high": percent(slot["high"]),
+                "chance": round(100 * slot["chance"]),
+            }
         cells[slot["hour"], slot["weekday"]] = cell
     days = range(len(DAYS))
     # Hours at which nothing is known and nothing was posted would only make the map longer.
