@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.image import imread
 
-from evoked.explain.figures import GREY, INK, PALE, installed_fonts, look, to_png
+from evoked.explain.figures import GREY, INK, PALE, installed_fonts, look, shortened, to_png
 
 _WIDTH, _HEIGHT, _MARGIN = 8.27, 11.69, 0.75
 _INNER = _WIDTH - 2 * _MARGIN
@@ -32,6 +32,8 @@ _TALLEST_PICTURE = 4.6
 # A table's text column never becomes narrower than this, however wide the numbers are.
 _NARROWEST = 0.9
 _MOST_ROWS = 2000
+# Titles and cells are cut to so many characters, so that none is taller than a page.
+_LONGEST_TITLE, _LONGEST_CELL = 200, 400
 _MEASURED_DPI = 144
 
 
@@ -141,13 +143,17 @@ def _write(page: Figure, x: float, y: float, text: str, size: float, **look_of: 
 
 
 def _pieces(sheet: Sheet, picture: bytes | None) -> list[_Piece]:
-    pieces = [_paragraph(sheet.title, _TITLE, bold=True)]
+    pieces = [_paragraph(shortened(sheet.title, _LONGEST_TITLE), _TITLE, bold=True)]
     for number, sentence in enumerate(sheet.sentences):
         pieces += _paragraphs(sentence, _TEXT + (1.5 if number == 0 else 0))
     if picture is not None:
         pieces.append(_picture(picture))
     if sheet.columns and sheet.rows:
-        pieces += _table(sheet.columns, sheet.rows[:_MOST_ROWS])
+        columns, *rows = (
+            [shortened(cell, _LONGEST_CELL) for cell in row]
+            for row in (sheet.columns, *sheet.rows[:_MOST_ROWS])
+        )
+        pieces += _table(columns, rows)
     return pieces
 
 

@@ -28,6 +28,7 @@ page = Page("downloads", None, router)
 Kind = Literal["csv", "png", "pdf"]
 Text = Annotated[str, Query(max_length=500)]
 _SHEET_FILE = "advice_sheet.json"
+_COLUMNS = ("about", "do", "label")
 
 
 @router.get("/when.{kind}")
@@ -161,7 +162,7 @@ def advised(desk: TheDesk, kind: Kind, identifier: str) -> Response:
         raise RefusalError(404, "this advice is not there (any more). Ask again.")
     kept = parse_json(read_bounded(path), path.name)
     if kind == "csv":
-        return attached_table(pd.DataFrame(kept["table"]), "advice", "csv")
+        return attached_table(pd.DataFrame(kept["table"], columns=kept["columns"]), "advice", "csv")
     return _drawn(Sheet.from_dict(kept["sheet"]), "advice", kind)
 
 
@@ -170,7 +171,9 @@ def keep_advice(desk: Desk, sheet: Sheet, table: pd.DataFrame) -> str:
     from evoked.serve.desk import rows_of
 
     identifier, folder = desk.uploads.place()
-    write_json(folder / _SHEET_FILE, {"sheet": sheet.to_dict(), "table": rows_of(table)})
+    columns = list(table.columns) or list(_COLUMNS)  # of advice that had nothing to look at
+    kept = {"sheet": sheet.to_dict(), "columns": columns, "table": rows_of(table)}
+    write_json(folder / _SHEET_FILE, kept)
     return identifier
 
 
