@@ -24,7 +24,12 @@ from tests.support.small_runs import HOSTILE, Workshop
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(__file__).parent / "axe.min.js"
-PAGES = ("/", "/draft", "/table", "/when", "/works", "/ledger", "/library", "/nothing")
+PAGES = (
+    *("/", "/draft", "/table", "/when", "/plan", "/works", "/ledger", "/audience", "/library"),
+    *("/compare?run=browser-run&run=browser-mean", "/runs/browser-run/drift?posts=cafe"),
+    f"/compare?run={'x' * 200}",
+    "/nothing",
+)
 SECONDS = 60_000
 
 if CHROMIUM is None:
@@ -94,10 +99,13 @@ def address(
     folder = tmp_path_factory.mktemp("browser")
     # A copy, as its ledger is written.
     run = shutil.copytree(desk_run(workshop, dataset).folder, folder / "browser-run")
+    other = shutil.copytree(workshop.run(dataset, "mean", "mean").folder, folder / "browser-mean")
+    (folder / "desk" / "datasets").mkdir(parents=True)
+    shutil.copytree(dataset.folder, folder / "desk" / "datasets" / "cafe")
     listening = bound("127.0.0.1", 0)
     settings = DeskSettings(
         folder / "desk",
-        runs=(run,),
+        runs=(run, other),
         cache=workshop.cache.folder,
         limits=QUICK,
     )
@@ -172,6 +180,52 @@ def test_a_draft_is_advised_and_kept_and_the_week_is_drawn(visit: Visit) -> None
     page.wait_for_selector("h1")
     assert visit.axe() == []
     visit.check()
+
+
+def test_the_map_of_the_week_says_its_numbers(visit: Visit) -> None:
+    """Pointed at, and by arrow keys from one stop for Tab."""
+    page = visit.page
+    visit.go("/when?run=browser-run")
+    slot = page.locator("#slot")
+    hint = slot.text_content()
+    cells = page.locator(".heat tbody td")
+    assert page.locator(".heat td[tabindex='0']").count() == 1
+    cells.nth(2).hover()
+    assert str(slot.text_content()).startswith("Wednesday, ")
+    assert "posts" in str(slot.text_content())
+    page.mouse.move(0, 0)
+    assert slot.text_content() == hint
+    cells.first.focus()
+    first = slot.text_content()
+    assert str(first).startswith("Monday, ")
+    page.keyboard.press("ArrowRight")
+    assert str(slot.text_content()).startswith("Tuesday, ")
+    page.keyboard.press("ArrowDown")
+    second = slot.text_content()
+    page.keyboard.press("ArrowUp")
+    assert slot.text_content() != second
+    page.keyboard.press("End")
+    assert str(slot.text_content()).startswith("Sunday, ")
+    page.keyboard.press("ArrowRight")
+    assert str(slot.text_content()).startswith("Sunday, ")
+    page.keyboard.press("Control+Home")
+    assert slot.text_content() == first
+    assert visit.axe() == []
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.heat')") is None
+    assert slot.text_content() == hint
+    visit.check()
+
+
+def test_the_map_of_the_week_is_a_table_without_script(browser: Any, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/when?run=browser-run")
+    assert page.locator(".heat tbody td").count() % 7 == 0
+    assert page.locator(".heat tbody td >> nth=0").text_content()
+    assert not page.locator("#slot").is_visible()
+    assert page.locator("a[download]").count() == 3
+    context.close()
 
 
 def test_a_draft_is_scored_by_keyboard_alone(visit: Visit) -> None:
