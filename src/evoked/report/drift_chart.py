@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -43,7 +43,9 @@ def _drawn(found: Review) -> Figure:
             color=VERMILLION,
         )
         for change in found.drift:
-            axis.axvspan(change.since, change.noticed, color=VERMILLION, alpha=0.12, linewidth=0)
+            axis.axvspan(
+                *date2num([change.since, change.noticed]), color=VERMILLION, alpha=0.12, linewidth=0
+            )
         axis.plot(dates, wealth, "-o", color=BLUE, markersize=3, linewidth=1.2)
         noticed = dates.isin([change.noticed for change in found.drift]).to_numpy()
         axis.plot(dates[noticed], wealth[noticed], "o", color=VERMILLION, markersize=6)

@@ -122,6 +122,14 @@
     });
   }
 
+  // A question that was opened is left with Escape.
+  document.addEventListener("keydown", (event) => {
+    const asked = event.key === "Escape" && event.target.closest("details.delete[open]");
+    if (!asked) return;
+    asked.open = false;
+    asked.querySelector("summary").focus();
+  });
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.dataset.busy) return;
