@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from evoked.files import parse_json, read_bounded, write_json
+from evoked.files import parse_json, read_bounded
 from evoked.serve import advice, planning
 from evoked.serve.api.common import TheDesk, attached, attached_table
-from evoked.serve.desk import Desk
 from evoked.serve.pages.common import Page, shown_moment, wording_of
+from evoked.serve.pages.paper import SHEET_FILE, sheet_of
 from evoked.serve.problems import RefusalError
 from evoked.serve.wording import Wording
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from evoked.advice import Plan
     from evoked.report.sheets import Sheet
 
@@ -27,8 +25,6 @@ page = Page("downloads", None, router)
 
 Kind = Literal["csv", "png", "pdf"]
 Text = Annotated[str, Query(max_length=500)]
-_SHEET_FILE = "advice_sheet.json"
-_COLUMNS = ("about", "do", "label")
 
 
 @router.get("/when.{kind}")
@@ -60,7 +56,9 @@ def when(
     sentences = [week["first"], *week["others"], t("when.gains_hint")]
     foot = desk.run_of_posts(run).name
     columns = [t(head) for head in heads]
-    return _drawn(_sheet(t("when.heading"), sentences, columns, rows, foot), "when", kind, picture)
+    return _drawn(
+        sheet_of(t("when.heading"), sentences, columns, rows, foot), "when", kind, picture
+    )
 
 
 @router.get("/works/{job}.{kind}")
@@ -90,7 +88,7 @@ def works(request: Request, desk: TheDesk, kind: Kind, job: str) -> Response:
         for row in values["rows"]
     ]
     count = t.known(f"fields.{values['count']}", values["count"])
-    sheet = _sheet(
+    sheet = sheet_of(
         t("works.for_count", count=count),
         [*values["sentences"], values["how"]],
         [t(f"works.{head}") for head in heads],
@@ -131,7 +129,7 @@ def ledger(
         for each in values["ranges"]
     ]
     heads = ("kept_at", "kind", "said", "got", "post")
-    sheet = _sheet(
+    sheet = sheet_of(
         t("ledger.heading"),
         [values["verdict"], *values["others"], *held] if found.kept else [t("ledger.empty")],
         [t(f"ledger.{head}") for head in heads],
@@ -157,42 +155,13 @@ def advised(desk: TheDesk, kind: Kind, identifier: str) -> Response:
 
     from evoked.report.sheets import Sheet
 
-    path = desk.uploads.made(identifier, _SHEET_FILE, "json")
+    path = desk.uploads.made(identifier, SHEET_FILE, "json")
     if path is None:
         raise RefusalError(404, "this advice is not there (any more). Ask again.")
     kept = parse_json(read_bounded(path), path.name)
     if kind == "csv":
         return attached_table(pd.DataFrame(kept["table"], columns=kept["columns"]), "advice", "csv")
     return _drawn(Sheet.from_dict(kept["sheet"]), "advice", kind)
-
-
-def keep_advice(desk: Desk, sheet: Sheet, table: pd.DataFrame) -> str:
-    """Keep advice so that it can be downloaded; returns the id of the downloads."""
-    from evoked.serve.desk import rows_of
-
-    identifier, folder = desk.uploads.place()
-    columns = list(table.columns) or list(_COLUMNS)  # of advice that had nothing to look at
-    kept = {"sheet": sheet.to_dict(), "columns": columns, "table": rows_of(table)}
-    write_json(folder / _SHEET_FILE, kept)
-    return identifier
-
-
-def advice_sheet(values: dict[str, Any], run: str, answer: str | None, t: Wording) -> Sheet:
-    """The sheet of what the page of a draft advises."""
-    rows = [
-        [
-            each["do"],
-            f"{each['worth'][:1].upper()}{each['worth'][1:]}.",
-            t.known(f"advice.labels.{each['label']}", each["label"]),
-            each["evidence"],
-        ]
-        for each in values["advised"]
-    ]
-    heads = [t("advice.change"), t("advice.worth"), t("works.sure"), t("advice.evidence")]
-    told = [answer] if answer else []
-    return _sheet(
-        t("advice.heading"), [*told, *values["sentences"], *values["notes"]], heads, rows, foot=run
-    )
 
 
 def _plan_sheet(found: Plan, run: str, t: Wording) -> Sheet:
@@ -202,7 +171,7 @@ def _plan_sheet(found: Plan, run: str, t: Wording) -> Sheet:
     arms = [arm_in_words(values, number, t) for number in (0, 1)]
     day = values["checked_from"].strftime(t("day_format"))
     by = t.known(f"nouns.{found.by}", found.by.replace("_", " "))
-    return _sheet(
+    return sheet_of(
         t("plan.heading"),
         [
             t("plan.compared", one=arms[0], other=arms[1]),
@@ -223,18 +192,6 @@ def _plan_sheet(found: Plan, run: str, t: Wording) -> Sheet:
         ],
         foot=run,
     )
-
-
-def _sheet(
-    title: str,
-    sentences: Sequence[str],
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    foot: str,
-) -> Sheet:
-    from evoked.report.sheets import Sheet
-
-    return Sheet(title, list(sentences), columns, rows, f"evoked · {foot}" if foot else "evoked")
 
 
 def _drawn(sheet: Sheet, stem: str, kind: str, picture: bytes | None = None) -> Response:

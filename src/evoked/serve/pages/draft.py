@@ -23,7 +23,7 @@ from evoked.serve.api.drafts import DraftFacts
 from evoked.serve.bodies import takes
 from evoked.serve.desk import Desk, rows_of
 from evoked.serve.pages.common import Form, Page, render, text_of, wording_of
-from evoked.serve.pages.downloads import advice_sheet, keep_advice
+from evoked.serve.pages.paper import advice_sheet, keep_advice
 from evoked.serve.problems import RefusalError
 
 if TYPE_CHECKING:
