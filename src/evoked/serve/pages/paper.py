@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from evoked.files import write_json
 from evoked.serve.desk import Desk, rows_of
 from evoked.serve.wording import Wording
 
@@ -33,11 +33,9 @@ def sheet_of(
 
 def keep_advice(desk: Desk, sheet: Sheet, table: pd.DataFrame) -> str:
     """Keep advice so that it can be downloaded; returns the id of the downloads."""
-    identifier, folder = desk.uploads.place()
     columns = list(table.columns) or list(_COLUMNS)  # of advice that had nothing to look at
     kept = {"sheet": sheet.to_dict(), "columns": columns, "table": rows_of(table)}
-    write_json(folder / SHEET_FILE, kept)
-    return identifier
+    return desk.uploads.add_made({SHEET_FILE: json.dumps(kept).encode()})
 
 
 def advice_sheet(values: dict[str, Any], run: str, answer: str | None, t: Wording) -> Sheet:
