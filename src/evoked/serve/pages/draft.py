@@ -105,8 +105,8 @@ def advise(request: Request, desk: TheDesk, form: Form) -> Response:
     """What to change about the draft."""
     from evoked.advice.advising import LABELS
 
-    run = desk.run_of_posts(text_of(form, "run")).name
-    found, answer = advice.advise(desk, run, _facts(form))
+    entry = desk.run_of_posts(text_of(form, "run"))
+    found, answer = advice.advise(desk, entry, _facts(form))
     shown = [
         {
             "do": each.action.text,
@@ -123,7 +123,7 @@ def advise(request: Request, desk: TheDesk, form: Form) -> Response:
         "notes": answer["notes"],
         "changed": None if found.rewritten is None else _changed(found, answer["rewritten"]),
     }
-    sheet = advice_sheet(values, run, found.answer, wording_of(request))
+    sheet = advice_sheet(values, entry.name, found.answer, wording_of(request))
     values["download"] = keep_advice(desk, sheet, found.looked_at)
     return render(request, "part_advice.html", values)
 
