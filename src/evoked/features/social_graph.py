@@ -27,6 +27,7 @@ from evoked.parquet import read_frame
 Integers = NDArray[np.int64]
 
 GRAPH_FILE = "graph.safetensors"
+USERS_FILE, IMAGES_FILE = "users.parquet", "images.parquet"
 _COLUMNS = ("user_vectors", "image_vectors", "comment_vectors")
 _ARRAYS = ("viewings", "emotions", "times", "connections", "memberships")
 
@@ -112,8 +113,8 @@ class SocialGraph:
         for name in _COLUMNS:
             column: Column = getattr(self, name).compact()
             tensors[f"{name}.data"], tensors[f"{name}.index"] = column.data, column.index
-        for name in ("users", "images"):
-            write_parquet(folder / f"{name}.parquet", pd.DataFrame({"id": getattr(self, name)}))
+        for name, file in (("users", USERS_FILE), ("images", IMAGES_FILE)):
+            write_parquet(folder / file, pd.DataFrame({"id": getattr(self, name)}))
         arrays = {name: np.ascontiguousarray(each) for name, each in tensors.items()}
         write_safetensors(folder / GRAPH_FILE, arrays)
 
@@ -129,8 +130,8 @@ class SocialGraph:
         try:
             tensors = load_file(folder / GRAPH_FILE)
             values: dict[str, Any] = {name: tensors[name] for name in _ARRAYS}
-            for name in ("users", "images"):
-                table = read_frame(folder / f"{name}.parquet", ["id"])
+            for name, file in (("users", USERS_FILE), ("images", IMAGES_FILE)):
+                table = read_frame(folder / file, ["id"])
                 values[name] = table["id"].to_numpy(dtype=object)
             for name in _COLUMNS:
                 values[name] = Column(tensors[f"{name}.data"], tensors[f"{name}.index"])
