@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -40,26 +41,12 @@ def drafts(desk_client: TestClient, dataset: PostDataset) -> list[dict[str, Any]
     return rows
 
 
-def test_page_and_interface_have_the_numbers_of_the_scorer(
+def test_drafts_scored_together_have_the_numbers_of_the_scorer(
     desk_client: TestClient, desk: Desk, dataset: PostDataset, drafts: list[dict[str, Any]]
 ) -> None:
-    """Equal to the last digit; tests/scoring holds the scorer to the command line."""
-    scorer = desk.scorer("")
-    expected = [rows_of(scorer.score([row]))[0] for row in twenty_drafts(dataset)]
+    """test_equal.py holds each alone to the command line, Python and the page."""
     together = desk_client.post(f"{API}/score", json={"drafts": drafts}).json()["scores"]
-    assert together == rows_of(scorer.score(twenty_drafts(dataset)))
-    for number, (facts, wanted) in enumerate(zip(drafts, expected, strict=True)):
-        (found,) = desk_client.post(f"{API}/score", json={"drafts": [facts]}).json()["scores"]
-        assert found == wanted
-        form = {name: value for name, value in facts.items() if name not in ("name", "hashtags")}
-        form["hashtags"] = " ".join(facts.get("hashtags", []))
-        if number % 3:
-            continue
-        page = desk_client.post("/draft/score", data=form)
-        if {"picture", "caption"} & set(facts):
-            assert wanted["answer"] in html.unescape(page.text)
-        else:
-            assert "Give a picture or a text" in page.text
+    assert together == rows_of(desk.scorer("").score(twenty_drafts(dataset)))
 
 
 def test_a_bad_draft_says_why_and_the_others_are_scored(desk_client: TestClient) -> None:
@@ -81,6 +68,21 @@ def test_rank_orders_drafts_and_says_how_sure_that_is(
     wrong = desk_client.post(f"{API}/rank", json={"drafts": rows, "by": "like"})
     assert wrong.status_code == 422
     assert "no number 'like'" in wrong.json()["detail"]
+
+
+def test_variants_are_said_in_the_words_of_answers(desk_client: TestClient, desk: Desk) -> None:
+    """Of an author without known followers there are rates alone: "About 0" says nothing."""
+    drafts = [{"caption": text} for text in ("Golden hour over the bay", "A quiet morning")]
+    kept = [
+        json.dumps({"name": str(number), "draft": facts}) for number, facts in enumerate(drafts, 1)
+    ]
+    page = html.unescape(desk_client.post("/draft/variants", data={"variant": kept}).text)
+    ranking = desk.rank("", drafts, None, 0.8)
+    assert ranking.by.basis == "followers"
+    assert f"{ranking.noun}</strong>" in page
+    amounts = [float(text) for text in re.findall(r"<strong>About ([\d.]+) likes per", page)]
+    assert len(amounts) == 2
+    assert min(amounts) >= 1
 
 
 def test_explain_gives_numbers_and_pictures(

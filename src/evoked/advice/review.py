@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any, NamedTuple, Self
 
@@ -14,11 +15,12 @@ from scipy.special import bdtr, stdtrit
 from evoked.advice.ledger import Entry, facts_of, read_ledger
 from evoked.advice.pairs import Floats, HeldOut
 from evoked.advice.ranking import ENOUGH_POSTS, held_out_posts, scaled
-from evoked.advice.recognising import Match, recognise
+from evoked.advice.recognising import Match, recognise, unmatched
 from evoked.advice.review_words import sentences
 from evoked.evaluation.coverage import share_range
-from evoked.evaluation.drift import Series, alarms, series_of
+from evoked.evaluation.drift import Series, series_of, watch
 from evoked.files import plain, records
+from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import are_published
 from evoked.posts.dataset import PostDataset
 from evoked.runs.answer import Quantity, quantities
@@ -40,6 +42,7 @@ _JOINED = (
     "posted_at",
     "recognised_by",
     "could_be",
+    "unmatched",
 )
 
 
@@ -70,6 +73,11 @@ class Ranges(NamedTuple):
     low: float
     high: float
     too_high: int
+
+    @property
+    def name(self) -> str:
+        """The number in a table: a rate by its column, a count by what it counts."""
+        return self.noun if self.what == self.noun else self.what.replace("_", " ")
 
     @property
     def kept(self) -> bool:
@@ -157,8 +165,9 @@ class Review:
     table
         A row per line: what identifies it, when it was kept, ``post_id`` and ``posted_at`` of the
         post that it became, what that was ``recognised_by``, ``could_be`` (post_ids, where it could
-        be one of several), and of each number ``<name>``, ``<name>_low``, ``<name>_high`` as
-        predicted and ``<name>_true``.
+        be one of several), ``unmatched`` (why it is none of the posts that were given, as of
+        :data:`evoked.advice.recognising.Unmatched`, or ""), and of each number ``<name>``,
+        ``<name>_low``, ``<name>_high`` as predicted and ``<name>_true``.
     ranges
         Of each number, on the last forecast of each post.
     orders
@@ -167,8 +176,14 @@ class Review:
         Of all actions together first; empty where no advice can be checked.
     drift
         Each time that misses had changed, oldest first.
-    watched
-        How many posts were watched for it; 0 where too few posts were held out to compare with.
+    course
+        A row per post that was watched for it: ``posted_at``, and ``wealth``, of
+        :func:`evoked.evaluation.drift.watch`; empty where too few posts were held out to compare
+        with.
+    watched_noun
+        What people call the number that was watched.
+    newest
+        When the newest of the posts that were given appeared; None where none was given.
     updated_at, taken_in
         When the run last took in new posts, and the date of the newest of these; None for never.
     """
@@ -181,9 +196,16 @@ class Review:
     orders: Orders | None
     advice: list[Followed]
     drift: list[Drift]
-    watched: int
+    course: pd.DataFrame
+    watched_noun: str
+    newest: pd.Timestamp | None
     updated_at: pd.Timestamp | None
     taken_in: pd.Timestamp | None
+
+    @property
+    def watched(self) -> int:
+        """How many posts were watched for drift."""
+        return len(self.course)
 
     @property
     def came(self) -> int:
@@ -237,7 +259,7 @@ class Review:
         }
 
 
-def review(run: Run, posts: PostDataset | None = None) -> Review:
+def review(run: Run, posts: PostDataset | None = None, *, now: datetime | None = None) -> Review:
     """Hold a run's ledger against the posts that have come since.
 
     Parameters
@@ -246,6 +268,8 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         The run.
     posts
         A dataset with the posts that came, imported anew; without it, nothing has come.
+    now
+        The time, with a time zone; this moment by default.
 
     Raises
     ------
@@ -253,12 +277,12 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         The ledger is larger than 64 MiB or can't be read.
     """
     ledger = read_ledger(run.folder)
-    joined = _Joined.of(run, ledger.entries, posts)
+    joined = _Joined.of(run, ledger.entries, posts, now or datetime.now(UTC))
     updates = run.description.get("updates", [])
     retrained = [each["at"] for each in updates if each["retrained"]]
     # What another model said shows nothing of this one.
     current = joined.since(retrained[-1]) if retrained else joined
-    drift, watched = _drift(run, current)
+    drift, course, noun = _drift(run, current)
     return Review(
         kept=len(ledger.entries),
         damaged=ledger.damaged,
@@ -268,7 +292,9 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         orders=_orders(current),
         advice=_advice(current),
         drift=drift,
-        watched=watched,
+        course=course,
+        watched_noun=noun,
+        newest=joined.newest,
         updated_at=pd.Timestamp(updates[-1]["at"]) if updates else None,
         taken_in=max(
             (pd.Timestamp(each["last"]) for each in updates if each["last"]), default=None
@@ -280,7 +306,8 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
 class _Joined:
     """Lines with the posts that they became, and what those really got.
 
-    truth has a row per post; facts are what each post is like.
+    truth has a row per post; facts are what each post is like; reasons are why lines became none,
+    '' where they did or no posts were given; newest is when the newest of all posts appeared.
     """
 
     entries: list[Entry]
@@ -289,13 +316,16 @@ class _Joined:
     truth: pd.DataFrame
     facts: list[dict[str, Any]]
     numbers: dict[str, Quantity]
+    reasons: list[str]
+    newest: pd.Timestamp | None = None
 
     @classmethod
-    def of(cls, run: Run, entries: list[Entry], dataset: PostDataset | None) -> Self:
+    def of(cls, run: Run, entries: list[Entry], dataset: PostDataset | None, now: datetime) -> Self:
         numbers = {each.column: each for each in quantities(run.task)}
         nothing = pd.DataFrame({"post_id": [], "posted_at": pd.to_datetime([], utc=True)})
         if dataset is None or not entries:
-            return cls(entries, [Match()] * len(entries), nothing, nothing, [], numbers)
+            matches, reasons = [Match()] * len(entries), [""] * len(entries)
+            return cls(entries, matches, nothing, nothing, [], numbers, reasons)
         first = pd.Timestamp(entries[0].kept_at).tz_convert("UTC").normalize()
         dates = pd.to_datetime(dataset.posts["posted_at"], utc=True)
         came = np.flatnonzero(are_published(dataset.posts) & (dates >= first).to_numpy())
@@ -304,7 +334,10 @@ class _Joined:
         images = [covers[row] for row in came]
         facts = facts_of(posts)
         matches = recognise(entries, posts, images)
-        return cls(entries, matches, posts, run.task.truth(posts), facts, numbers)
+        newest = None if dates.isna().all() else dates.max()
+        reasons = _reasons(entries, matches, dataset.posts, dates, now)
+        truth = run.task.truth(posts)
+        return cls(entries, matches, posts, truth, facts, numbers, reasons, newest)
 
     def since(self, when: str) -> _Joined:
         """The lines that were kept after a moment."""
@@ -317,6 +350,8 @@ class _Joined:
             self.truth,
             self.facts,
             self.numbers,
+            [self.reasons[row] for row in chosen],
+            self.newest,
         )
 
     def true(self, row: int, name: str) -> float:
@@ -338,7 +373,7 @@ class _Joined:
         """See :attr:`Review.table`."""
         rows = []
         names = [name for name in self.numbers if any(name in e.predicted for e in self.entries)]
-        for entry, match in zip(self.entries, self.matches, strict=True):
+        for entry, match, why in zip(self.entries, self.matches, self.reasons, strict=True):
             post = None if match.row is None else self.posts.iloc[match.row]
             row = {
                 "id": entry.id,
@@ -350,6 +385,7 @@ class _Joined:
                 "posted_at": pd.NaT if post is None else post["posted_at"],
                 "recognised_by": match.by,
                 "could_be": "|".join(self.posts["post_id"].iloc[list(match.candidates)]),
+                "unmatched": why,
             }
             for name in names:
                 middle, low, high = entry.predicted.get(name, (None, None, None))
@@ -359,6 +395,25 @@ class _Joined:
         numbers = [f"{name}{end}" for name in names for end in ("", "_low", "_high", "_true")]
         table = pd.DataFrame(rows, columns=[*_JOINED, *numbers])
         return table.astype({name: np.float64 for name in numbers})
+
+
+def _reasons(
+    entries: Sequence[Entry],
+    matches: Sequence[Match],
+    posts: pd.DataFrame,
+    dates: pd.Series,
+    now: datetime,
+) -> list[str]:
+    """Why each line is none of the posts, '' where it is one or could be one of several."""
+    whose = author_hashes(posts)
+    newest = dates.groupby(whose).max().dropna()
+    found: list[str] = []
+    for entry, match in zip(entries, matches, strict=True):
+        own = newest[[not entry.author or each in (entry.author, "") for each in newest.index]]
+        last = own.max() if len(own) else None
+        clear = match.row is None and not match.candidates
+        found.append(unmatched(entry, set(whose), last, now) if clear else "")
+    return found
 
 
 def _ranges(joined: _Joined) -> list[Ranges]:
@@ -493,15 +548,17 @@ def _welch(one: Floats, other: Floats) -> Floats:
     return np.array([middle, middle - reach, middle + reach])
 
 
-def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
-    """When the first number with forecasts had changed, and on how many posts that was watched."""
+def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], pd.DataFrame, str]:
+    """When the first number with forecasts had changed, what watching its posts has shown, and what
+    people call it."""
+    nothing = pd.DataFrame({"posted_at": pd.to_datetime([], utc=True), "wealth": np.empty(0)})
     name = next((each for each in joined.numbers if joined.forecasts(each)), None)
     if name is None:
-        return [], 0
+        return [], nothing, ""
     came, quantity = joined.forecasts(name), joined.numbers[name]
     past = _reference(run, quantity, [entry for entry, _ in came])
     if len(past) < ENOUGH_POSTS:
-        return [], 0
+        return [], nothing, quantity.noun
     true = scaled([joined.true(row, name) for _, row in came], quantity)
     predicted = scaled([entry.predicted[name][0] for entry, _ in came], quantity)
     authors = [*past.authors, *(entry.author for entry, _ in came)]
@@ -513,11 +570,12 @@ def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
     reference, watched = (Series(*(each[known & part] for each in series)) for part in (~new, new))
     dates = [joined.posts["posted_at"].iloc[row] for (_, row) in came]
     dates = [date for date, kept in zip(dates, known[new], strict=True) if kept]
+    shown = watch(reference, watched)
     found = [
-        Drift(quantity.noun, each.kind, dates[each.since], dates[each.at])
-        for each in alarms(reference, watched)
+        Drift(quantity.noun, each.kind, dates[each.since], dates[each.at]) for each in shown.alarms
     ]
-    return found, len(dates)
+    course = pd.DataFrame({"posted_at": pd.to_datetime(dates, utc=True), "wealth": shown.wealth})
+    return found, course, quantity.noun
 
 
 def _reference(run: Run, quantity: Quantity, entries: Sequence[Entry]) -> HeldOut:

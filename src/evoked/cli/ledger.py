@@ -33,12 +33,15 @@ if TYPE_CHECKING:
 
     from evoked.advice.ledger import Kind
     from evoked.advice.review import Review
+    from evoked.posts.dataset import PostDataset
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made.")
+]
 
-# Lines that could be one of several posts, as many as are shown.
+# Answers that could be one of several posts, as many as are shown.
 _SHOWN = 5
 
 
@@ -94,7 +97,7 @@ def ledger(
     found = review(run, dataset)
     if out_file is not None:
         write_table(found.table, out_file)
-        say_aside(f"{len(found.table)} lines in {out_file}")
+        say_aside(f"{len(found.table)} answers in {out_file}")
     if as_json:
         print_json(found.to_dict())
     elif out_file is None:
@@ -115,6 +118,12 @@ def update(
         bool,
         typer.Option("--retrain", help="Let the model learn anew from all posts of the dataset."),
     ] = False,
+    all_authors: Annotated[
+        bool,
+        typer.Option(
+            "--all-authors", help="Take in posts of authors whom the run doesn't know as well."
+        ),
+    ] = False,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
@@ -131,26 +140,45 @@ def update(
             run_folder,
             dataset,
             retrain=retrain,
+            all_authors=all_authors,
             cache=FeatureCache(cache),
             allow_download=allow_download,
             callbacks=run_callbacks(display),
         )
+    kept = _kept_of(load_run(run_folder, cache, allow_download), dataset)
     if as_json:
-        print_json(found.to_dict())
+        print_json({**found.to_dict(), "kept": kept})
         return
     for sentence in found.sentences:
         print_sentence(sentence)
+    if found.posts and kept:
+        which = "1 post" if kept == 1 else f"{kept:,} posts"
+        print_sentence(
+            f"{which} of the dataset had been predicted with --keep before they came: 'evoked "
+            "ledger' counts these alone."
+        )
+
+
+def _kept_of(run: Run | NetworkRun, dataset: PostDataset) -> int:
+    """How many of a dataset's posts a run's ledger has lines of."""
+    from evoked.advice.review import review
+    from evoked.runs.folder import LEDGER_FILE
+    from evoked.runs.posts import Run
+
+    if not isinstance(run, Run) or not (run.folder / LEDGER_FILE).is_file():
+        return 0
+    return int(review(run, dataset).table["post_id"].dropna().nunique())
 
 
 def _print(found: Review, given: bool) -> None:
     if found.since is not None:
-        kept = "1 line" if found.kept == 1 else f"{found.kept:,} lines"
+        kept = "1 answer" if found.kept == 1 else f"{found.kept:,} answers"
         say(f"{kept} kept since {found.since:%Y-%m-%d}.{_what_came(found) if given else ''}")
     if found.damaged:
-        say(f"{found.damaged} lines are damaged or unfinished, and were passed over.")
+        say(f"{found.damaged} lines of the ledger are damaged or unfinished, and passed over.")
     rows = [
         [
-            _named(each.what, each.noun),
+            each.name,
             f"{each.held} of {each.posts}",
             f"{100 * each.low:.0f} to {100 * each.high:.0f}",
             f"{100 * each.promised:.0f}",
@@ -166,10 +194,12 @@ def _print(found: Review, given: bool) -> None:
 
 
 def _what_came(found: Review) -> str:
-    """How many lines have become posts, by what, and which could be several."""
+    """How many answers have become posts, by what, and which could be several."""
     signs = found.table["recognised_by"].value_counts()
-    by = ", ".join(f"{number} by {sign}" for sign, number in signs.items())
-    text = f" {found.came:,} have become posts{f' ({by})' if by else ''}."
+    by = ", ".join(f"{sign} {number}" for sign, number in signs.items())
+    came = f"{found.came:,} have" if found.came != 1 else "1 has"
+    text = f" {came} become {'posts' if found.came != 1 else 'a post'}"
+    text += f" (recognised by {by})." if by else "."
     unclear = found.ambiguous
     if len(unclear):
         shown = "; ".join(
@@ -181,8 +211,3 @@ def _what_came(found: Review) -> str:
         more = f", and {len(unclear) - _SHOWN} more" if len(unclear) > _SHOWN else ""
         text += f" {len(unclear)} could be one of several, and count as none: {shown}{more}."
     return text
-
-
-def _named(column: str, noun: str) -> str:
-    """A number in a table: a rate by its column, a count by what it counts."""
-    return noun if column == noun else column.replace("_", " ")

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.features.table import Column, FeatureColumn
-from evoked.files import atomic_folder, read_object, write_json
+from evoked.files import atomic_folder, read_object, write_json, write_safetensors
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.columns import numbered
 
@@ -197,13 +197,11 @@ class Environment:
 
     def save(self, folder: Path | str) -> None:
         """Write safetensors and a JSON list of authors' hashes into a folder of their own."""
-        from safetensors.numpy import save_file
-
         with atomic_folder(folder) as temporary:
             arrays: dict[str, NDArray[Any]] = {"members": self.members, "posts": self.posts}
             for name, sums in self.sums.items():
                 arrays |= {f"{name}.total": sums.total, f"{name}.count": sums.count}
-            save_file(arrays, temporary / _MEANS_FILE)
+            write_safetensors(temporary / _MEANS_FILE, arrays)
             write_json(
                 temporary / _AUTHORS_FILE, {"version": _VERSION, "authors": list(self.authors)}
             )

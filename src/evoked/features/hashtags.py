@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from evoked.errors import DataError
 from evoked.features._ngrams import ngram_columns
 from evoked.features.captions import stem
-from evoked.files import atomic_folder, read_object, write_json
+from evoked.files import atomic_folder, read_object, write_json, write_safetensors
 
 Vectors = NDArray[np.float32]
 
@@ -172,10 +172,9 @@ class HashtagVectors:
 
     def save(self, folder: Path | str) -> None:
         """Write safetensors and a JSON vocabulary into a folder of their own."""
-        from safetensors.numpy import save_file
-
         with atomic_folder(folder) as temporary:
-            save_file({"vectors": np.ascontiguousarray(self.vectors)}, temporary / _WEIGHTS_FILE)
+            vectors = np.ascontiguousarray(self.vectors)
+            write_safetensors(temporary / _WEIGHTS_FILE, {"vectors": vectors})
             vocabulary: dict[str, Any] = {"version": _VERSION, "tags": list(self.tags)}
             vocabulary |= {"stemmed": True} if self.stemmed else {}
             write_json(temporary / _VOCABULARY_FILE, vocabulary)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
 from evoked.features.captions import stems
-from evoked.files import atomic_folder, read_object, write_json
+from evoked.files import atomic_folder, read_object, write_json, write_safetensors
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -149,10 +149,9 @@ class Topics:
 
     def save(self, folder: Path | str) -> None:
         """Write safetensors and a JSON vocabulary into a folder of their own."""
-        from safetensors.numpy import save_file
-
         with atomic_folder(folder) as temporary:
-            save_file({"weights": np.ascontiguousarray(self.weights)}, temporary / _WEIGHTS_FILE)
+            weights = np.ascontiguousarray(self.weights)
+            write_safetensors(temporary / _WEIGHTS_FILE, {"weights": weights})
             state = {"version": _VERSION, "wanted": self.wanted, "words": list(self.words)}
             write_json(temporary / _VOCABULARY_FILE, state)
 

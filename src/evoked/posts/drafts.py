@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # The command line makes its options from a draft's fields, so what is slow to import (pandas,
 # pyarrow) is imported within the functions.
 
+MEDIA_TYPES = ("image", "carousel", "video", "text")
+"""Formats of a post."""
 _TEXTS = ("name", "author", "category", "title", "caption")
 
 
@@ -62,6 +64,10 @@ class Draft:
         "How often it is expected to be seen, where likes are per view, per person reached or per "
         "impression; by default as often as the author's posts usually are.",
     ] = None
+    media_type: Annotated[
+        str | None,
+        "Format: image, carousel, video or text; by default image with a picture, else text.",
+    ] = None
     facts: Annotated[
         Mapping[str, Any] | None,
         "Facts of your own by name, such as spend, if the run has learned from them; unknown if "
@@ -93,7 +99,7 @@ def draft_from(facts: Mapping[str, Any]) -> Draft:
                 f"It has: {', '.join(known)}."
             )
     given = {name: value for name, value in facts.items() if value is not None}
-    for name in ("author", "category", "title", "caption"):
+    for name in ("author", "category", "title", "caption", "media_type"):
         if not isinstance(given.get(name, ""), str):
             raise DataError("expected a text.", field=name)
     if isinstance(given.get("posted_at"), str):
@@ -227,6 +233,16 @@ def _check_texts(number: int, draft: Draft) -> None:
         )
 
 
+def _check_media_type(number: int, draft: Draft) -> None:
+    if draft.media_type is not None and draft.media_type not in MEDIA_TYPES:
+        raise DataError(
+            f"{draft.media_type!r} is no format.{did_you_mean(draft.media_type, MEDIA_TYPES)}",
+            row=number,
+            field="media_type",
+            fix=f"Give one of {', '.join(MEDIA_TYPES)}, or leave it out.",
+        )
+
+
 def _is_utf8(text: str) -> bool:
     try:
         text.encode()
@@ -241,6 +257,7 @@ def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
 
     _check_counts(number, draft)
     _check_texts(number, draft)
+    _check_media_type(number, draft)
     caption = draft.title if draft.caption is None else draft.caption
     when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     zone = zone_of(time_zone)
@@ -258,7 +275,7 @@ def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
         "hashtags": [tag.lstrip("#") for tag in tags],
         "mentions": mentions_in(caption or ""),
         "images": ["cover"] if draft.image is not None else [],
-        "media_type": "image" if draft.image is not None else "text",
+        "media_type": draft.media_type or ("text" if draft.image is None else "image"),
         "category": draft.category,
         "followers": draft.followers,
         "following": draft.following,

@@ -33,6 +33,7 @@ from evoked.posts.fact_kinds import Kind
 from evoked.posts.readers.number_notation import decimal_sign, read_number
 from evoked.posts.readers.values import is_missing, parse_bool, plain_text
 from evoked.posts.vocabulary import FACT_PREFIX
+from evoked.sentences import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -328,7 +329,7 @@ def fact_notes(facts: Sequence[Fact], posts: Posts, rows: Sequence[int] | None =
     for row in range(len(posts)) if rows is None else rows:
         values = {name: each[row] for name, each in given.items()}
         missing = [name for name, value in values.items() if value is None or _is_empty(value)]
-        said = [f"{_listed(missing)} not given: predicted as unknown"] if missing else []
+        said = [f"{listed(missing)} not given: predicted as unknown"] if missing else []
         said += [
             note
             for fact in facts
@@ -349,7 +350,7 @@ def _unusual(fact: Fact, value: Any) -> str:
         return ""
     hint = did_you_mean(str(new[0]), fact.classes).strip()
     note = (
-        f"{fact.name} {_listed([repr(each) for each in new])} is new to the run and counts as "
+        f"{fact.name} {listed([repr(each) for each in new])} is new to the run and counts as "
         f"unknown; it knows {fact.shown}"
     )
     return f"{note} ({hint.rstrip('.')})" if hint else note
@@ -369,8 +370,3 @@ def _outside(fact: Fact, value: Any) -> str:
 
 def _amount(number: float | None) -> str:
     return "" if number is None else f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}"
-
-
-def _listed(items: Sequence[str]) -> str:
-    *others, last = items
-    return f"{', '.join(others)} and {last}" if others else last

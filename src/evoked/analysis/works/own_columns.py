@@ -11,6 +11,8 @@ from evoked.analysis.works.traits import Surroundings, Trait, trait
 from evoked.posts.facts import Fact, describe_facts, is_known
 
 FORMAT = "format"
+KINDS = ("format", "category", "paid", "has_location", "own")
+"""Kinds of the traits here: what kind of post it is, rather than what it says or shows."""
 _FORMATS = {
     "image": "that are single pictures",
     "carousel": "with several pictures",
@@ -40,7 +42,7 @@ def fact_traits(posts: pd.DataFrame) -> Iterator[Trait]:
     for fact in describe_facts(posts):
         values, known = posts[fact.column], is_known(posts[fact.column])
         for phrase, has in _of_fact(fact, values):
-            yield trait("own", phrase, has, f"own {fact.name}", known=known)
+            yield trait("own", phrase, has, known=known)
 
 
 def _of_fact(fact: Fact, values: pd.Series) -> Iterator[tuple[str, np.ndarray]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse
@@ -51,6 +51,9 @@ class DraftFacts(BaseModel):
     author_posts: Count | None = Field(None, description="Posts of the author.")
     views: Count | None = Field(None, description="How often it is expected to be seen.")
     paid: bool | None = Field(None, description="Whether it is advertising.")
+    media_type: Literal["image", "carousel", "video", "text"] | None = Field(
+        None, description="Format; by default image with a picture, else text."
+    )
     posted_at: ShortText | None = Field(
         None, description="When it will appear (ISO 8601); this hour if left out."
     )
@@ -75,11 +78,46 @@ class Asked(BaseModel):
 class ScoreRequest(Asked):
     """Drafts to be scored."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "drafts": [
+                        {
+                            "caption": "Golden hour over the bay #sunset",
+                            "posted_at": "2026-05-13T18:30",
+                        },
+                        {"caption": "Monday again", "posted_at": "2026-05-13T18:30"},
+                    ],
+                }
+            ]
+        }
+    )
+
     drafts: list[DraftFacts] = Field(min_length=1, max_length=1000)
 
 
 class RankRequest(Asked):
     """Drafts to be put in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "by": "likes",
+                    "drafts": [
+                        {
+                            "caption": "Golden hour over the bay #sunset",
+                            "posted_at": "2026-05-13T18:30",
+                        },
+                        {"caption": "Monday again", "posted_at": "2026-05-13T18:30"},
+                    ],
+                }
+            ]
+        }
+    )
 
     drafts: list[DraftFacts] = Field(min_length=2, max_length=100)
     by: ShortText | None = Field(None, description="What they are ordered by, such as likes.")
@@ -87,6 +125,20 @@ class RankRequest(Asked):
 
 class ExplainRequest(Asked):
     """A draft to be explained."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "draft": {
+                        "caption": "Golden hour over the bay #sunset",
+                        "posted_at": "2026-05-13T18:30",
+                    },
+                }
+            ]
+        }
+    )
 
     draft: DraftFacts
 
@@ -122,6 +174,46 @@ class Scores(BaseModel):
 class Order(BaseModel):
     """Drafts in order, the chance that one is ahead of another, and what the order is worth."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "by": "likes",
+                    "drafts": [
+                        {
+                            "rank": 1,
+                            "post_id": "draft-1",
+                            "likes": 412.0,
+                            "likes_low": 260,
+                            "likes_high": 655,
+                        }
+                    ],
+                    "pairs": [
+                        {
+                            "better": "draft-1",
+                            "worse": "draft-2",
+                            "chance": 0.63,
+                            "chance_low": 0.57,
+                            "chance_high": 0.69,
+                            "close": False,
+                        }
+                    ],
+                    "measured": {
+                        "pairs": 812,
+                        "posts": 90,
+                        "authors": 1,
+                        "right": 0.64,
+                        "own": True,
+                    },
+                    "sentences": [
+                        "Take draft-1: of 100 such pairs it gets more likes than draft-2 …"
+                    ],
+                }
+            ]
+        }
+    )
+
     run: str
     by: str
     drafts: list[dict[str, Any]]
@@ -132,6 +224,24 @@ class Order(BaseModel):
 
 class Why(BaseModel):
     """What a prediction rests on, and pictures of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "explanation": {"shows": ["sunset"], "notes": []},
+                    "pictures": {
+                        "regions_effect": {
+                            "address": "/api/v1/explanations/0123456789abcdef/regions_effect.png",
+                            "caption": "What each part of the picture adds.",
+                            "alternative": "The sun adds most.",
+                        }
+                    },
+                }
+            ]
+        }
+    )
 
     run: str
     explanation: dict[str, Any]
@@ -146,23 +256,26 @@ def score(desk: TheDesk, asked: ScoreRequest) -> Scores:
     other. The numbers are those of ``evoked predict --json``."""
     if len(asked.drafts) > desk.limits.drafts:
         raise RefusalError(422, f"at most {desk.limits.drafts} drafts at once; bring a table.")
-    table = desk.score(asked.run, [draft.row() for draft in asked.drafts], asked.coverage)
-    return Scores(run=desk.run(asked.run).name, scores=rows_of(table))
+    run = desk.run_of_posts(asked.run)
+    table = desk.score(run, [draft.row() for draft in asked.drafts], asked.coverage)
+    return Scores(run=run.name, scores=rows_of(table))
 
 
 @router.post("/rank", responses=problems(404), summary="Put drafts in order")
 def rank(desk: TheDesk, asked: RankRequest) -> Order:
     """The order of ``evoked rank --json``, with the chance that each draft is ahead of another."""
     drafts = [draft.row() for draft in asked.drafts]
-    ranking = desk.rank(asked.run, drafts, asked.by, asked.coverage)
-    return Order(run=desk.run(asked.run).name, **ranking.to_dict())
+    run = desk.run_of_posts(asked.run)
+    ranking = desk.rank(run, drafts, asked.by, asked.coverage)
+    return Order(run=run.name, **ranking.to_dict())
 
 
-@router.post("/explain", responses=problems(404), summary="Explain a draft")
+@router.post("/explain", responses=problems(404, 507), summary="Explain a draft")
 def explain(desk: TheDesk, asked: ExplainRequest) -> Why:
     """What words, parts of the picture and facts add to a prediction, and past posts like it."""
-    explanation, pictures = desk.explain(asked.run, asked.draft.row())
-    return Why(run=desk.run(asked.run).name, explanation=explanation.to_dict(), pictures=pictures)
+    run = desk.run_of_posts(asked.run)
+    explanation, pictures = desk.explain(run, asked.draft.row())
+    return Why(run=run.name, explanation=explanation.to_dict(), pictures=pictures)
 
 
 @router.get(

@@ -18,11 +18,21 @@ router = APIRouter(tags=["uploads"])
 class Picture(BaseModel):
     """A picture that was kept."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"picture": "0123456789abcdef0123456789abcdef"}]}
+    )
+
     picture: str = Field(description="Its id, for drafts.")
 
 
 class Uploaded(BaseModel):
     """Files that were kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"upload": "0123456789abcdef0123456789abcdef", "names": ["posts.csv"]}]
+        }
+    )
 
     upload: str = Field(description="Their id.")
     names: list[str] = Field(description="How they were called.")
@@ -31,7 +41,18 @@ class Uploaded(BaseModel):
 class ReadingOptions(BaseModel):
     """How an upload is read."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "upload": "0123456789abcdef0123456789abcdef",
+                    "mapping": {"likes": "hearts given"},
+                    "time_zone": "Europe/Vienna",
+                }
+            ]
+        },
+    )
 
     upload: ShortText = Field(description="Id of an upload: POST /uploads.")
     mapping: dict[ShortText, ShortText] = Field(
@@ -47,6 +68,18 @@ class ReadingOptions(BaseModel):
 class ImportRequest(ReadingOptions):
     """An upload to be imported."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "upload": "0123456789abcdef0123456789abcdef",
+                    "name": "Summer café",
+                    "time_zone": "Europe/Vienna",
+                }
+            ]
+        }
+    )
+
     name: ShortText = Field(description="What the dataset and the run are called.")
     train: bool = Field(True, description="Also train a run, and report how good it is.")
 
@@ -54,13 +87,18 @@ class ImportRequest(ReadingOptions):
 class TableRequest(BaseModel):
     """A table of drafts to be scored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"upload": "0123456789abcdef0123456789abcdef", "run": "summer"}]
+        },
+    )
 
     upload: ShortText
     run: ShortText = ""
 
 
-@router.post("/pictures", status_code=201, responses=problems(), summary="Bring a picture")
+@router.post("/pictures", status_code=201, responses=problems(507), summary="Bring a picture")
 @takes("picture_bytes")
 def add_picture(desk: TheDesk, file: UploadFile) -> Picture:
     """JPEG, PNG, WebP, GIF or BMP; what the camera noted beside it is left out."""
@@ -84,12 +122,10 @@ def picture(desk: TheDesk, picture: str) -> FileResponse:
     return FileResponse(path, media_type=f"image/{kind}")
 
 
-@router.post("/uploads", status_code=201, responses=problems(), summary="Bring files")
+@router.post("/uploads", status_code=201, responses=problems(507), summary="Bring files")
 @takes("export_bytes")
 def add_upload(desk: TheDesk, files: list[UploadFile]) -> Uploaded:
     """An export (.zip), a table (.csv, .xlsx, …), or a table and its pictures."""
-    if len(files) > desk.limits.files:
-        raise RefusalError(422, f"at most {desk.limits.files} files at once; bring a .zip.")
     upload = desk.uploads.add([(file.filename or "", file.file) for file in files])
     return Uploaded(upload=upload.id, names=list(upload.names))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -29,8 +30,7 @@ _LINES = 50
 @router.get("/ledger")
 def ledger(request: Request, desk: TheDesk, run: str = "", posts: str = "") -> Response:
     """What a run's ledger holds, beside the posts of a dataset."""
-    runs = [each for each in desk.library.runs() if each.of_posts]
-    entry = desk.run_of_posts(run) if run else next(iter(runs), None)
+    runs, entry = desk.choice_of_runs(run)
     values: dict[str, Any] = {
         "runs": runs,
         "entry": entry,
@@ -41,15 +41,16 @@ def ledger(request: Request, desk: TheDesk, run: str = "", posts: str = "") -> R
     }
     if entry is not None:
         try:
-            found = advice.review(desk, entry.name, posts[:100])
+            found = advice.review(desk, entry, posts[:100])
         except EvokedError as error:
             values["problem"] = str(error)
         else:
-            values["found"] = _shown(found, desk.scorer(entry.name).run)
+            values["query"] = f"?{urlencode({'run': entry.name, 'posts': posts[:100]})}"
+            values["found"] = shown(found, desk.scorer(entry).run)
     return render(request, "ledger.html", values)
 
 
-def _shown(found: Review, run: Run) -> dict[str, Any]:
+def shown(found: Review, run: Run) -> dict[str, Any]:
     """The review in words: the verdict first, as it is what people come for."""
     *others, verdict = found.sentences
     return {
@@ -62,7 +63,7 @@ def _shown(found: Review, run: Run) -> dict[str, Any]:
         "others": others,
         "ranges": [
             {
-                "what": each.noun if each.what == each.noun else each.what.replace("_", " "),
+                "what": each.name,
                 "held": each.held,
                 "posts": each.posts,
                 "low": round(100 * each.low),
