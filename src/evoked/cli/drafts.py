@@ -84,7 +84,7 @@ def draft_of(run: Run | ExportedRun, facts: dict[str, Any]) -> Draft:
     return draft
 
 
-def check_authors(run: Run, drafts: Sequence[Draft]) -> None:
+def check_authors(run: Run | ExportedRun, drafts: Sequence[Draft]) -> None:
     """Raise SettingsError if a draft has no author, and the run knows several."""
     lacking = [draft.name for draft in drafts if draft.author is None]
     if not lacking or run.authors.number <= 1:
@@ -99,7 +99,7 @@ def check_authors(run: Run, drafts: Sequence[Draft]) -> None:
     )
 
 
-def check_said(run: Run, facts: Mapping[str, Any]) -> None:
+def check_said(run: Run | ExportedRun, facts: Mapping[str, Any]) -> None:
     """Raise SettingsError if options say nothing of a draft that the run has learned from: of one
     that has learned from texts or pictures, neither; of one that has learned from facts alone, no
     fact."""

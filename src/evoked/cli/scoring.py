@@ -239,6 +239,7 @@ def _told_by_export(
         export = twin_of(run_folder, say_aside)
         if export is None:
             return False
+        check_said(export, draft)
         (row,) = export.predict([draft_of(export, draft)], coverage, say_aside)
     except MissingExtraError as error:
         say_aside(f"{error} Predicted without the export.")

@@ -245,6 +245,7 @@ def _about_drafts(run: Run) -> dict[str, Any]:
         "categories": run.training_categories,
         "time_zone": data.get("time_zone"),
         "facts": [fact.to_dict() for fact in run.known_facts],
+        "learned_fields": run.learned_fields,
         "history_min_age_hours": run.pipeline.settings.history_min_age_hours,
         "estimated_emotions": run.estimated,
         "unrated_emotions": run.unrated_emotions,

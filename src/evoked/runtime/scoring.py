@@ -205,6 +205,12 @@ class ExportedRun:
         """Categories of the training posts, sorted."""
         return list(self._about["categories"])
 
+    @property
+    def learned_fields(self) -> list[str]:
+        """Fields of a draft that the run has learned from: see
+        :attr:`evoked.runs.posts.Run.learned_fields`."""
+        return list(self._about["learned_fields"])
+
     def knows_category(self, category: str) -> bool:
         """Whether a training post is of a category, however its letters are capitalised."""
         known = {each.strip().casefold() for each in self.training_categories}
