@@ -44,7 +44,15 @@ from evoked.posts.facts import Fact, describe_facts
 from evoked.posts.images import MAX_BYTES
 from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.post_files import POSTS_FOLDER, post_files, write_posts
-from evoked.posts.schema import ENGAGEMENT, EXPOSURE, FACT_PREFIX, POSTS, TABLES, conform
+from evoked.posts.schema import (
+    ENGAGEMENT,
+    EXPOSURE,
+    FACT_PREFIX,
+    POSTS,
+    TABLES,
+    conform,
+    with_facts,
+)
 from evoked.posts.time_zones import zone_of
 
 FORMAT_VERSION = 1
@@ -327,6 +335,17 @@ class PostDataset:
             return posts
         inside = (self._rows >= first) & (self._rows < first + posts.num_rows)
         return posts.take(pa.array(self._rows[inside] - first))
+
+    @property
+    def post_schema(self) -> pa.Schema:
+        """The columns of all posts: those of the schema, then the facts that any file has."""
+        types: dict[str, pa.DataType] = {}
+        for path in self.files("posts"):
+            for part in read_batches(path, None, 1):
+                found = conform(part, POSTS, "posts", path).schema
+                types |= {each.name: each.type for each in found if each.name not in POSTS.names}
+                break
+        return with_facts(types)
 
     def frame(self, columns: Sequence[str]) -> pd.DataFrame:
         """Some columns of the posts, index 0 … n - 1, without reading the others."""

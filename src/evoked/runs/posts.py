@@ -228,9 +228,10 @@ class Run(TrainedRun):
         new = len(posts) - own
         if not new or own < len(self.parts):
             return None
+        posts_came = f"{new:,} post{'s' if new > 1 else ''}"
         return (
-            f"The dataset has grown by {new:,} post{'s' if new > 1 else ''} since this run was made "
-            "from it; 'evoked update' takes them in."
+            f"The dataset has grown by {posts_came} since this run was made from it; 'evoked "
+            "update' takes them in."
         )
 
     def _as_made(self, posts: pd.DataFrame) -> pd.DataFrame:
