@@ -167,7 +167,7 @@ def _languages(result: ImportResult) -> str | None:
     """What the captions are written in, and what will read them; None where there are none."""
     from evoked.features.languages import captions_note, for_captions
 
-    captions = result.dataset.posts["caption"].tolist()
+    captions = result.dataset.frame(["caption"])["caption"].tolist()
     return captions_note(captions, for_captions(None, captions).text_encoder)
 
 
@@ -193,7 +193,7 @@ def _print_posts(result: ImportResult) -> None:
 
 def _first_posts(result: ImportResult) -> dict[str, list[str]]:
     """The values of the first posts as they are shown, by field."""
-    posts = result.dataset.posts.head(_FIRST_POSTS)
+    posts = result.dataset.select(range(min(_FIRST_POSTS, len(result.dataset)))).posts
     known = [name for name in posts.columns if posts[name].map(_is_known).any()]
     return {name: [_shown(value) for value in posts[name]] for name in known}
 

@@ -242,10 +242,7 @@ class PostDataset:
         DataError
             The table can't be read, or names a picture outside the folder of pictures.
         """
-        table = self._read_posts()
-        if self._rows is not None:
-            table = table.take(pa.array(self._rows))
-        return _as_pandas(table)
+        return _as_pandas(self.arrow("posts"))
 
     def table(self, name: str) -> pd.DataFrame:
         """A further table, restricted to the selected posts; empty if the dataset has none.
@@ -272,8 +269,11 @@ class PostDataset:
             As for :meth:`table` and :attr:`posts`.
         """
         if name == "posts":
-            table = self._read_posts()
-            return table if self._rows is None else table.take(pa.array(self._rows))
+            if self._rows is None:
+                return self._read_posts()
+            if len(self._rows) and np.all(np.diff(self._rows) > 0):  # in their order
+                return pa.concat_tables(self.scan(self.post_schema.names))
+            return self._read_posts().take(pa.array(self._rows))
         schema, files = TABLES[name], self.files(name)
         if not files:
             return (schema or pa.schema([])).empty_table()

@@ -225,8 +225,8 @@ class Run(TrainedRun):
         """By how many posts the dataset that the run was made from has grown, in a sentence; None
         if it has not, or if n posts are not all of that dataset's."""
         own = int(self.part_of(posts).notna().sum())
-        new = len(posts) - own
-        if not new or own < len(self.parts):
+        new = len(posts) - self.description["data"].get("drawn from", own)
+        if new < 1 or own < len(self.parts):
             return None
         posts_came = f"{new:,} post{'s' if new > 1 else ''}"
         return (
