@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -600,11 +601,31 @@ def _posts_in(path: Path, columns: list[str] | None, batch: int) -> Iterator[pa.
     # The id goes with them, since errors name it.
     read = None if columns is None else ["post_id", *columns]
     there = None if read is None else [name for name in dict.fromkeys(read) if name in own]
+    first = 0
     for rows in read_batches(path, there, batch):
-        posts = conform(rows, POSTS, "posts", path)
-        _check_identifiers(posts, path)
-        _check_image_names(posts, path)
+        with _rows_from(first):
+            posts = conform(rows, POSTS, "posts", path)
+            _check_identifiers(posts, path)
+            _check_image_names(posts, path)
+        first += posts.num_rows
         yield posts if columns is None else _with_columns(posts, columns)
+
+
+@contextmanager
+def _rows_from(first: int) -> Iterator[None]:
+    """Let errors in a part of a file name the row of the file."""
+    try:
+        yield
+    except DataError as error:
+        if error.row is None:
+            raise
+        raise DataError(
+            error.problem,
+            file=error.file,
+            row=error.row + first,
+            field=error.field,
+            fix=error.fix,
+        ) from error
 
 
 def _with_columns(posts: pa.Table, columns: list[str]) -> pa.Table:
