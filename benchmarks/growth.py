@@ -57,7 +57,8 @@ SPLIT = """
 import sys
 from evoked.evaluation.splits import choose_split
 from evoked.posts.dataset import PostDataset
-print(choose_split(PostDataset(sys.argv[1]).posts))
+columns = ["post_id", "author_id", "posted_at", "split"]
+print(choose_split(PostDataset(sys.argv[1]).frame(columns)))
 """
 
 
@@ -145,7 +146,15 @@ def commands(n: int, folder: Path) -> dict[str, list[str]]:
         "append": [*evoked, "import", "parquet", str(more), posts, "--append"],
         "split": [sys.executable, "-c", SPLIT, posts],
         "train": [*evoked, "train", posts, "--out", run],
-        "score": [*evoked, "predict", run, "--posts", posts, "--out", str(folder / "scores.parquet")],
+        "score": [
+            *evoked,
+            "predict",
+            run,
+            "--posts",
+            posts,
+            "--out",
+            str(folder / "scores.parquet"),
+        ],
         "question": [*evoked, "sql", posts, QUESTION],
     }
 
