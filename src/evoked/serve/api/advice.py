@@ -299,7 +299,7 @@ def week(
     return attached_table(found.week.slots, "when", "csv")
 
 
-@router.post("/advise", responses=problems(404), summary="What to change about a draft")
+@router.post("/advise", responses=problems(404, 507), summary="What to change about a draft")
 def advise(desk: TheDesk, run: str, asked: DraftQuestion) -> AdviceAnswer:
     """Changes that past posts show to help, in the numbers of ``evoked advise --json``."""
     _, answer = advice.advise(desk, run, asked.draft.row(), asked.by)

@@ -31,8 +31,7 @@ def when(
     request: Request, desk: TheDesk, run: str = "", by: str = "", author: str = ""
 ) -> Response:
     """The week of a run's posts."""
-    runs = [each for each in desk.library.runs() if each.of_posts]
-    entry = desk.run_of_posts(run) if run else next(iter(runs), None)
+    runs, entry = desk.choice_of_runs(run)
     values: dict[str, Any] = {
         "runs": runs,
         "entry": entry,
@@ -44,7 +43,7 @@ def when(
     if entry is not None:
         values |= {"counts": _counts(entry), "authors": _authors(entry)}
         try:
-            found = advice.when(desk, entry.name, by[:_LONGEST] or None, author[:_LONGEST] or None)
+            found = advice.when(desk, entry, by[:_LONGEST] or None, author[:_LONGEST] or None)
         except EvokedError as error:
             values["problem"] = str(error)
         else:
