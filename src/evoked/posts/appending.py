@@ -217,8 +217,8 @@ def _by_content(base: PostDataset, posts: pa.Table) -> Rows:
 
 def _keys(posts: pd.DataFrame, columns: list[str]) -> pd.Series:
     """What a post is recognised by; itself alone where it has neither a date nor a text."""
-    texts = [posts[name].astype("string").fillna("") for name in columns]
-    keys = texts[0].str.cat(texts[1:], sep="\0").astype(object)
+    texts = [posts[name].astype("string").fillna("").tolist() for name in columns]
+    keys = pd.Series(["\0".join(each) for each in zip(*texts, strict=True)], posts.index, object)
     bare = posts[columns[1:]].isna().all(axis=1).to_numpy()
     keys[bare] = [f"\0{number}" for number in range(int(bare.sum()))]
     return keys

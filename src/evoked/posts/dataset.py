@@ -617,7 +617,7 @@ def _rows_from(first: int) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if error.row is None:
+        if not isinstance(error.row, int):
             raise
         raise DataError(
             error.problem,

@@ -8,8 +8,6 @@ achieved is known of all posts, whichever are drawn.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
@@ -50,13 +48,15 @@ def draw(
         for name, size in sizes.items()
     }
     rows = np.sort(np.concatenate(list(drawn.values())))
-    parts = {name: np.searchsorted(rows, chosen) for name, chosen in drawn.items()}
+    parts: dict[str, Rows] = {
+        name: np.searchsorted(rows, chosen).astype(np.int64) for name, chosen in drawn.items()
+    }
     reason = (
         f"{split.reason} Of these {len(posts):,} posts, {len(rows):,} were drawn, from each part "
         "in proportion, to learn from and to test on; what authors' earlier posts achieved is "
         "known of all of them."
     )
-    return dataset.select(rows), replace(split, **parts, reason=reason)
+    return dataset.select(rows), Split(kind=split.kind, reason=reason, **parts)
 
 
 def some_rows(identifiers: pd.Series, rows: Rows, most: int, seed: int) -> Rows:
