@@ -24,7 +24,6 @@ from evoked.files import link
 from evoked.parquet import count_rows
 from evoked.posts.dataset import (
     DESCRIPTION_FILE,
-    IMAGE_FOLDER,
     PostDataset,
     as_arrow,
     write_table,
@@ -472,12 +471,8 @@ def link_pictures(base: PostDataset, more: PostDataset, folder: Path) -> None:
     DataError
         A file is a link that leads out of its dataset.
     """
-    images = folder / IMAGE_FOLDER
-    images.mkdir()
-    for dataset in (base, more):  # a picture is named by its content: of two, either will do
-        for path in dataset.picture_files():
-            if not (images / path.name).exists():
-                link(path.resolve(), images / path.name)
+    for dataset in (base, more):
+        dataset.link_pictures_into(folder)
     ours = {DESCRIPTION_FILE, *(f"{name}.parquet" for name in TABLES)}
     for path in base.folder.iterdir():
         is_own = path.is_file() and not path.is_symlink() and not path.name.startswith(".")

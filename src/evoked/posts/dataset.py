@@ -450,6 +450,21 @@ class PostDataset:
         _check_links(self.image_folder, (path.name for path in found))
         return found
 
+    def link_pictures_into(self, folder: Path) -> None:
+        """Link all pictures into the folder of another dataset. Imports name pictures by their
+        content, so that of two with one name, the one that is there will do.
+
+        Raises
+        ------
+        DataError
+            As for :meth:`picture_files`.
+        """
+        images = folder / IMAGE_FOLDER
+        images.mkdir(exist_ok=True)
+        for path in self.picture_files():
+            if not (images / path.name).exists():
+                link(path.resolve(), images / path.name)
+
     def stripped_pictures(self, folder: Path) -> Path:
         """A new folder with copies of the pictures that posts name, without what cameras noted
         beside them; lost and unreadable ones are left out.
