@@ -161,6 +161,11 @@ class PostDataset:
         extra
             Further entries of dataset.json, such as the figures that a generator planted.
 
+        Returns
+        -------
+        PostDataset
+            The dataset that was written.
+
         Raises
         ------
         DataError
@@ -532,6 +537,11 @@ class PostDataset:
             Tables by name, in place of the dataset's own.
         extra
             Further entries of dataset.json.
+
+        Returns
+        -------
+        PostDataset
+            The copy.
 
         Raises
         ------

@@ -46,7 +46,13 @@ from evoked.runs.drafts import (
 )
 from evoked.runs.folder import load_contents
 from evoked.runs.influence import influence_of
-from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
+from evoked.runs.notes import (
+    beside_recent_posts,
+    learned_modalities,
+    sees_nothing,
+    unseen_inputs,
+    unseen_note,
+)
 
 HISTORY_FILE = "history.json"
 PROFILES_FILE = "profiles.json"
@@ -55,12 +61,16 @@ PROFILES_FILE = "profiles.json"
 class Run(TrainedRun):
     """A trained model with everything that leads from posts to its predictions.
 
-    Attributes
+    Parameters
     ----------
+    contents
+        What the run's folder holds.
     history
         What the authors of the run's posts achieved, for drafts.
     profiles
         Their last known followers, for drafts.
+    cache
+        Where extracted features are kept; the user's cache folder by default.
 
     Examples
     --------
@@ -98,6 +108,11 @@ class Run(TrainedRun):
         folder, cache, model, allow_download
             As in :func:`evoked.load`, which loads runs of viewings as well.
 
+        Returns
+        -------
+        Run
+            The run.
+
         Raises
         ------
         DataError
@@ -107,7 +122,20 @@ class Run(TrainedRun):
 
     @classmethod
     def with_history(cls, contents: RunContents, cache: FeatureCache | None = None) -> Run:
-        """A run of posts from what its folder holds, with what its authors are known by."""
+        """A run of posts from what its folder holds, with what its authors are known by.
+
+        Parameters
+        ----------
+        contents
+            What the folder holds.
+        cache
+            Where extracted features are kept; the user's cache folder by default.
+
+        Returns
+        -------
+        Run
+            The run, ready to predict.
+        """
         folder = contents.folder
         history = AuthorHistory.load(folder / HISTORY_FILE)
         return cls(contents, history, AuthorProfiles.load(folder / PROFILES_FILE), cache)
@@ -121,7 +149,22 @@ class Run(TrainedRun):
         self, posts: pd.DataFrame, drafts: bool = False, activity: pd.DataFrame | None = None
     ) -> pd.DataFrame:
         """Posts with what their authors' earlier posts achieved, among them and among the run's
-        own: see :func:`evoked.posts.author_history.attach_history`."""
+        own: see :func:`evoked.posts.author_history.attach_history`.
+
+        Parameters
+        ----------
+        posts
+            n posts.
+        drafts
+            Whether they are drafts, which see nothing of each other.
+        activity
+            Counts of posts over time, for what was known at a time.
+
+        Returns
+        -------
+        DataFrame
+            The n posts with columns of history.
+        """
         age = self.pipeline.settings.history_min_age_hours
         return attach_history(posts, self.history, drafts, age, activity)
 
@@ -162,6 +205,19 @@ class Run(TrainedRun):
         """Facts of a person's own that the model has learned from, as the training posts have
         them."""
         return [Fact.from_dict(state) for state in self.description.get("facts", [])]
+
+    @property
+    def learned_fields(self) -> list[str]:
+        """Fields of a draft that the model reads and has learned from, since training posts had
+        them and differed in them: ``image``, ``caption`` (``title`` goes for one), ``hashtags``,
+        and facts. Empty for a model to which all drafts of an author are alike."""
+        modalities = learned_modalities(self.model, self.unseen)
+        content = ("image", "caption", "hashtags")
+        found: list[str] = [name for name in content if name in modalities]
+        encoder = self.pipeline.metadata
+        if "metadata" in self.model.features and encoder is not None:
+            found += encoder.learned_fields
+        return found
 
     def draft_posts(
         self, drafts: Sequence[Draft]
@@ -255,6 +311,11 @@ class Run(TrainedRun):
             Cover picture of each: a path, bytes or None.
         callbacks
             Callbacks that report progress.
+
+        Returns
+        -------
+        Examples, list of Problem
+            The n posts, and what was wrong with which picture.
         """
         if not has_history(posts):
             posts = self.attach_history(posts)
@@ -331,6 +392,20 @@ class Run(TrainedRun):
     ) -> list[str]:
         """What :meth:`predict` finds, a sentence for each post.
 
+        Parameters
+        ----------
+        posts
+            A dataset, or drafts.
+        callbacks
+            Callbacks that report progress.
+        coverage
+            How often the intervals are to hold the truth, between 0 and 1.
+
+        Returns
+        -------
+        list of str
+            A sentence for each post, in order.
+
         Examples
         --------
         >>> run.answer([evoked.Draft(caption="Hello")])  # doctest: +SKIP
@@ -369,6 +444,18 @@ class Run(TrainedRun):
 
         Warnings say whether posts that the run was made from have changed since, and which facts
         they lack that the run has learned from.
+
+        Parameters
+        ----------
+        dataset
+            Posts with counts or ratings, of which those that were learned from are left out.
+        callbacks
+            Callbacks that report progress.
+
+        Returns
+        -------
+        Evaluation
+            Scores, predictions, intervals and warnings.
 
         Raises
         ------

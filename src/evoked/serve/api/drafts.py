@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse
@@ -51,6 +51,9 @@ class DraftFacts(BaseModel):
     author_posts: Count | None = Field(None, description="Posts of the author.")
     views: Count | None = Field(None, description="How often it is expected to be seen.")
     paid: bool | None = Field(None, description="Whether it is advertising.")
+    media_type: Literal["image", "carousel", "video", "text"] | None = Field(
+        None, description="Format; by default image with a picture, else text."
+    )
     posted_at: ShortText | None = Field(
         None, description="When it will appear (ISO 8601); this hour if left out."
     )

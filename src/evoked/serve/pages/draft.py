@@ -177,21 +177,19 @@ def _facts(form: FormData) -> dict[str, Any]:
 
 def _changed(found: Advice, rewritten: dict[str, Any]) -> dict[str, Any]:
     """What differs in a rewritten draft, in words and as the form's fields take it."""
-    draft, other = found.draft, found.rewritten
-    assert other is not None
+    changes = found.changes
     fields: dict[str, str] = {}
-    if other.caption != draft.caption:
-        fields["caption"] = other.caption or ""
-    if other.hashtags is not None and other.hashtags != draft.hashtags:
-        fields["hashtags"] = " ".join(f"#{tag}" for tag in other.hashtags)
-    if other.posted_at is not None and other.posted_at != draft.posted_at:
-        fields["posted_at"] = other.posted_at.strftime("%Y-%m-%dT%H:%M")
-    picture = rewritten["picture"] if other.image != draft.image else None
+    if "caption" in changes:
+        fields["caption"] = changes["caption"]
+    if "hashtags" in changes:
+        fields["hashtags"] = " ".join(f"#{tag}" for tag in changes["hashtags"])
+    if "posted_at" in changes:
+        fields["posted_at"] = changes["posted_at"].strftime("%Y-%m-%dT%H:%M")
     return {
         "fields": fields,
-        "when": other.posted_at if "posted_at" in fields else None,
+        "when": changes.get("posted_at"),
         "json": json.dumps(fields),
-        "picture": picture,
+        "picture": rewritten["picture"] if "image" in changes else None,
     }
 
 

@@ -61,7 +61,7 @@ def _shown(found: Review, run: Run) -> dict[str, Any]:
         "others": others,
         "ranges": [
             {
-                "what": each.noun if each.what == each.noun else each.what.replace("_", " "),
+                "what": each.name,
                 "held": each.held,
                 "posts": each.posts,
                 "low": round(100 * each.low),

@@ -74,8 +74,8 @@ def _query(by: str, author: str) -> str:
 
 def _shown(found: Hours) -> dict[str, Any]:
     """Sentences, and the tables that are drawn."""
-    from evoked.advice.hours import clock, percent
-    from evoked.advice.rhythm import HOURS
+    from evoked.analysis.rhythm import HOURS
+    from evoked.analysis.week_words import clock, percent
 
     week = found.week
     slots = rows_of(week.slots)
@@ -106,7 +106,7 @@ def _shown(found: Hours) -> dict[str, Any]:
 
 def _with_words(rows: list[dict[str, Any]], what: str, named: Any) -> list[dict[str, Any]]:
     """Rows of which something is known: their names, and gains and ranges in words."""
-    from evoked.advice.hours import percent
+    from evoked.analysis.week_words import percent
 
     known = [row for row in rows if row["gain"] is not None]
     return [
