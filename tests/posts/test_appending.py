@@ -137,6 +137,14 @@ def test_posts_without_ids_are_known_by_what_they_say(append: Append) -> None:
     assert sorted(result.dataset.posts["likes"]) == [10, 20, 25, 30]
 
 
+def test_posts_that_say_nothing_are_taken_for_no_others(append: Append) -> None:
+    append([{"author": "me", "likes": 1}, {"author": "me", "likes": 2}])
+    result = append([{"author": "me", "likes": 3}], "more.csv")
+    assert result.appended is not None
+    assert result.appended.new == 1
+    assert sorted(result.dataset.posts["likes"]) == [1, 2, 3]
+
+
 def test_pictures_and_remarks_stay(append: Append, tmp_path: Path) -> None:
     for number in (1, 2, 4):
         write_picture(tmp_path / f"sources/{number}.jpg", number)

@@ -205,22 +205,24 @@ def _by_content(base: PostDataset, posts: pa.Table) -> Rows:
     own = own[_are_made_up(pa.chunked_array([pa.array(own["post_id"], pa.string())]))]
     if own.empty:
         return np.full(posts.num_rows, -1)
-    keys = _keys(own, columns)
+    keys = _keys(own, columns, "own")
     single = ~keys.duplicated(keep=False)
-    wanted = _keys(posts.select(columns).to_pandas(), columns)
+    wanted = _keys(posts.select(columns).to_pandas(), columns, "other")
     rows = pd.Series(keys.index[single], index=keys[single]).reindex(wanted).fillna(-1)
     found = rows.to_numpy(np.int64)
     # Two that look the same are not known to be the one post that does.
     return np.where(wanted.duplicated(keep=False).to_numpy(), -1, found)
 
 
-def _keys(posts: pd.DataFrame, columns: list[str]) -> pd.Series:
-    """What a post is recognised by; itself alone where it has neither a date nor a text."""
+def _keys(posts: pd.DataFrame, columns: list[str], side: str) -> pd.Series:
+    """What a post is recognised by; on its side alone where it has neither a date nor a text."""
     texts = [posts[name].astype("string").fillna("").tolist() for name in columns]
-    keys = pd.Series(["\0".join(each) for each in zip(*texts, strict=True)], posts.index, object)
-    bare = posts[columns[1:]].isna().all(axis=1).to_numpy()
-    keys[bare] = [f"\0{number}" for number in range(int(bare.sum()))]
-    return keys
+    bare = posts[columns[1:]].isna().all(axis=1).tolist()
+    keys = [
+        f"\0{side}{number}" if alone else "\0".join(each)
+        for number, (alone, each) in enumerate(zip(bare, zip(*texts, strict=True), strict=True))
+    ]
+    return pd.Series(keys, posts.index, object)
 
 
 def _same_posts(old: pa.Table, recent: pa.Table) -> Mask:
