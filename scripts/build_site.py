@@ -40,7 +40,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "questions/why",
         "questions/languages_and_pictures",
     ),
-    "data": ("importing", "run_folder", "ledger", "peers", "privacy", "security"),
+    "data": ("importing", "growing", "run_folder", "ledger", "peers", "privacy", "security"),
     "models/index": ("fidelity", *(f"models/{name}" for name in MODELS)),
     "reference": ("commands", "settings", "reference/index", "http", "serving"),
     "reference/index": ("reference/*",),

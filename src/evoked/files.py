@@ -263,6 +263,40 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def replace_folder(folder: Path, place: Path) -> None:
+    """Put ``folder`` in the place of the folder that is there, which is deleted.
+
+    Where the system can, both change names in one step, so that ``place`` is never empty (Linux, by
+    ``renameat2``). Elsewhere the old folder is moved aside first, from where :func:`only_writer`
+    moves it back after a crash.
+    """
+    if _exchanged(folder, place):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    retired = _beside(place, "old")
+    os.replace(place, retired)
+    try:
+        os.replace(folder, place)
+    except BaseException:
+        os.replace(retired, place)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Whether the system has exchanged the names of two folders."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    at_fdcwd, rename_exchange = -100, 2
+    call = getattr(ctypes.CDLL(None), "renameat2", None)  # since glibc 2.28
+    if call is None:
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    return call(at_fdcwd, names[0], at_fdcwd, names[1], rename_exchange) == 0
+
+
 def link(source: Path, target: Path) -> None:
     """Make ``target`` a second name of the file ``source``, or a copy where links can't be made.
 

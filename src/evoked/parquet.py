@@ -53,25 +53,34 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
     """
     path = Path(path)
     with _reading(path):
+        parts = list(read_batches(path, columns, 16_384))
+        if parts:
+            return pa.concat_tables(parts)
+        with _opened(path) as file:
+            schema = file.schema_arrow
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
+        return _plain_table(pa.Table.from_batches([], schema))
+
+
+def read_batches(
+    path: Path | str, columns: Sequence[str] | None = None, rows: int = 16_384
+) -> Iterator[pa.Table]:
+    """A Parquet file as tables of at most ``rows`` rows, each checked as by :func:`read_table`."""
+    path = Path(path)
+    with _reading(path):
         chosen = None if columns is None else list(columns)
         with _opened(path) as file:
             names = file.schema_arrow.names
             if missing := [name for name in chosen or () if name not in names]:
                 raise DataError(f"the columns {missing} are missing; it has {names}.", file=path)
-            batches: list[pa.RecordBatch] = []
-            rows, unpacked, limit = 0, 0, _limit(path)
-            for batch in file.iter_batches(16_384, columns=chosen):
-                unpacked += int(_checked_weights(batch, path, rows).sum())
+            first, unpacked, limit = 0, 0, _limit(path)
+            for batch in file.iter_batches(rows, columns=chosen):
+                unpacked += int(_checked_weights(batch, path, first).sum())
                 if unpacked > limit:
                     raise _too_large(path)
-                batches.append(batch)
-                rows += len(batch)
-            schema = batches[0].schema if batches else file.schema_arrow
-            if not batches and chosen is not None:
-                schema = pa.schema([schema.field(name) for name in chosen])
-        table = pa.Table.from_batches(batches, schema)
-        columns_read = [_plain(table.column(name)) for name in table.column_names]
-        return pa.Table.from_arrays(columns_read, names=table.column_names)
+                yield _plain_table(pa.Table.from_batches([batch]))
+                first += len(batch)
 
 
 def read_frame(path: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -249,6 +258,11 @@ def _is_bytes(kind: pa.DataType) -> bool:
         or pa.types.is_binary(kind)
         or pa.types.is_large_binary(kind)
     )
+
+
+def _plain_table(table: pa.Table) -> pa.Table:
+    columns = [_plain(table.column(name)) for name in table.column_names]
+    return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evoked.errors import SettingsError
-from evoked.evaluation import bootstrap
+from evoked.evaluation import bootstrap, tables
 from evoked.evaluation.bootstrap import bootstrap_draws, bootstrap_interval, interval_bounds
 from evoked.evaluation.metrics import mean_absolute_error, pearson
 
@@ -91,3 +91,22 @@ def test_wrong_settings_are_refused() -> None:
         interval_bounds(np.zeros(3), level=95)
     with pytest.raises(SettingsError, match="at least one"):
         bootstrap_interval(pearson, [1.0], [1.0], n=0)
+
+
+def test_very_many_posts_get_fewer_resamples_and_others_as_many_as_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "_MOST_RESAMPLED", 30_000)
+    monkeypatch.setattr(tables, "_FEWEST_RESAMPLES", 20)
+    for posts, expected in ((60, 100), (600, 50), (3_000, 20)):
+        values = np.random.default_rng(0).normal(size=posts)
+        drawn: list[int] = []
+
+        def score(weights, values=values, drawn=drawn):
+            drawn.append(0 if weights is None else len(weights))
+            return mean(values, weights)
+
+        scorer = tables.Scorer([tables._Row("likes", "mean", posts, score)], posts)
+        row = tables._scored(scorer, tables._Resampling(None, 100, 0.95, 0)).iloc[0]
+        assert sum(drawn) == expected
+        assert row["low"] < row["value"] < row["high"]

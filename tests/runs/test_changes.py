@@ -89,3 +89,20 @@ def test_of_the_same_and_of_new_posts_nothing_is_said(
     )
     run.predict(others, Callbacks(note=notes.append))
     assert not any("changed" in note for note in notes)
+
+
+def test_a_dataset_that_grew_is_noticed(dataset: PostDataset, run: Run, tmp_path: Path) -> None:
+    posts = dataset.posts
+    later = posts.tail(3).assign(
+        post_id=["q1", "q2", "q3"],
+        posted_at=posts["posted_at"].max() + pd.to_timedelta([1, 2, 3], unit="D"),
+        caption=["new", "newer", "newest"],
+    )
+    grown = pd.concat([posts, later], ignore_index=True)
+    notes: list[str] = []
+    run.predict(
+        PostDataset.create(tmp_path / "grown", {"posts": grown}), Callbacks(note=notes.append)
+    )
+    assert any("has grown by 3 posts" in note for note in notes)
+    assert run.growth_since(posts) is None
+    assert run.growth_since(later) is None  # other posts, and not all of the dataset's

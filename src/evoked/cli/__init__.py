@@ -21,6 +21,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     laboratory,
     ledger,
     privacy,
+    questions,
     scoring,
     serve,
     timing,

@@ -34,6 +34,7 @@ _NETWORK = "Networks (with --network)"
     epilog="Examples: [dim]evoked import auto export.zip my_posts[/]  ·  "
     "[dim]evoked import auto monthly_files/ my_posts --dry-run[/]  ·  "
     "[dim]evoked import instaloader downloads/ my_posts[/]  ·  "
+    "[dim]evoked import csv july.csv my_posts --append[/]  ·  "
     "[dim]evoked import csv insights.csv my_posts --map likes='Like count'[/]  ·  "
     "[dim]evoked import csv ads.csv my_ads --fact spend --fact placement[/]  ·  "
     "[dim]evoked import csv emobank.csv emobank --scale valence=1:5 --scale arousal=1:5[/]  ·  "
@@ -108,6 +109,14 @@ def import_command(
     overwrite: Annotated[
         bool, typer.Option(help="Replace a dataset that was made from another source.")
     ] = False,
+    append: Annotated[
+        bool,
+        typer.Option(
+            "--append",
+            help="Put the posts to those of the dataset that is there: of a post that it has, the "
+            "newer counts stay.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be read, and write no dataset.")
     ] = False,
@@ -138,6 +147,7 @@ def import_command(
             encoding=encoding,
             find_faces=find_faces,
             overwrite=overwrite,
+            append=append,
             progress=progress,
         )
         languages = _languages(result)
@@ -146,7 +156,8 @@ def import_command(
             first = {"first_posts": _first_posts(result)} if dry_run else {}
             print_json({**said, **first})
             return
-        title = "Would be imported" if dry_run else f"Imported to {dest}"
+        done = "Imported" if result.appended is None else "Appended"
+        title = "Would be imported" if dry_run else f"{done} to {dest}"
         _print_import(result, title, languages)
         if dry_run:
             _print_posts(result)
@@ -156,7 +167,7 @@ def _languages(result: ImportResult) -> str | None:
     """What the captions are written in, and what will read them; None where there are none."""
     from evoked.features.languages import captions_note, for_captions
 
-    captions = result.dataset.posts["caption"].tolist()
+    captions = result.dataset.frame(["caption"])["caption"].tolist()
     return captions_note(captions, for_captions(None, captions).text_encoder)
 
 
@@ -182,7 +193,7 @@ def _print_posts(result: ImportResult) -> None:
 
 def _first_posts(result: ImportResult) -> dict[str, list[str]]:
     """The values of the first posts as they are shown, by field."""
-    posts = result.dataset.posts.head(_FIRST_POSTS)
+    posts = result.dataset.select(range(min(_FIRST_POSTS, len(result.dataset)))).posts
     known = [name for name in posts.columns if posts[name].map(_is_known).any()]
     return {name: [_shown(value) for value in posts[name]] for name in known}
 
@@ -226,6 +237,8 @@ def _print_import(result: ImportResult, title: str, languages: str | None) -> No
     more = sum(result.tally.skipped.values()) + sum(result.tally.changed.values()) - len(shown)
     if more:
         shown.append(f"… and {more} more; --json lists them all.")
+    if result.appended is not None and not result.already_there:
+        say(result.appended.words)
     for line in [*shown, *result.notes, *([languages] if languages else [])]:
         say(line)
     for line in result.warnings:

@@ -263,12 +263,14 @@ class ResidualIntervals:
         if self.half_life is None:
             return np.full(len(misses), self._quantile(self.scores, coverage))
         order = np.argsort(instants, kind="stable")
-        ordered, calibration = misses[order], np.array(self.scores)
+        ordered = np.concatenate([np.array(self.scores), misses[order]])
         numbers, which = np.unique(np.searchsorted(instants[order], instants), return_inverse=True)
-        reaches = []
-        for number in numbers:
-            past = np.concatenate([calibration, ordered[:number]])
-            reaches.append(self._quantile(past[np.isfinite(past)], coverage))
+        known = np.isfinite(ordered)
+        past, ends = ordered[known], np.append(0, np.cumsum(known))[numbers + len(self.scores)]
+        # Older ones than these weigh nothing: all of them for each post would take its square.
+        reaches = [
+            self._quantile(past[max(0, end - _MOST_WEIGHED) : end], coverage) for end in ends
+        ]
         return np.array(reaches)[which.ravel()]
 
     def _quantile(self, scores: ArrayLike, coverage: float) -> float:

@@ -36,6 +36,10 @@ _OF_KIND: dict[str, tuple[str, ...]] = {
 }
 _OF_RANKING = ("MAP", "AUC", "NDCG@10", "NDCG@5", "Spearman")
 _HEADLINES_OF_OUTCOME = 3
+# Posts times resamples: of more than ten thousand posts, fewer resamples say as surely how far a
+# score may be off, and a thousand of them would take longer than the training.
+_MOST_RESAMPLED = 10_000_000
+_FEWEST_RESAMPLES = 200
 
 _AGREEMENT = {
     "MAE": metrics.mean_absolute_error,
@@ -520,6 +524,7 @@ def _scored(scorer: Scorer, resampling: _Resampling) -> pd.DataFrame:
     low, high = np.full((2, len(values)), np.nan)
     if resampling.draws and len(values):
         groups, number, level, seed = resampling
+        number = min(number, max(_FEWEST_RESAMPLES, _MOST_RESAMPLED // max(scorer.size, 1)))
         draws = bootstrap_draws(scorer, scorer.size, groups, number, seed)
         low, high = interval_bounds(draws, level)
     targets, names, counts = zip(*scorer.labels, strict=True) if scorer.labels else ((), (), ())

@@ -6,7 +6,7 @@ a batch, so memory doesn't grow with the number of posts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -227,6 +227,10 @@ class FeatureTable:
     def take(self, rows: ArrayLike, view: ArrayLike | None = None) -> Batch:
         """:meth:`arrays` as tensors."""
         return as_tensors(self.arrays(rows, view))
+
+    def only(self, names: Collection[str]) -> FeatureTable:
+        """The table with some of its features."""
+        return FeatureTable({name: self.columns[name] for name in names})
 
     def select(self, rows: ArrayLike) -> FeatureTable:
         """The table restricted to ``rows`` (m,), without copying features."""

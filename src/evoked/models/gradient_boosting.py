@@ -106,9 +106,14 @@ class GradientBoosting(BoostedTrees, PooledModel):
         """The features end to end, long vectors reduced, (n, columns)."""
         parts = []
         for name in self.features:
+            projection = self.projections.get(name)
+            if projection is not None and not examples.features.columns[name].present.any():
+                # Whatever NaN is multiplied by: a thousand of them per post would fill memory.
+                parts.append(np.full((len(examples), len(projection) - 1), np.float32("nan")))
+                continue
             values = pooled_matrix(examples.features, [name], np.arange(len(examples)))
-            if name in self.projections:
-                mean, components = np.split(self.projections[name], [1])
+            if projection is not None:
+                mean, components = np.split(projection, [1])
                 values = np.asarray((values - mean) @ components.T, dtype=np.float32)
             parts.append(values)
         return np.concatenate(parts, axis=1)

@@ -127,6 +127,8 @@ class Linear(PooledModel):
         self.penalties: dict[str, float] = {}
         self.vector_weights: dict[str, float] = {}
         self.arrays: dict[str, Matrix] = {}
+        # Features of which any column counts.
+        self._looked_at: list[str] = []
 
     def fit(
         self,
@@ -148,14 +150,18 @@ class Linear(PooledModel):
         values = self._straightened(train)
         known = [self.targets.index(name) for name in self.known_targets]
         self.widths = {name: train.features.widths[name] for name in self.features}
-        raw = self._raw(train)
-        centre, spread = _mean_and_spread(raw)
         sizes = [*self.widths.values(), *(1 for _ in self.widths)]
-        scale = spread * np.sqrt(np.repeat(sizes, sizes)).astype(np.float32)
+        centre, scale = np.zeros(sum(sizes), np.float32), np.full(sum(sizes), np.inf, np.float32)
+        # Of what no training post has, nothing is learned: its columns would only fill memory.
+        there = train.features.columns
+        self._looked_at = [name for name in self.features if there[name].present.any()]
+        used, raw = self._used, self._raw(train)
+        centre[used], spread = _mean_and_spread(raw)
+        scale[used] = spread * np.sqrt(np.repeat(sizes, sizes)).astype(np.float32)[used]
         low, high = np.zeros((2, len(self.targets)), dtype=np.float32)
         low[known] = np.nanmin(values[:, known], axis=0)
         high[known] = np.nanmax(values[:, known], axis=0)
-        weights = np.zeros((len(self.targets), raw.shape[1]), dtype=np.float32)
+        weights = np.zeros((len(self.targets), sum(sizes)), dtype=np.float32)
         bias = np.zeros(len(self.targets), dtype=np.float32)
         self.arrays = {"centre": centre, "scale": scale, "weights": weights, "bias": bias}
         self.arrays |= {"low": low, "high": high}
@@ -217,7 +223,8 @@ class Linear(PooledModel):
         predicted = np.empty((len(examples), len(self.targets)), dtype=np.float32)
         for rows in row_batches(len(examples)):
             features = self._scaled(self._raw(examples, rows))
-            predicted[rows] = features @ self.arrays["weights"].T + self.arrays["bias"]
+            weights = self.arrays["weights"][:, self._used]
+            predicted[rows] = features @ weights.T + self.arrays["bias"]
         classes, binary, numbers = places(self.task)
         for columns in classes:
             predicted[:, columns] = softmax(predicted[:, columns], axis=1)
@@ -250,20 +257,37 @@ class Linear(PooledModel):
             }
             columns = sum(model.widths.values()) + len(model.widths)
             model.arrays = _checked(load_file(folder / WEIGHTS_FILE), len(model.targets), columns)
+            counts = np.isfinite(model.arrays["scale"])
+            model._looked_at = [
+                name for name in model.widths if counts[model._columns_of([name])].any()
+            ]
         return model
+
+    def _columns_of(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which columns are those of some features, or say whether these are there, (columns,)."""
+        chosen = [name in names for name in self.widths]
+        return np.append(np.repeat(chosen, list(self.widths.values())), chosen)
+
+    @property
+    def _used(self) -> NDArray[np.bool_]:
+        """Which columns are looked at, (columns,)."""
+        return self._columns_of(self._looked_at)
 
     def _raw(self, examples: Examples, rows: NDArray[np.int64] | None = None) -> Matrix:
         """Features end to end, NaN where absent; then, for each, whether it is there. ``rows`` are
         all posts by default."""
         rows = np.arange(len(examples)) if rows is None else rows
-        columns = examples.features.columns
-        values = pooled_matrix(examples.features, self.features, rows)
-        present = [columns[name].present[rows] for name in self.features]
+        columns, names = examples.features.columns, self._looked_at
+        if not names:
+            return np.zeros((len(rows), 0), dtype=np.float32)
+        values = pooled_matrix(examples.features, names, rows)
+        present = [columns[name].present[rows] for name in names]
         return np.concatenate([values, np.stack(present, axis=1).astype(np.float32)], axis=1)
 
     def _scaled(self, raw: Matrix) -> Matrix:
         """Standardised columns; missing values become the mean, which is 0."""
-        columns: Matrix = (raw - self.arrays["centre"]) / self.arrays["scale"]
+        used = self._used
+        columns: Matrix = (raw - self.arrays["centre"][used]) / self.arrays["scale"][used]
         return np.nan_to_num(columns, copy=False)
 
     def _trials(self, learned: Sample, judges: Sample) -> _Trials:
@@ -279,7 +303,8 @@ class Linear(PooledModel):
 
     def _keep(self, column: int, penalty: float, weights: Matrix, bias: float) -> None:
         self.penalties[self.targets[column]] = penalty
-        self.arrays["weights"][column], self.arrays["bias"][column] = weights, bias
+        self.arrays["weights"][column, self._used] = weights
+        self.arrays["bias"][column] = bias
 
     def _fit_values(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
         """Ridge regression of columns that are known of the same posts, with the same weights."""
@@ -312,10 +337,11 @@ class Linear(PooledModel):
                 self._keep(columns[position], penalty, lines[position], biases[position])
 
     def _are_vectors(self) -> NDArray[np.bool_]:
-        """Which columns are those of vectors, and not facts, (columns,)."""
+        """Which of the columns that are looked at are those of vectors, and not facts, (used,)."""
         names = np.repeat(list(self.widths), list(self.widths.values()))
         facts = np.zeros(len(self.widths), dtype=bool)  # whether each feature is there
-        return np.append([str(name).endswith(".vector") for name in names], facts)
+        vectors = np.append([str(name).endswith(".vector") for name in names], facts)
+        return vectors.astype(bool)[self._used]
 
     def _fit_classes(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; it has one column if it is true or

@@ -185,7 +185,7 @@ def _is_later(posts: pd.DataFrame, than: pd.DataFrame) -> bool:
 
 def pooled_matrix(features: FeatureTable, names: Sequence[str], rows: NDArray[np.int64]) -> Matrix:
     """Features of the posts at ``rows`` end to end, float32 (n, widths); NaN where absent."""
-    batch = features.arrays(rows)
+    batch = features.only(names).arrays(rows)
     parts = []
     for name in names:
         parts.append(np.where(batch[f"{name}.present"][:, None], batch[name], np.nan))

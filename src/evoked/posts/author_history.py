@@ -39,6 +39,8 @@ Whole = NDArray[np.int64]
 PREFIX = "history."
 # Counts of a post of which an author's history is kept.
 KINDS = (*ENGAGEMENT, *EXPOSURE)
+# Columns of posts that a history is made of.
+READ = ("post_id", "author_id", "posted_at", *KINDS, "followers")
 # How many of an author's last posts a mean or a median is over.
 MEANS_OVER = (5, 10)
 MEDIANS_OVER = (3, 5, 10, 20)
@@ -53,6 +55,8 @@ _SINGLY = max(MEDIANS_OVER)
 # Of an author's last posts, so many are looked up in the counts over time: the youngest of them may
 # not have been observed yet.
 _LOOKED_AT = 3 * _SINGLY
+# Of so many events, what is worked out for one count is not kept beside what is for the others.
+_FEW_EVENTS = 500_000
 # A run carries the history of at most so many authors, those active last: with likes and comments
 # about 40 MB of JSON if all of them have twenty posts.
 _MAX_AUTHORS = 20_000
@@ -65,6 +69,7 @@ def attach_history(
     drafts: bool = False,
     min_age_hours: float = 0.0,
     activity: pd.DataFrame | None = None,
+    among: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Add to each post what its author's earlier posts achieved.
 
@@ -86,6 +91,9 @@ def attach_history(
         :data:`evoked.posts.schema.ACTIVITY`: what a post sees of these is what had been observed
         by then, nothing before the first observation. Posts beyond the author's last 60, and
         beyond the last 50 of all authors, are taken to have their final counts.
+    among
+        All posts of the dataset, with the columns :data:`READ` at least, where ``posts`` are some
+        of them: each sees its author's earlier ones among these. By default ``posts`` are all.
 
     Returns
     -------
@@ -101,7 +109,8 @@ def attach_history(
     """
     import pandas as pd
 
-    published = _published(posts.iloc[:0] if drafts else posts)
+    everyone = posts if among is None else among
+    published = _published(everyone.iloc[:0] if drafts else everyone)
     observed = None
     if activity is not None and len(activity) and len(published):
         observed = ObservedCounts.of(activity, published["post_id"])
@@ -319,9 +328,10 @@ class AuthorHistory:
             One of :data:`KINDS`.
         """
         instant, _ = instants_of(posts)
-        single = self._in_order._single(kind)
-        window = single._window(author_hashes(posts), instant, number)
-        return np.expm1(_at(window, single.total[:, _VALUES.index(kind)]))
+        ordered = self._in_order
+        single = ordered._single(kind)
+        window = single.window(ordered._codes_of(author_hashes(posts)), instant, number)
+        return np.expm1(_at(window, single.values))
 
     def before(
         self,
@@ -343,35 +353,34 @@ class AuthorHistory:
         author = author_hashes(posts)
         usable = dated & (author != "")
         age = round(min_age_hours * _MICROSECONDS_PER_HOUR)
-        moments = _Moments(author, instant, age, observed)
         ordered = self._in_order
-        columns = ordered._earlier_posts(author, instant)
+        moments = _Moments(ordered._codes_of(author), instant, age, observed)
+        columns = ordered._earlier_posts(moments)
         for name in _VALUES:
             columns |= ordered._counts_seen(name, moments)
         return {
             f"{PREFIX}{name}": np.where(usable, values, np.nan) for name, values in columns.items()
         }
 
-    def _earlier_posts(self, author: NDArray[np.object_], instant: Whole) -> dict[str, Floats]:
+    def _earlier_posts(self, moments: _Moments) -> dict[str, Floats]:
         """Number of earlier posts, and hours since the previous one."""
-        start, stop = self._ranges(author, instant)
+        start, stop = _ranges(self._codes, self.instant, moments.author, moments.instant)
         latest = np.where(stop > start, stop - 1, -1)
-        number = _rows(_cumulated(self.author, self.posts[:, None]), latest)[:, 0]
-        since = (instant - _rows(self.instant[:, None], latest)[:, 0]) / _MICROSECONDS_PER_HOUR
+        number = _at(latest, _cumulated(self._codes, self.posts), absent=0.0)
+        since = (moments.instant - _at(latest, self.instant, absent=0)) / _MICROSECONDS_PER_HOUR
         return {"posts": number, "hours": np.where(stop > start, since, np.nan)}
 
     def _counts_seen(self, name: str, moments: _Moments) -> dict[str, Floats]:
         """Columns of one of the values of earlier posts, as known at each moment."""
         single = self._single(name)
-        values = single.total[:, _VALUES.index(name)]
         number, total = self._sums(name, moments)
         if moments.observed is None or name == "followers":
-            window = single._window(moments.author, moments.until, _SINGLY)
-            seen = _at(window, _tied_means((single.author, single.instant), values))
-            everyones = _running_mean(single.instant, values, moments.until)
+            window = single.window(moments.author, moments.until, _SINGLY)
+            seen = _at(window, _tied_means((single.author, single.instant), single.values))
+            everyones = _running_mean(single.instant, single.values, moments.until)
         else:
-            window = single._window(moments.author, moments.until, _LOOKED_AT)
-            final, then = _at(window, values), moments.seen(single, name, window)
+            window = single.window(moments.author, moments.until, _LOOKED_AT)
+            final, then = _at(window, single.values), moments.seen(single, name, window)
             number += np.isfinite(then).sum(axis=1) - np.isfinite(final).sum(axis=1)
             total += np.nansum(then, axis=1) - np.nansum(final, axis=1)
             seen = _tied_then(_at(window, single.instant.astype(np.float64)), then)
@@ -390,43 +399,53 @@ class AuthorHistory:
         columns[f"everyone_{name}"] = everyones
         return columns
 
-    def _single(self, name: str) -> Self:
+    def _single(self, name: str) -> _Single:
         """Events of single posts of which a value is known: a sum is no point on a line."""
-        if name not in self._singles:
-            chosen = (self.posts == 1) & (self.known[:, _VALUES.index(name)] == 1)
-            self._singles[name] = self.select(chosen)
-        return self._singles[name]
+        if name in self._singles:
+            return self._singles[name]
+        place = _VALUES.index(name)
+        count = _VALUES.index(name.removesuffix("_rate"))
+        rows = np.flatnonzero((self.posts == 1) & (self.known[:, place] == 1))
+        single = _Single(
+            author=self._codes[rows],
+            instant=self.instant[rows],
+            values=self.total[rows, place],
+            counts=self.total[rows, count],
+            row=self.row[rows],
+        )
+        if len(self) <= _FEW_EVENTS:
+            self._singles[name] = single
+        return single
 
     @cached_property
-    def _singles(self) -> dict[str, Self]:
+    def _singles(self) -> dict[str, _Single]:
         return {}
+
+    @cached_property
+    def _codes(self) -> Whole:
+        """Number of each event's author, in the order in which the events have them."""
+        return numbered(self.author)[0]
+
+    @cached_property
+    def _number_of(self) -> dict[str, int]:
+        """The number of each author."""
+        return {author: number for number, author in enumerate(numbered(self.author)[1])}
+
+    def _codes_of(self, author: NDArray[np.object_]) -> Whole:
+        """Numbers of authors; of those without events, one that none has."""
+        number_of = self._number_of
+        return np.array([number_of.get(each, len(number_of)) for each in author], dtype=np.int64)
 
     def _sums(self, name: str, moments: _Moments) -> tuple[Floats, Floats]:
         """How many earlier posts a value is known of, and the sum of these, (n,) each."""
-        start, stop = self._ranges(moments.author, moments.until)
+        start, stop = _ranges(self._codes, self.instant, moments.author, moments.until)
         latest = np.where(stop > start, stop - 1, -1)
-        known = np.column_stack([each[:, _VALUES.index(name)] for each in (self.known, self.total)])
-        number, total = _rows(_cumulated(self.author, known), latest).T
+        place = _VALUES.index(name)
+        number, total = (
+            _at(latest, _cumulated(self._codes, each[:, place]), absent=0.0)
+            for each in (self.known, self.total)
+        )
         return number, total
-
-    def _window(self, author: NDArray[np.object_], until: Whole, number: int) -> Whole:
-        """Positions of an author's last events before ``until``, the latest first, (n, number); -1
-        where there are fewer."""
-        start, stop = self._ranges(author, until)
-        rows = stop[:, None] - np.arange(1, number + 1)
-        return np.where(rows >= start[:, None], rows, -1)
-
-    def _ranges(self, author: NDArray[np.object_], until: Whole) -> tuple[Whole, Whole]:
-        """For each post the range of its author's events before ``until``; events are in order."""
-        # Numbered by where they come first: ascending over events that are in order by author.
-        codes, _ = numbered(chain(self.author, author))
-        instants, ranks = np.unique(self.instant, return_inverse=True)
-        # One whole number orders by author first, then by instant.
-        span = len(instants) + 1
-        keys = codes[: len(self)] * span + ranks
-        first = codes[len(self) :] * span
-        last = first + np.searchsorted(instants, until)
-        return np.searchsorted(keys, first), np.searchsorted(keys, last)
 
     @cached_property
     def _in_order(self) -> Self:
@@ -434,7 +453,9 @@ class AuthorHistory:
         codes, authors = numbered(self.author)
         place = {author: rank for rank, author in enumerate(sorted(authors))}
         ranks = np.array([place[author] for author in authors], dtype=np.int64)
-        return self.select(np.lexsort((*self.total.T, self.instant, ranks[codes])))
+        # Most columns say nothing, and sorting by each takes as long as by any other.
+        said = self.total[:, self.known.any(axis=0)]
+        return self.select(np.lexsort((*said.T, self.instant, ranks[codes])))
 
     def _sorted_from_latest(self) -> Self:
         """Events by author, the author active last first, and within an author the latest first."""
@@ -447,13 +468,39 @@ class AuthorHistory:
 
 
 @dataclass(frozen=True)
+class _Single:
+    """Events of single posts of which one value is known, by author and instant.
+
+    Attributes
+    ----------
+    author, instant, row
+        As of :class:`AuthorHistory`, authors by number, (events,) each.
+    values, counts
+        The value, and log(1 + count) behind it if it is a rate, (events,) each.
+    """
+
+    author: Whole
+    instant: Whole
+    values: Floats
+    counts: Floats
+    row: Whole
+
+    def window(self, author: Whole, until: Whole, number: int) -> Whole:
+        """Positions of an author's last events before ``until``, the latest first, (n, number); -1
+        where there are fewer."""
+        start, stop = _ranges(self.author, self.instant, author, until)
+        rows = stop[:, None] - np.arange(1, number + 1)
+        return np.where(rows >= start[:, None], rows, -1)
+
+
+@dataclass(frozen=True)
 class _Moments:
     """The instants of n posts, and what can be known of earlier posts by then.
 
     Attributes
     ----------
     author, instant
-        Of each of the n posts, (n,).
+        Of each of the n posts, (n,); authors by number.
     age
         In microseconds: what an earlier post needs for its counts to be seen, unless they were
         observed over time.
@@ -461,7 +508,7 @@ class _Moments:
         The counts over time; None if there are none.
     """
 
-    author: NDArray[np.object_]
+    author: Whole
     instant: Whole
     age: int
     observed: ObservedCounts | None
@@ -472,12 +519,11 @@ class _Moments:
         by_age = self.observed is None and self.age > 0
         return self.instant - self.age + 1 if by_age else self.instant
 
-    def seen(self, events: AuthorHistory, name: str, window: Whole) -> Floats:
+    def seen(self, events: _Single, name: str, window: Whole) -> Floats:
         """A value of the events at positions ``window``, (n, width), as known at each instant; NaN
         where it wasn't yet, and where a position is -1."""
         assert self.observed is not None
-        kind = name.removesuffix("_rate")
-        count, value = (events.total[:, _VALUES.index(each)] for each in (kind, name))
+        kind, count, value = name.removesuffix("_rate"), events.counts, events.values
         ages = self.instant[:, None] - np.append(events.instant, 0)[window]
         final = np.where(ages >= self.age, _at(window, count), np.nan)
         rows = np.where(window >= 0, np.append(events.row, -1)[window], -1)
@@ -584,21 +630,28 @@ def _tied_then(instants: Floats, values: Floats) -> Floats:
     return np.take_along_axis(means, np.argsort(~known, axis=1, kind="stable"), axis=1)
 
 
-def _at(rows: Whole, values: Floats) -> Floats:
-    """``values[rows]``, NaN where a row is -1."""
-    return np.append(values, np.nan)[rows]
+def _ranges(
+    authors: Whole, instants: Whole, author: Whole, until: Whole
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For each post the range of its author's events before ``until``; events are in order."""
+    different, ranks = np.unique(instants, return_inverse=True)
+    # One whole number orders by author first, then by instant.
+    span = len(different) + 1
+    keys = authors * span + ranks
+    first = author * span
+    last = first + np.searchsorted(different, until)
+    return np.searchsorted(keys, first), np.searchsorted(keys, last)
 
 
-def _cumulated(author: NDArray[np.object_], values: NDArray[Any]) -> Floats:
-    """Running sums within each author's events, (events, width); events are in order by author."""
+def _at(rows: NDArray[Any], values: NDArray[Any], absent: float = np.nan) -> Any:
+    """``values[rows]``, and ``absent`` where a row is -1."""
+    return np.append(values, absent)[rows]
+
+
+def _cumulated(author: Whole, values: NDArray[Any]) -> Floats:
+    """Running sums within each author's events, (events,); events are in order by author."""
     sums = np.zeros(values.shape, dtype=np.float64)
     ends = np.append(np.flatnonzero(_differ((author,))), len(author))
     for start, stop in pairwise(ends):
-        np.cumsum(values[start:stop], axis=0, dtype=np.float64, out=sums[start:stop])
+        np.cumsum(values[start:stop], dtype=np.float64, out=sums[start:stop])
     return sums
-
-
-def _rows(values: NDArray[Any], rows: Whole) -> Floats:
-    """``values[rows]``, zeros where a row is -1."""
-    padded = np.vstack([values, np.zeros((1, values.shape[1]))])
-    return padded[rows]

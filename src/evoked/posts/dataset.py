@@ -5,7 +5,8 @@
     my_posts/
         dataset.json          provenance, scales, time zone, number of posts, facts
         posts.parquet         one row per post (see evoked.posts.schema), with a column for each
-                              fact (see evoked.posts.facts)
+                              fact (see evoked.posts.facts); where posts are many, a folder posts/
+                              with a file for each month (see evoked.posts.post_files)
         annotations.parquet   further tables, each of them optional
         activity.parquet …
         images/               the pictures named in the column images of the posts
@@ -14,7 +15,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,11 +40,20 @@ from evoked.files import (
     read_object,
     write_json,
 )
-from evoked.parquet import count_rows, read_table
+from evoked.parquet import count_rows, read_batches, read_names, read_table
 from evoked.posts.facts import Fact, describe_facts
 from evoked.posts.images import MAX_BYTES
 from evoked.posts.picture_metadata import without_metadata
-from evoked.posts.schema import ENGAGEMENT, EXPOSURE, FACT_PREFIX, POSTS, TABLES, conform
+from evoked.posts.post_files import POSTS_FOLDER, post_files, write_posts
+from evoked.posts.schema import (
+    ENGAGEMENT,
+    EXPOSURE,
+    FACT_PREFIX,
+    POSTS,
+    TABLES,
+    conform,
+    with_facts,
+)
 from evoked.posts.time_zones import zone_of
 
 FORMAT_VERSION = 1
@@ -161,7 +172,7 @@ class PostDataset:
             There is no table of posts, an unknown table or column, a missing or repeated
             ``post_id``, or a picture whose name is not a plain file name.
         """
-        arrow = {name: _as_arrow(name, table) for name, table in tables.items()}
+        arrow = {name: as_arrow(name, table) for name, table in tables.items()}
         if "posts" not in arrow:
             raise DataError("a dataset needs a table named 'posts'.", file=folder)
         _check_identifiers(arrow["posts"], folder)
@@ -169,8 +180,7 @@ class PostDataset:
         facts = [fact.to_dict() for fact in describe_facts(_as_pandas(_facts_of(arrow["posts"])))]
         with atomic_folder(folder) as temporary:
             for name, table in arrow.items():
-                # Row groups bound the memory that a reader needs.
-                pq.write_table(table, temporary / f"{name}.parquet", row_group_size=16_384)
+                write_table(name, table, temporary)
             if images is None:
                 (temporary / IMAGE_FOLDER).mkdir()
             else:
@@ -209,12 +219,25 @@ class PostDataset:
     @property
     def tables(self) -> list[str]:
         """Names of the tables that this dataset has."""
-        return [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
+        return [name for name in TABLES if self.files(name)]
 
-    def _table_file(self, name: str) -> Path:
-        path = self.folder / f"{name}.parquet"
-        _check_link(path, self.folder)
-        return path
+    def files(self, table: str) -> list[Path]:
+        """The files that hold a table, in the order of its rows; none if the dataset has none.
+
+        Raises
+        ------
+        DataError
+            A file, or the folder of the posts, is a link that leads out of the dataset.
+        """
+        if table == "posts":
+            _check_link(self.folder / POSTS_FOLDER, self.folder)
+            found = post_files(self.folder)
+        else:
+            path = self.folder / f"{table}.parquet"
+            found = [path] if path.is_file() or path.is_symlink() else []
+        for path in found:
+            _check_link(path, self.folder)
+        return found
 
     @cached_property
     def posts(self) -> pd.DataFrame:
@@ -225,10 +248,7 @@ class PostDataset:
         DataError
             The table can't be read, or names a picture outside the folder of pictures.
         """
-        table = self._read_posts()
-        if self._rows is not None:
-            table = table.take(pa.array(self._rows))
-        return _as_pandas(table)
+        return _as_pandas(self.arrow("posts"))
 
     def table(self, name: str) -> pd.DataFrame:
         """A further table, restricted to the selected posts; empty if the dataset has none.
@@ -242,23 +262,116 @@ class PostDataset:
             raise DataError(f"no table is called {name!r}; there are {list(TABLES)}.")
         if name == "posts":
             return self.posts
-        schema = TABLES[name]
-        path = self._table_file(name)
-        if not path.is_file():
-            return _as_pandas((schema or pa.schema([])).empty_table())
-        table = read_table(path)
+        table = self.arrow(name)
+        with damage(self.folder / f"{name}.parquet", "a table of a dataset"):
+            return _as_pandas(table)  # dates, say, that pandas can't hold
+
+    def arrow(self, name: str) -> pa.Table:
+        """:meth:`table` as Arrow has it, which takes a fraction of the memory.
+
+        Raises
+        ------
+        DataError
+            As for :meth:`table` and :attr:`posts`.
+        """
+        if name == "posts":
+            if self._rows is None:
+                return self._read_posts()
+            if len(self._rows) and np.all(np.diff(self._rows) > 0):  # in their order
+                return pa.concat_tables(self.scan(self.post_schema.names))
+            return self._read_posts().take(pa.array(self._rows))
+        schema, files = TABLES[name], self.files(name)
+        if not files:
+            return (schema or pa.schema([])).empty_table()
+        table = read_table(files[0])
         if schema is not None:  # the file may be older than a column
-            table = conform(table, schema, name, path)
+            table = conform(table, schema, name, files[0])
         if self._rows is not None and "post_id" in table.column_names:
-            chosen = pa.array(self.posts["post_id"], pa.string())
+            chosen = pa.array(self.frame(["post_id"])["post_id"], pa.string())
             table = table.filter(pc.is_in(table["post_id"], value_set=chosen))
-        with damage(path, "a table of a dataset"):  # dates, say, that pandas can't hold
-            return _as_pandas(table)
+        return table
+
+    def scan(self, columns: Sequence[str] | None = None, batch: int = 65_536) -> Iterator[pa.Table]:
+        """The posts, some rows and columns at a time: memory doesn't grow with the dataset.
+
+        Values, types and names of pictures are checked as for :attr:`posts`, batch by batch; that
+        no id occurs twice is checked within each batch.
+
+        Parameters
+        ----------
+        columns
+            Of :data:`evoked.posts.schema.POSTS`, or of facts, in this order; all by default. A
+            column that no post has is null.
+        batch
+            Most posts at a time.
+
+        Yields
+        ------
+        Table
+            At most ``batch`` posts, in the order of the dataset also where a selection has another.
+
+        Raises
+        ------
+        DataError
+            There is no such column; a file can't be read, or holds a value that can't be.
+
+        Examples
+        --------
+        >>> posts = PostDataset("my_posts")                                    # doctest: +SKIP
+        >>> sum(len(part) for part in posts.scan(["likes"]))                   # doctest: +SKIP
+        """
+        wanted = None if columns is None else list(dict.fromkeys(columns))
+        unknown = [name for name in wanted or () if not _may_have(name)]
+        if unknown:
+            raise DataError(
+                f"posts have no columns {unknown}; they have {POSTS.names} and facts.",
+                file=self.folder,
+            )
+        first = 0
+        for path in self.files("posts"):
+            for rows in _posts_in(path, wanted, batch):
+                chosen = self._chosen(rows, first)
+                first += rows.num_rows
+                if chosen.num_rows:
+                    yield chosen
+
+    def _chosen(self, posts: pa.Table, first: int) -> pa.Table:
+        """Those of some posts, of which the first has number ``first``, that are selected."""
+        if self._rows is None:
+            return posts
+        inside = (self._rows >= first) & (self._rows < first + posts.num_rows)
+        return posts.take(pa.array(self._rows[inside] - first))
+
+    @property
+    def post_schema(self) -> pa.Schema:
+        """The columns of all posts: those of the schema, then the facts that any file has."""
+        types: dict[str, pa.DataType] = {}
+        for path in self.files("posts"):
+            for part in read_batches(path, None, 1):
+                found = conform(part, POSTS, "posts", path).schema
+                types |= {each.name: each.type for each in found if each.name not in POSTS.names}
+                break
+        return with_facts(types)
+
+    def frame(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Some columns of the posts, index 0 … n - 1, without reading the others."""
+        if self._rows is not None and np.any(np.diff(self._rows) < 1):
+            return self.posts[list(columns)]  # in an order of their own
+        parts = list(self.scan(columns))
+        if not parts:
+            return self.select([]).posts.reindex(columns=list(columns))
+        return _as_pandas(pa.concat_tables(parts, promote_options="default"))
 
     def __len__(self) -> int:
         if self._rows is not None:
             return len(self._rows)
-        return count_rows(self._table_file("posts"))
+        return sum(map(count_rows, self._post_files()))
+
+    def _post_files(self) -> list[Path]:
+        files = self.files("posts")
+        if not files:
+            raise DataError("the file does not exist.", file=self.folder / "posts.parquet")
+        return files
 
     def select(self, rows: ArrayLike) -> PostDataset:
         """The posts at ``rows``: positions (n,), or a boolean mask (len(self),)."""
@@ -269,10 +382,15 @@ class PostDataset:
         return PostDataset(self.folder, own[chosen.astype(np.int64)])
 
     def _read_posts(self) -> pa.Table:
-        path = self._table_file("posts")
-        table = conform(read_table(path), POSTS, "posts", path)
-        _check_identifiers(table, path)
-        _check_image_names(table, path)
+        files = self._post_files()
+        parts = []
+        for path in files:
+            parts.append(conform(read_table(path), POSTS, "posts", path))
+            _check_image_names(parts[-1], path)
+        table = pa.concat_tables(parts, promote_options="default")
+        if len(parts) > 1:  # a fact may be missing in some of them
+            table = conform(table, POSTS, "posts", self.folder)
+        _check_identifiers(table, files[0] if len(files) == 1 else self.folder)
         return table
 
     @property
@@ -318,6 +436,39 @@ class PostDataset:
         folder = self.image_folder
         _check_links(folder, (name for name in covers if name is not None))
         return [None if name is None else folder / name for name in covers]
+
+    def picture_files(self) -> list[Path]:
+        """All files in the folder of pictures, whether a post names them or not.
+
+        Raises
+        ------
+        DataError
+            One is a link that leads out of the folder.
+        """
+        if not self.image_folder.is_dir():
+            return []
+        found = sorted(
+            Path(entry.path)
+            for entry in os.scandir(self.image_folder)
+            if entry.is_file() and not entry.name.startswith(".")
+        )
+        _check_links(self.image_folder, (path.name for path in found))
+        return found
+
+    def link_pictures_into(self, folder: Path) -> None:
+        """Link all pictures into the folder of another dataset. Imports name pictures by their
+        content, so that of two with one name, the one that is there will do.
+
+        Raises
+        ------
+        DataError
+            As for :meth:`picture_files`.
+        """
+        images = folder / IMAGE_FOLDER
+        images.mkdir(exist_ok=True)
+        for path in self.picture_files():
+            if not (images / path.name).exists():
+                link(path.resolve(), images / path.name)
 
     def stripped_pictures(self, folder: Path) -> Path:
         """A new folder with copies of the pictures that posts name, without what cameras noted
@@ -447,7 +598,88 @@ class PostDataset:
         return f"PostDataset({str(self.folder)!r}, {len(self)} posts)"
 
 
-def _as_arrow(name: str, table: pa.Table | pd.DataFrame) -> pa.Table:
+def describe_again(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write dataset.json beside tables that have changed: their number of posts and their facts are
+    counted anew."""
+    kept = {name: value for name, value in description.items() if name not in ("posts", "facts")}
+    file = folder / DESCRIPTION_FILE
+    write_json(file, {**kept, "posts": 0})
+    dataset = PostDataset(folder)
+    names = {name for path in dataset.files("posts") for name in read_names(path)}
+    found = [
+        fact.to_dict()
+        for name in sorted(names)
+        if name.startswith(FACT_PREFIX)
+        for fact in describe_facts(dataset.frame([name]))
+    ]
+    counted = {"posts": len(dataset), **({"facts": found} if found else {})}
+    write_json(file, {**kept, **counted})
+
+
+def _may_have(column: str) -> bool:
+    return column in POSTS.names or column.startswith(FACT_PREFIX)
+
+
+def _posts_in(path: Path, columns: list[str] | None, batch: int) -> Iterator[pa.Table]:
+    """The posts of a file, checked, some at a time."""
+    own = read_names(path)
+    # The id goes with them, since errors name it.
+    read = None if columns is None else ["post_id", *columns]
+    there = None if read is None else [name for name in dict.fromkeys(read) if name in own]
+    first = 0
+    for rows in read_batches(path, there, batch):
+        with _rows_from(first):
+            posts = conform(rows, POSTS, "posts", path)
+            _check_identifiers(posts, path)
+            _check_image_names(posts, path)
+        first += posts.num_rows
+        yield posts if columns is None else _with_columns(posts, columns)
+
+
+@contextmanager
+def _rows_from(first: int) -> Iterator[None]:
+    """Let errors in a part of a file name the row of the file."""
+    try:
+        yield
+    except DataError as error:
+        if not isinstance(error.row, int):
+            raise
+        raise DataError(
+            error.problem,
+            file=error.file,
+            row=error.row + first,
+            field=error.field,
+            fix=error.fix,
+        ) from error
+
+
+def _with_columns(posts: pa.Table, columns: list[str]) -> pa.Table:
+    """The posts with some columns, in their order; a fact that they lack is null."""
+    names = posts.column_names
+    found = [
+        posts[name] if name in names else pa.chunked_array([pa.nulls(posts.num_rows)])
+        for name in columns
+    ]
+    return pa.Table.from_arrays(found, names=columns)
+
+
+def write_table(name: str, table: pa.Table, folder: Path) -> None:
+    """Write a table of :func:`as_arrow` into a dataset's folder."""
+    if name == "posts":
+        write_posts(table, folder)
+    else:
+        # Row groups bound the memory that a reader needs.
+        pq.write_table(table, folder / f"{name}.parquet", row_group_size=16_384)
+
+
+def as_arrow(name: str, table: pa.Table | pd.DataFrame) -> pa.Table:
+    """A table of a dataset with the columns and types of its schema.
+
+    Raises
+    ------
+    DataError
+        There is no table of this name, or a column or a value that it can't have.
+    """
     if name not in TABLES:
         raise DataError(f"no table is called {name!r}; there are {list(TABLES)}.")
     if isinstance(table, pd.DataFrame):

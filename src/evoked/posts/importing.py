@@ -8,9 +8,10 @@ whole or not at all, and the same source always gives the same dataset.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evoked.errors import DataError, ImageError, SettingsError, did_you_mean
-from evoked.files import lock_file, only_writer, parse_json, read_bounded, read_json
+from evoked.files import (
+    atomic_folder,
+    lock_file,
+    only_writer,
+    parse_json,
+    read_bounded,
+    read_json,
+    sha256_of_file,
+)
+from evoked.posts.appending import Appended, link_pictures
+from evoked.posts.appending import append as append_posts
 from evoked.posts.cleaning import clean, convert_ratings
-from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
+from evoked.posts.dataset import (
+    DESCRIPTION_FILE,
+    PostDataset,
+    describe_again,
+    read_description,
+)
 from evoked.posts.face_blurring import FaceFinder, blur_faces
 from evoked.posts.fact_leaks import OUTCOMES, too_good
 from evoked.posts.facts import Fact, arrow_type
@@ -92,6 +108,8 @@ class ImportResult:
         All columns of a table; empty for formats with a fixed layout.
     already_there
         Whether the destination held the result of this import already, so nothing was done.
+    appended
+        What became of the posts, where they were put to those of a dataset; else None.
     """
 
     dataset: PostDataset
@@ -103,6 +121,7 @@ class ImportResult:
     facts: list[Fact]
     columns: list[str] = field(default_factory=list)
     already_there: bool = False
+    appended: Appended | None = None
 
     def remarks(self) -> list[dict[str, Any]]:
         """What was skipped or put right, all of it; remarks on a network's tables are examples."""
@@ -127,6 +146,7 @@ class ImportResult:
             "columns": self.columns,
             "facts": [fact.to_dict() for fact in self.facts],
             "already_there": self.already_there,
+            **({} if self.appended is None else {"appended": asdict(self.appended)}),
         }
 
 
@@ -144,6 +164,7 @@ def import_posts(
     encoding: str | None = None,
     find_faces: FaceFinder | None = None,
     overwrite: bool = False,
+    append: bool = False,
     progress: Progress | None = None,
 ) -> ImportResult:
     """Read posts in one of the supported formats and write them as a dataset.
@@ -189,6 +210,10 @@ def import_posts(
     overwrite
         Replace the dataset at ``dest``. Without it, a dataset from the same source with the same
         settings is left as it is, and any other is an error.
+    append
+        Put the posts to those of the dataset at ``dest``, if there is one: see
+        :mod:`evoked.posts.appending`. The time zone and the author are those of its first import
+        unless they are given. Of a source that was appended before, nothing is appended again.
     progress
         Called at the start and after each batch with ``reading``, the number of records done and
         their total (None if unknown).
@@ -217,6 +242,11 @@ def import_posts(
         hint = did_you_mean(format, READERS)
         raise SettingsError(f"there is no format {format!r}; there are {', '.join(READERS)}.{hint}")
     source, dest = Path(source), Path(dest)
+    if append and overwrite:
+        raise SettingsError("posts are appended to a dataset, or replace it: choose one of them.")
+    append = append and (dest / DESCRIPTION_FILE).is_file()
+    if append:
+        time_zone, author = _as_before(dest, time_zone, author)
     folder = None if images is None else Path(images)
     options = ReadOptions(
         mapping=dict(mapping or {}),
@@ -227,6 +257,8 @@ def import_posts(
         author=None if author is None else plain_text(author).strip() or None,
         encoding=None if encoding is None else check_encoding(encoding),
     )
+    if append:
+        options = _with_known_facts(options, PostDataset(dest).facts)
     zone_of(time_zone)  # before anything is read
     check_scales(options.scales)
     for origin in (source, folder) if folder else (source,):
@@ -236,10 +268,12 @@ def import_posts(
     name = format if isinstance(format, str) else _name_of(format)
     job = _describe(name, source, options, find_faces)
     left_by_a_crash = lock_file(dest).exists() or _working_folder(dest).exists()
-    if not overwrite and _holds(dest, job) and not left_by_a_crash:
+    if not overwrite and _holds(dest, job, append) and not left_by_a_crash:
         return _result(dest, already_there=True)  # a lock would need a writable folder
     with only_writer(dest):
         read = READERS[format] if isinstance(format, str) else format
+        if append:
+            return _append(read, source, dest, options, job, find_faces, progress)
         return _import(read, source, dest, options, job, find_faces, overwrite, progress)
 
 
@@ -273,10 +307,135 @@ def _import(
     return _result(dest)
 
 
+def _append(
+    read: Reader,
+    source: Path,
+    dest: Path,
+    options: ReadOptions,
+    job: dict[str, Any],
+    find_faces: FaceFinder | None,
+    progress: Progress | None,
+) -> ImportResult:
+    """Import into the working folder, put both together there, and put that in the place."""
+    working = _working_folder(dest)
+    if _holds(dest, job, append=True):
+        remove_staging(working)
+        return _result(dest, already_there=True)
+    base = PostDataset(dest)
+    _check_grows(base)
+    # Of a dataset that has changed since, what is staged would lose the changes.
+    before = sha256_of_file(dest / DESCRIPTION_FILE)
+    staging = Staging(working, {**job, "appended_to": before})
+    if not staging.has_grown:
+        try:
+            if not staging.has_dataset:
+                reading = read(source, options)
+                count = _read_batches(reading, staging, options, find_faces, progress)
+                _check_kept(staging, count, source)
+                _write(reading, staging, source, job)
+            _write_grown(base, staging, source, job)
+        except (DataError, SettingsError):
+            remove_staging(working)
+            raise
+    staging.move_grown(dest)
+    return _result(dest)
+
+
+def _check_grows(base: PostDataset) -> None:
+    """Raise DataError if posts as a source has them don't belong with those of a dataset."""
+    base.check_pictures()
+    if "protected" in base.description:
+        raise DataError(
+            "a protected copy: what is put to it would be neither pseudonymous nor encrypted.",
+            file=base.folder,
+            fix="Append to the dataset that it was made from, and protect that again.",
+        )
+
+
+def _as_before(
+    dest: Path, time_zone: str | None, author: str | None
+) -> tuple[str | None, str | None]:
+    """The time zone and the author of a dataset's import, unless others are given.
+
+    Raises
+    ------
+    SettingsError
+        Hours and weekdays would be counted by other clocks than those of the dataset.
+    """
+    description = read_description(dest)
+    own = description.get("time_zone")
+    if time_zone not in (None, own):
+        raise SettingsError(
+            f"--time-zone {time_zone}: hours and weekdays of the dataset are by the clocks of "
+            f"{own or 'UTC'}. Import all posts anew to change that."
+        )
+    first = description.get("import")
+    job = first.get("job") if isinstance(first, dict) else None
+    known = job.get("author") if isinstance(job, dict) else None
+    return own, author if author is not None or not isinstance(known, str) else known
+
+
+def _with_known_facts(options: ReadOptions, facts: Sequence[Fact]) -> ReadOptions:
+    """The options, with the kinds of the facts that a dataset has, unless they are given."""
+    kinds = {fact.name: fact.kind for fact in facts}
+    chosen = {name: kind or kinds.get(name) for name, kind in options.facts.items()}
+    return replace(options, facts=chosen, known_facts=frozenset(kinds))
+
+
+def _write_grown(base: PostDataset, staging: Staging, source: Path, job: Mapping[str, Any]) -> None:
+    """Write the dataset with the posts of the staged one put to it."""
+    more = PostDataset(staging.dataset)
+    with atomic_folder(staging.grown) as temporary:
+        counts, left_out = append_posts(base, more, temporary)
+        own = more.description["import"]
+        tally = Tally.from_dict(own["tally"])
+        for remark in left_out:
+            tally.add(replace(remark, file=source.name))
+        staging.write_remarks(temporary, base.folder / REMARKS_FILE, tally.remarks)
+        link_pictures(base, more, temporary)
+        entry = {
+            **own,
+            "tally": tally.as_dict(),
+            "counts": asdict(counts),
+            "format": more.description["provenance"].get("format"),
+            "source": more.description["provenance"].get("source"),
+            "warnings": [*own["warnings"], *_facts_missing(base, more)],
+        }
+        earlier = [_shortened(each) for each in base.description.get("appended", ())]
+        description = base.description | {"appended": [*earlier, entry]}
+        if scales := {**more.description["scales"], **base.description.get("scales", {})}:
+            description["scales"] = scales
+        describe_again(temporary, description)
+
+
+def _shortened(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of posts that were appended before others."""
+    return {name: entry[name] for name in ("job", "counts", "format", "source") if name in entry}
+
+
+def _facts_missing(base: PostDataset, more: PostDataset) -> list[str]:
+    """A sentence if none of the appended posts has facts that the others have."""
+    there = {fact.name for fact in more.facts}
+    missing = [fact.name for fact in base.facts if fact.name not in there]
+    if not missing:
+        return []
+    options = " ".join(f"--fact {shlex.quote(name)}" for name in missing)
+    return [
+        f"None of these posts has {_or(missing)}, which the posts before have. If the source has "
+        f"it, import all posts anew, with {options}."
+    ]
+
+
 def summary_rows(result: ImportResult) -> list[tuple[str, int, str]]:
     """Rows of the closing table: what happened, how often, and why; the most frequent first."""
     tally = result.tally
     rows = [("read", tally.read, "posts"), ("read", tally.images, "pictures")]
+    if (appended := result.appended) is not None:
+        rows += [
+            ("new", appended.new, "posts"),
+            ("known", appended.known, "posts, by their ids"),
+            ("changed", appended.changed, "of the known posts"),
+        ]
     if tally.faces is not None:
         rows.append(("blurred", tally.faces, "faces; small, turned and covered ones are missed"))
     rows += [("read", count, name) for name, count in tally.rows.items()]
@@ -338,10 +497,15 @@ def _working_folder(dest: Path) -> Path:
     return dest.with_name(f".{dest.name}.import")
 
 
-def _holds(dest: Path, job: Mapping[str, Any]) -> bool:
+def _holds(dest: Path, job: Mapping[str, Any], append: bool = False) -> bool:
+    """Whether a dataset was made by an import, or holds what it appends."""
     try:
-        return read_json(dest / DESCRIPTION_FILE)["import"]["job"] == job
-    except (DataError, KeyError, TypeError):
+        description = read_json(dest / DESCRIPTION_FILE)
+        appended = description.get("appended", [])
+        done = [description.get("import", {}), *appended] if append else [description["import"]]
+        # Posts that were put to it afterwards are not of that import alone.
+        return any(each.get("job") == job for each in done) and bool(append or not appended)
+    except (AttributeError, DataError, KeyError, TypeError):
         return False
 
 
@@ -598,7 +762,8 @@ def _check_content(posts: pa.Table, reading: Source, source: Path, tally: Tally)
 
 def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
     dataset = PostDataset(dest)
-    done = dataset.description["import"]
+    appended = dataset.description.get("appended")
+    done = appended[-1] if appended else dataset.description["import"]
     return ImportResult(
         dataset=dataset,
         tally=Tally.from_dict(done["tally"]),
@@ -609,6 +774,7 @@ def _result(dest: Path, *, already_there: bool = False) -> ImportResult:
         columns=done.get("columns", []),
         facts=dataset.facts,
         already_there=already_there,
+        appended=Appended(**done["counts"]) if appended else None,
     )
 
 

@@ -106,6 +106,10 @@ ACTIVITY = pa.schema(
         ("saves", pa.int64()),
     ]
 )
+# When the counts in the table of posts were observed; no model reads it.
+OBSERVATIONS = pa.schema(
+    [pa.field("post_id", pa.string(), nullable=False), ("observed_at", TIMESTAMP)]
+)
 
 TABLES: dict[str, pa.Schema | None] = {
     "posts": POSTS,
@@ -115,6 +119,7 @@ TABLES: dict[str, pa.Schema | None] = {
     "groups": GROUPS,
     "memberships": MEMBERSHIPS,
     "activity": ACTIVITY,
+    "observations": OBSERVATIONS,
     # The latent truth of a synthetic dataset; no model reads it. Its columns are the generator's.
     "truth": None,
 }

@@ -7,6 +7,7 @@
         parts/000000/         a finished batch: tables as Arrow files, tally.json
         images/               pictures, each named by the hash of its content
         dataset/              the finished dataset, just before it is moved to its place
+        grown/                where posts are appended: the dataset with them put to it
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ import pyarrow as pa
 from PIL import Image
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, atomic_path, link, read_json, write_json, writing
+from evoked.files import (
+    atomic_folder,
+    atomic_path,
+    link,
+    read_json,
+    replace_folder,
+    write_json,
+    writing,
+)
 from evoked.posts.dataset import DESCRIPTION_FILE
 from evoked.posts.images import load_image, read_header
 from evoked.posts.picture_metadata import without_metadata
@@ -139,6 +148,7 @@ class Staging:
         self.images = folder / "images"
         self.parts = folder / "parts"
         self.dataset = folder / "dataset"
+        self.grown = folder / "grown"
         if not _is_job(folder, job):
             remove_staging(folder)
             self.parts.mkdir(parents=True)
@@ -150,6 +160,11 @@ class Staging:
     def has_dataset(self) -> bool:
         """Whether only moving the dataset to its place is left to do."""
         return (self.dataset / DESCRIPTION_FILE).is_file()
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether only putting the grown dataset in its place is left to do."""
+        return (self.grown / DESCRIPTION_FILE).is_file()
 
     def finished_parts(self) -> list[Path]:
         """Folders of the finished batches, in order."""
@@ -229,28 +244,55 @@ class Staging:
                 link(path, linked / path.name)
         return linked
 
-    def write_remarks(self) -> None:
-        """Put all remarks beside the finished dataset's tables, one per line."""
+    def write_remarks(
+        self,
+        folder: Path | None = None,
+        before: Path | None = None,
+        further: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """Put all remarks beside a dataset's tables, one per line.
+
+        Parameters
+        ----------
+        folder
+            The dataset's; the finished one by default.
+        before
+            File of the remarks that come first, if it is there.
+        further
+            Remarks that come last.
+        """
         # Moved there when it is whole, so that a crash leaves nothing else in the dataset.
         with (self.folder / REMARKS_FILE).open("wb") as stream:
+            if before is not None and before.is_file():
+                stream.write(before.read_bytes())
             for part in self.finished_parts():
                 stream.write((part / REMARKS_FILE).read_bytes())
-        os.replace(self.folder / REMARKS_FILE, self.dataset / REMARKS_FILE)
+            stream.write(_lines(further).encode())
+        os.replace(self.folder / REMARKS_FILE, (folder or self.dataset) / REMARKS_FILE)
 
     def move_dataset(self, dest: Path) -> None:
         """Put the finished dataset in its place and clear up."""
-        retired = self.folder / "retired"
+        self._move(self.dataset, dest)
+
+    def move_grown(self, dest: Path) -> None:
+        """Put the grown dataset in the place of the one that it grew from, and clear up."""
+        self._move(self.grown, dest)
+
+    def _move(self, folder: Path, dest: Path) -> None:
         with writing(dest):
             if dest.exists():
-                shutil.rmtree(retired, ignore_errors=True)
-                os.replace(dest, retired)
-            os.replace(self.dataset, dest)
+                replace_folder(folder, dest)
+            else:
+                os.replace(folder, dest)
         remove_staging(self.folder)
 
 
 def _write_lines(path: Path, items: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+    path.write_text(_lines(items), encoding="utf-8")
+
+
+def _lines(items: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
 
 
 def _as_jpeg(content: bytes) -> bytes:

@@ -212,8 +212,8 @@ def _warnings(
     """What is wrong with the predictions, or with the dataset that they are shown with."""
     found = [each.warning for each in results if each.warning]
     if isinstance(run, Run) and dataset is not None:
-        changes = run.changes_since(dataset.posts)
-        found += [changes] if changes else []
+        posts = dataset.posts
+        found += filter(None, (run.changes_since(posts), run.growth_since(posts)))
     return found
 
 

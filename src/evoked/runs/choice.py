@@ -41,6 +41,9 @@ _SLOW = "abmf"
 _POSTS_FOR_SLOW = 10_000
 # Of so many posts, one fold is enough.
 _MANY_POSTS = 2000
+MOST_TRIED = 20_000
+"""Posts that models are tried on: of more, so many are drawn, since weights learned of some
+thousand held-out posts are sure to a hundredth, and a trial takes as long as several fits."""
 _FOLDS = 3
 
 # Makes the examples, with targets, of some of a dataset's posts.
@@ -88,8 +91,10 @@ class Choice:
         return asdict(self)
 
 
-def quick_candidates(task: type[Task], posts: int) -> dict[str, Candidate]:
+def quick_candidates(task: type[Task], posts: int, *, content: bool = True) -> dict[str, Candidate]:
     """What is tried for a task on so many posts, by name: seconds each for some hundreds of posts.
+
+    ``content`` says whether any has a picture or a caption: without, a network of these is none.
 
     Trees learn counts themselves, since the level of authors with a few unsteady posts hides more
     than it shows, and what a line misses.
@@ -100,7 +105,7 @@ def quick_candidates(task: type[Task], posts: int) -> dict[str, Candidate]:
     if any(outcome.kind == "value" for outcome in task.outcomes):
         after = Candidate("gradient_boosting", {**trees, "start": "line"})
         found["gradient_boosting after linear"] = after
-    if posts >= _POSTS_FOR_SLOW:
+    if content and posts >= _POSTS_FOR_SLOW:
         found[_SLOW] = Candidate(_SLOW, {})
     return {
         name: each

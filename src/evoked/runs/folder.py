@@ -187,8 +187,9 @@ def data_description(
     content = hashlib.sha256("\n".join(dataset.posts["post_id"]).encode())
     for name in dataset.tables:
         if name in tables:
-            with (dataset.folder / f"{name}.parquet").open("rb") as stream:
-                content.update(hashlib.file_digest(stream, "sha256").digest())
+            for path in dataset.files(name):
+                with path.open("rb") as stream:
+                    content.update(hashlib.file_digest(stream, "sha256").digest())
     for digest in map(picture_digest, dataset.cover_paths()):
         content.update(digest if isinstance(digest, bytes) else b"|")
     for split in splits:

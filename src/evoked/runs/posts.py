@@ -277,6 +277,19 @@ class Run(TrainedRun):
         own = self.part_of(posts).notna().to_numpy()
         return changes_since(self._as_made(posts)[own], posts[own])
 
+    def growth_since(self, posts: pd.DataFrame) -> str | None:
+        """By how many posts the dataset that the run was made from has grown, in a sentence; None
+        if it has not, or if n posts are not all of that dataset's."""
+        own = int(self.part_of(posts).notna().sum())
+        new = len(posts) - self.description["data"].get("drawn from", own)
+        if new < 1 or own < len(self.parts):
+            return None
+        posts_came = f"{new:,} post{'s' if new > 1 else ''}"
+        return (
+            f"The dataset has grown by {posts_came} since this run was made from it; 'evoked "
+            "update' takes them in."
+        )
+
     def _as_made(self, posts: pd.DataFrame) -> pd.DataFrame:
         """What the run keeps of n posts by their ids; nothing of new ones."""
         return posts[["post_id"]].merge(self.parts, on="post_id", how="left")
@@ -358,8 +371,9 @@ class Run(TrainedRun):
     ) -> pd.DataFrame:
         if isinstance(posts, PostDataset):
             changes = self.changes_since(posts.posts)
-            if callbacks is not None and changes is not None:
-                callbacks.note(changes)
+            for note in filter(None, (changes, self.growth_since(posts.posts))):
+                if callbacks is not None:
+                    callbacks.note(note)
             if callbacks is not None and (lacking := lacking_facts(self.known_facts, posts.posts)):
                 callbacks.note(lacking)
             completed = self.dataset_posts(posts)
@@ -470,6 +484,7 @@ class Run(TrainedRun):
         found = self.score(examples, problems, baselines, split, int((~fresh).sum()))
         notes = (
             self.changes_since(dataset.posts),
+            self.growth_since(dataset.posts),
             lacking_facts(self.known_facts, dataset.posts),
         )
         return replace(found, warnings=(*found.warnings, *filter(None, notes)))

@@ -44,14 +44,15 @@ from evoked.features.viewings import ViewingData, read_network
 from evoked.files import check_free, only_writer, remove_all_leftovers
 from evoked.models import MODELS, Examples, Model, build_model
 from evoked.models.viewings import viewing_examples
-from evoked.posts.author_history import attach_history, published_history
-from evoked.posts.author_profiles import AuthorProfiles
+from evoked.posts.author_history import READ, attach_history, published_history
+from evoked.posts.author_profiles import PROFILE, AuthorProfiles
 from evoked.posts.dataset import PostDataset
 from evoked.posts.fact_leaks import too_good
 from evoked.posts.facts import Fact, describe_facts
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 from evoked.runs.base import BASELINES_FOLDER, Callbacks, RunContents, TrainedRun
-from evoked.runs.choice import Choice, choose_model, quick_candidates
+from evoked.runs.choice import MOST_TRIED, Choice, choose_model, quick_candidates
+from evoked.runs.drawing import draw, some_rows
 from evoked.runs.folder import (
     PLAN_FILE,
     TRAINING_FOLDER,
@@ -259,7 +260,10 @@ def train_posts(
     SettingsError
         The model learns from viewings, or as for :func:`train`.
     """
-    callbacks, choice = callbacks or Callbacks(), None
+    callbacks, choice, everyone = callbacks or Callbacks(), None, dataset
+    most = (training or TrainingSettings()).max_posts
+    if len(dataset) > most:
+        dataset, split = draw(dataset, split, (training or TrainingSettings()).seed, most)
     if model is None:
         if model_settings:
             raise SettingsError(
@@ -271,13 +275,13 @@ def train_posts(
         seed = (training or TrainingSettings()).seed
         if split is None or isinstance(split, str):
             split = choose_split(dataset.posts, split, seed)
-        choice = _choose(dataset, kind, features, split, seed, estimate, cache, callbacks)
+        choice = _choose(dataset, everyone, kind, features, split, seed, estimate, cache, callbacks)
         callbacks.note(choice.reason)
         model, model_settings = choice.model, choice.settings
     features = _for_captions(dataset, model, model_settings, features)
     built = _built(model, model_settings, features, _task_of(dataset, model, task, callbacks))
     _check_rows(built, "posts")
-    data = _Posts(dataset, built, cache, callbacks, estimate, choice)
+    data = _Posts(dataset, built, cache, callbacks, estimate, everyone, choice)
     return _train(data, Path(out), training or built.default_training, split)
 
 
@@ -415,11 +419,14 @@ class _Posts(_RunData[Run]):
     ----------
     estimate
         Whether an emotion reader stands in for ratings.
+    everyone
+        All posts, of which the dataset may be some that were drawn.
     choice
         How the model was chosen; None where it was asked for.
     """
 
     estimate: bool
+    everyone: PostDataset
     choice: Choice | None = None
 
     kind: ClassVar[type[TrainedRun]] = Run
@@ -428,8 +435,22 @@ class _Posts(_RunData[Run]):
     def rows(self) -> pd.DataFrame:
         """The posts with what their authors' earlier ones achieved, whatever part those are in."""
         age = self.model.feature_settings.history_min_age_hours
-        activity = self.dataset.table("activity")
-        return attach_history(self.dataset.posts, min_age_hours=age, activity=activity)
+        activity = self.everyone.table("activity")
+        return attach_history(
+            self.dataset.posts, min_age_hours=age, activity=activity, among=self.published
+        )
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        """What a history and the authors' profiles are made of, of all posts."""
+        if self.everyone is self.dataset:
+            return self.dataset.posts
+        return self.everyone.frame(list(dict.fromkeys([*READ, *PROFILE])))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        drawn = len(self.everyone) > len(self.dataset)
+        return {"drawn from": len(self.everyone)} if drawn else {}
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -524,7 +545,7 @@ class _Posts(_RunData[Run]):
         return posts_in_parts(self.rows, split)
 
     def run(self, contents: RunContents, split: Split) -> Run:
-        posts = self.dataset.posts
+        posts = self.published
         return Run(contents, published_history(posts), AuthorProfiles.of(posts), self.cache)
 
     def keep_past(self, run: Run, prepared: _Prepared, split: Split, whenever: Predicted) -> None:
@@ -698,6 +719,7 @@ def _train_alone(
 
 def _choose(
     dataset: PostDataset,
+    everyone: PostDataset,
     task: type[Task],
     features: FeatureSettings,
     split: Split,
@@ -711,22 +733,33 @@ def _choose(
     if len(split.train) + len(split.validation) > _MOST_FOR_FOLDS:
         split = with_calibration(dataset.posts, split, seed, fewest_posts(DEFAULT_COVERAGE))
     rows = np.sort(np.concatenate([split.train, split.validation]))
-    candidates = quick_candidates(task, len(rows))
+    kind, learnable = kind_of_folds(dataset.posts, split), len(rows)
+    if learnable > MOST_TRIED:
+        dataset = dataset.select(some_rows(dataset.posts["post_id"], rows, MOST_TRIED, seed))
+        rows = np.arange(len(dataset))
+    posts = dataset.posts
+    content = posts["caption"].notna().any() or posts["images"].str.len().gt(0).any()
+    candidates = quick_candidates(task, len(rows), content=bool(content))
     models = [build_model(*each, features, task.name) for each in candidates.values()]
     names = list(dict.fromkeys(name for model in models for name in model.features))
-    data = _Posts(dataset, models[-1], cache, Callbacks(stage=callbacks.stage), estimate)
+    stage = Callbacks(stage=callbacks.stage)
+    data = _Posts(dataset, models[-1], cache, stage, estimate, everyone)
     read = data.read(names, rows, seed)
-    return choose_model(
+    choice = choose_model(
         task,
         read.posts.posts,
         lambda chosen, fitted: part_examples(read.posts, chosen, fitted, values_of(read.estimates)),
         candidates,
         features,
         rows=rows,
-        kind=kind_of_folds(dataset.posts, split),
+        kind=kind,
         seed=seed,
         progress=callbacks.stage,
     )
+    if len(rows) == learnable:
+        return choice
+    drawn = f"These {len(rows):,} posts were drawn from the {learnable:,} that are learned from."
+    return replace(choice, reason=f"{choice.reason} {drawn}")
 
 
 def task_for(dataset: PostDataset, task: str | None, callbacks: Callbacks) -> str:

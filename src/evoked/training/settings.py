@@ -38,5 +38,11 @@ class TrainingSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="device to train on: auto, cpu or cuda"
     )
+    max_posts: int = Field(
+        200_000,
+        ge=1000,
+        description="of a larger dataset, so many posts are drawn to learn from and to test on; "
+        "what authors' earlier posts achieved is known of all",
+    )
     workers: int = Field(0, ge=0, description="processes that load batches")
     seed: int = Field(0, description="random seed for the split, weights and batches")

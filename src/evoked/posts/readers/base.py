@@ -200,6 +200,8 @@ class ReadOptions:
         Whose posts they all are, where no column holds authors.
     encoding
         Encoding of a table's text file; found by its bytes by default.
+    known_facts
+        Facts that the dataset has to which the posts are put: of these, any column is taken.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -209,6 +211,7 @@ class ReadOptions:
     facts: Mapping[str, Kind | None] = field(default_factory=dict)
     author: str | None = None
     encoding: str | None = None
+    known_facts: frozenset[str] = frozenset()
 
 
 Reader = Callable[[Path, ReadOptions], Source]

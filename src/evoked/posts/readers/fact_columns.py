@@ -178,7 +178,11 @@ def _check_column(column: str, mapping: Mapping[str, str]) -> None:
 
 
 def settle_columns(
-    chosen: Mapping[str, Kind | None], cells: Mapping[str, Cells], *, drafts: bool = False
+    chosen: Mapping[str, Kind | None],
+    cells: Mapping[str, Cells],
+    *,
+    drafts: bool = False,
+    known: Collection[str] = (),
 ) -> tuple[list[FactColumn], list[str]]:
     """The facts to read, and a note on each column that is left out because it says nothing.
 
@@ -190,10 +194,12 @@ def settle_columns(
         What the columns hold.
     drafts
         Whether the table holds drafts, whose facts may all be the same, or all differ.
+    known
+        The facts that other posts of the dataset have, so that these may all have the same.
     """
     taken, notes = [], []
     for column, kind in chosen.items():
-        problem = _problem(column, cells[column], kind, drafts)
+        problem = _problem(column, cells[column], kind, drafts or column in known)
         if problem:
             notes.append(f"{column} is not taken as a fact: {problem}.")
             continue
@@ -203,11 +209,11 @@ def settle_columns(
     return taken, notes
 
 
-def _problem(column: str, cells: Cells, kind: Kind | None, drafts: bool) -> str:
+def _problem(column: str, cells: Cells, kind: Kind | None, anything: bool) -> str:
     """Why a column can say nothing about a post; "" if it can."""
     if not cells.known:
         return "it is empty"
-    if drafts:
+    if anything:
         return ""
     if len(cells.counts) == 1 and cells.known == cells.rows:
         return f"it is {next(iter(cells.counts))[:_CLASS_CHARACTERS]!r} for every post"

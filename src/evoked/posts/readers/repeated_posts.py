@@ -55,10 +55,16 @@ def notes_on_extra_columns(columns: Mapping[str, str]) -> list[str]:
     return [said[name].format(column) for name, column in columns.items()]
 
 
+def observed_column(columns: Sequence[str], mapping: Mapping[str, str]) -> str | None:
+    """The column that says by its name when a row was observed."""
+    free = [column for column in columns if column not in mapping.values()]
+    return _first(free, {*_with(_OBSERVED, _OBSERVED_ENDINGS), *_OBSERVED_ELSE.split()})
+
+
 def extra_columns(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """The columns that say when a row was observed and whose ratings it holds, by field."""
     free = [column for column in columns if column not in mapping.values()]
-    observed = _first(free, {*_with(_OBSERVED, _OBSERVED_ENDINGS), *_OBSERVED_ELSE.split()})
+    observed = observed_column(columns, mapping)
     if observed is None and "posted_at" in mapping:
         observed = _first(free, _DAYS.split())
     annotator = _first(free, _with(_ANNOTATORS, _ANNOTATOR_ENDINGS))
@@ -151,6 +157,7 @@ def one_per_post(
         observed = record.fields.pop(OBSERVED_AT, None)
         rows = repeated.rows(record)
         if rows == 1:
+            _note_observation(record, observed)
             yield _annotated([record], scales) if ANNOTATOR in record.fields else record
             continue
         identifier = plain_text(record.fields["post_id"])
@@ -207,6 +214,7 @@ def _together(
         yield _annotated(records, scales)
         return
     dates = [moment for _, moment in states if moment is not None]
+    _note_observation(last, states[-1][1])
     identifier = plain_text(last.fields["post_id"])
     posted = _posted(records)
     if posted is not None:
@@ -256,11 +264,21 @@ def _activity(
     ]
 
 
+def _note_observation(record: PostRecord, observed: datetime | None) -> None:
+    """Let a record say when its counts were observed, for the posts that may be appended later."""
+    if isinstance(observed, datetime):
+        record.tables["observations"] = [{"observed_at": _observed_by(observed)}]
+
+
+def _observed_by(observed: datetime) -> datetime:
+    """When counts had been observed. A day without a time was observed when it was over, as far as
+    anyone knows: an earlier moment would let models see counts before they were there."""
+    return observed + timedelta(days=observed.time().isoformat() == "00:00:00")
+
+
 def _age(observed: datetime, posted: datetime) -> timedelta:
-    """A post's age. A day without a time was observed when it was over, as far as anyone knows: an
-    earlier moment would let models see counts before they were there."""
-    is_day = observed.time().isoformat() == "00:00:00"
-    return max(observed + timedelta(days=is_day) - posted, timedelta(0))
+    """A post's age when it was observed."""
+    return max(_observed_by(observed) - posted, timedelta(0))
 
 
 def _falls(records: Sequence[PostRecord]) -> bool:

@@ -55,6 +55,7 @@ from evoked.posts.readers.repeated_posts import (
     RepeatedIds,
     extra_columns,
     notes_on_extra_columns,
+    observed_column,
     one_per_post,
 )
 from evoked.posts.readers.values import is_missing, parse_bool, parse_names, plain_text
@@ -170,13 +171,20 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     raters = choose_rater_columns(table.columns, mapping)
     chosen = choose_columns(options.facts, table.columns, mapping)
     survey = _survey(table, mapping, raters, list(chosen), recognised.spares)
-    facts, fact_notes = settle_columns(chosen, survey.facts, drafts=are_drafts([*mapping, *raters]))
+    facts, fact_notes = settle_columns(
+        chosen,
+        survey.facts,
+        drafts=are_drafts([*mapping, *raters]),
+        known=options.known_facts,
+    )
     scales, scale_notes = choose_scales(survey.ranges, options.scales)
     unscaled = [name for name in survey.ranges if name not in scales]
+    named = observed_column(table.columns, mapping)
     extra = {
         name: column
         for name, column in extra_columns(table.columns, mapping).items()
-        if (name == OBSERVED_AT and survey.repeated) or (name == ANNOTATOR and survey.ranges)
+        if (name == OBSERVED_AT and (survey.repeated or column == named))
+        or (name == ANNOTATOR and survey.ranges)
     }
     spares = {
         name: column
