@@ -11,11 +11,11 @@ table, once, before posts are split: features and tasks read the columns ``histo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ SPREAD_OVER = 10
 EVERYONE_OVER = 50
 
 _RATES = tuple(f"{name}_rate" for name in ENGAGEMENT)
-_VALUES = (*KINDS, *_RATES, "followers")
+VALUES = (*KINDS, *_RATES, "followers")
 # A run carries an author's latest posts one by one, the older as a sum.
 _SINGLY = max(MEDIANS_OVER)
 # Of an author's last posts, so many are looked up in the counts over time: the youngest of them may
@@ -53,12 +53,20 @@ _MAX_AUTHORS = 20_000
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
+class EveryonesCounts(Protocol):
+    """What the last posts of all authors achieved, known beforehand."""
+
+    def columns(self, posts: pd.DataFrame, min_age_hours: float = 0.0) -> dict[str, Floats]:
+        """The columns ``history.everyone_*`` of n posts, (n,) each."""
+
+
 def attach_history(
     posts: pd.DataFrame,
     carried: AuthorHistory | None = None,
     drafts: bool = False,
     min_age_hours: float = 0.0,
     activity: pd.DataFrame | None = None,
+    everyones: EveryonesCounts | None = None,
 ) -> pd.DataFrame:
     """Add to each post what its author's earlier posts achieved.
 
@@ -80,6 +88,9 @@ def attach_history(
         :data:`evoked.posts.schema.ACTIVITY`: what a post sees of these is what had been observed
         by then, nothing before the first observation. Posts beyond the author's last 60, and
         beyond the last 50 of all authors, are taken to have their final counts.
+    everyones
+        What the last posts of all authors achieved, if ``posts`` are not all there are: all posts
+        of some authors.
 
     Returns
     -------
@@ -93,7 +104,7 @@ def attach_history(
         ``everyone_k`` (mean of the last 50 posts of all authors); for likes, comments,
         shares and saves also ``mean_k_rate``, mean of log((1 + count) / (1 + followers)).
     """
-    published = _published(posts.iloc[:0] if drafts else posts)
+    published = published_posts(posts.iloc[:0] if drafts else posts)
     observed = None
     if activity is not None and len(activity) and len(published):
         observed = ObservedCounts.of(activity, published["post_id"])
@@ -103,7 +114,10 @@ def attach_history(
         history = AuthorHistory.of(published)
         if carried is not None:
             history = history.completed_by(carried)
-    seen = pd.DataFrame(history.before(posts, min_age_hours, observed), index=posts.index)
+    columns = history.before(posts, min_age_hours, observed)
+    if everyones is not None:
+        columns |= everyones.columns(posts, min_age_hours)
+    seen = pd.DataFrame(columns, index=posts.index)
     others = [name for name in posts if not str(name).startswith(PREFIX)]
     return pd.concat([posts[others], seen], axis=1)
 
@@ -118,7 +132,7 @@ def published_history(posts: pd.DataFrame, carried: AuthorHistory | None = None)
     carried
         What a run carries of earlier ones, some of which may be among ``posts``.
     """
-    history = AuthorHistory.of(_published(posts))
+    history = AuthorHistory.of(published_posts(posts))
     return (history if carried is None else history.completed_by(carried)).compact()
 
 
@@ -183,6 +197,17 @@ class AuthorHistory:
         """The events at ``rows``, positions or a mask."""
         return type(self)(*(getattr(self, each.name)[rows] for each in fields(self)))
 
+    def of_authors(self, authors: Iterable[str]) -> Self:
+        """The events of some authors, given by their hashes."""
+        rows = [self._rows_of[each] for each in authors if each in self._rows_of]
+        return self.select(np.concatenate(rows) if rows else np.zeros(0, np.int64))
+
+    @cached_property
+    def _rows_of(self) -> dict[str, Whole]:
+        order = np.argsort(self.author, kind="stable")
+        names, starts = np.unique(self.author[order], return_index=True)
+        return dict(zip(names, np.split(order, starts[1:]), strict=True)) if len(self) else {}
+
     def joined(self, other: Self) -> Self:
         """The events of both histories."""
         return type(self)(
@@ -241,7 +266,7 @@ class AuthorHistory:
 
     def to_dict(self) -> dict[str, Any]:
         """The state, ready for JSON; counts that no post has are left out."""
-        kept = [(name, at) for at, name in enumerate(_VALUES) if self.known[:, at].any()]
+        kept = [(name, at) for at, name in enumerate(VALUES) if self.known[:, at].any()]
         return {
             "author": self.author.tolist(),
             "instant": self.instant.tolist(),
@@ -262,15 +287,15 @@ class AuthorHistory:
         size = len(state["author"])
         nothing = [0] * size
         known, total = (
-            np.array([state[name].get(value, nothing) for value in _VALUES], dtype=np.float64).T
+            np.array([state[name].get(value, nothing) for value in VALUES], dtype=np.float64).T
             for name in ("known", "total")
         )
         return cls(
             author=np.array(state["author"], dtype=object),
             instant=np.array(state["instant"], dtype=np.int64).reshape(size),
             posts=np.array(state["posts"], dtype=np.int64).reshape(size),
-            known=known.reshape(size, len(_VALUES)).astype(np.int64),
-            total=total.reshape(size, len(_VALUES)),
+            known=known.reshape(size, len(VALUES)).astype(np.int64),
+            total=total.reshape(size, len(VALUES)),
             row=np.full(size, -1),
         )
 
@@ -309,7 +334,7 @@ class AuthorHistory:
         instant, _ = _instants(posts)
         single = self._in_order._single(kind)
         window = single._window(author_hashes(posts), instant, number)
-        return np.expm1(_at(window, single.total[:, _VALUES.index(kind)]))
+        return np.expm1(_at(window, single.total[:, VALUES.index(kind)]))
 
     def before(
         self,
@@ -330,11 +355,11 @@ class AuthorHistory:
         instant, dated = _instants(posts)
         author = author_hashes(posts)
         usable = dated & (author != "")
-        age = round(min_age_hours * _MICROSECONDS_PER_HOUR)
+        age = _microseconds(min_age_hours)
         moments = _Moments(author, instant, age, observed)
         ordered = self._in_order
         columns = ordered._earlier_posts(author, instant)
-        for name in _VALUES:
+        for name in VALUES:
             columns |= ordered._counts_seen(name, moments)
         return {
             f"{PREFIX}{name}": np.where(usable, values, np.nan) for name, values in columns.items()
@@ -351,11 +376,11 @@ class AuthorHistory:
     def _counts_seen(self, name: str, moments: _Moments) -> dict[str, Floats]:
         """Columns of one of the values of earlier posts, as known at each moment."""
         single = self._single(name)
-        values = single.total[:, _VALUES.index(name)]
+        values = single.total[:, VALUES.index(name)]
         number, total = self._sums(name, moments)
         if moments.observed is None or name == "followers":
             window = single._window(moments.author, moments.until, _SINGLY)
-            seen = _at(window, _tied_means((single.author, single.instant), values))
+            seen = _at(window, tied_means((single.author, single.instant), values))
             everyones = _running_mean(single.instant, values, moments.until)
         else:
             window = single._window(moments.author, moments.until, _LOOKED_AT)
@@ -381,7 +406,7 @@ class AuthorHistory:
     def _single(self, name: str) -> Self:
         """Events of single posts of which a value is known: a sum is no point on a line."""
         if name not in self._singles:
-            chosen = (self.posts == 1) & (self.known[:, _VALUES.index(name)] == 1)
+            chosen = (self.posts == 1) & (self.known[:, VALUES.index(name)] == 1)
             self._singles[name] = self.select(chosen)
         return self._singles[name]
 
@@ -393,7 +418,7 @@ class AuthorHistory:
         """How many earlier posts a value is known of, and the sum of these, (n,) each."""
         start, stop = self._ranges(moments.author, moments.until)
         latest = np.where(stop > start, stop - 1, -1)
-        known = np.column_stack([each[:, _VALUES.index(name)] for each in (self.known, self.total)])
+        known = np.column_stack([each[:, VALUES.index(name)] for each in (self.known, self.total)])
         number, total = _rows(_cumulated(self.author, known), latest).T
         return number, total
 
@@ -455,15 +480,14 @@ class _Moments:
     @property
     def until(self) -> Whole:
         """Earlier posts are strictly earlier than this, (n,)."""
-        by_age = self.observed is None and self.age > 0
-        return self.instant - self.age + 1 if by_age else self.instant
+        return _until(self.instant, self.age if self.observed is None else 0)
 
     def seen(self, events: AuthorHistory, name: str, window: Whole) -> Floats:
         """A value of the events at positions ``window``, (n, width), as known at each instant; NaN
         where it wasn't yet, and where a position is -1."""
         assert self.observed is not None
         kind = name.removesuffix("_rate")
-        count, value = (events.total[:, _VALUES.index(each)] for each in (kind, name))
+        count, value = (events.total[:, VALUES.index(each)] for each in (kind, name))
         ages = self.instant[:, None] - np.append(events.instant, 0)[window]
         final = np.where(ages >= self.age, _at(window, count), np.nan)
         rows = np.where(window >= 0, np.append(events.row, -1)[window], -1)
@@ -478,13 +502,29 @@ def known_counts(posts: pd.DataFrame, name: str) -> Floats:
     return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
 
 
+def instants_seen(posts: pd.DataFrame, min_age_hours: float) -> tuple[Whole, NDArray[np.bool_]]:
+    """Before which instant, in microseconds since 1970, earlier posts are seen by each of n posts,
+    and which posts see any, (n,) each."""
+    instant, dated = _instants(posts)
+    return _until(instant, _microseconds(min_age_hours)), dated & (author_hashes(posts) != "")
+
+
+def _until(instant: Whole, age: int) -> Whole:
+    return instant - age + 1 if age > 0 else instant
+
+
+def _microseconds(hours: float) -> int:
+    return round(hours * _MICROSECONDS_PER_HOUR)
+
+
 def are_published(posts: pd.DataFrame) -> NDArray[np.bool_]:
     """Of which of n posts any count is known, (n,): the others may be drafts."""
     counts = np.column_stack([known_counts(posts, name) for name in KINDS])
     return np.asarray(np.isfinite(counts).any(axis=1))
 
 
-def _published(posts: pd.DataFrame) -> pd.DataFrame:
+def published_posts(posts: pd.DataFrame) -> pd.DataFrame:
+    """The posts of which any count is known."""
     return posts.iloc[np.flatnonzero(are_published(posts))]
 
 
@@ -532,7 +572,7 @@ def _running_mean(instant: Whole, values: Floats, until: Whole) -> Floats:
     order = np.argsort(instant, kind="stable")
     stop = np.searchsorted(instant[order], until)
     start = np.maximum(stop - EVERYONE_OVER, 0)
-    means = _tied_means((instant[order],), values[order])
+    means = tied_means((instant[order],), values[order])
     sums = np.concatenate([[0.0], np.cumsum(means)])
     number = stop - start
     return np.where(number > 0, (sums[stop] - sums[start]) / np.maximum(number, 1), np.nan)
@@ -546,7 +586,7 @@ def _last_of_all(instant: Whole, until: Whole) -> Whole:
     return np.append(order, -1)[np.where(rows >= 0, rows, len(order))]
 
 
-def _tied_means(keys: Sequence[NDArray[Any]], values: Floats) -> Floats:
+def tied_means(keys: Sequence[NDArray[Any]], values: Floats) -> Floats:
     """Values of events in order, (n,), each the mean of those whose keys are the same."""
     if not len(values):
         return values
@@ -563,7 +603,7 @@ def _tied_then(instants: Floats, values: Floats) -> Floats:
     known = np.isfinite(values)
     row, _ = np.nonzero(known)
     means = np.full(values.shape, np.nan)
-    means[known] = _tied_means((row, instants[known]), values[known])
+    means[known] = tied_means((row, instants[known]), values[known])
     return np.take_along_axis(means, np.argsort(~known, axis=1, kind="stable"), axis=1)
 
 

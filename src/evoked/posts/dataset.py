@@ -161,7 +161,7 @@ class PostDataset:
             raise DataError("a dataset needs a table named 'posts'.", file=folder)
         _check_identifiers(arrow["posts"], folder)
         _check_image_names(arrow["posts"], folder)
-        facts = [fact.to_dict() for fact in describe_facts(_as_pandas(_facts_of(arrow["posts"])))]
+        facts = [fact.to_dict() for fact in describe_facts(as_pandas(_facts_of(arrow["posts"])))]
         with atomic_folder(folder) as temporary:
             for name, table in arrow.items():
                 # Row groups bound the memory that a reader needs.
@@ -223,7 +223,7 @@ class PostDataset:
         table = self._read_posts()
         if self._rows is not None:
             table = table.take(pa.array(self._rows))
-        return _as_pandas(table)
+        return as_pandas(table)
 
     def table(self, name: str) -> pd.DataFrame:
         """A further table, restricted to the selected posts; empty if the dataset has none.
@@ -240,7 +240,7 @@ class PostDataset:
         schema = TABLES[name]
         path = self._table_file(name)
         if not path.is_file():
-            return _as_pandas((schema or pa.schema([])).empty_table())
+            return as_pandas((schema or pa.schema([])).empty_table())
         table = read_table(path)
         if schema is not None:  # the file may be older than a column
             table = conform(table, schema, name, path)
@@ -248,7 +248,7 @@ class PostDataset:
             chosen = pa.array(self.posts["post_id"], pa.string())
             table = table.filter(pc.is_in(table["post_id"], value_set=chosen))
         with damage(path, "a table of a dataset"):  # dates, say, that pandas can't hold
-            return _as_pandas(table)
+            return as_pandas(table)
 
     def __len__(self) -> int:
         if self._rows is not None:
@@ -519,8 +519,9 @@ def _check_link(path: Path, folder: Path) -> None:
         )
 
 
-def _as_pandas(table: pa.Table) -> pd.DataFrame:
-    """Lists become lists (empty when null); integers with gaps become floats with NaN."""
+def as_pandas(table: pa.Table) -> pd.DataFrame:
+    """A table as datasets give it out: lists become lists (empty when null), integers with gaps
+    floats with NaN."""
     frame = table.to_pandas()
     for field in table.schema:
         if pa.types.is_list(field.type):
