@@ -28,9 +28,7 @@ def test_names_beneath_a_folder(place: Path, tmp_path: Path) -> None:
     names = ["2024/a.jpg", None, str(place / "2024/a.jpg"), "lost.jpg"]
     with PicturePlace(str(place)).brought([*names, *outside(place), "link.jpg"], tmp_path) as found:
         assert found.paths[:3] == [place / "2024/a.jpg", None, place / "2024/a.jpg"]
-        assert (
-            found.paths[3] == place / "lost.jpg"
-        )  # which the reader of pictures says is not there
+        assert found.paths[3] == place / "lost.jpg"  # its reader says what is wrong
         assert set(found.problems) == set(range(4, 4 + len(outside(place)) + 1))
         assert all("does not lie beneath" in why for why in found.problems.values())
 

@@ -20,6 +20,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     laboratory,
     ledger,
     privacy,
+    scale,
     scoring,
     serve,
     timing,
