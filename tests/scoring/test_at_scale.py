@@ -3,6 +3,7 @@ command goes on."""
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -10,21 +11,27 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pytest
 
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
 from evoked.features.extract import extract
 from evoked.posts.dataset import PostDataset
+from evoked.posts.gathering import gather
+from evoked.posts.post_parts import PostParts
 from evoked.runs.posts import Run
 from evoked.scoring import at_scale, batches
 from evoked.scoring.at_scale import extract_parts, score_parts
 from evoked.scoring.batches import AnswerFolder, Assignment, BatchDone, BatchWorker
+from evoked.scoring.engines import Engine, work
+from evoked.scoring.recipes import completed
 from tests.posts.test_gathering import write_parts
 from tests.support import command_line
 from tests.support.desk_runs import desk_run
@@ -45,7 +52,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Work in this process, where everything is loaded; the batches that were answered."""
     answered: list[int] = []
 
-    def work(
+    def work_here(
         engine: object, assignment: Assignment, numbers: Sequence[int], *others: object
     ) -> Iterator[BatchDone]:
         worker = BatchWorker(assignment)
@@ -56,7 +63,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             answered.append(number)
             yield done
 
-    monkeypatch.setattr(at_scale, "work", work)
+    monkeypatch.setattr(at_scale, "work", work_here)
     return answered
 
 
@@ -311,9 +318,11 @@ def wait_for_parts(out: Path, number: int, driver: subprocess.Popen[str]) -> Non
 
 
 def workers_of(driver: subprocess.Popen[str], engine: str) -> list[psutil.Process]:
-    mark = "spawn_main" if engine == "local" else "ray::"
+    mark = "spawn_main" if engine == "local" else "ray::MapWorker"
     children = psutil.Process(driver.pid).children(recursive=True)
-    return [child for child in children if mark in " ".join(child.cmdline())]
+    found = [child for child in children if mark in " ".join(child.cmdline())[:200]]
+    assert found
+    return found
 
 
 @pytest.mark.slow
@@ -340,15 +349,55 @@ def test_killed_workers_and_drivers_change_nothing(
     same_scores(out, run.predict(dataset))
 
 
+@dataclass(frozen=True)
+class Ending:
+    """A recipe that ends its worker: at once, or in every batch with a post of this name."""
+
+    victim: str | None = None
+    stage = "ending"
+
+    def prepare(self) -> Ending:
+        if self.victim is None:
+            os._exit(9)
+        return self
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([("post_id", pa.string()), ("error", pa.string())])
+
+    def answer(self, posts: pa.Table, scored: int, everyones: object, scratch: Path) -> pa.Table:
+        if self.victim in posts["post_id"].to_pylist():
+            os._exit(9)
+        return completed(self.schema, {"post_id": posts["post_id"].combine_chunks()[:scored]})
+
+
+def worked(folder: Path, recipe: Ending) -> list[BatchDone]:
+    """What two processes make of seven batches of ten posts."""
+    posts = pd.DataFrame({"post_id": [f"post {number}" for number in range(70)]})
+    answers = AnswerFolder(folder / "answers")
+    parts = PostParts(write_parts(folder / "parts", posts))
+    gathered = gather(parts, answers.gathered, rows_per_batch=10)
+    numbers = range(len(gathered.sizes))
+    return list(work(Engine.local, Assignment(recipe, answers, "one"), numbers, 2))
+
+
 @pytest.mark.slow
-def test_workers_that_end_before_they_begin_end_the_command(
-    run: Run, dataset: PostDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "pyarrow.py").write_text("import os; os._exit(9)")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"), prepend=":")
+def test_workers_that_end_before_they_begin_end_the_command(tmp_path: Path) -> None:
     with pytest.raises(EvokedError, match="ended from outside before they begin"):
-        score(run, dataset.folder, tmp_path / "scores", workers=1)
+        worked(tmp_path, Ending())
+
+
+@pytest.mark.slow
+def test_a_batch_that_ends_three_workers_is_given_up(tmp_path: Path) -> None:
+    done = worked(tmp_path, Ending("post 33"))
+    assert sorted(each.number for each in done) == list(range(7))
+    scores = pd.read_parquet(tmp_path / "answers")
+    assert len(scores) == 70
+    assert sorted(each.errors for each in done) == [0, 0, 0, 0, 0, 0, 10]
+    assert scores.set_index("post_id")["error"].notna()["post 33"]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ and its batch is begun again.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -34,6 +35,8 @@ _MOST_FALSE_STARTS = 3
 # Of a cluster's memory for what its workers pass on: numbers of batches.
 _OBJECT_STORE_BYTES = 128 * 2**20
 _MOST_BLOCKS = 1000
+# It reports to nobody, and says nothing of workers that it replaces.
+_RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 
 def usual_workers() -> int:
@@ -225,7 +228,7 @@ def _on_ray(
 ) -> Iterator[BatchDone]:
     ray = _ray()
     own = {} if address else {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES}
-    with _environment({"RAY_USAGE_STATS_ENABLED": "0"}):
+    with _environment(_RAY_ENVIRONMENT):
         ray.init(
             address=address or "local",
             include_dashboard=None if address else False,
@@ -234,6 +237,7 @@ def _on_ray(
             **own,
         )
         try:
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
             ray.data.DataContext.get_current().enable_progress_bars = False
             numbers = ray.data.from_items(
                 [{"number": number} for number in batches],
