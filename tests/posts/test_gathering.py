@@ -13,7 +13,6 @@ import pytest
 from evoked.errors import DataError
 from evoked.posts import gathering
 from evoked.posts.author_hashes import hashes
-from evoked.posts.dataset import PostDataset
 from evoked.posts.gathering import GatheredPosts, gather
 from evoked.posts.post_parts import PostParts
 from tests.posts.test_everyones_means import some_posts
@@ -123,13 +122,3 @@ def test_what_is_wrong_with_a_whole_file_is_said_at_once(tmp_path: Path) -> None
         pq.write_table(table, tmp_path / f"{number}.parquet")
     with pytest.raises(DataError, match="of one kind in one file and of another"):
         gather(PostParts(tmp_path / "[01].parquet"), tmp_path / "gathered")
-
-
-def test_a_dataset_with_counts_over_time_is_refused(tmp_path: Path) -> None:
-    tables = {
-        "posts": pd.DataFrame({"post_id": ["a"]}),
-        "activity": pd.DataFrame({"post_id": ["a"], "hours": [1.0], "likes": [3]}),
-    }
-    PostDataset.create(tmp_path / "posts", tables)
-    with pytest.raises(DataError, match="counts over time"):
-        PostParts(tmp_path / "posts")

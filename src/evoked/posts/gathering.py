@@ -13,6 +13,7 @@ of one author.
         batches/00000/00000000.parquet …  posts, with the columns of the schema
         wrong/00000000.parquet …          post_id and error of the rows that are no posts
         everyones_means.bin               see evoked.posts.everyones_means
+        histories/00000/00000000.parquet … what the posts of a batch see, if that was known before
         gathered.json                     how many rows each of them has
 """
 
@@ -24,13 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
 from evoked.files import atomic_folder, damage, read_object, write_json, writing
-from evoked.parquet import read_table
+from evoked.parquet import read_frame, read_table
 from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import KINDS, AuthorHistory, are_published, published_posts
 from evoked.posts.everyones_means import EveryonesMeans, MeansWriter
@@ -45,6 +47,7 @@ GATHERED_FILE = "gathered.json"
 _BATCH_FOLDER = "batches"
 _BUCKET_FOLDER = "buckets"
 _WRONG_FOLDER = "wrong"
+_HISTORY_FOLDER = "histories"
 _ROWS_PER_BUCKET = 32_768
 # What waits in memory to be written into buckets.
 _WAITING_BYTES = 32 * 2**20
@@ -92,6 +95,12 @@ class GatheredPosts:
         posts = conform(read_table(path), POSTS, "posts", path)
         return posts, len(posts) - self.sizes[number]
 
+    def history(self, number: int) -> pd.DataFrame | None:
+        """The columns ``history.*`` of a batch's posts and of those beside them, in their order, if
+        they were known before."""
+        path = _numbered(self.folder / _HISTORY_FOLDER, number)
+        return read_frame(path) if path.is_file() else None
+
     def wrong(self, number: int) -> pa.Table:
         """Rows that are no posts: ``post_id`` and ``error``."""
         return read_table(_wrong_file(self.folder / _WRONG_FOLDER, number))
@@ -108,6 +117,7 @@ def gather(
     carried: AuthorHistory | None = None,
     only_author: str = "",
     *,
+    histories: pd.DataFrame | None = None,
     rows_per_batch: int = ROWS_PER_BATCH,
     progress: Progress | None = None,
 ) -> GatheredPosts:
@@ -123,6 +133,9 @@ def gather(
         What a run knows of authors from its own posts.
     only_author
         The hash of the author whose a draft without one is; '' for nobody.
+    histories
+        The columns ``history.*`` of all posts, by post_id, where they are known: of a dataset with
+        counts over time they can only be worked out with all posts in memory.
     rows_per_batch
         Posts of a batch, of whole authors as far as it goes.
     progress
@@ -150,8 +163,12 @@ def gather(
             means.add(history)
             unseen -= authors
             for batch, others in _batches(posts, rows_per_batch):
-                tables = [batch.drop_columns([*_OWN]), others]
-                _write(_joined(tables), _batch_file(temporary, len(sizes)))
+                rows = _joined([batch.drop_columns([*_OWN]), others])
+                _write(rows, _batch_file(temporary, len(sizes)))
+                if histories is not None:
+                    seen_by = histories.loc[rows["post_id"].to_pylist()]
+                    path = _numbered(temporary / _HISTORY_FOLDER, len(sizes))
+                    _write(pa.Table.from_pandas(seen_by, preserve_index=False), path)
                 sizes.append(len(batch))
         if carried is not None:
             means.add(carried.of_authors(sorted(unseen)))

@@ -56,12 +56,13 @@ class PostParts:
         The files, in order of their names.
     pictures
         Where their pictures lie, unless said otherwise.
+    has_activity
+        Whether this is a dataset with counts over time.
 
     Raises
     ------
     DataError
-        There are no such files; a dataset's pictures are locked, or it has counts over time, which
-        are only seen with all posts in memory.
+        There are no such files, or a dataset's pictures are locked.
     """
 
     def __init__(self, source: Path | str) -> None:
@@ -69,16 +70,11 @@ class PostParts:
         if (self.source / DESCRIPTION_FILE).is_file():
             dataset = PostDataset(self.source)
             dataset.check_pictures()
-            if len(dataset.table("activity")):
-                raise DataError(
-                    "has counts over time (activity), which are only used with all posts in "
-                    "memory.",
-                    file=self.source,
-                    fix="Write one file: --out NAME.parquet.",
-                )
+            self.has_activity = len(dataset.table("activity")) > 0
             self.files = [self.source / "posts.parquet"]
             self.pictures = str(dataset.image_folder)
         else:
+            self.has_activity = False
             self.files = _files(self.source)
             self.pictures = str((_beginning(self.source) / "images").absolute())
 

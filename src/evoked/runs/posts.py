@@ -201,6 +201,7 @@ class Run(TrainedRun):
         posts: pd.DataFrame,
         activity: pd.DataFrame | None = None,
         everyones: EveryonesCounts | None = None,
+        history: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Posts as they are predicted: see :meth:`dataset_posts`.
 
@@ -212,10 +213,15 @@ class Run(TrainedRun):
             Counts over time of some of them.
         everyones
             What the last posts of all authors achieved, if these are not all posts.
+        history
+            Their columns ``history.*``, if they are known, in place of both.
         """
         drafts = ~are_published(posts)
         completed = self._completed(posts, drafts)
-        posts = self.attach_history(completed, activity=activity, everyones=everyones)
+        if history is None:
+            posts = self.attach_history(completed, activity=activity, everyones=everyones)
+        else:
+            posts = pd.concat([completed, history.set_axis(completed.index)], axis=1)
         # An author whom the run doesn't know may have earlier posts in the dataset.
         posts.loc[posts["history.posts"] > 0, DOUBT] = None
         return with_usual_views(posts, self.task, drafts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import pandas as pd
 import pyarrow.parquet as pq
 
 from evoked.errors import SettingsError
@@ -23,7 +24,8 @@ from evoked.files import (
     sha256_of_file,
     write_json,
 )
-from evoked.posts.author_history import AuthorHistory
+from evoked.posts.author_history import PREFIX
+from evoked.posts.dataset import PostDataset
 from evoked.posts.gathering import GATHERED_FILE, ROWS_PER_BATCH, GatheredPosts, gather
 from evoked.posts.picture_places import PicturePlace
 from evoked.posts.post_parts import PostParts
@@ -123,7 +125,7 @@ def score_parts(
     recipe = ScorePosts(Path(run).absolute(), place, coverage, cache, allow_download)
     asked = recipe.state() | {"made": sha256_of_file(Path(run) / "run.json")}
     return _answered(
-        _Task(parts, recipe, asked, loaded.history, loaded.authors.only, rows_per_batch),
+        _Task(parts, recipe, asked, rows_per_batch, loaded),
         AnswerFolder(Path(out).absolute()),
         _Crew(kind, workers or usual_workers(), address),
         progress,
@@ -170,7 +172,7 @@ def extract_parts(
     place = _checked_place(pictures or parts.pictures)
     recipe = ExtractFeatures(tuple(names), settings, place, cache)
     return _answered(
-        _Task(parts, recipe, recipe.state() | asked, None, "", rows_per_batch),
+        _Task(parts, recipe, recipe.state() | asked, rows_per_batch),
         AnswerFolder(Path(out).absolute()),
         _Crew(kind, workers or usual_workers(), address),
         progress,
@@ -183,9 +185,8 @@ class _Task(NamedTuple):
     parts: PostParts
     recipe: Recipe
     asked: dict[str, Any]
-    history: AuthorHistory | None
-    only_author: str
     rows_per_batch: int
+    run: Run | None = None
 
 
 class _Crew(NamedTuple):
@@ -272,14 +273,24 @@ def _gathered(task: _Task, answers: AnswerFolder, progress: Progress | None) -> 
     """The gathered posts, those of an earlier command if they are whole."""
     if (answers.gathered / GATHERED_FILE).is_file():
         return GatheredPosts(answers.gathered)
+    run = task.run
     return gather(
         task.parts,
         answers.gathered,
-        task.history,
-        task.only_author,
+        None if run is None else run.history,
+        "" if run is None else run.authors.only,
+        histories=None if run is None else _histories(run, task.parts),
         rows_per_batch=task.rows_per_batch,
         progress=progress,
     )
+
+
+def _histories(run: Run, parts: PostParts) -> pd.DataFrame | None:
+    """What all posts see of each other, by post_id, where counts over time decide it."""
+    if not parts.has_activity:
+        return None
+    posts = run.dataset_posts(PostDataset(parts.source)).set_index("post_id")
+    return posts[[name for name in posts if str(name).startswith(PREFIX)]]
 
 
 def _write_refused(gathered: GatheredPosts, answers: AnswerFolder) -> int:

@@ -158,7 +158,9 @@ class BatchWorker:
         with writing(scratch):
             scratch.mkdir(parents=True, exist_ok=True)
         try:
-            return self.prepared.answer(posts, len(posts) - others, self.everyones, scratch)
+            history = self.gathered.history(number)
+            scored = len(posts) - others
+            return self.prepared.answer(posts, scored, scratch, self.everyones, history)
         except EvokedError:
             raise
         except MemoryError:

@@ -47,9 +47,15 @@ class Prepared(Protocol):
         """Columns of the answers, the same for every batch: ``post_id`` first, ``error`` last."""
 
     def answer(
-        self, posts: pa.Table, scored: int, everyones: EveryonesCounts, scratch: Path
+        self,
+        posts: pa.Table,
+        scored: int,
+        scratch: Path,
+        everyones: EveryonesCounts,
+        history: pd.DataFrame | None = None,
     ) -> pa.Table:
-        """The answers to the first ``scored`` of some posts, which see all of them."""
+        """The answers to the first ``scored`` of some posts, which see all of them, unless what
+        they see is known: ``history``."""
 
 
 class Recipe(Protocol):
@@ -142,9 +148,16 @@ class _PreparedScorer:
             return _schema_of(self.scorer.score([Draft()], coverage=self.recipe.coverage))
 
     def answer(
-        self, posts: pa.Table, scored: int, everyones: EveryonesCounts, scratch: Path
+        self,
+        posts: pa.Table,
+        scored: int,
+        scratch: Path,
+        everyones: EveryonesCounts,
+        history: pd.DataFrame | None = None,
     ) -> pa.Table:
-        completed = self.scorer.run.completed_posts(as_pandas(posts), everyones=everyones)
+        completed = self.scorer.run.completed_posts(
+            as_pandas(posts), everyones=everyones, history=history
+        )
         tables = []
         with _own_cache(self.recipe.cache, scratch) as cache:
             self.scorer.run.cache = cache
@@ -174,7 +187,12 @@ class _PreparedExtraction:
         )
 
     def answer(
-        self, posts: pa.Table, scored: int, everyones: EveryonesCounts, scratch: Path
+        self,
+        posts: pa.Table,
+        scored: int,
+        scratch: Path,
+        everyones: EveryonesCounts,
+        history: pd.DataFrame | None = None,
     ) -> pa.Table:
         frame, tables = as_pandas(posts.slice(0, scored)), []
         with _own_cache(self.recipe.cache, scratch) as cache:
