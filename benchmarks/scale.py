@@ -1,6 +1,6 @@
 """Scoring any number of posts: the same scores as at once, whatever is killed, and what it costs.
 
-A linear model learns from 600 synthetic posts. The posts to score repeat 1,000 synthetic ones under
+A linear model learns from synthetic posts (``--trained``). The posts to score repeat 1,000 synthetic ones under
 new ids, authors and dates, each caption with a number of its own, so that each is encoded; one in a
 hundred has a picture. They lie in Parquet files of 5,000. Four questions, each for both engines
 (``--engines``), local processes and Ray on this machine:
@@ -18,8 +18,8 @@ Then the costs of a post (processor seconds, bytes in and out) are multiplied to
 
     OMP_NUM_THREADS=1 python benchmarks/scale.py --posts 20000 --memory 20000 200000
 
-The last line is JSON; ``--json FILE`` writes it, too. ``--posts 2000 --memory 2000 4000 --kills 1``
-takes a few minutes.
+The last line is JSON; ``--json FILE`` writes it, too. ``--posts 1000 --trained 150 --rows 128
+--memory 1000 4000 --kills 1`` takes a few minutes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from evoked.posts.synthetic.posts import synthesise
 from evoked.runs.posts import Run
 from evoked.runs.training import train_posts
 
-TRAINED, DIFFERENT, PER_FILE = 600, 1000, 5000
+DIFFERENT, PER_FILE = 1000, 5000
 WITH_PICTURE = 100
 WORDINGS = 100
 PLANNED = 100_000_000
@@ -166,7 +166,7 @@ def is_worker(command: str) -> bool:
 class Bench:
     """Where commands run, and what they share."""
 
-    def __init__(self, folder: Path, rows: int) -> None:
+    def __init__(self, folder: Path, rows: int, trained: int) -> None:
         self.folder = folder
         self.rows = rows
         self.driver = folder / "driver.py"
@@ -174,7 +174,7 @@ class Bench:
         base = synthesise(folder / "base", n=DIFFERENT, seed=1)
         self.base = base.posts
         self.pictures = base.image_folder
-        training = synthesise(folder / "training", n=TRAINED, seed=2)
+        training = synthesise(folder / "training", n=trained, seed=2)
         self.run = folder / "run"
         train_posts(training, "linear", self.run, cache=FeatureCache(folder / "cache"))
 
@@ -401,10 +401,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--engines", nargs="+", default=["local", "ray"])
     parser.add_argument("--rows", type=int, default=2048, help="posts of a batch")
+    parser.add_argument("--trained", type=int, default=600, help="posts that the run learns from")
     add_json_option(parser)
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measured(Bench(Path(folder), arguments.rows), arguments)
+        figures = measured(Bench(Path(folder), arguments.rows, arguments.trained), arguments)
     tables = {
         name: table(pd.DataFrame(figures[name]), ".1f", **formats)
         for name, formats in {
