@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
@@ -97,10 +98,14 @@ def test_a_dataset_in_batches_gets_the_scores_that_it_gets_at_once(
     assert ("scoring", 0, 60) in reported
     assert reported[-1] == ("scoring", 60, 60)
     assert {path.name for path in out.iterdir() if path.suffix != ".parquet"} == {"_evoked.json"}
-    # Nothing is done twice.
+    # Nothing is done twice, and what is lost or damaged is done again.
     here.clear()
     assert score(run, dataset.folder, out)[1:] == (60, 0, 60)
     assert here == []
+    (out / "part-00000000.parquet").write_bytes(b"PAR1")
+    assert score(run, dataset.folder, out).before < 60
+    assert here == [0]
+    same_scores(out, run.predict(dataset))
 
 
 def test_counts_over_time_are_seen_as_at_once(
@@ -130,6 +135,8 @@ def test_files_with_bad_rows_and_lost_pictures(
     out = tmp_path / "scores"
     found = score(run, source, out, pictures=str(dataset.image_folder))
     assert found[1:] == (61, 1, 0)
+    refused = pq.read_schema(out / "refused-00000000.parquet")
+    assert refused.equals(pq.read_schema(out / "part-00000000.parquet"))
     scores = pd.read_parquet(out).set_index("post_id")
     assert "field likes: -5 can't be" in scores.loc["bad", "error"]
     assert np.isnan(scores.loc["bad", "likes"])

@@ -136,6 +136,7 @@ def score_into_folder(
             cache=cache,
             allow_download=allow_download,
             progress=display,
+            note=say_aside,
             **_chosen(scale),
         )
     _say_what(found, "predictions of")

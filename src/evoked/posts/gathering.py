@@ -236,9 +236,8 @@ class _Buckets:
     def _streams(self, path: Path) -> Iterator[pa.Table]:
         if not path.is_file():
             return
-        size = path.stat().st_size
         with open(path, "rb") as stream:
-            while stream.tell() < size:
+            while stream.peek(1):
                 with pa.ipc.open_stream(stream) as part:
                     yield part.read_all()
 

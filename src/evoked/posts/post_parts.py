@@ -18,7 +18,8 @@ import pyarrow as pa
 from evoked.errors import DataError
 from evoked.parquet import count_rows, plain_rows, read_names, read_rows
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
-from evoked.posts.schema import FACT_PREFIX, POSTS, conform
+from evoked.posts.facts import fact_names
+from evoked.posts.schema import POSTS, conform
 
 
 class Wrong(NamedTuple):
@@ -71,10 +72,11 @@ class PostParts:
             dataset = PostDataset(self.source)
             dataset.check_pictures()
             self.has_activity = len(dataset.table("activity")) > 0
+            self._beside = [self.source / "activity.parquet"] if self.has_activity else []
             self.files = [self.source / "posts.parquet"]
             self.pictures = str(dataset.image_folder)
         else:
-            self.has_activity = False
+            self.has_activity, self._beside = False, []
             self.files = _files(self.source)
             self.pictures = str((_beginning(self.source) / "images").absolute())
 
@@ -85,16 +87,15 @@ class PostParts:
     def digest(self) -> str:
         """A digest of names, sizes and times of the files: another one if a file has changed."""
         digest = hashlib.sha256()
-        for file in self.files:
+        for file in (*self.files, *self._beside):
             state = file.stat()
             digest.update(f"{file.absolute()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
         return digest.hexdigest()
 
     @property
     def facts(self) -> set[str]:
-        """The columns of facts that any file has."""
-        names = {name for file in self.files for name in read_names(file)}
-        return {name for name in names if name.startswith(FACT_PREFIX)}
+        """Names of the facts that any file has a column for."""
+        return {name for file in self.files for name in fact_names(read_names(file))}
 
     def slices(self) -> Iterator[Slice]:
         """The rows of all files, a thousand at most at a time.

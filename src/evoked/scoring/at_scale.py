@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -24,16 +24,18 @@ from evoked.files import (
     sha256_of_file,
     write_json,
 )
+from evoked.parquet import read_table
 from evoked.posts.author_history import PREFIX
 from evoked.posts.dataset import PostDataset
-from evoked.posts.gathering import GATHERED_FILE, ROWS_PER_BATCH, GatheredPosts, gather
+from evoked.posts.gathering import GATHERED_FILE, ROWS_PER_BATCH, WRONG, GatheredPosts, gather
 from evoked.posts.picture_places import PicturePlace
 from evoked.posts.post_parts import PostParts
 from evoked.progress import Progress
+from evoked.runs.drafts import lacking_note
 from evoked.runs.posts import Run
 from evoked.scoring.batches import STATE_FILE, AnswerFolder, Assignment
 from evoked.scoring.engines import Engine, check_engine, usual_workers, work
-from evoked.scoring.recipes import ExtractFeatures, Recipe, ScorePosts
+from evoked.scoring.recipes import ExtractFeatures, Recipe, ScorePosts, completed
 
 FORMAT_VERSION = 1
 
@@ -71,6 +73,7 @@ def score_parts(
     allow_download: bool = False,
     rows_per_batch: int = ROWS_PER_BATCH,
     progress: Progress | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Answered:
     """Score posts of any number of files, in as little memory as a few thousand take.
 
@@ -106,6 +109,8 @@ def score_parts(
         Posts that are scored together, and so the rows of a file.
     progress
         Called with how far the work is.
+    note
+        Called with a sentence that a person should read.
 
     Raises
     ------
@@ -122,6 +127,8 @@ def score_parts(
     parts = PostParts(source)
     place = _checked_place(pictures or parts.pictures)
     loaded = Run.load(run, allow_download=allow_download)
+    if loaded.known_facts and (lacking := lacking_note(loaded.known_facts, parts.facts)):
+        note(lacking)
     recipe = ScorePosts(Path(run).absolute(), place, coverage, cache, allow_download)
     asked = recipe.state() | {"made": sha256_of_file(Path(run) / "run.json")}
     return _answered(
@@ -202,16 +209,13 @@ def _answered(
 ) -> Answered:
     with only_writer(answers.folder):
         state = _claimed(task, answers)
-        if not state["finished"]:
+        before = answers.rows()
+        if not state["finished"] or before != state.get("rows"):
             gathered = _gathered(task, answers, progress)
-            answered = answers.answered(gathered)
-            before = sum(answered.values()) + _write_refused(gathered, answers)
-            _work(task, answers, gathered, answered, crew, progress)
-            rows = sum(gathered.sizes) + sum(gathered.wrong_sizes)
-            state |= {"finished": True, "rows": rows, "errors": answers.errors()}
+            _work(task, answers, gathered, crew, progress)
+            _write_refused(gathered, answers)
+            state |= {"finished": True, "rows": answers.rows(), "errors": answers.errors()}
             write_json(answers.folder / STATE_FILE, state)
-        else:
-            before = state["rows"]
         shutil.rmtree(answers.work, ignore_errors=True)
     return Answered(answers.folder, state["rows"], state["errors"], before)
 
@@ -220,12 +224,12 @@ def _work(
     task: _Task,
     answers: AnswerFolder,
     gathered: GatheredPosts,
-    answered: dict[int, int],
     crew: _Crew,
     progress: Progress | None,
 ) -> None:
     """Answer the batches that have no answers yet."""
     shutil.rmtree(answers.scratch, ignore_errors=True)
+    answered = answers.answered(gathered)
     left = [number for number in range(len(gathered.sizes)) if number not in answered]
     done, total = sum(answered.values()), sum(gathered.sizes)
     assignment = Assignment(task.recipe, answers, uuid4().hex)
@@ -293,16 +297,16 @@ def _histories(run: Run, parts: PostParts) -> pd.DataFrame | None:
     return posts[[name for name in posts if str(name).startswith(PREFIX)]]
 
 
-def _write_refused(gathered: GatheredPosts, answers: AnswerFolder) -> int:
-    """Write the rows that are no posts; how many of them were there before."""
-    before = 0
-    for number, size in enumerate(gathered.wrong_sizes):
-        if answers.refused(number).is_file():
-            before += size
-            continue
+def _write_refused(gathered: GatheredPosts, answers: AnswerFolder) -> None:
+    """Write the rows that are no posts, with the columns of the others."""
+    schema = WRONG
+    if gathered.sizes:
+        schema = read_table(answers.part(0)).schema
+    for number in range(len(gathered.wrong_sizes)):
+        wrong = gathered.wrong(number)
+        table = completed(schema, {name: wrong[name] for name in wrong.column_names})
         with atomic_path(answers.refused(number)) as temporary:
-            pq.write_table(gathered.wrong(number), temporary, compression="zstd")
-    return before
+            pq.write_table(table, temporary, compression="zstd")
 
 
 def _checked_place(pictures: str) -> str:

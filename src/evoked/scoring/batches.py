@@ -4,7 +4,7 @@
 
     scores/
         part-00000000.parquet …      answers to a batch; written whole or not at all
-        refused-00000000.parquet …   rows that are no posts: post_id and error
+        refused-00000000.parquet …   rows that are no posts: only post_id and error are known
         _evoked.json                 what was asked, of which posts; how many are answered
         .work/                       gathered posts, while not all are answered
 
@@ -96,6 +96,10 @@ class AnswerFolder:
             if _is_whole(self.part(number), size)
         }
 
+    def rows(self) -> int:
+        """How many rows there are, in all files that are whole."""
+        return sum(_rows(part) for part in self.parts)
+
     def errors(self) -> int:
         """How many rows have an error, in all files."""
         return sum(_errors(read_table(part, [ERROR])) for part in self.parts)
@@ -182,20 +186,23 @@ class BatchWorker:
         file = self.assignment.answers.attempts(self.assignment.session, number)
         with writing(file):
             file.parent.mkdir(parents=True, exist_ok=True)
+            before = file.stat().st_size if file.is_file() else 0
             with open(file, "ab") as stream:
-                before = stream.tell()
                 stream.write(b".")
         return before
 
 
 def _is_whole(part: Path, rows: int) -> bool:
     """Whether there are answers to so many posts."""
-    if not part.is_file():
-        return False
+    return part.is_file() and _rows(part) == rows
+
+
+def _rows(part: Path) -> int:
+    """Number of answers in a file; 0 if it is damaged."""
     try:
-        return count_rows(part) == rows and ERROR in read_names(part)
+        return count_rows(part) if ERROR in read_names(part) else 0
     except DataError:
-        return False
+        return 0
 
 
 def _errors(table: pa.Table) -> int:

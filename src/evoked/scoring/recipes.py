@@ -102,7 +102,7 @@ class ScorePosts:
         return _PreparedScorer(self)
 
     def state(self) -> dict[str, Any]:
-        return {"run": str(self.run.absolute()), "coverage": self.coverage}
+        return {"run": str(self.run), "coverage": self.coverage, "pictures": self.pictures}
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ class ExtractFeatures:
         return _PreparedExtraction(self)
 
     def state(self) -> dict[str, Any]:
-        return {"features": list(self.names), "settings": self.settings.model_dump(mode="json")}
+        settings = self.settings.model_dump(mode="json")
+        return {"features": list(self.names), "settings": settings, "pictures": self.pictures}
 
 
 class _PreparedScorer:
