@@ -87,7 +87,7 @@ def posts_of(base: pd.DataFrame, n: int, wordings: int | None = None) -> Iterato
             author_id=authors,
             posted_at=posts["posted_at"] + pd.to_timedelta(turn, unit="h"),
             caption=captions.to_numpy(),
-            images=[names if has else [] for names, has in shown],
+            images=pd.Series([names if has else [] for names, has in shown], dtype=object),
         )
 
 
@@ -205,7 +205,7 @@ class Bench:
         lines += driver.stdout.read() or ""
         assert driver.returncode == 0, f"{engine} ended with {driver.returncode}"
         seen.seconds = time.monotonic() - began
-        seen.stages = [tuple(json.loads(line)) for line in lines.splitlines()]  # type: ignore[misc]
+        seen.stages = [tuple(json.loads(line)) for line in lines.splitlines()]
         return seen
 
     def killing_workers(self, source: Path, out: Path, engine: str, kills: int) -> int:

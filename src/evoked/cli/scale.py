@@ -61,7 +61,7 @@ SCALE_OPTIONS = (
     ),
 )
 
-_FEATURE_OPTIONS = settings_options("features", "for example max_tokens=64")
+_FEATURE_OPTIONS = settings_options("features", "for example max_tokens=64", "the usual one")
 
 
 @app.command(
