@@ -1,6 +1,6 @@
 """Scoring any number of posts: the same scores as at once, whatever is killed, and what it costs.
 
-A linear model learns from synthetic posts (``--trained``). The posts to score repeat 1,000
+A linear model learns from synthetic posts (``--trained``). The posts to score repeat 500
 synthetic ones under new ids, authors and dates, each caption with a number of its own, so that each
 is encoded; one in a hundred has a picture. They lie in Parquet files of 5,000. Four questions, each
 for both engines (``--engines``), local processes and Ray on this machine:
@@ -49,7 +49,7 @@ from evoked.posts.synthetic.posts import synthesise
 from evoked.runs.posts import Run
 from evoked.runs.training import train_posts
 
-DIFFERENT, PER_FILE = 1000, 5000
+DIFFERENT, PER_FILE = 500, 5000
 WITH_PICTURE = 100
 WORDINGS = 100
 PLANNED = 100_000_000
@@ -169,21 +169,23 @@ class Bench:
     def __init__(self, folder: Path, rows: int, trained: int) -> None:
         self.folder = folder
         self.rows = rows
+        self.said = folder / "said.txt"
         self.driver = folder / "driver.py"
         self.driver.write_text(DRIVER)
-        base = synthesise(folder / "base", n=DIFFERENT, seed=1)
-        self.base = base.posts
-        self.pictures = base.image_folder
-        training = synthesise(folder / "training", n=trained, seed=2)
-        self.run = folder / "run"
-        train_posts(training, "linear", self.run, cache=FeatureCache(folder / "cache"))
+        base, self.run = folder / "base", folder / "run"
+        dataset = PostDataset(base) if base.exists() else synthesise(base, n=DIFFERENT, seed=1)
+        self.base = dataset.posts
+        self.pictures = dataset.image_folder
+        if not (self.run / "run.json").is_file():
+            training = synthesise(folder / "training", n=trained, seed=2)
+            train_posts(training, "linear", self.run, cache=FeatureCache(folder / "cache"))
 
     def start(self, source: Path, out: Path, engine: str, workers: int) -> subprocess.Popen[str]:
         """A command that scores, on its own."""
         words = [self.driver, self.run, source, self.pictures, out, engine, workers, self.rows]
         return subprocess.Popen(
             [sys.executable, *map(str, words)],
-            stdout=subprocess.PIPE,
+            stdout=self.said.open("w"),
             stderr=subprocess.DEVNULL,
             text=True,
             env=os.environ | {"RAY_TMPDIR": str(self.folder / "ray")},
@@ -194,18 +196,13 @@ class Bench:
         seen, began = Watched(), time.monotonic()
         driver = self.start(source, out, engine, workers)
         process = psutil.Process(driver.pid)
-        assert driver.stdout is not None
-        os.set_blocking(driver.stdout.fileno(), False)
-        lines = ""
         while driver.poll() is None:
             seen.look(process)
             seen.scratch = max(seen.scratch, size_of(out / ".work"))
-            lines += driver.stdout.read() or ""
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        lines += driver.stdout.read() or ""
         assert driver.returncode == 0, f"{engine} ended with {driver.returncode}"
         seen.seconds = time.monotonic() - began
-        seen.stages = [tuple(json.loads(line)) for line in lines.splitlines()]
+        seen.stages = [tuple(json.loads(line)) for line in self.said.read_text().splitlines()]
         return seen
 
     def killing_workers(self, source: Path, out: Path, engine: str, kills: int) -> int:
@@ -402,10 +399,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--engines", nargs="+", default=["local", "ray"])
     parser.add_argument("--rows", type=int, default=2048, help="posts of a batch")
     parser.add_argument("--trained", type=int, default=600, help="posts that the run learns from")
+    parser.add_argument("--work", type=Path, help="folder that keeps the run for another time")
     add_json_option(parser)
     arguments = parser.parse_args(words)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measured(Bench(Path(folder), arguments.rows, arguments.trained), arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.work or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = measured(Bench(folder, arguments.rows, arguments.trained), arguments)
     tables = {
         name: table(pd.DataFrame(figures[name]), ".1f", **formats)
         for name, formats in {

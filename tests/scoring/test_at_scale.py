@@ -28,7 +28,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.gathering import gather
 from evoked.posts.post_parts import PostParts
 from evoked.runs.posts import Run
-from evoked.scoring import at_scale, batches
+from evoked.scoring import at_scale, batches, engines
 from evoked.scoring.at_scale import extract_parts, score_parts
 from evoked.scoring.batches import AnswerFolder, Assignment, BatchDone, BatchWorker
 from evoked.scoring.engines import Engine, work
@@ -288,6 +288,10 @@ def test_what_goes_with_a_folder_and_what_does_not(
     assert "local or ray, not 'spark'" in said
     said = command_line.evoked(*command, "--out", out, "--address", "auto", fails=True).stderr
     assert "give --engine ray, too" in said
+    monkeypatch.setattr(engines, "_ray", lambda: None)
+    with pytest.raises(SettingsError, match="127.0.0.1:9: nobody answers there"):
+        score(run, dataset.folder, out, engine="ray", address="127.0.0.1:9")
+    monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'evoked\[scale\]'"):
         score(run, dataset.folder, out, engine="ray")

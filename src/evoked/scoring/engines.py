@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import re
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +37,7 @@ _MOST_FALSE_STARTS = 3
 # Of a cluster's memory for what its workers pass on: numbers of batches.
 _OBJECT_STORE_BYTES = 128 * 2**20
 _MOST_BLOCKS = 1000
+_SECONDS_TO_ANSWER = 10.0
 # It reports to nobody, and says nothing of workers that it replaces.
 _RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
@@ -54,10 +57,11 @@ def check_engine(engine: Engine, address: str | None) -> None:
     MissingExtraError
         Ray is not installed.
     SettingsError
-        There is an address, but no cluster is asked for.
+        There is an address, but no cluster is asked for, or nobody answers there.
     """
     if engine is Engine.ray:
         _ray()
+        _check_answers(address)
     elif address is not None:
         raise SettingsError("--address is a cluster's: give --engine ray, too.")
 
@@ -254,6 +258,20 @@ def _on_ray(
                 yield BatchDone(row["number"], row["rows"], row["errors"], row["failure"] or None)
         finally:
             ray.shutdown()
+
+
+def _check_answers(address: str | None) -> None:
+    """Raise SettingsError if nobody answers at HOST:PORT: Ray would try for minutes."""
+    found = re.fullmatch(r"(?:ray://)?([^:/]+):(\d+)", address or "")
+    if found is None:
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), _SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"--address {address}: nobody answers there ({error}). Start Ray on that machine, or "
+            "leave the address out to work on this one."
+        ) from error
 
 
 def _ray() -> Any:
