@@ -289,7 +289,7 @@ def test_what_goes_with_a_folder_and_what_does_not(
     said = command_line.evoked(*command, "--out", out, "--address", "auto", fails=True).stderr
     assert "give --engine ray, too" in said
     monkeypatch.setattr(engines, "_ray", lambda: None)
-    with pytest.raises(SettingsError, match="127.0.0.1:9: nobody answers there"):
+    with pytest.raises(SettingsError, match="nobody answers there"):
         score(run, dataset.folder, out, engine="ray", address="127.0.0.1:9")
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "ray", None)
