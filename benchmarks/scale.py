@@ -1,8 +1,9 @@
 """Scoring any number of posts: the same scores as at once, whatever is killed, and what it costs.
 
 A linear model learns from synthetic posts (``--trained``). The posts to score repeat 500
-synthetic ones under new ids, authors and dates, each caption with a number of its own, so that each
-is encoded; one in a hundred has a picture. They lie in Parquet files of 5,000. Four questions, each
+synthetic ones under new ids, authors and dates. One in fifty has a caption, with a number of its own
+so that it is encoded, and one in a hundred a picture; the others are facts alone, since encoding is
+measured elsewhere (``benchmarks/extraction.py``). They lie in Parquet files of 5,000. Four questions, each
 for both engines (``--engines``), local processes and Ray on this machine:
 
 - *equality*: do all posts get, row by row, what ``Run.predict`` says of them at once?
@@ -11,8 +12,6 @@ for both engines (``--engines``), local processes and Ray on this machine:
 - *speed*: posts per second of the clock with one and two workers, loading and gathering included,
   and per second of scoring alone, from the first batch's end to the last's;
 - *memory*: the largest resident size of the command and of a worker, at two sizes (``--memory``).
-  So that the larger one is feasible, captions are drawn there from 100 texts, which each batch
-  encodes once.
 
 Then the costs of a post (processor seconds, bytes in and out) are multiplied to a hundred million.
 
@@ -50,8 +49,7 @@ from evoked.runs.posts import Run
 from evoked.runs.training import train_posts
 
 DIFFERENT, PER_FILE = 500, 5000
-WITH_PICTURE = 100
-WORDINGS = 100
+WITH_CAPTION, WITH_PICTURE = 50, 100
 PLANNED = 100_000_000
 # What single precision leaves of the order in which numbers are added.
 TOLERANCE = 1e-5
@@ -71,29 +69,27 @@ if __name__ == "__main__":
 """
 
 
-def posts_of(base: pd.DataFrame, n: int, wordings: int | None = None) -> Iterator[pd.DataFrame]:
+def posts_of(base: pd.DataFrame, n: int) -> Iterator[pd.DataFrame]:
     """Posts in files' worth: the base's, again and again, as those of other authors and times."""
     for begin in range(0, n, PER_FILE):
         number = np.arange(begin, min(begin + PER_FILE, n))
         turn, row = number // len(base), number % len(base)
         posts = base.iloc[row].reset_index(drop=True)
-        captions = base["caption"].fillna("").iloc[row % (wordings or len(base))]
-        if wordings is None:
-            captions = captions + pd.Series(number, captions.index).map(" {}".format)
+        captions = posts["caption"].fillna("") + pd.Series(number).map(" {}".format)
         authors = posts["author_id"] + pd.Series(turn).map("-{}".format)
         shown = zip(posts["images"], number % WITH_PICTURE == 0, strict=True)
         yield posts.assign(
             post_id=[f"post-{each:09d}" for each in number],
             author_id=authors,
             posted_at=posts["posted_at"] + pd.to_timedelta(turn, unit="h"),
-            caption=captions.to_numpy(),
+            caption=captions.where(number % WITH_CAPTION == 0),
             images=pd.Series([names if has else [] for names, has in shown], dtype=object),
         )
 
 
-def write_parts(base: pd.DataFrame, n: int, folder: Path, wordings: int | None = None) -> Path:
+def write_parts(base: pd.DataFrame, n: int, folder: Path) -> Path:
     """Posts in files of 5,000."""
-    for number, posts in enumerate(posts_of(base, n, wordings)):
+    for number, posts in enumerate(posts_of(base, n)):
         write_parquet(folder / f"{number:05d}.parquet", posts)
     return folder
 
@@ -357,7 +353,7 @@ def memory_of(bench: Bench, engine: str, size: int) -> dict[str, Any]:
     """Largest resident sizes while so many posts are scored, in MiB."""
     source = bench.folder / f"memory-{size}"
     if not source.exists():
-        write_parts(bench.base, size, source, WORDINGS)
+        write_parts(bench.base, size, source)
     out = bench.folder / f"{engine}-memory-{size}"
     seen = bench.watch(source, out, engine, 1)
     workers = seen.workers()
