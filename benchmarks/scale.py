@@ -1,10 +1,10 @@
 """Scoring any number of posts: the same scores as at once, whatever is killed, and what it costs.
 
-A linear model learns from synthetic posts (``--trained``). The posts to score repeat 500
-synthetic ones under new ids, authors and dates. One in fifty has a caption, with a number of its own
-so that it is encoded, and one in a hundred a picture; the others are facts alone, since encoding is
-measured elsewhere (``benchmarks/extraction.py``). They lie in Parquet files of 5,000. Four questions, each
-for both engines (``--engines``), local processes and Ray on this machine:
+A linear model learns from synthetic posts (``--trained``). The posts to score repeat 500 synthetic
+ones under new ids, authors and dates. One in fifty has a caption, with a number of its own so that
+it is encoded, and one in a hundred a picture; the others are facts alone, since encoding is
+measured elsewhere (``benchmarks/extraction.py``). They lie in Parquet files of 5,000. Four
+questions, each for both engines (``--engines``), local processes and Ray on this machine:
 
 - *equality*: do all posts get, row by row, what ``Run.predict`` says of them at once?
 - *killed*: after workers, and after the command itself, were killed (SIGKILL) so many times
