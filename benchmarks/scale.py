@@ -108,8 +108,8 @@ class Watched:
         Largest resident bytes by process.
     processor
         Seconds of the processor by process.
-    scratch
-        Most bytes put aside.
+    scratch, together
+        Most bytes put aside, and most resident bytes of all processes at a time.
     """
 
     seconds: float = 0.0
@@ -118,6 +118,7 @@ class Watched:
     processor: dict[int, float] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     scratch: int = 0
+    together: int = 0
 
     def look(self, process: psutil.Process) -> None:
         """See what the processes take at this moment."""
@@ -125,6 +126,7 @@ class Watched:
             everyone = [process, *process.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
+        together = 0
         for each in everyone:
             try:
                 with each.oneshot():
@@ -132,9 +134,13 @@ class Watched:
                     name = " ".join(each.cmdline())
             except psutil.Error:
                 continue
+            together += resident
+            if not name:  # it has ended
+                continue
             self.resident[each.pid] = max(resident, self.resident.get(each.pid, 0))
             self.processor[each.pid] = used.user + used.system
             self.names[each.pid] = name
+        self.together = max(self.together, together)
 
     def workers(self) -> list[int]:
         """Processes that scored."""
@@ -359,13 +365,12 @@ def memory_of(bench: Bench, engine: str, size: int) -> dict[str, Any]:
     workers = seen.workers()
     command = next(iter(seen.resident.values())) / 2**20
     worker = max(seen.resident[pid] for pid in workers) / 2**20
-    everything = sum(seen.resident.values()) / 2**20
     return {
         "scored by": engine,
         "posts": size,
         "the command, MiB": command,
         "a worker, MiB": worker,
-        "all processes, MiB": everything,
+        "all processes, MiB": seen.together / 2**20,
         "seconds": seen.seconds,
     }
 
