@@ -36,7 +36,7 @@ from peers import DATASETS
 from record import add_json_option, finish, table
 
 import evoked
-from evoked.advice.week import Week, hours_apart
+from evoked.analysis.week import Week, hours_apart
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.posts.importing import import_posts
 from evoked.runs.past import EXPECTED, read_past
@@ -308,7 +308,7 @@ def main() -> None:
             "nulls": table(none, ".3f"),
             "real": table(pd.DataFrame(rows), ".3f"),
         },
-        code=["src/evoked/advice/week.py", "src/evoked/advice/rhythm.py"],
+        code=["src/evoked/analysis/week.py", "src/evoked/analysis/rhythm.py"],
     )
 
 

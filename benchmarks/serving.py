@@ -7,16 +7,27 @@ machine, the picture brought before, as the page does). Encoders are timed where
 the scorer's own calls. Beside these stands ``evoked predict``, which starts anew for each draft,
 and the same scorer before answers shared anything (``--before OTHER_CHECKOUT/src``).
 
+Then sixteen clients ask a desk, a process of its own at a port of this machine, for ``--scores``
+scores, each of one of twenty drafts without a picture; asking ends after ``--seconds`` whatever
+has been answered by then. Every answer is held against what ``evoked predict --drafts`` writes for
+the same drafts: one whose sentence differs, or a number beyond single precision, is wrong. Beside
+this stands the same scorer called in a loop in Python. The desk's memory is taken before the load
+and three times in it.
+
 - *ms*: median, and the 95th percentile, of the time on the clock;
 - *CPU ms*: median of the processor's time, which other jobs on the machine change less.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/serving.py``; the last line is JSON.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/serving.py``, ten minutes or so; ``--scores 200`` is a
+short form. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
+import itertools
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -24,24 +35,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import psutil
 from record import add_json_option, finish, table
 
 from evoked.features.cache import FeatureCache
 from evoked.features.extract import _Job  # where encoders are called
+from evoked.files import parse_json, write_text
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.posts.synthetic.posts import synthesise
 from evoked.runs.posts import Run
+from evoked.scoring import Scorer
 
 POSTS, DRAFTS, STARTS = 600, 40, 3
 TARGET_MS = 150
+SCORES, SECONDS, CLIENTS, TEXTS, LOOP = 10_000, 420, 16, 20, 100
+# Shares of the load after which the desk's memory is taken.
+MARKS = (0.2, 0.5, 1.0)
 
 
 def drafts_of(folder: Path, number: int, author: str) -> list[Draft]:
@@ -144,15 +163,172 @@ def before(source: Path, run: Run, work: Path) -> dict[str, float]:
     return found
 
 
+def repeated_drafts(author: str) -> list[dict[str, Any]]:
+    """Twenty drafts as the interface takes them, their moments said: an hour left out would be
+    that of the answer."""
+    return [
+        {
+            "name": f"draft {number}",
+            "caption": f"Golden hour number {number} over the bay #sunset #day{number}",
+            "author": author,
+            "posted_at": f"2026-05-{1 + number:02d}T{number:02d}:30",
+        }
+        for number in range(TEXTS)
+    ]
+
+
+def typed(run: Run, cache: Path, folder: Path, drafts: list[dict[str, Any]]) -> list[Any]:
+    """What the command line writes for the drafts."""
+    columns = {"name": "id", "author": "author_id", "posted_at": "date"}
+    rows = [{columns.get(name, name): value for name, value in row.items()} for row in drafts]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    write_text(folder / "drafts.jsonl", lines)
+    words = ["predict", run.folder, "--drafts", folder / "drafts.jsonl"]
+    command = [sys.executable, "-m", "evoked", *words, "--out", folder / "typed.json"]
+    subprocess.run(
+        list(map(str, [*command, "--cache", cache])), check=True, stdout=subprocess.DEVNULL
+    )
+    found: list[Any] = json.loads((folder / "typed.json").read_text(encoding="utf-8"))
+    return found
+
+
+@contextmanager
+def served(run: Run, cache: Path, folder: Path) -> Iterator[tuple[int, psutil.Process]]:
+    """A desk in a process of its own: its port, and the process."""
+    words = ["--serve", run.folder, "--work", folder, "--cache", cache]
+    command = [sys.executable, __file__, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        try:
+            while asked(port, "GET", "/ready")[0] != 200:
+                time.sleep(0.1)
+            yield port, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def serve(run: Path, folder: Path, cache: Path) -> None:
+    """Be a desk whose clients may ask as often as they like, and print its port."""
+    import uvicorn
+
+    from evoked.serve.server import bound, serve_app
+    from evoked.serve.settings import DeskSettings, Limits
+
+    listening = bound("127.0.0.1", 0)
+    print(listening.getsockname()[1], flush=True)
+    limits = Limits(requests=1_000_000)
+    serve_app(DeskSettings(folder, runs=(run,), cache=cache, limits=limits), listening, uvicorn)
+
+
+def asked(port: int, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+    """Status and content of one answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(method, path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    found = answer.status, answer.read()
+    connection.close()
+    return found
+
+
+def under_load(
+    run: Run, cache: Path, folder: Path, author: str, scores: int, seconds: float
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Ask for scores from many clients at once: what they saw, and the desk's memory."""
+    drafts = repeated_drafts(author)
+    expected = typed(run, cache, folder, drafts)
+    bodies = [json.dumps({"drafts": [facts]}) for facts in drafts]
+    turns, lock, clock = itertools.count(), Lock(), []
+    wrong = failed = 0
+    with served(run, cache, folder / "served") as (port, process):
+        for body in bodies[:3]:
+            asked(port, "POST", "/api/v1/score", body)
+        memory = [{"scores": 0, "MiB": process.memory_info().rss / 2**20}]
+        ends = time.monotonic() + seconds
+        marks = [round(share * scores) for share in MARKS]
+
+        def ask(_: int) -> None:
+            nonlocal wrong, failed
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            while (turn := next(turns)) < scores and time.monotonic() < ends:
+                began = time.perf_counter()
+                headers = {"Content-Type": "application/json"}
+                connection.request("POST", "/api/v1/score", bodies[turn % TEXTS], headers)
+                answer = connection.getresponse()
+                content = answer.read()
+                took = 1000 * (time.perf_counter() - began)
+                right = answer.status == 200 and is_same(content, expected[turn % TEXTS])
+                with lock:
+                    clock.append(took)
+                    failed += answer.status != 200
+                    wrong += answer.status == 200 and not right
+                    if len(clock) in marks:
+                        size = process.memory_info().rss / 2**20
+                        memory.append({"scores": len(clock), "MiB": size})
+            connection.close()
+
+        began = time.perf_counter()
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(ask, range(CLIENTS)))
+        whole = time.perf_counter() - began
+        if len(clock) not in marks:
+            size = process.memory_info().rss / 2**20
+            memory.append({"scores": len(clock), "MiB": size})
+    row = {
+        "ms": statistics.median(clock),
+        "p95": float(np.quantile(clock, 0.95)),
+        "per_second": len(clock) / whole,
+        "n": len(clock),
+        "failed": failed,
+        "wrong": wrong,
+    }
+    return row, memory
+
+
+def is_same(content: bytes, expected: dict[str, Any]) -> bool:
+    """Whether an answer says in all columns what the command line wrote: its texts and sentences
+    to the letter, its numbers to single precision, which adds up twenty drafts in another order
+    than one."""
+    (row,) = parse_json(content, "answer")["scores"]
+    return all(
+        row[name] == value
+        or (isinstance(value, float) and math.isclose(row[name], value, rel_tol=1e-4, abs_tol=1e-6))
+        for name, value in expected.items()
+    )
+
+
+def in_a_loop(run: Run, author: str) -> dict[str, Any]:
+    """The same drafts, scored by the same model in a loop."""
+    scorer, clock = Scorer(run), []
+    for facts in itertools.islice(itertools.cycle(repeated_drafts(author)), TEXTS + LOOP):
+        began = time.perf_counter()
+        scorer.score([facts])
+        clock.append(1000 * (time.perf_counter() - began))
+    clock = clock[TEXTS:]
+    return {
+        "ms": statistics.median(clock),
+        "p95": float(np.quantile(clock, 0.95)),
+        "per_second": 1000 * len(clock) / sum(clock),
+        "n": len(clock),
+    }
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path(".cache/serving"))
     parser.add_argument("--before", type=Path, metavar="SRC", help="another checkout's src")
+    parser.add_argument("--scores", type=int, default=SCORES, help="scores that clients ask for")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="longest time they ask")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
     add_json_option(parser)
     arguments = parser.parse_args()
     work: Path = arguments.work
+    if arguments.serve:
+        serve(arguments.serve, work, arguments.cache)
+        return
     work.mkdir(parents=True, exist_ok=True)
     place = work / "posts"
     posts = PostDataset(place) if place.is_dir() else synthesise(place, n=POSTS, seed=1)
@@ -176,18 +352,41 @@ def main() -> None:
         rows["evoked predict, from cold"] = by_command(run, cache, drafts[2 * third :])
         if arguments.before:
             rows["a warm run, before"] = before(arguments.before, run, work)
+        asking = f"the desk, {CLIENTS} clients"
+        place = Path(scratch)
+        load, memory = under_load(run, cache, place, author, arguments.scores, arguments.seconds)
+        loads = {asking: load, "a scorer in a loop": in_a_loop(run, author)}
     named = {"ms": "ms", "p95": "95 %, ms", "cpu": "CPU ms", "encoders": "encoders, ms", "n": "n"}
-    shown = pd.DataFrame(rows).T[list(named)].rename(columns=named)
-    shown.insert(0, "one draft, answered by", shown.index)
-    print(shown.to_markdown(index=False))
-    formats = {name: ".0f" for name in named.values()}
+    shown = framed(rows, "one draft, answered by", named)
+    columns = {"ms": "ms", "p95": "95 %, ms", "per_second": "scores a second", "n": "scores"}
+    columns |= {"failed": "failed", "wrong": "wrong"}
+    shown_load = framed(loads, "answered by", columns)
+    shown_memory = pd.DataFrame(memory).rename(columns={"MiB": "memory, MiB"})
+    for frame in (shown, shown_load, shown_memory):
+        print(frame.to_markdown(index=False))
+    formats = {name: ".0f" for name in (*named.values(), *columns.values(), "memory, MiB")}
+    formats["scores a second"] = ".1f"
     finish(
         arguments,
-        {"posts": POSTS, "target_ms": TARGET_MS, "rows": rows},
-        tables={"answers": table(shown, **formats)},
+        {"posts": POSTS, "target_ms": TARGET_MS, "rows": rows, "load": loads, "memory": memory},
+        tables={
+            name: table(frame, **{each: formats[each] for each in frame if each in formats})
+            for name, frame in {
+                "answers": shown,
+                "load": shown_load,
+                "memory": shown_memory,
+            }.items()
+        },
         code=["src/evoked/scoring", "src/evoked/serve/api/drafts.py", "src/evoked/runs"],
         libraries=("onnxruntime", "fastapi"),
     )
+
+
+def framed(rows: dict[str, dict[str, Any]], what: str, named: dict[str, str]) -> pd.DataFrame:
+    """Rows as a table: their names in the first column, called ``what``."""
+    frame = pd.DataFrame(rows).T[list(named)].rename(columns=named)
+    frame.insert(0, what, frame.index)
+    return frame
 
 
 if __name__ == "__main__":

@@ -99,14 +99,14 @@ WORK = {
 
 # What a model that is no network is trained, scored and used by: each reads captions and pictures.
 USES = {
-    "train made --out run --model linear --cache features": "The run is in run",
+    "train made --out run --model linear --cache features": "is the folder run",
     "evaluate run made --cache features": "recent",
     "predict run --caption hello --image made/images/picture.jpg --author new --cache other": (
         "likes"
     ),
     "advise run --caption hello --author new --cache other --keep": "Kept 1 draft",
     "when run --caption hello --author new --cache other --keep": "Kept 1 draft",
-    "ledger run made --cache other": "2 lines kept",
+    "ledger run made --cache other": "2 answers kept",
 }
 # Hours need only what a run keeps of them.
 HOURS = {

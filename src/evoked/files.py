@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -510,6 +510,15 @@ def write_xlsx(path: Path | str, table: pd.DataFrame) -> None:
         sheet.append([_cell(value) for value in row])
     with atomic_path(path) as temporary:
         book.save(temporary)
+
+
+TABLE_WRITERS: dict[str, Callable[[Path, pd.DataFrame], None]] = {
+    ".csv": write_csv,
+    ".json": lambda path, table: write_json(path, plain(records(table))),
+    ".parquet": write_parquet,
+    ".xlsx": write_xlsx,
+}
+"""What writes a table, by how the file's name ends."""
 
 
 def _cell(value: Any) -> Any:

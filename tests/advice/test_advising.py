@@ -99,6 +99,32 @@ def test_the_draft_is_rewritten_where_that_needs_no_person(
     assert only_asks.rewritten is None
 
 
+def test_what_is_rewritten_is_named_by_field(advised_run: Run, remember: Remember) -> None:
+    remember(past_posts(effects=PLANTED))
+    advice = advise(advised_run, DRAFT)
+    assert set(advice.changes) == {"caption", "posted_at"}
+    assert advice.rewritten is not None
+    assert advice.changes["caption"] == advice.rewritten.caption
+    tagged = replace(advice, draft=replace(DRAFT, hashtags=["daily"]))
+    rewritten = replace(tagged.draft, hashtags=["sale"], image=b"a part")
+    tagged = replace(tagged, rewritten=rewritten)
+    assert tagged.changes == {"hashtags": ("sale",), "image": b"a part"}
+    assert replace(advice, rewritten=None).changes == {}
+
+
+def test_how_many_posts_are_known_is_said_alike(advised_run: Run, remember: Remember) -> None:
+    table = past_posts()
+    others = table.head(40).assign(author="another")
+    remember(table)
+    assert (
+        f"looked at on {len(table)} posts with known likes."
+        in advise(advised_run, DRAFT).sentences[-1]
+    )
+    remember(pd.concat([table, others], ignore_index=True))
+    said = advise(advised_run, DRAFT).sentences[-1]
+    assert f"on {len(table)} of {len(table) + 40} posts with known likes, the author's" in said
+
+
 def test_where_nothing_helps_nothing_is_advised(advised_run: Run, remember: Remember) -> None:
     remember(past_posts(seed=1))
     advice = advise(advised_run, DRAFT)
@@ -187,12 +213,24 @@ def test_json_says_the_same(advised_run: Run, remember: Remember) -> None:
     ]
     assert read["rewritten"]["caption"].endswith("#sale")
     assert len(read["looked_at"]) == len(advice.looked_at)
-    assert read["measured"] == {"posts": 300, "authors": 1, "own": True, "own_posts": 300}
+    assert read["measured"] == {
+        "posts": 300,
+        "authors": 1,
+        "known_posts": 300,
+        "own": True,
+        "own_posts": 300,
+    }
     assert read["sentences"] == advice.sentences
 
 
 def test_another_count_and_one_that_is_not_there(advised_run: Run) -> None:
-    assert advise(advised_run, DRAFT, by="comments").by.column == "comments"
+    advice = advise(advised_run, DRAFT, by="comments")
+    assert advice.by.column == "comments"
+    assert advice.answer is not None
+    assert advice.answer.startswith("About ")
+    assert "comments" in advice.answer
+    assert "likes" not in advice.answer
+    assert "likes" in (advise(advised_run, DRAFT, by="likes").answer or "")
     with pytest.raises(SettingsError, match="Did you mean 'likes'"):
         advise(advised_run, DRAFT, by="lykes")
 

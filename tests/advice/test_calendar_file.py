@@ -36,6 +36,18 @@ def test_instants_are_utc_and_identifiers_stay(tmp_path: Path) -> None:
     assert found["uid"] == "one@evoked"
 
 
+def test_hours_of_no_known_zone_float(tmp_path: Path) -> None:
+    event = Event("one@evoked", datetime(2024, 3, 1, 23, 50), "Post", "It")
+    write_calendar(tmp_path / "plan.ics", [event], MADE)
+    content = (tmp_path / "plan.ics").read_bytes()
+    assert b"DTSTART:20240301T235000\r\n" in content
+    assert b"DTEND:20240302T000500\r\n" in content
+    assert b"TZID" not in content
+    (found,) = read(tmp_path / "plan.ics")
+    assert found.decoded("dtstart") == event.start
+    assert found.decoded("dtstart").tzinfo is None
+
+
 @pytest.mark.parametrize("text", ["a, b; c \\ d\nnext \\n", "ü" * 100, "日本語" * 40, "🎉" * 50])
 def test_texts_are_escaped_and_folded(tmp_path: Path, text: str) -> None:
     write_calendar(tmp_path / "plan.ics", [Event("a", MADE, text, text)], MADE)

@@ -13,11 +13,14 @@ import pandas as pd
 import pytest
 
 import evoked
-from evoked.advice.hours import clock, percent, when
-from evoked.advice.week import Week
+from evoked.advice.hours import when
+from evoked.analysis.week import Week
+from evoked.analysis.week_words import clock, percent
+from evoked.analysis.works.findings import what_works
 from evoked.errors import DataError, SettingsError
 from evoked.features.form import FORM
 from evoked.posts.author_hashes import hashes
+from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.runs.past import EXPECTED, PAST_FILE
 from evoked.runs.posts import Run
@@ -128,8 +131,47 @@ def test_several_authors_are_asked_together_or_one_by_one(folder: Path) -> None:
     assert late.week.own_posts == 200
     assert "against the author's usual hours" in late.sentences[0]
     assert any("200 of them the author's" in each for each in late.sentences)
+    alone = when(keep(folder, *tables, times_of(1, author="alone")))
+    assert "Learned from 480 of 481 posts with known likes" in " ".join(alone.sentences)
+    assert "as their author's only ones: 1." in " ".join(alone.sentences)
     with pytest.raises(SettingsError, match="no post of known time is by the author 'nobody'"):
         when(folder, author="nobody")
+
+
+@pytest.mark.parametrize("effect", [0.5, 0.0])
+def test_what_works_says_of_hours_what_when_says(
+    folder: Path, tmp_path: Path, effect: float
+) -> None:
+    table = times_of(effect=effect, expected=False)
+    table["likes"] *= np.where(table["weekday"] == 5, 0.5, 1) if effect else 1
+    table["likes"] = table["likes"].round()
+    posts = table[["post_id", "posted_at", "likes"]].assign(author_id="author-001")
+    works = what_works(PostDataset.create(tmp_path / "posts", {"posts": posts}), "likes")
+    found = when(keep(folder, table))
+    assert works.week is not None
+    assert found.sentences[: len(works.about_time)] == works.about_time
+    assert works.about_time[-1] in works.sentences
+    named = works.effects.table[works.effects.table["kind"].isin(["hour", "day"])]
+    standing = named.loc[named["stands"], "phrase"].tolist()
+    if effect:
+        assert found.week.worst_weekday == 5
+        assert "Saturday is reliably worse" in " ".join(found.sentences)
+        assert "on Saturdays" in standing
+        assert f"Post at about {found.week.best_hour}:00" in works.about_time[0]
+    else:
+        assert standing == []
+        assert works.about_time[0].startswith("No hour is reliably better")
+
+
+def test_an_hour_without_posts_is_never_the_best(folder: Path) -> None:
+    table = times_of(300, effect=0.6, peak=14.5)
+    gap = table[np.floor(table["hour"]) != 14].reset_index(drop=True)
+    week = when(keep(folder, gap)).week
+    assert week.hours.set_index("hour")["posts"][14] == 0
+    assert week.hours.set_index("hour")[["gain", "chance"]].loc[14].isna().all()
+    assert week.best_hour in (13, 15)
+    assert week.slots.loc[week.slots["posts"] == 0, "gain"].isna().all()
+    assert week.slots.loc[week.slots["posts"] > 0, "gain"].notna().any()
 
 
 def test_few_posts_and_posts_at_one_time_can_say_nothing(folder: Path) -> None:
@@ -166,6 +208,7 @@ def test_dates_alone_are_no_times(folder: Path) -> None:
     assert found.undated == 40
     assert found.week.posts == 60
     assert any("Left out for want of a time of day: 40" in each for each in found.sentences)
+    assert any("Learned from 60 of 100 posts with known likes" in each for each in found.sentences)
     # A few posts at midnight are just that.
     assert when(keep(folder, times_of(100), dates.head(5))).undated == 0
     nothing = pd.Series(pd.NaT, range(100), "datetime64[us, UTC]")

@@ -74,6 +74,35 @@ def test_hours_are_those_that_when_would_try(folder: Path) -> None:
     assert asked.arms == ("your usual hashtags", "no hashtags")
 
 
+def test_nothing_is_planned_at_night_unless_the_account_posts_then(folder: Path) -> None:
+    table = times_of(200, peak=3.5)
+    # Two posts at three in the morning do best, and nobody else posts near.
+    lonely = table.assign(hour=np.where(np.arange(200) < 2, 3.2, table["hour"]))
+    near = lonely.assign(hour=np.where(np.arange(200) == 2, 2.9, lonely["hour"]))
+    lucky = near.assign(likes=np.where(np.arange(200) < 3, near["likes"] * 50, near["likes"]))
+    assert evoked.when(keep(folder, lucky)).week.hours["gain"].notna()[3]
+    for drawn in (plan(folder, start=START), plan(folder, "question", start=START)):
+        assert all(7 <= moment.hour < 23 for moment in drawn.local)
+    owl = table.assign(hour=np.where(np.arange(200) % 2, 3.2, 14.2))
+    owl["likes"] *= np.where(owl["hour"] < 4, 3, 1)
+    assert plan(keep(folder, owl), start=START).arms[0] == "at 3:00"
+    # Hours of which nothing is known are hours at which the account posts.
+    few = times_of(6).assign(hour=[22.5, 22.5, 22.5, 5.5, 5.5, 14.5])
+    assert evoked.when(keep(folder, few)).week.to_try == (22, 12)
+
+
+def test_clocks_of_no_known_zone_float(folder: Path, tmp_path: Path) -> None:
+    drawn = plan(folder, "question", weeks=2, start=START)
+    assert drawn.time_zone is None
+    drawn.write_calendar(tmp_path / "plan.ics")
+    events = icalendar.Calendar.from_ical((tmp_path / "plan.ics").read_bytes()).walk("VEVENT")
+    starts = [each.decoded("dtstart") for each in events]
+    assert starts == [each.replace(tzinfo=None) for each in drawn.local]
+    assert "time zone of these hours is not known" in drawn.sentences[1]
+    known = plan(in_zone(folder, "Europe/Berlin"), "question", weeks=2, start=START)
+    assert not any("not known" in each for each in known.sentences)
+
+
 def test_clocks_go_forward_within_a_plan(folder: Path) -> None:
     drawn = plan(in_zone(folder, "Europe/Berlin"), "question", weeks=2, start=START)
     assert len({moment.hour for moment in drawn.local}) == 1
@@ -89,13 +118,13 @@ def test_clocks_go_forward_within_a_plan(folder: Path) -> None:
 def test_the_power_that_is_said_is_that_of_the_test(folder: Path) -> None:
     drawn = plan(folder, "question", weeks=10, start=START)
     assert drawn.spread == pytest.approx(0.5, rel=0.2)
-    text = drawn.sentences[1]
+    text = drawn.sentences[2]
     shown = float(text.split("a difference of ")[1].split("%")[0]) / 100
     assert power_of(np.log1p(shown), drawn.spread, 20) == pytest.approx(0.8, abs=0.02)
     assert "20% needs" in text
     unknown = replace(drawn, spread=float("nan"))
-    assert "is not known" in unknown.sentences[1]
-    assert "2024-06-08" in drawn.sentences[2]  # a week after the last post
+    assert "can show is not known" in unknown.sentences[2]
+    assert "2024-06-08" in drawn.sentences[3]  # a week after the last post
 
 
 def test_own_arms(folder: Path) -> None:

@@ -84,7 +84,7 @@ def test_equal_drafts_are_too_close_to_call(quick_run: Run) -> None:
 def test_sentences_follow_what_the_pairs_say(quick_run: Run) -> None:
     ranking = rank(quick_run, drafts(quick_run))
     unsure = replace(ranking, curve=replace(ranking.curve, orders=False))
-    assert "no better than chance" in unsure.sentences[0]
+    assert "no more reliably than chance" in unsure.sentences[0]
     sure = replace(ranking, curve=replace(ranking.curve, orders=True))
     pairs = ranking.pairs.assign(close=False, chance=0.62, chance_low=0.55, chance_high=0.7)
     first, second = ranking.table["post_id"].iloc[:2]

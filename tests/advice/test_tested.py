@@ -170,6 +170,24 @@ def test_too_few_posts_compare_nothing(dataset_of: Callable[..., PostDataset]) -
     assert check_plan(plan, dataset_of(plan, posted_at=years)).missing == 12
 
 
+def test_before_its_time_a_plan_is_said_to_be_ahead(
+    dataset_of: Callable[..., PostDataset],
+) -> None:
+    plan = planned(weeks=3)
+    past = dataset_of(plan, posted_at=[each - timedelta(days=100) for each in plan.moments])
+    before = check_plan(plan, past, FIRST - timedelta(days=3))
+    assert (before.missing, before.ahead) == (0, 12)
+    (said,) = before.sentences
+    assert said.startswith("The plan starts on 2024-03-25")
+    assert "from 2024-04-21 on" in said
+    posts = dataset_of(plan, likes=[5] * 4 + [None] * 8)
+    within = check_plan(plan, posts, plan.moments[5] + timedelta(hours=1))
+    assert (sum(within.counts), within.missing, within.ahead) == (4, 2, 6)
+    assert "2 planned posts did not appear" in within.sentences[-1]
+    assert "6 planned posts are still to come." in within.sentences[-1]
+    assert check_plan(plan, posts).ahead == 0
+
+
 def test_what_a_plan_has_shown_is_kept(
     dataset_of: Callable[..., PostDataset], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from evoked.advice.hours import known_week
 from evoked.advice.times import appeared, moved_times
-from evoked.advice.week import Week
+from evoked.analysis.week import Week
 from evoked.features.form import form_of
 from evoked.posts.drafts import Draft, as_posts
 from tests.advice.test_hours import times_of

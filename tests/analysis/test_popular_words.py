@@ -259,14 +259,33 @@ class TestAnalysis:
 
     @pytest.mark.parametrize(
         ("likes", "why"),
-        [([1, 2, 3], "four posts"), ([5] * 8, "differ"), ([None] * 8, "four posts")],
+        [([1, 2, 3], "four posts"), ([5] * 8, "differ"), ([None] * 8, "known number of likes")],
     )
     def test_posts_without_labels(self, likes: list[int | None], why: str) -> None:
         posts = _posts(likes, ["a"] * len(likes))
         found = analyse_popularity(posts, [None] * len(likes))
         assert set(found.skipped) == {"popular_images", "popular_words", "popular_emoji"}
-        assert all(why in each for each in found.skipped.values())
+        assert why in found.skipped["popular_words"]
+        assert why in found.skipped["popular_emoji"]
+        assert "no post has a picture" in found.skipped["popular_images"]
         assert _figures(found) == []
+
+    def test_the_true_reason_is_said(self) -> None:
+        posts = _posts(list(range(8)), [None] * 8)
+        nameless = analyse_popularity(posts, [None] * 8).skipped
+        assert "no post says whose it is" in nameless["popular_words"]
+        assert "--author NAME" in nameless["popular_words"]
+        bare = posts.assign(caption=None, hashtags=[[] for _ in range(8)])
+        assert analyse_popularity(bare, [None] * 8).skipped["popular_words"] == (
+            "no post has a caption"
+        )
+        own = analyse_popularity(bare.assign(author_id="a"), [None] * 8).skipped
+        assert own["popular_words"] == own["popular_emoji"] == "no post has a caption"
+
+    def test_pictures_that_are_gone_are_said(self, tmp_path: Path) -> None:
+        posts = _posts(list(range(80)), ["a"] * 80)
+        found = analyse_popularity(posts, [tmp_path / "gone.jpg"] * 80)
+        assert "has a picture that can be read" in found.skipped["popular_images"]
 
     def test_tags_that_stand_apart_are_read_once(self) -> None:
         posts = _posts(list(range(80)), ["a"] * 80)

@@ -39,7 +39,7 @@ def test_pictures_and_captions_make_drafts(demo: Path, pictures: list[Path]) -> 
 def test_what_is_printed_says_which_and_how_sure(demo: Path, pictures: list[Path]) -> None:
     shown = " ".join(evoked("rank", demo / "run", *pictures, *AUTHOR).stdout.split())
     assert "By likes" in shown
-    assert "held-out posts" in shown
+    assert "posts that were kept aside for testing" in shown
     comments = evoked("rank", demo / "run", *pictures, *AUTHOR, "--by", "comments").stdout
     assert "By comments" in comments
 
@@ -98,7 +98,7 @@ def test_advice_is_said_in_words_and_in_json(demo: Path, pictures: list[Path]) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "advice needs a draft"),
+        ((), "--image, --caption, --title"),
         ((*DRAFT, "--alternatives", "nowhere"), "there is no folder nowhere"),
         ((*DRAFT, "--by", "lykes"), "Did you mean 'likes'"),
     ],

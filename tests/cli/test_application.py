@@ -37,7 +37,7 @@ def test_help_of_every_command(words: tuple[str, ...]) -> None:
         ("train nowhere --out run", "not a dataset"),
         ("predict nowhere --caption x", "not a finished run"),
         ("predict nowhere --title x", "not a finished run"),
-        ("predict nowhere", "needs --image, --caption or --title"),
+        ("predict nowhere", "not a finished run"),
         ("predict nowhere --posts posts --caption x", "in place of a draft"),
         ("predict nowhere --caption x --out scores.txt", "ending in .csv"),
         ("predict nowhere --image missing.jpg", "no picture missing.jpg"),
@@ -64,7 +64,7 @@ def test_mistakes_are_answered_in_a_sentence(
     ("arguments", "status", "stdout", "stderr"),
     [
         ("privacy explain", 0, "What is not protected", ""),
-        ("predict nowhere", 2, "", "needs --image, --caption or --title"),
+        ("predict nowhere", 2, "", "not a finished run"),
     ],
 )
 def test_in_a_process_of_its_own(arguments: str, status: int, stdout: str, stderr: str) -> None:

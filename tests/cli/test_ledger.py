@@ -43,10 +43,10 @@ def test_what_is_kept_is_held_against_what_came(run: Path, came: Path, tmp_path:
     assert "Kept 2 drafts" in evoked("rank", run, *captions, *AUTHOR, "--keep").stderr
     evoked("predict", run, "--caption", "Four", *AUTHOR)
     alone = " ".join(evoked("ledger", run).stdout.split())
-    assert "3 lines kept since" in alone
+    assert "3 answers kept since" in alone
     assert "None of it can be checked yet" in alone
     shown = " ".join(evoked("ledger", run, came).stdout.split())
-    assert "2 have become posts (2 by caption)" in shown
+    assert "2 have become posts (recognised by caption 2)." in shown
     assert "1 could be one of several, and count as none" in shown
     assert "y or z" in shown
     assert "Too early to say whether to trust it: 2 posts" in shown
@@ -55,6 +55,15 @@ def test_what_is_kept_is_held_against_what_came(run: Path, came: Path, tmp_path:
     table = tmp_path / "came.csv"
     evoked("ledger", run, came, "--out", table)
     assert pd.read_csv(table)["post_id"].tolist()[:2] == ["w", "x"]
+
+
+def test_why_nothing_matched_is_said(run: Path, demo: Path) -> None:
+    evoked("predict", run, "--caption", "One", *AUTHOR, "--keep")
+    shown = " ".join(evoked("ledger", run, demo / "posts").stdout.split())
+    assert "1 answer kept since" in shown
+    assert "0 have become posts." in shown
+    assert "1 answer is by an author of whom none of these posts is" in shown
+    assert "--author NAME" in shown
 
 
 def test_new_posts_are_taken_in_and_what_changed_is_said(run: Path, came: Path) -> None:

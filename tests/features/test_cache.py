@@ -59,6 +59,20 @@ def test_items_are_memory_mapped(tmp_path: Path) -> None:
     assert not store.items().flags.writeable
 
 
+def test_items_alone_are_flushed_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their records may get lost (see the torn index): to wait for both doubles what a draft waits
+    for its disk."""
+    flushed = []
+    monkeypatch.setattr(os, "fdatasync", lambda file: flushed.append(os.fstat(file).st_ino))
+    store = a_store(tmp_path)
+    keep(store, [1, 2])
+    keep(store, [3])
+    (data,) = tmp_path.rglob("data.bin")
+    assert flushed == [data.stat().st_ino] * 2
+
+
 def test_a_key_is_kept_once(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     keep(store, [1, 2])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evoked.advice.hours import Hours
-from evoked.advice.week import Week
+from evoked.analysis.week import Week
 from evoked.report.hours_chart import _drawn, draw_hours
 from tests.advice.test_hours import times_of
 
@@ -19,7 +19,7 @@ from tests.advice.test_hours import times_of
 )
 def test_the_picture_shows_the_week(tmp_path: Path, size: int, effect: float, title: str) -> None:
     week = Week.of(times_of(size, effect), "likes")
-    found = Hours("likes", week, 0, "Europe/Berlin")
+    found = Hours("likes", week, 0, week.posts, "Europe/Berlin")
     colours, curve, _ = _drawn(found).axes
     gains = np.ma.getdata(colours.collections[0].get_array()).reshape(7, 24)
     expected = week.slots["gain"].to_numpy().reshape(7, 24)

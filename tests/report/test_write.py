@@ -264,11 +264,11 @@ def test_few_or_no_test_posts(workshop: Workshop, dataset: PostDataset, tests: i
     page = Page(write_report(run, dataset, workshop.folder / "few.html"))
     assert_accessible(page)
     if tests:
-        assert f"Only {tests} posts were held out" in page.text
+        assert f"Only {tests} posts were kept aside" in page.text
         assert "Best predicted" in page.text
         assert ("Worst predicted" in page.text) == (tests > 1)
     else:
-        assert "No posts were held out" in page.text
+        assert "No posts were kept aside" in page.text
         assert "there are no scores" in page.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_what_posts_show_is_learned_where_it_says_more(tmp_path: Path) -> None:
     assert choice["explained"][choice["model"]] > choice["explained"]["recent_posts"] + 0.3
     assert (choice["kind"], choice["folds"]) == ("time", 3)
     assert choice["reason"] in notes
-    assert "Weighed by trial: " in choice["reason"]
+    assert "weighed by trial: " in choice["reason"]
     assert all(
         f"{name} {share:.0%}" in choice["reason"] for name, share in choice["weights"].items()
     )
@@ -185,13 +186,26 @@ def test_a_model_that_is_no_better_than_the_last_posts_is_named() -> None:
     outcomes = (COUNTED, LEVELS)
     # log errors 0.18 four times, 0.17, 0.22 and twice 0 against 0.095; of levels all are right.
     assert beside_recent_posts("linear", outcomes, predicted, recent, truth) == (
-        "On the test posts, linear is no better than the author's last posts (recent_posts): likes "
-        "typically off by 20%, the last posts by 10%."
+        "Post by post, on 8 test posts, linear is not clearly better than the author's last posts "
+        "(recent_posts), by the mean difference and its 95 % range: its misses of likes are 1.05 "
+        "times theirs, 0.97 to 1.13 (in the median off by 20%, the last posts by 10%)."
     )
     assert beside_recent_posts("linear", (LEVELS,), predicted, recent, truth) is None
     said = beside_recent_posts("linear", (LEVELS,), recent, predicted, truth)
     assert said is not None
-    assert "level wrong for 100% of them, the last posts 0%" in said
+    assert "of 100 posts it gets the level of +100 more wrong" in said
+    assert "so it is worse (wrong for 100%, the last posts for 0%)" in said
+
+
+def test_a_smaller_median_error_that_shows_nothing_says_why() -> None:
+    truth = pd.DataFrame({"likes": [1000.0] * 6})
+    predicted = pd.DataFrame({"likes": [1100.0] * 4 + [3000.0, 4000.0]})
+    recent = pd.DataFrame({"likes": [1400.0] * 6})
+    said = beside_recent_posts("linear", (COUNTED,), predicted, recent, truth)
+    assert said is not None
+    assert "in the median off by 10%, the last posts by 40%" in said
+    low, high = re.search(r"times theirs, ([\d.]+) to ([\d.]+) ", said).groups()  # type: ignore[union-attr]
+    assert float(low) < 1 < float(high)
 
 
 def test_better_post_by_post_is_better() -> None:

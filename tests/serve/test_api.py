@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,21 @@ def test_rank_orders_drafts_and_says_how_sure_that_is(
     wrong = desk_client.post(f"{API}/rank", json={"drafts": rows, "by": "like"})
     assert wrong.status_code == 422
     assert "no number 'like'" in wrong.json()["detail"]
+
+
+def test_variants_are_said_in_the_words_of_answers(desk_client: TestClient, desk: Desk) -> None:
+    """Of an author without known followers there are rates alone: "About 0" says nothing."""
+    drafts = [{"caption": text} for text in ("Golden hour over the bay", "A quiet morning")]
+    kept = [
+        json.dumps({"name": str(number), "draft": facts}) for number, facts in enumerate(drafts, 1)
+    ]
+    page = html.unescape(desk_client.post("/draft/variants", data={"variant": kept}).text)
+    ranking = desk.rank("", drafts, None, 0.8)
+    assert ranking.by.basis == "followers"
+    assert f"{ranking.noun}</strong>" in page
+    amounts = [float(text) for text in re.findall(r"<strong>About ([\d.]+) likes per", page)]
+    assert len(amounts) == 2
+    assert min(amounts) >= 1
 
 
 def test_explain_gives_numbers_and_pictures(

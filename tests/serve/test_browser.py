@@ -139,9 +139,9 @@ def test_a_draft_is_scored_as_one_types_and_variants_are_compared(
     assert page.locator(".variants img").count() == 2
     assert visit.axe() == []
     page.click("text=Leave out >> nth=0")
-    page.wait_for_function("document.querySelectorAll('.variants li').length == 1")
+    page.wait_for_selector(".variants li >> nth=1", state="detached")
     page.click("text=Remove the picture")
-    page.wait_for_function("!document.querySelector('img.preview')")
+    page.wait_for_selector("img.preview", state="detached")
     visit.check()
 
 

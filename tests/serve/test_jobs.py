@@ -18,8 +18,9 @@ from evoked.errors import EvokedError
 from evoked.posts.dataset import PostDataset
 from evoked.serve.database import prepare
 from evoked.serve.jobs import Job, Jobs, QueueFullError, State, Step
+from evoked.serve.room import folder_bytes
 from evoked.serve.settings import Limits
-from evoked.serve.worker import folder_bytes, start_worker
+from evoked.serve.worker import Worker, start_worker
 from tests.serve.conftest import Server
 
 POSTS = 200
@@ -165,7 +166,7 @@ def test_a_job_is_cancelled_and_resumed(jobs: Jobs, start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "why"), [({"job_seconds": 0.3}, "time"), ({"disk_bytes": 1000}, "disk")]
+    ("limits", "why"), [({"job_seconds": 0.3}, "time"), ({"disk_bytes": 500_000}, "disk")]
 )
 def test_a_job_that_takes_too_much_is_stopped(
     tmp_path: Path, limits: dict[str, float], why: str
@@ -180,6 +181,20 @@ def test_a_job_that_takes_too_much_is_stopped(
         worker.kill()
         worker.wait()
     assert (found.state, found.error) == (State.failed, why)
+    assert (jobs.folder(job) / "log.txt").exists()  # it had begun
+
+
+def test_no_step_is_started_without_room(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    jobs = Jobs(tmp_path, replace(LIMITS, disk_bytes=1000))
+    job = jobs.add("import", "job", [made_posts()])
+    claimed = jobs.claim()
+    assert claimed is not None
+    Worker(tmp_path, jobs.limits, lambda: True).run_step(claimed)
+    found = jobs.get(job.id)
+    assert found is not None
+    assert (found.state, found.error, found.attempts) == (State.failed, "disk", 0)
+    assert not (jobs.folder(job) / "log.txt").exists()
 
 
 def test_the_queue_is_bounded_and_keeps_its_order(tmp_path: Path) -> None:

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import json
+import re
 import socket
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import uvicorn
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from evoked.errors import SettingsError
+from evoked.errors import DataError, SettingsError
+from evoked.posts.dataset import PostDataset
+from evoked.serve.api import ROUTERS
 from evoked.serve.app import create_app
 from evoked.serve.desk import Desk
 from evoked.serve.jobs import State
+from evoked.serve.pages import PAGES
 from evoked.serve.places import Places
-from evoked.serve.security import Rates, is_cross_site, is_known_host
+from evoked.serve.room import folder_bytes
+from evoked.serve.security import Rates, is_cross_site, is_known_host, retry_after
 from evoked.serve.server import bound
 from evoked.serve.settings import DeskSettings, Limits
 from evoked.serve.uploads import Uploads, shown_name
 from tests.serve.conftest import QUICK, client_of
+from tests.support import command_line
+from tests.support.desk_runs import picture
 from tests.support.small_runs import HOSTILE
 
 API = "/api/v1"
@@ -165,6 +176,15 @@ def test_requests_of_one_client_are_bounded(tmp_path: Path) -> None:
     assert rates.seconds_to_wait("a") == 0
 
 
+def test_who_is_told_to_wait_is_not_told_too_short_a_time(tmp_path: Path) -> None:
+    limits = Limits(requests=1, per_seconds=1.4)
+    with client_of(tmp_path / "desk", limits=limits) as client:
+        answers = [client.get("/health") for _ in range(2)]
+    assert answers[-1].status_code == 429
+    assert answers[-1].headers["retry-after"] == "2"
+    assert retry_after(0.01) == {"Retry-After": "1"}
+
+
 def test_names_lead_nowhere_else(desk_client: TestClient, desk: Desk) -> None:
     for name in TRAVERSALS:
         for path in ("runs", "jobs", "pictures", "datasets"):
@@ -181,8 +201,49 @@ def test_names_lead_nowhere_else(desk_client: TestClient, desk: Desk) -> None:
         assert desk.uploads.made("0" * 32, name) is None
 
 
+def test_no_part_of_any_address_leads_elsewhere(tmp_path: Path) -> None:
+    """Every route with a name in its address, of pages and interface, by every method."""
+    with client_of(tmp_path / "desk") as client:
+        (tmp_path / "secret").mkdir()
+        for name in ("run.json", "dataset.json", "upload.json", "report.html", "scores.parquet"):
+            (tmp_path / "secret" / name).write_text("secret", encoding="utf-8")
+        before = sorted(path for path in tmp_path.rglob("*") if "desk.sqlite" not in path.name)
+        routers = [(API, router) for router in ROUTERS] + [("", page.router) for page in PAGES]
+        routes = [
+            (method, prefix + route.path)
+            for prefix, router in routers
+            for route in router.routes
+            if isinstance(route, APIRoute) and "{" in route.path
+            for method in route.methods
+        ]
+        assert len(routes) > 20
+        for method, path in routes:
+            for name in (*TRAVERSALS, "../../secret", "../secret", "....//secret"):
+                # Encoded, as the client itself goes up where it reads "..".
+                address = re.sub(r"\{\w+\}", quote(name, safe="").replace(".", "%2e"), path)
+                body = {} if method == "GET" else {"data": {"run": name, "dataset": name}}
+                answer = client.request(method, address, **body)  # type: ignore[arg-type]
+                assert answer.status_code in (303, 404, 405, 422), (method, address)
+                assert answer.status_code != 303 or path.endswith("}/delete"), (method, address)
+        after = sorted(path for path in tmp_path.rglob("*") if "desk.sqlite" not in path.name)
+        assert after == before
+
+
+def test_a_bomb_in_an_archive_is_not_unpacked(desk: Desk) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("posts.csv", b"caption\n" + bytes(90 * 2**20))
+    packed.seek(0)
+    upload = desk.uploads.add([("export.zip", packed)])
+    assert folder_bytes(desk.uploads.folder / upload.id) < 2**20  # as it was brought
+    words = desk.read_upload(upload, {}).steps[0].words
+    read = command_line.evoked(*words, fails=True)
+    assert "unpack" in read.stderr
+    assert "Traceback" not in read.stderr
+
+
 def test_file_names_become_no_paths(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, 1.0)
+    uploads = Uploads(tmp_path, Limits(upload_hours=1.0))
     names = ["../../up.csv", "/etc/cron.csv", "..\\win.csv", "up.csv", "UP.CSV", "\u202egpj.csv"]
     upload = uploads.add([(name, io.BytesIO(b"caption\nx\n")) for name in names])
     files = list(upload.source.iterdir())
@@ -304,7 +365,7 @@ def test_nobody_is_told_where_things_lie(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_files_that_were_called_alike_are_told_apart(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, 1.0)
+    uploads = Uploads(tmp_path, Limits(upload_hours=1.0))
     names = ("one/a.jpg", "two/a.jpg", "three/b.jpg", "posts.csv")
     upload = uploads.add([(name, io.BytesIO(name.encode())) for name in names])
     kept = {path.name: path.read_text() for path in upload.source.iterdir()}
@@ -349,7 +410,7 @@ def test_every_bound_on_bodies_acts_where_it_should(
 def test_old_uploads_are_deleted_and_those_of_jobs_kept(tmp_path: Path) -> None:
     import os
 
-    uploads = Uploads(tmp_path, 1.0)
+    uploads = Uploads(tmp_path, Limits(upload_hours=1.0))
     old, used, new = (uploads.add([("a.csv", io.BytesIO(b"x"))]) for _ in range(3))
     then = time.time() - 2 * 3600
     for upload in (old, used):
@@ -386,7 +447,7 @@ def test_a_slow_body_is_cut_off_and_others_are_served(live: int) -> None:
         began = time.monotonic()
         answer = slow.recv(4096)
         assert time.monotonic() - began < 10
-        assert answer.split(b" ")[1] in (b"408", b"400")
+        assert answer.split(b" ")[1] == b"408"
 
 
 def test_a_body_that_drips_is_cut_off(live: int) -> None:
@@ -405,5 +466,57 @@ def test_a_body_that_drips_is_cut_off(live: int) -> None:
                 answer = slow.recv(4096)
             except TimeoutError:
                 continue
-    assert answer.split(b" ")[1] in (b"408", b"400")
+    assert answer.split(b" ")[1] == b"408"
     assert time.monotonic() - began < 8
+
+
+def test_the_number_of_files_is_bounded_wherever_files_are_brought(tmp_path: Path) -> None:
+    with client_of(tmp_path / "desk", limits=replace(QUICK, files=2)) as client:
+        for path in ("/start", "/table", f"{API}/uploads"):
+            files = [("files", (f"{n}.csv", b"caption\nhello\n")) for n in range(3)]
+            answer = client.post(path, files=files)
+            assert answer.status_code == 422, path
+            assert "at most 2" in answer.text
+        assert client.post(f"{API}/uploads", files=files[:2]).status_code == 201
+
+
+def test_of_what_could_not_be_written_nothing_is_left(
+    tmp_path: Path, dataset: PostDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads, content = Uploads(tmp_path, QUICK), picture(dataset).read_bytes()
+    write = Path.write_bytes
+
+    def half(path: Path, data: bytes) -> int:
+        write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    for keep in (
+        lambda: uploads.add_picture(content),
+        lambda: uploads.add_made({"words.png": content}),
+    ):
+        with pytest.raises(DataError, match="disk is full"):
+            keep()
+        assert list(uploads.folder.iterdir()) == []
+
+
+def test_what_has_no_room_is_refused_before_it_is_written(
+    tmp_path: Path, dataset: PostDataset
+) -> None:
+    limits = replace(QUICK, disk_bytes=300_000)
+    with client_of(tmp_path / "desk", limits=limits) as client:
+        table = b"caption\n" + b"x" * 100_000
+        files = {"files": ("posts.csv", table)}
+        answers = [client.post(f"{API}/uploads", files=files).status_code for _ in range(4)]
+        assert answers[0] == 201
+        assert answers[-1] == 507
+        assert folder_bytes(tmp_path / "desk" / "uploads") <= 300_000
+        for path in ("/start", "/table"):
+            page = client.post(path, files=files, headers=HTML)
+            assert page.status_code == 507
+            assert "larger than allowed" in page.text
+    small = client_of(tmp_path / "small", limits=replace(QUICK, disk_bytes=1000))
+    with small as client:
+        brought = {"file": ("a.jpg", picture(dataset).read_bytes())}
+        assert client.post(f"{API}/pictures", files=brought).status_code == 507
+        assert not (tmp_path / "small" / "uploads").exists()

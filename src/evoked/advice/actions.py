@@ -223,8 +223,9 @@ def _opened(draft: Draft, most: int) -> Draft:
 
 
 def _formats(draft: Draft, now: pd.Series, design: Design) -> list[Action]:
-    """Other formats; a draft without a picture doesn't say what it will be."""
-    values = _others(now, design, "format") if draft.image is not None else []
+    """Other formats; a draft without a picture doesn't say what it will be, unless it does so."""
+    said = draft.image is not None or draft.media_type is not None
+    values = _others(now, design, "format") if said else []
     return [
         Action(
             "format", f"Post it as {_FORMATS[value]}", now["format"], value, {"media_type": value}

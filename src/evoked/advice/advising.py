@@ -165,6 +165,8 @@ class Advice:
         What is predicted of the draft, a row as :meth:`evoked.runs.posts.Run.predict` has it.
     posts, authors
         On how many posts of how many authors the changes were judged; 0 where there are too few.
+    known_posts
+        How many posts of the run have a known count.
     own
         Whether these are the draft's author's own.
     own_posts
@@ -188,8 +190,30 @@ class Advice:
     past: pd.DataFrame = field(default_factory=pd.DataFrame)
     posts: int = 0
     authors: int = 0
+    known_posts: int = 0
     own: bool = True
     resembles: bool = True
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What differs in the rewritten draft, by the names of a draft's fields: caption, hashtags
+        (a tuple of names), posted_at, image; empty where nothing is rewritten."""
+        if self.rewritten is None:
+            return {}
+        before, after = (
+            {
+                "caption": each.caption or "",
+                "hashtags": None if each.hashtags is None else tuple(each.hashtags),
+                "posted_at": each.posted_at,
+                "image": each.image,
+            }
+            for each in (self.draft, self.rewritten)
+        )
+        return {
+            name: value
+            for name, value in after.items()
+            if value is not None and value != before[name]
+        }
 
     @property
     def sentences(self) -> list[str]:
@@ -220,7 +244,10 @@ class Advice:
     def _looked_at(self, whose: str) -> str:
         number = len(self.looked_at)
         if not number:
-            return f"No change could be looked at: {whose} hardly differ in what could be changed."
+            return (
+                "No change could be looked at: this draft says nothing that could be changed and "
+                f"in which {whose} differ enough."
+            )
         # What the week or a test says was not judged among the others.
         together = ~(self.looked_at["about"].isin(_TIMES) | (self.looked_at["label"] == "tested"))
         single = together & (self.looked_at["about"] != PICTURE)
@@ -230,9 +257,18 @@ class Advice:
         reach = (rows["raw_high"] - rows["raw"]).median()
         noun = "change was" if number == 1 else "changes were"
         return (
-            f"{number} {noun} looked at on {self.posts:,} posts. With so many, a change has to be "
-            f"worth about {spoken_share(float(np.expm1(reach)))} to stand out from chance."
+            f"{number} {noun} looked at on {self._posts()}. With so many, a change has to be worth "
+            f"about {spoken_share(float(np.expm1(reach)))} to stand out from chance."
         )
+
+    def _posts(self) -> str:
+        """On how many posts of those that are known, and why not on all."""
+        if self.posts == self.known_posts:
+            return f"{self.posts:,} posts with known {self.by.noun}"
+        why = "the author's, which are enough by themselves"
+        if not self.own:
+            why = f"those of the authors who have {_FEWEST_OF_AUTHOR} or more"
+        return f"{self.posts:,} of {self.known_posts:,} posts with known {self.by.noun}, {why}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -245,6 +281,7 @@ class Advice:
             "measured": {
                 "posts": self.posts,
                 "authors": self.authors,
+                "known_posts": self.known_posts,
                 "own": self.own,
                 "own_posts": self.own_posts,
             },
@@ -327,14 +364,15 @@ def advise(
     with run.checked():
         variants = run.draft_posts([draft, *(edit(draft) for edit in edits)])
         examples, problems = run.examples(*variants, callbacks)
-        table = run.table(examples, problems, DEFAULT_COVERAGE)
+        table = run.table(examples, problems, DEFAULT_COVERAGE, quantity)
     advice = Advice(
         by=quantity,
         draft=draft,
         answer=_text(table["answer"].iloc[0]),
         table=table.head(1),
         own_posts=len(own_posts),
-        notes=_notes(table, actions, len(alternatives)),
+        known_posts=len(known),
+        notes=(*_notes(table, actions), *_uncompared(alternatives, actions, own, len(own_posts))),
     )
     if effects is None:
         return advice
@@ -374,13 +412,13 @@ def advise(
         )
         for at in (_chosen(looked_at) if support[0] else [])
     ]
-    known = looked_at["known"].astype(bool)  # a table without rows has columns without a kind
+    is_known = looked_at["known"].astype(bool)  # a table without rows has columns without a kind
     return replace(
         advice,
         advised=tuple(advised),
         rewritten=_rewritten(draft, [each.action for each in advised]),
-        looked_at=looked_at[known].drop(columns="known").reset_index(drop=True),
-        actions=tuple(actions[at] for at in np.flatnonzero(known)),
+        looked_at=looked_at[is_known].drop(columns="known").reset_index(drop=True),
+        actions=tuple(actions[at] for at in np.flatnonzero(is_known)),
         past=compared,
         posts=len(compared),
         authors=compared["author"].nunique(),
@@ -556,14 +594,27 @@ def _rewritten(draft: Draft, actions: Sequence[Action]) -> Draft | None:
     return changed if edits else None
 
 
-def _notes(table: pd.DataFrame, actions: Sequence[Action], alternatives: int) -> tuple[str, ...]:
+def _uncompared(
+    alternatives: Sequence[Path], actions: Sequence[Action], own: bool, own_posts: int
+) -> list[str]:
+    """Why other pictures were not compared, if they weren't."""
+    if not alternatives or any(action.about == PICTURE for action in actions):
+        return []
+    why = "the run has not learned from pictures, or from too few posts with them"
+    if not own or own_posts < _FEWEST_POSTS:
+        why = (
+            "what a picture is worth differs between accounts, and the author's own posts are too "
+            f"few to show it ({own_posts}; it takes {_ENOUGH_POSTS})"
+        )
+    return [
+        f"The other pictures were not compared: {why}. 'evoked rank' orders drafts by what the run "
+        "predicts of them."
+    ]
+
+
+def _notes(table: pd.DataFrame, actions: Sequence[Action]) -> tuple[str, ...]:
     """What is taken for granted of the draft, and what can't be read of it or of other pictures."""
     found = [_text(table[name].iloc[0]) for name in (ASSUMED, "problem")]
-    if alternatives and not any(action.about == PICTURE for action in actions):
-        found.append(
-            "The other pictures were not compared: your own posts are too few to show what "
-            "pictures are worth, or the run reads none."
-        )
     scored = [action for action in actions if action.edit is not None]
     for action, problem in zip(scored, table["problem"].iloc[1:], strict=True):
         if action.about == PICTURE and _text(problem) not in (

@@ -21,7 +21,7 @@ class Event(NamedTuple):
     identifier
         Unique in the world, and the same whenever the same entry is written again.
     start
-        With a time zone.
+        With a time zone; without one it floats, and is that hour by the clocks of whoever opens it.
     summary, description
         Texts.
     """
@@ -49,9 +49,9 @@ def write_calendar(path: Path, events: Sequence[Event], made: datetime) -> None:
         lines += [
             "BEGIN:VEVENT",
             f"UID:{event.identifier}",
-            f"DTSTAMP:{_instant(made)}",
-            f"DTSTART:{_instant(event.start)}",
-            f"DTEND:{_instant(event.start + _LENGTH)}",
+            f"DTSTAMP:{_moment(made)}",
+            f"DTSTART:{_moment(event.start)}",
+            f"DTEND:{_moment(event.start + _LENGTH)}",
             f"SUMMARY:{_escaped(event.summary)}",
             f"DESCRIPTION:{_escaped(event.description)}",
             "END:VEVENT",
@@ -62,8 +62,11 @@ def write_calendar(path: Path, events: Sequence[Event], made: datetime) -> None:
         temporary.write_bytes(content.encode())
 
 
-def _instant(moment: datetime) -> str:
-    """In UTC, which needs no rules of summer time in the file (Section 3.3.5, form 2)."""
+def _moment(moment: datetime) -> str:
+    """In UTC, which needs no rules of summer time in the file (Section 3.3.5, form 2); as local
+    time, which floats, where no time zone is known (form 1)."""
+    if moment.tzinfo is None:
+        return moment.strftime("%Y%m%dT%H%M%S")
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from evoked.advice.power import POWER, posts_needed
-from evoked.advice.rhythm import HOURS
-from evoked.advice.week import APART, Week, hours_apart
+from evoked.analysis.week import Week, with_time_of_day
+from evoked.analysis.week_words import about_hours, about_weekdays, clock
 from evoked.errors import DataError, SettingsError
 from evoked.features.metadata import local_times
 from evoked.files import plain, records
@@ -24,8 +24,6 @@ from evoked.runs.past import EXPECTED, read_past
 from evoked.runs.posts import Run
 from evoked.runs.spoken import WEEKDAYS, basis_in_words, spoken
 
-# Times of day are unknown if more posts than this share stand at midnight to the second.
-_AT_MIDNIGHT = 0.1
 # Differences for which the size of a test is shown.
 _DIFFERENCES = (0.2, 0.4)
 # What the hour alone may add to a draft lies within its range in nine of ten cases.
@@ -70,6 +68,8 @@ class Hours:
         Gains and chances of hours and weekdays, and which is reliably best.
     undated
         Posts that were left out since their time of day is unknown.
+    known_posts
+        Posts of the run with a known count.
     time_zone
         Whose clocks count; None for those of the posts, or UTC.
     draft
@@ -81,6 +81,7 @@ class Hours:
     by: str
     week: Week
     undated: int
+    known_posts: int
     time_zone: str | None
     draft: DraftHours | None = None
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -116,8 +117,8 @@ class Hours:
     def sentences(self) -> list[str]:
         """What to do, and how sure that is, in words."""
         return [
-            *self._about_hours(),
-            *self._about_weekdays(),
+            *about_hours(self.week, self.noun),
+            *about_weekdays(self.week, self.noun),
             *([] if self.draft is None else [self._about_draft(self.draft)]),
             self._test(),
             self._evidence(),
@@ -133,12 +134,17 @@ class Hours:
             "time_zone": self.time_zone,
             "best_hour": week.best_hour,
             "best_weekday": week.best_weekday,
+            "worst_hour": week.worst_hour,
+            "worst_weekday": week.worst_weekday,
+            "hours_differ": week.hours_differ,
+            "weekdays_differ": week.weekdays_differ,
             "to_try": list(week.to_try),
             "test": [{"gain": gain, "posts_at_each": posts} for gain, posts in sizes],
             "posts": week.posts,
             "own_posts": week.own_posts,
             "authors": week.authors,
             "adjusted": week.adjusted,
+            "known_posts": self.known_posts,
             "without_time": self.undated,
             "spread": plain(week.spread),
             "level": plain(week.level),
@@ -148,60 +154,6 @@ class Hours:
             "slots": plain(records(week.slots)),
             "sentences": self.sentences,
         }
-
-    @property
-    def _usual(self) -> str:
-        if self.week.authors == 1:
-            return "your usual"
-        return "the usual" if self.week.author is None else "the author's usual"
-
-    def _about_hours(self) -> list[str]:
-        known = self.week.hours.dropna(subset=["gain"])
-        if known.empty:
-            few = f"{self.week.posts} posts of known time and {self.noun} are too few"
-            return [f"No hour can be called better: {few}."]
-        if np.ptp(known["hour"]) < APART:
-            return ["No hour can be called better: all posts appeared at about the same time."]
-        if self.week.best_hour is None:
-            guess = known.iloc[int(known["gain"].argmax())]
-            return [
-                f"No hour is reliably better: {self.noun} differ by the hour no more than chance "
-                f"makes them, or too little to rely on. The best guess is {clock(guess['hour'])}: "
-                f"{self._gain(guess, 'hours')}."
-            ]
-        best = known[known["hour"] == self.week.best_hour].iloc[0]
-        near = known[hours_apart(known["hour"], best["hour"]) <= 1]
-        return [
-            f"Post at about {clock(best['hour'])}: {self._gain(best, 'hours')}"
-            f"{self._in_counts(best)}.",
-            f"Of 100 such findings, the best hour really is {clock(best['hour'])} in "
-            f"{100 * best['chance']:.0f}, and within an hour of it in "
-            f"{100 * near['chance'].sum():.0f}.",
-        ]
-
-    def _about_weekdays(self) -> list[str]:
-        known = self.week.weekdays.dropna(subset=["gain"])
-        if known.empty:
-            return []
-        if self.week.best_weekday is None:
-            return ["No weekday is reliably better."]
-        best = known[known["weekday"] == self.week.best_weekday].iloc[0]
-        return [
-            f"The best weekday is {WEEKDAYS[self.week.best_weekday]}: {self._gain(best, 'days')}."
-        ]
-
-    def _gain(self, row: pd.Series, what: str) -> str:
-        return (
-            f"{percent(row['gain'])} {self.noun} against {self._usual} {what} "
-            f"({percent(row['low'])} to {percent(row['high'])})"
-        )
-
-    def _in_counts(self, row: pd.Series) -> str:
-        level = self.week.level
-        if not np.isfinite(level) or level * row["low"] < 1:
-            return ""
-        about, low, high = (spoken(level * row[name]) for name in ("gain", "low", "high"))
-        return f", about {about} ({low} to {high}) more at the present level of {spoken(level)}"
 
     def _about_draft(self, draft: DraftHours) -> str:
         ends = ""
@@ -238,7 +190,8 @@ class Hours:
 
     def _evidence(self) -> str:
         week = self.week
-        text = f"Learned from {week.posts:,} posts"
+        few = f" of {self.known_posts:,}" if week.posts < self.known_posts else ""
+        text = f"Learned from {week.posts:,}{few} posts with known {self.noun}"
         if week.authors > 1:
             text += f" by {week.authors:,} authors"
             if week.author is not None:
@@ -249,8 +202,11 @@ class Hours:
             taken.append(f"for what their content promised{of}")
         if taken:
             text += f", allowing {' and '.join(taken)}"
-        if self.undated:
-            text += f". Left out for want of a time of day: {self.undated:,}"
+        alone = self.known_posts - self.undated - week.posts
+        left = [f"for want of a time of day: {self.undated:,}"] * bool(self.undated)
+        left += [f"as their author's only ones: {alone:,}"] * bool(alone)
+        if left:
+            text += f". Left out {', and '.join(left)}"
         return f"{text}. That posts did better at an hour does not prove that the hour was why."
 
     def _clocks(self) -> str:
@@ -261,18 +217,6 @@ class Hours:
                 "--time-zone for local ones."
             )
         return f"{zone} In which time zones the audience lives is not known."
-
-
-def clock(hour: float) -> str:
-    """An hour of the day as a clock shows it: 18.5 as "18:30"."""
-    minutes = int(float(hour) * 60 + 1e-6) % (HOURS * 60)
-    return f"{minutes // 60}:{minutes % 60:02d}"
-
-
-def percent(gain: float) -> str:
-    """A gain as a share with its sign: 0.123 as "+12%"."""
-    whole = round(100 * float(gain))
-    return f"{'+' if whole > 0 else '−' if whole < 0 else ''}{abs(whole)}%"
 
 
 def when(
@@ -323,7 +267,7 @@ def when(
         raise not_predicted("count", by, kinds)
     chosen = by or kinds[0]
     counted = table[table[chosen].notna()]
-    timed = _with_time_of_day(counted)
+    timed = with_time_of_day(counted)
     if timed.empty:
         known = counted["hour"].notna().any()
         what = "dates without a time of day" if known else "neither a date nor an hour"
@@ -340,7 +284,7 @@ def when(
         posts = run.draft_posts([draft])[0]
     whose = _author(timed, author, posts)
     week = Week.of(timed, chosen, whose, seed)
-    found = Hours(chosen, week, len(counted) - len(timed), time_zone)
+    found = Hours(chosen, week, len(counted) - len(timed), len(counted), time_zone)
     if draft is None or posts is None:
         return found
     assert isinstance(run, Run)
@@ -370,20 +314,9 @@ def known_week(past: pd.DataFrame, by: str, author: str, seed: int = 0) -> Week 
     """
     if by + EXPECTED not in past:
         return None
-    timed = _with_time_of_day(past[past[by].notna()])
+    timed = with_time_of_day(past[past[by].notna()])
     whose = author if author in set(timed["author"]) else None
     return Week.of(timed, by, whose, seed) if len(timed) else None
-
-
-def _with_time_of_day(table: pd.DataFrame) -> pd.DataFrame:
-    """The posts whose time of day is known."""
-    dates = pd.to_datetime(table["posted_at"], utc=True)
-    # A date alone is read as midnight, to the second; a source's own hour is known without one.
-    midnight = dates.notna() & (table["hour"] == 0) & (dates.dt.second == 0)
-    # Some posts do appear at midnight.
-    if midnight.mean() <= _AT_MIDNIGHT:
-        midnight &= False
-    return table[table["hour"].notna() & table["weekday"].notna() & ~midnight]
 
 
 def _author(table: pd.DataFrame, author: str | None, draft: pd.DataFrame | None) -> str | None:

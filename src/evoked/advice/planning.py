@@ -19,8 +19,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoked.advice.calendar_file import Event, write_calendar
-from evoked.advice.hours import Hours, clock, when
+from evoked.advice.hours import Hours, when
 from evoked.advice.power import POWER, posts_needed, smallest_difference
+from evoked.analysis.week_words import clock
 from evoked.errors import DataError, SettingsError, did_you_mean
 from evoked.files import plain, read_object, records, write_json
 from evoked.posts.time_zones import zone_of
@@ -42,7 +43,8 @@ _MOST_WEEKS, _MOST_CHARACTERS = 104, 100
 _MOST_PER_WEEK = 7
 _DIFFERENCES = (0.2, 0.4)
 # Counts of younger posts still grow.
-_DAYS_TO_WAIT = 7
+DAYS_TO_WAIT = timedelta(days=7)
+"""How old the last post is to be when a plan is checked."""
 
 
 class _Post(BaseModel):
@@ -84,7 +86,7 @@ class Plan:
     author
         Hash of the author; '' if it is unknown or does not matter.
     time_zone
-        Whose clocks count; None for UTC.
+        Whose clocks count; None for those of the posts' source, whichever these are.
     seed
         What the arms were drawn with.
     spread
@@ -139,15 +141,25 @@ class Plan:
     def sentences(self) -> list[str]:
         """What to do, what it can show, and what to look at at the end, in words."""
         noun, (one, other) = basis_in_words(self.by), self.arms
-        last = max(self.local) + timedelta(days=_DAYS_TO_WAIT)
-        zone = self.time_zone or "UTC"
+        last = max(self.local) + DAYS_TO_WAIT
+        zone = f"those of {self.time_zone}" if self.time_zone else "as the posts' source gives them"
         return [
             f"{len(self.drawn)} posts, {self.drawn.count(0)} with “{one}” and "
             f"{self.drawn.count(1)} with “{other}”, drawn by lot; times are {zone}. Keep to what "
             "was drawn even where it does not suit you, and change nothing else on purpose.",
+            *self._unknown_clocks(),
             *self._power(noun),
             f"From {last:%Y-%m-%d} on, when the last post is a week old, import the posts again: "
             f"'evoked plan RUN --check POSTS' compares the {noun} of both, week by week.",
+        ]
+
+    def _unknown_clocks(self) -> list[str]:
+        if self.time_zone is not None:
+            return []
+        return [
+            "The time zone of these hours is not known (sources that say none mostly mean UTC), so "
+            "a calendar shows them by its own clock. Import the posts with --time-zone and train "
+            "again to plan in local time."
         ]
 
     def _power(self, noun: str) -> list[str]:
@@ -192,6 +204,11 @@ class Plan:
         identity.update("\0".join([*self.arms, self.author]).encode())
         name = identity.hexdigest()[:16]
         one, other = self.arms
+        # Hours of no known time zone are the same by every clock.
+        moments = [
+            moment.replace(tzinfo=None) if self.time_zone is None else moment
+            for moment in self.local
+        ]
         events = [
             Event(
                 f"{name}-{number}@evoked",
@@ -200,9 +217,7 @@ class Plan:
                 f"Post {number} of {len(self.drawn)} of a test: {one} or {other}.\n"
                 "Drawn by lot: keep to it, and change nothing else on purpose.",
             )
-            for number, (moment, arm) in enumerate(
-                zip(self.moments, self.drawn, strict=True), start=1
-            )
+            for number, (moment, arm) in enumerate(zip(moments, self.drawn, strict=True), start=1)
         ]
         write_calendar(path, events, self.made)
 
@@ -394,8 +409,9 @@ def _hours_of_day(question: str, found: Hours) -> tuple[int, int]:
     """The hour of each arm: of questions that aren't about hours, the best or the usual one."""
     if question == HOURS_QUESTION:
         return found.week.to_try
-    best = found.week.best_hour
-    usual = int(found.week.hours["posts"].argmax()) if best is None else best
+    if found.week.best_hour is not None:
+        return found.week.to_try[0], found.week.to_try[0]
+    usual = int(found.week.hours["posts"].argmax())
     return usual, usual
 
 

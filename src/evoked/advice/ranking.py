@@ -125,8 +125,9 @@ class Ranking:
             )
         if not self.curve.orders:
             return (
-                f"Of held-out posts this run puts two in order by {noun} no better than "
-                "chance does, so take the draft that you like best."
+                f"Of two posts that were kept aside for testing, this run puts the one with more "
+                f"{noun} first no more reliably than chance does, so take the draft that you like "
+                "best."
             )
         equals = self._level_with_first()
         if equals:
@@ -151,11 +152,14 @@ class Ranking:
         curve = self.curve
         if not curve.pairs:
             return "Train on more posts of the author, with dates, to know."
-        whose = "the author's own" if self.own else f"{curve.authors} authors'"
-        why = "" if self.own else ", since the drafts' author has too few"
+        whose = "the author's own"
+        if not self.own:
+            by = "1 author" if curve.authors == 1 else f"{curve.authors} authors"
+            whose = f"by {by}, since the drafts' author has too few"
+        pairs = "1 pair" if curve.pairs == 1 else f"{curve.pairs:,} pairs"
         return (
-            f"Measured on {curve.pairs:,} pairs of {curve.posts:,} held-out posts, {whose}{why}: "
-            f"the run put {_of_100(curve.right)} of 100 in the right order."
+            f"Measured on {pairs} of {curve.posts:,} posts that were kept aside for testing, "
+            f"{whose}: the run put {_of_100(curve.right)} of 100 pairs in the right order."
         )
 
 

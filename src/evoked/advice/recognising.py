@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from evoked.advice.ledger import Entry, hashes_of
 from evoked.features.extract import ImageSource
 from evoked.posts.picture_hashes import same_picture
+
+Unmatched = Literal["author", "undated", "ahead", "backdated", "older", "unlike"]
+"""Why a line is none of the posts that were given: they are none of its author's, they have no
+dates, it is still to come, its date is before the day on which it was kept, the posts are older
+than that, or none of them is like it."""
 
 # How far from the time that was planned a post may appear.
 _TOLERANCE = timedelta(hours=1)
@@ -101,8 +106,43 @@ def recognise(
     return found
 
 
+def unmatched(
+    entry: Entry, authors: Collection[str], newest: pd.Timestamp | None, now: datetime
+) -> Unmatched:
+    """Why a line became none of the posts that were given.
+
+    Parameters
+    ----------
+    entry
+        The line.
+    authors
+        Hashes of the posts' authors, '' among them where one is unknown.
+    newest
+        When the newest of the posts that can be the line's author's appeared; None for none.
+    now
+        The time, with a time zone.
+    """
+    if entry.author and not {entry.author, ""} & set(authors):
+        return "author"
+    if newest is None:
+        return "undated"
+    if entry.posted_at is not None and entry.posted_at > now:
+        return "ahead"
+    day = _day(entry)
+    if entry.posted_at is not None and pd.Timestamp(entry.posted_at) < day:
+        return "backdated"
+    if newest < day:
+        return "older"
+    return "unlike"
+
+
+def _day(entry: Entry) -> pd.Timestamp:
+    """The beginning of the day on which a line was kept."""
+    return pd.Timestamp(entry.kept_at).tz_convert("UTC").normalize()
+
+
 def _match(entry: Entry, known: dict[int, _Known]) -> Match:
-    day = pd.Timestamp(entry.kept_at).tz_convert("UTC").normalize()
+    day = _day(entry)
     possible = [
         row
         for row, post in known.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any, NamedTuple, Self
 
@@ -14,11 +15,12 @@ from scipy.special import bdtr, stdtrit
 from evoked.advice.ledger import Entry, facts_of, read_ledger
 from evoked.advice.pairs import Floats, HeldOut
 from evoked.advice.ranking import ENOUGH_POSTS, held_out_posts, scaled
-from evoked.advice.recognising import Match, recognise
+from evoked.advice.recognising import Match, recognise, unmatched
 from evoked.advice.review_words import sentences
 from evoked.evaluation.coverage import share_range
 from evoked.evaluation.drift import Series, alarms, series_of
 from evoked.files import plain, records
+from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import are_published
 from evoked.posts.dataset import PostDataset
 from evoked.runs.answer import Quantity, quantities
@@ -40,6 +42,7 @@ _JOINED = (
     "posted_at",
     "recognised_by",
     "could_be",
+    "unmatched",
 )
 
 
@@ -70,6 +73,11 @@ class Ranges(NamedTuple):
     low: float
     high: float
     too_high: int
+
+    @property
+    def name(self) -> str:
+        """The number in a table: a rate by its column, a count by what it counts."""
+        return self.noun if self.what == self.noun else self.what.replace("_", " ")
 
     @property
     def kept(self) -> bool:
@@ -157,8 +165,9 @@ class Review:
     table
         A row per line: what identifies it, when it was kept, ``post_id`` and ``posted_at`` of the
         post that it became, what that was ``recognised_by``, ``could_be`` (post_ids, where it could
-        be one of several), and of each number ``<name>``, ``<name>_low``, ``<name>_high`` as
-        predicted and ``<name>_true``.
+        be one of several), ``unmatched`` (why it is none of the posts that were given, as of
+        :data:`evoked.advice.recognising.Unmatched`, or ""), and of each number ``<name>``,
+        ``<name>_low``, ``<name>_high`` as predicted and ``<name>_true``.
     ranges
         Of each number, on the last forecast of each post.
     orders
@@ -169,6 +178,8 @@ class Review:
         Each time that misses had changed, oldest first.
     watched
         How many posts were watched for it; 0 where too few posts were held out to compare with.
+    newest
+        When the newest of the posts that were given appeared; None where none was given.
     updated_at, taken_in
         When the run last took in new posts, and the date of the newest of these; None for never.
     """
@@ -182,6 +193,7 @@ class Review:
     advice: list[Followed]
     drift: list[Drift]
     watched: int
+    newest: pd.Timestamp | None
     updated_at: pd.Timestamp | None
     taken_in: pd.Timestamp | None
 
@@ -237,7 +249,7 @@ class Review:
         }
 
 
-def review(run: Run, posts: PostDataset | None = None) -> Review:
+def review(run: Run, posts: PostDataset | None = None, *, now: datetime | None = None) -> Review:
     """Hold a run's ledger against the posts that have come since.
 
     Parameters
@@ -246,6 +258,8 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         The run.
     posts
         A dataset with the posts that came, imported anew; without it, nothing has come.
+    now
+        The time, with a time zone; this moment by default.
 
     Raises
     ------
@@ -253,7 +267,7 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         The ledger is larger than 64 MiB or can't be read.
     """
     ledger = read_ledger(run.folder)
-    joined = _Joined.of(run, ledger.entries, posts)
+    joined = _Joined.of(run, ledger.entries, posts, now or datetime.now(UTC))
     updates = run.description.get("updates", [])
     retrained = [each["at"] for each in updates if each["retrained"]]
     # What another model said shows nothing of this one.
@@ -269,6 +283,7 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
         advice=_advice(current),
         drift=drift,
         watched=watched,
+        newest=joined.newest,
         updated_at=pd.Timestamp(updates[-1]["at"]) if updates else None,
         taken_in=max(
             (pd.Timestamp(each["last"]) for each in updates if each["last"]), default=None
@@ -280,7 +295,8 @@ def review(run: Run, posts: PostDataset | None = None) -> Review:
 class _Joined:
     """Lines with the posts that they became, and what those really got.
 
-    truth has a row per post; facts are what each post is like.
+    truth has a row per post; facts are what each post is like; reasons are why lines became none,
+    '' where they did or no posts were given; newest is when the newest of all posts appeared.
     """
 
     entries: list[Entry]
@@ -289,13 +305,16 @@ class _Joined:
     truth: pd.DataFrame
     facts: list[dict[str, Any]]
     numbers: dict[str, Quantity]
+    reasons: list[str]
+    newest: pd.Timestamp | None = None
 
     @classmethod
-    def of(cls, run: Run, entries: list[Entry], dataset: PostDataset | None) -> Self:
+    def of(cls, run: Run, entries: list[Entry], dataset: PostDataset | None, now: datetime) -> Self:
         numbers = {each.column: each for each in quantities(run.task)}
         nothing = pd.DataFrame({"post_id": [], "posted_at": pd.to_datetime([], utc=True)})
         if dataset is None or not entries:
-            return cls(entries, [Match()] * len(entries), nothing, nothing, [], numbers)
+            matches, reasons = [Match()] * len(entries), [""] * len(entries)
+            return cls(entries, matches, nothing, nothing, [], numbers, reasons)
         first = pd.Timestamp(entries[0].kept_at).tz_convert("UTC").normalize()
         dates = pd.to_datetime(dataset.posts["posted_at"], utc=True)
         came = np.flatnonzero(are_published(dataset.posts) & (dates >= first).to_numpy())
@@ -304,7 +323,10 @@ class _Joined:
         images = [covers[row] for row in came]
         facts = facts_of(posts)
         matches = recognise(entries, posts, images)
-        return cls(entries, matches, posts, run.task.truth(posts), facts, numbers)
+        newest = None if dates.isna().all() else dates.max()
+        reasons = _reasons(entries, matches, dataset.posts, dates, now)
+        truth = run.task.truth(posts)
+        return cls(entries, matches, posts, truth, facts, numbers, reasons, newest)
 
     def since(self, when: str) -> _Joined:
         """The lines that were kept after a moment."""
@@ -317,6 +339,8 @@ class _Joined:
             self.truth,
             self.facts,
             self.numbers,
+            [self.reasons[row] for row in chosen],
+            self.newest,
         )
 
     def true(self, row: int, name: str) -> float:
@@ -338,7 +362,7 @@ class _Joined:
         """See :attr:`Review.table`."""
         rows = []
         names = [name for name in self.numbers if any(name in e.predicted for e in self.entries)]
-        for entry, match in zip(self.entries, self.matches, strict=True):
+        for entry, match, why in zip(self.entries, self.matches, self.reasons, strict=True):
             post = None if match.row is None else self.posts.iloc[match.row]
             row = {
                 "id": entry.id,
@@ -350,6 +374,7 @@ class _Joined:
                 "posted_at": pd.NaT if post is None else post["posted_at"],
                 "recognised_by": match.by,
                 "could_be": "|".join(self.posts["post_id"].iloc[list(match.candidates)]),
+                "unmatched": why,
             }
             for name in names:
                 middle, low, high = entry.predicted.get(name, (None, None, None))
@@ -359,6 +384,25 @@ class _Joined:
         numbers = [f"{name}{end}" for name in names for end in ("", "_low", "_high", "_true")]
         table = pd.DataFrame(rows, columns=[*_JOINED, *numbers])
         return table.astype({name: np.float64 for name in numbers})
+
+
+def _reasons(
+    entries: Sequence[Entry],
+    matches: Sequence[Match],
+    posts: pd.DataFrame,
+    dates: pd.Series,
+    now: datetime,
+) -> list[str]:
+    """Why each line is none of the posts, '' where it is one or could be one of several."""
+    whose = author_hashes(posts)
+    newest = dates.groupby(whose).max().dropna()
+    found: list[str] = []
+    for entry, match in zip(entries, matches, strict=True):
+        own = newest[[not entry.author or each in (entry.author, "") for each in newest.index]]
+        last = own.max() if len(own) else None
+        clear = match.row is None and not match.candidates
+        found.append(unmatched(entry, set(whose), last, now) if clear else "")
+    return found
 
 
 def _ranges(joined: _Joined) -> list[Ranges]:

@@ -15,6 +15,24 @@ _CHANGES = {
     "higher": "posts get more {noun} than before",
     "wider": "its predictions of {noun} miss by further than they used to",
 }
+# Why lines are none of the posts that were given, and what to do, by
+# :data:`evoked.advice.recognising.Unmatched`.
+_UNMATCHED = {
+    "author": "by an author of whom none of these posts is: give that account's posts, imported "
+    "with --author NAME if the source does not say whose they are",
+    "undated": "not to be found among posts without dates: import them with the date of each",
+    "ahead": "dated in the future: give the posts once these have appeared",
+    "backdated": "dated before the day on which it was kept, and only what was said before a post "
+    "appeared counts: keep drafts first, with the time at which they will appear (--posted-at) or "
+    "without one",
+    "older": "kept after the newest of these posts appeared ({newest}): import the posts again "
+    "once it has appeared",
+    "unlike": "like none of the posts that have appeared since. If it was posted: a post is "
+    "recognised by the draft's id (--name), its caption, its picture, or within an hour of its "
+    "time (--posted-at), so keep drafts with one of them that stays as it is",
+}
+# Lines that are named, of each reason.
+_SHOWN = 3
 _UPDATE = "Let it learn from the posts that came: 'evoked update RUN POSTS'."
 
 
@@ -26,12 +44,32 @@ def sentences(review: Review) -> list[str]:
             "advise' or 'evoked when'."
         ]
     if not review.came:
-        return ["None of it can be checked yet: give the posts that have come since."]
+        why = unmatched(review)
+        return why or ["None of it can be checked yet: give the posts that have come since."]
     found = [_of_ranges(each) for each in review.ranges[:1]]
+    # A number of which ranges fail goes unsaid nowhere.
+    found += [_of_ranges(each) for each in review.ranges[1:] if not each.kept]
     if review.orders is not None:
         found.append(_of_orders(review.orders))
     found += [_of_advice(each) for each in review.advice[:1]]
-    return [*found, verdict(review)]
+    return [*found, *unmatched(review), verdict(review)]
+
+
+def unmatched(review: Review) -> list[str]:
+    """Which kept answers are none of the posts that were given, why, and what to do; a sentence
+    for each reason."""
+    found = []
+    for why, text in _UNMATCHED.items():
+        lines = review.table[review.table["unmatched"] == why]
+        if len(lines):
+            named = [f"{row.kind} of {row.kept_at:%Y-%m-%d %H:%M}" for row in lines.itertuples()]
+            more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+            newest = "" if review.newest is None else f"{review.newest:%Y-%m-%d}"
+            number = "1 answer is" if len(named) == 1 else f"{len(named)} answers are"
+            found.append(
+                f"{number} {text.format(newest=newest)} ({', '.join(named[:_SHOWN])}{more})."
+            )
+    return found
 
 
 def verdict(review: Review) -> str:
@@ -50,22 +88,28 @@ def verdict(review: Review) -> str:
         )
     if review.trust == "less":
         return _of_trust_in_order(review)
+    ranges = f"its ranges of {review.ranges[0].name} hold"
+    against = f"nothing speaks against trusting {'it' if _all_kept(review) else 'these'}"
     if review.drift:
         last = review.drift[-1]
         return (
             f"About {_day(last.since)} something changed: {_change(last)}. It has taken in new "
-            f"posts since ({_day(review.updated_at)}), and its ranges hold: nothing speaks against "
-            "trusting it."
+            f"posts since ({_day(review.updated_at)}), and {ranges}: {against}."
         )
+    ranges = ranges.capitalize()
     if not review.watched:
         return (
-            "Its ranges hold: nothing speaks against trusting it. Whether posts have changed can't "
-            "be watched, since too few posts were held out when it was made."
+            f"{ranges}: {against}. Whether posts have changed can't be watched, since too few "
+            "posts were kept aside for testing when it was made."
         )
     return (
-        f"Its ranges hold, and over {review.watched} posts nothing shows that they come otherwise "
-        "than before: nothing speaks against trusting it."
+        f"{ranges}, and over {review.watched} posts nothing shows that they come otherwise than "
+        f"before: {against}."
     )
+
+
+def _all_kept(review: Review) -> bool:
+    return all(each.kept for each in review.ranges)
 
 
 def _of_ranges(ranges: Ranges) -> str:
@@ -73,7 +117,7 @@ def _of_ranges(ranges: Ranges) -> str:
     above = ranges.posts - ranges.too_high
     wide = ", so they are wider than they need be" if ranges.low > ranges.promised else ""
     return (
-        f"Ranges of {ranges.noun} that were to hold for {ranges.promised:.0%} held for "
+        f"Ranges of {ranges.name} that were to hold for {ranges.promised:.0%} held for "
         f"{ranges.held} of {ranges.posts} posts (so for {low} to {high} of 100){wide}; "
         f"{ranges.too_high} posts got less than predicted, {above} as much or more."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoked.advice.actions import Action
 from evoked.advice.effects import UNKNOWN
-from evoked.advice.hours import percent
-from evoked.advice.planning import HOURS_QUESTION, OWN_QUESTION, Plan
+from evoked.advice.planning import DAYS_TO_WAIT, HOURS_QUESTION, OWN_QUESTION, Plan
 from evoked.advice.power import SIGNIFICANCE, difference_interval
-from evoked.advice.week import hours_apart
+from evoked.analysis.week import hours_apart
+from evoked.analysis.week_words import percent
 from evoked.errors import DataError
 from evoked.features.form import QUESTION_MARK
 from evoked.files import plain, read_object, write_json
@@ -67,7 +67,11 @@ class Tested:
     counts
         How many posts of each arm appeared and have a known count.
     missing
-        How many planned posts have none.
+        How many planned posts have none, though their time has come.
+    ahead
+        How many are still to come.
+    newest
+        When the newest of the posts appeared.
     strayed
         How many did not follow the plan, None where that can't be seen; they count as planned.
     difference
@@ -77,13 +81,16 @@ class Tested:
     plan: Plan
     counts: tuple[int, int]
     missing: int
+    ahead: int
+    newest: datetime
     strayed: int | None
     difference: Difference | None
 
     @property
     def sentences(self) -> list[str]:
         """What the test has shown, in words."""
-        return [self._verdict(), self._posts()]
+        started = self.ahead < len(self.plan.drawn)
+        return [self._verdict(), *([self._posts()] if started else [])]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -95,6 +102,7 @@ class Tested:
             "by": self.plan.by,
             "posts": list(self.counts),
             "missing": self.missing,
+            "ahead": self.ahead,
             "strayed": self.strayed,
             "difference": None if found is None else plain(found._asdict()),
             "sentences": self.sentences,
@@ -103,6 +111,12 @@ class Tested:
     def _verdict(self) -> str:
         (one, other), noun = self.plan.arms, basis_in_words(self.plan.by)
         found = self.difference
+        if self.ahead == len(self.plan.drawn):
+            first, last = min(self.plan.local), max(self.plan.local) + DAYS_TO_WAIT
+            return (
+                f"The plan starts on {first:%Y-%m-%d}, so there is nothing to compare yet. Check "
+                f"it from {last:%Y-%m-%d} on, when its last post is a week old."
+            )
         if found is None:
             return f"Too few posts of the plan have appeared to compare “{one}” with “{other}”."
         ends = f"{percent(found.low)} to {percent(found.high)}"
@@ -125,13 +139,18 @@ class Tested:
     def _posts(self) -> str:
         text = f"{sum(self.counts)} posts were compared, {self.counts[0]} and {self.counts[1]}."
         if self.missing:
-            text += f" {self.missing} planned posts did not appear, or their count is not known."
+            text += (
+                f" {self.missing} planned posts did not appear, or their count is not known; the "
+                f"newest post that was given is of {self.newest:%Y-%m-%d}."
+            )
+        if self.ahead:
+            text += f" {self.ahead} planned posts are still to come."
         if self.strayed:
             text += f" {self.strayed} did not follow the plan; they count as planned."
         return text
 
 
-def check_plan(plan: Plan, posts: PostDataset) -> Tested:
+def check_plan(plan: Plan, posts: PostDataset, now: datetime | None = None) -> Tested:
     """Compare the arms of a plan.
 
     Each planned post is joined with the post that appeared nearest to it, within 18 hours, one to
@@ -145,6 +164,8 @@ def check_plan(plan: Plan, posts: PostDataset) -> Tested:
         The plan.
     posts
         Posts of the account, imported again.
+    now
+        The time, with a time zone; this moment by default.
 
     Raises
     ------
@@ -162,7 +183,8 @@ def check_plan(plan: Plan, posts: PostDataset) -> Tested:
         raise DataError(
             f"no post in it has a date and known {basis_in_words(plan.by)}.", file=posts.folder
         )
-    joined = _joined(plan, pd.to_datetime(table["posted_at"], utc=True))
+    dates = pd.to_datetime(table["posted_at"], utc=True)
+    joined = _joined(plan, dates)
     planned, rows = np.array(list(joined)), np.array(list(joined.values()))
     arms = np.array(plan.drawn)[planned] if joined else np.empty(0, np.int64)
     counts = (int((arms == 0).sum()), int((arms == 1).sum()))
@@ -172,7 +194,18 @@ def check_plan(plan: Plan, posts: PostDataset) -> Tested:
         difference = _difference(values, arms, np.array(plan.weeks)[planned])
     followed = [_followed(plan, number, table.iloc[row]) for number, row in joined.items()]
     strayed = None if None in followed else followed.count(False)
-    return Tested(plan, counts, len(plan.drawn) - len(joined), strayed, difference)
+    until = now or datetime.now(UTC)
+    waiting = [each > until for each in plan.moments]
+    ahead = sum(each for number, each in enumerate(waiting) if number not in joined)
+    return Tested(
+        plan=plan,
+        counts=counts,
+        missing=len(plan.drawn) - len(joined) - ahead,
+        ahead=ahead,
+        newest=dates.max().to_pydatetime(),
+        strayed=strayed,
+        difference=difference,
+    )
 
 
 def _joined(plan: Plan, posted_at: pd.Series) -> dict[int, int]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from evoked.advice.actions import Action
 from evoked.advice.effects import UNKNOWN
-from evoked.advice.hours import clock
-from evoked.advice.week import Week, hours_apart
+from evoked.analysis.week import Week, hours_apart
+from evoked.analysis.week_words import clock
 from evoked.posts.drafts import Draft
 from evoked.posts.time_zones import zone_of
 from evoked.runs.spoken import WEEKDAYS

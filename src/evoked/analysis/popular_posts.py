@@ -95,8 +95,15 @@ def analyse_popularity(
     labels, why = author_labels(posts)
     known = np.isfinite(labels)
     if why:
-        names = ("popular_images", "popular_words", "popular_emoji")
-        return PopularityAnalysis(skipped=dict.fromkeys(names, why))
+        unwritten = "" if any(_captions(posts)) else "no post has a caption"
+        unseen = "" if any(covers) else "no post has a picture that can be read"
+        return PopularityAnalysis(
+            skipped={
+                "popular_images": unseen or why,
+                "popular_words": unwritten or why,
+                "popular_emoji": unwritten or why,
+            }
+        )
     own = posts[known].reset_index(drop=True)
     popular = labels[known] == 1
     tables: dict[str, pd.DataFrame] = {}
@@ -122,6 +129,13 @@ def author_labels(posts: pd.DataFrame) -> tuple[NDArray[np.float32], str]:
     """1 for popular posts, 0 for unpopular ones, NaN for the others; and why no post has a label,
     or nothing."""
     unknown = np.full(len(posts), np.nan, dtype=np.float32)
+    if posts["likes"].isna().all():
+        return unknown, "no post has a known number of likes"
+    if posts["author_id"].isna().all():
+        return unknown, (
+            "no post says whose it is, and posts are compared with others of their author; if all "
+            "are one account's, import them with --author NAME"
+        )
     try:
         labels = AuthorQuartiles.fit(posts).transform(posts).values[:, 0]
     except DataError:
@@ -144,7 +158,8 @@ def _texts(
         if len(table):
             tables[name] = table
         else:
-            skipped[name] = "none occurs often enough, by enough authors"
+            written = "none occurs often enough, by enough authors"
+            skipped[name] = written if any(_captions(posts)) else "no post has a caption"
     return found
 
 
@@ -167,6 +182,8 @@ def _clusters(
 ) -> tuple[ImageClusters, list[list[Path]]]:
     column = encoded.columns["image.vector"]
     seen = np.flatnonzero(column.present)
+    if not len(seen):
+        raise DataError("none of the popular and unpopular posts has a picture that can be read.")
     vectors = column.arrays(seen, None)[""]
     clusters = popular_clusters(
         vectors, popular[seen], posts["author_id"].to_numpy()[seen], seed=seed

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evoked.cli.application import app, say_aside
-from evoked.cli.drafts import DRAFT_OPTIONS, SHARED_OPTIONS, draft_of
+from evoked.cli.drafts import (
+    DRAFT_OPTIONS,
+    SHARED_OPTIONS,
+    check_authors,
+    check_said,
+    draft_of,
+    learned_columns,
+    shared_draft,
+)
 from evoked.cli.ledger import keep_answer
 from evoked.cli.options import (
     CacheOption,
@@ -37,6 +45,7 @@ from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 if TYPE_CHECKING:
     from evoked.advice import Advice, Ranking
     from evoked.posts.drafts import Draft
+    from evoked.runs.posts import Run
 
 _SHOWN_CAPTION = 24
 
@@ -48,7 +57,10 @@ _SHOWN_CAPTION = 24
 )
 @with_options(shared=SHARED_OPTIONS)
 def rank(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     shared: dict[str, Any],
     drafts: Annotated[
         list[Path] | None,
@@ -86,8 +98,13 @@ def rank(
 
     from evoked.advice import rank as rank_drafts
 
-    usual = draft_of(run, {**shared, "image": None, "caption": None})
-    chosen = _of_table(table, usual) if table is not None else _named(pairs, usual)
+    said = {**shared, "image": None, "caption": None}
+    if table is not None:
+        chosen = _of_table(table, shared_draft(said))
+        check_authors(run, chosen)
+    else:
+        _check_content(run)
+        chosen = _named(pairs, draft_of(run, said))
     with progress_display() as display:
         ranking = rank_drafts(run, chosen, by, coverage, run_callbacks(display))
     if keep:
@@ -123,13 +140,27 @@ def _of_table(table: Path, usual: Draft) -> list[Draft]:
     return found
 
 
+def _check_content(run: Run) -> None:
+    """Raise SettingsError if a run can't put pictures and captions in order, since it has learned
+    from facts alone."""
+    learned = set(run.learned_fields)
+    if learned and not learned & {"image", "caption", "hashtags"}:
+        raise SettingsError(
+            "this run has learned from neither pictures nor captions, so that it can't put them in "
+            "order. Give a table of drafts, a row each (.csv), with columns of what it has learned "
+            f"from: {learned_columns(run)}."
+        )
+
+
 def _pictures_and_captions(
     pictures: Sequence[Path], captions: Sequence[str]
 ) -> list[tuple[Path | None, str | None]]:
     """The picture and the caption of each draft."""
     images = [check_picture(path) for path in pictures]
     if not images and not captions:
-        raise SettingsError("an order needs drafts: pictures, --caption, or a table of drafts.")
+        raise SettingsError(
+            "an order needs drafts: pictures, --caption, or a table of drafts (.csv)."
+        )
     if not images:
         return [(None, text) for text in captions]
     if not captions:
@@ -177,9 +208,7 @@ def _print(ranking: Ranking, coverage: float) -> None:
     by, table = ranking.by, ranking.table
     low, high = f"{by.column}_low", f"{by.column}_high"
     against = ranking.pairs[ranking.pairs["better"] == table["post_id"].iloc[0]]["chance"]
-    # A run that orders posts no better than chance does has nothing to say of single pairs.
-    shown = [f"{100 * chance:.0f}" if ranking.curve.orders else "–" for chance in against]
-    chances = ["", *shown]
+    chances = ["", *(f"{100 * chance:.0f}" for chance in against)]
     whole, base = by.counts and not by.basis, ranking.base
     amounts = spoken_alike((table[by.column] * base).tolist(), whole=whole)
     rows = []
@@ -189,7 +218,12 @@ def _print(ranking: Ranking, coverage: float) -> None:
             ends = " to ".join(spoken(row[end] * base, whole=whole) for end in (low, high))
         rows.append([str(row["rank"]), row["post_id"], amounts[number], ends, chances[number]])
     titles = ["", "draft", ranking.noun, f"range ({coverage:.0%})", "first ahead\nin 100"]
-    print_table(f"By {ranking.noun}", titles, rows, whole=(0, 2, 3, 4))
+    # A run that orders posts no better than chance does has nothing to say of single pairs.
+    shown = [0, 1, 2, *([3] if any(row[3] != "–" for row in rows) else [])]
+    shown += [4] if ranking.curve.orders else []
+    rows = [[row[each] for each in shown] for row in rows]
+    unbroken = [place for place, each in enumerate(shown) if each != 1]
+    print_table(f"By {ranking.noun}", [titles[each] for each in shown], rows, unbroken)
     for sentence in ranking.sentences:
         print_sentence(sentence)
     for note in dict.fromkeys(filter(None, [*table["assumed"], *table["problem"]])):
@@ -203,7 +237,10 @@ def _print(ranking: Ranking, coverage: float) -> None:
 )
 @with_options(draft=DRAFT_OPTIONS)
 def advise(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     draft: dict[str, Any],
     by: Annotated[
         str | None,
@@ -219,9 +256,8 @@ def advise(
     allow_download: DownloadFlag = False,
 ) -> None:
     """Say what to change about a draft, as far as past posts show that it helps."""
-    if all(draft[name] is None for name in ("image", "caption", "title")):
-        raise SettingsError("advice needs a draft: --image, --caption, or both.")
     run = load_run(run_folder, cache, allow_download)
+    check_said(run, draft)
 
     from evoked.advice import advise as advise_on
     from evoked.advice.actions import alternatives_in
@@ -248,11 +284,10 @@ def _print_advice(advice: Advice) -> None:
     for number, each in enumerate(advice.advised, start=1):
         print_sentence(f"{number}. {each.action.text}: {each.worth(advice.by.noun)}.", "bold")
         print_sentence(f"{each.evidence(advice.own)} ({each.label})")
-    rewritten = advice.rewritten
-    if rewritten is not None:
+    if advice.rewritten is not None:
         print_sentence("The draft with what can be changed without you:", "bold")
-        for text in _changed(advice.draft, rewritten):
-            print_sentence(text)
+        for field, value in advice.changes.items():
+            print_sentence(_in_words(field, value))
     for text in advice.sentences:
         print_sentence(text)
     for label in dict.fromkeys(each.label for each in advice.advised):
@@ -261,16 +296,12 @@ def _print_advice(advice: Advice) -> None:
         print_sentence(note)
 
 
-def _changed(draft: Draft, rewritten: Draft) -> list[str]:
-    """What differs in a rewritten draft, a line for each field."""
-    found = []
-    if rewritten.caption != draft.caption:
-        found.append(f"Caption: {rewritten.caption}")
-    if rewritten.hashtags is not None and rewritten.hashtags != draft.hashtags:
-        found.append(f"Hashtags: {' '.join(f'#{tag}' for tag in rewritten.hashtags) or 'none'}")
-    if rewritten.posted_at is not None and rewritten.posted_at != draft.posted_at:
-        found.append(f"Time: {rewritten.posted_at:%A, %Y-%m-%d %H:%M}")
-    if rewritten.image != draft.image:
-        image = rewritten.image
-        found.append(f"Picture: {'cropped' if isinstance(image, bytes) else image}")
-    return found
+def _in_words(field: str, value: Any) -> str:
+    """A changed field of a draft."""
+    if field == "hashtags":
+        return f"Hashtags: {' '.join(f'#{tag}' for tag in value) or 'none'}"
+    if field == "posted_at":
+        return f"Time: {value:%A, %Y-%m-%d %H:%M}"
+    if field == "image":
+        return f"Picture: {'cropped' if isinstance(value, bytes) else value}"
+    return f"Caption: {value}"

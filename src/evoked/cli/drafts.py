@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import typer
 
 from evoked.cli.application import say_aside
-from evoked.cli.options import check_picture, moment, option, pair
+from evoked.cli.options import check_picture, flag_of, moment, option, pair
 from evoked.errors import SettingsError, did_you_mean
 from evoked.posts.drafts import Draft
 
 if TYPE_CHECKING:
     from evoked.runs.posts import Run
 
+# What a draft shows and says.
+_CONTENT = ("image", "caption", "title", "hashtags")
 # Categories of the training posts that a note names.
 _SHOWN_CATEGORIES = 10
 _PANEL = "The draft"
@@ -35,7 +37,7 @@ _TYPED = {
 def _option(name: str) -> inspect.Parameter:
     """The option for a field of a draft; texts, pictures and lists are typed as text."""
     union, description = get_args(_TYPES[name])
-    kinds, flag = get_args(union), "--" + name.replace("_", "-")
+    kinds, flag = get_args(union), flag_of(name)
     words: dict[str, Any] = {
         "help": f"{description} {_TYPED.get(name, '')}".strip(),
         "rich_help_panel": _PANEL,
@@ -75,14 +77,56 @@ def draft_of(run: Run, facts: dict[str, Any]) -> Draft:
         There is no such picture, or no author is given and the run knows several.
     """
     draft = shared_draft(facts)
-    if draft.author is None and run.authors.number > 1:
-        raise SettingsError(
-            f"this run knows {run.authors.number} authors. Say whose draft it is: --author ID. "
-            "With an id that none of them has, such as --author new, it is a new author's."
-        )
+    check_authors(run, [draft])
     for note in _unknown(run, draft):
         say_aside(note)
     return draft
+
+
+def check_authors(run: Run, drafts: Sequence[Draft]) -> None:
+    """Raise SettingsError if a draft has no author, and the run knows several."""
+    lacking = [draft.name for draft in drafts if draft.author is None]
+    if not lacking or run.authors.number <= 1:
+        return
+    whose, how = "whose draft it is", "--author ID"
+    if lacking[0] is not None:
+        whose = f"whose draft {lacking[0]!r} is"
+        how = "in a column author_id, or for all drafts with --author ID"
+    raise SettingsError(
+        f"this run knows {run.authors.number} authors. Say {whose}: {how}. "
+        "With an id that none of them has, such as --author new, it is a new author's."
+    )
+
+
+def check_said(run: Run, facts: Mapping[str, Any]) -> None:
+    """Raise SettingsError if options say nothing of a draft that the run has learned from: of one
+    that has learned from texts or pictures, neither; of one that has learned from facts alone, no
+    fact."""
+    learned = set(run.learned_fields)
+    if "caption" in learned:
+        learned.add("title")
+    asked = [name for name in _CONTENT if name in learned]
+    if asked:
+        missing = all(facts[name] is None for name in _CONTENT)
+        kinds = "a draft needs what it shows or says"
+    else:
+        asked = [field.name for field in fields(Draft) if field.name in learned]
+        missing = bool(asked) and all(facts[name] is None for name in asked)
+        kinds = "this run has learned from neither pictures nor captions, but from facts: give some"
+    if missing:
+        raise SettingsError(f"{kinds}: {', '.join(map(_typed, asked))}.")
+
+
+def learned_columns(run: Run) -> str:
+    """Columns of a table of drafts that a run has learned from, in words."""
+    facts = [fact.name for fact in run.known_facts]
+    names = [name for name in run.learned_fields if name != "facts"]
+    return ", ".join([*names, *facts]) or "none"
+
+
+def _typed(name: str) -> str:
+    """A field of a draft as its option is typed."""
+    return "--fact NAME=VALUE" if name == "facts" else flag_of(name)
 
 
 def shared_draft(facts: dict[str, Any]) -> Draft:

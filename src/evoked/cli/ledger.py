@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made.")
+]
 
-# Lines that could be one of several posts, as many as are shown.
+# Answers that could be one of several posts, as many as are shown.
 _SHOWN = 5
 
 
@@ -94,7 +96,7 @@ def ledger(
     found = review(run, dataset)
     if out_file is not None:
         write_table(found.table, out_file)
-        say_aside(f"{len(found.table)} lines in {out_file}")
+        say_aside(f"{len(found.table)} answers in {out_file}")
     if as_json:
         print_json(found.to_dict())
     elif out_file is None:
@@ -144,13 +146,13 @@ def update(
 
 def _print(found: Review, given: bool) -> None:
     if found.since is not None:
-        kept = "1 line" if found.kept == 1 else f"{found.kept:,} lines"
+        kept = "1 answer" if found.kept == 1 else f"{found.kept:,} answers"
         say(f"{kept} kept since {found.since:%Y-%m-%d}.{_what_came(found) if given else ''}")
     if found.damaged:
-        say(f"{found.damaged} lines are damaged or unfinished, and were passed over.")
+        say(f"{found.damaged} lines of the ledger are damaged or unfinished, and passed over.")
     rows = [
         [
-            _named(each.what, each.noun),
+            each.name,
             f"{each.held} of {each.posts}",
             f"{100 * each.low:.0f} to {100 * each.high:.0f}",
             f"{100 * each.promised:.0f}",
@@ -166,10 +168,12 @@ def _print(found: Review, given: bool) -> None:
 
 
 def _what_came(found: Review) -> str:
-    """How many lines have become posts, by what, and which could be several."""
+    """How many answers have become posts, by what, and which could be several."""
     signs = found.table["recognised_by"].value_counts()
-    by = ", ".join(f"{number} by {sign}" for sign, number in signs.items())
-    text = f" {found.came:,} have become posts{f' ({by})' if by else ''}."
+    by = ", ".join(f"{sign} {number}" for sign, number in signs.items())
+    came = f"{found.came:,} have" if found.came != 1 else "1 has"
+    text = f" {came} become {'posts' if found.came != 1 else 'a post'}"
+    text += f" (recognised by {by})." if by else "."
     unclear = found.ambiguous
     if len(unclear):
         shown = "; ".join(
@@ -181,8 +185,3 @@ def _what_came(found: Review) -> str:
         more = f", and {len(unclear) - _SHOWN} more" if len(unclear) > _SHOWN else ""
         text += f" {len(unclear)} could be one of several, and count as none: {shown}{more}."
     return text
-
-
-def _named(column: str, noun: str) -> str:
-    """A number in a table: a rate by its column, a count by what it counts."""
-    return noun if column == noun else column.replace("_", " ")

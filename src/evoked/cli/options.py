@@ -229,10 +229,14 @@ def check_picture(path: Path) -> Path:
     return path
 
 
+def flag_of(name: str) -> str:
+    """An option as it is typed: "posted_at" as "--posted-at"."""
+    return f"--{name.replace('_', '-')}"
+
+
 def given_flags(options: dict[str, Any]) -> str:
     """The options that were given, as they are typed; those left out are None."""
-    given = [name for name, value in options.items() if value is not None]
-    return ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    return ", ".join(flag_of(name) for name, value in options.items() if value is not None)
 
 
 def refuse(options: dict[str, Any], why: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from evoked.cli.application import UNSAFE, out, say
 from evoked.errors import SettingsError
-from evoked.files import plain, records, write_csv, write_json, write_parquet, write_xlsx
+from evoked.files import TABLE_WRITERS, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,23 +32,16 @@ def print_json(value: Any) -> None:
     print(UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
-_WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
-    ".csv": lambda table, path: write_csv(path, table),
-    ".json": lambda table, path: write_json(path, plain(records(table))),
-    ".parquet": lambda table, path: write_parquet(path, table),
-    ".xlsx": lambda table, path: write_xlsx(path, table),
-}
-
-
 def check_suffix(path: Path) -> None:
     """Raise SettingsError if no table can be written to such a file."""
-    if path.suffix not in _WRITERS:
-        raise SettingsError(f"--out: a file ending in {', '.join(_WRITERS)}, not {path.name!r}.")
+    if path.suffix not in TABLE_WRITERS:
+        endings = ", ".join(TABLE_WRITERS)
+        raise SettingsError(f"--out: a file ending in {endings}, not {path.name!r}.")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table in the format that the file's name ends in."""
-    _WRITERS[path.suffix](table, path)
+    TABLE_WRITERS[path.suffix](path, table)
 
 
 def print_table(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evoked.cli.application import app, out, say, say_aside
-from evoked.cli.drafts import DRAFT_OPTIONS, draft_of, shared_draft
+from evoked.cli.drafts import DRAFT_OPTIONS, check_said, draft_of, shared_draft
 from evoked.cli.ledger import keep_answer
 from evoked.cli.options import (
     CacheOption,
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 _ONLY_DRAFTS = "goes with drafts of posts, not with a run of viewings (--user, --image)"
 _NOT_VIEWINGS = "goes with a run of viewings (such as hmg_emo); this run is of posts"
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run: what 'evoked train' made.")
+]
 
 
 @app.command(
@@ -148,7 +150,7 @@ def predict(
     if posts is not None:
         refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
     elif drafts is None:
-        _check_subject(draft, viewing)
+        _check_image(draft)
     dataset = None if posts is None else open_dataset(posts)
     run = load_any_run(run_folder, cache, allow_download)
     with progress_display() as display:
@@ -194,7 +196,7 @@ def explain(
     allow_download: DownloadFlag = False,
 ) -> None:
     """Show what a prediction rests on: what words, parts of the picture and facts add to it."""
-    _check_subject(draft, viewing)
+    _check_image(draft)
     dataset = None if data is None else open_dataset(data)
     run = load_any_run(run_folder, cache, allow_download)
 
@@ -296,16 +298,15 @@ def _scored(
     return found, [scorer.draft(asked[row], row + 1) for row in sound]
 
 
-def _check_subject(draft: dict[str, Any], viewing: dict[str, Any]) -> None:
-    """Raise SettingsError for what is neither a draft nor a viewing, before a run is loaded."""
+def _check_image(draft: dict[str, Any]) -> None:
+    """Raise SettingsError for a picture that is not there, before a run is loaded."""
     if draft["image"] is not None:
         image_of(draft["image"])
-    elif draft["caption"] is None and draft["title"] is None and viewing["user"] is None:
-        raise SettingsError("a draft needs --image, --caption or --title (or give --posts).")
 
 
 def _draft(run: Run, draft: dict[str, Any], viewing: dict[str, Any]) -> Draft:
     refuse(viewing, _NOT_VIEWINGS)
+    check_said(run, draft)
     return draft_of(run, draft)
 
 

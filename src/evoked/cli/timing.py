@@ -46,7 +46,10 @@ if TYPE_CHECKING:
 )
 @with_options(facts=SHARED_OPTIONS)
 def when(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     facts: dict[str, Any],
     draft: Annotated[
         Path | None,
@@ -102,7 +105,7 @@ def when(
 
 def _print_hours(found: Hours) -> None:
     """Print gains by hour and weekday where they are known, then what follows."""
-    from evoked.advice.hours import clock, percent
+    from evoked.analysis.week_words import clock, percent
     from evoked.runs.spoken import WEEKDAYS
 
     hours = found.week.hours[found.week.hours["gain"].notna()]
@@ -133,7 +136,10 @@ def _print_hours(found: Hours) -> None:
     "[dim]evoked plan my_run --check new_posts[/]"
 )
 def plan(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of posts.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of posts: what 'evoked train' made."),
+    ],
     question: Annotated[
         str | None,
         typer.Option(

@@ -156,13 +156,20 @@ def train(
         print_sentence(sentence, style="bold")
     for sentence in hardly_matters(run.metrics["influence"]).values():
         print_sentence(sentence)
-    print_scores(run.metrics["scores"], f"Test {run.noun}: {run.metrics['posts']}", run.task)
+    print_scores(
+        run.metrics["scores"],
+        f"Test {run.noun} (kept aside, not learned from): {run.metrics['posts']}",
+        run.task,
+    )
     if not run.metrics["scores"] and rows == "posts":
         from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 
         counted = int(posts.posts[[*ENGAGEMENT, *EXPOSURE]].notna().any(axis=1).sum())
         say(f"{counted} of {len(posts)} posts have a count that is known.")
-    say(f"The run is in {out_folder}; 'evoked report {out_folder}' shows how good it is.")
+    say(
+        f"The run, which is the trained model with all that it needs, is the folder {out_folder}; "
+        f"'evoked report {out_folder}' shows how good it is."
+    )
 
 
 def published_form(

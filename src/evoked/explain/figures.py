@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import matplotlib
@@ -49,6 +50,7 @@ _FONTS_BY_SCRIPT = (
     ("Noto Emoji", "fonts-noto-color-emoji", "[\u2600-\u27bf\U0001f000-\U0001faff]"),
 )
 _WORD_CHARACTERS = 18
+_PENCIL = RLock()
 
 
 @dataclass(frozen=True)
@@ -75,31 +77,38 @@ class Picture:
 
 @contextmanager
 def look() -> Iterator[None]:
-    """Use evoked's settings of matplotlib within the block."""
-    with matplotlib.rc_context(
-        {
-            "font.family": installed_fonts(),
-            "font.size": 9,
-            "axes.titlesize": 9,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.labelsize": 9,
-            "axes.edgecolor": GREY,
-            "axes.labelcolor": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "text.color": INK,
-            "xtick.color": GREY,
-            "ytick.color": GREY,
-            "xtick.labelcolor": INK,
-            "ytick.labelcolor": INK,
-            "legend.frameon": False,
-            "legend.fontsize": 8,
-            "lines.linewidth": 1.6,
-            "text.parse_math": False,  # a caption's "$" is a dollar
-            "svg.fonttype": "none",  # text stays text: small, sharp, searchable
-            "svg.hashsalt": "evoked",  # the same figure gives the same bytes
-        }
+    """Use evoked's settings of matplotlib within the block.
+
+    They hold for the whole process, so threads draw one after the other; a block may stand within
+    another of the same thread.
+    """
+    with (
+        _PENCIL,
+        matplotlib.rc_context(
+            {
+                "font.family": installed_fonts(),
+                "font.size": 9,
+                "axes.titlesize": 9,
+                "axes.titleweight": "bold",
+                "axes.titlelocation": "left",
+                "axes.labelsize": 9,
+                "axes.edgecolor": GREY,
+                "axes.labelcolor": INK,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "text.color": INK,
+                "xtick.color": GREY,
+                "ytick.color": GREY,
+                "xtick.labelcolor": INK,
+                "ytick.labelcolor": INK,
+                "legend.frameon": False,
+                "legend.fontsize": 8,
+                "lines.linewidth": 1.6,
+                "text.parse_math": False,  # a caption's "$" is a dollar
+                "svg.fonttype": "none",  # text stays text: small, sharp, searchable
+                "svg.hashsalt": "evoked",  # the same figure gives the same bytes
+            }
+        ),
     ):
         yield
 

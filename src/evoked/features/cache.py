@@ -270,8 +270,9 @@ class Store:
         ]
         records["check"] = _checksum(records)
         # In this order, so that a record reaches the disk only after the items that it refers to.
-        _write_at(self._data_file, self._end * self._item_bytes, items)
-        _write_at(self._index_file, len(self._records) * _RECORD.itemsize, records)
+        _write_at(self._data_file, self._end * self._item_bytes, items, flush=True)
+        # A record that never got there costs no more than computing its items again.
+        _write_at(self._index_file, len(self._records) * _RECORD.itemsize, records, flush=False)
         self._extend(records)
 
     def _refresh(self) -> None:
@@ -305,8 +306,8 @@ class Store:
         self._order = None
 
 
-def _write_at(path: Path, offset: int, values: NDArray[np.generic]) -> None:
-    """Write at ``offset``, in place of whatever a killed writer left there, and flush."""
+def _write_at(path: Path, offset: int, values: NDArray[np.generic], *, flush: bool) -> None:
+    """Write at ``offset``, in place of whatever a killed writer left there."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         os.ftruncate(descriptor, offset)
@@ -316,7 +317,8 @@ def _write_at(path: Path, offset: int, values: NDArray[np.generic]) -> None:
             while remaining:
                 written = os.pwrite(descriptor, remaining, position)
                 remaining, position = remaining[written:], position + written
-            os.fdatasync(descriptor)
+            if flush:
+                os.fdatasync(descriptor)
         except OSError:
             os.ftruncate(descriptor, offset)  # give the space back
             raise

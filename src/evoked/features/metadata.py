@@ -18,16 +18,26 @@ from numpy.typing import NDArray
 
 from evoked.features.facts import FactEncoder, fact_columns, fit_facts
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
+from evoked.posts.drafts import MEDIA_TYPES
 from evoked.posts.schema import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
 Floats = NDArray[np.float64]
 
 _VERSION = 2
 _PROFILE = ("followers", "following", "author_posts")
-_MEDIA_TYPES = ("image", "carousel", "video", "text")
 _FLAGS = ("paid", "has_location")
 # Columns of the hour and the weekday begin with these.
 _TIME = ("hour (", "weekday (")
+# Fields of a draft by what the columns that are made from them begin with.
+_FIELDS: dict[str, str | tuple[str, ...]] = {
+    "category": "category: ",
+    "media_type": "media type: ",
+    "posted_at": _TIME,
+    "paid": "paid",
+    "followers": "followers (",
+    "following": "following (",
+    "author_posts": "author posts (",
+}
 # What an author's earlier posts achieved, by the start of the column of the attached history.
 _PAST = {
     "mean": "mean",
@@ -129,6 +139,18 @@ class MetadataEncoder:
     def of_time(self) -> NDArray[np.bool_]:
         """Which columns are the hour's or the weekday's, (width,)."""
         return np.array([name.startswith(_TIME) for name in self.names])
+
+    @property
+    def learned_fields(self) -> list[str]:
+        """Fields of a draft, but for texts and picture, in which the training posts differed;
+        ``facts`` stands for those of a person's own."""
+        varied = [name for name, scale in zip(self.names, self.scales, strict=True) if scale]
+        found = [
+            field
+            for field, start in _FIELDS.items()
+            if any(name.startswith(start) for name in varied)
+        ]
+        return [*found, "facts"] if self.facts else found
 
     def transform(self, posts: pd.DataFrame) -> NDArray[np.float32]:
         """Encode posts.
@@ -247,7 +269,7 @@ def _past(
 def _flags(posts: pd.DataFrame, categories: tuple[str, ...]) -> dict[str, Floats]:
     """Columns with 0 and 1."""
     flags: dict[str, Floats] = {}
-    for column, values in (("category", categories), ("media_type", _MEDIA_TYPES)):
+    for column, values in (("category", categories), ("media_type", MEDIA_TYPES)):
         found = _texts(posts, column)
         label = column.replace("_", " ")
         flags |= {f"{label}: {value}": _switch(found.eq(value)) for value in values}

@@ -35,7 +35,10 @@ _COLUMNS = {
     "author_posts": "author_posts",
     "paid": "paid",
     "posted_at": "posted_at",
+    "media_type": "media_type",
 }
+# Columns of posts that say when a post appeared, which of a draft only a date says.
+_WITHOUT_DATE = ("posted_hour", "posted_weekday")
 _MOST_DRAFTS = 10_000
 
 
@@ -98,13 +101,25 @@ def draft_rows(path: Path, usual: Draft) -> Iterator[Draft | Remark | DataError]
             raise DataError(f"more than {_MOST_DRAFTS:,} drafts.", file=path)
         number += 1
         row, remarks = clean(record)
-        yield from remarks
+        yield from [*remarks, *_undated(row, number)]
         try:
             yield _draft(record, row, usual, number)
         except ImageError as error:
             yield error
     if not number:
         raise DataError("no draft in it.", file=path, fix="Give a row per draft.")
+
+
+def _undated(row: Mapping[str, Any], number: int) -> list[Remark]:
+    """Remarks on hours and weekdays without a date, of the first row, as they are of all."""
+    if number > 1 or row.get("posted_at") is not None:
+        return []
+    why = "not read of drafts: give the date and time at which each will appear (posted_at)"
+    return [
+        Remark(why, row=number, field=name, value=f"{row[name]:g}")
+        for name in _WITHOUT_DATE
+        if row.get(name) is not None
+    ]
 
 
 def _draft(record: PostRecord, row: Mapping[str, Any], usual: Draft, number: int) -> Draft:

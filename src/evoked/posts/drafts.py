@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from evoked.errors import DataError
+from evoked.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # The command line makes its options from a draft's fields, so what is slow to import (pandas,
 # pyarrow) is imported within the functions.
 
+MEDIA_TYPES = ("image", "carousel", "video", "text")
+"""Formats of a post."""
 _TEXTS = ("name", "author", "category", "title", "caption")
 
 
@@ -60,6 +62,10 @@ class Draft:
         int | None,
         "How often it is expected to be seen, where likes are per view, per person reached or per "
         "impression; by default as often as the author's posts usually are.",
+    ] = None
+    media_type: Annotated[
+        str | None,
+        "Format: image, carousel, video or text; by default image with a picture, else text.",
     ] = None
     facts: Annotated[
         Mapping[str, Any] | None,
@@ -152,6 +158,16 @@ def _check_texts(number: int, draft: Draft) -> None:
         )
 
 
+def _check_media_type(number: int, draft: Draft) -> None:
+    if draft.media_type is not None and draft.media_type not in MEDIA_TYPES:
+        raise DataError(
+            f"{draft.media_type!r} is no format.{did_you_mean(draft.media_type, MEDIA_TYPES)}",
+            row=number,
+            field="media_type",
+            fix=f"Give one of {', '.join(MEDIA_TYPES)}, or leave it out.",
+        )
+
+
 def _is_utf8(text: str) -> bool:
     try:
         text.encode()
@@ -166,6 +182,7 @@ def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
 
     _check_counts(number, draft)
     _check_texts(number, draft)
+    _check_media_type(number, draft)
     caption = draft.title if draft.caption is None else draft.caption
     when = draft.posted_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     zone = zone_of(time_zone)
@@ -183,7 +200,7 @@ def _row(number: int, draft: Draft, time_zone: str | None) -> dict[str, object]:
         "hashtags": [tag.lstrip("#") for tag in tags],
         "mentions": mentions_in(caption or ""),
         "images": ["cover"] if draft.image is not None else [],
-        "media_type": "image" if draft.image is not None else "text",
+        "media_type": draft.media_type or ("text" if draft.image is None else "image"),
         "category": draft.category,
         "followers": draft.followers,
         "following": draft.following,

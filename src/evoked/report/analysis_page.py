@@ -40,7 +40,7 @@ from evoked.report.popularity_figures import thumbnails
 from evoked.report.run_analysis import RunFindings
 from evoked.report.run_tables import RUN_ANALYSES
 from evoked.report.templates import templates
-from evoked.runs.spoken import spoken
+from evoked.runs.spoken import spoken, spoken_share
 
 RECORD_FILE = "analysis.json"
 PAGE_FILE = "index.html"
@@ -181,19 +181,30 @@ def _works(posts: PostFindings) -> Works | None:
 
 def _points(found: Works) -> list[Point]:
     """The sentences on what works, each with its examples."""
+    dated = found.effects.dated
     cards = [
-        [_card(each, found.count) for each in found.examples[row]] for row in found.standing.index
+        [
+            _card(each, found.count, dated)
+            for each in found.examples[row]
+            if each.cover is not None or each.caption
+        ]
+        for row in found.standing.index
     ]
     cards += [[] for _ in found.sentences[len(cards) :]]
     return [Point(*pair) for pair in zip(found.sentences, cards, strict=True)]
 
 
-def _card(example: Example, count: str) -> Card:
+def _card(example: Example, count: str, dated: bool) -> Card:
+    """A post as an example; one without a picture and a caption would show nothing."""
+    others = "others of its time" if dated else "others"
+    beside = f"{example.beside:.2g} times what {others} got"
+    if example.beside < 1:
+        beside = f"{spoken_share(example.beside)} of what {others} got"
     pictures = thumbnails([example.cover] if example.cover else [], _EXAMPLE_EDGE)
     return Card(
         jpeg_uri(pictures[0]) if pictures else None,
         example.caption,
-        f"{spoken(example.count)} {count}, {example.beside:.2g} times what others of its time got",
+        f"{spoken(example.count)} {count}, {beside}",
     )
 
 

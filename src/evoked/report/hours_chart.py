@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoked.advice.hours import Hours, percent
-from evoked.advice.rhythm import HOURS
+from evoked.advice.hours import Hours
+from evoked.analysis.rhythm import HOURS
+from evoked.analysis.week_words import percent
 from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, figure, look, to_png, to_svg
 from evoked.files import atomic_path
 from evoked.report.charts import Chart, data_uri

@@ -95,6 +95,7 @@ def add_answers(
     *,
     unbounded: Collection[str] = (),
     whose: str = "the author's",
+    about: Quantity | None = None,
 ) -> pd.DataFrame:
     """Add to predictions what they say in a sentence.
 
@@ -114,6 +115,9 @@ def add_answers(
         Columns whose intervals are the whole range, which is no answer.
     whose
         Whose last posts those are.
+    about
+        What the sentence is to be about, be it as a count or as a rate; the first number that is
+        known of a post by default.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def add_answers(
         often such ranges held on the test posts, between 0 and 1) and ``coverage_n`` (the number of
         these posts); NaN where none was measured.
     """
-    answers = _Answers(task, record, coverage, recent, unbounded, whose)
+    answers = _Answers(task, record, coverage, recent, unbounded, whose, about)
     rows = [answers.of(row, position) for position, (_, row) in enumerate(table.iterrows())]
     added = pd.DataFrame(rows, columns=list(ANSWER_COLUMNS), index=table.index)
     return pd.concat([table, added], axis=1)
@@ -146,28 +150,30 @@ def _verdict(quantity: Quantity, record: TrackRecord, coverage: float) -> str:
     if error is None:
         return ""
     noun, per = quantity.noun, ""
+    base = base_of(error.size) if quantity.basis and error.share is None else 1
     if quantity.basis:
-        per = f" per {base_in_words(1, quantity.basis).removeprefix('1 ')}"
-    parts = [f"{noun.capitalize()}{per}: typically off by {_off(error, quantity)}"]
+        per = f" per {base_in_words(base, quantity.basis).removeprefix('1 ')}"
+    parts = [f"{noun.capitalize()}{per}: typically off by {_off(error, quantity, base)}"]
     if error.share is not None and quantity.counts and not quantity.basis:
         parts.append(f", or {spoken(error.size)} {noun}")
     parts.append(f" (median over {error.posts} test posts)")
     baseline = record.baseline_error(quantity.column)
     if baseline is not None:
         name = _baseline_in_words(baseline[0], quantity)
-        parts.append(f"; {name} is off by {_off(baseline[1], quantity)}")
+        parts.append(f"; {name} is off by {_off(baseline[1], quantity, base)}")
     held = record.held(quantity.column, coverage)
     ranges = "" if held is None else f" {_measured(held)[:1].upper()}{_measured(held)[1:]}."
     return f"{''.join(parts)}.{ranges}"
 
 
-def _off(error: TypicalError, quantity: Quantity) -> str:
-    """An error in per cent, or in what is counted: "15%", "3 comments"."""
+def _off(error: TypicalError, quantity: Quantity, base: int = 1) -> str:
+    """An error in per cent, or in what is counted: "15%", "3 comments"; of a rate per ``base`` of
+    what it is per."""
     if error.share is not None and quantity.counts:
         return spoken_share(error.share)
     if quantity.counts and not quantity.basis:
         return f"{spoken(error.size)} {quantity.noun}"
-    return spoken(error.size, whole=False)
+    return spoken(error.size * base, whole=False)
 
 
 def _baseline_in_words(name: str, quantity: Quantity) -> str:
@@ -199,9 +205,13 @@ class _Answers:
         recent: RecentCounts,
         unbounded: Collection[str],
         whose: str,
+        about: Quantity | None,
     ) -> None:
         self.quantities = quantities(task)
         self.labelled = [each for each in task.outcomes if each.kind != "value"]
+        if about is not None:
+            self.quantities = [each for each in self.quantities if each.noun == about.noun]
+            self.labelled = []
         self.recent, self.whose, self.coverage = recent, whose, coverage
         self.unbounded = unbounded
         names = [*(each.column for each in self.quantities), *(each.name for each in self.labelled)]
@@ -250,7 +260,7 @@ class _Answers:
         parts = [text, self._how_sure(held) if ends else "too few posts for a range"]
         error = self.errors[quantity.column]
         if error is not None:
-            parts.append(f"typically off by {_off(error, quantity)}")
+            parts.append(f"typically off by {_off(error, quantity, base)}")
         return "; ".join(parts) + "."
 
     def _against_last(self, value: float, counts: NDArray[np.float64]) -> str:

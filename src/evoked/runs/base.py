@@ -29,7 +29,7 @@ from evoked.models.viewings import pairs_that_never_met
 from evoked.parquet import read_frame
 from evoked.posts.schema import MIKELS
 from evoked.progress import Progress
-from evoked.runs.answer import RecentCounts, add_answers, columns_to_widen
+from evoked.runs.answer import Quantity, RecentCounts, add_answers, columns_to_widen
 from evoked.runs.description import TRAIN_AGAIN, read_metrics
 from evoked.runs.drafts import ASSUMED, DOUBT
 from evoked.runs.notes import sees_nothing, unseen_note
@@ -274,8 +274,10 @@ class TrainedRun(ABC):
         examples: Examples,
         problems: Sequence[Problem],
         coverage: float = DEFAULT_COVERAGE,
+        about: Quantity | None = None,
     ) -> pd.DataFrame:
-        """Predictions of examples as :meth:`predict` returns them."""
+        """Predictions of examples as :meth:`predict` returns them; the sentence is ``about`` one
+        of the numbers, the first by default."""
         predicted = Predicted(examples.posts, self.model.predict(examples))
         record = self.track_record
         widened = columns_to_widen(self.task, record, coverage)
@@ -288,6 +290,7 @@ class TrainedRun(ABC):
             self.recent_counts(examples.posts),
             unbounded=self.intervals.unbounded(self.task, coverage),
             whose=self.whose,
+            about=about,
         )
 
     def calibrate_on_tests(self, test: Examples) -> None:

@@ -292,4 +292,9 @@ def _reason(
         )
         return f"For these posts, {usual} as well as any model ({shares})."
     parts = ", ".join(f"{name} {weight:.0%}" for name, weight in weights.items())
-    return f"Weighed by trial: {parts} ({shares})."
+    if len(weights) == 1:
+        return f"Chosen and weighed by trial: {parts} ({shares})."
+    return (
+        "A blend is learned, the weighted mean of what several models predict, weighed by trial: "
+        f"{parts} ({shares}; 1 is everything, below 0 is worse than the usual)."
+    )

@@ -307,7 +307,9 @@ def _score_test_rows(
     reason = run.description["split"]["reason"]
     evaluation = run.score(test, problems, baselines, reason, excluded=0)
     if len(test) < _SMALL_TEST:
-        callbacks.note(f"Only {len(test)} {run.noun} were held out: their scores say little.")
+        callbacks.note(
+            f"Only {len(test)} {run.noun} were kept aside for testing: their scores say little."
+        )
     for warning in evaluation.warnings:
         callbacks.note(warning)
     save_held_out(run, out, evaluation.predictions, test.posts)

@@ -53,6 +53,11 @@ def sees_nothing(model: Model, unseen: Sequence[str]) -> bool:
     return bool(unseen) and set(unseen) >= _modalities(model)
 
 
+def learned_modalities(model: Model, unseen: Sequence[str]) -> set[str]:
+    """Modalities that a model of posts reads and a training post had."""
+    return _modalities(model) - set(unseen)
+
+
 def reads_facts(model: Model) -> bool:
     """Whether a model reads the facts of a person's own: as metadata, or in the posts' table."""
     return not model.features or "metadata" in model.features
@@ -149,10 +154,12 @@ def beside_recent_posts(
     recent: pd.DataFrame,
     truth: pd.DataFrame,
 ) -> str | None:
-    """Where a model is no better than the median of each author's last posts, in a sentence.
+    """Where a model is not shown to be better than the median of each author's last posts, in a
+    sentence.
 
     It is better at an outcome if its errors are smaller post by post: if the 95 % interval of the
-    mean difference (Student's) lies above zero.
+    mean difference (Student's) lies above zero. Typical errors, which are medians, can differ where
+    this shows nothing, so the sentence names both.
 
     Parameters
     ----------
@@ -175,16 +182,19 @@ def beside_recent_posts(
     for outcome in outcomes:
         own, theirs = (_errors(outcome, table, truth) for table in (predicted, recent))
         known = np.isfinite(own) & np.isfinite(theirs)
-        low, _ = t_interval((theirs - own)[known])
-        if low <= 0:  # not where it is undefined
+        low, high = t_interval((own - theirs)[known])
+        if high >= 0:  # not where it is undefined
+            more = _times if outcome.count else _difference
+            ends = more(outcome, float((own - theirs)[known].mean()), low, high)
             if outcome.count:
                 own, theirs = (_shares(outcome, table, truth) for table in (predicted, recent))
-            found.append(_compared(outcome, own[known], theirs[known]))
+            typical = _compared(outcome, own[known], theirs[known])
+            found.append(f"{ends}{', so it is worse' if low > 0 else ''} ({typical})")
     if not found:
         return None
     return (
-        f"On the test posts, {name} is no better than the author's last posts (recent_posts): "
-        f"{'; '.join(found)}."
+        f"Post by post, on {len(truth)} test posts, {name} is not clearly better than the author's "
+        f"last posts (recent_posts), by the mean difference and its 95 % range: {'; '.join(found)}."
     )
 
 
@@ -206,18 +216,31 @@ def _shares(outcome: Outcome, predicted: pd.DataFrame, truth: pd.DataFrame) -> F
     return np.abs(values - true) / np.where(true > 0, true, np.nan)
 
 
+def _times(outcome: Outcome, mean: float, low: float, high: float) -> str:
+    """By how many times the factor by which a model misses counts is that of the last posts."""
+    mean, low, high = (float(np.exp(each)) for each in (mean, low, high))
+    return f"its misses of {outcome.count} are {mean:.2f} times theirs, {low:.2f} to {high:.2f}"
+
+
+def _difference(outcome: Outcome, mean: float, low: float, high: float) -> str:
+    """How much more a model misses by, or how much more often it is wrong."""
+    if outcome.kind != "value":
+        mean, low, high = (100 * each for each in (mean, low, high))
+        name = outcome.name
+        return (
+            f"of 100 posts it gets the {name} of {mean:+.0f} more wrong, {low:+.0f} to {high:+.0f}"
+        )
+    return f"it misses {outcome.name} by {mean:+.3g} more, {low:+.3g} to {high:+.3g}"
+
+
 def _compared(outcome: Outcome, own: Floats, theirs: Floats) -> str:
     """The errors of a model and of the last posts beside each other, in words."""
     if outcome.kind != "value":
-        return (
-            f"{outcome.name} wrong for {own.mean():.0%} of them, the last posts {theirs.mean():.0%}"
-        )
+        return f"wrong for {own.mean():.0%}, the last posts for {theirs.mean():.0%}"
     if outcome.count:
         off, by_last = (np.nanmedian(errors) for errors in (own, theirs))
-        return f"{outcome.count} typically off by {off:.0%}, the last posts by {by_last:.0%}"
-    return (
-        f"{outcome.name} off by {own.mean():.3g} on average, the last posts by {theirs.mean():.3g}"
-    )
+        return f"in the median off by {off:.0%}, the last posts by {by_last:.0%}"
+    return f"off by {own.mean():.3g} on average, the last posts by {theirs.mean():.3g}"
 
 
 def _modalities(model: Model) -> set[str]:

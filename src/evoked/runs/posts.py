@@ -47,7 +47,13 @@ from evoked.runs.drafts import (
 )
 from evoked.runs.folder import load_contents
 from evoked.runs.influence import influence_of
-from evoked.runs.notes import beside_recent_posts, sees_nothing, unseen_inputs, unseen_note
+from evoked.runs.notes import (
+    beside_recent_posts,
+    learned_modalities,
+    sees_nothing,
+    unseen_inputs,
+    unseen_note,
+)
 
 HISTORY_FILE = "history.json"
 PROFILES_FILE = "profiles.json"
@@ -170,6 +176,19 @@ class Run(TrainedRun):
         """Facts of a person's own that the model has learned from, as the training posts have
         them."""
         return [Fact.from_dict(state) for state in self.description.get("facts", [])]
+
+    @property
+    def learned_fields(self) -> list[str]:
+        """Fields of a draft that the model reads and has learned from, since training posts had
+        them and differed in them: ``image``, ``caption`` (``title`` goes for one), ``hashtags``,
+        and facts. Empty for a model to which all drafts of an author are alike."""
+        modalities = learned_modalities(self.model, self.unseen)
+        content = ("image", "caption", "hashtags")
+        found: list[str] = [name for name in content if name in modalities]
+        encoder = self.pipeline.metadata
+        if "metadata" in self.model.features and encoder is not None:
+            found += encoder.learned_fields
+        return found
 
     def draft_posts(
         self, drafts: Sequence[Draft]

@@ -602,8 +602,9 @@ def _of_levels(levels: list[LevelChange]) -> list[str]:
     moved = [np.log1p(each.after) - np.log1p(each.before) for each in known]
     up, down = (sum(sign * each > _MOVED for each in moved) for sign in (1, -1))
     new = len(levels) - len(known)
+    others = "1 is new" if new == 1 else f"{new} are new"
     return [
         f"Of {len(levels)} authors with new posts, the level (the median of the last {LAST_POSTS} "
         f"posts' {levels[0].noun}) rose by more than {_MOVED:.0%} for {up} and fell for {down}"
-        + (f"; {new} are new to the run." if new else ".")
+        + (f"; {others} to the run." if new else ".")
     ]

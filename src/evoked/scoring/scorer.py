@@ -276,7 +276,7 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
                 f"It has: {', '.join(_FIELDS)}."
             )
     facts = {name: value for name, value in row.items() if value is not None}
-    for name in ("author", "category", "title", "caption"):
+    for name in ("author", "category", "title", "caption", "media_type"):
         if not isinstance(facts.get(name, ""), str):
             raise DataError("expected a text.", field=name)
     if isinstance(facts.get("posted_at"), str):

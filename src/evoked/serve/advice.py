@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from evoked.errors import DataError
 from evoked.serve.desk import Desk
+from evoked.serve.library import RunEntry
 
 if TYPE_CHECKING:
     from evoked.advice import Advice, Hours
     from evoked.advice.review import Review
 
-# Figures are drawn one after the other: their look is set for the whole process.
-_PENCIL = threading.Lock()
-
 
 def when(
     desk: Desk,
-    run: str,
+    run: RunEntry | str,
     by: str | None = None,
     author: str | None = None,
     facts: Mapping[str, Any] | None = None,
@@ -34,7 +31,7 @@ def when(
     with _without_places():
         if facts is None:
             return when_to_post(entry.folder, by=by, author=author)
-        scorer = desk.scorer(run)
+        scorer = desk.scorer(entry)
         draft = scorer.draft(desk.row(facts), 1)
         with scorer.turn:
             return when_to_post(scorer.run, draft, by=by, author=author)
@@ -44,12 +41,11 @@ def week_png(found: Hours) -> bytes:
     """A picture of the week."""
     from evoked.report.hours_chart import hours_png
 
-    with _PENCIL:
-        return hours_png(found)
+    return hours_png(found)
 
 
 def advise(
-    desk: Desk, run: str, facts: Mapping[str, Any], by: str | None = None
+    desk: Desk, run: RunEntry | str, facts: Mapping[str, Any], by: str | None = None
 ) -> tuple[Advice, dict[str, Any]]:
     """Say what to change about a draft: see :func:`evoked.advise`. And the same ready for JSON,
     where the picture of the rewritten draft is one that the desk keeps, by its id."""
@@ -70,7 +66,7 @@ def advise(
 
 
 def keep(
-    desk: Desk, run: str, drafts: Sequence[Mapping[str, Any]], coverage: float
+    desk: Desk, run: RunEntry | str, drafts: Sequence[Mapping[str, Any]], coverage: float
 ) -> dict[str, Any]:
     """Score drafts and keep the answers in the run's ledger; none is kept if one can't be scored.
 
@@ -80,7 +76,8 @@ def keep(
     """
     from evoked.advice.ledger import keep as keep_in_ledger
 
-    entry, scorer = desk.run_of_posts(run), desk.scorer(run)
+    entry = desk.run_of_posts(run)
+    scorer = desk.scorer(entry)
     found = [
         # A name that the desk gave is none by which the post could be recognised.
         replace(scorer.draft(desk.row(facts), number), name=facts.get("name"))
@@ -92,7 +89,7 @@ def keep(
     return {"run": entry.name, "kept": kept}
 
 
-def review(desk: Desk, run: str, dataset: str = "") -> Review:
+def review(desk: Desk, run: RunEntry | str, dataset: str = "") -> Review:
     """What was kept, beside what came: see :func:`evoked.advice.review.review`; ``dataset`` has
     the posts that came since, if its name is not empty."""
     from evoked.advice.review import review as review_ledger

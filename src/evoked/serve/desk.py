@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evoked.errors import DataError, EvokedError, SettingsError
 from evoked.features.cache import FeatureCache
 from evoked.files import parse_json, plain, read_bounded, records
+from evoked.posts.draft_tables import TABLE_SUFFIXES
 from evoked.posts.drafts import Draft
 from evoked.serve.database import prepare, transaction
 from evoked.serve.jobs import Job, Jobs, Step
@@ -57,10 +58,12 @@ class Desk:
             (data / name).mkdir(exist_ok=True)
         self.data = data
         self.jobs = Jobs(data, self.limits)
-        self.uploads = Uploads(data, self.limits.upload_hours)
+        self.uploads = Uploads(data, self.limits)
         self.places = Places(data, settings.runs)
         self.library = Library(data, settings.runs, FeatureCache(settings.cache))
         self.warm = threading.Event()
+        # Between finding a free name and queueing the job that takes it, nobody else looks.
+        self._naming = threading.Lock()
         self._stopped = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -103,7 +106,7 @@ class Desk:
         """Delete uploads, and answers to idempotency keys, that are old."""
         in_use = [
             str(job.facts.get("upload"))
-            for job in self.jobs.all(limit=1000)[0]
+            for job in self.jobs.undone()
             if not job.has_ended and job.facts.get("upload")
         ]
         self.uploads.delete_old(in_use)
@@ -122,16 +125,26 @@ class Desk:
             )
         return found
 
-    def run_of_posts(self, name: str) -> RunEntry:
-        """A run of posts by its name; the newest where the name is empty."""
-        run = self.run(name)
+    def run_of_posts(self, run: RunEntry | str) -> RunEntry:
+        """A run of posts, or the one of a name; the newest where the name is empty."""
+        run = self.run(run) if isinstance(run, str) else run
         if not run.of_posts:
             raise RefusalError(422, f"the run {run.name!r} is of viewings; it scores no drafts.")
         return run
 
-    def scorer(self, name: str) -> Scorer:
-        """The scorer of a run of posts."""
-        return self.library.scorer(self.run_of_posts(name))
+    def choice_of_runs(self, name: str) -> tuple[list[RunEntry], RunEntry | None]:
+        """The runs of posts, and the one of a name; the newest where the name is empty, None where
+        there is none."""
+        runs = self.library.runs_of_posts()
+        if not name:
+            return runs, next(iter(runs), None)
+        return runs, next((run for run in runs if run.name == name), None) or self.run_of_posts(
+            name
+        )
+
+    def scorer(self, run: RunEntry | str) -> Scorer:
+        """The scorer of a run of posts, or of the one of a name."""
+        return self.library.scorer(self.run_of_posts(run))
 
     def dataset(self, name: str) -> DatasetEntry:
         """A dataset by its name."""
@@ -162,12 +175,18 @@ class Desk:
             row["image"] = path
         return row
 
-    def score(self, run: str, drafts: Sequence[Mapping[str, Any]], coverage: float) -> pd.DataFrame:
+    def score(
+        self, run: RunEntry | str, drafts: Sequence[Mapping[str, Any]], coverage: float
+    ) -> pd.DataFrame:
         """Score drafts: see :meth:`evoked.Scorer.score`."""
         return self.scorer(run).score([self.row(facts) for facts in drafts], coverage=coverage)
 
     def rank(
-        self, run: str, drafts: Sequence[Mapping[str, Any]], by: str | None, coverage: float
+        self,
+        run: RunEntry | str,
+        drafts: Sequence[Mapping[str, Any]],
+        by: str | None,
+        coverage: float,
     ) -> Ranking:
         """Put drafts in order: see :func:`evoked.rank`."""
         from evoked.advice import rank
@@ -178,7 +197,7 @@ class Desk:
             return rank(scorer.run, found, by, coverage)
 
     def explain(
-        self, run: str, facts: Mapping[str, Any]
+        self, run: RunEntry | str, facts: Mapping[str, Any]
     ) -> tuple[Explanation, dict[str, dict[str, str]]]:
         """Explain a draft, beside the past posts most like it where they still lie there; and its
         pictures by what they show: address, caption, and the text for who can't see them."""
@@ -186,15 +205,14 @@ class Desk:
         from evoked.explain.drawing import pictures
         from evoked.explain.figures import to_png
 
-        scorer, entry = self.scorer(run), self.run(run)
+        entry = self.run_of_posts(run)
+        scorer = self.scorer(entry)
         draft = scorer.draft(self.row(facts), 1)
         with scorer.turn:
             explanation = explain(scorer.run, draft, self.library.dataset_of(entry))
             drawn = {each.name: each for each in pictures(explanation)}
             images = {name: to_png(each.figure) for name, each in drawn.items()}
-        identifier, folder = self.uploads.place()
-        for name, content in images.items():
-            (folder / f"{name}.png").write_bytes(content)
+        identifier = self.uploads.add_made({f"{name}.png": each for name, each in images.items()})
         return explanation, {
             name: {
                 "address": f"/api/v1/explanations/{identifier}/{name}.png",
@@ -230,36 +248,40 @@ class Desk:
         self, upload: Upload, title: str, options: Mapping[str, Any], *, train: bool = True
     ) -> Job:
         """A job that imports an upload and, if ``train``, trains a run and writes its report."""
-        name = self.library.free(title)
-        dataset, run = self.data / DATASETS_FOLDER / name, self.data / RUNS_FOLDER / name
-        importing = ("import", "auto", str(upload.source), str(dataset), *_options(options))
-        steps = [Step("import", importing, str(dataset / "dataset.json"))]
-        if train:
-            # No picture of a screen that nobody sees: bars become lines, which the page reads.
-            training = ("train", str(dataset), "--out", str(run), *self._cache_words())
-            report = ("report", str(run), "--data", str(dataset), *self._cache_words())
-            steps += [
-                Step("train", training, str(run / "run.json")),
-                Step("report", report, str(run / "report.html")),
-            ]
-        facts = {"upload": upload.id, "options": dict(options), "dataset": name}
-        return self.jobs.add(IMPORT, title, steps, facts | ({"run": name} if train else {}))
+        with self._naming:
+            name = self._free_name(title)
+            dataset, run = self.data / DATASETS_FOLDER / name, self.data / RUNS_FOLDER / name
+            importing = ("import", "auto", str(upload.source), str(dataset), *_options(options))
+            steps = [Step("import", importing, str(dataset / "dataset.json"))]
+            if train:
+                # No picture of a screen that nobody sees: bars become lines, which the page reads.
+                training = ("train", str(dataset), "--out", str(run), *self._cache_words())
+                report = ("report", str(run), "--data", str(dataset), *self._cache_words())
+                steps += [
+                    Step("train", training, str(run / "run.json")),
+                    Step("report", report, str(run / "report.html")),
+                ]
+            facts = {"upload": upload.id, "options": dict(options), "dataset": name}
+            return self.jobs.add(IMPORT, title, steps, facts | ({"run": name} if train else {}))
+
+    def _free_name(self, title: str) -> str:
+        """A name for what an import makes; those that other imports will make, whether they wait,
+        run or could be resumed, are taken."""
+        promised = {str(job.facts["dataset"]) for job in self.jobs.undone() if job.kind == IMPORT}
+        return self.library.free(title, promised)
 
     def score_table(self, upload: Upload, run: str) -> Job:
         """A job that scores a table of drafts."""
-        entry = self.run(run)
+        entry = self.run_of_posts(run)
         source = upload.source
-        if source.is_dir():  # the table among its pictures
-            source = next(
-                (path for path in sorted(source.iterdir()) if path.suffix.lower() in _DRAFTS),
-                source,
-            )
-        if source.suffix.lower() not in _DRAFTS:
+        files = sorted(source.iterdir()) if source.is_dir() else [source]  # among its pictures
+        table = next((path for path in files if path.suffix.lower() in TABLE_SUFFIXES), None)
+        if table is None:
             raise DataError(
-                "no table of drafts.", fix=f"Bring one that ends in {', '.join(_DRAFTS)}."
+                "no table of drafts.", fix=f"Bring one that ends in {', '.join(TABLE_SUFFIXES)}."
             )
         words = (
-            *("predict", str(entry.folder), "--drafts", str(source)),
+            *("predict", str(entry.folder), "--drafts", str(table)),
             *("--out", "{job}/scores.parquet", *self._cache_words()),
         )
         step = Step("score", words, "{job}/scores.parquet")
@@ -312,9 +334,6 @@ class Desk:
         return () if cache is None else ("--cache", str(cache.resolve()))
 
 
-_DRAFTS = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
-
-
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as JSON has them."""
     found: list[dict[str, Any]] = plain(records(table))
@@ -329,20 +348,6 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         if options.get(name):
             words.append(f"--{name.replace('_', '-')}={options[name]}")
     return words
-
-
-def checked_mapping(mapping: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
-    """A mapping of fields to columns, of which every field is one that an import knows.
-
-    Raises
-    ------
-    SettingsError
-        Another field.
-    """
-    for field in mapping:
-        if field not in known:
-            raise SettingsError(f"an import has no field {field[:60]!r}.")
-    return {field: column for field, column in mapping.items() if column}
 
 
 def checked_count(count: str) -> str:

@@ -112,7 +112,7 @@ def health() -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/ready", responses=problems(), summary="Whether the desk is ready")
+@router.get("/ready", responses=problems(503), summary="Whether the desk is ready")
 def ready(desk: TheDesk) -> JSONResponse:
     """It is once the newest run is loaded; 503 until then."""
     if not desk.warm.is_set():

@@ -168,14 +168,24 @@ class Jobs:
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (identifier,)).fetchone()
         return None if row is None else _job(row)
 
-    def all(self, offset: int = 0, limit: int = 50) -> tuple[list[Job], int]:
-        """Some jobs, the newest first, and how many there are."""
+    def all(
+        self, offset: int = 0, limit: int = 50, kind: str | None = None
+    ) -> tuple[list[Job], int]:
+        """Some jobs, of one kind if one is given, the newest first, and how many there are."""
+        where, values = ("", ()) if kind is None else ("WHERE kind = ?", (kind,))
         with transaction(self.data) as connection:
             rows = connection.execute(
-                "SELECT * FROM jobs ORDER BY created DESC, id LIMIT ? OFFSET ?", (limit, offset)
+                f"SELECT * FROM jobs {where} ORDER BY created DESC, id LIMIT ? OFFSET ?",
+                (*values, limit, offset),
             ).fetchall()
-            total = connection.execute("SELECT count(*) FROM jobs").fetchone()[0]
+            total = connection.execute(f"SELECT count(*) FROM jobs {where}", values).fetchone()[0]
         return [_job(row) for row in rows], total
+
+    def undone(self) -> list[Job]:
+        """Jobs that are not done, but may still be: those that wait, run, or could be resumed."""
+        with transaction(self.data) as connection:
+            rows = connection.execute("SELECT * FROM jobs WHERE state != 'done'").fetchall()
+        return [_job(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """Number of jobs in each state."""

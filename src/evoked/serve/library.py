@@ -6,7 +6,7 @@ import re
 import shutil
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from evoked.errors import DataError
+from evoked.evaluation.coverage import DEFAULT_COVERAGE
+from evoked.files import read_json
 from evoked.posts.dataset import DESCRIPTION_FILE, PostDataset
-from evoked.runs.description import read_description, read_metrics
+from evoked.runs.answer import verdicts
+from evoked.runs.base import METRICS_FILE
+from evoked.runs.description import RUN_FILE, read_description, read_metrics
+from evoked.runs.folder import TARGETS_FILE
+from evoked.runs.track_record import TrackRecord
+from evoked.targets import Task, load_task
 
 if TYPE_CHECKING:
     from evoked.features.cache import FeatureCache
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
 
 RUNS_FOLDER = "runs"
 DATASETS_FOLDER = "datasets"
-_RUN_FILE = "run.json"
 _REPORT_FILE = "report.html"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 # Runs that stay loaded, the last used ones: each holds its model, and the encoders are shared.
@@ -62,7 +68,17 @@ class RunEntry:
 
     @property
     def made(self) -> datetime:
-        return datetime.fromtimestamp((self.folder / _RUN_FILE).stat().st_mtime).astimezone()
+        return datetime.fromtimestamp(_written(self.folder) / 1e9).astimezone()
+
+    def task(self) -> Task:
+        """What it predicts: read without its model, which takes far longer."""
+        file = self.folder / TARGETS_FILE
+        return load_task(read_json(file), file)
+
+    def verdicts(self) -> list[str]:
+        """How good it is, in words: see :func:`evoked.runs.answer.verdicts`."""
+        measured = read_metrics(self.folder / METRICS_FILE)["intervals"]
+        return verdicts(self.task(), TrackRecord(self.folder, measured), DEFAULT_COVERAGE)
 
     @property
     def report(self) -> Path | None:
@@ -72,7 +88,7 @@ class RunEntry:
     @property
     def scores(self) -> list[dict[str, Any]]:
         """The scores on test posts, of the run's model and of the trivial baselines."""
-        found: list[dict[str, Any]] = read_metrics(self.folder / "metrics.json")["scores"]
+        found: list[dict[str, Any]] = read_metrics(self.folder / METRICS_FILE)["scores"]
         return found
 
 
@@ -91,6 +107,14 @@ class DatasetEntry:
         return PostDataset(self.folder)
 
 
+class _Kept:
+    """A run that stays loaded, as it was written then, and whoever's turn it is to load it."""
+
+    def __init__(self, written: int) -> None:
+        self.written, self.turn = written, Lock()
+        self.scorer: Scorer | None = None
+
+
 class Library:
     """The runs and datasets of a desk.
 
@@ -107,25 +131,40 @@ class Library:
     def __init__(self, data: Path, runs: Sequence[Path], cache: FeatureCache) -> None:
         self.data, self.cache = data, cache
         self._others = list(runs)
-        self._scorers: OrderedDict[str, tuple[int, Scorer]] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = Lock()
 
     def runs(self) -> list[RunEntry]:
         """All finished runs, the newest first; each name leads to one of them."""
-        found: dict[str, RunEntry] = {}
-        for folder in _folders(self.data / RUNS_FOLDER, _RUN_FILE):
-            found[folder.name] = RunEntry(folder.name, folder, True, read_description(folder))
-        for folder in self._others:
-            name = free_name(folder.resolve().name, found)
-            found[name] = RunEntry(name, folder, False, read_description(folder))
-        return sorted(found.values(), key=lambda run: run.made, reverse=True)
+        return list(self._runs())
+
+    def runs_of_posts(self) -> list[RunEntry]:
+        """The runs that score drafts, the newest first."""
+        return [run for run in self._runs() if run.of_posts]
 
     def run(self, name: str) -> RunEntry | None:
         """A run by its name, or the newest one of posts where the name is empty."""
-        runs = self.runs()
         if not name:
-            return next((run for run in runs if run.of_posts), None)
-        return next((run for run in runs if run.name == name), None)
+            return next((run for run in self._runs() if run.of_posts), None)
+        folder = self._run_folders().get(name)
+        return None if folder is None else self._entry(name, folder)
+
+    def _runs(self) -> Iterator[RunEntry]:
+        """The runs, the newest first, each read as it is asked for."""
+        folders = self._run_folders()
+        for name in sorted(folders, key=lambda name: _written(folders[name]), reverse=True):
+            yield self._entry(name, folders[name])
+
+    def _run_folders(self) -> dict[str, Path]:
+        """The folders of the runs by the names that the desk gives them."""
+        found = {folder.name: folder for folder in _folders(self.data / RUNS_FOLDER, RUN_FILE)}
+        for folder in self._others:
+            found[free_name(folder.resolve().name, found)] = folder
+        return found
+
+    def _entry(self, name: str, folder: Path) -> RunEntry:
+        own = folder.parent == self.data / RUNS_FOLDER
+        return RunEntry(name, folder, own, read_description(folder))
 
     def datasets(self) -> list[DatasetEntry]:
         """All datasets, the newest first."""
@@ -155,24 +194,26 @@ class Library:
         DataError
             The run's folder is damaged, or it is of viewings.
         """
-        from evoked.scoring import Scorer
-
-        written = (run.folder / _RUN_FILE).stat().st_mtime_ns
         with self._lock:
-            kept = self._scorers.pop(run.name, None)
-            if kept is None or kept[0] != written:
-                kept = written, Scorer.load(run.folder, self.cache)
-            self._scorers[run.name] = kept
-            while len(self._scorers) > _LOADED:
-                self._scorers.popitem(last=False)
-        return kept[1]
+            kept = self._kept.pop(run.name, None)
+            if kept is None or kept.written != _written(run.folder):
+                kept = _Kept(_written(run.folder))
+            self._kept[run.name] = kept
+            while len(self._kept) > _LOADED:
+                self._kept.popitem(last=False)
+        with kept.turn:  # who asks for the same run waits, and who asks for another does not
+            if kept.scorer is None:
+                from evoked.scoring import Scorer
 
-    def free(self, title: str) -> str:
-        """A name that neither a run nor a dataset nor what is being made has, from what a person
-        called it."""
+                kept.scorer = Scorer.load(run.folder, self.cache)
+            return kept.scorer
+
+    def free(self, title: str, promised: Collection[str] = ()) -> str:
+        """A name that neither a run nor a dataset nor what is being made has, and that is not
+        promised to anybody, from what a person called it."""
         folders = (self.data / RUNS_FOLDER, self.data / DATASETS_FOLDER)
         taken = {path.name.lstrip(".").split(".")[0] for each in folders for path in _all_of(each)}
-        return free_name(title, taken)
+        return free_name(title, taken | set(promised))
 
     def delete_run(self, run: RunEntry) -> None:
         """Delete one of the desk's own runs.
@@ -185,7 +226,7 @@ class Library:
         if not run.own:
             raise DataError("this run lies outside of the desk's folder.", file=run.name)
         with self._lock:
-            self._scorers.pop(run.name, None)
+            self._kept.pop(run.name, None)
         _delete(run.folder)
 
     def delete_dataset(self, dataset: DatasetEntry) -> None:
@@ -209,6 +250,11 @@ def free_name(title: str, taken: Any) -> str:
         number += 1
         name = f"{stem}-{number}"
     return name
+
+
+def _written(run: Path) -> int:
+    """When a run was finished, in nanoseconds since 1970."""
+    return (run / RUN_FILE).stat().st_mtime_ns
 
 
 def _all_of(folder: Path) -> list[Path]:

@@ -11,9 +11,11 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -107,9 +109,10 @@ class Guard:
         if answer is not None:
             await answer(scope, receive, guarded)
             return
-        try:
-            await self.app(scope, _hurried(receive, self.limits.slow_seconds), guarded)
-        except SlowClientError:
+        exchange = _Exchange(receive, guarded, self.limits.slow_seconds)
+        with suppress(SlowClientError):
+            await self.app(scope, exchange.receive, exchange.send)
+        if exchange.too_slow and not exchange.answered:
             slow = problem(408, "the request came too slowly.", headers={"Connection": "close"})
             await slow(scope, receive, guarded)
 
@@ -122,9 +125,7 @@ class Guard:
         client = (scope.get("client") or ("unknown", 0))[0]
         wait = self.rates.seconds_to_wait(client)
         if wait:
-            return problem(
-                429, "too many requests: wait a moment.", headers={"Retry-After": f"{wait:.0f}"}
-            )
+            return problem(429, "too many requests: wait a moment.", headers=retry_after(wait))
         return self._unknown(scope, headers, client)
 
     def _unknown(self, scope: Scope, headers: Headers, client: str) -> ASGIApp | None:
@@ -138,9 +139,7 @@ class Guard:
         if given is not None:
             wait = self.guesses.seconds_to_wait(client, take=False)
             if wait:
-                return problem(
-                    429, "too many wrong tokens.", headers={"Retry-After": f"{wait:.0f}"}
-                )
+                return problem(429, "too many wrong tokens.", headers=retry_after(wait))
             if same(given, token):
                 return None
             self.guesses.seconds_to_wait(client)
@@ -151,6 +150,11 @@ class Guard:
             "this desk asks for its token, as 'Authorization: Bearer TOKEN'.",
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """The header that says when to ask again: not a moment too early, so rounded up."""
+    return {"Retry-After": str(math.ceil(seconds))}
 
 
 def same(given: str, expected: str) -> bool:
@@ -229,22 +233,31 @@ class SlowClientError(Exception):
     """A client sends nothing for too long."""
 
 
-def _hurried(receive: Receive, seconds: float) -> Receive:
+class _Exchange:
     """Waits for a body only so long, and longer the more of it has come; once it is whole, for as
-    long as need be."""
-    began, received, whole = time.monotonic(), 0, False
+    long as need be. Of a client that is too slow no answer is sent but that it is: frameworks
+    take what went wrong with a body for its content."""
 
-    async def receiving() -> Message:
-        nonlocal received, whole
-        if whole:
-            return await receive()
-        left = began + seconds + received / _SLOWEST_BYTES - time.monotonic()
+    def __init__(self, receive: Receive, send: Send, seconds: float) -> None:
+        self._receive, self._send, self._seconds = receive, send, seconds
+        self._began, self._received, self._whole = time.monotonic(), 0, False
+        self.too_slow = self.answered = False
+
+    async def receive(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        left = self._began + self._seconds + self._received / _SLOWEST_BYTES - time.monotonic()
         try:
-            message = await asyncio.wait_for(receive(), max(left, 0.001))
+            message = await asyncio.wait_for(self._receive(), max(left, 0.001))
         except TimeoutError as error:
+            self.too_slow = True
             raise SlowClientError from error
-        received += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
         return message
 
-    return receiving
+    async def send(self, message: Message) -> None:
+        if self.too_slow and not self.answered:
+            return
+        self.answered = True
+        await self._send(message)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from evoked.errors import DataError
-from evoked.files import read_json, write_json
+from evoked.files import atomic_folder, atomic_path, read_json, write_json
 from evoked.posts.images import load_image
 from evoked.posts.picture_metadata import without_metadata
 from evoked.posts.readers.base import PICTURE_SUFFIXES
+from evoked.serve.room import Room
+from evoked.serve.settings import Limits
 
 UPLOADS_FOLDER = "uploads"
 _FACTS_FILE = "upload.json"
@@ -64,13 +67,14 @@ class Uploads:
     ----------
     data
         The desk's folder.
-    hours
-        Age at which an upload is deleted.
+    limits
+        Most files of an upload, the age at which one is deleted, and how much the desk's folder may
+        hold.
     """
 
-    def __init__(self, data: Path, hours: float) -> None:
+    def __init__(self, data: Path, limits: Limits) -> None:
         self.folder = data / UPLOADS_FOLDER
-        self.hours = hours
+        self.limits, self._room = limits, Room(data, limits)
 
     def add(self, files: Sequence[tuple[str, BinaryIO]]) -> Upload:
         """Keep files under names that lead nowhere else.
@@ -83,10 +87,17 @@ class Uploads:
         Raises
         ------
         DataError
-            There is none, or one is of no kind that is read.
+            There is none, there are too many, or one is of no kind that is read.
+        RefusalError
+            The desk's folder has no room for them.
         """
         if not files:
             raise DataError("no file was chosen.", fix="Choose one, or drop it on the page.")
+        if len(files) > self.limits.files:
+            raise DataError(
+                f"{len(files)} files at once; at most {self.limits.files} are taken.",
+                fix="Bring a .zip.",
+            )
         names = [shown_name(name) for name, _ in files]
         for name in names:
             if Path(name).suffix.lower() not in _SUFFIXES:
@@ -95,17 +106,14 @@ class Uploads:
                     file=name,
                     fix=f"Bring one that ends in {', '.join(_SUFFIXES)}.",
                 )
+        self._room.take(sum(_size(stream) for _, stream in files))
         identifier = secrets.token_hex(16)
-        place = self.folder / identifier
-        content = place / CONTENT
-        content.mkdir(parents=True)
-        try:
+        with atomic_folder(self.folder / identifier) as temporary:
+            content = temporary / CONTENT
+            content.mkdir()
             for name, (_, stream) in zip(_apart(names), files, strict=True):
                 _copy(stream, content / name)
-        except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
-            raise
-        write_json(place / _FACTS_FILE, {"names": names})
+            write_json(temporary / _FACTS_FILE, {"names": names})
         found = self.get(identifier)
         assert found is not None
         return found
@@ -128,12 +136,15 @@ class Uploads:
         ------
         ImageError
             It can't be decoded within the bounds of pixels and bytes.
+        RefusalError
+            The desk's folder has no room for it.
         """
         load_image(content, 8)  # every pixel is decoded, so that what is kept can be read
         clean = without_metadata(content)
+        self._room.take(len(clean))
         identifier = secrets.token_hex(16)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{identifier}.picture").write_bytes(clean)
+        with atomic_path(self.folder / f"{identifier}.picture") as temporary:
+            temporary.write_bytes(clean)
         return identifier
 
     def picture(self, identifier: str) -> Path | None:
@@ -143,15 +154,23 @@ class Uploads:
         path = self.folder / f"{identifier}.picture"
         return path if path.is_file() else None
 
-    def place(self) -> tuple[str, Path]:
-        """A new folder for what the desk itself makes and deletes by age, and its id."""
+    def add_made(self, files: Mapping[str, bytes]) -> str:
+        """Keep files by their names that the desk itself has made; returns the id of them all.
+
+        Raises
+        ------
+        RefusalError
+            The desk's folder has no room for them.
+        """
+        self._room.take(sum(map(len, files.values())))
         identifier = secrets.token_hex(16)
-        path = self.folder / identifier
-        path.mkdir(parents=True)
-        return identifier, path
+        with atomic_folder(self.folder / identifier) as temporary:
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+        return identifier
 
     def made(self, identifier: str, name: str) -> Path | None:
-        """A file in a folder that :meth:`place` made; None if there is none."""
+        """A file that :meth:`add_made` kept; None if there is none."""
         if not _IDENTIFIER.fullmatch(identifier) or not re.fullmatch(r"[a-z_]+\.png", name):
             return None
         path = self.folder / identifier / name
@@ -161,7 +180,7 @@ class Uploads:
         """Delete what is older than allowed and that no job needs; returns how many."""
         if not self.folder.is_dir():
             return 0
-        latest, deleted = time.time() - 3600 * self.hours, 0
+        latest, deleted = time.time() - 3600 * self.limits.upload_hours, 0
         for path in list(self.folder.iterdir()):
             with suppress(FileNotFoundError):
                 if path.stem in in_use or path.stat().st_mtime > latest:
@@ -210,6 +229,13 @@ def _apart(names: Sequence[str]) -> list[str]:
             f"{number}-{name}" if alike[name.casefold()] > 1 else name
             for number, name in enumerate(found)
         ]
+
+
+def _size(stream: BinaryIO) -> int:
+    """Bytes of a file from its beginning, where it is left."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return size
 
 
 def _copy(stream: BinaryIO, path: Path) -> None:

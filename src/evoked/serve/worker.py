@@ -23,12 +23,12 @@ from typing import IO
 from evoked.files import locked, read_json, write_json
 from evoked.serve.database import prepare
 from evoked.serve.jobs import LOCK_FILE, LOG_FILE, OUT_FILE, Job, Jobs, State, Step
+from evoked.serve.room import SECONDS_BETWEEN_LOOKS, folder_bytes
 from evoked.serve.settings import Limits
 
 WORKER_LOCK = "worker.lock"
 LIMITS_FILE = "limits.json"
 _SECONDS_BETWEEN_LOOKS = 0.2
-_SECONDS_BETWEEN_SIZES = 3.0
 _SECONDS_TO_END = 5.0
 
 
@@ -83,6 +83,9 @@ class Worker:
                 if job.attempts >= self.limits.attempts:
                     self.jobs.end(job, State.failed, "killed")
                     return
+                if self._is_full():
+                    self.jobs.end(job, State.failed, "disk")
+                    return
                 process = self._start(job, step, lock)
                 self.jobs.note_process(job, process.pid)
                 lock.close()  # from here on the command alone holds it
@@ -92,6 +95,9 @@ class Worker:
                 end = _End(None, end.stopped)
         if self.wanted() or end.stopped or end.status is not None:
             self._ended(job, step, end)
+
+    def _is_full(self) -> bool:
+        return folder_bytes(self.data) > self.limits.disk_bytes
 
     def _start(self, job: Job, step: Step, lock: IO[str]) -> subprocess.Popen[bytes]:
         folder = self.jobs.folder(job)
@@ -109,7 +115,7 @@ class Worker:
 
     def _watch(self, job: Job, group: int | None, status: Callable[[], int | None]) -> _End:
         """Wait for a step to end, and stop it when that is asked for or it goes beyond a bound."""
-        began, measured = time.monotonic(), 0.0
+        began = measured = time.monotonic()
         while True:
             ended = status()
             if ended is not None:
@@ -120,9 +126,9 @@ class Worker:
                 why = "cancelled"
             elif now - began > self.limits.job_seconds:
                 why = "time"
-            elif now - measured > _SECONDS_BETWEEN_SIZES:
+            elif now - measured > SECONDS_BETWEEN_LOOKS:
                 measured = now
-                why = "disk" if folder_bytes(self.data) > self.limits.disk_bytes else ""
+                why = "disk" if self._is_full() else ""
             if why:
                 _stop(group, status)
                 return _End(stopped=why)
@@ -141,16 +147,6 @@ class Worker:
             return  # nobody saw its end, or a signal ended it: looked at again, see run_step
         else:
             self.jobs.end(job, State.failed, _last_words(self.jobs.log(job)))
-
-
-def folder_bytes(folder: Path) -> int:
-    """Size of all files in a folder; those that vanish meanwhile count as nothing."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(place, name)).st_size
-    return total
 
 
 def start_worker(data: Path, limits: Limits) -> subprocess.Popen[bytes]:

@@ -14,8 +14,8 @@ is in 39 of 40 shuffles (Westfall and Young 1993), *and* the range that allows f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -154,6 +154,7 @@ def effects(
     traits: Sequence[Trait],
     surroundings: Sequence[Surroundings] = (),
     seed: int = 0,
+    elsewhere: Collection[str] = (),
 ) -> Effects:
     """The effect of each trait on a count.
 
@@ -169,6 +170,9 @@ def effects(
         What effects are freed of, unless it is a trait's kin.
     seed
         Random seed of the shuffles.
+    elsewhere
+        Kinds of traits of which something else says whether they stand out
+        (:func:`with_verdicts`): here, none does.
 
     Raises
     ------
@@ -191,6 +195,7 @@ def effects(
     corrected = step_down(_t(free), _shuffled(free, chosen, times, seed))
     with np.errstate(invalid="ignore"):
         stands = (corrected < CORRECTED_LEVEL) & (p < LEVEL)
+    stands &= np.array([each.kind not in elsewhere for each in chosen])
     slopes = np.array([_slope(*pair) for pair in free])
     table = pd.DataFrame(
         {
@@ -213,6 +218,39 @@ def effects(
     table = table.iloc[order].reset_index(drop=True)
     table["beside"] = _beside(table, traits_in_order, [free[row] for row in order], bases, times)
     return Effects(table, traits_in_order, relative, times.dated, times.clustered_by)
+
+
+def with_verdicts(found: Effects, signs: Mapping[str, int]) -> Effects:
+    """Effects of which some more stand out.
+
+    Parameters
+    ----------
+    signs
+        By phrase, 1 for a trait that goes with more of the count for sure, -1 for one with less.
+    """
+    table = found.table
+    named = table["phrase"].map(signs).fillna(0) * table["effect"] > 0
+    table = table.assign(stands=table["stands"] | named)
+    order = np.argsort(~table["stands"].to_numpy(), kind="stable")
+    return replace(
+        found,
+        table=table.iloc[order].reset_index(drop=True),
+        traits=[found.traits[row] for row in order],
+    )
+
+
+def content_of(
+    found: Effects,
+    posts: pd.DataFrame,
+    surroundings: Sequence[Surroundings],
+    kinds: Collection[str],
+) -> Floats:
+    """What n posts got more than others of their time, in logarithms, as far as surroundings,
+    traits of some ``kinds`` and what stands out explain it, (n,)."""
+    chosen = found.table["stands"] | found.table["kind"].isin(kinds)
+    named = [Surroundings("", found.traits[row].values[:, None]) for row in np.flatnonzero(chosen)]
+    basis = _basis([*surroundings, *named], frozenset(), Times.of(posts))
+    return np.asarray(basis @ (basis.T @ found.relative))
 
 
 Pair = tuple[Floats, Floats]

@@ -14,14 +14,36 @@ import pandas as pd
 from evoked.analysis.base import Analysis, PostContext, Tables
 from evoked.analysis.excerpts import Excerpt
 from evoked.analysis.sharing import cover_faces
+from evoked.analysis.week import Week
+from evoked.analysis.week_words import about_hours, about_weekdays
 from evoked.analysis.works.captions import (
     caption_surroundings,
     caption_traits,
     read_captions,
 )
-from evoked.analysis.works.effects import FEWEST_KNOWN, TOGETHER, Effects, effects
-from evoked.analysis.works.moments import moment_surroundings, moment_traits
-from evoked.analysis.works.own_columns import fact_traits, format_surroundings, format_traits
+from evoked.analysis.works.effects import (
+    FEWEST_KNOWN,
+    TOGETHER,
+    Effects,
+    content_of,
+    effects,
+    with_verdicts,
+)
+from evoked.analysis.works.moments import (
+    DAY,
+    HOUR,
+    MOMENTS,
+    moment_surroundings,
+    moment_traits,
+    signs_of,
+    week_of,
+)
+from evoked.analysis.works.own_columns import (
+    KINDS,
+    fact_traits,
+    format_surroundings,
+    format_traits,
+)
 from evoked.analysis.works.pictures import (
     face_surroundings,
     face_traits,
@@ -36,7 +58,7 @@ from evoked.files import records
 from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy.image_locking import is_locked
 from evoked.progress import Progress
-from evoked.runs.spoken import spoken
+from evoked.runs.spoken import basis_in_words, spoken
 
 COUNTS = ("likes", "views", "shares", "comments", "saves")
 """Counts that something can work for; by default the first that enough posts have."""
@@ -94,6 +116,9 @@ class Works:
         What effects are freed of, in words.
     unseen
         Why pictures were not looked at, or "".
+    week
+        What hours and weekdays add, by the proof that :func:`evoked.when` asks for; None where the
+        time of day is unknown.
     """
 
     count: str
@@ -102,12 +127,14 @@ class Works:
     examples: dict[int, list[Example]]
     surroundings: list[str]
     unseen: str
+    week: Week | None
 
     @property
     def standing(self) -> pd.DataFrame:
-        """The rows of what stands out, without what surer things account for, five at most."""
+        """The rows of what stands out, without what surer things account for, five at most, and
+        without hours and days, of which :attr:`about_time` speaks."""
         table = self.effects.table
-        own = table[table["stands"] & (table["beside"] == "")]
+        own = table[table["stands"] & (table["beside"] == "") & ~table["kind"].isin(MOMENTS)]
         # The first of each kind, then others: three sentences about lengths say little.
         return own.loc[own.groupby("kind").cumcount().sort_values(kind="stable").index].head(
             MOST_SENTENCES
@@ -117,8 +144,16 @@ class Works:
     def sentences(self) -> list[str]:
         """What to do more or less of, the surest first; or that nothing stands out."""
         if not len(self.standing):
-            return [self._nothing(), *self._hints()]
-        return [self._sentence(row) for row in records(self.standing)]
+            return [self._nothing(), *self._hints(), *self.about_time]
+        return [*map(self._sentence, records(self.standing)), *self.about_time]
+
+    @property
+    def about_time(self) -> list[str]:
+        """Whether an hour or a weekday is better, as :func:`evoked.when` says it."""
+        if self.week is None:
+            return []
+        noun = basis_in_words(self.count)
+        return [*about_hours(self.week, noun), *about_weekdays(self.week, noun)]
 
     @property
     def how(self) -> str:
@@ -132,7 +167,8 @@ class Works:
         freed = f"; {_listed(self.surroundings)} are allowed for" if self.surroundings else ""
         return (
             f"{against}{freed}. {len(self.effects.table)} things were looked at, and only what "
-            "is clear in view of that is named. What goes together need not be cause and effect: "
+            "is clear in view of that is named; hours and weekdays are judged as 'evoked when' "
+            "judges them. What goes together need not be cause and effect: "
             "only a test can show that, in which chance decides which posts have it."
         )
 
@@ -174,13 +210,18 @@ class Works:
         table = self.effects.table
         posts = len(self.effects.relative)
         return (
-            f"Nothing stands out: of {len(table)} things that were looked at in {posts:,} posts, "
+            f"Nothing{self._but_time()} stands out: of {len(table)} things that were looked at in "
+            f"{posts:,} posts, "
             f"none goes with more or fewer {self.count} so clearly that you could rely on it."
         )
 
+    def _but_time(self) -> str:
+        return " but the time" if self.effects.table["stands"].any() else ""
+
     def _hints(self) -> Iterator[str]:
         table = self.effects.table
-        near = table[table["p"] < _HINT_LEVEL].sort_values("p").head(_HINTS)
+        near = table[(table["p"] < _HINT_LEVEL) & ~table["kind"].isin(MOMENTS)]
+        near = near.sort_values("p").head(_HINTS)
         if len(near):
             named = " and ".join(
                 f"posts {row['phrase']} ({in_words(row['effect'])})" for row in records(near)
@@ -259,7 +300,11 @@ def what_works(
         *caption_surroundings(read),
     ]
     around = [each for each in around if _differ(each)]
-    found = effects(posts, count, traits, around, seed)
+    found = effects(posts, count, traits, around, seed, MOMENTS)
+    others = [each for each in around if each.name not in (HOUR, DAY)]
+    week = week_of(posts, count, content_of(found, posts, others, KINDS), seed)
+    if week is not None:
+        found = with_verdicts(found, signs_of(week, posts))
     return Works(
         count,
         found,
@@ -270,6 +315,7 @@ def what_works(
         },
         [each.name for each in around],
         unseen,
+        week,
     )
 
 
@@ -429,8 +475,9 @@ WORKS_ANALYSIS = Analysis(
         "more) may resemble each other; plain: the effect with nothing but time taken out; having, "
         "lacking: posts; times: groups of ten posts in which there are both; p_corrected: the "
         "chance of such a difference for any of all these things, were posts of a time shuffled "
-        "(Westfall and Young 1993); stands: p_corrected below 0.025 and p below 0.05; beside: the "
-        "surer thing beside which nothing is left of it."
+        "(Westfall and Young 1993); stands: p_corrected below 0.025 and p below 0.05, of hours and "
+        "days whether 'evoked when' would name them; beside: the surer thing beside which nothing "
+        "is left of it."
     ),
     compute=lambda context: context.once(works).effects.table,
     summary=_summary,

@@ -11,6 +11,8 @@ from evoked.analysis.works.traits import Surroundings, Trait, trait
 from evoked.posts.facts import Fact, describe_facts, is_known
 
 FORMAT = "format"
+KINDS = ("format", "category", "paid", "has_location", "own")
+"""Kinds of the traits here: what kind of post it is, rather than what it says or shows."""
 _FORMATS = {
     "image": "that are single pictures",
     "carousel": "with several pictures",

@@ -77,12 +77,17 @@ class WeekAnswer(BaseModel):
                     "time_zone": "Europe/Vienna",
                     "best_hour": 18,
                     "best_weekday": None,
+                    "worst_hour": None,
+                    "worst_weekday": 5,
+                    "hours_differ": True,
+                    "weekdays_differ": True,
                     "to_try": [18, 12],
                     "test": [{"gain": 0.2, "posts_at_each": 190}],
                     "posts": 214,
                     "own_posts": 214,
                     "authors": 1,
                     "adjusted": 214,
+                    "known_posts": 214,
                     "without_time": 0,
                     "spread": 0.72,
                     "level": 410.0,
@@ -130,12 +135,17 @@ class WeekAnswer(BaseModel):
     time_zone: str | None = Field(description="Whose clocks count.")
     best_hour: int | None = Field(description="Null if none is reliably better.")
     best_weekday: int | None = Field(description="0 is Monday; null if none is reliably better.")
+    worst_hour: int | None = Field(description="Null if none is reliably worse.")
+    worst_weekday: int | None = Field(description="0 is Monday; null if none is reliably worse.")
+    hours_differ: bool = Field(description="Whether hours differ by more than chance explains.")
+    weekdays_differ: bool = Field(description="Whether weekdays do.")
     to_try: list[int] = Field(description="Two hours for a test.")
     test: list[dict[str, Any]] = Field(description="Posts that a test needs, by the difference.")
     posts: int
     own_posts: int
     authors: int
     adjusted: int = Field(description="Of how many posts the content was taken into account.")
+    known_posts: int = Field(description="Posts of the run with a known count.")
     without_time: int = Field(description="Posts that were left out for want of a time of day.")
     spread: float | None
     level: float | None = Field(description="Median count of the author's last posts.")
@@ -184,9 +194,15 @@ class AdviceAnswer(BaseModel):
                         "picture": "0123456789abcdef0123456789abcdef",
                     },
                     "looked_at": [],
-                    "measured": {"posts": 214, "authors": 1, "own": True, "own_posts": 214},
+                    "measured": {
+                        "posts": 214,
+                        "authors": 1,
+                        "known_posts": 214,
+                        "own": True,
+                        "own_posts": 214,
+                    },
                     "resembles": True,
-                    "sentences": ["23 changes were looked at on 214 posts. …"],
+                    "sentences": ["23 changes were looked at on 214 posts with known likes. …"],
                     "notes": [],
                 }
             ]
@@ -299,7 +315,7 @@ def week(
     return attached_table(found.week.slots, "when", "csv")
 
 
-@router.post("/advise", responses=problems(404), summary="What to change about a draft")
+@router.post("/advise", responses=problems(404, 507), summary="What to change about a draft")
 def advise(desk: TheDesk, run: str, asked: DraftQuestion) -> AdviceAnswer:
     """Changes that past posts show to help, in the numbers of ``evoked advise --json``."""
     _, answer = advice.advise(desk, run, asked.draft.row(), asked.by)

@@ -16,7 +16,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from evoked.files import parse_json, write_csv, write_parquet, write_xlsx
+from evoked.files import TABLE_WRITERS, parse_json
 from evoked.serve.database import DATABASE, transaction
 from evoked.serve.desk import Desk
 from evoked.serve.problems import Problem, RefusalError
@@ -44,11 +44,6 @@ Offset = Annotated[int, Query(ge=0, le=1_000_000, description="Entries to leave 
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries at most.")]
 
 Kind = Literal["csv", "parquet", "xlsx"]
-_WRITERS: dict[Kind, Callable[[Path, pd.DataFrame], None]] = {
-    "csv": write_csv,
-    "parquet": write_parquet,
-    "xlsx": write_xlsx,
-}
 _MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
@@ -67,12 +62,14 @@ _SAID = {
     421: "The desk is not called by this name.",
     422: "The request doesn't fit.",
     429: "Too many requests, or jobs.",
+    503: "The newest run is being loaded.",
+    507: "The desk's folder has no room.",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that an answer may be, for the description of the interface."""
-    usual = (401, 403, 408, 413, 421, 422, 429)
+    usual = (400, 401, 403, 408, 413, 421, 422, 429)
     return {
         status: {
             "model": Problem,
@@ -111,7 +108,7 @@ def attached_table(table: pd.DataFrame, stem: str, kind: Kind) -> Response:
     name = f"{stem}.{kind}"
     with TemporaryDirectory(prefix="evoked-") as folder:
         path = Path(folder) / name
-        _WRITERS[kind](path, table)
+        TABLE_WRITERS[path.suffix](path, table)
         return attached(path.read_bytes(), name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse
@@ -51,6 +51,9 @@ class DraftFacts(BaseModel):
     author_posts: Count | None = Field(None, description="Posts of the author.")
     views: Count | None = Field(None, description="How often it is expected to be seen.")
     paid: bool | None = Field(None, description="Whether it is advertising.")
+    media_type: Literal["image", "carousel", "video", "text"] | None = Field(
+        None, description="Format; by default image with a picture, else text."
+    )
     posted_at: ShortText | None = Field(
         None, description="When it will appear (ISO 8601); this hour if left out."
     )
@@ -146,23 +149,26 @@ def score(desk: TheDesk, asked: ScoreRequest) -> Scores:
     other. The numbers are those of ``evoked predict --json``."""
     if len(asked.drafts) > desk.limits.drafts:
         raise RefusalError(422, f"at most {desk.limits.drafts} drafts at once; bring a table.")
-    table = desk.score(asked.run, [draft.row() for draft in asked.drafts], asked.coverage)
-    return Scores(run=desk.run(asked.run).name, scores=rows_of(table))
+    run = desk.run_of_posts(asked.run)
+    table = desk.score(run, [draft.row() for draft in asked.drafts], asked.coverage)
+    return Scores(run=run.name, scores=rows_of(table))
 
 
 @router.post("/rank", responses=problems(404), summary="Put drafts in order")
 def rank(desk: TheDesk, asked: RankRequest) -> Order:
     """The order of ``evoked rank --json``, with the chance that each draft is ahead of another."""
     drafts = [draft.row() for draft in asked.drafts]
-    ranking = desk.rank(asked.run, drafts, asked.by, asked.coverage)
-    return Order(run=desk.run(asked.run).name, **ranking.to_dict())
+    run = desk.run_of_posts(asked.run)
+    ranking = desk.rank(run, drafts, asked.by, asked.coverage)
+    return Order(run=run.name, **ranking.to_dict())
 
 
-@router.post("/explain", responses=problems(404), summary="Explain a draft")
+@router.post("/explain", responses=problems(404, 507), summary="Explain a draft")
 def explain(desk: TheDesk, asked: ExplainRequest) -> Why:
     """What words, parts of the picture and facts add to a prediction, and past posts like it."""
-    explanation, pictures = desk.explain(asked.run, asked.draft.row())
-    return Why(run=desk.run(asked.run).name, explanation=explanation.to_dict(), pictures=pictures)
+    run = desk.run_of_posts(asked.run)
+    explanation, pictures = desk.explain(run, asked.draft.row())
+    return Why(run=run.name, explanation=explanation.to_dict(), pictures=pictures)
 
 
 @router.get(

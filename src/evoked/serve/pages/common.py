@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse
 
 import evoked
+from evoked.serve.said import amount, noun, said
 from evoked.serve.wording import Wording, chosen, languages
 
 SERVE = Path(__file__).resolve().parents[1]
@@ -69,6 +71,11 @@ def wording_of(request: Request) -> Wording:
     return Wording(chosen(asked, request.headers.get("accept-language", "")))
 
 
+def is_part(request: Request) -> bool:
+    """Whether a script asks, for a part of a page; otherwise a person does, for a whole one."""
+    return request.headers.get("hx-request") == "true"
+
+
 def render(
     request: Request,
     template: str,
@@ -88,6 +95,9 @@ def render(
         version=evoked.__version__,
         has_token=request.app.state.desk.settings.token is not None,
         when=lambda moment: _when(moment, t),
+        said=lambda sentence: _said(sentence, t),
+        amount=lambda text: amount(text, t.code),
+        noun=lambda name: noun(name, t.code),
         **(values or {}),
     )
     answer = HTMLResponse(content, status, dict(headers or {}))
@@ -101,15 +111,23 @@ def show_problem(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> HTMLResponse:
     """An error as a page, or in the place of the part that was asked for."""
-    part = request.headers.get("hx-request") == "true"
     values = {"status": status, "phrase": HTTPStatus(status).phrase, "detail": detail}
-    template = "part_problem.html" if part else "problem.html"
+    template = "part_problem.html" if is_part(request) else "problem.html"
     return render(request, template, values, status=status, headers=headers)
 
 
 def go(path: str) -> RedirectResponse:
     """Lead to another page after a form was sent."""
     return RedirectResponse(path, 303)
+
+
+def _said(sentence: str, t: Wording) -> str | Markup:
+    """What a run says, in the language of the page where that is known; otherwise marked as
+    English, so that it is read aloud as such."""
+    found = said(sentence, t.code)
+    if found.code == t.code:
+        return found.text
+    return Markup('<span lang="{}">{}</span>').format(found.code, found.text)
 
 
 def _when(moment: datetime | float | None, t: Wording) -> str:

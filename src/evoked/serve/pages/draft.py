@@ -48,7 +48,7 @@ class Variant(BaseModel):
 @router.get("/draft")
 def draft(request: Request, desk: TheDesk, run: str = "") -> Response:
     """The form."""
-    runs = [each for each in desk.library.runs() if each.of_posts]
+    runs = desk.library.runs_of_posts()
     entry = next((each for each in runs if each.name == run), runs[0] if runs else None)
     values: dict[str, Any] = {"runs": runs, "entry": entry, "loaded": None, "variants": []}
     if entry is not None:
@@ -75,9 +75,9 @@ def score(request: Request, desk: TheDesk, form: Form) -> Response:
     facts = _facts(form)
     if not {"picture", "caption"} & set(facts):
         return render(request, "part_nothing.html")
-    scorer = desk.scorer(text_of(form, "run"))
-    (row,) = rows_of(desk.score(text_of(form, "run"), [facts], DEFAULT_COVERAGE))
-    numbers = _numbers(scorer.run, row)
+    entry = desk.run_of_posts(text_of(form, "run"))
+    (row,) = rows_of(desk.score(entry, [facts], DEFAULT_COVERAGE))
+    numbers = _numbers(desk.scorer(entry).run, row)
     values = {"row": row, "numbers": numbers, "range": _drawn(numbers[0]) if numbers else None}
     return render(request, "part_answer.html", values)
 
@@ -177,21 +177,19 @@ def _facts(form: FormData) -> dict[str, Any]:
 
 def _changed(found: Advice, rewritten: dict[str, Any]) -> dict[str, Any]:
     """What differs in a rewritten draft, in words and as the form's fields take it."""
-    draft, other = found.draft, found.rewritten
-    assert other is not None
+    changes = found.changes
     fields: dict[str, str] = {}
-    if other.caption != draft.caption:
-        fields["caption"] = other.caption or ""
-    if other.hashtags is not None and other.hashtags != draft.hashtags:
-        fields["hashtags"] = " ".join(f"#{tag}" for tag in other.hashtags)
-    if other.posted_at is not None and other.posted_at != draft.posted_at:
-        fields["posted_at"] = other.posted_at.strftime("%Y-%m-%dT%H:%M")
-    picture = rewritten["picture"] if other.image != draft.image else None
+    if "caption" in changes:
+        fields["caption"] = changes["caption"]
+    if "hashtags" in changes:
+        fields["hashtags"] = " ".join(f"#{tag}" for tag in changes["hashtags"])
+    if "posted_at" in changes:
+        fields["posted_at"] = changes["posted_at"].strftime("%Y-%m-%dT%H:%M")
     return {
         "fields": fields,
-        "when": other.posted_at if "posted_at" in fields else None,
+        "when": changes.get("posted_at"),
         "json": json.dumps(fields),
-        "picture": picture,
+        "picture": rewritten["picture"] if "image" in changes else None,
     }
 
 
@@ -208,26 +206,22 @@ def _variants(form: FormData) -> list[Variant]:
 
 def _compared(desk: Desk, run: str, kept: list[Variant]) -> dict[str, Any]:
     """The variants in order, the best first, once there are two."""
-    values: dict[str, Any] = {"variants": [], "ranking": None, "noun": ""}
+    values: dict[str, Any] = {"variants": [], "ranking": None}
     order: dict[str, dict[str, Any]] = {}
     if len(kept) > 1:
         drafts = [each.draft.row() | {"name": each.name} for each in kept]
         ranking = desk.rank(run, drafts, None, DEFAULT_COVERAGE)
         found = ranking.to_dict()
-        values["ranking"], values["noun"] = found, ranking.by.noun
-        low, high = (f"{found['by']}_{end}" for end in ("low", "high"))
+        values["ranking"] = found
         first = found["drafts"][0]["post_id"]
         chances = {
             pair["worse"]: pair["chance"] for pair in found["pairs"] if pair["better"] == first
         }
         for row in found["drafts"]:
-            numbers = [row[found["by"]], row.get(low), row.get(high)]
-            known = [number for number in numbers if number is not None]
-            about, *ends = spoken_alike(known, whole=ranking.by.counts)
+            number = in_words(ranking.by, row, ranking.base)
             chance = chances.get(row["post_id"]) if ranking.curve.orders else None
             order[row["post_id"]] = {
-                "about": about,
-                "range": ends if len(ends) == 2 else None,
+                "number": number,
                 "behind": None if chance is None else round(100 * chance),
                 "first": row["post_id"] == first,
             }
@@ -241,7 +235,7 @@ def _compared(desk: Desk, run: str, kept: list[Variant]) -> dict[str, Any]:
                 "picture": each.draft.picture,
                 "caption": shown,
                 "json": each.model_dump_json(exclude_none=True),
-                **order.get(each.name, {"about": None, "range": None, "behind": None}),
+                **order.get(each.name, {"number": None, "behind": None}),
                 "first": bool(order) and order[each.name]["first"],
             }
         )
@@ -264,13 +258,14 @@ def _numbers(run: Run, row: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def in_words(quantity: Quantity, row: Mapping[str, Any]) -> dict[str, Any]:
+def in_words(quantity: Quantity, row: Mapping[str, Any], base: int | None = None) -> dict[str, Any]:
     """A predicted number in words, with its range where it has one, and what came (in ``_true``)
-    where that is known."""
+    where that is known. Rates are said per ``base``, by default what makes them one or more."""
     value = float(row[quantity.column])
     ends = [row.get(f"{quantity.column}_{end}") for end in ("low", "high")]
     bounded = all(end is not None and math.isfinite(end) for end in ends)
-    base = base_of(value) if quantity.basis else 1
+    if base is None:
+        base = base_of(value) if quantity.basis else 1
     numbers = [value * base, *(float(end) * base for end in ends if bounded and end is not None)]
     about, *said = spoken_alike(numbers, whole=quantity.counts and not quantity.basis)
     noun = quantity.noun

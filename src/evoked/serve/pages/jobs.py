@@ -8,9 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from evoked.runs.answer import quantities
 from evoked.serve.api.common import TheDesk
 from evoked.serve.desk import Desk, rows_of
 from evoked.serve.jobs import Job, State
+from evoked.serve.library import RunEntry
 from evoked.serve.pages.common import Page, go, render
 from evoked.serve.pages.start import FIELDS
 from evoked.serve.pages.works import shown
@@ -50,6 +52,7 @@ def _values(desk: Desk, job: Job) -> dict[str, Any]:
     running = job.state == State.running
     reading = desk.reading(job)
     table = desk.table(job)
+    run = desk.library.run(str(job.facts["run"])) if job.facts.get("run") else None
     return {
         "job": replace(job, error=desk.places.left_out(job.error)),
         "progress": desk.jobs.progress(job) if running else None,
@@ -59,9 +62,9 @@ def _values(desk: Desk, job: Job) -> dict[str, Any]:
         "total": 0 if table is None else len(table),
         "scored": None if table is None else rows_of(table.head(_ROWS)),
         "failed": 0 if table is None else int(table["error"].notna().sum()),
-        "numbers": [] if table is None else _numbers(desk, job, list(table.columns)),
+        "numbers": [] if table is None or run is None else _numbers(run, list(table.columns)),
         "works": shown(desk.analysis(job)) if job.state == State.done else None,
-        "run": desk.library.run(str(job.facts["run"])) if job.facts.get("run") else None,
+        "run": run,
     }
 
 
@@ -77,13 +80,8 @@ def _columns(reading: dict[str, Any], job: Job) -> list[dict[str, str]]:
     ]
 
 
-def _numbers(desk: Desk, job: Job, columns: list[str]) -> list[str]:
+def _numbers(run: RunEntry, columns: list[str]) -> list[str]:
     """Columns of the numbers that a page shows: counts, or rates where there are none."""
-    from evoked.runs.answer import quantities
-
-    run = desk.library.run(str(job.facts.get("run")))
-    if run is None:
-        return []
-    shown = [each for each in quantities(desk.library.scorer(run).run.task) if each.counts]
+    shown = [each for each in quantities(run.task()) if each.counts]
     known = [each.column for each in shown if each.column in columns]
     return known[:4]

@@ -29,8 +29,7 @@ _LINES = 50
 @router.get("/ledger")
 def ledger(request: Request, desk: TheDesk, run: str = "", posts: str = "") -> Response:
     """What a run's ledger holds, beside the posts of a dataset."""
-    runs = [each for each in desk.library.runs() if each.of_posts]
-    entry = desk.run_of_posts(run) if run else next(iter(runs), None)
+    runs, entry = desk.choice_of_runs(run)
     values: dict[str, Any] = {
         "runs": runs,
         "entry": entry,
@@ -41,11 +40,11 @@ def ledger(request: Request, desk: TheDesk, run: str = "", posts: str = "") -> R
     }
     if entry is not None:
         try:
-            found = advice.review(desk, entry.name, posts[:100])
+            found = advice.review(desk, entry, posts[:100])
         except EvokedError as error:
             values["problem"] = str(error)
         else:
-            values["found"] = _shown(found, desk.scorer(entry.name).run)
+            values["found"] = _shown(found, desk.scorer(entry).run)
     return render(request, "ledger.html", values)
 
 
@@ -62,7 +61,7 @@ def _shown(found: Review, run: Run) -> dict[str, Any]:
         "others": others,
         "ranges": [
             {
-                "what": each.noun if each.what == each.noun else each.what.replace("_", " "),
+                "what": each.name,
                 "held": each.held,
                 "posts": each.posts,
                 "low": round(100 * each.low),

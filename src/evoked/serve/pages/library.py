@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
-from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.serve.api.common import TheDesk
-from evoked.serve.desk import Desk
-from evoked.serve.library import RunEntry
-from evoked.serve.pages.common import Page, go, render
+from evoked.serve.pages.common import Page, go, is_part, render
 from evoked.serve.problems import RefusalError
 
 router = APIRouter()
@@ -28,11 +23,19 @@ _REPORT_POLICY = (
 def library(request: Request, desk: TheDesk) -> Response:
     """All runs, datasets and jobs."""
     values = {
-        "runs": [_shown(desk, run) for run in desk.library.runs()],
+        "runs": desk.library.runs(),
         "datasets": desk.library.datasets(),
         "jobs": desk.jobs.all(limit=20)[0],
     }
     return render(request, "library.html", values)
+
+
+@router.get("/runs/{run}/verdicts")
+def verdicts(request: Request, desk: TheDesk, run: str) -> Response:
+    """How good a run is: not part of the list, since it is worked out from what was tested."""
+    entry = desk.run(run)
+    template = "part_verdicts.html" if is_part(request) else "verdicts.html"
+    return render(request, template, {"run": entry, "verdicts": entry.verdicts()})
 
 
 @router.get("/runs/{run}/report")
@@ -57,14 +60,3 @@ def delete_dataset(desk: TheDesk, dataset: str) -> Response:
     """Delete a dataset."""
     desk.library.delete_dataset(desk.dataset(dataset))
     return go("/library")
-
-
-def _shown(desk: Desk, run: RunEntry) -> dict[str, Any]:
-    """A run with how good it is, in words; the worst of what is said of it first."""
-    verdicts: list[str] = []
-    if run.of_posts:
-        from evoked.runs.answer import verdicts as verdicts_of
-
-        loaded = desk.library.scorer(run).run
-        verdicts = verdicts_of(loaded.task, loaded.track_record, DEFAULT_COVERAGE)
-    return {"entry": run, "verdicts": verdicts, "data": run.description["data"]}

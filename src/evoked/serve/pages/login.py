@@ -8,7 +8,7 @@ from starlette.responses import Response
 from evoked.serve.api.common import TheDesk
 from evoked.serve.pages.common import Form, Page, go, render, text_of
 from evoked.serve.problems import RefusalError
-from evoked.serve.security import COOKIE, Rates, same, session
+from evoked.serve.security import COOKIE, Rates, retry_after, same, session
 
 router = APIRouter()
 page = Page("login", None, router)
@@ -30,7 +30,7 @@ def enter(request: Request, desk: TheDesk, form: Form) -> Response:
     client = request.client.host if request.client else "unknown"
     wait = guesses.seconds_to_wait(client, take=False)
     if wait:
-        raise RefusalError(429, "too many wrong tokens.", {"Retry-After": f"{wait:.0f}"})
+        raise RefusalError(429, "too many wrong tokens.", retry_after(wait))
     if not same(text_of(form, "token"), token):
         guesses.seconds_to_wait(client)
         return render(request, "login.html", {"wrong": True}, status=401)

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from evoked.errors import DataError
 from evoked.serve.api.common import TheDesk
 from evoked.serve.bodies import takes
-from evoked.serve.desk import checked_mapping
 from evoked.serve.pages.common import Form, Page, go, render, text_of
 
 router = APIRouter()
@@ -65,7 +64,7 @@ def _options(form: FormData) -> dict[str, Any]:
             mapping[field] = column
     kept = {field: text_of(form, f"kept.{field}") for field in FIELDS}
     mapping = {field: column for field, column in kept.items() if column} | mapping
-    options: dict[str, Any] = {"mapping": checked_mapping(mapping, FIELDS)}
+    options: dict[str, Any] = {"mapping": mapping}
     for name in ("time_zone", "author"):
         if text_of(form, name):
             options[name] = text_of(form, name)[:100]

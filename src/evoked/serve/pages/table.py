@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from evoked.serve.api.common import TheDesk
 from evoked.serve.bodies import takes
+from evoked.serve.desk import TABLE
 from evoked.serve.pages.common import Form, Page, go, render, text_of
 
 router = APIRouter()
@@ -16,8 +17,8 @@ page = Page("table", "/table", router)
 @router.get("/table")
 def table(request: Request, desk: TheDesk) -> Response:
     """Where a table is dropped."""
-    runs = [run for run in desk.library.runs() if run.of_posts]
-    jobs = [job for job in desk.jobs.all(limit=50)[0] if job.kind == "table"][:5]
+    runs = desk.library.runs_of_posts()
+    jobs = desk.jobs.all(limit=5, kind=TABLE)[0]
     return render(request, "table.html", {"runs": runs, "jobs": jobs})
 
 

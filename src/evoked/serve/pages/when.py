@@ -31,8 +31,7 @@ def when(
     request: Request, desk: TheDesk, run: str = "", by: str = "", author: str = ""
 ) -> Response:
     """The week of a run's posts."""
-    runs = [each for each in desk.library.runs() if each.of_posts]
-    entry = desk.run_of_posts(run) if run else next(iter(runs), None)
+    runs, entry = desk.choice_of_runs(run)
     values: dict[str, Any] = {
         "runs": runs,
         "entry": entry,
@@ -44,7 +43,7 @@ def when(
     if entry is not None:
         values |= {"counts": _counts(entry), "authors": _authors(entry)}
         try:
-            found = advice.when(desk, entry.name, by[:_LONGEST] or None, author[:_LONGEST] or None)
+            found = advice.when(desk, entry, by[:_LONGEST] or None, author[:_LONGEST] or None)
         except EvokedError as error:
             values["problem"] = str(error)
         else:
@@ -75,8 +74,8 @@ def _query(by: str, author: str) -> str:
 
 def _shown(found: Hours) -> dict[str, Any]:
     """Sentences, and the tables that are drawn."""
-    from evoked.advice.hours import clock, percent
-    from evoked.advice.rhythm import HOURS
+    from evoked.analysis.rhythm import HOURS
+    from evoked.analysis.week_words import clock, percent
 
     week = found.week
     slots = rows_of(week.slots)
@@ -107,7 +106,7 @@ def _shown(found: Hours) -> dict[str, Any]:
 
 def _with_words(rows: list[dict[str, Any]], what: str, named: Any) -> list[dict[str, Any]]:
     """Rows of which something is known: their names, and gains and ranges in words."""
-    from evoked.advice.hours import percent
+    from evoked.analysis.week_words import percent
 
     known = [row for row in rows if row["gain"] is not None]
     return [

@@ -86,8 +86,8 @@ def _jobs(desk: Desk, dataset: str) -> list[Job]:
     """The looks at a dataset's posts, the newest first."""
     return [
         job
-        for job in desk.jobs.all(limit=_JOBS)[0]
-        if job.kind == WORKS and job.facts.get("dataset") == dataset
+        for job in desk.jobs.all(limit=_JOBS, kind=WORKS)[0]
+        if job.facts.get("dataset") == dataset
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import block_diag, helmert
 
-from evoked.advice.rhythm import _VARIANCES, HOURS, Rhythm, curve_columns
+from evoked.analysis.rhythm import _VARIANCES, HOURS, Rhythm, curve_columns
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from evoked.advice.rhythm import HOURS, WEEKDAYS, WEEKEND, Floats, Rhythm, curve_columns
+from evoked.analysis.rhythm import HOURS, WEEKDAYS, WEEKEND, Floats, Rhythm, curve_columns
 from evoked.runs.past import EXPECTED
 
 Flags = NDArray[np.bool_]
@@ -21,16 +21,23 @@ Moment = tuple[float | None, int | None]
 _HOURS_WRONG, _WEEKDAYS_WRONG = 0.03, 0.015
 # Gains lie within their ranges in nine of ten cases.
 _RANGE = (0.05, 0.95)
+# A range that reaches so near to nothing is said to reach it.
+_SEEN = 0.005
 # An hour is judged from three posts within an hour and a half of its middle.
 _NEAR_HOURS, _NEAR_POSTS = 1.5, 3
 # With fewer posts there is nothing to say.
 _FEWEST_POSTS = 20
+# Times of day are unknown if more posts than this share stand at midnight to the second.
+_AT_MIDNIGHT = 0.1
 # Posts whose median is the present level.
 _LAST_POSTS = 10
 # The two hours of a test lie apart by this much at least.
 APART = 3
 # Those that are tried where posts show nothing of others.
 _USUAL_HOURS = (12, 19)
+# Hours at which people are awake, by local clocks, from and to: at others nothing is tried unless
+# the account posts then.
+_AWAKE = (7, 23)
 _FEWEST_FOR_NOISE = 20
 _NANOSECONDS_PER_DAY = 86_400e9
 
@@ -41,7 +48,7 @@ class Week:
 
     Gains are shares of what posts get at the hours that are usual: 0.1 is a tenth more. ``low`` and
     ``high`` are the ends of their 90 % ranges, ``chance`` is that of being the best of all; all are
-    NaN where too few posts are near.
+    NaN where too few posts are near, and where none appeared: what was never tried is no advice.
 
     Attributes
     ----------
@@ -64,9 +71,14 @@ class Week:
         A row per weekday, over hours as they are used: weekday, posts, gain, low, high, chance.
     best_hour, best_weekday
         Those that are reliably better than the usual ones; None if none is.
+    worst_hour, worst_weekday
+        Those that are reliably worse; None if none is.
+    hours_differ, weekdays_differ
+        Whether they differ by more than chance explains, be it unsure which is better.
     to_try
         Two hours for a test: the most promising, and another, which is the most usual one where
-        there is a best hour.
+        there is a best hour; at night, before 7 and from 23 on, only where three posts or more
+        appeared at that hour.
     spread
         Standard deviation of what remains of log(1 + count) of single posts; NaN where unknown.
     level
@@ -84,6 +96,10 @@ class Week:
     weekdays: pd.DataFrame
     best_hour: int | None
     best_weekday: int | None
+    worst_hour: int | None
+    worst_weekday: int | None
+    hours_differ: bool
+    weekdays_differ: bool
     to_try: tuple[int, int]
     spread: float
     level: float
@@ -135,6 +151,10 @@ class Week:
                 weekdays=_weekdays(nothing, np.zeros(WEEKDAYS, bool), used),
                 best_hour=None,
                 best_weekday=None,
+                worst_hour=None,
+                worst_weekday=None,
+                hours_differ=False,
+                weekdays_differ=False,
                 to_try=_two_hours(np.full(HOURS, np.nan), used),
                 spread=float("nan"),
                 level=level,
@@ -154,13 +174,14 @@ class Week:
         at_hours = draws @ used.at_hours().T
         at_weekdays = draws @ used.at_weekdays().T
         at_slots = draws @ used.at_slots().T
-        hours = _hours(at_hours, np.any(near, axis=0), used)
+        hours = _hours(at_hours, np.asarray(near.any(axis=0)), used)
         weekdays = _weekdays(at_weekdays, _often(used.weekday), used)
         reliable = {
             of: _is_reliable(rhythm, author, of, wrong, seed)
             for of, wrong in (("hours", _HOURS_WRONG), ("weekdays", _WEEKDAYS_WRONG))
         }
-        best_hour = _best(hours, "hour") if reliable["hours"] else None
+        best_hour, worst_hour = _ends(hours, "hour") if reliable["hours"] else (None, None)
+        best_day, worst_day = _ends(weekdays, "weekday") if reliable["weekdays"] else (None, None)
         return cls(
             posts=len(table),
             authors=len(names),
@@ -172,7 +193,11 @@ class Week:
             hours=hours,
             weekdays=weekdays,
             best_hour=best_hour,
-            best_weekday=_best(weekdays, "weekday") if reliable["weekdays"] else None,
+            best_weekday=best_day,
+            worst_hour=worst_hour,
+            worst_weekday=worst_day,
+            hours_differ=reliable["hours"],
+            weekdays_differ=reliable["weekdays"],
             to_try=_two_hours(
                 hours["gain"].to_numpy(np.float64), used, against_usual=best_hour is not None
             ),
@@ -200,6 +225,17 @@ class Week:
             return np.zeros(1)
         after, before = (self._used.columns_at(each) for each in (to, instead_of))
         return np.asarray(self._draws @ (after - before))
+
+
+def with_time_of_day(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose time of day is known, of a table with ``posted_at``, ``hour``, ``weekday``."""
+    dates = pd.to_datetime(table["posted_at"], utc=True)
+    # A date alone is read as midnight, to the second; a source's own hour is known without one.
+    midnight = dates.notna() & (table["hour"] == 0) & (dates.dt.second == 0)
+    # Some posts do appear at midnight.
+    if midnight.mean() <= _AT_MIDNIGHT:
+        midnight &= False
+    return table[table["hour"].notna() & table["weekday"].notna() & ~midnight]
 
 
 def hours_apart(hours: ArrayLike, other: ArrayLike) -> Floats:
@@ -313,13 +349,14 @@ def _slots(draws: Floats, near: Flags, used: _Used) -> pd.DataFrame:
     weekday, hour = np.divmod(np.arange(WEEKDAYS * HOURS), HOURS)
     slot = used.weekday * HOURS + used.hour.astype(np.int64) % HOURS
     posts = np.bincount(slot, minlength=WEEKDAYS * HOURS)
-    gains = _gains(draws, near.ravel())
+    gains = _gains(draws, near.ravel() & (posts > 0))
     return pd.DataFrame({"weekday": weekday, "hour": hour, "posts": posts, **gains})
 
 
 def _hours(draws: Floats, near: Flags, used: _Used) -> pd.DataFrame:
     posts = np.bincount(used.hour.astype(np.int64) % HOURS, minlength=HOURS)
-    return pd.DataFrame({"hour": np.arange(HOURS), "posts": posts, **_gains(draws, near)})
+    gains = _gains(draws, near & (posts > 0))
+    return pd.DataFrame({"hour": np.arange(HOURS), "posts": posts, **gains})
 
 
 def _weekdays(draws: Floats, often: Flags, used: _Used) -> pd.DataFrame:
@@ -335,27 +372,37 @@ def _is_reliable(rhythm: Rhythm, author: str | None, of: str, wrong: float, seed
     return any(rhythm.chance_of_none(whose, of, seed) <= wrong / len(asked) for whose in asked)
 
 
-def _best(table: pd.DataFrame, column: str) -> int | None:
-    """The one with the largest gain, unless its range reaches down to nothing."""
+def _ends(table: pd.DataFrame, column: str) -> tuple[int | None, int | None]:
+    """The one with the largest gain and the one with the least, unless their ranges reach nothing
+    that anybody would see."""
     known = table.dropna(subset=["gain"])
     if known.empty:
-        return None
-    best = known.iloc[int(known["gain"].argmax())]
-    return int(best[column]) if best["low"] > 0 else None
+        return None, None
+    best, worst = (
+        known.iloc[int(each)] for each in (known["gain"].argmax(), known["gain"].argmin())
+    )
+    return (
+        int(best[column]) if best["low"] >= _SEEN else None,
+        int(worst[column]) if worst["high"] <= -_SEEN else None,
+    )
 
 
 def _two_hours(gains: Floats, used: _Used, against_usual: bool = False) -> tuple[int, int]:
     """The most promising hour, and of those that lie apart from it the most promising, or the most
-    usual, which a best hour has to beat."""
+    usual, which a best hour has to beat; none at night, unless the account posts then."""
+    posts = np.bincount(used.hour.astype(np.int64) % HOURS, minlength=HOURS)
+    hours = np.arange(HOURS)
+    awake = (hours >= _AWAKE[0]) & (hours < _AWAKE[1])
+    tried = awake | (posts >= _NEAR_POSTS)
+    gains = np.where(tried, gains, np.nan)
     if np.isfinite(gains).any():
         first = int(np.nanargmax(gains))
+    elif posts[tried].any():
+        first = int(np.argmax(np.where(tried, posts, -1)))
     else:
-        angles = used.hour / HOURS * 2 * np.pi
-        usual = np.arctan2(np.sin(angles).sum(), np.cos(angles).sum()) / (2 * np.pi) * HOURS
-        first = int(usual % HOURS) if len(used.hour) else _USUAL_HOURS[1]
-    others = np.where(hours_apart(np.arange(HOURS), first) >= APART, gains, np.nan)
+        first = _USUAL_HOURS[1]
+    others = np.where(hours_apart(hours, first) >= APART, gains, np.nan)
     if np.isfinite(others).any():
-        posts = np.bincount(used.hour.astype(np.int64) % HOURS, minlength=HOURS)
         rank = np.where(np.isfinite(others), posts, np.nan) if against_usual else others
         return first, int(np.nanargmax(rank))
     return first, max(_USUAL_HOURS, key=lambda hour: float(hours_apart(hour, first)))
