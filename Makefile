@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint render floors
+.PHONY: setup demo test lint render docs floors
 
 setup: .venv/ready
 
@@ -16,7 +16,7 @@ demo: .venv/ready
 	$(BIN)/evoked demo demo
 
 # By file, so that the runs that a file's tests share are made once.
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/ready
@@ -28,6 +28,10 @@ lint: .venv/ready
 # The tables in README, CONTRIBUTING, docs/ and results/, from the code and the measurements.
 render: .venv/ready
 	$(BIN)/python scripts/render.py
+
+# The documentation site, in build/site; fetches nothing, and fails at a warning.
+docs: .venv/ready
+	$(BIN)/python scripts/build_site.py
 
 floors:
 	PYTHON=$(PYTHON) scripts/try_floors.sh

@@ -1,9 +1,10 @@
 """Files that nobody would write: does evoked read them or refuse them, and nothing else?
 
-Pictures, tables (CSV, JSON Lines, Parquet), folders of runs and of datasets are changed at random,
-byte by byte and value by value, with a seed. Each is then used as a person would use it, in this
-process, under an audit hook (PEP 578) that notes every file written outside of the working folder,
-every program started, every connection, and every class that a pickle asks for.
+Pictures, tables (CSV, also packed by gzip and with objects in its cells, JSON Lines, JSON, Parquet,
+workbooks), folders of runs and of datasets are changed at random, byte by byte and value by value,
+with a seed. Each is then used as a person would use it, in this process, under an audit hook (PEP
+578) that notes every file written outside of the working folder, every program started, every
+connection, and every class that a pickle asks for.
 
 A case *fails* if anything but evoked's own errors comes out of it, if it takes more than a minute,
 or if the hook notes something.
@@ -43,6 +44,7 @@ from record import add_json_option, finish, table
 import evoked
 from evoked.errors import EvokedError
 from evoked.features.cache import FeatureCache
+from evoked.files import write_xlsx
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import load_image
 from evoked.posts.importing import import_posts
@@ -53,6 +55,7 @@ from evoked.runs.training import train_posts
 from evoked.training import TrainingSettings
 
 COUNTS = {"pictures": 500, "tables": 500, "runs": 400, "datasets": 200}
+TABLES = ("csv", "jsonl", "parquet", "json", "objects.csv", "xlsx", "csv.gz")
 LONGEST_SECONDS = 60
 ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 2**31, 2**63, 10**9, -(10**30), 0.5, -0.0, 1e308,
@@ -204,7 +207,7 @@ def _pictures() -> list[bytes]:
     notes = Image.Exif()
     notes[0x0112], notes[0x013B] = 6, "somebody"
     found = []
-    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO"):
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO", "TIFF", "AVIF"):
         stream = io.BytesIO()
         further = {"exif": notes} if kind not in ("GIF", "BMP") else {}
         picture.save(stream, kind, **further)
@@ -296,22 +299,42 @@ class Fuzz:
             load_image(without_metadata(content))
 
     def _table(self, number: int, random: np.random.Generator) -> None:
-        kind = ("csv", "jsonl", "parquet")[number % 3]
+        kind = TABLES[number % len(TABLES)]
         source = self.case / "source"
         source.mkdir()
         (source / "a.jpg").write_bytes(self.pictures[0])
         file, rows = source / f"posts.{kind}", _rows()
-        if kind == "csv":
+        records = [changed_value(row, random) for row in rows.to_dict("records")]
+        if kind in ("csv", "csv.gz"):
             rows.to_csv(file, index=False)
         elif kind == "jsonl":
-            records = [changed_value(row, random) for row in rows.to_dict("records")]
             file.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+        elif kind == "json":
+            pages = [{"data": records[:6]}, {"data": records[6:]}]
+            file.write_text("\n".join(json.dumps(page, indent=1) for page in pages), "utf-8")
+        elif kind == "objects.csv":
+            cells = [json.dumps(record) for record in records]
+            pd.DataFrame({"id": rows["post_id"], "post": cells}).to_csv(file, index=False)
+        elif kind == "xlsx":
+            write_xlsx(file, rows)
         else:
             rows.to_parquet(file, index=False)
-        change_file(file, random)
-        with self.watch.watching():
-            imported = import_posts(kind, file, self.case / "imported").dataset
+        if kind == "json":
+            file.write_bytes(changed_bytes(file.read_bytes(), random))
+        else:
+            change_file(file, random)
+        # What is packed is unpacked among the temporary files.
+        with self._temporary_files_here(), self.watch.watching():
+            imported = import_posts("auto", file, self.case / "imported").dataset
             imported.describe()
+
+    @contextmanager
+    def _temporary_files_here(self) -> Iterator[None]:
+        before, tempfile.tempdir = tempfile.tempdir, str(self.case)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
     def _run(self, number: int, random: np.random.Generator) -> None:
         copy = self.case / "run"

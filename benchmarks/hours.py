@@ -38,7 +38,6 @@ from record import add_json_option, finish, table
 import evoked
 from evoked.analysis.week import Week, hours_apart
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
-from evoked.posts.importing import import_posts
 from evoked.runs.past import EXPECTED, read_past
 
 Floats = NDArray[np.float64]
@@ -227,8 +226,7 @@ def mean_of(found: list[dict[str, float]]) -> dict[str, float]:
 
 def real(name: str, data: Path, work: Path) -> dict[str, Any]:
     """What a run of real posts says, and whether its first half predicts the second."""
-    source = DATASETS[name]
-    posts = import_posts(source.format, data / source.path, work / name, **source.options).dataset
+    posts = DATASETS[name].imported(data, work / name)
     run = evoked.train(posts, None, work / f"{name}-run")
     found = evoked.when(run)
     times, kinds = read_past(run.folder)

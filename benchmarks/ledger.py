@@ -41,7 +41,6 @@ from evoked.advice.ledger import keep
 from evoked.advice.review import Review, review
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, share_range
 from evoked.posts.dataset import PostDataset
-from evoked.posts.importing import import_posts
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 from evoked.runs.posts import Run
 from evoked.runs.updating import update
@@ -255,8 +254,7 @@ def real_accounts(data: Path, work: Path) -> list[tuple[str, pd.DataFrame]]:
         if source is None or not (data / source.path).exists():
             print(f"{name} is skipped: not at {data.name}.")
             continue
-        imported = import_posts(source.format, data / source.path, work / name, **source.options)
-        posts = imported.dataset.posts.dropna(subset=["posted_at"])
+        posts = source.imported(data, work / name).posts.dropna(subset=["posted_at"])
         posts = posts.sort_values("posted_at", kind="stable").reset_index(drop=True)
         if name == "youtube_titles":
             sizes = posts["author_id"].value_counts()

@@ -24,7 +24,6 @@ from privacy import Clock, megabytes
 from record import add_json_option, finish, table
 from scipy import stats
 
-from evoked.posts.importing import import_posts
 from evoked.posts.privacy.keys import KeyFolder, make_keys
 from evoked.posts.privacy.peer_bins import BINS, bins_of, histograms, quantile, rates, share_below
 from evoked.posts.privacy.peer_files import add_members, join_group, read_sum, start_group
@@ -40,9 +39,7 @@ QUARTILES = (0.25, 0.5, 0.75)
 def accounts_of(data: Path, work: Path) -> list[pd.DataFrame]:
     """The posts of each account that has enough with known rates."""
     source = DATASETS[SET]
-    posts = import_posts(
-        source.format, data / source.path, work / SET, **source.options
-    ).dataset.posts
+    posts = source.imported(data, work / SET).posts
     known = posts[np.isfinite(rates(posts, "likes", "followers"))]
     return [own for _, own in known.groupby("author_id") if len(own) >= FEWEST_POSTS]
 

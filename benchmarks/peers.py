@@ -94,6 +94,11 @@ class Source:
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
+    def imported(self, data: Path, dest: Path, *, overwrite: bool = False) -> PostDataset:
+        """Import it from the folder ``data`` of all datasets."""
+        source = data / self.path
+        return import_posts(self.format, source, dest, overwrite=overwrite, **self.options).dataset
+
 
 _AUTHORS = ("jsonl", "instagram_authors/posts.jsonl")
 _OASIS = partial(
@@ -454,10 +459,8 @@ def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     path = arguments.data / source.path
     if not path.exists():
         return _skipped_dataset(f"{path} is absent")
-    imported = import_posts(
-        source.format, path, arguments.work / name, overwrite=True, **source.options
-    )
-    rows = rows_of(imported.dataset, source)
+    dataset = source.imported(arguments.data, arguments.work / name, overwrite=True)
+    rows = rows_of(dataset, source)
     truth = rows.truth[rows.all_tested]
     found: dict[str, Measured] = {}
     skipped: dict[str, str] = {}

@@ -33,7 +33,6 @@ from evoked.advice.ranking import held_out_posts
 from evoked.evaluation.bootstrap import bootstrap_draws, interval_bounds
 from evoked.evaluation.splits import Split, choose_split
 from evoked.posts.dataset import PostDataset
-from evoked.posts.importing import import_posts
 from evoked.runs.answer import quantities
 
 Floats = NDArray[np.float64]
@@ -136,8 +135,7 @@ def opened(name: str, data: Path, work: Path) -> tuple[PostDataset, list[Split]]
         dataset = evoked.synthesise(work / name, n=SYNTHETIC_POSTS, seed=7)
         return dataset, [choose_split(dataset.posts, "time")]
     source = DATASETS[name]
-    imported = import_posts(source.format, data / source.path, work / name, **source.options)
-    rows = rows_of(imported.dataset, source)
+    rows = rows_of(source.imported(data, work / name), source)
     return rows.dataset, rows.splits
 
 

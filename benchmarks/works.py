@@ -41,7 +41,6 @@ from evoked.analysis.works.effects import Effects
 from evoked.analysis.works.findings import what_works
 from evoked.evaluation.corrections import holm
 from evoked.posts.dataset import PostDataset
-from evoked.posts.importing import import_posts
 from evoked.posts.synthetic.captions import MOTIF_NAMES, Mood, write_caption
 from evoked.posts.synthetic.images import Motif, draw_picture, encode_jpeg
 
@@ -351,8 +350,7 @@ def _share(values: Booleans) -> float:
 
 def opened(name: str, data: Path, work: Path) -> PostDataset:
     """The posts of a real set."""
-    source = DATASETS[name]
-    return import_posts(source.format, data / source.path, work / name, **source.options).dataset
+    return DATASETS[name].imported(data, work / name)
 
 
 def main() -> None:

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import evoked
 from evoked.errors import DataError, SettingsError
 from evoked.files import (
     atomic_path,
@@ -35,7 +37,9 @@ from evoked.files import (
     remove_all_leftovers,
     write_csv,
     write_parquet,
+    write_safetensors,
     write_text,
+    write_xlsx,
 )
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -56,6 +60,7 @@ def test_nested_values_become_strict_json(value: Any) -> None:
         (datetime(2024, 1, 1, tzinfo=UTC), "2024-01-01 00:00:00+00:00"),
         (pd.Timestamp("2024-01-01", tz="UTC"), "2024-01-01 00:00:00+00:00"),
         (pd.NaT, None),
+        (pd.NA, None),
         (np.array("a word"), "a word"),
     ],
 )
@@ -416,3 +421,40 @@ def test_texts_are_whole(tmp_path: Path) -> None:
         (tmp_path / "a.json").write_text(f'{{"{text}": 1}}')
         with pytest.raises(DataError, match=r"a\.json: not JSON whose texts"):
             read_json(tmp_path / "a.json")
+
+
+def test_a_workbook_takes_what_any_table_holds(tmp_path: Path) -> None:
+    from openpyxl import load_workbook
+
+    values = [3, 2.5, True, "=1+1", pd.NA, pd.NaT, np.nan, None, [1, 2], {"a": 1}, b"x", 1j]
+    values += [pd.Timestamp("2024-01-01", tz="UTC"), pd.Timedelta("1D"), np.int64(4)]
+    write_xlsx(tmp_path / "a.xlsx", pd.DataFrame({"value": pd.Series(values, dtype=object)}))
+    nullable = pd.DataFrame({"likes": pd.array([None, 1], "Int64"), "paid": [True, pd.NA]})
+    write_xlsx(tmp_path / "b.xlsx", nullable.astype({"paid": "boolean"}))
+    read = [
+        [cell for (cell, *_) in load_workbook(tmp_path / name).active.iter_rows(values_only=True)]
+        for name in ("a.xlsx", "b.xlsx")
+    ]
+    assert read[0][1:10] == [3, 2.5, True, "'=1+1", None, None, None, None, "1, 2"]
+    assert read[0][10:] == [
+        '{"a": 1}', "b'x'", "1j", "2024-01-01 00:00:00+00:00", "1 days 00:00:00", 4
+    ]  # fmt: skip
+    assert read[1] == ["likes", None, 1]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_tensors_have_the_permissions_of_other_files(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "text", "")
+        for name, values in (("array", np.zeros(3)), ("tensor", torch.zeros(3))):
+            write_safetensors(tmp_path / name, {"x": values})
+            assert (tmp_path / name).stat().st_mode == (tmp_path / "text").stat().st_mode
+    finally:
+        os.umask(before)
+
+
+def test_nothing_else_writes_tensors() -> None:
+    source = Path(evoked.__file__).parent
+    users = [path.name for path in source.rglob("*.py") if "save_file(" in path.read_text("utf-8")]
+    assert users == ["files.py"]

@@ -21,6 +21,7 @@ LAYERS = (
     "evoked.files",
     "evoked.parquet",
     "evoked.progress",
+    "evoked.sentences",
     "evoked.settings",
     "evoked.posts",
     "evoked.targets",

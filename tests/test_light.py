@@ -110,7 +110,7 @@ USES = {
 }
 # Hours need only what a run keeps of them.
 HOURS = {
-    "when run --author author-00001": "posts by",
+    "when run --author author-00001": "posts with known likes",
     "plan run --author author-00001 --calendar plan.ics": "drawn by lot",
 }
 # Imported by what fits: not slow beside torch, and not by predicting.

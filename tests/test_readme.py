@@ -63,13 +63,3 @@ def test_the_python_example_runs_as_it_stands(
     printed = capsys.readouterr().out
     assert "valence" in printed
     assert (in_checkout / "another_run" / "run.json").is_file()
-
-
-def test_links_lead_somewhere() -> None:
-    for page in (
-        *REPOSITORY.glob("*.md"),
-        *REPOSITORY.glob("docs/*.md"),
-        *REPOSITORY.glob("results/**/*.md"),
-    ):
-        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.relative_to(REPOSITORY)}: {target}"

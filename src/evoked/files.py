@@ -10,12 +10,14 @@ import os
 import re
 import shutil
 import socket
+import stat
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -471,6 +473,20 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_safetensors(path: Path | str, tensors: Mapping[str, Any]) -> None:
+    """Write arrays of NumPy, or tensors of torch, by name as safetensors, atomically, with the
+    permissions of any other file: the library's own would be for the owner alone."""
+    import numpy as np
+
+    of_numpy = all(isinstance(each, np.ndarray) for each in tensors.values())
+    library = import_module(f"safetensors.{'numpy' if of_numpy else 'torch'}")
+    with atomic_path(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        library.save_file(dict(tensors), temporary)
+        temporary.chmod(stat.S_IMODE(mode))
+
+
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table as Parquet, without its index, atomically."""
     with atomic_path(path) as temporary:
@@ -528,9 +544,9 @@ def _cell(value: Any) -> Any:
         value = ", ".join(map(str, value))
     elif isinstance(value, dict):
         value = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, str):
+    if value is None or isinstance(value, bool | int | float):
         return value
-    return harmless(_NOT_IN_XML.sub("\ufffd", value)[:_LONGEST_CELL])
+    return harmless(_NOT_IN_XML.sub("\ufffd", str(value))[:_LONGEST_CELL])
 
 
 def harmless(value: Any) -> Any:
@@ -597,7 +613,7 @@ def plain(value: Any, digits: int | None = None) -> Any:
     Returns
     -------
     The same values, with NumPy's types as Python's, keys, paths and dates as text, and None in
-    place of NaN, infinity and missing dates, for which JSON has no word.
+    place of NaN, NA, infinity and missing dates, for which JSON has no word.
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
@@ -610,6 +626,8 @@ def plain(value: Any, digits: int | None = None) -> Any:
         return kept if math.isfinite(value) else None
     if isinstance(value, datetime):
         return str(value) if value == value else None  # noqa: PLR0124 (NaT equals nothing)
+    if type(value).__name__ == "NAType":  # pandas' own, which may not have been imported
+        return None
     return str(value) if isinstance(value, Path) else value
 
 
@@ -714,21 +732,34 @@ def parse_json(content: bytes | str, name: object) -> Any:
     DataError
         The document is not JSON, nested more than 100 deep, or made of too many parts.
     """
-    try:
+    with _json_of(name):
+        value = json.loads(json_text(content, name))
+        check_depth(value)
+    return value
+
+
+def json_text(content: bytes | str, name: object) -> str:
+    """The text of JSON, if it can't take up far more memory than space: see :func:`parse_json`."""
+    with _json_of(name):
         text = (
             content if isinstance(content, str) else content.decode(json.detect_encoding(content))
         )
         if text.count("[") + text.count("{") > _MOST_CONTAINERS:
             raise ValueError(f"more than {_MOST_CONTAINERS:,} lists and objects")
-        value = json.loads(text)
-        _check_depth(value)
+    return text
+
+
+@contextmanager
+def _json_of(name: object) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0][:200]
         raise DataError(f"not a JSON file ({reason}).", file=name) from error
-    return value
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any) -> None:
+    """Raise ValueError if a JSON value is nested more than 100 deep."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(_DEEPEST_JSON):
         level = [

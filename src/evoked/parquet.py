@@ -8,8 +8,8 @@ different values until the sizes of all cells are known.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -139,20 +139,14 @@ def _slices(batch: pa.RecordBatch, weights: NDArray[np.int64]) -> Iterator[pa.Re
         yield batch.slice(begin, end - begin)
 
 
-class _reading:  # noqa: N801 (used as a function)
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     """Turn what pyarrow raises for damaged files into an error that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, pa.ArrowException | OSError | ValueError | OverflowError | TypeError):
-            lines = str(error).splitlines() or [type(error).__name__]
-            reason = lines[0][:200]
-            raise DataError(f"can't be read as Parquet ({reason}).", file=self.path) from error
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, OverflowError, TypeError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise DataError(f"can't be read as Parquet ({lines[0][:200]}).", file=path) from error
 
 
 def _opened(path: Path) -> pq.ParquetFile:

@@ -67,12 +67,26 @@ def test_why_nothing_matched_is_said(run: Path, demo: Path) -> None:
 
 
 def test_new_posts_are_taken_in_and_what_changed_is_said(run: Path, came: Path) -> None:
-    shown = " ".join(evoked("update", run, came).stdout.split())
+    strange = " ".join(evoked("update", run, came).stdout.split())
+    assert "4 posts of an author whom the run doesn't know: left out." in strange
+    shown = " ".join(evoked("update", run, came, "--all-authors").stdout.split())
     assert "It has taken in 4 new posts." in shown
     assert "The level of a new author" in shown
+    assert "--keep" not in shown
     assert "nothing has changed" in " ".join(evoked("update", run, came).stdout.split())
     anew = evoked("update", run, came, "--retrain", fails=False).stdout
     assert "nothing has changed" in " ".join(anew.split())
+
+
+def test_what_was_kept_is_taken_in_and_counted_as_the_ledger_does(run: Path, came: Path) -> None:
+    for caption in ("One", "Two", "Two"):
+        evoked("predict", run, "--caption", caption, *AUTHOR, "--keep")
+    shown = " ".join(evoked("update", run, came).stdout.split())
+    assert "It has taken in 4 new posts." in shown
+    assert "2 posts of the dataset had been predicted with --keep before they came" in shown
+    assert json.loads(evoked("update", run, came, "--json").stdout)["kept"] == 2
+    lines = json.loads(evoked("ledger", run, came, "--json").stdout)["lines"]
+    assert len({line["post_id"] for line in lines}) == 2
 
 
 def test_viewings_have_no_ledger(run: Path) -> None:

@@ -196,7 +196,42 @@ def test_text_named_jpg(tmp_path: Path) -> None:
 
 def test_formats_off_the_list_are_refused() -> None:
     with pytest.raises(ImageError, match="expected one of JPEG"):
-        load_image(encoded(Image.fromarray(gradient()), format="TIFF"))
+        load_image(encoded(Image.fromarray(gradient()), format="TGA"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "RGBA", "I;16", "F"])
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate", "packbits"])
+def test_tiff_of_any_kind_is_the_same_picture(mode: str, compression: str) -> None:
+    original = Image.fromarray(gradient())
+    grey = np.asarray(original.convert("L"))
+    deep = {"I;16": grey.astype(np.uint16) * 257, "F": grey.astype(np.float32) / 255}
+    image = Image.fromarray(deep[mode]) if mode in deep else original.convert(mode)
+    same = original if mode == "CMYK" else original.convert("L") if mode in deep else image
+    expected = load_image(encoded(same, format="PNG"))
+    found = load_image(encoded(image, format="TIFF", compression=compression))
+    assert np.abs(found.astype(int) - expected).mean() < 1
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_tiff_is_turned_once(turned: int) -> None:
+    original, exif = Image.fromarray(gradient(12, 20)), Image.Exif()
+    exif[0x0112] = turned
+    tiff, png = (load_image(encoded(original, format=each, exif=exif)) for each in ("TIFF", "PNG"))
+    np.testing.assert_array_equal(tiff, png)
+
+
+def test_tiff_is_bounded() -> None:
+    """By what its header says, before anything is decoded."""
+    bomb = bytearray(encoded(Image.fromarray(gradient()), format="TIFF"))
+    for tag in (256, 257):  # width and height, which a little-endian entry holds at its end
+        place = (
+            bomb.index(struct.pack("<HH", tag, 4))
+            if struct.pack("<HH", tag, 4) in bomb
+            else (bomb.index(struct.pack("<HH", tag, 3)))
+        )
+        bomb[place + 2 : place + 12] = struct.pack("<HII", 4, 1, 60_000)
+    with pytest.raises(ImageError, match="megapixels"):
+        load_image(bytes(bomb))
 
 
 def test_empty_missing_and_oversized_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +250,7 @@ def test_empty_missing_and_oversized_files(tmp_path: Path, monkeypatch: pytest.M
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damaged_bytes_give_an_array_or_an_image_error(data: st.DataObject) -> None:
-    format = data.draw(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP"]))
+    format = data.draw(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]))
     original = bytearray(encoded(Image.fromarray(gradient(24, 32)), format=format))
     for _ in range(data.draw(st.integers(1, 12))):
         place = data.draw(st.integers(0, len(original) - 1))

@@ -11,22 +11,25 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 import evoked
 from evoked.errors import DataError
 from evoked.features.cache import FeatureCache
 from evoked.files import atomic_folder, remove_leftovers
 from evoked.parquet import read_frame
+from evoked.posts.author_hashes import hashes
 from evoked.posts.author_history import published_history
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
 from evoked.runs.posts import Run
 from evoked.runs.training import train_posts
-from evoked.runs.updating import update
+from evoked.runs.updating import _both, update
 
 PROGRAM = """
 import sys
@@ -159,6 +162,77 @@ def test_changed_posts_and_taken_ids_are_told(made: Made, tmp_path: Path) -> Non
     assert found.posts == 4
     assert any("have changed since: likes of 1" in note for note in found.notes)
     assert any("1 posts were left out" in note for note in found.notes)
+
+
+def test_posts_of_strangers_are_counted_and_left_out(made: Made, tmp_path: Path) -> None:
+    """Unless they are asked for; posts without an author are nobody else's."""
+    strange = account(30, seed=5).assign(post_id=[f"other-{n}" for n in range(30)])
+    strange["author_id"] = ["x", "y", "z"] * 10
+    strange["posted_at"] += pd.Timedelta(110, "D")
+    strange.loc[:3, "likes"] = np.nan  # drafts count as nothing
+    nameless = account(3, seed=6).assign(post_id=["n0", "n1", "n2"], author_id=None)
+    given = made.dataset("strangers", pd.concat([made.posts, strange, nameless]))
+    folder = made.copy(tmp_path)
+    found = update(folder, given, cache=made.cache)
+    after = Run.load(folder, made.cache)
+    assert (found.posts, found.authors, found.others) == (63, 1, (26, 3))
+    assert found.to_dict()["left_out"] == {"posts": 26, "authors": 3}
+    assert after.description["data"]["authors"] == made.run.description["data"]["authors"]
+    assert not after.knows_author("x")
+    assert not after.parts["post_id"].str.startswith("other").any()
+    assert any(
+        "26 posts of 3 authors, none of whom the run knows: left out" in line
+        and "--all-authors" in line
+        for line in found.sentences
+    )
+    kept = json.dumps({"author": str(hashes(pd.Series(["x"]))[0])})
+    (folder / "ledger.jsonl").write_text(f"damaged\n[]\n{kept}\n")
+    again = update(folder, given, cache=made.cache)
+    assert (again.posts, again.authors, again.others) == (8, 1, (18, 2))
+    assert "18 posts of 2 authors" in again.notes[-1]
+    everybody = update(folder, given, all_authors=True, cache=made.cache)
+    assert (everybody.posts, everybody.authors, everybody.others) == (18, 2, (0, 0))
+    assert Run.load(folder, made.cache).knows_author("y")
+
+
+def test_the_range_of_a_share_is_of_one_kind(made: Made, tmp_path: Path) -> None:
+    """Before an update and after it: that of Clopper and Pearson."""
+    folder = made.copy(tmp_path)
+    update(folder, made.dataset("all", made.posts), cache=made.cache)
+    for metrics in (made.run.metrics, Run.load(folder, made.cache).metrics):
+        for row in metrics["intervals"]:
+            exact = binomtest(round(row["coverage"] * row["n"]), row["n"]).proportion_ci()
+            assert (row["low"], row["high"]) == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
+def test_posts_that_resemble_each_other_count_for_less() -> None:
+    """Where a bootstrap of authors found a wider range, an update does not make it that of as many
+    independent posts."""
+    one = {"outcome": "likes", "nominal": 0.8, "coverage": 0.75, "n": 100, "width": 1.0}
+    more = {**one, "low": 0.6, "high": 0.9}
+    exact = binomtest(75, 100).proportion_ci()
+    alone, shared = (
+        _both({**one, "low": low, "high": high}, more)
+        for low, high in ((exact.low, exact.high), (0.55, 0.95))
+    )
+    twice = binomtest(150, 200).proportion_ci()
+    assert (alone["low"], alone["high"]) == pytest.approx((twice.low, twice.high))
+    assert shared["high"] - shared["low"] == pytest.approx(0.4 / 2**0.5, abs=0.03)
+
+
+def test_new_posts_are_predicted_once_where_the_model_stays(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    examples = Run.examples
+
+    def counted(self: Run, posts: pd.DataFrame, *arguments: Any) -> Any:
+        asked.append(len(posts))
+        return examples(self, posts, *arguments)
+
+    monkeypatch.setattr(Run, "examples", counted)
+    update(made.copy(tmp_path), made.dataset("all", made.posts), cache=made.cache)
+    assert asked == [60]
 
 
 def test_learning_anew_needs_the_old_posts(made: Made, tmp_path: Path) -> None:

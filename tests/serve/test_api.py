@@ -41,26 +41,12 @@ def drafts(desk_client: TestClient, dataset: PostDataset) -> list[dict[str, Any]
     return rows
 
 
-def test_page_and_interface_have_the_numbers_of_the_scorer(
+def test_drafts_scored_together_have_the_numbers_of_the_scorer(
     desk_client: TestClient, desk: Desk, dataset: PostDataset, drafts: list[dict[str, Any]]
 ) -> None:
-    """Equal to the last digit; tests/scoring holds the scorer to the command line."""
-    scorer = desk.scorer("")
-    expected = [rows_of(scorer.score([row]))[0] for row in twenty_drafts(dataset)]
+    """test_equal.py holds each alone to the command line, Python and the page."""
     together = desk_client.post(f"{API}/score", json={"drafts": drafts}).json()["scores"]
-    assert together == rows_of(scorer.score(twenty_drafts(dataset)))
-    for number, (facts, wanted) in enumerate(zip(drafts, expected, strict=True)):
-        (found,) = desk_client.post(f"{API}/score", json={"drafts": [facts]}).json()["scores"]
-        assert found == wanted
-        form = {name: value for name, value in facts.items() if name not in ("name", "hashtags")}
-        form["hashtags"] = " ".join(facts.get("hashtags", []))
-        if number % 3:
-            continue
-        page = desk_client.post("/draft/score", data=form)
-        if {"picture", "caption"} & set(facts):
-            assert wanted["answer"] in html.unescape(page.text)
-        else:
-            assert "Give a picture or a text" in page.text
+    assert together == rows_of(desk.scorer("").score(twenty_drafts(dataset)))
 
 
 def test_a_bad_draft_says_why_and_the_others_are_scored(desk_client: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -24,7 +25,12 @@ from tests.support.small_runs import HOSTILE, Workshop
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(__file__).parent / "axe.min.js"
-PAGES = ("/", "/draft", "/table", "/when", "/works", "/ledger", "/library", "/nothing")
+PAGES = (
+    *("/", "/draft", "/table", "/when", "/plan", "/works", "/ledger", "/audience", "/library"),
+    *("/compare?run=browser-run&run=browser-mean", "/runs/browser-run/drift?posts=cafe"),
+    f"/compare?run={'x' * 200}",
+    "/nothing",
+)
 SECONDS = 60_000
 
 if CHROMIUM is None:
@@ -94,10 +100,14 @@ def address(
     folder = tmp_path_factory.mktemp("browser")
     # A copy, as its ledger is written.
     run = shutil.copytree(desk_run(workshop, dataset).folder, folder / "browser-run")
+    other = shutil.copytree(workshop.run(dataset, "mean", "mean").folder, folder / "browser-mean")
+    os.utime(other / "run.json", (0, 0))  # the other run is the newest
+    (folder / "desk" / "datasets").mkdir(parents=True)
+    shutil.copytree(dataset.folder, folder / "desk" / "datasets" / "cafe")
     listening = bound("127.0.0.1", 0)
     settings = DeskSettings(
         folder / "desk",
-        runs=(run,),
+        runs=(run, other),
         cache=workshop.cache.folder,
         limits=QUICK,
     )
@@ -172,6 +182,52 @@ def test_a_draft_is_advised_and_kept_and_the_week_is_drawn(visit: Visit) -> None
     page.wait_for_selector("h1")
     assert visit.axe() == []
     visit.check()
+
+
+def test_the_map_of_the_week_says_its_numbers(visit: Visit) -> None:
+    """Pointed at, and by arrow keys from one stop for Tab."""
+    page = visit.page
+    visit.go("/when?run=browser-run")
+    slot = page.locator("#slot")
+    hint = slot.text_content()
+    cells = page.locator(".heat tbody td")
+    assert page.locator(".heat td[tabindex='0']").count() == 1
+    cells.nth(2).hover()
+    assert str(slot.text_content()).startswith("Wednesday, ")
+    assert "posts" in str(slot.text_content())
+    page.mouse.move(0, 0)
+    assert slot.text_content() == hint
+    cells.first.focus()
+    first = slot.text_content()
+    assert str(first).startswith("Monday, ")
+    page.keyboard.press("ArrowRight")
+    assert str(slot.text_content()).startswith("Tuesday, ")
+    page.keyboard.press("ArrowDown")
+    second = slot.text_content()
+    page.keyboard.press("ArrowUp")
+    assert slot.text_content() != second
+    page.keyboard.press("End")
+    assert str(slot.text_content()).startswith("Sunday, ")
+    page.keyboard.press("ArrowRight")
+    assert str(slot.text_content()).startswith("Sunday, ")
+    page.keyboard.press("Control+Home")
+    assert slot.text_content() == first
+    assert visit.axe() == []
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.heat')") is None
+    assert slot.text_content() == hint
+    visit.check()
+
+
+def test_the_map_of_the_week_is_a_table_without_script(browser: Any, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/when?run=browser-run")
+    assert page.locator(".heat tbody td").count() % 7 == 0
+    assert page.locator(".heat tbody td >> nth=0").text_content()
+    assert not page.locator("#slot").is_visible()
+    assert page.locator("a[download]").count() == 3
+    context.close()
 
 
 def test_a_draft_is_scored_by_keyboard_alone(visit: Visit) -> None:
@@ -281,4 +337,103 @@ def test_from_an_export_to_a_scored_draft(
     run.locator("button.danger").click()
     page.wait_for_load_state()
     assert page.locator("section >> nth=0").locator(".card", has_text=name).count() == 0
+    visit.check()
+
+
+class Keyboard:
+    """A page used by keys alone; every stop of Tab has to show that it has the focus."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit, self.page = visit, visit.page
+
+    def tab_to(self, selector: str, most: int = 80) -> None:
+        """Press Tab until an element has the focus."""
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            self._check_focus()
+            if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"{selector} is not reached by {most} stops")
+
+    def press(self, selector: str, key: str = "Enter") -> None:
+        """Go to an element and press a key there."""
+        self.tab_to(selector)
+        self.page.keyboard.press(key)
+
+    def start(self, path: str, first: str) -> None:
+        """Open a page, and skip to its content."""
+        self.visit.go(path)
+        self.page.keyboard.press("Tab")
+        skip = self.page.locator(".skip")
+        assert self.page.evaluate("document.activeElement.className") == "skip"
+        box = skip.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0, "the link that skips to the content is not seen"
+        self.page.keyboard.press("Enter")
+        self.tab_to(first, most=3)
+
+    def _check_focus(self) -> None:
+        shown = self.page.evaluate(
+            """() => {
+                const at = document.activeElement, style = getComputedStyle(at);
+                const box = at.getBoundingClientRect();
+                return {
+                    name: at.outerHTML.slice(0, 120),
+                    outline: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+                    seen: box.width > 0 && box.bottom > 0 && box.top < innerHeight,
+                    whole: at === document.body,
+                };
+            }"""
+        )
+        assert shown["whole"] or (shown["outline"] and shown["seen"]), shown["name"]
+
+
+@pytest.mark.slow
+def test_from_an_export_to_an_advised_draft_by_keyboard_alone(
+    visit: Visit, dataset: PostDataset, tmp_path: Path
+) -> None:
+    """Wide, and the draft once more on a phone: in the order of the page, with the focus seen."""
+    page, keys = visit.page, Keyboard(visit)
+    columns = ["posted_at", "caption", "likes", "comments", "followers"]
+    dataset.posts[columns].to_csv(tmp_path / "posts.csv", index=False)
+    # From the beginning, so that the browser has heard of it when the key is pressed.
+    page.on("filechooser", lambda chooser: chooser.set_files(tmp_path / "posts.csv"))
+    keys.start("/", "#files")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#files:valid")
+    keys.press("form button.main")
+    page.wait_for_selector("#read-title")
+    assert visit.axe() == []
+    keys.tab_to("#name")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("By keys")
+    keys.press("button[value=import]")
+    page.wait_for_selector(".good", timeout=15 * SECONDS)
+    keys.press(".good a.main")
+    page.wait_for_selector("#draft")
+    for width, height in ((1200, 900), (390, 780)):
+        page.set_viewport_size({"width": width, "height": height})
+        keys.start("/draft?run=by-keys", "#file")
+        keys.tab_to("#caption")
+        page.keyboard.type("Golden hour over the bay #sunset")
+        page.wait_for_selector(".answer")
+        keys.press("#actions > button")
+        page.wait_for_selector("#advice-title")
+        keys.tab_to("a[href*='/downloads/advice/']")
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")
+        assert download.value.suggested_filename == "advice.csv"
+        assert visit.axe() == []
+        assert visit.overflow() <= 0
+    keys.start("/library", "a[href='/compare']")
+    name = "form[action='/runs/by-keys/delete'] button"
+    keys.press(f"details:has({name}) > summary")
+    keys.tab_to(name)
+    page.keyboard.press("Escape")
+    assert not page.locator(name).is_visible()
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    page.keyboard.press("Enter")
+    keys.press(name)
+    page.wait_for_load_state()
+    assert page.locator(name).count() == 0
     visit.check()

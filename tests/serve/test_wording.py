@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from evoked.advice.planning import HOURS_QUESTION, OWN_QUESTION, QUESTIONS
+from evoked.evaluation.drift import KINDS
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT, EXPOSURE
 from evoked.serve.desk import Desk
@@ -44,6 +46,11 @@ def test_what_is_named_in_code_has_texts() -> None:
     assert {f"fields.{field}" for field in FIELDS} <= known
     assert {f"states.{state}" for state in State} <= known
     assert {f"{page.name}.title" for page in PAGES} <= known
+    assert {
+        f"plan.questions.{name}" for name in (HOURS_QUESTION, OWN_QUESTION, *QUESTIONS)
+    } <= known
+    assert {f"plan.arms.{name}_{arm}" for name in QUESTIONS for arm in (0, 1)} <= known
+    assert {f"drift.kinds.{kind}" for kind in KINDS} <= known
     assert {f"nouns.{kind}" for kind in ENGAGEMENT} <= known
     assert {f"fields.{kind}" for kind in (*ENGAGEMENT, *EXPOSURE)} <= known
 

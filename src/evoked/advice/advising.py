@@ -163,8 +163,12 @@ class Advice:
         model, resembles (whether the changed draft resembles past posts), label.
     table
         What is predicted of the draft, a row as :meth:`evoked.runs.posts.Run.predict` has it.
+    actions
+        The changes that were looked at, as ``looked_at`` has them.
+    past
+        The posts on which they were judged.
     posts, authors
-        On how many posts of how many authors the changes were judged; 0 where there are too few.
+        How many these are, and of how many authors; 0 where there are too few.
     known_posts
         How many posts of the run have a known count.
     own
@@ -321,6 +325,11 @@ def advise(
         :func:`evoked.advice.actions.alternatives_in`.
     callbacks
         Callbacks that report progress.
+
+    Returns
+    -------
+    Advice
+        At most five changes, and what was looked at.
 
     Raises
     ------

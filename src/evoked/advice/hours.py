@@ -246,6 +246,11 @@ def when(
     callbacks
         Callbacks that report how the draft is predicted.
 
+    Returns
+    -------
+    Hours
+        What each hour and weekday adds, and how sure that is.
+
     Raises
     ------
     SettingsError

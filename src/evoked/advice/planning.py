@@ -138,10 +138,14 @@ class Plan:
         )
 
     @property
+    def checked_from(self) -> date:
+        """The first day on which the last post is old enough to be compared, by local clocks."""
+        return (max(self.local) + DAYS_TO_WAIT).date()
+
+    @property
     def sentences(self) -> list[str]:
         """What to do, what it can show, and what to look at at the end, in words."""
         noun, (one, other) = basis_in_words(self.by), self.arms
-        last = max(self.local) + DAYS_TO_WAIT
         zone = f"those of {self.time_zone}" if self.time_zone else "as the posts' source gives them"
         return [
             f"{len(self.drawn)} posts, {self.drawn.count(0)} with “{one}” and "
@@ -149,8 +153,8 @@ class Plan:
             "was drawn even where it does not suit you, and change nothing else on purpose.",
             *self._unknown_clocks(),
             *self._power(noun),
-            f"From {last:%Y-%m-%d} on, when the last post is a week old, import the posts again: "
-            f"'evoked plan RUN --check POSTS' compares the {noun} of both, week by week.",
+            f"From {self.checked_from} on, when the last post is a week old, import the posts "
+            f"again: 'evoked plan RUN --check POSTS' compares the {noun} of both, week by week.",
         ]
 
     def _unknown_clocks(self) -> list[str]:
@@ -223,6 +227,13 @@ class Plan:
 
     def save(self, run: Path | str, replace: bool = False) -> None:
         """Keep the plan in a run's folder, so that it can be checked when the posts have appeared.
+
+        Parameters
+        ----------
+        run
+            The run's folder.
+        replace
+            Put it in the place of a plan that is kept there.
 
         Raises
         ------
@@ -331,6 +342,11 @@ def plan(
         Whose plan; needed where the run has several authors.
     seed
         What the arms are drawn with: the same arguments give the same plan.
+
+    Returns
+    -------
+    Plan
+        The schedule, which :meth:`Plan.save` keeps.
 
     Raises
     ------

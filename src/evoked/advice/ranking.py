@@ -186,6 +186,11 @@ def rank(
     callbacks
         Callbacks that report progress.
 
+    Returns
+    -------
+    Ranking
+        The drafts in order, and how sure that is.
+
     Raises
     ------
     SettingsError

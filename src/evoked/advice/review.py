@@ -18,7 +18,7 @@ from evoked.advice.ranking import ENOUGH_POSTS, held_out_posts, scaled
 from evoked.advice.recognising import Match, recognise, unmatched
 from evoked.advice.review_words import sentences
 from evoked.evaluation.coverage import share_range
-from evoked.evaluation.drift import Series, alarms, series_of
+from evoked.evaluation.drift import Series, series_of, watch
 from evoked.files import plain, records
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import are_published
@@ -176,8 +176,12 @@ class Review:
         Of all actions together first; empty where no advice can be checked.
     drift
         Each time that misses had changed, oldest first.
-    watched
-        How many posts were watched for it; 0 where too few posts were held out to compare with.
+    course
+        A row per post that was watched for it: ``posted_at``, and ``wealth``, of
+        :func:`evoked.evaluation.drift.watch`; empty where too few posts were held out to compare
+        with.
+    watched_noun
+        What people call the number that was watched.
     newest
         When the newest of the posts that were given appeared; None where none was given.
     updated_at, taken_in
@@ -192,10 +196,16 @@ class Review:
     orders: Orders | None
     advice: list[Followed]
     drift: list[Drift]
-    watched: int
+    course: pd.DataFrame
+    watched_noun: str
     newest: pd.Timestamp | None
     updated_at: pd.Timestamp | None
     taken_in: pd.Timestamp | None
+
+    @property
+    def watched(self) -> int:
+        """How many posts were watched for drift."""
+        return len(self.course)
 
     @property
     def came(self) -> int:
@@ -272,7 +282,7 @@ def review(run: Run, posts: PostDataset | None = None, *, now: datetime | None =
     retrained = [each["at"] for each in updates if each["retrained"]]
     # What another model said shows nothing of this one.
     current = joined.since(retrained[-1]) if retrained else joined
-    drift, watched = _drift(run, current)
+    drift, course, noun = _drift(run, current)
     return Review(
         kept=len(ledger.entries),
         damaged=ledger.damaged,
@@ -282,7 +292,8 @@ def review(run: Run, posts: PostDataset | None = None, *, now: datetime | None =
         orders=_orders(current),
         advice=_advice(current),
         drift=drift,
-        watched=watched,
+        course=course,
+        watched_noun=noun,
         newest=joined.newest,
         updated_at=pd.Timestamp(updates[-1]["at"]) if updates else None,
         taken_in=max(
@@ -537,15 +548,17 @@ def _welch(one: Floats, other: Floats) -> Floats:
     return np.array([middle, middle - reach, middle + reach])
 
 
-def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
-    """When the first number with forecasts had changed, and on how many posts that was watched."""
+def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], pd.DataFrame, str]:
+    """When the first number with forecasts had changed, what watching its posts has shown, and what
+    people call it."""
+    nothing = pd.DataFrame({"posted_at": pd.to_datetime([], utc=True), "wealth": np.empty(0)})
     name = next((each for each in joined.numbers if joined.forecasts(each)), None)
     if name is None:
-        return [], 0
+        return [], nothing, ""
     came, quantity = joined.forecasts(name), joined.numbers[name]
     past = _reference(run, quantity, [entry for entry, _ in came])
     if len(past) < ENOUGH_POSTS:
-        return [], 0
+        return [], nothing, quantity.noun
     true = scaled([joined.true(row, name) for _, row in came], quantity)
     predicted = scaled([entry.predicted[name][0] for entry, _ in came], quantity)
     authors = [*past.authors, *(entry.author for entry, _ in came)]
@@ -557,11 +570,12 @@ def _drift(run: Run, joined: _Joined) -> tuple[list[Drift], int]:
     reference, watched = (Series(*(each[known & part] for each in series)) for part in (~new, new))
     dates = [joined.posts["posted_at"].iloc[row] for (_, row) in came]
     dates = [date for date, kept in zip(dates, known[new], strict=True) if kept]
+    shown = watch(reference, watched)
     found = [
-        Drift(quantity.noun, each.kind, dates[each.since], dates[each.at])
-        for each in alarms(reference, watched)
+        Drift(quantity.noun, each.kind, dates[each.since], dates[each.at]) for each in shown.alarms
     ]
-    return found, len(dates)
+    course = pd.DataFrame({"posted_at": pd.to_datetime(dates, utc=True), "wealth": shown.wealth})
+    return found, course, quantity.noun
 
 
 def _reference(run: Run, quantity: Quantity, entries: Sequence[Entry]) -> HeldOut:

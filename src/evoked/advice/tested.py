@@ -167,6 +167,11 @@ def check_plan(plan: Plan, posts: PostDataset, now: datetime | None = None) -> T
     now
         The time, with a time zone; this moment by default.
 
+    Returns
+    -------
+    Tested
+        The difference between the arms with its interval, and how the plan was kept.
+
     Raises
     ------
     DataError

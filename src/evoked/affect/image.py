@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from evoked.errors import DataError
-from evoked.files import atomic_folder, read_object, write_json
+from evoked.files import atomic_folder, read_object, write_json, write_safetensors
 
 DIMENSIONS = ("valence", "arousal", "dominance")
 MIN_RATINGS = 10
@@ -110,10 +110,8 @@ class ImageEmotionReader:
         """Write the reader to a folder of its own, atomically: safetensors and JSON."""
         names = [field.name for field in fields(self) if field.name not in ("encoder", "ratings")]
         with atomic_folder(folder) as temporary:
-            save_file(
-                {name: np.ascontiguousarray(getattr(self, name)) for name in names},
-                temporary / _WEIGHTS_FILE,
-            )
+            arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in names}
+            write_safetensors(temporary / _WEIGHTS_FILE, arrays)
             write_json(
                 temporary / _SETTINGS_FILE,
                 {

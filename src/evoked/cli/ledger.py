@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from evoked.advice.ledger import Kind
     from evoked.advice.review import Review
+    from evoked.posts.dataset import PostDataset
     from evoked.runs.posts import Run
     from evoked.runs.viewings import NetworkRun
 
@@ -117,6 +118,12 @@ def update(
         bool,
         typer.Option("--retrain", help="Let the model learn anew from all posts of the dataset."),
     ] = False,
+    all_authors: Annotated[
+        bool,
+        typer.Option(
+            "--all-authors", help="Take in posts of authors whom the run doesn't know as well."
+        ),
+    ] = False,
     as_json: JsonFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
@@ -133,15 +140,34 @@ def update(
             run_folder,
             dataset,
             retrain=retrain,
+            all_authors=all_authors,
             cache=FeatureCache(cache),
             allow_download=allow_download,
             callbacks=run_callbacks(display),
         )
+    kept = _kept_of(load_run(run_folder, cache, allow_download), dataset)
     if as_json:
-        print_json(found.to_dict())
+        print_json({**found.to_dict(), "kept": kept})
         return
     for sentence in found.sentences:
         print_sentence(sentence)
+    if found.posts and kept:
+        which = "1 post" if kept == 1 else f"{kept:,} posts"
+        print_sentence(
+            f"{which} of the dataset had been predicted with --keep before they came: 'evoked "
+            "ledger' counts these alone."
+        )
+
+
+def _kept_of(run: Run | NetworkRun, dataset: PostDataset) -> int:
+    """How many of a dataset's posts a run's ledger has lines of."""
+    from evoked.advice.review import review
+    from evoked.runs.folder import LEDGER_FILE
+    from evoked.runs.posts import Run
+
+    if not isinstance(run, Run) or not (run.folder / LEDGER_FILE).is_file():
+        return 0
+    return int(review(run, dataset).table["post_id"].dropna().nunique())
 
 
 def _print(found: Review, given: bool) -> None:

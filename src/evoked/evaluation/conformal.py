@@ -75,7 +75,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoked.errors import DataError
 from evoked.evaluation.bootstrap import bootstrap_interval
-from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
+from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage, share_range
 from evoked.posts.author_history import PREFIX, SPREAD_OVER
 from evoked.targets import Outcome, Task
 
@@ -548,7 +548,8 @@ class Intervals:
         -------
         DataFrame
             A row per outcome and nominal coverage: outcome, kind, nominal, coverage, low, high
-            (95 % interval of the coverage: Wilson's, or by bootstrap of ``authors``), width (mean;
+            (95 % interval of the coverage: :func:`~evoked.evaluation.coverage.share_range`, or by
+            bootstrap of ``authors``), width (mean;
             of sets the mean number of classes; infinite where an end is), n, calibration (posts
             that calibrated it) and enough (whether these are enough for the nominal coverage).
         """
@@ -709,10 +710,7 @@ def _class_numbers(truth: pd.DataFrame, outcome: Outcome) -> NDArray[np.int64]:
 def _share_interval(inside: NDArray[np.bool_], groups: ArrayLike | None) -> tuple[float, float]:
     """95 % interval of a share."""
     if groups is None:
-        from scipy.stats import binomtest  # takes half a second, and predictions don't need it
-
-        found = binomtest(int(inside.sum()), len(inside)).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        return share_range(int(inside.sum()), len(inside))
     drawn = bootstrap_interval(_share, inside.astype(np.float64), groups=groups)
     return drawn.low, drawn.high
 

@@ -149,7 +149,23 @@ def wealth_of(bets: Floats, jump: float = _JUMP) -> Floats:
     return np.array(after).reshape(-1, number)
 
 
-def alarms(reference: Series, came: Series, seed: int = 0) -> list[Alarm]:
+class Watch(NamedTuple):
+    """What watching posts has shown.
+
+    Attributes
+    ----------
+    alarms
+        Each time that posts had changed, the first first.
+    wealth
+        The gambler's after each post, (n,): 1 before the first and after an alarm, which
+        :data:`ALARM` raises.
+    """
+
+    alarms: list[Alarm]
+    wealth: Floats
+
+
+def watch(reference: Series, came: Series, seed: int = 0) -> Watch:
     """When posts had changed, by so much that chance is no explanation.
 
     After an alarm, the gambler begins anew with what they began with.
@@ -166,10 +182,12 @@ def alarms(reference: Series, came: Series, seed: int = 0) -> list[Alarm]:
     ranks = [conformal_p_values(past, new, seed) for past, new in zip(reference, came, strict=True)]
     bets = bets_of(*ranks)
     found: list[Alarm] = []
+    course = np.ones(len(bets))
     start = 0
     while start < len(bets):
         wealth = wealth_of(bets[start:])
-        rich = np.flatnonzero(wealth.sum(axis=1) >= ALARM)
+        course[start:] = wealth.sum(axis=1)
+        rich = np.flatnonzero(course[start:] >= ALARM)
         if not len(rich):
             break
         at = start + int(rich[0])
@@ -177,4 +195,9 @@ def alarms(reference: Series, came: Series, seed: int = 0) -> list[Alarm]:
         gains = np.log(bets[start : at + 1, kind])[::-1].cumsum()
         found.append(Alarm(at, at - int(gains.argmax()), KINDS[kind]))
         start = at + 1
-    return found
+    return Watch(found, course)
+
+
+def alarms(reference: Series, came: Series, seed: int = 0) -> list[Alarm]:
+    """The alarms of :func:`watch`."""
+    return watch(reference, came, seed).alarms

@@ -268,6 +268,18 @@ def published_tables(folder: Path = FOLDER) -> list[str]:
 def load_table(name: str, folder: Path = FOLDER) -> PublishedTable:
     """Read a table and its rows.
 
+    Parameters
+    ----------
+    name
+        Such as ``abmf/table6``; see :func:`published_tables`.
+    folder
+        Where tables lie; the package's own by default.
+
+    Returns
+    -------
+    PublishedTable
+        The table with its rows in order.
+
     Raises
     ------
     SettingsError

@@ -101,6 +101,11 @@ class FeatureCache:
         dtype, shape
             Type and shape of one item: a post's row, or one token of its sequence.
 
+        Returns
+        -------
+        Store
+            Where items are looked up and added.
+
         Raises
         ------
         DataError

@@ -32,12 +32,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy import sparse
 
 from evoked.errors import DataError
 from evoked.features.table import Column, FeatureColumn
-from evoked.files import atomic_folder, read_object, write_json
+from evoked.files import atomic_folder, read_object, write_json, write_safetensors
 from evoked.posts.author_hashes import author_hashes
 
 Whole = NDArray[np.int64]
@@ -200,7 +200,7 @@ class Environment:
             arrays: dict[str, NDArray[Any]] = {"members": self.members, "posts": self.posts}
             for name, sums in self.sums.items():
                 arrays |= {f"{name}.total": sums.total, f"{name}.count": sums.count}
-            save_file(arrays, temporary / _MEANS_FILE)
+            write_safetensors(temporary / _MEANS_FILE, arrays)
             write_json(
                 temporary / _AUTHORS_FILE, {"version": _VERSION, "authors": list(self.authors)}
             )

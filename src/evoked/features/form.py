@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from evoked.features.captions import part_emoji
-from evoked.features.metadata import local_times
+from evoked.features.metadata import column_of, local_times
 
 FORM = (
     "hour",
@@ -60,9 +60,9 @@ def form_of(posts: pd.DataFrame) -> pd.DataFrame:
     ['shoes'] 20.0 7.0 1.0 1.0
     """
     hours, weekdays = local_times(posts)
-    tags = [_distinct(each) for each in _column(posts, "hashtags")]
-    captions = [text if isinstance(text, str) else "" for text in _column(posts, "caption")]
-    named = _column(posts, "mentions")
+    tags = [_distinct(each) for each in column_of(posts, "hashtags")]
+    captions = [text if isinstance(text, str) else "" for text in column_of(posts, "caption")]
+    named = column_of(posts, "mentions")
     words = pd.DataFrame(
         [_of_caption(text, listed) for text, listed in zip(captions, named, strict=True)],
         columns=["characters", "opening", "question", "emoji", "mention"],
@@ -72,7 +72,7 @@ def form_of(posts: pd.DataFrame) -> pd.DataFrame:
         {
             "hour": hours,
             "weekday": weekdays,
-            "media_type": _column(posts, "media_type").astype(object),
+            "media_type": column_of(posts, "media_type").astype(object),
             "hashtags": pd.Series(tags, dtype=object),
             "hashtag_count": np.array([len(each) for each in tags], np.float64),
             **words,
@@ -107,9 +107,3 @@ def _of_caption(caption: str, mentions: object) -> tuple[float, ...]:
 def _distinct(tags: object) -> list[str]:
     listed = tags if isinstance(tags, list | tuple | np.ndarray) else []
     return list(dict.fromkeys(str(tag).lower() for tag in listed))
-
-
-def _column(posts: pd.DataFrame, name: str) -> pd.Series:
-    if name in posts:
-        return posts[name].reset_index(drop=True)
-    return pd.Series(None, index=range(len(posts)), dtype=object)

@@ -18,12 +18,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy import sparse
 
 from evoked.errors import DataError
 from evoked.features.captions import stem
-from evoked.files import atomic_folder, read_object, write_json
+from evoked.files import atomic_folder, read_object, write_json, write_safetensors
 
 Vectors = NDArray[np.float32]
 
@@ -178,7 +178,8 @@ class HashtagVectors:
     def save(self, folder: Path | str) -> None:
         """Write safetensors and a JSON vocabulary into a folder of their own."""
         with atomic_folder(folder) as temporary:
-            save_file({"vectors": np.ascontiguousarray(self.vectors)}, temporary / _WEIGHTS_FILE)
+            vectors = np.ascontiguousarray(self.vectors)
+            write_safetensors(temporary / _WEIGHTS_FILE, {"vectors": vectors})
             vocabulary: dict[str, Any] = {"version": _VERSION, "tags": list(self.tags)}
             vocabulary |= {"stemmed": True} if self.stemmed else {}
             write_json(temporary / _VOCABULARY_FILE, vocabulary)

@@ -275,7 +275,7 @@ def _flags(posts: pd.DataFrame, categories: tuple[str, ...]) -> dict[str, Floats
         flags |= {f"{label}: {value}": _switch(found.eq(value)) for value in values}
         flags[f"{label} unknown"] = _switch(~found.isin(values))
     for column in _FLAGS:
-        given = _column(posts, column)
+        given = column_of(posts, column)
         label = column.replace("_", " ")
         flags |= {label: _switch(given.eq(True)), f"{label} unknown": _switch(given.isna())}
     return flags
@@ -293,7 +293,7 @@ def _unknown(numbers: dict[str, Floats]) -> dict[str, Floats]:
 def local_times(posts: pd.DataFrame) -> tuple[Floats, Floats]:
     """Hour of the day, [0, 24), and weekday, Monday = 0, of n posts, (n,) each: by local clocks
     where posts have them and in UTC otherwise; NaN where unknown."""
-    dates = pd.to_datetime(_column(posts, "posted_at"), utc=True)
+    dates = pd.to_datetime(column_of(posts, "posted_at"), utc=True)
     hour = _floats(posts, "posted_hour").fillna(dates.dt.hour + dates.dt.minute / 60)
     weekday = _floats(posts, "posted_weekday").fillna(dates.dt.day_of_week.astype("float64"))
     return hour.to_numpy(np.float64), weekday.to_numpy(np.float64)
@@ -315,7 +315,7 @@ def _time(posts: pd.DataFrame) -> dict[str, Floats]:
 
 def _days(posts: pd.DataFrame) -> Floats:
     """Days since 1970, (n,); NaN where unknown."""
-    dates = pd.to_datetime(_column(posts, "posted_at"), utc=True).dt.as_unit("us")
+    dates = pd.to_datetime(column_of(posts, "posted_at"), utc=True).dt.as_unit("us")
     days = dates.astype("int64").to_numpy(np.float64) / _MICROSECONDS_PER_DAY
     return np.where(dates.notna(), days, np.nan)
 
@@ -350,7 +350,7 @@ def form_counts(posts: pd.DataFrame) -> dict[str, Floats]:
 
 def _captions(posts: pd.DataFrame) -> pa.Array:
     """Captions as an Arrow array without nulls, bounded in length."""
-    captions = _column(posts, "caption").fillna("").astype(object)
+    captions = column_of(posts, "caption").fillna("").astype(object)
     try:
         array = pa.array(captions, pa.string(), from_pandas=True)
     except UnicodeEncodeError:  # halves of surrogate pairs, which no encoding can store
@@ -375,18 +375,19 @@ def _lengths(posts: pd.DataFrame, name: str, otherwise: Floats) -> Floats:
     return np.where(np.isnan(lengths), otherwise, lengths)
 
 
-def _column(posts: pd.DataFrame, name: str) -> pd.Series:
+def column_of(posts: pd.DataFrame, name: str) -> pd.Series:
+    """A column of n posts, numbered from 0; of one that is missing, None for each."""
     if name in posts:
         return posts[name].reset_index(drop=True)
     return pd.Series(None, index=range(len(posts)), dtype=object)
 
 
 def _texts(posts: pd.DataFrame, name: str) -> pd.Series:
-    return _column(posts, name).astype("string").str.strip().str.lower()
+    return column_of(posts, name).astype("string").str.strip().str.lower()
 
 
 def _floats(posts: pd.DataFrame, name: str) -> pd.Series:
-    return pd.to_numeric(_column(posts, name), errors="coerce").astype("float64")
+    return pd.to_numeric(column_of(posts, name), errors="coerce").astype("float64")
 
 
 def _switch(values: pd.Series) -> Floats:

@@ -17,16 +17,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from evoked.errors import DataError
 from evoked.features.table import Column
-from evoked.files import atomic_path, write_parquet
+from evoked.files import write_parquet, write_safetensors
 from evoked.parquet import read_frame
 
 Integers = NDArray[np.int64]
 
 GRAPH_FILE = "graph.safetensors"
+USERS_FILE, IMAGES_FILE = "users.parquet", "images.parquet"
 _COLUMNS = ("user_vectors", "image_vectors", "comment_vectors")
 _ARRAYS = ("viewings", "emotions", "times", "connections", "memberships")
 
@@ -112,10 +113,10 @@ class SocialGraph:
         for name in _COLUMNS:
             column: Column = getattr(self, name).compact()
             tensors[f"{name}.data"], tensors[f"{name}.index"] = column.data, column.index
-        for name in ("users", "images"):
-            write_parquet(folder / f"{name}.parquet", pd.DataFrame({"id": getattr(self, name)}))
-        with atomic_path(folder / GRAPH_FILE) as path:
-            save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, path)
+        for name, file in (("users", USERS_FILE), ("images", IMAGES_FILE)):
+            write_parquet(folder / file, pd.DataFrame({"id": getattr(self, name)}))
+        arrays = {name: np.ascontiguousarray(each) for name, each in tensors.items()}
+        write_safetensors(folder / GRAPH_FILE, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -129,8 +130,8 @@ class SocialGraph:
         try:
             tensors = load_file(folder / GRAPH_FILE)
             values: dict[str, Any] = {name: tensors[name] for name in _ARRAYS}
-            for name in ("users", "images"):
-                table = read_frame(folder / f"{name}.parquet", ["id"])
+            for name, file in (("users", USERS_FILE), ("images", IMAGES_FILE)):
+                table = read_frame(folder / file, ["id"])
                 values[name] = table["id"].to_numpy(dtype=object)
             for name in _COLUMNS:
                 values[name] = Column(tensors[f"{name}.data"], tensors[f"{name}.index"])

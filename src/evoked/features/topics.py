@@ -18,12 +18,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy import sparse
 
 from evoked.errors import DataError
 from evoked.features.captions import stems
-from evoked.files import atomic_folder, read_object, write_json
+from evoked.files import atomic_folder, read_object, write_json, write_safetensors
 
 _VERSION = 1
 _WEIGHTS_FILE = "topics.safetensors"
@@ -145,7 +145,8 @@ class Topics:
     def save(self, folder: Path | str) -> None:
         """Write safetensors and a JSON vocabulary into a folder of their own."""
         with atomic_folder(folder) as temporary:
-            save_file({"weights": np.ascontiguousarray(self.weights)}, temporary / _WEIGHTS_FILE)
+            weights = np.ascontiguousarray(self.weights)
+            write_safetensors(temporary / _WEIGHTS_FILE, {"weights": weights})
             state = {"version": _VERSION, "wanted": self.wanted, "words": list(self.words)}
             write_json(temporary / _VOCABULARY_FILE, state)
 

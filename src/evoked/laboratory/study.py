@@ -270,6 +270,11 @@ class Study:
         command
             The command that record.json gives for this session; none by default.
 
+        Returns
+        -------
+        StudyResults
+            What all finished fits found.
+
         Raises
         ------
         EvokedError

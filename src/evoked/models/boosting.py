@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy.special import softmax
 
 from evoked.features.catalog import FeatureSettings
-from evoked.files import atomic_path, read_object, write_json
+from evoked.files import read_object, write_json, write_safetensors
 from evoked.models._symmetric_trees import (
     SymmetricTrees,
     catboost_library,
@@ -160,8 +160,7 @@ class BoostedTrees(Model):
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         state, arrays = self._extra_state()
-        with atomic_path(folder / WEIGHTS_FILE) as path:
-            save_file({**named_arrays(self.trees), **arrays}, path)
+        write_safetensors(folder / WEIGHTS_FILE, {**named_arrays(self.trees), **arrays})
         own = {"widths": self.widths, "means": self.means, "trees": list(self.trees)}
         write_json(folder / MODEL_FILE, {**self._description(), **own, **state})
 

@@ -26,11 +26,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy.special import expit, logit, softmax
 
 from evoked.features.catalog import FeatureSettings
-from evoked.files import atomic_path, read_object, write_json
+from evoked.files import read_object, write_json, write_safetensors
 from evoked.models.base import MODEL_FILE, WEIGHTS_FILE, Examples, reading_weights
 from evoked.models.pooled import (
     Matrix,
@@ -228,8 +228,7 @@ class Linear(PooledModel):
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / WEIGHTS_FILE) as path:
-            save_file(self.arrays, path)
+        write_safetensors(folder / WEIGHTS_FILE, self.arrays)
         state = {"widths": self.widths, "penalties": self.penalties}
         write_json(folder / MODEL_FILE, {**self._description(), **state})
 

@@ -16,13 +16,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from evoked.features.catalog import FeatureSettings
 from evoked.features.named_encoders import check_named_encoders
-from evoked.files import atomic_path, damage, read_object, write_json
+from evoked.files import damage, read_object, write_json, write_safetensors
 from evoked.models.base import (
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -158,9 +158,9 @@ class NeuralModel(Model):
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / WEIGHTS_FILE) as path:
-            state = self.network.state_dict()
-            save_file({name: value.contiguous() for name, value in state.items()}, path)
+        state = self.network.state_dict()
+        tensors = {name: value.contiguous() for name, value in state.items()}
+        write_safetensors(folder / WEIGHTS_FILE, tensors)
         write_json(folder / MODEL_FILE, {**self._description(), "widths": self.widths})
 
     @classmethod

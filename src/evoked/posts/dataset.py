@@ -150,6 +150,11 @@ class PostDataset:
         extra
             Further entries of dataset.json, such as the figures that a generator planted.
 
+        Returns
+        -------
+        PostDataset
+            The dataset that was written.
+
         Raises
         ------
         DataError
@@ -381,6 +386,11 @@ class PostDataset:
             Tables by name, in place of the dataset's own.
         extra
             Further entries of dataset.json.
+
+        Returns
+        -------
+        PostDataset
+            The copy.
 
         Raises
         ------

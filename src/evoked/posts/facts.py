@@ -34,6 +34,7 @@ from evoked.posts.fact_kinds import Kind
 from evoked.posts.readers.number_notation import decimal_sign, read_number
 from evoked.posts.readers.values import is_missing, parse_bool, plain_text
 from evoked.posts.schema import FACT_PREFIX
+from evoked.sentences import listed
 
 _MAX_CLASS_CHARACTERS = 200
 _MAX_CLASSES_OF_A_POST = 100
@@ -317,7 +318,7 @@ def fact_notes(facts: Sequence[Fact], posts: pd.DataFrame) -> list[str]:
     notes = []
     for row in range(len(posts)):
         missing = [fact.name for fact, absent in zip(facts, unknown, strict=True) if absent[row]]
-        said = [f"{_listed(missing)} not given: predicted as unknown"] if missing else []
+        said = [f"{listed(missing)} not given: predicted as unknown"] if missing else []
         said += [
             note
             for fact, absent in zip(facts, unknown, strict=True)
@@ -338,7 +339,7 @@ def _unusual(fact: Fact, value: Any) -> str:
         return ""
     hint = did_you_mean(str(new[0]), fact.classes).strip()
     note = (
-        f"{fact.name} {_listed([repr(each) for each in new])} is new to the run and counts as "
+        f"{fact.name} {listed([repr(each) for each in new])} is new to the run and counts as "
         f"unknown; it knows {fact.shown}"
     )
     return f"{note} ({hint.rstrip('.')})" if hint else note
@@ -358,8 +359,3 @@ def _outside(fact: Fact, value: Any) -> str:
 
 def _amount(number: float | None) -> str:
     return "" if number is None else f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}"
-
-
-def _listed(items: Sequence[str]) -> str:
-    *others, last = items
-    return f"{', '.join(others)} and {last}" if others else last

@@ -22,9 +22,10 @@ MAX_PIXELS = 40_000_000
 MAX_BYTES = 64 * 2**20
 """Largest file that is opened."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO", "AVIF", "HEIF")
-"""What social networks serve and phones write. TIFF, EPS, PSD … have large decoders and occur in no
-posts. AVIF takes Pillow 11.3 or later, HEIF the package pillow-heif (``evoked[heic]``)."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO", "AVIF", "HEIF", "TIFF")
+"""What social networks serve, phones write and photographers hand in. EPS, PSD … have large
+decoders and occur in no posts. AVIF takes Pillow 11.3 or later, HEIF the package pillow-heif
+(``evoked[heic]``)."""
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif")
 _AVIF_BRANDS = (b"avif", b"avis")
@@ -249,7 +250,8 @@ def _too_many_pixels(how_many: str, name: str) -> ImageError:
 
 
 def _decode(image: Image.Image, size: int | None) -> NDArray[np.uint8]:
-    orientation = image.getexif().get(_ORIENTATION_TAG)
+    # Pillow turns a TIFF itself while it decodes it.
+    orientation = None if image.format == "TIFF" else image.getexif().get(_ORIENTATION_TAG)
     if size is not None:
         image.draft("RGB", (size, size))  # JPEG only: decode at 1/2, 1/4 or 1/8
     rgb = _to_rgb(image)
@@ -264,6 +266,10 @@ def _decode(image: Image.Image, size: int | None) -> NDArray[np.uint8]:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip it at 255
         image = Image.fromarray((np.asarray(image).astype(np.float32) / 257 + 0.5).astype(np.uint8))
+    if image.mode == "F":  # grey as fractions, from 0 to 1 or to 255
+        grey = np.nan_to_num(np.asarray(image))
+        grey = grey * 255 if grey.max() <= 1 else grey
+        image = Image.fromarray((grey.clip(0, 255) + 0.5).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

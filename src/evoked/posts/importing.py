@@ -193,6 +193,11 @@ def import_posts(
         Called at the start and after each batch with ``reading``, the number of records done and
         their total (None if unknown).
 
+    Returns
+    -------
+    ImportResult
+        The dataset, how many posts were read, and what was skipped and why.
+
     Raises
     ------
     SettingsError

@@ -19,8 +19,13 @@ _BAR = 0.62
 def draw_audience(found: Audience, path: Path) -> Path:
     """Write the picture as PNG to ``path``."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(to_png(_drawn(found)))
+        temporary.write_bytes(audience_png(found))
     return path
+
+
+def audience_png(found: Audience) -> bytes:
+    """The picture as PNG."""
+    return to_png(_drawn(found))
 
 
 def audience_chart(found: Audience) -> Chart:

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import binomtest
 
+from evoked.evaluation.coverage import share_range
 from evoked.evaluation.reliability import Reliability
 from evoked.explain.figures import BLUE, GREY, INK, ORANGE, PALE, figure, look, to_svg
 from evoked.posts.schema import SCALES
@@ -257,7 +257,7 @@ def class_shares(counts: NDArray, labels: Sequence[str], title: str) -> Chart:
 def probabilities(found: Reliability, title: str, what: str) -> Chart:
     """How often probabilities came true; ``what`` names what they are probabilities of."""
     shown = zip(found.observed, found.posts, strict=True)
-    bounds = [binomtest(round(o * n), int(n)).proportion_ci(method="wilson") for o, n in shown]
+    bounds = [share_range(round(o * n), int(n)) for o, n in shown]
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
         axis = drawn.subplots()

@@ -196,7 +196,7 @@ def peak_hours(table: pd.DataFrame, note: str = "") -> Picture:
     Parameters
     ----------
     table
-        From :func:`evoked.analysis.engagement.time_to_peak`.
+        From :func:`evoked.analysis.peaks.time_to_peak`.
     note
         As in :func:`emotion_density`.
     """

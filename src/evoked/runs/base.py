@@ -422,7 +422,22 @@ class TrainedRun(ABC):
         baselines: dict[str, pd.DataFrame],
     ) -> tuple[str, ...]:
         """What is wrong with predictions; where the model sees nothing of the posts, that alone,
-        since no other settings could help."""
+        since no other settings could help.
+
+        Parameters
+        ----------
+        predictions
+            What the model predicts of n posts, as people read it.
+        truth
+            What came of them, with the same outcomes.
+        baselines
+            What the trivial baselines predict of them, by name.
+
+        Returns
+        -------
+        tuple of str
+            A sentence each; empty where nothing is wrong.
+        """
         if sees_nothing(self.model, self.unseen):
             return (unseen_note(self.model, self.unseen),)
         return tuple(collapse_warnings(self.task, predictions, truth))

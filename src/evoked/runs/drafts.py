@@ -15,6 +15,7 @@ from evoked.posts.author_profiles import PROFILE, AuthorProfiles
 from evoked.posts.facts import Fact, describe_facts, fact_notes
 from evoked.posts.schema import EXPECTED_VIEWS
 from evoked.runs.spoken import basis_in_words, spoken
+from evoked.sentences import listed
 from evoked.targets import Task
 from evoked.targets.base import numeric
 
@@ -174,7 +175,7 @@ def lacking_note(facts: Sequence[Fact], has: Collection[str]) -> str | None:
         return None
     options = " ".join(f"--fact {shlex.quote(name)}" for name in lacking)
     return (
-        f"None of the posts has {_listed(lacking)}, from which the run has learned: predicted as "
+        f"None of the posts has {listed(lacking)}, from which the run has learned: predicted as "
         f"unknown. Import the posts with {options}"
     )
 
@@ -192,14 +193,9 @@ def unknown_author(authors: KnownAuthors, name: str | None) -> str:
 def _assumption(is_only_author: bool, filled: Mapping[str, int], own: str) -> str | None:
     parts = ["taken for a post of the run's only author"] if is_only_author else []
     if filled:
-        names = _listed([_WORDS[name] for name in filled])
+        names = listed([_WORDS[name] for name in filled])
         parts.append(
-            f"{names} as of {own} last post: {_listed([f'{n:,}' for n in filled.values()])}"
+            f"{names} as of {own} last post: {listed([f'{n:,}' for n in filled.values()])}"
         )
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else None
-
-
-def _listed(items: list[str]) -> str:
-    *others, last = items
-    return f"{', '.join(others)} and {last}" if others else last

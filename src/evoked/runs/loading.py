@@ -34,6 +34,11 @@ def load(
         it leads only to what is installed, to hub models in the local cache, and to folders that
         a run was trained with on this machine.
 
+    Returns
+    -------
+    Run or NetworkRun
+        A run of posts or of viewings, whichever the folder holds.
+
     Raises
     ------
     DataError

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from evoked.errors import DataError
 from evoked.evaluation.conformal import Predicted
 from evoked.features.form import FORM, form_of
 from evoked.features.pipeline import FeaturePipeline
 from evoked.features.table import Column, FeatureTable
-from evoked.files import atomic_path, write_parquet
+from evoked.files import write_parquet, write_safetensors
 from evoked.models import Examples, Model
 from evoked.models.pooled import row_batches
 from evoked.parquet import read_frame
@@ -201,8 +201,7 @@ class PastPosts:
                 f"{modality}:{each.feature}:{name}": np.ascontiguousarray(part)
                 for name, part in parts.items()
             }
-        with atomic_path(folder / CONTENT_FILE) as temporary:
-            save_file(arrays, temporary)
+        write_safetensors(folder / CONTENT_FILE, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

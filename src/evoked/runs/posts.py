@@ -62,12 +62,16 @@ PROFILES_FILE = "profiles.json"
 class Run(TrainedRun):
     """A trained model with everything that leads from posts to its predictions.
 
-    Attributes
+    Parameters
     ----------
+    contents
+        What the run's folder holds.
     history
         What the authors of the run's posts achieved, for drafts.
     profiles
         Their last known followers, for drafts.
+    cache
+        Where extracted features are kept; the user's cache folder by default.
 
     Examples
     --------
@@ -105,6 +109,11 @@ class Run(TrainedRun):
         folder, cache, model, allow_download
             As in :func:`evoked.load`, which loads runs of viewings as well.
 
+        Returns
+        -------
+        Run
+            The run.
+
         Raises
         ------
         DataError
@@ -114,7 +123,20 @@ class Run(TrainedRun):
 
     @classmethod
     def with_history(cls, contents: RunContents, cache: FeatureCache | None = None) -> Run:
-        """A run of posts from what its folder holds, with what its authors are known by."""
+        """A run of posts from what its folder holds, with what its authors are known by.
+
+        Parameters
+        ----------
+        contents
+            What the folder holds.
+        cache
+            Where extracted features are kept; the user's cache folder by default.
+
+        Returns
+        -------
+        Run
+            The run, ready to predict.
+        """
         folder = contents.folder
         history = AuthorHistory.load(folder / HISTORY_FILE)
         return cls(contents, history, AuthorProfiles.load(folder / PROFILES_FILE), cache)
@@ -132,7 +154,24 @@ class Run(TrainedRun):
         everyones: EveryonesCounts | None = None,
     ) -> pd.DataFrame:
         """Posts with what their authors' earlier posts achieved, among them and among the run's
-        own: see :func:`evoked.posts.author_history.attach_history`."""
+        own: see :func:`evoked.posts.author_history.attach_history`.
+
+        Parameters
+        ----------
+        posts
+            n posts.
+        drafts
+            Whether they are drafts, which see nothing of each other.
+        activity
+            Counts of posts over time, for what was known at a time.
+        everyones
+            What the last posts of all authors achieved, if these are not all posts.
+
+        Returns
+        -------
+        DataFrame
+            The n posts with columns of history.
+        """
         history = self.history
         if everyones is not None:
             history = history.of_authors(dict.fromkeys(author_hashes(posts)))
@@ -294,6 +333,11 @@ class Run(TrainedRun):
             Cover picture of each: a path, bytes or None.
         callbacks
             Callbacks that report progress.
+
+        Returns
+        -------
+        Examples, list of Problem
+            The n posts, and what was wrong with which picture.
         """
         if not has_history(posts):
             posts = self.attach_history(posts)
@@ -377,6 +421,20 @@ class Run(TrainedRun):
     ) -> list[str]:
         """What :meth:`predict` finds, a sentence for each post.
 
+        Parameters
+        ----------
+        posts
+            A dataset, or drafts.
+        callbacks
+            Callbacks that report progress.
+        coverage
+            How often the intervals are to hold the truth, between 0 and 1.
+
+        Returns
+        -------
+        list of str
+            A sentence for each post, in order.
+
         Examples
         --------
         >>> run.answer([evoked.Draft(caption="Hello")])  # doctest: +SKIP
@@ -415,6 +473,18 @@ class Run(TrainedRun):
 
         Warnings say whether posts that the run was made from have changed since, and which facts
         they lack that the run has learned from.
+
+        Parameters
+        ----------
+        dataset
+            Posts with counts or ratings, of which those that were learned from are left out.
+        callbacks
+            Callbacks that report progress.
+
+        Returns
+        -------
+        Evaluation
+            Scores, predictions, intervals and warnings.
 
         Raises
         ------

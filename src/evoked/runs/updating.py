@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,9 @@ from evoked.files import (
     kept_still,
     link,
     only_writer,
+    parse_json,
     plain,
+    read_bounded,
     records,
     write_json,
     write_parquet,
@@ -57,7 +59,7 @@ from evoked.runs.base import (
 )
 from evoked.runs.card import model_card
 from evoked.runs.description import RUN_FILE
-from evoked.runs.folder import CARRIED, INTERVALS_FILE, SPLIT_FILE
+from evoked.runs.folder import CARRIED, INTERVALS_FILE, LEDGER_FILE, SPLIT_FILE
 from evoked.runs.past import PAST_FILE, PastPosts, at_any_time
 from evoked.runs.posts import HISTORY_FILE, PROFILES_FILE, Run, posts_in_parts
 from evoked.runs.spoken import spoken, spoken_alike, spoken_share
@@ -132,6 +134,9 @@ class Update:
         now; None where unknown.
     notes
         What else a person should know.
+    others
+        How many new posts were left out because the run doesn't know their authors, and of how many
+        authors they are.
     """
 
     posts: int
@@ -143,6 +148,7 @@ class Update:
     levels: list[LevelChange]
     errors: tuple[TypicalError | None, TypicalError | None, TypicalError | None]
     notes: tuple[str, ...] = ()
+    others: tuple[int, int] = (0, 0)
 
     @property
     def sentences(self) -> list[str]:
@@ -168,6 +174,7 @@ class Update:
         return {
             "posts": self.posts,
             "authors": self.authors,
+            "left_out": dict(zip(("posts", "authors"), self.others, strict=True)),
             "first": self.first,
             "last": self.last,
             "retrained": self.retrained,
@@ -186,6 +193,7 @@ def update(
     dataset: PostDataset,
     *,
     retrain: bool = False,
+    all_authors: bool = False,
     model: type[Model] | None = None,
     cache: FeatureCache | None = None,
     allow_download: bool = False,
@@ -202,6 +210,9 @@ def update(
         among them, and have to be where it learns anew.
     retrain
         Let the model learn anew from all posts, with the settings that it has.
+    all_authors
+        Take in posts of authors as well whom the run doesn't know and whose drafts its ledger
+        doesn't keep; they are only counted otherwise. Posts without an author are always taken in.
     model, cache, allow_download
         As for :func:`evoked.load`.
     callbacks
@@ -217,9 +228,14 @@ def update(
     with only_writer(folder), ExitStack() as stack:
         run = Run.load(folder, cache, model=model, allow_download=allow_download)
         with run.checked():
+            others = _Others() if all_authors else _Others.of(run, dataset.posts)
+            if others.posts:
+                dataset = dataset.select(others.kept)
             new = _NewPosts.of(run, dataset, callbacks)
+            new = replace(new, notes=(*new.notes, *others.notes))
         if not len(new.posts):
-            return Update(0, 0, None, None, False, [], [], (None,) * 3, new.notes)
+            nothing = Update(0, 0, None, None, False, [], [], (None,) * 3, new.notes)
+            return replace(nothing, others=(others.posts, others.authors))
         if retrain:
             _check_whole(run, dataset)
         with atomic_folder(folder) as beside:
@@ -231,7 +247,38 @@ def update(
             # Until the new folder is in place, nobody adds to the ledger of the old one.
             stack.enter_context(kept_still(folder))
             _carry_over(folder, beside, CARRIED if retrain else None)
-    return found
+    return replace(found, others=(others.posts, others.authors))
+
+
+@dataclass(frozen=True)
+class _Others:
+    """New posts of known counts by authors whom a run doesn't know, and how many these are.
+
+    kept are the positions of all other posts.
+    """
+
+    posts: int = 0
+    authors: int = 0
+    kept: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @classmethod
+    def of(cls, run: Run, posts: pd.DataFrame) -> _Others:
+        authors = author_hashes(posts)
+        known = run.authors.hashes | {""} | _kept_authors(run.folder)
+        strange = ~np.isin(authors.astype(str), list(known))
+        strange &= run.part_of(posts).isna().to_numpy()
+        counted = strange & are_published(posts)
+        number = len(set(authors[counted]))
+        return cls(int(counted.sum()), number, np.flatnonzero(~strange))
+
+    @property
+    def notes(self) -> list[str]:
+        if not self.posts:
+            return []
+        posts = "1 post" if self.posts == 1 else f"{self.posts:,} posts"
+        whom = "an author whom" if self.authors == 1 else f"{self.authors:,} authors, none of whom"
+        knows = "the run doesn't know" if self.authors == 1 else "the run knows"
+        return [f"{posts} of {whom} {knows}: left out. To take in such as well: --all-authors."]
 
 
 @dataclass(frozen=True)
@@ -273,6 +320,19 @@ class _NewPosts:
             for coverage in NOMINAL_COVERAGES
         }
         return cls(completed, covers, examples, problems, predicted, promised, tuple(notes))
+
+
+def _kept_authors(folder: Path) -> set[str]:
+    """The hashes of the authors of drafts in a run's ledger."""
+    path = folder / LEDGER_FILE
+    found = set()
+    for line in read_bounded(path).split(b"\n") if path.is_file() else ():
+        try:
+            author = parse_json(line, path)["author"]
+        except (DataError, KeyError, TypeError):  # a damaged line
+            continue
+        found |= {author} if isinstance(author, str) else set()
+    return found
 
 
 def _widened(run: Run, coverage: float) -> set[str]:
@@ -376,7 +436,11 @@ def _metrics(run: Run, new: _NewPosts, tables: dict[str, pd.DataFrame]) -> dict[
 
 
 def _pooled(before: list[dict[str, Any]], measured: pd.DataFrame) -> list[dict[str, Any]]:
-    """How often intervals held for two groups of posts together."""
+    """How often intervals held for two groups of posts together.
+
+    Where posts of an author resemble each other, as a bootstrap of authors has shown, each counts
+    for less than one in the range of the share.
+    """
     together = {(row["outcome"], row["nominal"]): row for row in before}
     for row in records(measured):
         key = row["outcome"], row["nominal"]
@@ -387,7 +451,8 @@ def _pooled(before: list[dict[str, Any]], measured: pd.DataFrame) -> list[dict[s
 def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     number = one["n"] + other["n"]
     held = round(one["coverage"] * one["n"]) + round(other["coverage"] * other["n"])
-    low, high = share_range(held, number)
+    weight = _weight(one)
+    low, high = share_range(weight * held, weight * number)
     widths = [each["width"] for each in (one, other)]
     known = None not in widths
     width = sum(w * each["n"] for w, each in zip(widths, (one, other), strict=True)) if known else 0
@@ -399,6 +464,13 @@ def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         "width": width / number if known else None,
         "n": number,
     }
+
+
+def _weight(row: dict[str, Any]) -> float:
+    """For how much of a post each counts in the range of a share, at most 1."""
+    low, high = share_range(round(row["coverage"] * row["n"]), row["n"])
+    width = row["high"] - row["low"]
+    return min(1.0, ((high - low) / width) ** 2) if width > 0 else 1.0
 
 
 def _entry(new: _NewPosts, *, retrained: bool) -> dict[str, Any]:
@@ -499,8 +571,10 @@ def _range_changes(
     before: Run, after: Run, new: _NewPosts, truth: pd.DataFrame
 ) -> list[RangeChange]:
     said = new.promised[DEFAULT_COVERAGE]
-    examples = after.examples(new.posts, new.covers)[0]
-    predicted = Predicted(new.posts, after.model.predict(examples))
+    predicted = new.predicted
+    if after.model is not before.model:  # which has learned anew
+        examples = after.examples(new.posts, new.covers)[0]
+        predicted = Predicted(new.posts, after.model.predict(examples))
     now = after.intervals.table(
         after.task, predicted, DEFAULT_COVERAGE, widened=_widened(after, DEFAULT_COVERAGE)
     )

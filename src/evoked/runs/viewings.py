@@ -89,6 +89,17 @@ class Viewing:
 class NetworkRun(TrainedRun):
     """A trained model of viewings with the graph that it looks at.
 
+    Parameters
+    ----------
+    contents
+        What the run's folder holds.
+    graph
+        Who viewed what, who knows whom, who belongs to which group.
+    groups
+        The groups, a row each.
+    cache
+        Where extracted features are kept; the user's cache folder by default.
+
     Examples
     --------
     >>> run = evoked.train(evoked.open("my_network"), "hmg_emo", "my_run")  # doctest: +SKIP
@@ -125,6 +136,11 @@ class NetworkRun(TrainedRun):
         folder, cache, model, allow_download
             As in :func:`evoked.load`, which loads runs of posts as well.
 
+        Returns
+        -------
+        NetworkRun
+            The run.
+
         Raises
         ------
         DataError
@@ -134,7 +150,20 @@ class NetworkRun(TrainedRun):
 
     @classmethod
     def with_graph(cls, contents: RunContents, cache: FeatureCache | None = None) -> NetworkRun:
-        """A run of viewings from what its folder holds, with the graph and the groups read."""
+        """A run of viewings from what its folder holds, with the graph and the groups read.
+
+        Parameters
+        ----------
+        contents
+            What the folder holds.
+        cache
+            Where extracted features are kept; the user's cache folder by default.
+
+        Returns
+        -------
+        NetworkRun
+            The run, ready to predict.
+        """
         folder = contents.folder
         graph = SocialGraph.load(folder / GRAPH_FOLDER)
         return cls(contents, graph, read_frame(folder / GROUPS_FILE), cache)
@@ -230,6 +259,18 @@ class NetworkRun(TrainedRun):
         """Score the run on viewings that it has not learned from, beside the trivial baselines and,
         where the model reads the own comment, beside itself without it.
 
+        Parameters
+        ----------
+        dataset
+            The network whose viewings are scored.
+        callbacks
+            Callbacks that report progress.
+
+        Returns
+        -------
+        Evaluation
+            Scores, predictions, intervals and warnings.
+
         Raises
         ------
         DataError
@@ -270,6 +311,18 @@ class NetworkRun(TrainedRun):
         self, viewings: Sequence[Viewing], callbacks: Callbacks | None = None
     ) -> tuple[Examples, list[Problem]]:
         """Single viewings as the model reads them, and pictures that could not be read.
+
+        Parameters
+        ----------
+        viewings
+            n viewings.
+        callbacks
+            Callbacks that report progress.
+
+        Returns
+        -------
+        Examples, list of Problem
+            The n viewings, and what was wrong with which picture.
 
         Raises
         ------
@@ -320,6 +373,18 @@ class NetworkRun(TrainedRun):
     def of_users(self, users: Integers, image: Image) -> Examples:
         """The viewings of one image by users of the graph (n,), given by their rows.
 
+        Parameters
+        ----------
+        users
+            Rows of users of the graph, (n,).
+        image
+            The id of an image of the graph, or a picture.
+
+        Returns
+        -------
+        Examples
+            One per user, in their order.
+
         Raises
         ------
         DataError
@@ -344,6 +409,18 @@ class NetworkRun(TrainedRun):
 
         An image is the graph's if its id is and its picture has the same vector: ids alone prove
         nothing, since many files number their posts from one.
+
+        Parameters
+        ----------
+        network
+            The network.
+        rows
+            Which of its viewings, (n,).
+
+        Returns
+        -------
+        Examples
+            One per row, in their order.
         """
         frame = network.viewings.iloc[rows].reset_index(drop=True)
         images = image_rows(self.graph, pd.Series(network.graph.images))

@@ -72,7 +72,21 @@ class Scorer:
         *,
         allow_download: bool = False,
     ) -> Self:
-        """A scorer of the run in a folder; the parameters are those of :func:`evoked.load`.
+        """A scorer of the run in a folder.
+
+        Parameters
+        ----------
+        folder
+            The folder that ``evoked train`` or :func:`evoked.train` made.
+        cache
+            Where extracted features are kept; the user's cache folder by default.
+        allow_download
+            Fetch encoders that the run names, and read them from whatever folder it names.
+
+        Returns
+        -------
+        Scorer
+            A scorer that keeps the run loaded.
 
         Raises
         ------
@@ -88,7 +102,22 @@ class Scorer:
         coverage: float = DEFAULT_COVERAGE,
     ) -> pd.DataFrame:
         """What :meth:`evoked.runs.posts.Run.predict` says of drafts; the first that can't be scored
-        raises its error."""
+        raises its error.
+
+        Parameters
+        ----------
+        drafts
+            The drafts.
+        callbacks
+            Callbacks that report progress.
+        coverage
+            How often the intervals are to hold the truth, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            A row per draft.
+        """
         with self.turn:
             return self.run.predict(drafts, callbacks, coverage)
 
@@ -179,6 +208,18 @@ class Scorer:
 
     def draft(self, row: Row, number: int) -> Draft:
         """The draft of a row; ``draft-`` and its number is its name if it has none.
+
+        Parameters
+        ----------
+        row
+            A draft, or its facts by name.
+        number
+            Its place among the rows, for its name.
+
+        Returns
+        -------
+        Draft
+            The row as a draft.
 
         Raises
         ------

@@ -17,6 +17,7 @@ from evoked.posts.drafts import Draft
 from evoked.serve.database import prepare, transaction
 from evoked.serve.jobs import Job, Jobs, Step
 from evoked.serve.library import DATASETS_FOLDER, RUNS_FOLDER, DatasetEntry, Library, RunEntry
+from evoked.serve.network_cache import Networks
 from evoked.serve.places import Places
 from evoked.serve.problems import RefusalError
 from evoked.serve.settings import DeskSettings
@@ -61,6 +62,7 @@ class Desk:
         self.uploads = Uploads(data, self.limits)
         self.places = Places(data, settings.runs)
         self.library = Library(data, settings.runs, FeatureCache(settings.cache))
+        self.networks = Networks()
         self.warm = threading.Event()
         # Between finding a free name and queueing the job that takes it, nobody else looks.
         self._naming = threading.Lock()

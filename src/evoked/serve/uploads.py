@@ -169,9 +169,10 @@ class Uploads:
                 (temporary / name).write_bytes(content)
         return identifier
 
-    def made(self, identifier: str, name: str) -> Path | None:
-        """A file that :meth:`add_made` kept; None if there is none."""
-        if not _IDENTIFIER.fullmatch(identifier) or not re.fullmatch(r"[a-z_]+\.png", name):
+    def made(self, identifier: str, name: str, suffix: str = "png") -> Path | None:
+        """A file of a kind that :meth:`add_made` kept; None if there is none."""
+        named = re.fullmatch(rf"[a-z_]+\.{suffix}", name)
+        if not _IDENTIFIER.fullmatch(identifier) or not named:
             return None
         path = self.folder / identifier / name
         return path if path.is_file() else None

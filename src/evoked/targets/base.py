@@ -231,7 +231,20 @@ class Task(ABC):
 
     @classmethod
     def straightened(cls, column: str, values: ArrayLike) -> NDArray[np.float64]:
-        """What a column is a logistic curve of, or its own values, (n,)."""
+        """What a column is a logistic curve of, or its own values, (n,).
+
+        Parameters
+        ----------
+        column
+            Name of a target column.
+        values
+            Its values, (n,).
+
+        Returns
+        -------
+        ndarray
+            What the column is a logistic curve of where it is one, else the values, (n,).
+        """
         own = np.asarray(values, dtype=np.float64)
         return (
             np.asarray(logit(np.clip(own, NEAREST, 1 - NEAREST)))
@@ -241,7 +254,20 @@ class Task(ABC):
 
     @classmethod
     def bent(cls, column: str, values: ArrayLike) -> NDArray[np.float64]:
-        """Inverse of :meth:`straightened`."""
+        """Inverse of :meth:`straightened`.
+
+        Parameters
+        ----------
+        column
+            Name of a target column.
+        values
+            What :meth:`straightened` gives, (n,).
+
+        Returns
+        -------
+        ndarray
+            The column's values, (n,).
+        """
         own = np.asarray(values, dtype=np.float64)
         return np.asarray(expit(own)) if cls.is_logistic(column) else own
 
@@ -284,11 +310,23 @@ class Task(ABC):
             With the columns of :mod:`evoked.posts.schema`.
         estimates
             (n, 2) valence and arousal from an emotion reader, for tasks that learn emotion.
+
+        Returns
+        -------
+        TargetTable
+            A row per post; NaN where a value is unknown.
         """
 
     @abstractmethod
     def inverse_transform(self, predicted: pd.DataFrame, posts: pd.DataFrame) -> pd.DataFrame:
         """Turn predicted columns of n posts back into what people read.
+
+        Parameters
+        ----------
+        predicted
+            The task's columns, a row per post.
+        posts
+            The n posts, with what was known before posting.
 
         Returns
         -------

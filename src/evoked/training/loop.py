@@ -17,13 +17,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoked.errors import EvokedError, SettingsError
 from evoked.features._memory import return_free_memory
 from evoked.features.table import Batch
-from evoked.files import atomic_path, damage, write_csv
+from evoked.files import atomic_path, damage, write_csv, write_safetensors
 from evoked.targets import TargetTable
 from evoked.training.batches import EpochBatches, Rows, loader
 from evoked.training.records import BEST_WEIGHTS, LAST_CHECKPOINT, LOG, EpochRecord
@@ -299,8 +299,7 @@ class _Recorder(Callback):
         self.history.append(record)
         # Without a known score, the last epoch is kept.
         if best == -math.inf or _goodness(record) > best:
-            with atomic_path(self.folder / BEST_WEIGHTS) as path:
-                save_file(_plain_state(pl_module.network), path)
+            write_safetensors(self.folder / BEST_WEIGHTS, _plain_state(pl_module.network))
         write_csv(self.folder / LOG, pd.DataFrame(self.history))
         trainer.save_checkpoint(self.folder / LAST_CHECKPOINT)
         trainer.should_stop = self._out_of_patience()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from evoked.analysis.analyses import analyse_posts
+from evoked.analysis.works import effects as effects_module
 from evoked.analysis.works.captions import Read, caption_traits, read_captions
 from evoked.analysis.works.effects import Effects, Times, effects
 from evoked.analysis.works.findings import (
@@ -200,6 +204,17 @@ def _schema(posts: pd.DataFrame) -> pd.DataFrame:
             full[name] = [[] for _ in range(len(posts))] if lists else None
     full["posted_at"] = pd.to_datetime(full["posted_at"], utc=True)
     return full.astype({"posted_hour": "float64", "posted_weekday": "float64"})
+
+
+def _counting(name: str, seen: Counter[str]) -> Callable[..., Any]:
+    """A function of the module of effects that counts how often it is called."""
+    function = getattr(effects_module, name)
+
+    def counted(*arguments: Any) -> Any:
+        seen[name] += 1
+        return function(*arguments)
+
+    return counted
 
 
 def _named(traits: list[Trait]) -> dict[str, NDArray[np.float64]]:

@@ -205,6 +205,11 @@ _TEXTS = {
     "utf-16-le": "Ein Tee zu viert 🍵",
     "utf-16-be": "日本の写真",
     "utf-8": "Πρώτα τσάι",
+    "iso8859-15": "Un cœur à 5 € près",
+    "hz": "今天喝热茶 ~ 照片",
+    "iso2022-kr": "오늘의 차 한 잔",
+    "cp1257": "Šiandien žiūrint į Ačiū",
+    "mac-cyrillic": "Пьём чай с друзьями",
 }
 
 
@@ -217,6 +222,28 @@ def test_encodings_are_found_by_their_characters(encoding: str, tmp_path: Path) 
     posts = import_posts("csv", path, tmp_path / "out")
     assert posts.dataset.posts["caption"].tolist() == [_TEXTS[encoding]] * 3
     assert not any("wrongly decoded" in warning for warning in posts.warnings)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("latin-1", "Prix : ½ livre, 1½ heure, §3, l´été"),
+        ("cp1252", "“½ cup” – 3¼ of it, 5 €"),
+        ("utf-8", "a ~{ and ~} in ASCII, été"),
+    ],
+)
+def test_fractions_and_signs_are_no_letters(encoding: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_bytes(f'id,caption,likes\n1,"{text}",5\n'.encode(encoding))
+    assert import_posts("csv", path, tmp_path / "out").dataset.posts["caption"].tolist() == [text]
+
+
+def test_a_damaged_byte_does_not_spoil_all_others(tmp_path: Path) -> None:
+    rows = "".join(f"{number},Schöne Grüße 🍵,5\n" for number in range(9)).encode()
+    path = tmp_path / "posts.csv"
+    path.write_bytes(b"id,caption,likes\n" + rows + b"9,Bad \xff byte,5\n")
+    captions = import_posts("csv", path, tmp_path / "out").dataset.posts["caption"].tolist()
+    assert captions == ["Schöne Grüße 🍵"] * 9 + ["Bad \ufffd byte"]
 
 
 @pytest.mark.parametrize(

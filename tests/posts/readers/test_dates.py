@@ -73,6 +73,46 @@ def test_what_is_no_date_is_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("datetime(2024, 5, 1, 10, 0)", "2024-05-01T10:00:00"),
+        ("datetime.datetime(2024, 5, 1, 10, 0, 5, tzinfo=datetime.timezone.utc)",
+         "2024-05-01T10:00:05+00:00"),
+        ("datetime.datetime(2024, 5, 1, 10, 0, tzinfo=tzutc())", "2024-05-01T10:00:00+00:00"),
+        ("Timestamp('2024-05-01 10:00:00')", "2024-05-01T10:00:00"),
+        ("Timestamp('2024-05-01 10:00:00', tz='UTC')", "2024-05-01T10:00:00+00:00"),
+        ("numpy.datetime64('2024-05-01T10:00')", "2024-05-01T10:00:00"),
+        ('ISODate("2024-05-01T10:00:00Z")', "2024-05-01T10:00:00+00:00"),
+        ('new Date("2024-05-01T10:00:00Z")', "2024-05-01T10:00:00+00:00"),
+        ("/Date(1714557600000+0200)/", "2024-05-01T10:00:00+00:00"),
+        ("2024-122T10:00", "2024-05-01T10:00:00"),
+        ("2024-05-01 10:00:00.123456789 +0000 UTC", "2024-05-01T10:00:00.123456+00:00"),
+        ('"2024-05-01 10:00"', "2024-05-01T10:00:00"),
+        ("'2024-05-01 10:00'", "2024-05-01T10:00:00"),
+    ],
+)  # fmt: skip
+def test_dates_as_programs_print_them(written: str, moment: str) -> None:
+    assert read_moment(written) == datetime.fromisoformat(moment)
+    assert has_time(written)
+
+
+def test_a_printed_date_without_a_time_has_none() -> None:
+    assert read_moment("datetime.date(2024, 5, 1)") == datetime(2024, 5, 1)
+    assert not has_time("datetime.date(2024, 5, 1)")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["datetime(2024, 13, 1)", "datetime(2024)", "new Date(2024, 4, 1)", "2023-366", "2024-000",
+     "0000-001", "open('2024-05-01')", "datetime(datetime(datetime(2024, 5, 1)))"],
+)  # fmt: skip
+def test_what_a_program_prints_otherwise_is_refused(written: str) -> None:
+    """The months of JavaScript begin at 0: what a date of numbers means is not certain."""
+    with pytest.raises(ValueError, match="not a date"):
+        read_moment(written)
+
+
+@pytest.mark.parametrize(
     ("written", "day"), [("mar. 5 mars 2024", 5), ("mar, 5 mar 2024", 5), ("sáb. 2 mar 2024", 2)]
 )
 def test_a_weekday_with_the_name_of_a_month_is_a_weekday(written: str, day: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,28 @@ def test_a_number_that_its_column_refuses_is_listed_once(tmp_path: Path) -> None
     result = import_text(tmp_path, "id,text,likes\n1,a,2.50\n2,b,3.0\n3,c,4.0\n4,d,1.234\n")
     assert result.tally.changed == {"likes: not a whole number, left empty": 2}
     assert result.dataset.posts["likes"].dropna().tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "read", "note"),
+    [
+        (["Gönderi kimliği", "Beğeniler"], ["2,3 B", "870"], [2300, 870], "as in Turkish"),
+        (["id", "Beğeni", "Yorum"], ["1,2 B beğeni", "3 Mn"], [1200, 3_000_000], "as in Turkish"),
+        (["id", "likes"], ["2,3 B", "1,1 Mn"], [2300, 1_100_000], "as in Turkish"),
+        (["id", "likes"], ["2.3B", "870"], [2_300_000_000, 870], "in Turkish it would be 2,300"),
+        (["id", "likes"], ["2.3B", "1.2M"], [2_300_000_000, 1_200_000], ""),
+        (["id", "Gefällt mir"], ["2,3 Mrd.", "1 Tsd."], [2_300_000_000, 1000], ""),
+    ],
+)
+def test_the_language_of_a_table_says_what_a_letter_stands_for(
+    header: list[str], cells: list[str], read: list[int], note: str, tmp_path: Path
+) -> None:
+    rows = [[row, cell, *[""] * (len(header) - 2)] for row, cell in enumerate(cells)]
+    path = tmp_path / "posts.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([header, *rows])
+    result = import_posts("csv", path, tmp_path / "out")
+    assert result.dataset.posts["likes"].tolist() == read
+    notes = [each for each in result.notes if "Turkish" in each]
+    assert [note in each for each in notes] == [True] * bool(note)
+    assert all(each.startswith("Check ") == ("would" in note) for each in notes)

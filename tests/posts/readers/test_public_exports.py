@@ -9,7 +9,7 @@ import json
 import lzma
 import unicodedata
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 from evoked.errors import DataError
 from evoked.posts.importing import ImportResult, import_posts
-from evoked.posts.readers import csv_file, packed
+from evoked.posts.readers import auto, csv_file, label_studio, packed
 from evoked.posts.readers.jsonl_file import objects_in
 from evoked.posts.readers.text_encoding import find_encoding
 from tests.support.reader_sources import picture
@@ -402,6 +402,64 @@ def test_a_download_of_instaloader_in_an_archive(tmp_path: Path) -> None:
     check(result, caption=TEXTS, likes=LIKES, author_id=["me"] * 2, images=[1, 1])
 
 
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    stream = io.BytesIO()
+    pd.DataFrame(rows).to_parquet(stream)
+    return stream.getvalue()
+
+
+def _label_studio(rows: list[dict[str, Any]]) -> bytes:
+    rated = [{"from_name": "valence", "type": "rating", "value": {"rating": 4}}]
+    tasks = [{"data": row, "annotations": [{"result": rated}]} for row in rows]
+    return json.dumps(tasks).encode()
+
+
+_ROWS = [{"id": str(n), "caption": TEXTS[n], "likes": LIKES[n], "image": "a.jpg"} for n in (0, 1)]
+_OF_ANY_FORMAT: dict[str, Callable[[], bytes]] = {
+    "p.json": lambda: json.dumps(_ROWS).encode(),
+    "p.parquet": lambda: _parquet(_ROWS),
+    "p.xlsx": lambda: workbook(
+        May=[list(_ROWS[0]), list(_ROWS[0].values())],
+        June=[list(_ROWS[1]), list(_ROWS[1].values())],
+    ),
+    "labels.json": lambda: _label_studio(_ROWS),
+}
+
+
+@pytest.mark.parametrize("name", _OF_ANY_FORMAT)
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_every_format_is_read_out_of_gzip(name: str, in_folder: bool, tmp_path: Path) -> None:
+    content = gzip.compress(_OF_ANY_FORMAT[name]())
+    files = {f"d/{name}.gz": content, "d/a.jpg": picture(1)}
+    if in_folder and name == "labels.json":
+        pytest.skip("not a table")
+    result = imported(files, tmp_path, "d" if in_folder else "")
+    counts = {} if name == "labels.json" else {"likes": LIKES}
+    check(result, caption=TEXTS, images=[1, 1], **counts)
+
+
+@pytest.mark.parametrize("name", _OF_ANY_FORMAT)
+def test_every_format_out_of_gzip_is_bounded(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "MAX_UNPACKED_BYTES", 100)
+    for module in (auto, label_studio):
+        monkeypatch.setattr(module, "MAX_JSON_BYTES", 100)
+    with pytest.raises(DataError, match=rf"{name}\.gz: larger than 0 MiB when unpacked"):
+        imported({f"{name}.gz": gzip.compress(_OF_ANY_FORMAT[name]())}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.parquet"])
+def test_several_pictures_in_a_list_stay_several(name: str, tmp_path: Path) -> None:
+    rows = [
+        {"id": "1", "caption": TEXTS[0], "images": ["a.jpg", "b;c.jpg"]},
+        {"id": "2", "caption": TEXTS[1], "images": ["b;c.jpg"]},
+    ]
+    content = json.dumps(rows).encode() if name == "p.json" else _parquet(rows)
+    files = {name: content, "a.jpg": picture(1), "b;c.jpg": picture(2)}
+    check(imported(files, tmp_path), caption=TEXTS, images=[2, 1])
+
+
 @pytest.mark.parametrize(
     "content", [gzip.compress(_TABLE)[:-9], b"\x1f\x8b\x08" + b"x" * 60], ids=["cut", "damaged"]
 )
@@ -568,3 +626,80 @@ def test_pictures_separated_by_commas(tmp_path: Path) -> None:
     files = {"p.csv": table(["id", "caption", "image"], [1, TEXTS[0], "a.jpg, b.jpg"])}
     files |= {"a.jpg": picture(1), "b.jpg": picture(2)}
     check(imported(files, tmp_path), caption=TEXTS[:1], images=[2])
+
+
+@pytest.mark.parametrize(
+    ("named", "is_called"),
+    [
+        ("pic1", "pic1.jpg"),
+        ("pic1.jpg", "pic1.webp"),
+        ("fotos/pic1.jpg", "fotos/pic1.png"),
+        ("https://cdn.example.com/p/4484123_182736_n.jpg?stp=1#x", "4484123_182736_n.jpg"),
+        ("v1.2 final", "v1.2 final.tif"),
+    ],
+)
+def test_pictures_that_were_saved_with_another_ending(
+    named: str, is_called: str, tmp_path: Path
+) -> None:
+    files = {
+        "a.csv": table(["id", "caption", "image"], [1, TEXTS[0], named]),
+        is_called: picture(1),
+    }
+    check(imported(files, tmp_path), caption=TEXTS[:1], images=[1])
+
+
+@pytest.mark.parametrize(
+    "others",
+    [["pic1.png", "pic1.webp"], ["pic1.txt"], ["../pic1.png"], ["elsewhere/pic1.png"]],
+)
+def test_no_other_picture_is_taken_for_one(others: list[str], tmp_path: Path) -> None:
+    files = {
+        "d/a.csv": table(["id", "caption", "image"], [1, TEXTS[0], "pic1.jpg"]),
+        **{f"d/{name}": picture(1) for name in others},
+    }
+    check(imported(files, tmp_path), caption=TEXTS[:1], images=[0])
+
+
+@pytest.mark.parametrize(
+    "named", ["https://x.com/../picture1.jpg", "https://x.com/%2e%2e%2fpicture1.jpg"]
+)
+def test_no_address_leads_out_of_the_folder(named: str, tmp_path: Path) -> None:
+    files = {"d/a.csv": table(["id", "caption", "image"], [1, TEXTS[0], named])}
+    check(imported(files | {"picture1.jpg": picture(1)}, tmp_path), caption=TEXTS[:1], images=[0])
+
+
+def test_a_table_in_an_archive_s_folder_names_pictures_from_there(tmp_path: Path) -> None:
+    rows = [[n, TEXTS[n], f"fotos\\ä{n}.jpg"] for n in (0, 1)]
+    content = table(["id", "caption", "image"], *rows)
+    pictures = {f"x/fotos/ä{n}.jpg": picture(n) for n in (0, 1)}
+    result = imported({"a.zip": archive({"x/p.csv": content, **pictures})}, tmp_path)
+    check(result, caption=TEXTS, images=[1, 1])
+    other = {f"x/andere/ä{n}.jpg": picture(n) for n in (0, 1)}
+    result = imported({"a.zip": archive({"x/p.csv": content, **other})}, tmp_path / "other")
+    check(result, caption=TEXTS, images=[0, 0])
+
+
+def test_pictures_that_are_objects_with_an_address(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": n,
+            "caption": TEXTS[n],
+            "images": [{"url": f"a{n}.jpg", "width": 9}, {"uri": "b.jpg"}],
+        }
+        for n in (0, 1)
+    ]
+    files = {"a.json": json.dumps(rows).encode(), "b.jpg": picture(5)}
+    files |= {f"a{n}.jpg": picture(n) for n in (0, 1)}
+    check(imported(files, tmp_path), caption=TEXTS, images=[2, 2])
+
+
+@pytest.mark.parametrize("ending", ["tif", "tiff"])
+@pytest.mark.parametrize("packed_up", [False, True])
+def test_tiff_becomes_a_picture_of_the_dataset(
+    ending: str, packed_up: bool, tmp_path: Path
+) -> None:
+    content = table(["id", "caption", "image"], [1, TEXTS[0], f"a.{ending}"])
+    files = {"p.csv": content, f"a.{ending}": picture(1, "TIFF")}
+    result = imported({"a.zip": archive(files)} if packed_up else files, tmp_path)
+    check(result, caption=TEXTS[:1], images=[1])
+    assert next((result.dataset.folder / "images").iterdir()).suffix == ".jpg"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -548,3 +549,40 @@ def test_a_title_is_the_text_where_there_is_no_caption(tmp_path: Path, caption: 
         ["ada"],
     )
     assert second["caption"] == "By the sea"
+
+
+@pytest.mark.parametrize("write", [json.dumps, str], ids=["JSON", "Python"])
+def test_objects_in_cells_are_read_by_the_names_in_them(
+    write: Callable[[Any], str], tmp_path: Path
+) -> None:
+    rows = [
+        {
+            "id": n,
+            "caption": f"Tea {n}",
+            "stats": write({"diggCount": 5 + n, "commentCount": n, "more": {"shareCount": 3}}),
+            "author": write({"uniqueId": "me"}),
+            "valence": write([{"rating": 1 + 8 * n}]),
+        }
+        for n in (0, 1)
+    ]
+    rows.append({"id": 2, "caption": "Tea 2", "stats": "", "author": "", "valence": ""})
+    source = write_csv(tmp_path / "posts.csv", rows)
+    result = import_posts("csv", source, tmp_path / "out")
+    posts = result.dataset.posts
+    assert posts["likes"].fillna(-1).tolist() == [5, 6, -1]
+    assert posts["comments"].fillna(-1).tolist() == [0, 1, -1]
+    assert posts["author_id"].fillna("").tolist() == ["me", "me", ""]
+    assert posts["valence"].notna().tolist() == [True, True, False]
+    assert any("stats, author, valence hold" in note for note in result.notes)
+    mapped = import_posts("csv", source, tmp_path / "mapped", mapping={"category": "author"})
+    assert mapped.dataset.posts["category"][0] == write({"uniqueId": "me"})
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["{Tea} is ready", "[link](x)", "{'a': open('x')}", "{" * 5000, "{1:" + "-" * 9000 + "1}"],
+)
+def test_texts_in_braces_are_no_objects(cell: str, tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "posts.csv", [{"id": 1, "caption": cell, "likes": 3}])
+    posts = import_posts("csv", source, tmp_path / "out").dataset.posts
+    assert posts["caption"].tolist() == [cell]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -104,14 +105,14 @@ class Times:
         slopes = _sums(free * place, self.author) / np.maximum(squares, 1e-12)[:, None]
         return np.asarray(free - place * slopes[self.author])
 
-    @property
+    @cached_property
     def clustered_by(self) -> str:
         """What may resemble each other: ``authors`` where there are many, ``times``, ``posts``."""
         if len(np.unique(self.author)) >= _AUTHORS:
             return "authors"
         return "times" if self.dated else "posts"
 
-    @property
+    @cached_property
     def clusters(self) -> Integers:
         """(n,): number of what each post may resemble others of."""
         each = {"authors": self.author, "times": self.time, "posts": np.arange(len(self.time))}
@@ -184,11 +185,13 @@ def effects(
     times = Times.of(posts)
     relative = times.free(np.log1p(posts[[count]].to_numpy(np.float64)))[:, 0]
     least = FEWEST_TIMES if times.dated else 1
-    chosen = [each for each in comparable(traits) if _varies(each, times) >= least]
+    varying = [(each, _varies(each, times)) for each in comparable(traits)]
+    chosen = [each for each, number in varying if number >= least]
     if not chosen:
         raise DataError("nothing is found in enough posts, at enough times, and lacking in others.")
     bases = {kin: _basis(surroundings, kin, times) for kin in {each.kin for each in chosen}}
-    free = _freed(chosen, bases, times, relative)
+    centred = [_centred(each, times) for each in chosen]
+    free = _freed(chosen, centred, bases, relative)
     tests = [clustered_slope(*pair, times.clusters) for pair in free]
     ranges = np.clip([each.interval() for each in tests], -_FARTHEST, _FARTHEST)
     p = np.array([each.p for each in tests])
@@ -204,20 +207,20 @@ def effects(
             "effect": np.expm1(slopes),
             "low": np.expm1(ranges[:, 0]),
             "high": np.expm1(ranges[:, 1]),
-            "plain": np.expm1([_slope(_centred(each, times), relative) for each in chosen]),
+            "plain": np.expm1([_slope(each, relative) for each in centred]),
             "having": [each.having for each in chosen],
             "lacking": [each.lacking for each in chosen],
-            "times": [_varies(each, times) for each in chosen],
+            "times": [number for _, number in varying if number >= least],
             "p": p,
             "p_corrected": corrected,
             "stands": stands,
         }
     )
     order = np.lexsort([-np.abs(slopes), p, corrected, ~stands])
-    traits_in_order = [chosen[row] for row in order]
+    chosen, centred, free = ([each[row] for row in order] for each in (chosen, centred, free))
     table = table.iloc[order].reset_index(drop=True)
-    table["beside"] = _beside(table, traits_in_order, [free[row] for row in order], bases, times)
-    return Effects(table, traits_in_order, relative, times.dated, times.clustered_by)
+    table["beside"] = _beside(table, [bases[each.kin] for each in chosen], centred, free, times)
+    return Effects(table, chosen, relative, times.dated, times.clustered_by)
 
 
 def with_verdicts(found: Effects, signs: Mapping[str, int]) -> Effects:
@@ -261,10 +264,15 @@ Bases = dict[frozenset[str], Floats]
 """Orthonormal columns of all surroundings but some kin, by these kin."""
 
 
-def _freed(traits: Sequence[Trait], bases: Bases, times: Times, relative: Floats) -> list[Pair]:
+def _freed(
+    traits: Sequence[Trait], centred: Sequence[Floats], bases: Bases, relative: Floats
+) -> list[Pair]:
     """Each trait and the outcome, both freed of all surroundings but the trait's kin."""
     outcomes = {kin: _less(relative, basis) for kin, basis in bases.items()}
-    return [(_less(_centred(each, times), bases[each.kin]), outcomes[each.kin]) for each in traits]
+    return [
+        (_less(values, bases[each.kin]), outcomes[each.kin])
+        for each, values in zip(traits, centred, strict=True)
+    ]
 
 
 def _basis(surroundings: Sequence[Surroundings], kin: frozenset[str], times: Times) -> Floats:
@@ -326,6 +334,10 @@ def _shuffled(pairs: Sequence[Pair], traits: Sequence[Trait], times: Times, seed
     groups: dict[frozenset[str], list[int]] = {}
     for place, each in enumerate(traits):
         groups.setdefault(each.kin, []).append(place)
+    alike = [
+        (places, np.stack([pairs[place][0] for place in places], axis=1), pairs[places[0]][1])
+        for places in groups.values()
+    ]
     found = np.empty((_SHUFFLES, len(traits)))
     step = max(1, _CHUNK // n)
     for start in range(0, _SHUFFLES, step):
@@ -333,27 +345,29 @@ def _shuffled(pairs: Sequence[Pair], traits: Sequence[Trait], times: Times, seed
         drawn = generator.random((rows.stop - start, n)) + times.time[by_time]
         order = np.empty(drawn.shape, np.int64)
         order[:, by_time] = by_time[np.argsort(drawn, axis=1)]
-        for places in groups.values():
-            x = np.stack([pairs[place][0] for place in places], axis=1)
-            found[rows, places] = _sizes_of_t(x, pairs[places[0]][1][order])
+        for places, x, y in alike:
+            found[rows, places] = _sizes_of_t(x, y[order])
     return found
 
 
 def _beside(
     table: pd.DataFrame,
-    traits: Sequence[Trait],
+    bases: Sequence[Floats],
+    centred: Sequence[Floats],
     pairs: Sequence[Pair],
-    bases: Bases,
     times: Times,
 ) -> list[str]:
-    """Of each trait that stands out, the surer one beside which nothing is left of it."""
+    """Of each trait that stands out, the surer one beside which nothing is left of it.
+
+    ``bases``, ``centred`` and ``pairs`` are in the order of the table's rows.
+    """
     kept: list[int] = []
     found = [""] * len(table)
     for row in np.flatnonzero(table["stands"]).tolist():
         x, y = pairs[row]
         if kept:
-            others = np.column_stack([_centred(traits[other], times) for other in kept])
-            basis = np.linalg.qr(_less(others, bases[traits[row].kin]))[0]
+            others = np.column_stack([centred[other] for other in kept])
+            basis = np.linalg.qr(_less(others, bases[row]))[0]
             left = _less(x, basis)
             test = clustered_slope(left, _less(y, basis), times.clusters)
             same = _slope(left, y) * _slope(x, y) > 0

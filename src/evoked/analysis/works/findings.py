@@ -59,6 +59,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.privacy.image_locking import is_locked
 from evoked.progress import Progress
 from evoked.runs.spoken import basis_in_words, spoken
+from evoked.sentences import listed
 
 COUNTS = ("likes", "views", "shares", "comments", "saves")
 """Counts that something can work for; by default the first that enough posts have."""
@@ -164,7 +165,7 @@ class Works:
             if self.effects.dated
             else "The posts have no dates, so that growth and season could not be taken out"
         )
-        freed = f"; {_listed(self.surroundings)} are allowed for" if self.surroundings else ""
+        freed = f"; {listed(self.surroundings)} are allowed for" if self.surroundings else ""
         return (
             f"{against}{freed}. {len(self.effects.table)} things were looked at, and only what "
             "is clear in view of that is named; hours and weekdays are judged as 'evoked when' "
@@ -364,10 +365,6 @@ def in_words(effect: float) -> str:
 def _how_sure(p: float) -> str:
     times = "under 1" if p < 0.01 else f"{100 * p:.0f}"
     return f"Chance alone would show as much in {times} of 100 such accounts."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
 
 def _differ(around: Surroundings) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from evoked.analysis.week import Week, with_time_of_day
 from evoked.analysis.works.traits import Floats, Surroundings, Trait, trait
+from evoked.features.metadata import local_times
 from evoked.posts.author_hashes import author_hashes
 from evoked.runs.past import EXPECTED
 
@@ -84,12 +85,9 @@ def moment_surroundings(posts: pd.DataFrame) -> Iterator[Surroundings]:
 
 
 def clock(posts: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Hour and day of the week of n posts by the dataset's clocks, in UTC where it has no time
-    zone; NaN where unknown. A source that gives dates without hours has no hours."""
-    dates = posts["posted_at"].dt
-    hours = posts["posted_hour"].fillna(dates.hour + dates.minute / 60).to_numpy(np.float64)
-    days = posts["posted_weekday"].fillna(dates.day_of_week.astype("float64"))
-    midnight = (dates.hour == 0) & (dates.minute == 0) & (dates.second == 0)
-    if midnight[posts["posted_at"].notna()].all() and posts["posted_at"].notna().any():
+    """Hour and day of the week of n posts, as :func:`evoked.features.metadata.local_times` has
+    them; but a source that gives dates without hours, so that all are midnight, has no hours."""
+    hours, days = local_times(posts)
+    if (hours[np.isfinite(hours)] == 0).all():
         hours = np.full(len(posts), np.nan)
-    return hours, days.to_numpy(np.float64)
+    return hours, days

@@ -42,7 +42,7 @@ def fact_traits(posts: pd.DataFrame) -> Iterator[Trait]:
     for fact in describe_facts(posts):
         values, known = posts[fact.column], is_known(posts[fact.column])
         for phrase, has in _of_fact(fact, values):
-            yield trait("own", phrase, has, f"own {fact.name}", known=known)
+            yield trait("own", phrase, has, known=known)
 
 
 def _of_fact(fact: Fact, values: pd.Series) -> Iterator[tuple[str, np.ndarray]]:

@@ -120,7 +120,13 @@ class ImageEncoder(ABC):
         )
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (n, size, size, 3) to the float pixels (n, 3, size, size) of :meth:`network`."""
+        """uint8 (n, size, size, 3) to the float pixels (n, 3, size, size) of :meth:`network`.
+
+        Raises
+        ------
+        SettingsError
+            The encoder has no weights to train.
+        """
         raise SettingsError("This image encoder takes no normalised pixels.")
 
 
@@ -153,7 +159,13 @@ class TextEncoder(ABC):
 
     def token_ids(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and mask, int64 and bool, (n, longest), for :meth:`network`; special tokens
-        are included."""
+        are included.
+
+        Raises
+        ------
+        SettingsError
+            The encoder has no weights to train.
+        """
         raise SettingsError("This text encoder has no network to fine-tune.")
 
     def network(self) -> torch.nn.Module:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evoked.errors import DataError
-from evoked.files import parse_json, read_bounded
+from evoked.files import parse_json
 from evoked.posts.readers import READERS
 from evoked.posts.readers.base import (
     MAX_JSON_BYTES,
@@ -19,7 +19,9 @@ from evoked.posts.readers.base import (
 from evoked.posts.readers.instagram_export import is_export
 from evoked.posts.readers.instaloader import is_download
 from evoked.posts.readers.packed import (
+    content_of,
     holds_archives,
+    is_gzipped,
     names_in,
     read_unpacked,
     start_of,
@@ -42,6 +44,7 @@ _WORDS = {
 _OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _STARTS = {b"PAR1": "parquet", b"PK\x03\x04": "zip", _OLD_EXCEL: "xls"}
 _LONGEST_START = 4096
+_OF_TASKS = ("data", "annotations", "completions")
 
 
 def read(source: Path, options: ReadOptions) -> Source:
@@ -95,14 +98,15 @@ def find_format(source: Path) -> str:
 
 
 def _is_label_studio(source: Path, start: bytes) -> bool:
-    if start[:1] != b"[" or (b'"data"' not in start and b'"annotations"' not in start):
+    if start[:1] != b"[" or not any(f'"{name}"'.encode() in start for name in _OF_TASKS):
         return False
     try:
-        tasks = parse_json(read_bounded(source, MAX_JSON_BYTES), source)
+        tasks = parse_json(content_of(source, MAX_JSON_BYTES), source)
     except DataError:
         return False
-    return isinstance(dig(tasks, 0, "data"), dict) and isinstance(
-        dig(tasks, 0, "annotations"), list
+    annotated = (dig(tasks, 0, name) for name in ("annotations", "completions"))
+    return isinstance(dig(tasks, 0, "data"), dict) and any(
+        isinstance(each, list) for each in annotated
     )
 
 
@@ -115,6 +119,10 @@ def _format_of_zip(source: Path) -> str:
     names = names_in(source)
     if "xl/workbook.xml" in names:
         return "xlsx"
+    if is_gzipped(source):
+        raise DataError(
+            "a zip archive that gzip packed once more.", file=source, fix="Unpack it with gunzip."
+        )
     return _format_of_names(names) or "tables"
 
 

@@ -38,7 +38,11 @@ NO_PICTURE = "there is no such picture."
 
 PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif",
+    ".tif", ".tiff",
 )  # fmt: skip
+
+# The name of a picture's file on a network's servers, which is unlike that of any other.
+_DISTINCTIVE = re.compile(r"(?=[^.]*\d)[\w-]{8,}(\.\w+)*")
 
 
 @dataclass(frozen=True)
@@ -293,11 +297,11 @@ def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) ->
     """The path of a picture of which a source may only give the bare name."""
     if is_file_in(root, name):
         return name
-    for find in (_below, _spelled_otherwise, _laid_flat):
+    for find in (_below, _spelled_otherwise, _laid_flat, _saved_from, _of_another_ending):
         found = find(root, name)
         if found:
             return found
-    paths = deeper.get(re.split(r"[/\\]", name)[-1] if _is_absolute(name) else name, ())
+    paths = _paths_ending_in(name, deeper)
     if not paths:
         return name
     if len(paths) > 1:
@@ -305,6 +309,65 @@ def _in_subfolder(root: Path, name: str, deeper: Mapping[str, Sequence[str]]) ->
             f"several subfolders have a picture of this name ({', '.join(paths[:3])})."
         )
     return paths[0]
+
+
+def _paths_ending_in(name: str, deeper: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The paths of files in subfolders that a name may mean: those of its last part, in the folders
+    that it names, if it isn't one of another place."""
+    if "://" in name and not name.startswith("file://"):
+        last = _last_of_address(name)
+        return deeper.get(last, ()) if _DISTINCTIVE.fullmatch(last) else ()
+    parts = re.split(r"[/\\]", name)
+    paths = deeper.get(parts[-1], ())
+    if _is_absolute(name) or len(parts) == 1:
+        return paths
+    plain = [part for part in parts if part != "."]
+    return [path for path in paths if path.split("/")[-len(plain) :] == plain]
+
+
+def _last_of_address(name: str) -> str:
+    return unquote(re.split(r"[?#]", name)[0].rstrip("/").rpartition("/")[2])
+
+
+def _saved_from(root: Path, name: str) -> str:
+    """A picture that was saved from an address under the name that it has there, if that is one
+    that no other picture has by chance, as "1.jpg" would be."""
+    if not name.startswith(("http://", "https://")):
+        return ""
+    last = _last_of_address(name)
+    if not _DISTINCTIVE.fullmatch(last):
+        return ""
+    return last if is_file_in(root, last) else ""
+
+
+def _of_another_ending(root: Path, name: str) -> str:
+    """The only picture of a name that has another ending there, or one where the name has none."""
+    if "://" in name or _is_absolute(name):
+        return ""
+    parent, _, last = name.replace("\\", "/").rpartition("/")
+    stem, dot, ending = last.rpartition(".")
+    stem = stem if f"{dot}{ending}".lower() in PICTURE_SUFFIXES else last
+    try:
+        folder = (root / parent).resolve()
+        if not stem or not folder.is_relative_to(root.resolve()) or not folder.is_dir():
+            return ""
+        names = _pictures_by_stem(str(folder), folder.stat().st_mtime_ns).get(
+            _in_one_spelling(stem), []
+        )
+    except (OSError, ValueError, RuntimeError):
+        return ""
+    return f"{parent}/{names[0]}".lstrip("/") if len(names) == 1 else ""
+
+
+@lru_cache(maxsize=16)
+def _pictures_by_stem(folder: str, changed: int) -> dict[str, list[str]]:
+    """The pictures in a folder by their names without endings; ``changed`` is when it last did."""
+    found: dict[str, list[str]] = {}
+    for name in os.listdir(folder):
+        stem, dot, ending = name.rpartition(".")
+        if f"{dot}{ending}".lower() in PICTURE_SUFFIXES:
+            found.setdefault(_in_one_spelling(stem), []).append(name)
+    return found
 
 
 def _spelled_otherwise(root: Path, name: str) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 
 from evoked.posts.readers.date_order import DateOrder
 from evoked.posts.readers.dates import has_time
+from evoked.posts.readers.names import language_of
 from evoked.posts.readers.number_notation import CountNotation, notation_notes
 from evoked.posts.readers.ratings import number_or_none
 from evoked.posts.readers.repeated_posts import OBSERVED_AT
+from evoked.posts.readers.scales import Scales
 from evoked.posts.readers.values import (
     is_missing,
     parse_count,
@@ -49,6 +51,7 @@ class Conventions:
         self._tags = {mapping[field]: _Tags() for field in _TAGS if field in mapping}
         self._mapping = mapping
         self._dates = {mapping[field]: DateOrder() for field in _DATES if field in mapping}
+        self._language = language_of(list(mapping.values()))
         self._weekday = mapping.get("posted_weekday", "")
         self._highest_weekday = 0.0
         self.has_times = False
@@ -65,6 +68,11 @@ class Conventions:
             self._highest_weekday = max(self._highest_weekday, weekday or 0.0)
 
     @property
+    def _scales(self) -> Scales:
+        examples = {column: notation.scales for column, notation in self._counts.items()}
+        return Scales(self._language, examples)
+
+    @property
     def only_counted(self) -> list[str]:
         """Fields whose column holds the number of hashtags or mentions, not these themselves."""
         return [
@@ -76,6 +84,7 @@ class Conventions:
     def converters(self, zone: tzinfo) -> dict[str, Callable[[Any], Any]]:
         """Functions that read a cell, by field; ValueError for one that can't be read."""
         found: dict[str, Callable[[Any], Any]] = {}
+        scales = self._scales.by_word
         if self._highest_weekday == 7:
             found["posted_weekday"] = _sunday_first
         for field, column in self._mapping.items():
@@ -84,7 +93,8 @@ class Conventions:
                 read = _date_or_none if field == OBSERVED_AT else parse_date
                 found[field] = partial(read, orders=orders, zone=zone)
             elif field in COUNTS:
-                found[field] = partial(parse_count, decimal=self._counts[column].decimal)
+                decimal = self._counts[column].decimal
+                found[field] = partial(parse_count, decimal=decimal, scales=scales)
             elif field in _IDS:
                 found[field] = _no_rounded_id if self._ids[column].are_rounded else parse_id
             elif field in _TAGS:
@@ -94,7 +104,7 @@ class Conventions:
     def notes(self) -> list[str]:
         """How the columns are read, and what can't be decided."""
         dates = (note for order in self._dates.values() for note in order.notes())
-        notes = [*dict.fromkeys(dates), *notation_notes(self._counts)]
+        notes = [*dict.fromkeys(dates), *notation_notes(self._counts), *self._scales.notes]
         if self._highest_weekday == 7:
             notes.append("Days of the week run from 1 to 7 and are read as Sunday to Saturday.")
         notes += [

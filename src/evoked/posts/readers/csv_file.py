@@ -85,7 +85,7 @@ def open_table(
     """
     require_file(source)
     if is_gzipped(source):
-        return open_gzipped(source, lambda copy: open_table(copy, is_header, named, encoding))
+        return open_gzipped(source, lambda copy: [open_table(copy, is_header, named, encoding)])[0]
     encoding = encoding or find_encoding(source)
     delimiter = _declared_delimiter(source, encoding) or _detect_delimiter(
         source, encoding, _DELIMITERS, None if is_header else named

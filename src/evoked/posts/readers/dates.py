@@ -49,6 +49,22 @@ _TIME_OF_DAY = re.compile(
     r"|(?:ore|klo|kl)\.? \d|\d{8}[t ]?\d{4}"
 )
 
+# How programs print dates: datetime.datetime(2024, 5, 1, 10, 0), Timestamp('2024-05-01 10:00'),
+# ISODate("2024-05-01"), /Date(1714557600000+0200)/, whose offset changes nothing of the moment.
+_PRINTED = re.compile(
+    r"(?:\w+\.)*(?:date|datetime|timestamp|isodate|datetime64)\((?P<inner>[^()]*(?:\(\))?[^()]*)\)"
+    r"|new date\((?P<text>[\"'].*[\"']|\d{9,})\)"
+    r"|\\?/date\((?P<since>-?\d+)(?:[+-]\d{4})?\)\\?/",
+    re.IGNORECASE,
+)
+_PARTS = re.compile(
+    r"(\d{4}), (\d{1,2}), (\d{1,2})" + r"(?:, (\d{1,2}))?" * 3 + r"(?:, (\d{1,6}))?"
+)
+_IN_QUOTES = re.compile(r"([\"'])(.*?)\1")
+_UTC = re.compile(r"tz(?:info)?=[\w.]*(?:utc|['\"]utc['\"])|tz(?:info)?=tzutc\(\)", re.IGNORECASE)
+_DAY_OF_YEAR = re.compile(r"(\d{4})-(\d{3})(?=$|[ T])")
+_ZONE_TWICE = re.compile(r"([+-]\d\d:?\d\d) [A-Z]{3,4}$")
+
 # What is written without spaces, or in another order than in English; looked for in this order.
 _REWRITTEN = [
     (re.compile(pattern), replacement)
@@ -170,6 +186,8 @@ def has_time(value: Any) -> bool:
     text = str(value).strip()
     if ":" in text:
         return True
+    if "(" in text and (printed := _PARTS.search(text)):
+        return printed[4] is not None
     if text.replace(".", "", 1).isdecimal():
         return len(text.partition(".")[0]) > 8 or float(text) % 1 > 0  # a part of a day
     return _TIME_OF_DAY.search(plain_signs(text)) is not None
@@ -202,6 +220,10 @@ def read_moment(value: Any, orders: Mapping[str, str] = ORDERS) -> datetime:
     if isinstance(value, datetime):
         return value
     text = unquoted(str(value))[:_MAX_CHARACTERS]
+    if text[-1:] in ("'", '"'):
+        text = text.strip("\"' ")
+    if "(" in text and (match := _PRINTED.fullmatch(text)):
+        return _read_printed(match, orders)
     if "/" in text or ":" in text:
         return _read_text(text, orders)
     try:
@@ -209,6 +231,26 @@ def read_moment(value: Any, orders: Mapping[str, str] = ORDERS) -> datetime:
     except ValueError:
         return _read_text(text, orders)
     return _from_number(number, text)
+
+
+def _read_printed(match: re.Match[str], orders: Mapping[str, str]) -> datetime:
+    """A date as a program prints it."""
+    if match["since"]:
+        return _from_number(float(match["since"]), match["since"])
+    inner = match["inner"] or match["text"] or ""
+    zone = UTC if _UTC.search(inner) else None
+    parts, quoted = _PARTS.match(inner), _IN_QUOTES.match(inner)
+    if parts is not None:
+        try:
+            year, month, day, *clock = (int(part or 0) for part in parts.groups())
+            hour, minute, second, fraction = clock
+            return datetime(year, month, day, hour, minute, second, fraction, zone)
+        except ValueError:
+            raise ValueError("not a date") from None
+    if quoted is None and match["text"] is None:
+        raise ValueError("not a date")
+    moment = read_moment(inner if quoted is None else quoted[2], orders)
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _from_number(number: float, text: str) -> datetime:
@@ -242,6 +284,9 @@ def _read_compact(text: str) -> datetime:
 
 
 def _read_text(text: str, orders: Mapping[str, str]) -> datetime:
+    if match := _DAY_OF_YEAR.match(text):
+        text = _on_day_of_year(match).isoformat() + text[match.end() :]
+    text = _ZONE_TWICE.sub(r"\1", text)
     if text[:4].isdecimal() and len(text) >= 8 and orders.get("year-", "ymd") == "ymd":
         try:
             return datetime.fromisoformat(text)
@@ -267,6 +312,18 @@ def _read_text(text: str, orders: Mapping[str, str]) -> datetime:
     else:
         day = _day(numbers, orders)
     return datetime.combine(day, time() if clock is None else _time(clock.groups()))
+
+
+def _on_day_of_year(match: re.Match[str]) -> date:
+    """The date of a year and a day of 366, as in ISO 8601."""
+    try:
+        first = date(int(match[1]), 1, 1)
+        found = first + timedelta(days=int(match[2]) - 1)
+    except (ValueError, OverflowError):
+        raise ValueError("not a date") from None
+    if found.year != first.year:
+        raise ValueError("not a date")
+    return found
 
 
 def _day(numbers: Numbers, orders: Mapping[str, str]) -> date:

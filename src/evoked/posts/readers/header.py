@@ -19,8 +19,9 @@ def header_position(lines: Sequence[Sequence[str]], named: Collection[str] = ())
     """The number of the line, from 0, that names the columns.
 
     Of the lines with more cells filled than any line above them, it is the one with a name that a
-    person gave, or else with most names that are recognised, at least two. If there is none, it is
-    the first line, unless that has less than half as many cells filled as the fullest one.
+    person gave, or else with most names that are recognised, at least two; or a line with most
+    cells of all that has such names. If there is none, it is the first line, unless that has less
+    than half as many cells filled as the fullest one.
 
     Parameters
     ----------
@@ -42,11 +43,14 @@ def header_position(lines: Sequence[Sequence[str]], named: Collection[str] = ())
     for number in candidates:
         if not wanted.isdisjoint(map(normalise, lines[number])):
             return number
-    names = {number: _number_recognised(lines[number]) for number in candidates}
-    best = max(candidates, key=names.__getitem__, default=0)
-    if candidates and names_columns(lines[best]):
-        return best
     most = max(filled, default=0)
+    # Above the header may be a line as full as it is, such as "From, 1 May, To, 31 May".
+    as_full = [number for number in range(len(lines)) if filled[number] == most]
+    for several in (candidates, as_full):
+        names = {number: _number_recognised(lines[number]) for number in several}
+        best = max(several, key=names.__getitem__, default=0)
+        if names.get(best, 0) >= _FEWEST_NAMES:
+            return best
     return next((number for number in candidates if 2 * filled[number] > most), 0)
 
 

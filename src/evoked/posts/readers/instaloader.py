@@ -25,7 +25,7 @@ from evoked.posts.readers.base import (
     require_folder,
     walk_files,
 )
-from evoked.posts.readers.jsonl_file import named_fields
+from evoked.posts.readers.flat_objects import named_fields
 
 MAX_METADATA_BYTES = 32 * 2**20
 """Largest JSON document of one post, unpacked."""

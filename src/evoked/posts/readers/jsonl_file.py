@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
-from evoked.files import parse_json, read_bounded
+from evoked.files import json_text, parse_json, read_bounded
 from evoked.posts.readers.base import MAX_JSON_BYTES, ReadOptions, Skipped, Source, require_file
+from evoked.posts.readers.flat_objects import MAX_DEPTH, flatten
+from evoked.posts.readers.json_values import Damaged, values_in
 from evoked.posts.readers.names import recognise
 from evoked.posts.readers.packed import is_gzipped, open_gzipped
 from evoked.posts.readers.tabular import Row, Table, read_table
+from evoked.posts.readers.text_encoding import decodes, find_encoding
 
 MAX_LINE_BYTES = 16 * 2**20
 """Longest line that is read; no post is longer."""
 
+NOT_JSON = "not JSON"
+"""The remark on a damaged line or object."""
+
+NO_POSTS = "a page without posts"
+"""The remark on such a one among pages of posts."""
+
 _SAMPLE_ROWS = 1000
-_MAX_DEPTH = 6
-_MAX_COLUMNS = 2000
+_FIRST_VALUES = 20
+_SHOWN_BYTES = 60
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_BETWEEN_VALUES = re.compile(r"[}\]]\s*(?=[{\[])")
-# Archives of X are programs that assign an array.
-_ASSIGNMENT = re.compile(rb"\s*(?:var\s+|const\s+|let\s+)?[\w.$\[\]\"']+\s*=\s*(?=[\[{])")
-# What each of several objects is called, such as a hashtag or a mentioned account.
-_CALLED = (
-    "name", "tag", "tag_name", "hashtagName", "hashtag_name", "username", "screen_name", "text",
-    "title", "display_name",
-)  # fmt: skip
-_ACCOUNTS = ("username", "screen_name", "unique_id", "uniqueId", "handle", "acct")
+# What may stand before a value: comments; what keeps other pages from running it as a program; an
+# assignment, as in archives of X; the name of a function that is called with it.
+_BEFORE_VALUE = re.compile(
+    rb"\s*(?:(?://[^\n]*\n|/\*[^*]*\*/|\)\]\}',?|(?:for ?\(;;\)|while ?\(1\));)\s*)*"
+    rb"(?:(?:var\s+|const\s+|let\s+)?[\w.$\[\]\"']+\s*=\s*|[\w.$]+\s*\(\s*)?(?=[\[{])"
+)
+_AFTER_VALUE = b" \t\r\n;)"
 # An object with fewer of these fields is no post but holds posts.
 _FIELDS_OF_POSTS = ("post_id", "caption", "title", "posted_at", "likes", "images", "comments")
 
@@ -59,32 +66,40 @@ def open_table(source: Path) -> Table:
     """The table in a file of JSON objects, of which the first thousand give the columns."""
     require_file(source)
     if is_gzipped(source):
-        return open_gzipped(source, open_table)
+        return open_gzipped(source, lambda copy: [open_table(copy)])[0]
+    encoding = _encoding_of(source)
     if _is_document(source):
-        objects = objects_in(_parsed(source))
-        if not objects:
-            raise _no_object(source)
+        objects = _objects(source, encoding)
         rows = partial(_numbered, source, objects)
     else:
-        rows = partial(_rows, source)
+        rows = partial(_rows, source, encoding)
     sample = (item[1] for item in islice(rows(), _SAMPLE_ROWS) if not isinstance(item, Skipped))
     columns = list(dict.fromkeys(column for row in sample for column in row))
     if not columns:
-        raise _no_object(source)
-    return Table(source, columns, rows)
+        raise DataError(
+            "it holds no JSON object.",
+            file=source,
+            fix="Write one object per line, or an array of objects.",
+        )
+    notes = [f"{source.name} is read as {encoding}; JSON ought to be UTF-8."] if encoding else []
+    return Table(source, columns, rows, notes)
 
 
-def _no_object(source: Path) -> DataError:
-    return DataError(
-        "it holds no JSON object.",
-        file=source,
-        fix="Write one object per line, or an array of objects.",
-    )
+def _encoding_of(source: Path) -> str:
+    """The encoding of a file that is in none in which JSON may be; "" for the others."""
+    with source.open("rb") as stream:
+        first = stream.read(4)
+    is_wide = first.startswith(_WIDE_MARKS) or b"\0" in first
+    return "" if is_wide or decodes(source, "utf-8") else find_encoding(source)
+
+
+def _decoded(content: bytes, encoding: str) -> bytes | str:
+    return content.decode(encoding, errors="replace") if encoding else content
 
 
 def _is_document(source: Path) -> bool:
     """Whether a file is one JSON value, or several one after the other, rather than one per
-    line."""
+    line. Lines of which the first is damaged are read as the former, unless they are too many."""
     with source.open("rb") as stream:
         first = stream.read(4)
         if first.startswith(_WIDE_MARKS) or b"\0" in first:
@@ -94,12 +109,14 @@ def _is_document(source: Path) -> bool:
         while not first.strip() and (line := stream.readline(MAX_LINE_BYTES + 1)):
             first = line.removeprefix(_BOM)
         rest = any(line.strip() for line in iter(partial(stream.readline, 2**16), b""))
-    if first.lstrip()[:1] == b"[" or _ASSIGNMENT.match(first):
+    begin = first.lstrip()[:1]
+    if begin == b"[" or (begin != b"{" and _BEFORE_VALUE.match(first)):
         return not rest or first.strip() == b"[" or not _is_json(first)
-    if first.lstrip()[:1] != b"{":
-        return False
+    if begin != b"{":
+        # A text that holds JSON, or lines before it.
+        return begin in (b'"', b"\x1e") or first.lstrip().startswith((b"//", b"/*", b")]}'"))
     if not _is_json(first):
-        return rest and source.stat().st_size <= MAX_JSON_BYTES
+        return source.stat().st_size <= MAX_JSON_BYTES
     return len(objects_in(parse_json(first, source.name))) > 1
 
 
@@ -113,38 +130,63 @@ def _is_json(content: bytes) -> bool:
 
 def _document(source: Path) -> bytes:
     content = read_bounded(source, MAX_JSON_BYTES).removeprefix(_BOM)
-    match = _ASSIGNMENT.match(content)
-    return content[match.end() :].rstrip().rstrip(b";") if match else content
+    match = _BEFORE_VALUE.match(content)
+    is_after = match is not None and content[: match.end()].strip()
+    return content[match.end() :].rstrip(_AFTER_VALUE) if match and is_after else content
 
 
-def _parsed(source: Path) -> Any:
-    """The value of a document; of several, one after the other, their list."""
-    content = _document(source)
+def _objects(source: Path, encoding: str) -> list[Any]:
+    """The objects of a document, and a remark in place of each that is damaged."""
+    text = json_text(_decoded(_document(source), encoding), source)
     try:
-        return parse_json(content, source)
+        value = parse_json(text, source)
+        if isinstance(value, str):  # a program wrote a text where it meant the value
+            value = parse_json(value, source)
+        return objects_in(value)
     except DataError as error:
-        values = _several_values(content)
-        if len(values) < 2:
-            raise error from None
-        return values
-
-
-def _several_values(content: bytes) -> list[Any]:
-    """The values of a text that holds one after the other; what is no JSON ends them."""
-    try:
-        text = content.decode(json.detect_encoding(content))
-    except UnicodeDecodeError:
-        return []
-    ends = [match.end() for match in _BETWEEN_VALUES.finditer(text)]
-    values: list[Any] = []
-    start = 0
-    for end in [*ends, len(text)]:
         try:
-            values.append(parse_json(text[start:end], ""))
-        except DataError:
-            continue  # the end was one within the value
-        start = end
-    return values
+            values = list(values_in(text))
+        except ValueError:
+            raise error from None
+        good = [value for value in values if isinstance(value, dict | list)]
+        if not good:
+            raise error from None
+        return _of_pages([_remark_on(value, source) for value in values])
+
+
+def _remark_on(value: Any, source: Path) -> Any:
+    if not isinstance(value, Damaged):
+        return value
+    return Skipped(NOT_JSON, source.name, value=f"line {value.line}: {value.start}")
+
+
+def _of_pages(values: list[Any]) -> list[Any]:
+    """The objects of several values: of pages, what each holds."""
+    if not _are_pages(values):
+        return values
+    return [found for value in values for found in _of_page(value)]
+
+
+def _are_pages(values: Sequence[Any]) -> bool:
+    """Whether values are no posts but hold them; the first show it: to look at each would take
+    long."""
+    return any(map(_is_page, values[:_FIRST_VALUES]))
+
+
+def _is_page(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(each, dict) for each in objects_in(value))
+    return isinstance(value, dict) and objects_in(value) != [value]
+
+
+def _of_page(value: Any) -> list[Any]:
+    """The objects of a page of posts: none where it is empty, as the last one may be."""
+    if not isinstance(value, dict | list):
+        return [value]
+    found = objects_in(value)
+    if isinstance(value, list) or found != [value] or _number_of_fields(value) > 1:
+        return found
+    return [] if [] in value.values() else [Skipped(NO_POSTS, "", value=", ".join(value)[:80])]
 
 
 def objects_in(value: Any) -> list[Any]:
@@ -162,23 +204,36 @@ def objects_in(value: Any) -> list[Any]:
     if isinstance(value, list):
         if len(value) > 1 and all(map(_is_list, value)) and _are_names(value[0]):
             return _from_rows(value[0], value[1:])
-        if value and all(isinstance(each, dict) and _holds_posts(each) for each in value):
-            return [inner for page in value for inner in objects_in(page)]
+        if _are_holders(value):
+            return [inner for page in value if _holds_posts(page) for inner in objects_in(page)]
         return value
     if not isinstance(value, dict):
         return []
     for found in (_split_table(value), _from_columns(value), _by_id(value)):
         if found:
             return found
-    return max(_lists_of_objects(value), key=len) if _holds_posts(value) else [value]
+    return objects_in(max(_lists_of_objects(value), key=len)) if _holds_posts(value) else [value]
+
+
+def _are_holders(values: Sequence[Any]) -> bool:
+    """Whether some objects hold lists of objects, and none is a post itself."""
+    first = values[:_FIRST_VALUES]
+    return any(map(_holds_posts, first)) and not any(
+        isinstance(each, dict) and _number_of_fields(each) > 1 for each in first
+    )
 
 
 def _holds_posts(value: Any) -> bool:
     """Whether an object is no post itself, but holds a list of objects."""
     if not isinstance(value, dict) or not _lists_of_objects(value):
         return False
-    cells = {column: cell for column, cell in flatten(value).items() if not _is_list(cell)}
-    return sum(name in recognise(list(cells)).mapping for name in _FIELDS_OF_POSTS) < 2
+    return _number_of_fields(value) < 2
+
+
+def _number_of_fields(value: Mapping[str, Any]) -> int:
+    """How many fields an object has that posts have."""
+    cells = [column for column, cell in flatten(value).items() if not _is_list(cell)]
+    return sum(name in recognise(cells).mapping for name in _FIELDS_OF_POSTS)
 
 
 def _are_names(values: Any) -> bool:
@@ -233,7 +288,7 @@ def _lists_of_objects(value: Mapping[str, Any], depth: int = 1) -> list[list[Any
     for item in value.values():
         if _is_list(item) and any(isinstance(each, dict) for each in item):
             found.append(item)
-        elif isinstance(item, dict) and depth < _MAX_DEPTH:
+        elif isinstance(item, dict) and depth < MAX_DEPTH:
             found += _lists_of_objects(item, depth + 1)
     return found
 
@@ -244,102 +299,42 @@ def _is_list(value: Any) -> bool:
 
 def _numbered(source: Path, objects: Sequence[Any]) -> Iterator[tuple[int, Row] | Skipped]:
     for number, value in enumerate(objects, start=1):
-        if isinstance(value, dict):
-            yield number, flatten(value)
-        else:
-            yield Skipped("not a JSON object", source.name, number)
+        yield _row(source, number, value)
 
 
-def _rows(source: Path) -> Iterator[tuple[int, Row] | Skipped]:
-    number, are_pages = 0, None
+def _row(source: Path, number: int, value: Any) -> tuple[int, Row] | Skipped:
+    if isinstance(value, dict):
+        return number, flatten(value)
+    if isinstance(value, Skipped):
+        return replace(value, file=source.name, row=number)
+    return Skipped("not a JSON object", source.name, number)
+
+
+def _rows(source: Path, encoding: str) -> Iterator[tuple[int, Row] | Skipped]:
+    lines = _lines(source, encoding)
+    first = list(islice(lines, _FIRST_VALUES))
+    are_pages = _are_pages([value for _, value in first])
+    for number, value in chain(first, lines):
+        for found in _of_page(value) if are_pages else [value]:
+            yield _row(source, number, found)
+
+
+def _lines(source: Path, encoding: str) -> Iterator[tuple[int, Any]]:
+    """The value of each line that isn't blank, by its number among them."""
+    number = 0
     with source.open("rb") as stream:
-        while line := stream.readline(MAX_LINE_BYTES + 1):
+        for line_number in count(1):
+            line = stream.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return
             if len(line) > MAX_LINE_BYTES:
                 raise DataError("a line of more than 16 MiB.", file=source, row=number + 1)
             if not line.strip():
                 continue
             number += 1
             try:
-                value = parse_json(line.removeprefix(_BOM), source.name)
+                text = _decoded(line.removeprefix(_BOM), encoding)
+                yield number, parse_json(text, source.name)
             except DataError:
-                yield Skipped("not JSON", source.name, number)
-                continue
-            if are_pages is None:  # the first line shows it: to look at each would take long
-                are_pages = isinstance(value, dict) and objects_in(value) != [value]
-            for found in objects_in(value) if are_pages else [value]:
-                if isinstance(found, dict):
-                    yield number, flatten(found)
-                else:
-                    yield Skipped("not a JSON object", source.name, number)
-
-
-def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
-    """An object's values by path, such as ``owner.followers``.
-
-    Lists of named objects become lists of their names, and the figures of a Graph API's insights
-    become values by name.
-
-    Examples
-    --------
-    >>> flatten({"owner": {"followers": 3}, "hashtags": [{"name": "tea"}]})
-    {'owner.followers': 3, 'hashtags': ['tea']}
-    >>> flatten({"insights": {"data": [{"name": "reach", "values": [{"value": 7}]}]}})
-    {'insights.data.reach': 7}
-    """
-    flat: dict[str, Any] = {}
-    _flatten_into(flat, value, "", 1)
-    return flat
-
-
-def named_fields(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of one object, by the names in it."""
-    flat = flatten(value)
-    mapping = recognise(list(flat), {name: [cell] for name, cell in flat.items()}).mapping
-    return {name: flat[column] for name, column in mapping.items() if flat[column] is not None}
-
-
-def _flatten_into(flat: dict[str, Any], value: Mapping[str, Any], path: str, depth: int) -> None:
-    for key, item in value.items():
-        inner = _without_type(_objects_as_one(key, item))
-        if isinstance(inner, dict) and inner and depth < _MAX_DEPTH:
-            _flatten_into(flat, inner, f"{path}{key}.", depth + 1)
-        elif len(flat) < _MAX_COLUMNS:
-            # No edges, and an empty object, mean that there is nothing.
-            nothing = inner == {} or (key == "edges" and inner == [])
-            flat[f"{path}{key}"] = None if nothing else _names_of(inner, f"{path}{key}")
-
-
-def _objects_as_one(key: str, value: Any) -> Any:
-    """A list of figures by name as an object, and of a list of edges the first."""
-    if not isinstance(value, list) or not value or not all(isinstance(x, dict) for x in value):
-        return value
-    if key == "edges":
-        return {"0": value[0]}
-    if all("name" in each and ("values" in each or "value" in each) for each in value):
-        return {str(each["name"]): _figure(each) for each in value}
-    return value
-
-
-def _without_type(value: Any) -> Any:
-    """A value that a database wrote with its type, such as ``{"$numberLong": "5"}``, itself."""
-    while isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
-        value = next(iter(value.values()))
-    return value
-
-
-def _figure(item: Mapping[str, Any]) -> Any:
-    values = item.get("values")
-    first = values[0] if isinstance(values, list) and values else item
-    return first.get("value") if isinstance(first, dict) else first
-
-
-def _names_of(value: Any, path: str) -> Any:
-    """What the objects of a list are called, if all have a name."""
-    if not isinstance(value, list) or not value or not all(isinstance(x, dict) for x in value):
-        return value
-    are_people = "mention" in path.casefold()
-    for key in (*_ACCOUNTS, *_CALLED) if are_people else _CALLED:
-        names = [each[key] for each in value if isinstance(each.get(key), str)]
-        if len(names) == len(value) or ("hashtag" in path.casefold() and names):
-            return names
-    return value
+                start = line[:_SHOWN_BYTES].decode(errors="replace").strip()
+                yield number, _remark_on(Damaged(line_number, start), source)

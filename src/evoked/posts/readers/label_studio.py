@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from evoked.errors import DataError
-from evoked.files import parse_json, read_bounded
+from evoked.files import parse_json
 from evoked.posts.readers.base import (
     MAX_JSON_BYTES,
     ImageFile,
@@ -25,6 +25,7 @@ from evoked.posts.readers.base import (
 )
 from evoked.posts.readers.columns import choose_mapping, choose_scales
 from evoked.posts.readers.names import fields_named
+from evoked.posts.readers.packed import content_of
 from evoked.posts.readers.ratings import (
     Rating,
     mean_ratings,
@@ -62,7 +63,7 @@ def read(source: Path, options: ReadOptions) -> Source:
         A mapping or a scale of something that doesn't exist.
     """
     require_file(source)
-    tasks = parse_json(read_bounded(source, MAX_JSON_BYTES), source)
+    tasks = parse_json(content_of(source, MAX_JSON_BYTES), source)
     tasks = tasks if isinstance(tasks, list) else []
     data = [found for task in tasks if isinstance(found := dig(task, "data"), dict)]
     if not data:
@@ -98,11 +99,16 @@ def read(source: Path, options: ReadOptions) -> Source:
     )
 
 
+def _annotations(task: Any) -> list[Any]:
+    """What people annotated of a task; before 1.0, Label Studio called it completions."""
+    return _list(dig(task, "annotations")) or _list(dig(task, "completions"))
+
+
 def _controls(tasks: Iterable[Any]) -> list[str]:
     """The names of the controls that somebody answered, in order."""
     names: dict[str, None] = {}
     for task in tasks:
-        for annotation in _list(dig(task, "annotations")):
+        for annotation in _annotations(task):
             for result in _list(dig(annotation, "result")):
                 if isinstance(dig(result, "from_name"), str):
                     names[result["from_name"]] = None
@@ -143,8 +149,7 @@ def _notes_on_controls(controls: Sequence[str], dimensions: Mapping[str, str]) -
 
 def _answers(task: Any, dimensions: Mapping[str, str]) -> list[Rating]:
     answers = []
-    annotations = dig(task, "annotations")
-    for annotation in annotations if isinstance(annotations, list) else ():
+    for annotation in _annotations(task):
         if dig(annotation, "was_cancelled"):
             continue
         results = dig(annotation, "result")

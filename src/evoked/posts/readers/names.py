@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -148,6 +149,19 @@ def fields_named(name: str) -> list[str]:
     """The fields that a name means by itself, whatever the platform, the likeliest first."""
     found = [each for each in _table().whole.get(normalise(name), ()) if not each.strict]
     return list(dict.fromkeys(each.field for each in found))
+
+
+def language_of(columns: Sequence[str]) -> str:
+    """The language that most of a table's names of columns are in; "" if none of them is known.
+
+    English only if no name is in another: "id" and "caption" stand in tables of any language.
+    """
+    known = [
+        {each.language for each in _table().whole.get(normalise(column), ()) if each.language}
+        for column in columns
+    ]
+    others = Counter(name for names in known if "en" not in names for name in names)
+    return max(others, key=lambda each: others[each], default="en" if any(known) else "")
 
 
 def expected_of(platform: str) -> list[str]:

@@ -12,7 +12,11 @@ from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.plain_signs import folded, plain_signs, unquoted
 from evoked.posts.readers.words import kinds, words
 
-_NAMED_BEFORE = r"(?:조회수|再生回数|視聴回数|播放量|阅读)?"
+# What stands before a number: what is counted, or that it is not exact.
+_NAMED_BEFORE = (
+    r"(?:조회수|再生回数|視聴回数|播放量|阅读|c(?:irc)?a\.?|approx\.?|about|around|over)?"
+)
+_SHARE_AFTER = re.compile(r"\s*\([^()]*%\)$")
 _NUMBER = re.compile(rf"{_NAMED_BEFORE}\s*[~≈>]?\s*([+-]?)\s*(\d(?:[\d.,'_ ]*\d)?|[.,]\d+)([^\d]*)")
 _EXPONENT = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)e[+-]?\d{1,3}")
 _WORD = re.compile(r"[^\s.+]+")
@@ -23,6 +27,7 @@ _GROUPS = {
     for sign in (r"\.", ",")
 }
 _MAX_CHARACTERS = 100
+_QUOTES = "„“”«»\"'"
 _OTHER = {".": ",", ",": "."}
 _SEPARATORS = {".": "points", ",": "commas"}
 
@@ -56,15 +61,17 @@ def read_number(text: str, decimal: str = "", *, whole: bool = False) -> float:
     return _read(text, decimal, whole)[0]
 
 
-def read_count(text: str, decimal: str = "") -> int:
+def read_count(text: str, decimal: str = "", scales: Mapping[str, int] | None = None) -> int:
     """A whole number, as :func:`read_number` reads it; one with a scale (1.2345K) is rounded.
+
+    ``scales`` are words that multiply by something else in the language of a table.
 
     Raises
     ------
     ValueError
         It is no number, or has decimals.
     """
-    number, scale = _read(text, decimal, whole=True)
+    number, scale = _read(text, decimal, True, scales)
     if not math.isfinite(number):
         raise ValueError("a count that is not finite")
     if scale == 1 and abs(number - round(number)) > 1e-6:
@@ -72,16 +79,18 @@ def read_count(text: str, decimal: str = "") -> int:
     return round(number)
 
 
-def _read(text: str, decimal: str, whole: bool) -> tuple[float, int]:
+def _read(
+    text: str, decimal: str, whole: bool, scales: Mapping[str, int] | None = None
+) -> tuple[float, int]:
     """A number and the scale that it is written with."""
-    plain = _without_name(plain_signs(unquoted(text)))
+    plain = _SHARE_AFTER.sub("", _without_name(plain_signs(unquoted(text))))
     if _EXPONENT.fullmatch(plain):
         return float(plain.replace(",", ".")), 1
     match = _NUMBER.fullmatch(plain)
     if match is None or len(plain) > _MAX_CHARACTERS:
         raise ValueError("not a number")
     sign, digits, after = match.groups()
-    scale = _scale(after) if after else 1
+    scale = _scale(after, scales or {}) if after else 1
     number = float(_plain_digits(digits, decimal, whole and scale == 1)) * scale
     return (-number if sign == "-" else number), scale
 
@@ -93,7 +102,7 @@ def _without_name(text: str) -> str:
     return rest.strip() if is_name else text
 
 
-def _scale(text: str) -> int:
+def _scale(text: str, scales: Mapping[str, int]) -> int:
     """What a number is multiplied by for the words after it.
 
     ValueError for words that are neither a scale nor what is counted: they could be a scale that
@@ -102,15 +111,16 @@ def _scale(text: str) -> int:
     scale = 1
     for position, word in enumerate(_WORD.findall(text)):
         if position == 0:
-            scale, word = _split_scale(word)  # noqa: PLW2901
+            scale, word = _split_scale(word, scales)  # noqa: PLW2901
+        word = word.strip(_QUOTES)  # noqa: PLW2901
         if word and folded(word) not in words("counted") and not is_outcome(word):
             raise ValueError("not a number")
     return scale
 
 
-def _split_scale(word: str) -> tuple[int, str]:
+def _split_scale(word: str, scales: Mapping[str, int]) -> tuple[int, str]:
     """The scale that a word is or, without a space as in 万回, begins with; and the rest."""
-    scale_of, name = kinds("scales"), folded(word)
+    scale_of, name = {**kinds("scales"), **scales}, folded(word)
     if name in scale_of:
         return scale_of[name], ""
     if name[0] > "\u2e80":  # Chinese, Japanese, Korean
@@ -155,6 +165,28 @@ def _decimal_sign(digits: str) -> tuple[str, bool]:
     return last, not (len(tail) == 3 and 1 <= len(head) <= 3 and head[0] != "0")
 
 
+def scale_word(text: str) -> str:
+    """The word that a number is multiplied by, folded; "" if there is none, or no number.
+
+    Examples
+    --------
+    >>> scale_word("2,3 B"), scale_word("1.2M views"), scale_word("12")
+    ('b', 'm', '')
+    """
+    if text.isdecimal() or len(text) > _MAX_CHARACTERS:
+        return ""
+    match = _NUMBER.fullmatch(_without_name(plain_signs(unquoted(text))))
+    first = None if match is None else _WORD.search(match[3])
+    if match is None or first is None:
+        return ""
+    try:
+        _scale(match[3], {})
+    except ValueError:
+        return ""
+    name = folded(first[0])
+    return name if name in kinds("scales") else ""
+
+
 def _is_grouped(digits: str, sign: str) -> bool:
     return _GROUPS["," if sign == "," else r"\."].fullmatch(digits) is not None
 
@@ -190,17 +222,25 @@ class CountNotation:
 
     Counts are whole, so "1.234" shows that points do; "1.000" could be a one with decimals, and is
     a thousand unless other cells show otherwise.
+
+    Attributes
+    ----------
+    scales
+        Example by word that a number is multiplied by.
     """
 
     def __init__(self) -> None:
         self._shown: Counter[str] = Counter()
         self._undecided: dict[str, str] = {}
         self._examples: dict[str, str] = {}
+        self.scales: dict[str, str] = {}
 
     def add(self, value: Any) -> None:
         """Take another cell of the column into account."""
         if not isinstance(value, str) or value.isdecimal():
             return
+        if value[-1:].isalpha() and (word := scale_word(value)):
+            self.scales.setdefault(word, value.strip())
         head, sign, tail = value.rpartition(",") if "," in value else value.rpartition(".")
         plain = len(tail) == 3 and tail.isdecimal() and head.isdecimal() and head[0] != "0"
         sign, sure = (sign, len(head) > 3) if plain else decimal_sign(value)

@@ -10,6 +10,7 @@ import gzip
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from evoked.errors import DataError
-from evoked.files import link
+from evoked.files import link, read_bounded
 from evoked.posts.readers.base import (
     PICTURE_SUFFIXES,
     PostRecord,
@@ -63,8 +64,25 @@ def start_of(path: Path, size: int) -> bytes:
         return packed.read(size)
 
 
-def open_gzipped(source: Path, opener: Callable[[Path], Table]) -> Table:
-    """The table in a file that was packed by gzip, opened by ``opener``.
+def content_of(source: Path, limit: int) -> bytes:
+    """A file's bytes, or those that gzip packed into it.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, or more than ``limit`` bytes.
+    """
+    if not (source.is_file() and is_gzipped(source)):
+        return read_bounded(source, limit)
+    with _reading(source), gzip.open(source) as packed:
+        content = packed.read(limit + 1)
+    if len(content) > limit:
+        raise DataError(f"larger than {limit // 2**20:,} MiB when unpacked.", file=source, fix=_FIX)
+    return content
+
+
+def open_gzipped(source: Path, opener: Callable[[Path], list[Table]]) -> list[Table]:
+    """The tables in a file that was packed by gzip, opened by ``opener``.
 
     Raises
     ------
@@ -72,14 +90,38 @@ def open_gzipped(source: Path, opener: Callable[[Path], Table]) -> Table:
         The file is damaged or unpacks to more than the bound, or ``opener`` raises it.
     """
     folder = TemporaryDirectory(prefix="evoked-")
-    copy = Path(folder.name) / _plain_name(source.name)
+    copy = _unpack_gzip(source, Path(folder.name))
+    try:
+        tables = opener(copy)
+    except DataError as error:
+        raise DataError(error.problem, file=source, fix=error.fix) from error
+    return [
+        replace(
+            table,
+            # Of several, the name says which sheet of a workbook it is.
+            path=source if len(tables) == 1 else source.with_name(table.path.name),
+            rows=partial(_rows, folder, table),
+            cut=None,
+        )
+        for table in tables
+    ]
+
+
+def _unpack_gzip(source: Path, folder: Path) -> Path:
+    copy = folder / _plain_name(source.name)
     with _reading(source), gzip.open(source) as packed, copy.open("wb") as stream:
         _Budget(source).copy(packed, stream)
-    try:
-        table = opener(copy)
-    except DataError as error:
-        raise DataError(error.problem, file=source) from error
-    return replace(table, path=source, rows=partial(_rows, folder, table), cut=None)
+    return copy
+
+
+@contextmanager
+def _without_gzip(source: Path) -> Iterator[Path]:
+    """A file, or a copy of what gzip packed into it, for as long as the block runs."""
+    if not is_gzipped(source):
+        yield source
+        return
+    with TemporaryDirectory(prefix="evoked-") as folder:
+        yield _unpack_gzip(source, Path(folder))
 
 
 def _rows(folder: TemporaryDirectory[str], table: Table) -> Iterator[tuple[int, Row] | Skipped]:
@@ -97,9 +139,11 @@ def suffix_of(name: str) -> str:
 
 
 def names_in(source: Path) -> list[str]:
-    """The names of all files in a folder or a zip archive, and in the archives within a folder."""
+    """The names of all files in a folder or a zip archive, and in the archives within a folder.
+
+    An archive may be one that gzip packed once more."""
     if source.is_file():
-        with open_zip(source) as archive:
+        with _without_gzip(source) as path, open_zip(path) as archive:
             return [member.filename for member in archive.infolist()[:MAX_MEMBERS]]
     names = []
     for path in walk_files(source):
@@ -191,18 +235,13 @@ class _Budget:
             stream.write(block)
 
 
-class _reading:  # noqa: N801 (a context, as a function would be)
-    """Turns what damaged archives raise into one error that names the file."""
-
-    def __init__(self, source: Path) -> None:
-        self._source = source
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, EOFError | OSError | zlib.error):
-            raise DataError(f"can't be unpacked ({error}).", file=self._source, fix=_FIX) from error
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Turn what damaged archives raise into one error that names the file."""
+    try:
+        yield
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"can't be unpacked ({error}).", file=source, fix=_FIX) from error
 
 
 def _unpack(source: Path, folder: Path, budget: _Budget, depth: int) -> None:

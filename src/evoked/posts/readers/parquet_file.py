@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from evoked.parquet import read_names, read_rows
 from evoked.posts.readers.base import ReadOptions, Source, require_file
+from evoked.posts.readers.packed import is_gzipped, open_gzipped
 from evoked.posts.readers.tabular import Row, Table, read_table
 from evoked.posts.readers.values import Unreadable
 
@@ -34,6 +35,8 @@ def read(source: Path, options: ReadOptions) -> Source:
 def open_table(source: Path) -> Table:
     """The table in a Parquet file, of which only the schema is read."""
     require_file(source)
+    if is_gzipped(source):
+        return open_gzipped(source, lambda copy: [open_table(copy)])[0]
     return Table(source, read_names(source), partial(_rows, source))
 
 

@@ -46,6 +46,7 @@ from evoked.posts.readers.fact_columns import (
 from evoked.posts.readers.lacking import lacking
 from evoked.posts.readers.names import Recognised, expected_of, means_nothing
 from evoked.posts.readers.not_posts import NotPosts, only_posts
+from evoked.posts.readers.object_cells import without_objects
 from evoked.posts.readers.outcome_names import is_outcome
 from evoked.posts.readers.ratings import Rating, mean_ratings, number_or_none, rating_rows
 from evoked.posts.readers.repeated_posts import (
@@ -152,6 +153,7 @@ def read_table(table: Table, options: ReadOptions) -> Source:
     SettingsError
         A mapping or a scale of something that doesn't exist.
     """
+    table = without_objects(table, {*options.mapping.values(), *options.facts})
     recognised = recognise_columns(table.columns, options.mapping, _sample_of(table))
     mapping = recognised.mapping
     if not mapping:
@@ -477,8 +479,10 @@ def with_media_type(fields: dict[str, Any]) -> dict[str, Any]:
 def _picture_names(value: Any, folder: Path) -> list[str]:
     """Names of pictures; a text that is a file's name as it stands is one name."""
     names = parse_names(value) or []
-    if not isinstance(value, str) or is_file_in(folder, value.strip()):
-        return names if len(names) < 2 else [str(value).strip()]
+    if not isinstance(value, str):
+        return names
+    if is_file_in(folder, value.strip()):
+        return [value.strip()]
     parts = [part.strip() for name in names for part in name.split(",")]
     all_pictures = all(part.lower().endswith(PICTURE_SUFFIXES) for part in parts)
     return parts if all_pictures else names

@@ -19,12 +19,27 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
+# Encodings in which what isn't ASCII stands in seven bits, between marks.
+_SEVEN_BITS = ((b"\x1b$)C", "iso2022-kr"), (b"\x1b$", "iso2022-jp"), (b"~{", "hz"))
+# In ISO 8859-15, letters and the euro stand where Latin-1 has signs that stand beside no letter,
+# and where a price ends; where Windows-1252 has quotes and dashes, it has nothing.
+_LATIN_9 = re.compile(
+    rb"(?<=[A-Za-z\xc0-\xff])[\xa6\xa8\xbc\xbd\xbe](?=[A-Za-z\xc0-\xff])"
+    rb"|(?<![0-9A-Za-z\xc0-\xff])[\xa6\xa8\xbc\xbd](?=[a-z\xe0-\xff])|\d ?\xa4|\xa4 ?\d"
+)
+_WINDOWS = re.compile(rb"[\x80-\x9f]")
+# Letters of UTF-8, and bytes beyond ASCII that are in none.
+_OF_UTF_8 = re.compile(
+    rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_FEWEST_OF_UTF_8 = 4
+_MOST_STRAYS = 0.1
 # Of UTF-16, every other byte is null where the text is Latin; of other files hardly any.
 _MOST_NULL_BYTES = 0.02
 _TOO_MANY_NULL_BYTES = 0.25
 _STRAY_BYTES = 400
 _BEYOND_ASCII = bytes(range(0x80, 0x100))
-# A few odd bytes are no text of an old Macintosh.
+# A few odd bytes are no text of a Macintosh of old.
 _FEWEST_OF_MAC = 8
 # Fewer than this share of bad texts are people's own.
 _SOME = 0.02
@@ -67,20 +82,33 @@ def find_encoding(source: Path) -> str:
         wide = _wide_encoding(source, sample)
     if wide:
         return wide
-    if b"\x1b$" in sample and decodes(source, "iso2022-jp"):
-        return "iso2022-jp"
-    if decodes(source, "utf-8"):
+    for mark, name in _SEVEN_BITS:
+        if mark in sample and sample.isascii() and decodes(source, name):
+            return name
+    if decodes(source, "utf-8") or _is_nearly_utf_8(sample):
         return "utf-8"
     has_few = len(sample) - len(sample.translate(None, _BEYOND_ASCII)) < _FEWEST_OF_MAC
     scores = {
         name: _score(sample, name, looks)
         for name, looks in _CANDIDATES.items()
-        if not (has_few and name == "mac-roman")
+        if not (has_few and name.startswith("mac-"))
     }
     best = max(scores, key=lambda name: scores[name])
-    if scores[best] > scores["cp1252"] + 0.1:
-        return best
+    return best if scores[best] > scores["cp1252"] + 0.1 else _western_encoding(source, sample)
+
+
+def _western_encoding(source: Path, sample: bytes) -> str:
+    if _LATIN_9.search(sample) and not _WINDOWS.search(sample):
+        return "iso8859-15"
     return "cp1252" if decodes(source, "cp1252") else "latin-1"  # which takes any byte
+
+
+def _is_nearly_utf_8(sample: bytes) -> bool:
+    """Whether nearly all that is beyond ASCII is UTF-8: the rest was damaged."""
+    letters = len(_OF_UTF_8.findall(sample))
+    rest = _OF_UTF_8.sub(b"", sample)
+    strays = len(rest) - len(rest.translate(None, _BEYOND_ASCII))
+    return letters >= _FEWEST_OF_UTF_8 and strays <= _MOST_STRAYS * letters
 
 
 def _wide_encoding(source: Path, sample: bytes) -> str:
@@ -183,7 +211,7 @@ def _score(sample: bytes, encoding: str, looks: Callable[[str, str], float]) -> 
 
 
 def _western(before: str, each: str) -> float:
-    if each in "“”‘’„–—…•€£°«»©®™´¡¿\xa0":
+    if each in "“”‘’„–—…•€£°«»©®™´¡¿½¼¾§²³±×·\xa0":
         return 0.7
     if not each.isalpha() or each > "ÿ":
         return 0.0
@@ -254,8 +282,10 @@ _CANDIDATES: dict[str, Callable[[str, str], float]] = {
     "cp1251": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
     "koi8-r": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
     "iso8859-5": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
+    "mac-cyrillic": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
     "cp866": _alphabet("Ё", "ё", "оеаинтсрвлкмдпуя"),
     "iso8859-2": _accented("ąćęłńóśźżáčďéěíňřšťúůýžőűöüä"),
+    "cp1257": _accented("ąčęėįšųūžāēģīķļņõäöü"),
     "mac-roman": _western,
     "cp1253": _alphabet("Ά", "ώ", "αοιετσνηυρπκμλάόίέήύς"),
     "cp1255": _alphabet("א", "ת", "יוהלאמשתרנבםח"),

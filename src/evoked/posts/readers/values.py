@@ -67,6 +67,10 @@ _MENTION = re.compile(
     rf"(\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})*+)"
 )
 _NAMES_OF_TAGS = ("screen_name", "username", "hashtagName", "tag", "name", "text", "title")
+_NAMES_OF_PICTURES = (
+    "path", "file", "file_name", "filename", "uri", "local_path", "url", "src", "image_url",
+    "media_url", "display_url", "name",
+)  # fmt: skip
 _TAG_SEPARATORS = re.compile(r"[,;|、，]+")
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,2}")
 _LARGEST_EXACT = 2.0**53
@@ -92,11 +96,14 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, str) and value.strip().casefold() in MISSING
 
 
-def parse_count(value: Any, decimal: str = "") -> int | None:
+def parse_count(
+    value: Any, decimal: str = "", scales: Mapping[str, int] | None = None
+) -> int | None:
     """A whole number from 0 to 10^11: 1234, "1,234", "1.234", "1 234", "1234.0", "1.2K", "3 Mio.".
 
     ``decimal`` is the sign before decimals, "." or ",", where the rest of a column shows it (see
-    :class:`~evoked.posts.readers.number_notation.CountNotation`).
+    :class:`~evoked.posts.readers.number_notation.CountNotation`), and ``scales`` words that
+    multiply by something else in the table's language.
     """
     if isinstance(value, str):
         plain = value.replace(",", "") if decimal == "." and _GROUPED.fullmatch(value) else value
@@ -109,7 +116,7 @@ def parse_count(value: Any, decimal: str = "") -> int | None:
     if isinstance(value, int):
         return _bounded_count(value)
     if isinstance(value, str):
-        return _bounded_count(read_count(value, decimal))
+        return _bounded_count(read_count(value, decimal, scales))
     number = _to_float(value)
     if not math.isfinite(number):
         raise ValueError("a count that is not finite")
@@ -320,10 +327,20 @@ def _called(text: str) -> list[str]:
     return []
 
 
+def _called_in(item: Mapping[str, Any]) -> Any:
+    """What an object about a picture calls it."""
+    texts = (item.get(key) for key in _NAMES_OF_PICTURES)
+    return next((text for text in texts if isinstance(text, str)), None)
+
+
 def parse_names(value: Any) -> list[str] | None:
-    """Names of pictures: a list, or a text separated by ';' or '|'."""
+    """Names of pictures: a list, or a text separated by ';' or '|'.
+
+    A list may hold objects that have a name or an address, such as ``{"url": "a.jpg"}``.
+    """
     if isinstance(value, list | tuple):
-        return [plain_text(item) for item in value if not is_missing(item)]
+        named = (_called_in(item) if isinstance(item, dict) else item for item in value)
+        return [plain_text(item) for item in named if not is_missing(item)]
     if is_missing(value):
         return None
     text = str(value).strip()

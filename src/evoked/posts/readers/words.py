@@ -33,6 +33,12 @@ def positions(section: str) -> dict[str, int]:
     }
 
 
+def section(name: str) -> dict[str, Any]:
+    """A section as the file has it."""
+    found: dict[str, Any] = _sections()[name]
+    return found
+
+
 @cache
 def _sections() -> dict[str, Any]:
     sections: dict[str, Any] = packaged("words.yaml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, datetime, time
@@ -27,6 +27,7 @@ from evoked.posts.readers.base import (
 from evoked.posts.readers.header import header_position
 from evoked.posts.readers.joined_tables import read_tables
 from evoked.posts.readers.names import recognise
+from evoked.posts.readers.packed import is_gzipped, open_gzipped
 from evoked.posts.readers.tabular import Row, Table, read_table
 from evoked.posts.schema import COUNTS
 
@@ -78,6 +79,8 @@ def open_tables(source: Path, named: Collection[str] = ()) -> list[Table]:
     ``named`` are columns that a person named.
     """
     require_file(source)
+    if is_gzipped(source):
+        return open_gzipped(source, partial(open_tables, named=named))
     _check_size(source)
     folder = TemporaryDirectory(prefix="evoked-")
     kept, others = _write_sheets(source, Path(folder.name), named)
@@ -237,10 +240,6 @@ def _side_by_side(header: Sequence[str]) -> list[tuple[int, int | None]]:
     if len(spans) > 1 and all("post_id" in mapping for mapping in fields):
         return list(spans)
     return [(0, None)]
-
-
-def _named(row: Iterable[Any]) -> Iterator[str]:
-    return (value for value in row if isinstance(value, str) and value.strip())
 
 
 def _cells(sheet: Any, source: Path) -> Iterator[Sequence[str]]:

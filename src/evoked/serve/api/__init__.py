@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from evoked.serve.api import advice, drafts, jobs, runs, uploads
+from evoked.serve.api import advice, comparing, drafts, jobs, networks, planning, runs, uploads
 
 ROUTERS: tuple[APIRouter, ...] = (
     drafts.router,
@@ -15,5 +15,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     runs.router,
     advice.router,
+    planning.router,
+    networks.router,
+    comparing.router,
 )
 PREFIX = "/api/v1"

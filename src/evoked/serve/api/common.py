@@ -49,6 +49,8 @@ _MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "png": "image/png",
+    "pdf": "application/pdf",
+    "ics": "text/calendar; charset=utf-8",
 }
 
 _SAID = {

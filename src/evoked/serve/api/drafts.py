@@ -78,11 +78,46 @@ class Asked(BaseModel):
 class ScoreRequest(Asked):
     """Drafts to be scored."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "drafts": [
+                        {
+                            "caption": "Golden hour over the bay #sunset",
+                            "posted_at": "2026-05-13T18:30",
+                        },
+                        {"caption": "Monday again", "posted_at": "2026-05-13T18:30"},
+                    ],
+                }
+            ]
+        }
+    )
+
     drafts: list[DraftFacts] = Field(min_length=1, max_length=1000)
 
 
 class RankRequest(Asked):
     """Drafts to be put in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "by": "likes",
+                    "drafts": [
+                        {
+                            "caption": "Golden hour over the bay #sunset",
+                            "posted_at": "2026-05-13T18:30",
+                        },
+                        {"caption": "Monday again", "posted_at": "2026-05-13T18:30"},
+                    ],
+                }
+            ]
+        }
+    )
 
     drafts: list[DraftFacts] = Field(min_length=2, max_length=100)
     by: ShortText | None = Field(None, description="What they are ordered by, such as likes.")
@@ -90,6 +125,20 @@ class RankRequest(Asked):
 
 class ExplainRequest(Asked):
     """A draft to be explained."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "draft": {
+                        "caption": "Golden hour over the bay #sunset",
+                        "posted_at": "2026-05-13T18:30",
+                    },
+                }
+            ]
+        }
+    )
 
     draft: DraftFacts
 
@@ -125,6 +174,46 @@ class Scores(BaseModel):
 class Order(BaseModel):
     """Drafts in order, the chance that one is ahead of another, and what the order is worth."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "by": "likes",
+                    "drafts": [
+                        {
+                            "rank": 1,
+                            "post_id": "draft-1",
+                            "likes": 412.0,
+                            "likes_low": 260,
+                            "likes_high": 655,
+                        }
+                    ],
+                    "pairs": [
+                        {
+                            "better": "draft-1",
+                            "worse": "draft-2",
+                            "chance": 0.63,
+                            "chance_low": 0.57,
+                            "chance_high": 0.69,
+                            "close": False,
+                        }
+                    ],
+                    "measured": {
+                        "pairs": 812,
+                        "posts": 90,
+                        "authors": 1,
+                        "right": 0.64,
+                        "own": True,
+                    },
+                    "sentences": [
+                        "Take draft-1: of 100 such pairs it gets more likes than draft-2 …"
+                    ],
+                }
+            ]
+        }
+    )
+
     run: str
     by: str
     drafts: list[dict[str, Any]]
@@ -135,6 +224,24 @@ class Order(BaseModel):
 
 class Why(BaseModel):
     """What a prediction rests on, and pictures of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run": "summer",
+                    "explanation": {"shows": ["sunset"], "notes": []},
+                    "pictures": {
+                        "regions_effect": {
+                            "address": "/api/v1/explanations/0123456789abcdef/regions_effect.png",
+                            "caption": "What each part of the picture adds.",
+                            "alternative": "The sun adds most.",
+                        }
+                    },
+                }
+            ]
+        }
+    )
 
     run: str
     explanation: dict[str, Any]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from evoked.serve.api.common import (
     Kind,
@@ -35,6 +35,28 @@ class JobProgress(BaseModel):
 
 class JobFacts(BaseModel):
     """A job."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0123456789abcdef0123456789abcdef",
+                    "kind": "import",
+                    "title": "Summer café",
+                    "state": "running",
+                    "step": 1,
+                    "steps": ["import", "train", "report"],
+                    "progress": {"stage": "pictures", "done": 64, "total": 251},
+                    "error": "",
+                    "created": "2026-05-13T16:30:00Z",
+                    "ended": None,
+                    "run": "summer-cafe",
+                    "dataset": "summer-cafe",
+                    "result": None,
+                }
+            ]
+        }
+    )
 
     id: str
     kind: str

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from evoked.serve import removing
 from evoked.serve.api.common import Key, Limit, Offset, Page, TheDesk, once, problems
 from evoked.serve.api.jobs import JobFacts
 from evoked.serve.desk import checked_count
@@ -19,6 +20,22 @@ router = APIRouter(tags=["runs"])
 
 class RunFacts(BaseModel):
     """A run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "summer",
+                    "model": "linear",
+                    "task": "emotion_engagement",
+                    "rows": "posts",
+                    "dataset": "summer",
+                    "made": "2026-05-13T18:30:00+02:00",
+                    "own": True,
+                }
+            ]
+        }
+    )
 
     name: str
     model: str
@@ -45,12 +62,52 @@ class RunFacts(BaseModel):
 class RunDetails(RunFacts):
     """A run, and how good it is."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "summer",
+                    "model": "linear",
+                    "task": "emotion_engagement",
+                    "rows": "posts",
+                    "dataset": "summer",
+                    "made": "2026-05-13T18:30:00+02:00",
+                    "own": True,
+                    "split": {
+                        "kind": "time",
+                        "train": 182,
+                        "validation": 39,
+                        "calibration": 0,
+                        "test": 39,
+                    },
+                    "scores": [
+                        {
+                            "model": "linear",
+                            "target": "likes",
+                            "metric": "Spearman",
+                            "value": 0.61,
+                            "low": 0.42,
+                            "high": 0.75,
+                            "n": 39,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     split: dict[str, Any]
     scores: list[dict[str, Any]] = Field(description="On test posts, trivial baselines beside.")
 
 
 class DatasetFacts(BaseModel):
     """A dataset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "summer", "made": "2026-05-13T18:30:00+02:00", "posts": 260}]
+        }
+    )
 
     name: str
     made: datetime
@@ -80,10 +137,10 @@ def run(desk: TheDesk, run: str) -> RunDetails:
     )
 
 
-@router.delete("/runs/{run}", status_code=204, responses=problems(404), summary="Delete a run")
+@router.delete("/runs/{run}", status_code=204, responses=problems(404, 409), summary="Delete a run")
 def delete_run(desk: TheDesk, run: str) -> Response:
-    """Deletes one of the desk's own runs."""
-    desk.library.delete_run(desk.run(run))
+    """Deletes one of the desk's own runs, unless a job uses it that has not ended."""
+    removing.delete_run(desk, run)
     return Response(status_code=204)
 
 
@@ -96,11 +153,11 @@ def datasets(desk: TheDesk, offset: Offset = 0, limit: Limit = 50) -> Page[Datas
 
 
 @router.delete(
-    "/datasets/{dataset}", status_code=204, responses=problems(404), summary="Delete a dataset"
+    "/datasets/{dataset}", status_code=204, responses=problems(404, 409), summary="Delete a dataset"
 )
 def delete_dataset(desk: TheDesk, dataset: str) -> Response:
-    """Deletes a dataset; runs made from it stay."""
-    desk.library.delete_dataset(desk.dataset(dataset))
+    """Deletes a dataset, unless a job uses it that has not ended; runs made from it stay."""
+    removing.delete_dataset(desk, dataset)
     return Response(status_code=204)
 
 

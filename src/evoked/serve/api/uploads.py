@@ -18,11 +18,21 @@ router = APIRouter(tags=["uploads"])
 class Picture(BaseModel):
     """A picture that was kept."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"picture": "0123456789abcdef0123456789abcdef"}]}
+    )
+
     picture: str = Field(description="Its id, for drafts.")
 
 
 class Uploaded(BaseModel):
     """Files that were kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"upload": "0123456789abcdef0123456789abcdef", "names": ["posts.csv"]}]
+        }
+    )
 
     upload: str = Field(description="Their id.")
     names: list[str] = Field(description="How they were called.")
@@ -31,7 +41,18 @@ class Uploaded(BaseModel):
 class ReadingOptions(BaseModel):
     """How an upload is read."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "upload": "0123456789abcdef0123456789abcdef",
+                    "mapping": {"likes": "hearts given"},
+                    "time_zone": "Europe/Vienna",
+                }
+            ]
+        },
+    )
 
     upload: ShortText = Field(description="Id of an upload: POST /uploads.")
     mapping: dict[ShortText, ShortText] = Field(
@@ -47,6 +68,18 @@ class ReadingOptions(BaseModel):
 class ImportRequest(ReadingOptions):
     """An upload to be imported."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "upload": "0123456789abcdef0123456789abcdef",
+                    "name": "Summer café",
+                    "time_zone": "Europe/Vienna",
+                }
+            ]
+        }
+    )
+
     name: ShortText = Field(description="What the dataset and the run are called.")
     train: bool = Field(True, description="Also train a run, and report how good it is.")
 
@@ -54,7 +87,12 @@ class ImportRequest(ReadingOptions):
 class TableRequest(BaseModel):
     """A table of drafts to be scored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"upload": "0123456789abcdef0123456789abcdef", "run": "summer"}]
+        },
+    )
 
     upload: ShortText
     run: ShortText = ""

@@ -6,7 +6,22 @@ and its texts in every file of ``texts/``.
 
 from __future__ import annotations
 
-from evoked.serve.pages import draft, jobs, ledger, library, login, start, table, when, works
+from evoked.serve.pages import (
+    audience,
+    compare,
+    downloads,
+    draft,
+    drift,
+    jobs,
+    ledger,
+    library,
+    login,
+    plan,
+    start,
+    table,
+    when,
+    works,
+)
 from evoked.serve.pages.common import Page, show_problem
 
 # In the order of the navigation.
@@ -15,9 +30,14 @@ PAGES: tuple[Page, ...] = (
     draft.page,
     table.page,
     when.page,
+    plan.page,
     works.page,
     ledger.page,
+    audience.page,
     library.page,
+    compare.page,
+    drift.page,
+    downloads.page,
     jobs.page,
     login.page,
 )

@@ -94,7 +94,7 @@ def render(
         languages=languages(),
         version=evoked.__version__,
         has_token=request.app.state.desk.settings.token is not None,
-        when=lambda moment: _when(moment, t),
+        when=lambda moment: shown_moment(moment, t),
         said=lambda sentence: _said(sentence, t),
         amount=lambda text: amount(text, t.code),
         noun=lambda name: noun(name, t.code),
@@ -130,7 +130,8 @@ def _said(sentence: str, t: Wording) -> str | Markup:
     return Markup('<span lang="{}">{}</span>').format(found.code, found.text)
 
 
-def _when(moment: datetime | float | None, t: Wording) -> str:
+def shown_moment(moment: datetime | float | None, t: Wording) -> str:
+    """A moment in the person's language; a dash for none."""
     if moment is None:
         return "–"
     local = datetime.fromtimestamp(moment) if isinstance(moment, int | float) else moment

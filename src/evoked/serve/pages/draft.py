@@ -22,7 +22,8 @@ from evoked.serve.api.common import TheDesk
 from evoked.serve.api.drafts import DraftFacts
 from evoked.serve.bodies import takes
 from evoked.serve.desk import Desk, rows_of
-from evoked.serve.pages.common import Form, Page, render, text_of
+from evoked.serve.pages.common import Form, Page, render, text_of, wording_of
+from evoked.serve.pages.paper import advice_sheet, keep_advice
 from evoked.serve.problems import RefusalError
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def advise(request: Request, desk: TheDesk, form: Form) -> Response:
     """What to change about the draft."""
     from evoked.advice.advising import LABELS
 
-    found, answer = advice.advise(desk, text_of(form, "run"), _facts(form))
+    entry = desk.run_of_posts(text_of(form, "run"))
+    found, answer = advice.advise(desk, entry, _facts(form))
     shown = [
         {
             "do": each.action.text,
@@ -114,13 +116,15 @@ def advise(request: Request, desk: TheDesk, form: Form) -> Response:
         }
         for each in found.advised
     ]
-    values = {
+    values: dict[str, Any] = {
         "advised": shown,
         "labels": {each.label: LABELS[each.label] for each in found.advised},
         "sentences": answer["sentences"],
         "notes": answer["notes"],
         "changed": None if found.rewritten is None else _changed(found, answer["rewritten"]),
     }
+    sheet = advice_sheet(values, entry.name, found.answer, wording_of(request))
+    values["download"] = keep_advice(desk, sheet, found.looked_at)
     return render(request, "part_advice.html", values)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -44,11 +45,12 @@ def ledger(request: Request, desk: TheDesk, run: str = "", posts: str = "") -> R
         except EvokedError as error:
             values["problem"] = str(error)
         else:
-            values["found"] = _shown(found, desk.scorer(entry).run)
+            values["query"] = f"?{urlencode({'run': entry.name, 'posts': posts[:100]})}"
+            values["found"] = shown(found, desk.scorer(entry).run)
     return render(request, "ledger.html", values)
 
 
-def _shown(found: Review, run: Run) -> dict[str, Any]:
+def shown(found: Review, run: Run) -> dict[str, Any]:
     """The review in words: the verdict first, as it is what people come for."""
     *others, verdict = found.sentences
     return {

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
+from evoked.serve import removing
 from evoked.serve.api.common import TheDesk
+from evoked.serve.library import RunEntry
 from evoked.serve.pages.common import Page, go, is_part, render
+from evoked.serve.pages.goodness import best_scores
 from evoked.serve.problems import RefusalError
 
 router = APIRouter()
@@ -23,7 +29,7 @@ _REPORT_POLICY = (
 def library(request: Request, desk: TheDesk) -> Response:
     """All runs, datasets and jobs."""
     values = {
-        "runs": desk.library.runs(),
+        "runs": [_shown(run) for run in desk.library.runs()],
         "datasets": desk.library.datasets(),
         "jobs": desk.jobs.all(limit=20)[0],
     }
@@ -51,12 +57,28 @@ def report(desk: TheDesk, run: str) -> Response:
 @router.post("/runs/{run}/delete")
 def delete_run(desk: TheDesk, run: str) -> Response:
     """Delete one of the desk's own runs."""
-    desk.library.delete_run(desk.run(run))
+    removing.delete_run(desk, run)
     return go("/library")
 
 
 @router.post("/datasets/{dataset}/delete")
 def delete_dataset(desk: TheDesk, dataset: str) -> Response:
     """Delete a dataset."""
-    desk.library.delete_dataset(desk.dataset(dataset))
+    removing.delete_dataset(desk, dataset)
     return go("/library")
+
+
+def _shown(run: RunEntry) -> dict[str, Any]:
+    """A run with what its folder says of it, without loading it."""
+    return {"entry": run, "scores": best_scores(run), "age": _age(run)}
+
+
+def _age(run: RunEntry) -> int | None:
+    """How many days old the newest post is that a run learned from; None where that is unknown."""
+    last = run.description["data"].get("last")
+    if not last:
+        return None
+    newest = datetime.fromisoformat(str(last))
+    if newest.tzinfo is None:
+        newest = newest.replace(tzinfo=UTC)
+    return max(0, (datetime.now(UTC) - newest).days)

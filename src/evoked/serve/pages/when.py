@@ -41,18 +41,18 @@ def when(
         "problem": None,
     }
     if entry is not None:
-        values |= {"counts": _counts(entry), "authors": _authors(entry)}
+        values |= {"counts": counts_of(entry), "authors": _authors(entry)}
         try:
             found = advice.when(desk, entry, by[:_LONGEST] or None, author[:_LONGEST] or None)
         except EvokedError as error:
             values["problem"] = str(error)
         else:
-            values["week"] = _shown(found)
-            values["query"] = _query(by, author)
+            values["week"] = shown(found)
+            values["query"] = _query(entry.name, by, author)
     return render(request, "when.html", values)
 
 
-def _counts(entry: RunEntry) -> list[str]:
+def counts_of(entry: RunEntry) -> list[str]:
     """What can be asked for; nothing where the run does not keep when its posts appeared."""
     from evoked.runs.past import read_past
 
@@ -66,13 +66,13 @@ def _authors(entry: RunEntry) -> int:
     return int(entry.description["data"].get("authors", 1))
 
 
-def _query(by: str, author: str) -> str:
-    """The part of an address that asks for the same; empty for what is asked for by itself."""
-    asked = {name: value for name, value in (("by", by), ("author", author)) if value}
-    return f"?{urlencode(asked)}" if asked else ""
+def _query(run: str, by: str, author: str) -> str:
+    """The part of an address that asks for the same."""
+    asked = {"run": run, "by": by, "author": author}
+    return f"?{urlencode({name: value for name, value in asked.items() if value})}"
 
 
-def _shown(found: Hours) -> dict[str, Any]:
+def shown(found: Hours) -> dict[str, Any]:
     """Sentences, and the tables that are drawn."""
     from evoked.analysis.rhythm import HOURS
     from evoked.analysis.week_words import clock, percent
@@ -82,7 +82,14 @@ def _shown(found: Hours) -> dict[str, Any]:
     cells: dict[tuple[int, int], dict[str, Any]] = {}
     for slot, shade in zip(slots, shades([slot["gain"] for slot in slots]), strict=True):
         said = None if slot["gain"] is None else percent(slot["gain"])
-        cell = {"shade": shade, "said": said, "posts": slot["posts"]}
+        cell = {"shade": shade, "said": said, "posts": slot["posts"], "detail": None}
+        if said is not None:
+            cell["detail"] = {
+                "gain": said,
+                "low": percent(slot["low"]),
+                "high": percent(slot["high"]),
+                "chance": round(100 * slot["chance"]),
+            }
         cells[slot["hour"], slot["weekday"]] = cell
     days = range(len(DAYS))
     # Hours at which nothing is known and nothing was posted would only make the map longer.

@@ -77,6 +77,59 @@
     if (select) location.assign(select.dataset.leads + encodeURIComponent(select.value));
   });
 
+  // A map whose cells say all they know when they are pointed at or focused: one stop for Tab, and
+  // arrow keys from there.
+  for (const table of document.querySelectorAll("[data-cells]")) {
+    const place = document.getElementById(table.dataset.cells);
+    const rows = Array.from(table.tBodies[0].rows, (row) => Array.from(row.querySelectorAll("td")));
+    const cells = rows.flat();
+    if (!place || !cells.length) continue;
+    const show = (cell) => {
+      for (const each of cells) each.classList.toggle("chosen", each === cell);
+      place.textContent = cell ? cell.dataset.detail : place.dataset.hint;
+    };
+    const focused = () => cells.find((cell) => cell === document.activeElement);
+    const enter = (cell) => {
+      for (const each of cells) each.tabIndex = each === cell ? 0 : -1;
+    };
+    table.setAttribute("role", "grid");
+    enter(cells[0]);
+    show(null);
+    for (const cell of cells) {
+      cell.addEventListener("focus", () => { enter(cell); show(cell); });
+      cell.addEventListener("blur", () => show(null));
+      cell.addEventListener("mouseenter", () => show(cell));
+      cell.addEventListener("mouseleave", () => show(focused() || null));
+      cell.addEventListener("click", () => cell.focus());
+    }
+    table.addEventListener("keydown", (event) => {
+      const y = rows.findIndex((row) => row.includes(event.target));
+      if (y < 0) return;
+      const x = rows[y].indexOf(event.target);
+      const last = rows[y].length - 1;
+      const [toY, toX] = {
+        ArrowUp: [y - 1, x],
+        ArrowDown: [y + 1, x],
+        ArrowLeft: [y, x - 1],
+        ArrowRight: [y, x + 1],
+        Home: event.ctrlKey ? [0, 0] : [y, 0],
+        End: event.ctrlKey ? [rows.length - 1, last] : [y, last],
+      }[event.key] || [];
+      const next = rows[toY] && rows[toY][toX];
+      if (toY === undefined) return;
+      event.preventDefault();
+      if (next) next.focus();
+    });
+  }
+
+  // A question that was opened is left with Escape.
+  document.addEventListener("keydown", (event) => {
+    const asked = event.key === "Escape" && event.target.closest("details.delete[open]");
+    if (!asked) return;
+    asked.open = false;
+    asked.querySelector("summary").focus();
+  });
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.dataset.busy) return;
