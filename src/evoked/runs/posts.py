@@ -273,6 +273,11 @@ class Run(TrainedRun):
             What the last posts of all authors achieved, if these are not all posts.
         history
             Their columns ``history.*``, if they are known, in place of both.
+
+        Returns
+        -------
+        DataFrame
+            The n posts with columns of history, and with what drafts among them left out.
         """
         drafts = ~are_published(posts)
         completed = self._completed(posts, drafts)
@@ -408,8 +413,22 @@ class Run(TrainedRun):
     def predict_completed(
         self, posts: pd.DataFrame, images: Sequence[ImageSource], coverage: float = DEFAULT_COVERAGE
     ) -> pd.DataFrame:
-        """What :meth:`predict` says of n posts as :meth:`completed_posts` returns them, some of
-        them or all; ``images`` are their cover pictures, each a path, bytes or None."""
+        """What :meth:`predict` says of posts as :meth:`completed_posts` returns them.
+
+        Parameters
+        ----------
+        posts
+            n of those posts, some of them or all.
+        images
+            Cover picture of each: a path, bytes or None.
+        coverage
+            How often the intervals are to hold the truth, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            As of :meth:`predict`.
+        """
         with self.checked():
             return self.table(*self.examples(posts, images), coverage)
 
