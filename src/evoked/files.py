@@ -175,6 +175,11 @@ def write_problem(error: Exception, path: Path | None = None) -> DataError | Non
     return DataError(problem, file=named, fix=fix)
 
 
+def is_out_of_space(error: Exception) -> bool:
+    """Whether an error comes of a full disk, or of a bound on what may be written."""
+    return _number_of(error) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def _number_of(error: BaseException | None) -> int | None:
     """The system's number of an error, or of the one that it came from."""
     while error is not None:

@@ -124,6 +124,23 @@ def read_rows(path: Path, rows: int = 1024) -> Iterator[pa.RecordBatch]:
             first += len(batch)
 
 
+def plain_rows(batch: pa.RecordBatch) -> pa.Table:
+    """Rows as :func:`read_rows` yields them, with texts in place of references to them.
+
+    Raises
+    ------
+    DataError
+        A text is not UTF-8.
+    """
+    columns = [_decoded(column) for column in batch.columns]
+    try:
+        for column in columns:
+            column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{str(error).splitlines()[0][:200]}.") from error
+    return pa.Table.from_arrays(columns, names=batch.schema.names)
+
+
 def _slices(batch: pa.RecordBatch, weights: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
     part = np.cumsum(weights) // _SLICE_BYTES
     edges = np.flatnonzero(np.diff(part)) + 1
@@ -277,10 +294,15 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _unpacked(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array.dictionary.validate(full=True)
+    return _decoded(array)
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
         return array.dictionary_decode()
     if pa.types.is_list(array.type) and pa.types.is_dictionary(array.type.value_type):
         lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         missing = array.is_null() if array.null_count else None
-        return pa.ListArray.from_arrays(pa.array(offsets), _unpacked(array.flatten()), mask=missing)
+        return pa.ListArray.from_arrays(pa.array(offsets), _decoded(array.flatten()), mask=missing)
     return array

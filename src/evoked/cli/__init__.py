@@ -22,6 +22,7 @@ from evoked.cli import (  # noqa: F401 (register their commands)
     ledger,
     privacy,
     questions,
+    scale,
     scoring,
     serve,
     timing,

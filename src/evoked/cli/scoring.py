@@ -17,7 +17,6 @@ from evoked.cli.options import (
     DownloadFlag,
     JsonFlag,
     KeepFlag,
-    OutTableOption,
     load_any_run,
     open_dataset,
     refuse,
@@ -33,6 +32,13 @@ from evoked.cli.printing import (
     write_table,
 )
 from evoked.cli.progress import progress_display, run_callbacks
+from evoked.cli.scale import (
+    NOT_OF_FOLDERS,
+    ONLY_OF_FOLDERS,
+    SCALE_OPTIONS,
+    is_folder,
+    score_into_folder,
+)
 from evoked.cli.viewings import VIEWING_OPTIONS, explain_viewing, image_of, viewing_of
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
@@ -90,15 +96,22 @@ def evaluate(
     epilog="Examples: [dim]evoked predict my_run --image draft.jpg --caption 'Golden hour'[/]  ·  "
     "[dim]evoked predict my_run --posts new_posts --coverage 0.9 --out scores.csv[/]  ·  "
     "[dim]evoked predict my_run --drafts drafts.xlsx --out scores.xlsx[/]  ·  "
+    "[dim]evoked predict my_run --posts 'parts/*.parquet' --pictures s3://mine/pictures --out "
+    "scores --engine ray[/]  ·  "
     "[dim]evoked predict my_network_run --user user-17 --image draft.jpg[/]"
 )
-@with_options(draft=DRAFT_OPTIONS, viewing=VIEWING_OPTIONS)
+@with_options(draft=DRAFT_OPTIONS, viewing=VIEWING_OPTIONS, scale=SCALE_OPTIONS)
 def predict(
     run_folder: RunArgument,
     draft: dict[str, Any],
     viewing: dict[str, Any],
+    scale: dict[str, Any],
     posts: Annotated[
-        Path | None, typer.Option(help="Dataset whose posts are scored, in place of a draft.")
+        Path | None,
+        typer.Option(
+            help="Dataset whose posts are scored, in place of a draft; with a folder as --out also "
+            "a folder of Parquet files, or a pattern for them in quotes."
+        ),
     ] = None,
     drafts: Annotated[
         Path | None,
@@ -109,19 +122,32 @@ def predict(
         ),
     ] = None,
     coverage: CoverageOption = DEFAULT_COVERAGE,
-    out_file: OutTableOption = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File to write: .csv, .json, .parquet or .xlsx; or a folder of Parquet files, for "
+            "any number of --posts: goes on where it stopped when the command is given again.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
     keep: KeepFlag = False,
     cache: CacheOption = None,
     allow_download: DownloadFlag = False,
 ) -> None:
     """Predict what a draft, or every post of a dataset or row of a table, evokes."""
-    if out_file is not None:
-        check_suffix(out_file)
     check_coverage(coverage)
     refuse(
         {} if drafts is None else {"posts": posts}, "can't be given: --drafts stands in its place"
     )
+    if posts is not None and out_file is not None and is_folder(out_file):
+        refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
+        refuse({"json": as_json or None, "keep": keep or None}, NOT_OF_FOLDERS)
+        score_into_folder(run_folder, posts, out_file, coverage, cache, allow_download, scale)
+        return
+    refuse(scale, ONLY_OF_FOLDERS)
+    if out_file is not None:
+        check_suffix(out_file)
     if posts is not None:
         refuse({**draft, **viewing}, "can't be given: --posts stands in place of a draft")
     elif drafts is None:

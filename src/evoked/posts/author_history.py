@@ -11,12 +11,12 @@ table, once, before posts are split: features and tasks read the columns ``histo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ SPREAD_OVER = 10
 EVERYONE_OVER = 50
 
 _RATES = tuple(f"{name}_rate" for name in ENGAGEMENT)
-_VALUES = (*KINDS, *_RATES, "followers")
+VALUES = (*KINDS, *_RATES, "followers")
 # A run carries an author's latest posts one by one, the older as a sum.
 _SINGLY = max(MEDIANS_OVER)
 # Of an author's last posts, so many are looked up in the counts over time: the youngest of them may
@@ -63,6 +63,13 @@ _MAX_AUTHORS = 20_000
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
+class EveryonesCounts(Protocol):
+    """What the last posts of all authors achieved, known beforehand."""
+
+    def columns(self, posts: pd.DataFrame, min_age_hours: float = 0.0) -> dict[str, Floats]:
+        """The columns ``history.everyone_*`` of n posts, (n,) each."""
+
+
 def attach_history(
     posts: pd.DataFrame,
     carried: AuthorHistory | None = None,
@@ -70,6 +77,7 @@ def attach_history(
     min_age_hours: float = 0.0,
     activity: pd.DataFrame | None = None,
     among: pd.DataFrame | None = None,
+    everyones: EveryonesCounts | None = None,
 ) -> pd.DataFrame:
     """Add to each post what its author's earlier posts achieved.
 
@@ -94,6 +102,9 @@ def attach_history(
     among
         All posts of the dataset, with the columns :data:`READ` at least, where ``posts`` are some
         of them: each sees its author's earlier ones among these. By default ``posts`` are all.
+    everyones
+        What the last posts of all authors achieved, if ``posts`` are not all there are: all posts
+        of some authors.
 
     Returns
     -------
@@ -110,7 +121,7 @@ def attach_history(
     import pandas as pd
 
     everyone = posts if among is None else among
-    published = _published(everyone.iloc[:0] if drafts else everyone)
+    published = published_posts(everyone.iloc[:0] if drafts else everyone)
     observed = None
     if activity is not None and len(activity) and len(published):
         observed = ObservedCounts.of(activity, published["post_id"])
@@ -120,7 +131,10 @@ def attach_history(
         history = AuthorHistory.of(published)
         if carried is not None:
             history = history.completed_by(carried)
-    seen = pd.DataFrame(history.before(posts, min_age_hours, observed), index=posts.index)
+    columns = history.before(posts, min_age_hours, observed)
+    if everyones is not None:
+        columns |= everyones.columns(posts, min_age_hours)
+    seen = pd.DataFrame(columns, index=posts.index)
     others = [name for name in posts if not str(name).startswith(PREFIX)]
     return pd.concat([posts[others], seen], axis=1)
 
@@ -135,7 +149,7 @@ def published_history(posts: pd.DataFrame, carried: AuthorHistory | None = None)
     carried
         What a run carries of earlier ones, some of which may be among ``posts``.
     """
-    history = AuthorHistory.of(_published(posts))
+    history = AuthorHistory.of(published_posts(posts))
     return (history if carried is None else history.completed_by(carried)).compact()
 
 
@@ -204,6 +218,17 @@ class AuthorHistory:
         """The events at ``rows``, positions or a mask."""
         return type(self)(*(getattr(self, each.name)[rows] for each in fields(self)))
 
+    def of_authors(self, authors: Iterable[str]) -> Self:
+        """The events of some authors, given by their hashes."""
+        rows = [self._rows_of[each] for each in authors if each in self._rows_of]
+        return self.select(np.concatenate(rows) if rows else np.zeros(0, np.int64))
+
+    @cached_property
+    def _rows_of(self) -> dict[str, Whole]:
+        order = np.argsort(self.author, kind="stable")
+        names, starts = np.unique(self.author[order], return_index=True)
+        return dict(zip(names, np.split(order, starts[1:]), strict=True)) if len(self) else {}
+
     def joined(self, other: Self) -> Self:
         """The events of both histories."""
         return type(self)(
@@ -262,7 +287,7 @@ class AuthorHistory:
 
     def to_dict(self) -> dict[str, Any]:
         """The state, ready for JSON; counts that no post has are left out."""
-        kept = [(name, at) for at, name in enumerate(_VALUES) if self.known[:, at].any()]
+        kept = [(name, at) for at, name in enumerate(VALUES) if self.known[:, at].any()]
         return {
             "author": self.author.tolist(),
             "instant": self.instant.tolist(),
@@ -283,15 +308,15 @@ class AuthorHistory:
         size = len(state["author"])
         nothing = [0] * size
         known, total = (
-            np.array([state[name].get(value, nothing) for value in _VALUES], dtype=np.float64).T
+            np.array([state[name].get(value, nothing) for value in VALUES], dtype=np.float64).T
             for name in ("known", "total")
         )
         return cls(
             author=np.array(state["author"], dtype=object),
             instant=np.array(state["instant"], dtype=np.int64).reshape(size),
             posts=np.array(state["posts"], dtype=np.int64).reshape(size),
-            known=known.reshape(size, len(_VALUES)).astype(np.int64),
-            total=total.reshape(size, len(_VALUES)),
+            known=known.reshape(size, len(VALUES)).astype(np.int64),
+            total=total.reshape(size, len(VALUES)),
             row=np.full(size, -1),
         )
 
@@ -352,11 +377,11 @@ class AuthorHistory:
         instant, dated = instants_of(posts)
         author = author_hashes(posts)
         usable = dated & (author != "")
-        age = round(min_age_hours * _MICROSECONDS_PER_HOUR)
+        age = _microseconds(min_age_hours)
         ordered = self._in_order
         moments = _Moments(ordered._codes_of(author), instant, age, observed)
         columns = ordered._earlier_posts(moments)
-        for name in _VALUES:
+        for name in VALUES:
             columns |= ordered._counts_seen(name, moments)
         return {
             f"{PREFIX}{name}": np.where(usable, values, np.nan) for name, values in columns.items()
@@ -376,7 +401,7 @@ class AuthorHistory:
         number, total = self._sums(name, moments)
         if moments.observed is None or name == "followers":
             window = single.window(moments.author, moments.until, _SINGLY)
-            seen = _at(window, _tied_means((single.author, single.instant), single.values))
+            seen = _at(window, tied_means((single.author, single.instant), single.values))
             everyones = _running_mean(single.instant, single.values, moments.until)
         else:
             window = single.window(moments.author, moments.until, _LOOKED_AT)
@@ -403,8 +428,8 @@ class AuthorHistory:
         """Events of single posts of which a value is known: a sum is no point on a line."""
         if name in self._singles:
             return self._singles[name]
-        place = _VALUES.index(name)
-        count = _VALUES.index(name.removesuffix("_rate"))
+        place = VALUES.index(name)
+        count = VALUES.index(name.removesuffix("_rate"))
         rows = np.flatnonzero((self.posts == 1) & (self.known[:, place] == 1))
         single = _Single(
             author=self._codes[rows],
@@ -440,7 +465,7 @@ class AuthorHistory:
         """How many earlier posts a value is known of, and the sum of these, (n,) each."""
         start, stop = _ranges(self._codes, self.instant, moments.author, moments.until)
         latest = np.where(stop > start, stop - 1, -1)
-        place = _VALUES.index(name)
+        place = VALUES.index(name)
         number, total = (
             _at(latest, _cumulated(self._codes, each[:, place]), absent=0.0)
             for each in (self.known, self.total)
@@ -516,8 +541,7 @@ class _Moments:
     @property
     def until(self) -> Whole:
         """Earlier posts are strictly earlier than this, (n,)."""
-        by_age = self.observed is None and self.age > 0
-        return self.instant - self.age + 1 if by_age else self.instant
+        return _until(self.instant, self.age if self.observed is None else 0)
 
     def seen(self, events: _Single, name: str, window: Whole) -> Floats:
         """A value of the events at positions ``window``, (n, width), as known at each instant; NaN
@@ -536,13 +560,29 @@ def known_counts(posts: Posts, name: str) -> Floats:
     return np.where(counts >= 0, np.minimum(counts, MAX_COUNT), np.nan)
 
 
+def instants_seen(posts: Posts, min_age_hours: float) -> tuple[Whole, NDArray[np.bool_]]:
+    """Before which instant, in microseconds since 1970, earlier posts are seen by each of n posts,
+    and which posts see any, (n,) each."""
+    instant, dated = instants_of(posts)
+    return _until(instant, _microseconds(min_age_hours)), dated & (author_hashes(posts) != "")
+
+
+def _until(instant: Whole, age: int) -> Whole:
+    return instant - age + 1 if age > 0 else instant
+
+
+def _microseconds(hours: float) -> int:
+    return round(hours * _MICROSECONDS_PER_HOUR)
+
+
 def are_published(posts: Posts) -> NDArray[np.bool_]:
     """Of which of n posts any count is known, (n,): the others may be drafts."""
     counts = np.column_stack([known_counts(posts, name) for name in KINDS])
     return np.asarray(np.isfinite(counts).any(axis=1))
 
 
-def _published(posts: pd.DataFrame) -> pd.DataFrame:
+def published_posts(posts: pd.DataFrame) -> pd.DataFrame:
+    """The posts of which any count is known."""
     return posts.iloc[np.flatnonzero(are_published(posts))]
 
 
@@ -590,7 +630,7 @@ def _running_mean(instant: Whole, values: Floats, until: Whole) -> Floats:
     order = np.argsort(instant, kind="stable")
     stop = np.searchsorted(instant[order], until)
     start = np.maximum(stop - EVERYONE_OVER, 0)
-    means = _tied_means((instant[order],), values[order])
+    means = tied_means((instant[order],), values[order])
     sums = np.concatenate([[0.0], np.cumsum(means)])
     number = stop - start
     return np.where(number > 0, (sums[stop] - sums[start]) / np.maximum(number, 1), np.nan)
@@ -604,7 +644,7 @@ def _last_of_all(instant: Whole, until: Whole) -> Whole:
     return np.append(order, -1)[np.where(rows >= 0, rows, len(order))]
 
 
-def _tied_means(keys: Sequence[NDArray[Any]], values: Floats) -> Floats:
+def tied_means(keys: Sequence[NDArray[Any]], values: Floats) -> Floats:
     """Values of events in order, (n,), each the mean of those whose keys are the same."""
     if not len(values):
         return values
@@ -626,7 +666,7 @@ def _tied_then(instants: Floats, values: Floats) -> Floats:
     known = np.isfinite(values)
     row, _ = np.nonzero(known)
     means = np.full(values.shape, np.nan)
-    means[known] = _tied_means((row, instants[known]), values[known])
+    means[known] = tied_means((row, instants[known]), values[known])
     return np.take_along_axis(means, np.argsort(~known, axis=1, kind="stable"), axis=1)
 
 

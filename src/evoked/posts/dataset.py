@@ -177,7 +177,7 @@ class PostDataset:
             raise DataError("a dataset needs a table named 'posts'.", file=folder)
         _check_identifiers(arrow["posts"], folder)
         _check_image_names(arrow["posts"], folder)
-        facts = [fact.to_dict() for fact in describe_facts(_as_pandas(_facts_of(arrow["posts"])))]
+        facts = [fact.to_dict() for fact in describe_facts(as_pandas(_facts_of(arrow["posts"])))]
         with atomic_folder(folder) as temporary:
             for name, table in arrow.items():
                 write_table(name, table, temporary)
@@ -248,7 +248,7 @@ class PostDataset:
         DataError
             The table can't be read, or names a picture outside the folder of pictures.
         """
-        return _as_pandas(self.arrow("posts"))
+        return as_pandas(self.arrow("posts"))
 
     def table(self, name: str) -> pd.DataFrame:
         """A further table, restricted to the selected posts; empty if the dataset has none.
@@ -264,7 +264,7 @@ class PostDataset:
             return self.posts
         table = self.arrow(name)
         with damage(self.folder / f"{name}.parquet", "a table of a dataset"):
-            return _as_pandas(table)  # dates, say, that pandas can't hold
+            return as_pandas(table)  # dates, say, that pandas can't hold
 
     def arrow(self, name: str) -> pa.Table:
         """:meth:`table` as Arrow has it, which takes a fraction of the memory.
@@ -360,7 +360,7 @@ class PostDataset:
         parts = list(self.scan(columns))
         if not parts:
             return self.select([]).posts.reindex(columns=list(columns))
-        return _as_pandas(pa.concat_tables(parts, promote_options="default"))
+        return as_pandas(pa.concat_tables(parts, promote_options="default"))
 
     def __len__(self) -> int:
         if self._rows is not None:
@@ -761,8 +761,9 @@ def _check_link(path: Path, folder: Path) -> None:
         )
 
 
-def _as_pandas(table: pa.Table) -> pd.DataFrame:
-    """Lists become lists (empty when null); integers with gaps become floats with NaN."""
+def as_pandas(table: pa.Table) -> pd.DataFrame:
+    """A table as datasets give it out: lists become lists (empty when null), integers with gaps
+    floats with NaN."""
     frame = table.to_pandas()
     for field in table.schema:
         if pa.types.is_list(field.type):

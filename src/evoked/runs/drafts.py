@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +164,11 @@ def _with_notes(posts: Posts, notes: NDArray[np.object_]) -> Any:
 def lacking_facts(facts: Sequence[Fact], posts: pd.DataFrame) -> str | None:
     """The sentence on facts that none of n posts has though a run has learned from them; None if
     there are none."""
-    has = {fact.name for fact in describe_facts(posts)}
+    return lacking_note(facts, {fact.name for fact in describe_facts(posts)})
+
+
+def lacking_note(facts: Sequence[Fact], has: Collection[str]) -> str | None:
+    """:func:`lacking_facts` of posts that have facts of some names."""
     lacking = [fact.name for fact in facts if fact.name not in has]
     if not lacking:
         return None

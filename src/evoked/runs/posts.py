@@ -24,6 +24,7 @@ from evoked.posts.author_hashes import author_hashes, hashes
 from evoked.posts.author_history import (
     KINDS,
     AuthorHistory,
+    EveryonesCounts,
     are_published,
     attach_history,
     has_history,
@@ -146,7 +147,11 @@ class Run(TrainedRun):
         self.profiles.save(self.folder / PROFILES_FILE)
 
     def attach_history(
-        self, posts: pd.DataFrame, drafts: bool = False, activity: pd.DataFrame | None = None
+        self,
+        posts: pd.DataFrame,
+        drafts: bool = False,
+        activity: pd.DataFrame | None = None,
+        everyones: EveryonesCounts | None = None,
     ) -> pd.DataFrame:
         """Posts with what their authors' earlier posts achieved, among them and among the run's
         own: see :func:`evoked.posts.author_history.attach_history`.
@@ -159,14 +164,19 @@ class Run(TrainedRun):
             Whether they are drafts, which see nothing of each other.
         activity
             Counts of posts over time, for what was known at a time.
+        everyones
+            What the last posts of all authors achieved, if these are not all posts.
 
         Returns
         -------
         DataFrame
             The n posts with columns of history.
         """
+        history = self.history
+        if everyones is not None:
+            history = history.of_authors(dict.fromkeys(author_hashes(posts)))
         age = self.pipeline.settings.history_min_age_hours
-        return attach_history(posts, self.history, drafts, age, activity)
+        return attach_history(posts, history, drafts, age, activity, everyones)
 
     def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
         return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
@@ -242,9 +252,39 @@ class Run(TrainedRun):
     def dataset_posts(self, dataset: PostDataset) -> pd.DataFrame:
         """The posts of a dataset as they are predicted: those without any count as drafts, which
         see the others and are seen by none."""
-        drafts = ~are_published(dataset.posts)
-        completed = self._completed(dataset.posts, drafts)
-        posts = self.attach_history(completed, activity=dataset.table("activity"))
+        return self.completed_posts(dataset.posts, dataset.table("activity"))
+
+    def completed_posts(
+        self,
+        posts: pd.DataFrame,
+        activity: pd.DataFrame | None = None,
+        everyones: EveryonesCounts | None = None,
+        history: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Posts as they are predicted: see :meth:`dataset_posts`.
+
+        Parameters
+        ----------
+        posts
+            n posts: all there are, or all of some authors.
+        activity
+            Counts over time of some of them.
+        everyones
+            What the last posts of all authors achieved, if these are not all posts.
+        history
+            Their columns ``history.*``, if they are known, in place of both.
+
+        Returns
+        -------
+        DataFrame
+            The n posts with columns of history, and with what drafts among them left out.
+        """
+        drafts = ~are_published(posts)
+        completed = self._completed(posts, drafts)
+        if history is None:
+            posts = self.attach_history(completed, activity=activity, everyones=everyones)
+        else:
+            posts = pd.concat([completed, history.set_axis(completed.index)], axis=1)
         # An author whom the run doesn't know may have earlier posts in the dataset.
         posts.loc[posts["history.posts"] > 0, DOUBT] = None
         return with_usual_views(posts, self.task, drafts)
@@ -383,6 +423,28 @@ class Run(TrainedRun):
         if callbacks is not None and self._shows_unseen(examples):
             callbacks.note(unseen_note(self.model, self.unseen))
         return self.table(examples, problems, coverage)
+
+    def predict_completed(
+        self, posts: pd.DataFrame, images: Sequence[ImageSource], coverage: float = DEFAULT_COVERAGE
+    ) -> pd.DataFrame:
+        """What :meth:`predict` says of posts as :meth:`completed_posts` returns them.
+
+        Parameters
+        ----------
+        posts
+            n of those posts, some of them or all.
+        images
+            Cover picture of each: a path, bytes or None.
+        coverage
+            How often the intervals are to hold the truth, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            As of :meth:`predict`.
+        """
+        with self.checked():
+            return self.table(*self.examples(posts, images), coverage)
 
     def answer(
         self,

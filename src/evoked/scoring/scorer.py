@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import pandas as pd
 
 from evoked.errors import DataError, EvokedError, SettingsError
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.features.cache import FeatureCache
+from evoked.features.extract import ImageSource
+from evoked.files import damage, is_out_of_space
 from evoked.posts.drafts import Draft, draft_from
 from evoked.runs.base import Callbacks
 from evoked.runs.posts import Run
@@ -23,6 +25,8 @@ Row = Draft | Mapping[str, Any] | EvokedError
 
 ERROR = "error"
 """Column of answers: why a row could not be scored; None if it was."""
+
+Answer = TypeVar("Answer")
 
 # Drafts that are scored together: their pictures are in memory at once.
 _BATCH = 64
@@ -163,6 +167,42 @@ class Scorer:
             errors |= {first + i: why for i, why in (unread | refused).items()}
         return _joined(tables, names, errors)
 
+    def score_posts(
+        self,
+        posts: pd.DataFrame,
+        images: Sequence[ImageSource],
+        coverage: float = DEFAULT_COVERAGE,
+    ) -> pd.DataFrame:
+        """Score posts of which some may be wrong.
+
+        Parameters
+        ----------
+        posts
+            n posts as :meth:`evoked.runs.posts.Run.completed_posts` returns them.
+        images
+            Cover picture of each: a path, bytes or None.
+        coverage
+            As in :meth:`score`.
+
+        Returns
+        -------
+        DataFrame
+            As of :meth:`score`.
+
+        Raises
+        ------
+        DataError
+            The run's folder is damaged, or the disk is full.
+        """
+
+        def predict(rows: Sequence[int]) -> pd.DataFrame:
+            chosen = posts.iloc[list(rows)]
+            with self.turn, damage(None, "a post that can be scored"):
+                return self.run.predict_completed(chosen, [images[row] for row in rows], coverage)
+
+        found, errors = halved(range(len(posts)), predict, self._check_run)
+        return _joined(_numbered(found), posts["post_id"].tolist(), errors)
+
     def draft(self, row: Row, number: int) -> Draft:
         """The draft of a row; ``draft-`` and its number is its name if it has none.
 
@@ -192,24 +232,13 @@ class Scorer:
         self, drafts: Mapping[int, Draft], callbacks: Callbacks | None, coverage: float
     ) -> tuple[list[pd.DataFrame], dict[int, str]]:
         """The answers to numbered drafts, tables whose index is these numbers, and the errors of
-        the others. Where one is wrong, halves are tried: one among many takes few attempts."""
-        if not drafts:
-            return [], {}
-        numbers = list(drafts)
-        try:
-            table = self.predict(list(drafts.values()), callbacks, coverage)
-        except (DataError, SettingsError) as error:
-            if len(drafts) == 1:
-                self._check_run()
-                return [], {numbers[0]: _said(error)}
-        else:
-            return [table.set_axis(pd.Index(numbers), axis=0)], {}
-        middle = len(numbers) // 2
-        halves = [
-            self._answers({i: drafts[i] for i in half}, callbacks, coverage)
-            for half in (numbers[:middle], numbers[middle:])
-        ]
-        return halves[0][0] + halves[1][0], halves[0][1] | halves[1][1]
+        the others."""
+
+        def predict(numbers: Sequence[int]) -> pd.DataFrame:
+            return self.predict([drafts[number] for number in numbers], callbacks, coverage)
+
+        found, errors = halved(list(drafts), predict, self._check_run)
+        return _numbered(found), errors
 
     def _draft_or_why(self, row: Row, number: int) -> Draft | _Unread:
         try:
@@ -228,6 +257,47 @@ class _Unread(NamedTuple):
 
     name: str
     why: str
+
+
+def halved(
+    rows: Sequence[int],
+    answer: Callable[[Sequence[int]], Answer],
+    check: Callable[[], None] = lambda: None,
+) -> tuple[list[tuple[Sequence[int], Answer]], dict[int, str]]:
+    """The answers to numbered rows, several together, and the errors of the others. Where one is
+    wrong, halves are tried: one among many takes few attempts.
+
+    Parameters
+    ----------
+    answer
+        Gives the answer to some rows together.
+    check
+        Raises an error if a row that can't be answered is not itself at fault.
+
+    Raises
+    ------
+    DataError
+        The disk is full, which is no fault of any row.
+    """
+    if not rows:
+        return [], {}
+    try:
+        return [(rows, answer(rows))], {}
+    except (DataError, SettingsError) as error:
+        if is_out_of_space(error):
+            raise
+        if len(rows) == 1:
+            check()
+            return [], {rows[0]: _said(error)}
+    middle = len(rows) // 2
+    answers, errors = halved(rows[:middle], answer, check)
+    others, further = halved(rows[middle:], answer, check)
+    return answers + others, errors | further
+
+
+def _numbered(answers: Sequence[tuple[Sequence[int], pd.DataFrame]]) -> list[pd.DataFrame]:
+    """Tables whose index is the numbers of their rows."""
+    return [table.set_axis(pd.Index(rows), axis=0) for rows, table in answers]
 
 
 def _name(row: Row, number: int) -> str:
