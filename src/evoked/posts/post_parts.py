@@ -73,7 +73,7 @@ class PostParts:
             dataset.check_pictures()
             self.has_activity = len(dataset.table("activity")) > 0
             self._beside = [self.source / "activity.parquet"] if self.has_activity else []
-            self.files = [self.source / "posts.parquet"]
+            self.files = dataset.files("posts")
             self.pictures = str(dataset.image_folder)
         else:
             self.has_activity, self._beside = False, []

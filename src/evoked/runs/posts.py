@@ -176,7 +176,7 @@ class Run(TrainedRun):
         if everyones is not None:
             history = history.of_authors(dict.fromkeys(author_hashes(posts)))
         age = self.pipeline.settings.history_min_age_hours
-        return attach_history(posts, history, drafts, age, activity, everyones)
+        return attach_history(posts, history, drafts, age, activity, everyones=everyones)
 
     def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
         return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
