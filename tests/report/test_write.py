@@ -108,7 +108,7 @@ def test_what_was_kept_stands_beside_what_came(
     keep(run, "prediction", [draft], run.predict([draft]))
     shown = write_report(run, None, tmp_path / "b.html").read_text("utf-8")
     assert "What was kept and came" in shown
-    assert "1 line was kept" in shown
+    assert "1 answer was kept" in shown
     assert "None of it can be checked yet" in shown
 
 

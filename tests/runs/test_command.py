@@ -48,6 +48,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "precision": "32",
         "device": "cpu",
         "workers": 2,
+        "max_posts": 5000,
         "seed": 11,
     },
 }

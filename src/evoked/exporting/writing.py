@@ -19,7 +19,7 @@ from evoked.exporting.heads import PREDICTED, Head, cannot, exported_head
 from evoked.exporting.integers import Pictures, as_integers
 from evoked.exporting.weights import write_graphs
 from evoked.features.catalog import CATALOG
-from evoked.files import atomic_folder, plain, read_bounded, write_json
+from evoked.files import atomic_folder, plain, read_bounded, write_json, write_safetensors
 from evoked.runs.answer import quantities
 from evoked.runs.base import Callbacks
 from evoked.runs.notes import unseen_note
@@ -268,15 +268,13 @@ def _about_head(run: Run, head: Head) -> dict[str, Any]:
 
 def _write(run: Run, made: _Export, folder: Path, format: Format) -> None:
     """Write everything but the manifest."""
-    from safetensors.numpy import save_file
-
     if format == "openvino":
         for name, content in made.graphs.items():
             _write_openvino(folder / f"{name}.onnx", content)
     else:
         write_graphs(folder, made.graphs)
     kept = {name: np.ascontiguousarray(values) for name, values in made.arrays.items()}
-    save_file(kept or {"nothing": np.zeros(1, np.float32)}, folder / ARRAYS_FILE)
+    write_safetensors(folder / ARRAYS_FILE, kept or {"nothing": np.zeros(1, np.float32)})
     for name, text in made.texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     for name in (HISTORY_FILE, PROFILES_FILE, CARD_FILE):

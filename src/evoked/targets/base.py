@@ -362,6 +362,11 @@ class Task(ABC):
             The task's columns, (n,) each.
         posts
             The same n posts.
+
+        Returns
+        -------
+        dict
+            What :meth:`inverse_transform` says of each post, by the names of its columns.
         """
         import pandas as pd
 
