@@ -525,8 +525,9 @@ def test_a_study_says_what_stands_for_views(
     workshop: Workshop, dataset: PostDataset, tmp_path: Path
 ) -> None:
     posts = dataset.posts.drop(columns=["views", "reach", "impressions"])
+    shutil.copytree(dataset.image_folder, tmp_path / "images")  # which the new dataset takes over
     viewless_posts = PostDataset.create(
-        tmp_path / "posts", {"posts": posts}, images=dataset.image_folder
+        tmp_path / "posts", {"posts": posts}, images=tmp_path / "images"
     )
     row = Experiment(name="lines", label="Lines", model="linear", task="popularity")
     table = table_of("full").model_copy(update={"experiments": (row,), "reference": "lines"})

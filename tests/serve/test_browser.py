@@ -100,7 +100,9 @@ def address(
     folder = tmp_path_factory.mktemp("browser")
     # A copy, as its ledger is written.
     run = shutil.copytree(desk_run(workshop, dataset).folder, folder / "browser-run")
-    other = shutil.copytree(workshop.run(dataset, "mean", "mean").folder, folder / "browser-mean")
+    other = shutil.copytree(
+        workshop.run(dataset, "browsed-mean", "mean").folder, folder / "browser-mean"
+    )
     os.utime(other / "run.json", (0, 0))  # the other run is the newest
     (folder / "desk" / "datasets").mkdir(parents=True)
     shutil.copytree(dataset.folder, folder / "desk" / "datasets" / "cafe")

@@ -101,6 +101,7 @@ class TestedAnswer(BaseModel):
                     "by": "likes",
                     "posts": [12, 11],
                     "missing": 1,
+                    "ahead": 0,
                     "strayed": 0,
                     "difference": {"gain": 0.31, "low": 0.06, "high": 0.62, "chance": 0.016},
                     "sentences": ["Tested: “your usual hashtags” gets +31% likes against …"],
@@ -115,7 +116,8 @@ class TestedAnswer(BaseModel):
     arms: list[str]
     by: str
     posts: list[int] = Field(description="Of each arm, that appeared with a known count.")
-    missing: int
+    missing: int = Field(description="Have no known count, though their time has come.")
+    ahead: int = Field(description="Are still to come.")
     strayed: int | None = Field(description="Did not follow the plan; null if that can't be seen.")
     difference: dict[str, float] | None = Field(
         description="Of the first arm against the second, with its 95 % range; null of too few."
