@@ -15,9 +15,9 @@ setup: .venv/ready
 demo: .venv/ready
 	$(BIN)/evoked demo demo
 
-# By file, so that the runs that a file's tests share are made once.
+# By file, so that the runs that a file's tests share are made once; in the order of tests/conftest.py.
 test: lint docs
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .

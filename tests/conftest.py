@@ -24,6 +24,11 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The README's tour takes minutes: begun last, it would keep one core waiting for the other."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data to run on, beside the checkout or at $EVOKED_SHARED_DATA; not part of evoked."""

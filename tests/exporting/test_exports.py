@@ -27,6 +27,7 @@ from tests.support.small_runs import Workshop
 
 # What single precision leaves of a count, which is an exponential.
 _SINGLE = 1e-4
+QUICK = ("classes", "chosen")
 
 pytest.importorskip("onnxscript")
 
@@ -45,7 +46,11 @@ def make_run(workshop: Workshop, dataset: PostDataset) -> MakeRun:
     return make
 
 
-@pytest.mark.parametrize("name", POOLED)
+@pytest.mark.parametrize(
+    "name",
+    # A blend has lines and trees as members.
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in POOLED],
+)
 def test_lines_and_trees(
     make_run: MakeRun, dataset: PostDataset, tmp_path: Path, name: str
 ) -> None:
