@@ -167,6 +167,18 @@ def test_lists_of_runs_load_none_and_say_how_good_each_is(
         )
 
 
+def test_a_damaged_run_is_named_and_keeps_no_page_from_opening(tmp_path: Path) -> None:
+    good, bad = (run_json(tmp_path / name) for name in ("good", "bad"))
+    (bad / "run.json").write_text("{")
+    with client_of(tmp_path / "desk", bad, good) as client:
+        for path in ("/", "/compare"):
+            assert client.get(path).status_code == 200, path
+        page = html.unescape(client.get("/library").text)
+        assert ["<h3>good</h3>" in page, "<h3>bad</h3>" in page] == [True, False]
+        assert "bad can't be read:" in page
+        assert [each["name"] for each in client.get("/api/v1/runs").json()["items"]] == ["good"]
+
+
 def test_a_run_that_loads_keeps_nobody_waiting_for_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -258,4 +258,7 @@ def test_it_is_printed(
 
 def test_it_is_loaded_again(made_up_run: Run, dataset: PostDataset, workshop: Workshop) -> None:
     again = Run.load(made_up_run.folder, workshop.cache)
-    pd.testing.assert_frame_equal(again.predict(dataset), made_up_run.predict(dataset))
+    # Single precision leaves 1e-7 of a number near one, and an end near zero is a difference.
+    pd.testing.assert_frame_equal(
+        again.predict(dataset), made_up_run.predict(dataset), rtol=1e-5, atol=1e-6
+    )

@@ -134,9 +134,10 @@ class Library:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = Lock()
 
-    def runs(self) -> list[RunEntry]:
-        """All finished runs, the newest first; each name leads to one of them."""
-        return list(self._runs())
+    def runs(self, damaged: dict[str, str] | None = None) -> list[RunEntry]:
+        """All finished runs, the newest first; each name leads to one of them. Those that can't be
+        read are left out, and put into ``damaged`` with the reason."""
+        return list(self._runs(damaged))
 
     def runs_of_posts(self) -> list[RunEntry]:
         """The runs that score drafts, the newest first."""
@@ -149,11 +150,17 @@ class Library:
         folder = self._run_folders().get(name)
         return None if folder is None else self._entry(name, folder)
 
-    def _runs(self) -> Iterator[RunEntry]:
-        """The runs, the newest first, each read as it is asked for."""
+    def _runs(self, damaged: dict[str, str] | None = None) -> Iterator[RunEntry]:
+        """The runs that can be read, the newest first, each read as it is asked for."""
         folders = self._run_folders()
         for name in sorted(folders, key=lambda name: _written(folders[name]), reverse=True):
-            yield self._entry(name, folders[name])
+            try:
+                entry = self._entry(name, folders[name])
+            except DataError as error:
+                if damaged is not None:
+                    damaged[name] = error.problem
+                continue
+            yield entry
 
     def _run_folders(self) -> dict[str, Path]:
         """The folders of the runs by the names that the desk gives them."""

@@ -28,8 +28,10 @@ _REPORT_POLICY = (
 @router.get("/library")
 def library(request: Request, desk: TheDesk) -> Response:
     """All runs, datasets and jobs."""
+    damaged: dict[str, str] = {}
     values = {
-        "runs": [_shown(run) for run in desk.library.runs()],
+        "runs": [_shown(run) for run in desk.library.runs(damaged)],
+        "damaged": damaged,
         "datasets": desk.library.datasets(),
         "jobs": desk.jobs.all(limit=20)[0],
     }
