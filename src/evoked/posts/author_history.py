@@ -447,14 +447,18 @@ class AuthorHistory:
         return {}
 
     @cached_property
+    def _numbered(self) -> tuple[Whole, list[str]]:
+        return numbered(self.author)
+
+    @property
     def _codes(self) -> Whole:
         """Number of each event's author, in the order in which the events have them."""
-        return numbered(self.author)[0]
+        return self._numbered[0]
 
     @cached_property
     def _number_of(self) -> dict[str, int]:
         """The number of each author."""
-        return {author: number for number, author in enumerate(numbered(self.author)[1])}
+        return {author: number for number, author in enumerate(self._numbered[1])}
 
     def _codes_of(self, author: NDArray[np.object_]) -> Whole:
         """Numbers of authors; of those without events, one that none has."""
