@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from evoked.serve import removing
 from evoked.serve.api.common import Key, Limit, Offset, Page, TheDesk, once, problems
@@ -18,24 +19,21 @@ from evoked.serve.library import DatasetEntry, RunEntry
 router = APIRouter(tags=["runs"])
 
 
+_EXAMPLE: JsonDict = {
+    "name": "summer",
+    "model": "linear",
+    "task": "emotion_engagement",
+    "rows": "posts",
+    "dataset": "summer",
+    "made": "2026-05-13T18:30:00+02:00",
+    "own": True,
+}
+
+
 class RunFacts(BaseModel):
     """A run."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "summer",
-                    "model": "linear",
-                    "task": "emotion_engagement",
-                    "rows": "posts",
-                    "dataset": "summer",
-                    "made": "2026-05-13T18:30:00+02:00",
-                    "own": True,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     name: str
     model: str
@@ -66,13 +64,7 @@ class RunDetails(RunFacts):
         json_schema_extra={
             "examples": [
                 {
-                    "name": "summer",
-                    "model": "linear",
-                    "task": "emotion_engagement",
-                    "rows": "posts",
-                    "dataset": "summer",
-                    "made": "2026-05-13T18:30:00+02:00",
-                    "own": True,
+                    **_EXAMPLE,
                     "split": {
                         "kind": "time",
                         "train": 182,
