@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from evoked.errors import DataError
 from evoked.files import read_json, write_json
 from evoked.posts.author_hashes import author_hashes
-from evoked.posts.columns import Columns, instants_of, numbered, numbers_of
+from evoked.posts.columns import Columns, instants_of, looked_up, numbered, numbers_of
 from evoked.posts.observed_counts import ObservedCounts
 from evoked.posts.vocabulary import ENGAGEMENT, EXPOSURE, MAX_COUNT
 
@@ -374,6 +374,7 @@ class AuthorHistory:
         observed
             Counts over time of the posts that the history was made of.
         """
+        posts = looked_up(posts)
         instant, dated = instants_of(posts)
         author = author_hashes(posts)
         usable = dated & (author != "")
@@ -469,12 +470,25 @@ class AuthorHistory:
         """How many earlier posts a value is known of, and the sum of these, (n,) each."""
         start, stop = _ranges(self._codes, self.instant, moments.author, moments.until)
         latest = np.where(stop > start, stop - 1, -1)
-        place = VALUES.index(name)
-        number, total = (
-            _at(latest, _cumulated(self._codes, each[:, place]), absent=0.0)
-            for each in (self.known, self.total)
-        )
+        number, total = (_at(latest, sums, absent=0.0) for sums in self._running(name))
         return number, total
+
+    def _running(self, name: str) -> tuple[Floats, Floats]:
+        """Running sums, within each author's events, of how many posts a value is known of and of
+        the value, (events,) each."""
+        if name in self._running_sums:
+            return self._running_sums[name]
+        place = VALUES.index(name)
+        known, total = (
+            _cumulated(self._codes, each[:, place]) for each in (self.known, self.total)
+        )
+        if len(self) <= _FEW_EVENTS:
+            self._running_sums[name] = known, total
+        return known, total
+
+    @cached_property
+    def _running_sums(self) -> dict[str, tuple[Floats, Floats]]:
+        return {}
 
     @cached_property
     def _in_order(self) -> Self:

@@ -130,9 +130,10 @@ def add_answers(
     """
     import pandas as pd
 
+    values = zip(*(table[name].tolist() for name in table), strict=True)
     rows = answers_of(
         task,
-        table.to_dict("records"),
+        [dict(zip(table, each, strict=True)) for each in values],
         record,
         coverage,
         recent,
