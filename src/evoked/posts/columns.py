@@ -63,24 +63,23 @@ class Columns:
 
 
 class _ColumnsOfTable(Columns):
-    """A table's columns, each read when it is first asked for."""
+    """A table's columns, each made when it is first asked for."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         super().__init__({}, len(table))
-        self._table = table
+        self._places = {str(name): place for place, name in enumerate(table)}
+        self._values = table.to_numpy(object)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._table
+        return name in self._places
 
     def __iter__(self) -> Iterator[str]:
-        return map(str, self._table)
+        return iter(self._places)
 
     def __getitem__(self, name: str) -> Sequence[Any] | NDArray[Any]:
         if name not in self._columns:
-            column = self._table[name]
-            kind = getattr(column.dtype, "kind", "O")
-            plain = kind in "fiu" and isinstance(column.dtype, np.dtype)
-            self._columns[name] = column.to_numpy() if plain else listed(column)
+            column = self._values[:, self._places[name]]
+            self._columns[name] = [None if _is_missing(value) else value for value in column]
         return self._columns[name]
 
 
@@ -178,6 +177,13 @@ def numbered(values: Iterable[Any]) -> tuple[Whole, list[Any]]:
 
 def _is_unknown(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value of a table is one that pandas has for what is unknown."""
+    import pandas as pd
+
+    return value is pd.NA or value is pd.NaT or _is_unknown(value)
 
 
 def _number(value: Any) -> float:

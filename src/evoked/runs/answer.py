@@ -130,7 +130,7 @@ def add_answers(
     """
     import pandas as pd
 
-    values = zip(*(table[name].tolist() for name in table), strict=True)
+    values = table.to_numpy(object).tolist()
     rows = answers_of(
         task,
         [dict(zip(table, each, strict=True)) for each in values],
