@@ -4,7 +4,8 @@ A linear model learns from 600 synthetic posts of 23 authors, with the default e
 process scores drafts that nobody has scored before, each with a picture and a caption of its own,
 one after the other: by the scorer in Python, and through the interface for programs (HTTP on this
 machine, the picture brought before, as the page does). Encoders are timed where they are called, in
-the scorer's own calls. Beside these stands ``evoked predict``, which starts anew for each draft,
+the scorer's own calls. So are drafts with pictures and captions of real posts, whose captions are a
+third as long (``--data``; skipped where absent). Beside these stands ``evoked predict``, which starts anew for each draft,
 and the same scorer before answers shared anything (``--before OTHER_CHECKOUT/src``).
 
 Then sixteen clients ask a desk, a process of its own at a port of this machine, for ``--scores``
@@ -14,6 +15,7 @@ the same drafts: one whose sentence differs, or a number beyond single precision
 this stands the same scorer called in a loop in Python. The desk's memory is taken before the load
 and three times in it.
 
+- *characters*: median length of the captions;
 - *ms*: median, and the 95th percentile, of the time on the clock;
 - *CPU ms*: median of the processor's time, which other jobs on the machine change less.
 
@@ -45,6 +47,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import psutil
+from peers import DATASETS
 from record import add_json_option, finish, table
 
 from evoked.features.cache import FeatureCache
@@ -58,14 +61,14 @@ from evoked.scoring import Scorer
 
 POSTS, DRAFTS, STARTS = 600, 40, 3
 TARGET_MS = 150
+REAL = "instagram_top20"
 SCORES, SECONDS, CLIENTS, TEXTS, LOOP = 10_000, 420, 16, 20, 100
 # Shares of the load after which the desk's memory is taken.
 MARKS = (0.2, 0.5, 1.0)
 
 
-def drafts_of(folder: Path, number: int, author: str) -> list[Draft]:
+def drafts_of(posts: PostDataset, author: str) -> list[Draft]:
     """Drafts that share neither picture nor caption."""
-    posts = synthesise(folder, n=number, seed=99)
     return [
         Draft(image=path, caption=f"{caption} {row}", author=author)
         for row, (path, caption) in enumerate(
@@ -89,6 +92,7 @@ def timed(work: Callable[[Draft], Any], drafts: list[Draft]) -> dict[str, float]
         "ms": statistics.median(clock),
         "p95": float(np.quantile(clock, 0.95)),
         "cpu": statistics.median(processor),
+        "characters": statistics.median(len(draft.caption or "") for draft in drafts[3:]),
         "n": len(clock),
     }
 
@@ -112,7 +116,8 @@ def by_scorer(run: Run, drafts: list[Draft]) -> dict[str, float]:
     """One draft after the other in Python."""
     with encoders_timed() as spent:
         found = timed(lambda draft: run.predict([draft]), drafts)
-    return found | {"encoders": sum(spent) / len(drafts)}
+    each = len(spent) // len(drafts)
+    return found | {"encoders": sum(spent[3 * each :]) / (len(drafts) - 3)}
 
 
 def by_http(run: Run, folder: Path, cache: Path, drafts: list[Draft]) -> dict[str, float]:
@@ -317,6 +322,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path(".cache/serving"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--before", type=Path, metavar="SRC", help="another checkout's src")
     parser.add_argument("--scores", type=int, default=SCORES, help="scores that clients ask for")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="longest time they ask")
@@ -336,7 +342,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         cache = Path(scratch) / "cache"
         if arguments.measure:
-            drafts = drafts_of(Path(scratch) / "drafts", DRAFTS, author)
+            drafts = drafts_of(synthesise(Path(scratch) / "drafts", DRAFTS, seed=99), author)
             run = Run.load(arguments.measure, FeatureCache(cache))
             print(json.dumps(by_scorer(run, drafts)))
             return
@@ -344,10 +350,17 @@ def main() -> None:
             from evoked.runs.training import train_posts
 
             train_posts(posts, "linear", work / "run", cache=FeatureCache(work / "cache"))
-        drafts = drafts_of(Path(scratch) / "drafts", 3 * DRAFTS, author)
+        drafts = drafts_of(synthesise(Path(scratch) / "drafts", 3 * DRAFTS, seed=99), author)
         third = len(drafts) // 3
         run = Run.load(work / "run", FeatureCache(cache))
         rows = {"a warm scorer": by_scorer(run, drafts[:third])}
+        source = DATASETS[REAL]
+        if (arguments.data / source.path).exists():
+            real = drafts_of(source.imported(arguments.data, Path(scratch) / "real"), author)
+            step = len(real) // DRAFTS
+            rows["a warm scorer, real posts"] = by_scorer(run, real[::step][:DRAFTS])
+        else:
+            print(f"skipped the real posts: {source.path} is absent")
         rows["over HTTP"] = by_http(run, Path(scratch) / "desk", cache, drafts[third : 2 * third])
         rows["evoked predict, from cold"] = by_command(run, cache, drafts[2 * third :])
         if arguments.before:
@@ -356,7 +369,8 @@ def main() -> None:
         place = Path(scratch)
         load, memory = under_load(run, cache, place, author, arguments.scores, arguments.seconds)
         loads = {asking: load, "a scorer in a loop": in_a_loop(run, author)}
-    named = {"ms": "ms", "p95": "95 %, ms", "cpu": "CPU ms", "encoders": "encoders, ms", "n": "n"}
+    named = {"characters": "characters", "ms": "ms", "p95": "95 %, ms", "cpu": "CPU ms"}
+    named |= {"encoders": "encoders, ms", "n": "n"}
     shown = framed(rows, "one draft, answered by", named)
     columns = {"ms": "ms", "p95": "95 %, ms", "per_second": "scores a second", "n": "scores"}
     columns |= {"failed": "failed", "wrong": "wrong"}
