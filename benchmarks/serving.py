@@ -4,9 +4,10 @@ A linear model learns from 600 synthetic posts of 23 authors, with the default e
 process scores drafts that nobody has scored before, each with a picture and a caption of its own,
 one after the other: by the scorer in Python, and through the interface for programs (HTTP on this
 machine, the picture brought before, as the page does). Encoders are timed where they are called, in
-the scorer's own calls. So are drafts with pictures and captions of real posts, whose captions are a
-third as long (``--data``; skipped where absent). Beside these stands ``evoked predict``, which starts anew for each draft,
-and the same scorer before answers shared anything (``--before OTHER_CHECKOUT/src``).
+the scorer's own calls. The same with pictures and captions of real posts, whose captions are a
+third as long (``--data``; skipped where absent). Beside these stands ``evoked predict``, which
+starts anew for each draft, and the same scorer before answers shared anything (``--before
+OTHER_CHECKOUT/src``).
 
 Then sixteen clients ask a desk, a process of its own at a port of this machine, for ``--scores``
 scores, each of one of twenty drafts without a picture; asking ends after ``--seconds`` whatever
@@ -19,7 +20,7 @@ and three times in it.
 - *ms*: median, and the 95th percentile, of the time on the clock;
 - *CPU ms*: median of the processor's time, which other jobs on the machine change less.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/serving.py``, ten minutes or so; ``--scores 200`` is a
+Run: ``python benchmarks/serving.py``, ten minutes or so; ``--scores 200`` is a
 short form. The last line is JSON.
 """
 
@@ -50,8 +51,8 @@ import psutil
 from peers import DATASETS
 from record import add_json_option, finish, table
 
+from evoked.features import pipeline
 from evoked.features.cache import FeatureCache
-from evoked.features.extract import _Job  # where encoders are called
 from evoked.files import parse_json, write_text
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
@@ -101,14 +102,15 @@ def timed(work: Callable[[Draft], Any], drafts: list[Draft]) -> dict[str, float]
 def encoders_timed() -> Iterator[list[float]]:
     """Keeps the milliseconds that encoders take, with what is kept of them in the cache."""
     spent: list[float] = []
-    run = _Job.run
+    extract = pipeline.extract_posts
 
-    def timing(self: _Job, *arguments: Any) -> None:
+    def timing(*arguments: Any, **options: Any) -> Any:
         began = time.perf_counter()
-        run(self, *arguments)
+        found = extract(*arguments, **options)
         spent.append(1000 * (time.perf_counter() - began))
+        return found
 
-    with patch.object(_Job, "run", timing):
+    with patch.object(pipeline, "extract_posts", timing):
         yield spent
 
 
@@ -116,8 +118,7 @@ def by_scorer(run: Run, drafts: list[Draft]) -> dict[str, float]:
     """One draft after the other in Python."""
     with encoders_timed() as spent:
         found = timed(lambda draft: run.predict([draft]), drafts)
-    each = len(spent) // len(drafts)
-    return found | {"encoders": sum(spent[3 * each :]) / (len(drafts) - 3)}
+    return found | {"encoders": statistics.median(spent[3:])}
 
 
 def by_http(run: Run, folder: Path, cache: Path, drafts: list[Draft]) -> dict[str, float]:
@@ -157,6 +158,24 @@ def by_command(run: Run, cache: Path, drafts: list[Draft]) -> dict[str, float]:
         )
         clock.append(1000 * (time.perf_counter() - began))
     return {"ms": statistics.median(clock), "n": len(clock)}
+
+
+def answers(
+    run: Run, drafts: list[Draft], author: str, data: Path, scratch: Path
+) -> dict[str, dict[str, float]]:
+    """How long one draft takes, by who answers it."""
+    third, cache = len(drafts) // 3, scratch / "cache"
+    rows = {"a warm scorer": by_scorer(run, drafts[:third])}
+    source = DATASETS[REAL]
+    if (data / source.path).exists():
+        real = drafts_of(source.imported(data, scratch / "real"), author)
+        step = len(real) // DRAFTS
+        rows["a warm scorer, real posts"] = by_scorer(run, real[::step][:DRAFTS])
+    else:
+        print(f"skipped the real posts: {source.path} is absent")
+    rows["over HTTP"] = by_http(run, scratch / "desk", cache, drafts[third : 2 * third])
+    rows["evoked predict, from cold"] = by_command(run, cache, drafts[2 * third :])
+    return rows
 
 
 def before(source: Path, run: Run, work: Path) -> dict[str, float]:
@@ -351,18 +370,8 @@ def main() -> None:
 
             train_posts(posts, "linear", work / "run", cache=FeatureCache(work / "cache"))
         drafts = drafts_of(synthesise(Path(scratch) / "drafts", 3 * DRAFTS, seed=99), author)
-        third = len(drafts) // 3
         run = Run.load(work / "run", FeatureCache(cache))
-        rows = {"a warm scorer": by_scorer(run, drafts[:third])}
-        source = DATASETS[REAL]
-        if (arguments.data / source.path).exists():
-            real = drafts_of(source.imported(arguments.data, Path(scratch) / "real"), author)
-            step = len(real) // DRAFTS
-            rows["a warm scorer, real posts"] = by_scorer(run, real[::step][:DRAFTS])
-        else:
-            print(f"skipped the real posts: {source.path} is absent")
-        rows["over HTTP"] = by_http(run, Path(scratch) / "desk", cache, drafts[third : 2 * third])
-        rows["evoked predict, from cold"] = by_command(run, cache, drafts[2 * third :])
+        rows = answers(run, drafts, author, arguments.data, Path(scratch))
         if arguments.before:
             rows["a warm run, before"] = before(arguments.before, run, work)
         asking = f"the desk, {CLIENTS} clients"
