@@ -168,8 +168,8 @@ def writing(path: Path | str) -> Iterator[None]:
 def write_problem(error: Exception, path: Path | None = None) -> DataError | None:
     """What a disk or its permissions prevented, as an error for people; None for other errors."""
     number = _number_of(error)
-    if number is None and _is_of_torch(error) and path is not None and _is_full(path):
-        number = errno.ENOSPC
+    if number is None and _says_not_why(error) and path is not None:
+        number = _number_of_a_trial(path)
     if number not in _WRITE_PROBLEMS:
         return None
     named = error.filename if isinstance(error, OSError) else None
@@ -207,13 +207,23 @@ def _number_of(error: BaseException | None) -> int | None:
     return None
 
 
-def _is_of_torch(error: Exception) -> bool:
-    """Whether torch failed to write a file, of which it does not say why."""
-    return isinstance(error, RuntimeError) and "inline_container" in str(error)
+def _says_not_why(error: Exception) -> bool:
+    """Whether a library failed to write a file and keeps the reason to itself: torch, and SEAL."""
+    return isinstance(error, RuntimeError) and (
+        "inline_container" in str(error) or str(error) == "I/O error"
+    )
 
 
-def _is_full(path: Path) -> bool:
-    return shutil.disk_usage(path.parent).free < 2**20
+def _number_of_a_trial(path: Path) -> int | None:
+    """The system's number of the error that a megabyte raises beside ``path``; None if none."""
+    trial = _beside(path, "tmp")
+    try:
+        trial.write_bytes(bytes(2**20))
+    except OSError as error:
+        return error.errno
+    finally:
+        trial.unlink(missing_ok=True)
+    return None
 
 
 @contextmanager
