@@ -178,10 +178,40 @@ def test_addresses_of_e_mail_are_no_mentions() -> None:
     assert mentions_in("a.b@example.com, x1@example.com, and @ noon") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "write to alice@example.org or ALICE+shop@mail.example.co.uk",
+        "alice＠example.org",
+        "bio: t.me/alice",
+        "https://www.instagram.com/alice/?hl=en",
+        "www.alice.example",
+        "my shop: alice-makes.com",
+        "by u/alice and /u/alice_makes",
+        "thanks@alice",
+        "http://user:alice@example.org",
+        "[https://x.com/alice](https://x.com/alice)",
+        "https://mastodon.social/@alice",
+    ],
+)
+def test_no_other_way_to_an_account_survives(text: str) -> None:
+    names = Pseudonyms(bytes(32))
+    protected = names.text(text)
+    assert "alice" not in protected.lower()
+    assert names.text(text) == protected
+    assert [names.account(name) for name in mentions_in(text)] == mentions_in(protected)
+
+
+def test_texts_without_accounts_stay() -> None:
+    text = "5 a.m., and/or 3/4 of it. Really? e.g. u/k, v1.2.3; we do.Then off @ noon"
+    assert Pseudonyms(bytes(32)).text(text) == text
+
+
 @pytest.mark.parametrize("part", ["a.", "-", "\u200b", ".", "@", "a\u200b", "@a"])
 def test_no_text_takes_long_to_search(part: str) -> None:
     for text in ("@a" + part * 30_000, ("@a" + part * 300) * 100):
         mentions_in(text)
+        Pseudonyms(bytes(32)).text(text)
 
 
 def test_missing_accounts_stay_missing() -> None:
