@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -430,6 +430,21 @@ def check_plain_file(path: Path) -> None:
         return  # whoever opens it will say so
     if not stat.S_ISREG(found.st_mode):
         raise _no_plain_file(path)
+
+
+def check_nothing_to_wait_for(folder: Path) -> None:
+    """Raise DataError if something in ``folder``, or in the folders within it, is a pipe, a socket
+    or a device: whoever reads one may wait for ever, or read without an end."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            with suppress(OSError):
+                if not stat.S_ISREG(path.stat().st_mode):
+                    raise DataError(
+                        "a pipe, a socket or a device, where a file is expected.",
+                        file=path,
+                        fix="Don't use the folder if somebody else made it.",
+                    )
 
 
 def _no_plain_file(path: Path | str) -> DataError:

@@ -23,7 +23,7 @@ _ORIENTATION_TAG = 0x0112
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _ALONE = {0x01, *range(0xD0, 0xD9)}
-# Frames, tables, scans and how often a scan restarts. Besides: JFIF, the colour profile, and Adobe's
+# Frames, tables, scans and how often one restarts. Besides: JFIF, the colour profile, and Adobe's
 # note on how colours are coded.
 _OF_PICTURE = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE)}
 _PROFILE = b"ICC_PROFILE\x00"
@@ -34,7 +34,7 @@ _PNG_KEPT = {
     b"bKGD", b"pHYs", b"cICP", b"acTL", b"fcTL", b"fdAT",
 }  # fmt: skip
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
-_WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"}
+_WEBP_KEPT = {b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ICCP"}
 _WEBP_FRAME_KEPT = {b"VP8 ", b"VP8L", b"ALPH"}
 _VP8X_BYTES, _FRAME_BYTES = 10, 16
 _WEBP_EXIF, _WEBP_XMP = 0x08, 0x04
@@ -171,18 +171,21 @@ def _webp(content: bytes) -> bytes:
     for kind, body in _riff_chunks(content[12:end]):
         if kind == b"VP8X":
             flags = body[0] & ~(_WEBP_EXIF | _WEBP_XMP) | (_WEBP_EXIF if turned != 1 else 0)
-            body = bytes([flags]) + body[1:_VP8X_BYTES]
-        if kind == b"ANMF":
-            own = _riff_chunks(body[_FRAME_BYTES:])
-            body = body[:_FRAME_BYTES] + b"".join(
-                _riff_chunk(*each) for each in own if each[0] in _WEBP_FRAME_KEPT
-            )
-        if kind in _WEBP_KEPT:
+            parts.append(_riff_chunk(kind, bytes([flags]) + body[1:_VP8X_BYTES]))
+        elif kind == b"ANMF":
+            parts.append(_riff_chunk(kind, _frame(body)))
+        elif kind in _WEBP_KEPT:
             parts.append(_riff_chunk(kind, body))
     if turned != 1:
         parts.append(_riff_chunk(b"EXIF", _exif(turned)))
     body = b"WEBP" + b"".join(parts)
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _frame(content: bytes) -> bytes:
+    """A frame of an animation, of which only what its picture is made of stays."""
+    kept = (each for each in _riff_chunks(content[_FRAME_BYTES:]) if each[0] in _WEBP_FRAME_KEPT)
+    return content[:_FRAME_BYTES] + b"".join(_riff_chunk(*each) for each in kept)
 
 
 def _riff_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -131,6 +131,14 @@ def figures(protected: Path, keys: KeyFolder, tmp_path_factory: pytest.TempPathF
     return out
 
 
+def test_links_in_a_circle_are_no_place_for_keys(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match="loop"):
+        make_keys(tmp_path / "loop" / "keys", fields=False)
+    make_keys(tmp_path / "keys", fields=False)
+    KeyFolder(tmp_path / "keys").keep_apart(tmp_path / "loop")
+
+
 # Pseudonyms
 
 
