@@ -542,6 +542,17 @@ def test_pictures_come_back_byte_for_byte(pictures: PostDataset, keys: KeyFolder
     assert unlock_images(pictures, keys).pictures == 0
 
 
+def test_nothing_is_locked_while_another_writes(pictures: PostDataset, keys: KeyFolder) -> None:
+    """An import that ends meanwhile would put the pictures as they were into the place."""
+    with only_writer(pictures.folder), pytest.raises(DataError, match="another run of evoked"):
+        lock_images(pictures, keys)
+    assert not is_locked(pictures)
+    lock_images(pictures, keys)
+    with only_writer(pictures.folder), pytest.raises(DataError, match="another run of evoked"):
+        unlock_images(pictures, keys)
+    assert is_locked(pictures)
+
+
 def test_changed_and_swapped_pictures_are_noticed(
     pictures: PostDataset, keys: KeyFolder, others_keys: KeyFolder
 ) -> None:
