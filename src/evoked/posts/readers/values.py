@@ -62,10 +62,9 @@ _NAME_CHARACTER = rf"[\w{re.escape(_MARKS)}]"
 _NAME = rf"{_NAME_CHARACTER}(?:[{_INVISIBLE}.·・‧-]{{0,8}}{_NAME_CHARACTER})*+"
 # An address of e-mail has letters before its sign; Facebook writes @[number:number:Name Surname],
 # Mastodon @name@server.
-_MENTION = re.compile(
-    rf"(?<![A-Za-z0-9]){_AT}[{_INVISIBLE}]{{0,8}}"
-    rf"(\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})*+)"
-)
+_SIGN = rf"{_AT}[{_INVISIBLE}]{{0,8}}"
+_BRACKETED = r"\[[^\]\n]{1,300}\]"
+_MENTION = re.compile(rf"(?<![A-Za-z0-9]){_SIGN}({_BRACKETED}|{_NAME}(?:{_AT}{_NAME})*+)")
 # What leads to an account without being a mention of it. Of an address of e-mail, a letter or digit
 # stands before the sign, as before no mention.
 _ACCOUNTS = re.compile(
@@ -73,7 +72,8 @@ _ACCOUNTS = re.compile(
     r"|\b(?:[\w-]{1,63}\.){1,4}(?:com|net|org|info|biz|io|tv|app|shop|store|blog|page|link)\b)"
     rf"|(?P<mail>[\w.+-]{{0,63}}[A-Za-z0-9]{_AT}(?:[\w-]{{1,63}}\.){{1,4}}\w{{2,24}})"
     r"|(?<![\w/])/?u/(?P<reddit>[\w-]{3,20})"
-    rf"|{_AT}[{_INVISIBLE}]{{0,8}}(?P<name>\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})*+)",
+    rf"|(?<![A-Za-z0-9]){_SIGN}(?P<name>{_BRACKETED}|{_NAME}(?:{_AT}{_NAME})*+)"
+    rf"|{_SIGN}(?P<glued>{_BRACKETED}|{_NAME})",
     re.IGNORECASE,
 )
 _NAMES_OF_TAGS = ("screen_name", "username", "hashtagName", "tag", "name", "text", "title")
@@ -305,6 +305,10 @@ def replace_accounts(
     def changed(match: re.Match[str]) -> str:
         if match["name"] is not None:
             return "@" + account(_UNSEEN.sub("", match["name"]))
+        if match["glued"] is not None:
+            # What follows it is a mention, or none, as it was before.
+            end = "" if re.match("[A-Za-z0-9]", match["glued"][-1]) else "_"
+            return "@" + account(_UNSEEN.sub("", match["glued"])) + end
         if match["reddit"] is not None:
             return "u/" + account(match["reddit"])
         if match["mail"] is not None:
