@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -99,3 +100,10 @@ def test_rows_of_a_workbook_are_not_made_up(number: int, tmp_path: Path) -> None
             new.writestr(name, content)
     with pytest.raises(DataError, match="more than 1,048,576 rows"):
         import_posts("xlsx", changed, tmp_path / "out")
+
+
+@pytest.mark.parametrize("format_name", ["csv", "auto"])
+def test_no_pipe_is_waited_for(format_name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "posts.csv")
+    with pytest.raises(DataError, match="a pipe"):
+        import_posts(format_name, tmp_path / "posts.csv", tmp_path / "out")
