@@ -116,7 +116,7 @@ def extract_posts(
     from_images, from_texts = _sources(names, settings)
     cache = cache or FeatureCache()
     # Encoders use several threads well for many posts; for few, it takes less long to run one
-    # beside the other. Progress is told of one kind of content after the other.
+    # beside the other. Progress reports one kind of content after the other.
     beside = progress is None and len(posts) <= _FEW_POSTS
     readings: list[Callable[[], _Read]] = [
         partial(_from_images, images, sources, cache, progress)
