@@ -284,6 +284,11 @@ def mentions_in(text: str) -> list[str]:
     return [_UNSEEN.sub("", name) for name in _MENTION.findall(text)]
 
 
+def without_mentions(text: str) -> str:
+    """A caption without the names of the accounts that it mentions."""
+    return _MENTION.sub("@ ", text)
+
+
 def replace_accounts(
     text: str, account: Callable[[str], str], address: Callable[[str], str]
 ) -> str:
