@@ -20,6 +20,7 @@ LAYERS = (
     "evoked.errors",
     "evoked.files",
     "evoked.parquet",
+    "evoked.processes",
     "evoked.progress",
     "evoked.sentences",
     "evoked.settings",
