@@ -199,7 +199,9 @@ class EIJL(FinetuningModel):
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         wanted = self.settings.modalities if self.settings.finetune else ()
-        encoders = trainable_encoders(wanted, self.feature_settings)
+        encoders = trainable_encoders(
+            wanted, self.feature_settings, self.settings.activation_checkpointing
+        )
         return EIJLNetwork(self.settings, widths | encoders.widths, encoders, self._scale)
 
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
