@@ -111,7 +111,8 @@ def fit_network(
     PartDone
         Another machine leads the training and goes on with its result.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if machine_number(settings) == 0:  # the first machine writes
+        folder.mkdir(parents=True, exist_ok=True)
     last, best = folder / LAST_CHECKPOINT, folder / BEST_WEIGHTS
     if last.is_file():
         _check_checkpoint(last, network)
