@@ -66,7 +66,6 @@ def test_every_block_is_wrapped_by_itself_and_weights_keep_their_names() -> None
     encoder = checkpointed(copy.deepcopy(usual))
     assert sum(isinstance(module, Checkpointed) for module in encoder.modules()) == 4
     assert list(encoder.state_dict()) == list(usual.state_dict())
-    assert [name for name, _ in encoder.named_parameters()] == list(usual.state_dict())
     encoder.load_state_dict(Encoder().state_dict())
 
 

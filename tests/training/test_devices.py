@@ -197,6 +197,8 @@ def test_what_is_selected_is_measured_on_all_validation_posts(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_killed_process_ends_all_with_a_sentence(tmp_path: Path) -> None:
     def kill(record: dict[str, float]) -> None:
+        if record["epoch"] > 1:
+            return
         children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
         started = [child for child in children if b"spawn_main" in command_of(child)]
         assert len(started) == 2
