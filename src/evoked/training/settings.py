@@ -13,7 +13,7 @@ class TrainingSettings(Settings):
     """How a network is trained; the defaults are for heads on frozen encoders."""
 
     max_epochs: int = Field(40, ge=1, description="largest number of epochs")
-    batch_size: int = Field(32, ge=2, description="posts per step")
+    batch_size: int = Field(32, ge=2, description="posts per step and device")
     learning_rate: float = Field(
         2e-3, gt=0, description="learning rate of what is trained from scratch"
     )
