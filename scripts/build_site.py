@@ -50,6 +50,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "serving",
         "exporting",
         "scale",
+        "devices",
     ),
     "reference/index": ("reference/*",),
     "results/index": ("results/*/index", "results/*/*"),

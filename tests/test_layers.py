@@ -21,6 +21,7 @@ LAYERS = (
     "evoked.errors",
     "evoked.files",
     "evoked.parquet",
+    "evoked.processes",
     "evoked.progress",
     "evoked.settings",
     "evoked.posts",

@@ -70,6 +70,11 @@ class MissingExtraError(EvokedError):
         )
 
 
+class PartDone(EvokedError):  # noqa: N818 (not an error, but there is nothing to go on with)
+    """This machine has done its part of a training that another one leads, which alone writes the
+    run: raised in place of returning one."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Suggest the closest known name, as " Did you mean 'NAME'?"; empty if none is close."""
     close = get_close_matches(name, list(known), n=1)

@@ -61,6 +61,8 @@ def test_options_stand_in_panels() -> None:
         (["--training", "optimiser=adam"], "--training: there is no setting 'optimiser'."),
         (["--features", "topcs=3"], "--features: there is no setting 'topcs'."),
         (["--epochs", "0"], "--epochs: max_epochs: Input should be greater than or equal to 1"),
+        (["--devices", "0"], "--devices: devices: Input should be greater than or equal to 1"),
+        (["--strategy", "fsdp"], "--strategy: strategy: Input should be 'ddp'"),
         (["--text-steps", "upper"], "--text-steps: "),
         (["--split", "tim"], "'tim'"),
         (["--metric", "likes MAP", "--stack"], "--metric, --stack: only with --model auto"),

@@ -163,3 +163,34 @@ def test_descriptors_cannot_be_fine_tuned(encoders: FeatureSettings) -> None:
     model = ABMF(ABMFSettings(finetune=True), descriptors)
     with pytest.raises(SettingsError, match="no weights to fine-tune"):
         model.build({"image.pixels": 3, "caption.ids": 1})
+
+
+def test_checkpointed_encoders_keep_less_and_learn_the_same(encoders: FeatureSettings) -> None:
+    widths = {"image.objects": 59, "hashtags.vector": 300, "metadata": 9}
+    pixels = torch.arange(4 * 32 * 32 * 3).reshape(4, 32, 32, 3).remainder(256).to(torch.uint8)
+    kept, gradients, names = [0, 0], [], []
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        kept[checkpointing] += tensor.numel() * tensor.element_size()
+        return tensor
+
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        settings = ABMFSettings(width=16, finetune=True, activation_checkpointing=checkpointing)
+        network = ABMF(settings, encoders).build({"image.pixels": 3, "caption.ids": 1, **widths})
+        names.append(list(network.state_dict()))
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            seen = network.inputs["image"].network(pixels)
+            ids = torch.arange(1, 41).reshape(4, 10)
+            read = network.inputs["caption"].network(ids, torch.ones_like(ids, dtype=torch.bool))
+        (seen.square().mean() + read.square().mean()).backward()
+        gradients.append([each.grad for each in network.parameters() if each.grad is not None])
+    assert kept[True] < kept[False] / 2
+    assert names[0] == names[1]
+    for usual, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, usual)
+
+
+def test_checkpointing_frozen_encoders_is_refused() -> None:
+    with pytest.raises(SettingsError, match="activation_checkpointing does nothing while the enc"):
+        ABMF(ABMFSettings(activation_checkpointing=True))

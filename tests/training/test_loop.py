@@ -14,11 +14,13 @@ import torch
 from evoked.errors import EvokedError, SettingsError
 from evoked.features.table import Batch, Column, FeatureTable
 from evoked.models.abmf import ABMF, ABMFSettings
+from evoked.models.eijl import EIJL, EIJLSettings
 from evoked.targets import TargetTable
 from evoked.testing.examples import random_examples
 from evoked.training import TrainingSettings
 from evoked.training.batches import EpochBatches, loader
 from evoked.training.loop import fit_network, rate_factor
+from evoked.training.records import LAST_CHECKPOINT
 
 SETTINGS = TrainingSettings(max_epochs=4, batch_size=16, device="cpu", seed=3)
 
@@ -283,3 +285,53 @@ def test_half_precision_trains_on_a_gpu(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"precision": "fp16", "device": "cuda"})
     history = ABMF().fit(random_examples(64), folder=tmp_path, training=settings)
     assert np.isfinite(history[-1]["train_loss"])
+
+
+# Accumulated gradients.
+
+
+def test_accumulated_gradients_are_those_of_a_larger_batch(tmp_path: Path) -> None:
+    """Of EIJL, whose losses are means over posts; each step is on all of them."""
+    learned, steps = [], []
+    for batch_size, accumulate in ((32, 1), (8, 4), (8, 1)):
+        model = EIJL(EIJLSettings(width=8, heads=2, positions=8, dropout=0, modality_dropout=0))
+        folder = tmp_path / f"{batch_size}-{accumulate}"
+        settings = TrainingSettings(
+            max_epochs=5, batch_size=batch_size, accumulate=accumulate, device="cpu", seed=3
+        )
+        model.fit(random_examples(32, task="shares"), folder=folder, training=settings)
+        steps.append(torch.load(folder / LAST_CHECKPOINT, weights_only=True)["global_step"])
+        learned.append(model.network.state_dict())
+    assert steps == [5, 5, 20]
+    for name, value in learned[0].items():
+        torch.testing.assert_close(learned[1][name], value, atol=1e-5, rtol=1e-5, msg=name)
+    name = "regression.0.weight"
+    assert not torch.allclose(learned[2][name], learned[0][name], atol=1e-3)
+
+
+class Product(Line):
+    """A product of matrices, whose precision it notes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+        self.seen: set[tuple[torch.dtype, torch.dtype]] = set()
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        product = self.layer(batch["metadata"])
+        if self.training:
+            self.seen.add((product.dtype, self.layer.weight.dtype))
+        return product * self.weight
+
+
+def test_bf16_halves_what_products_take_and_leaves_weights_as_they_are(tmp_path: Path) -> None:
+    found = {}
+    for precision in ("32", "bf16"):
+        torch.manual_seed(0)
+        network = Product()
+        settings = TrainingSettings(max_epochs=2, batch_size=8, precision=precision, device="cpu")
+        history = fit_network(network, zeros_to_learn(), None, settings, tmp_path / precision)
+        found[precision] = network.seen, history[-1]["train_loss"]
+    assert found["32"][0] == {(torch.float32, torch.float32)}
+    assert found["bf16"][0] == {(torch.bfloat16, torch.float32)}
+    assert found["bf16"][1] == pytest.approx(found["32"][1], rel=0.05)

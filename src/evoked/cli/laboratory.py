@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 # value.
 _INCIDENTAL = {"--out": True, "--workers": True, "--cache": True, "--json": False}
 _TRAINING_OPTIONS = settings_options(
-    "training", "for example optimizer=adamw or clip=0", "the row's own", without=("seed",)
+    "training",
+    "for example optimizer=adamw or clip=0",
+    "the row's own",
+    without=("seed", "devices", "nodes", "strategy"),
 )
 _FEATURE_OPTIONS = settings_options("features", "for example max_tokens=64", "the row's own")
 

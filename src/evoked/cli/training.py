@@ -22,7 +22,7 @@ from evoked.cli.options import (
 from evoked.cli.printing import print_scores, print_sentence
 from evoked.cli.progress import progress_display, run_callbacks
 from evoked.cli.settings_options import checked, given, settings_options
-from evoked.errors import SettingsError, settings_problem
+from evoked.errors import PartDone, SettingsError, settings_problem
 from evoked.evaluation.coverage import DEFAULT_COVERAGE
 from evoked.features.catalog import FeatureSettings
 from evoked.runs.command import GENERAL_OPTIONS
@@ -44,9 +44,9 @@ _MODEL = "Model"
 
 _TRAINING_OPTIONS = settings_options(
     "training",
-    "for example optimizer=adamw, precision=fp16 or accumulate=3",
+    "for example optimizer=adamw, schedule=cosine or clip=0",
     left_out="the model's own",
-    alike=("seed", "device"),
+    alike=("seed", "device", "devices", "nodes", "strategy"),
 )
 _FEATURE_OPTIONS = settings_options("features", "for example max_tokens=64 or topics=100")
 
@@ -143,15 +143,18 @@ def train(
     if model == AUTO:
         run: Run | NetworkRun = train_automatic(posts, out_folder, automatic, **shared)
     else:
-        with progress_display() as display:
-            run = train_any(
-                posts,
-                model,
-                out_folder,
-                model_settings=model_settings,
-                callbacks=run_callbacks(display, training_settings.max_epochs),
-                **shared,
-            )
+        try:
+            with progress_display() as display:
+                run = train_any(
+                    posts,
+                    model,
+                    out_folder,
+                    model_settings=model_settings,
+                    callbacks=run_callbacks(display, training_settings.max_epochs),
+                    **shared,
+                )
+        except PartDone as done:
+            return say(str(done))
     for sentence in verdicts(run.task, run.track_record, DEFAULT_COVERAGE):
         print_sentence(sentence, style="bold")
     for sentence in hardly_matters(run.metrics["influence"]).values():

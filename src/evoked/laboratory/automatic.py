@@ -55,7 +55,7 @@ from evoked.runs.base import Callbacks, queries_of
 from evoked.runs.card import model_card
 from evoked.runs.folder import mark
 from evoked.runs.posts import Run
-from evoked.runs.training import task_for, train_posts
+from evoked.runs.training import check_devices_help, task_for, train_posts
 from evoked.targets import Task, task_class
 from evoked.training.settings import TrainingSettings
 
@@ -134,6 +134,7 @@ def train_automatically(
         one that does not learn the task, or ``out`` holds something else.
     """
     out, training = Path(out), training or TrainingSettings()
+    check_devices_help(training)
     features = for_captions(features, dataset.posts["caption"].tolist())
     kind = task_class(task_for(dataset, task, callbacks or Callbacks()))
     if split is None or isinstance(split, str):

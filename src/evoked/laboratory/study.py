@@ -19,15 +19,12 @@ its last epoch, and the tables become what they would have been.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import platform
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +59,7 @@ from evoked.laboratory.worker import (
 from evoked.parquet import read_frame
 from evoked.posts.dataset import PostDataset
 from evoked.posts.schema import ENGAGEMENT
+from evoked.processes import end_with_parent, usual_workers
 from evoked.progress import Progress
 from evoked.runs.folder import data_description, environment
 from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task
@@ -292,7 +290,7 @@ class Study:
         started = time.perf_counter()
         self._extract(callbacks)
         waiting = [job for job in self.jobs if not job.is_finished(self.folder)]
-        workers = min(workers or _cores(), max(len(waiting), 1))
+        workers = min(workers or usual_workers(), max(len(waiting), 1))
         results = _in_processes if workers > 1 else _in_this_process
         problems: dict[str, str] = {}
         clock = _Clock(self.jobs, self.folder, workers, callbacks.fits)
@@ -481,7 +479,7 @@ def hardware() -> dict[str, Any]:
         lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
         models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         name = models[0] if models else name
-    return {"processor": name, "cores": _cores()}
+    return {"processor": name, "cores": usual_workers()}
 
 
 class _Clock:
@@ -559,7 +557,7 @@ _worker: Worker | None = None
 
 def _begin(context: StudyContext) -> None:
     global _worker  # noqa: PLW0603 - what one process keeps from job to job
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     one_thread().__enter__()
     _worker = Worker(context)
 
@@ -567,20 +565,6 @@ def _begin(context: StudyContext) -> None:
 def _work(job: Job) -> str | None:
     assert _worker is not None
     return _worker.run(job)
-
-
-def _end_with_parent() -> None:
-    """A killed study leaves no process behind that goes on writing into its folder."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def trivial_rows(task: str, kind: type[StudyData]) -> tuple[Experiment, ...]:

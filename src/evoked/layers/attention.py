@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evoked.layers.gathering import gathered
 from evoked.layers.tokens import layer_norm
 
 # A placeholder and a hashtag are not a text, and no picture has so few regions.
@@ -144,7 +145,7 @@ class WordRegionMatching(nn.Module):
     over words, weighted by a learned importance, of the log-sum-exp over regions of q·k/√d, with
     the queries and keys of the cross-modal attention itself; the loss is the symmetric
     cross-entropy of choosing the own partner. After the late interaction of Yao et al. (2022,
-    *FILIP*).
+    *FILIP*). Of several devices that train together, each sees the posts of all.
     """
 
     def __init__(self, width: int) -> None:
@@ -163,6 +164,8 @@ class WordRegionMatching(nn.Module):
         word_mask, region_mask
             bool, (b, t) and (b, p): those that exist.
         """
+        words, regions = gathered(words), gathered(regions)
+        word_mask, region_mask = gathered(word_mask), gathered(region_mask)
         enough = (word_mask.sum(dim=1) > _FEWEST) & (region_mask.sum(dim=1) > _FEWEST)
         # The number of scores grows with the square of the posts, so large batches are split.
         parts = [part for part in enough.nonzero()[:, 0].split(_MATCHED_POSTS) if len(part) > 1]

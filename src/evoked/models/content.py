@@ -186,7 +186,9 @@ class ContentModel(FinetuningModel):
     def encoders_to_train(self) -> TrainableEncoders:
         """Encoders of what the network looks at, if the settings say to fine-tune them."""
         wanted = self.modalities if self.settings.finetune else ()
-        return trainable_encoders(wanted, self.feature_settings)
+        return trainable_encoders(
+            wanted, self.feature_settings, self.settings.activation_checkpointing
+        )
 
 
 class FusionModel(ContentModel):

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from evoked.features.likability import Likability
 from evoked.features.table import Batch, Column, FeatureTable
 from evoked.layers.attention import AttentionBlock
+from evoked.layers.gathering import gathered
 from evoked.layers.heads import mlp
 from evoked.layers.losses import masked_huber, masked_log_loss
 from evoked.layers.tokens import VectorInput, layer_norm, shown
@@ -198,7 +199,9 @@ class EIJL(FinetuningModel):
 
     def build(self, widths: dict[str, int]) -> nn.Module:
         wanted = self.settings.modalities if self.settings.finetune else ()
-        encoders = trainable_encoders(wanted, self.feature_settings)
+        encoders = trainable_encoders(
+            wanted, self.feature_settings, self.settings.activation_checkpointing
+        )
         return EIJLNetwork(self.settings, widths | encoders.widths, encoders, self._scale)
 
     def fused_vectors(self, examples: Examples) -> NDArray[np.float32] | None:
@@ -382,7 +385,9 @@ class EIJLNetwork(nn.Module):
         guessed: Tensor = self.guess_likability(fused)
         if self.training and _TRAINING_LIKES in batch:
             known = batch[f"{_TRAINING_LIKES}.present"].float()[:, None]
-            self.likability_loss = masked_huber(guessed, batch[_TRAINING_LIKES], known, delta=1.0)
+            self.likability_loss = masked_huber(
+                gathered(guessed), gathered(batch[_TRAINING_LIKES]), gathered(known), delta=1.0
+            )
         # It stands for likes, so only likes shape it.
         return guessed.detach()
 

@@ -17,6 +17,7 @@ from torch import nn
 from evoked.errors import SettingsError
 from evoked.features.catalog import FeatureSettings
 from evoked.features.table import FRESH_VIEWS
+from evoked.layers.checkpointing import checkpointed
 from evoked.layers.tokens import NormalisedPixels
 from evoked.models.base import ModelSettings
 from evoked.models.neural import NeuralModel
@@ -36,6 +37,11 @@ class FinetuningSettings(ModelSettings):
     augment: bool = Field(
         True,
         description="when fine-tuning, flip, turn and brighten pictures anew in every epoch",
+    )
+    activation_checkpointing: bool = Field(
+        False,
+        description="when fine-tuning, compute what the encoders' blocks gave a second time for "
+        "the gradient, in place of keeping it: less memory, more time, the same result",
     )
 
 
@@ -83,7 +89,8 @@ class FinetuningModel(NeuralModel):
             if getattr(self.settings, name) != usual[name].default
         ]
         parts = {name: name.removesuffix(_RATE) for name in chosen}
-        for name, part in (parts | {"augment": "image"}).items():
+        parts_of = {"augment": "image", "activation_checkpointing": min(self.parts)}
+        for name, part in (parts | parts_of).items():
             if name not in parts or part == name:
                 continue
             if not self.settings.finetune:
@@ -117,9 +124,11 @@ class TrainableEncoders:
         self.widths: dict[str, int] = {}
 
 
-def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -> TrainableEncoders:
+def trainable_encoders(
+    modalities: Collection[str], settings: FeatureSettings, activation_checkpointing: bool
+) -> TrainableEncoders:
     """Copies of the encoders that ``settings`` names, for image and caption if ``modalities`` has
-    them.
+    them; with ``activation_checkpointing``, see :mod:`evoked.layers.checkpointing`.
 
     Raises
     ------
@@ -132,14 +141,17 @@ def trainable_encoders(modalities: Collection[str], settings: FeatureSettings) -
     # Imports the libraries of the networks, which takes seconds.
     from evoked.features.encoders.registry import image_encoder, text_encoder
 
+    def prepared(network: nn.Module) -> nn.Module:
+        return checkpointed(network) if activation_checkpointing else network
+
     if "image" in modalities:
         image = image_encoder(settings.image_encoder)
-        encoders.image = nn.Sequential(NormalisedPixels(image), image.network())
+        encoders.image = nn.Sequential(NormalisedPixels(image), prepared(image.network()))
         encoders.widths["image.map"] = image.map_channels
         encoders.widths["image.vector"] = image.vector_size
     if "caption" in modalities:
         text = text_encoder(settings.text_encoder, settings.max_tokens)
-        encoders.caption = text.network()
+        encoders.caption = prepared(text.network())
         encoders.widths["caption.tokens"] = text.token_channels
         encoders.widths |= dict.fromkeys(("caption.vector", "text.vector"), text.vector_size)
     return encoders

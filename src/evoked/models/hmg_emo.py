@@ -26,6 +26,7 @@ from torch.nn import functional
 from evoked.errors import SettingsError
 from evoked.features.social_graph import SocialGraph
 from evoked.features.table import Batch, FeatureTable
+from evoked.layers.gathering import gathered
 from evoked.layers.heads import classifier
 from evoked.layers.losses import macro_f1, masked_log_loss
 from evoked.layers.message_passing import (
@@ -238,6 +239,12 @@ class HMGEmo(NeuralModel):
         progress: Callable[[EpochRecord], None] | None = None,
     ) -> list[EpochRecord]:
         training = training or self.default_training
+        if training.processes > 1 and self.settings.full_graph == "always":
+            raise SettingsError(
+                f"{self.name}: with full_graph=always each device would compute the whole graph "
+                "at every step, and several do no more than one. Leave it out, and each samples "
+                "the neighbourhoods of its own viewings; or train on one device."
+            )
         values = self._learn_targets(train)
         graph = graph_of(self, train)
         self.widths = graph.widths
@@ -376,7 +383,10 @@ class HMGEmo(NeuralModel):
         return ViewingBatches(_places(examples), examples.features, graph, fan_out, most, **options)
 
     def _sees_whole_graph(self, train: Examples, training: TrainingSettings) -> bool:
-        """Whether every training step uses the whole graph."""
+        """Whether every training step uses the whole graph; several devices sample, since each
+        would compute it in full."""
+        if training.processes > 1:
+            return False
         if self.settings.full_graph != "auto":
             return bool(self.settings.full_graph == "always")
         graph = graph_of(self, train)
@@ -547,7 +557,8 @@ class HMGEmoNetwork(nn.Module):
         emotions, nothing = scores[:, : len(MIKELS)], scores[:, -1]
         real, made_up = (emotions.logsumexp(dim=-1) - nothing).chunk(2)
         self.existence_loss = (
-            functional.softplus(-real).mean() + functional.softplus(made_up).mean()
+            functional.softplus(-gathered(real)).mean()
+            + functional.softplus(gathered(made_up)).mean()
         )
         return emotions[: len(real)]
 

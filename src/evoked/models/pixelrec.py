@@ -374,7 +374,9 @@ class PixelRecNeural(FinetuningModel):
         texts = [name for name in _TEXTS if name in self.settings.modalities]
         wanted = {"image"} & set(self.settings.modalities) | ({"caption"} if texts else set())
         encoders = trainable_encoders(
-            wanted if self.settings.finetune else (), self.feature_settings
+            wanted if self.settings.finetune else (),
+            self.feature_settings,
+            self.settings.activation_checkpointing,
         )
         if "caption.tokens" in encoders.widths:
             channels = encoders.widths["caption.tokens"]

@@ -39,7 +39,12 @@ OWN_OPTIONS: dict[tuple[Group, str], str] = {
     ("training", "patience"): "--patience",
     ("training", "batch_size"): "--batch-size",
     ("training", "learning_rate"): "--learning-rate",
+    ("training", "accumulate"): "--accumulate",
+    ("training", "precision"): "--precision",
     ("training", "device"): "--device",
+    ("training", "devices"): "--devices",
+    ("training", "nodes"): "--nodes",
+    ("training", "strategy"): "--strategy",
 }
 # Options that take NAME=VALUE of any other setting of their group, and may be repeated.
 GENERAL_OPTIONS: dict[Group, str] = {

@@ -81,6 +81,7 @@ from evoked.runs.viewings import (
     viewings_in_parts,
 )
 from evoked.targets import DEFAULT_TASK, EMOTION_TARGETS, Task, default_task, task_class
+from evoked.training.devices import machine_number
 from evoked.training.settings import TrainingSettings
 
 TrainedRunT = TypeVar("TrainedRunT", bound=TrainedRun)
@@ -195,7 +196,9 @@ def train(
         Too few posts or viewings, or none with a target.
     SettingsError
         An unknown model or setting, settings given together with an instance or without a
-        model, or ``out`` holds another run.
+        model, several devices for what is not a network, or ``out`` holds another run.
+    PartDone
+        This is not the first of several machines; the first one writes the run.
     """
     if model is None:
         given = training if epochs is None else _with_epochs(training or TrainingSettings(), epochs)
@@ -269,6 +272,7 @@ def train_posts(
             raise SettingsError(
                 f"{', '.join(model_settings)}: settings are for one model. Give its name, too."
             )
+        check_devices_help(training or TrainingSettings())
         check_free(Path(out), f"{TRAINING_FOLDER}/{PLAN_FILE}", "a run")
         task = task_for(dataset, task, callbacks)
         kind, features = task_class(task), for_captions(features, _captions(dataset))
@@ -639,6 +643,9 @@ def _train(
     split: str | Split | None,
 ) -> TrainedRunT:
     """Make a run in a folder that nobody else writes meanwhile."""
+    check_devices_help(training, data.model)
+    if machine_number(training) > 0:  # the first machine writes
+        return _train_alone(data, out, training, split)
     with only_writer(out):
         remove_all_leftovers(out)
         return _train_alone(data, out, training, split)
@@ -662,7 +669,8 @@ def _train_alone(
         split = calibrated_split(data.rows, split, training.seed, callbacks)
     described = {**data_description(data.dataset, [split], data.tables), **data.sizes}
     plan = plan_of(described, model, model.feature_settings, training, split) | data.choices
-    claim(out, plan)
+    if machine_number(training) == 0:
+        claim(out, plan)
     if model.caution:
         callbacks.note(model.caution)
 
@@ -715,6 +723,26 @@ def _train_alone(
     save_calibration(run, calibration)
     finish(run, prepared.examples["test"], prepared.problems, callbacks)
     return run
+
+
+def check_devices_help(training: TrainingSettings, model: Model | None = None) -> None:
+    """Refuse several devices for what is not trained on them.
+
+    Raises
+    ------
+    SettingsError
+        The model is not a network, or, without one, is yet to be chosen.
+    """
+    if training.processes == 1:
+        return
+    from evoked.models.neural import NeuralModel  # torch takes long to import
+
+    if not isinstance(model, NeuralModel):
+        who = "the model is yet to be chosen" if model is None else f"{model.name} is no network"
+        raise SettingsError(
+            f"devices and nodes: {who}, and only a network is trained on several devices. Leave "
+            "them out, or name a network, such as the model abmf."
+        )
 
 
 def _choose(

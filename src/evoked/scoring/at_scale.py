@@ -30,11 +30,12 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.gathering import GATHERED_FILE, ROWS_PER_BATCH, WRONG, GatheredPosts, gather
 from evoked.posts.picture_places import PicturePlace
 from evoked.posts.post_parts import PostParts
+from evoked.processes import usual_workers
 from evoked.progress import Progress
 from evoked.runs.drafts import lacking_note
 from evoked.runs.posts import Run
 from evoked.scoring.batches import STATE_FILE, AnswerFolder, Assignment
-from evoked.scoring.engines import Engine, check_engine, usual_workers, work
+from evoked.scoring.engines import Engine, check_engine, work
 from evoked.scoring.recipes import ExtractFeatures, Recipe, ScorePosts, completed
 
 FORMAT_VERSION = 1

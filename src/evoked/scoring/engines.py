@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import re
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from evoked.errors import EvokedError, MissingExtraError, SettingsError
+from evoked.processes import end_with_parent, usual_workers
 from evoked.scoring.batches import Assignment, BatchDone, BatchWorker
 
 
@@ -40,13 +40,6 @@ _MOST_BLOCKS = 1000
 _SECONDS_TO_ANSWER = 10.0
 # It reports to nobody, and says nothing of workers that it replaces.
 _RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
-
-
-def usual_workers() -> int:
-    """One worker for each core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def check_engine(engine: Engine, address: str | None) -> None:
@@ -171,7 +164,7 @@ def _in_processes(
 
 def _serve(connection: Connection, assignment: Assignment) -> None:
     """What a worker's process does until it is ended."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         worker = BatchWorker(assignment)
     except EvokedError as error:
@@ -180,14 +173,6 @@ def _serve(connection: Connection, assignment: Assignment) -> None:
     connection.send(None)
     while True:
         connection.send(worker(connection.recv()))
-
-
-def _end_with_parent() -> None:
-    """A killed command leaves no process behind that goes on writing into its folder."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 @contextmanager

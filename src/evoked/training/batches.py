@@ -44,7 +44,8 @@ class EpochBatches(Sampler[_Choice]):
     n
         Number of posts.
     batch_size
-        Posts per batch. A last batch of a single post is dropped when shuffling.
+        Posts per batch and process. A last batch of a single post is dropped when one process
+        shuffles.
     seed
         Random seed for the order and the choice of views; None keeps the order and uses the first
         views.
@@ -56,6 +57,10 @@ class EpochBatches(Sampler[_Choice]):
     chances
         How often each post is drawn, (n,), when shuffling: n posts are drawn in every epoch, some
         several times. None takes every post once.
+    share
+        This process's number and how many processes train together. They share the batches that
+        one process would have with a ``batch_size`` as many times as large: each takes its part of
+        every batch, so that no post is taken twice and none is lost.
     """
 
     def __init__(
@@ -66,8 +71,11 @@ class EpochBatches(Sampler[_Choice]):
         views: int = 1,
         lengths: NDArray[np.int64] | None = None,
         chances: NDArray[np.float32] | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        self.n, self.batch_size, self.seed, self.views = n, batch_size, seed, views
+        self.number, self.processes = share
+        self.n, self.batch_size = n, batch_size * self.processes
+        self.seed, self.views = seed, views
         self.lengths = lengths
         self.chances = chances
         self.epoch = 0
@@ -78,7 +86,8 @@ class EpochBatches(Sampler[_Choice]):
 
     def __len__(self) -> int:
         full, rest = divmod(self.n, self.batch_size)
-        drops_last = self.seed is not None and rest == 1 and full > 0
+        alone = self.processes == 1
+        drops_last = alone and self.seed is not None and rest == 1 and full > 0
         return full + (rest > 0 and not drops_last)
 
     def __iter__(self) -> Iterator[_Choice]:
@@ -88,9 +97,20 @@ class EpochBatches(Sampler[_Choice]):
             order = self._group_by_length(self._drawn(generator))
             views = generator.integers(self.views, size=self.n) if self.views > 1 else None
             generator.shuffle(batches)
+        ends = self._ends()
         for batch in batches:
-            part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
-            yield order[part], None if views is None else views[part]
+            whole = np.arange(ends[batch], ends[batch + 1])
+            part = np.array_split(whole, self.processes)[self.number]
+            if len(part):
+                yield order[part], None if views is None else views[part]
+
+    def _ends(self) -> NDArray[np.int64]:
+        """Where batches begin and end, (batches + 1,). Of several processes, a last batch with less
+        than two posts for each shares evenly with the one before."""
+        ends = np.minimum(np.arange(len(self) + 1) * self.batch_size, self.n)
+        if self.processes > 1 and len(ends) > 2 and ends[-1] - ends[-2] < 2 * self.processes:
+            ends[-2] = (ends[-3] + ends[-1]) // 2
+        return ends
 
     def _drawn(self, generator: np.random.Generator) -> NDArray[np.int64]:
         if self.chances is None:

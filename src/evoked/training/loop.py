@@ -7,6 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,18 +15,24 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import DDPStrategy
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from evoked.errors import EvokedError, SettingsError
+from evoked.errors import EvokedError, PartDone, SettingsError
 from evoked.features._memory import return_free_memory
 from evoked.features.table import Batch
 from evoked.files import atomic_path, damage, write_csv, write_safetensors
+from evoked.layers.gathering import gathered
+from evoked.layers.message_passing import NodeNorm
 from evoked.targets import TargetTable
 from evoked.training.batches import EpochBatches, Rows, loader
+from evoked.training.devices import check_devices, machine_number, on_every_device
 from evoked.training.records import BEST_WEIGHTS, LAST_CHECKPOINT, LOG, EpochRecord
 from evoked.training.settings import TrainingSettings
 
@@ -97,58 +104,132 @@ def fit_network(
     Raises
     ------
     SettingsError
-        16-bit floats (fp16) are asked for without a GPU.
+        16-bit floats (fp16) are asked for without a GPU, or a GPU has no bf16; or several devices
+        can't train this network or so few posts, see :mod:`evoked.training.devices`.
     EvokedError
-        The loss is not finite.
+        The loss is not finite, or a process of several was ended from outside.
+    PartDone
+        Another machine leads the training and goes on with its result.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    features, targets = train
-    chances = post_weights if sample_posts else None
-    batches = EpochBatches(
-        len(features), settings.batch_size, settings.seed, views, features.lengths, chances
+    if machine_number(settings) == 0:  # the first machine writes
+        folder.mkdir(parents=True, exist_ok=True)
+    last, best = folder / LAST_CHECKPOINT, folder / BEST_WEIGHTS
+    if last.is_file():
+        _check_checkpoint(last, network)
+    work = _Fit(
+        network=network,
+        train=train,
+        validation=validation,
+        settings=settings,
+        folder=folder,
+        views=views,
+        posts_at_once=posts_at_once,
+        estimated_weight=estimated_weight,
+        post_weights=post_weights,
+        sample_posts=sample_posts,
+        precision=_precision(settings),
     )
-    recorder = _Recorder(
-        folder, validation, posts_at_once, settings.patience, progress, len(features)
-    )
-    task = _Task(network, settings, steps=math.ceil(len(batches) / settings.accumulate))
-    last = folder / LAST_CHECKPOINT
-    with _quiet_lightning():
-        trainer = lightning.Trainer(
-            max_epochs=settings.max_epochs,
-            accelerator=settings.device,
-            devices=1,
-            precision=_precision(settings),
-            accumulate_grad_batches=settings.accumulate,
-            gradient_clip_val=settings.clip or None,
-            callbacks=[recorder],
-            plugins=[_AtomicCheckpoints()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        if last.is_file():
-            _check_checkpoint(last, network)
-        trainer.fit(
-            task,
-            loader(
-                features,
-                targets,
-                batches,
-                estimated_weight=estimated_weight,
-                post_weights=None if sample_posts else post_weights,
-                workers=settings.workers,
-            ),
-            ckpt_path=str(last) if last.is_file() else None,
-            weights_only=True if last.is_file() else None,
-        )
-    best = folder / BEST_WEIGHTS
+    if settings.processes == 1:
+        history = work(progress)
+    else:
+        check_devices(settings, len(train[0]))
+        _check_batch_norms(network)
+        history = on_every_device(work, settings, progress)
+        if machine_number(settings) > 0:
+            raise PartDone(
+                "This machine has done its part of the training. The first one goes on with the "
+                f"run {folder.parent}."
+            )
     if best.is_file():
         with damage(best, "the best weights of this training", _BEGIN_ANEW):
             network.load_state_dict(load_file(best))
-    return recorder.history
+    return history
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A training as each of its processes does it; the fields are parameters of
+    :func:`fit_network`."""
+
+    network: nn.Module
+    train: tuple[Rows, TargetTable]
+    validation: tuple[Rows, TargetTable] | None
+    settings: TrainingSettings
+    folder: Path
+    views: int
+    posts_at_once: int
+    estimated_weight: float
+    post_weights: NDArray[np.float32] | None
+    sample_posts: bool
+    precision: Any
+
+    def __call__(self, progress: Callable[[EpochRecord], None] | None) -> list[EpochRecord]:
+        """Train in this process, alone or as one of several; the records of all epochs."""
+        settings, (features, targets) = self.settings, self.train
+        recorder = _Recorder(
+            self.folder,
+            self.validation,
+            self.posts_at_once,
+            settings.patience,
+            progress,
+            len(features),
+        )
+        last = self.folder / LAST_CHECKPOINT
+        with _quiet_lightning():
+            trainer = lightning.Trainer(
+                max_epochs=settings.max_epochs,
+                accelerator=settings.device,
+                **_together(settings),
+                precision=self.precision,
+                accumulate_grad_batches=settings.accumulate,
+                gradient_clip_val=settings.clip or None,
+                callbacks=[recorder],
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+            )
+            batches = EpochBatches(
+                len(features),
+                settings.batch_size,
+                settings.seed,
+                self.views,
+                features.lengths,
+                self.post_weights if self.sample_posts else None,
+                (trainer.global_rank, trainer.world_size),
+            )
+            steps = math.ceil(len(batches) / settings.accumulate)
+            trainer.fit(
+                _Task(self.network, settings, steps),
+                loader(
+                    features,
+                    targets,
+                    batches,
+                    estimated_weight=self.estimated_weight,
+                    post_weights=None if self.sample_posts else self.post_weights,
+                    workers=settings.workers,
+                ),
+                ckpt_path=str(last) if last.is_file() else None,
+                weights_only=True if last.is_file() else None,
+            )
+        return recorder.history
+
+
+def _together(settings: TrainingSettings) -> dict[str, Any]:
+    """Which devices Lightning trains on, and how they train together."""
+    if settings.processes == 1:
+        return {"devices": 1, "plugins": [_AtomicCheckpoints()]}
+    # Placeholders of modalities that all posts of a batch have get no gradient.
+    strategies = {"ddp": DDPStrategy(find_unused_parameters=True)}
+    return {
+        "devices": settings.devices,
+        "num_nodes": settings.nodes,
+        "strategy": strategies[settings.strategy],
+        # Named, so that the variables of a cluster's scheduler decide nothing.
+        "plugins": [_AtomicCheckpoints(), LightningEnvironment()],
+    }
 
 
 def _check_checkpoint(file: Path, network: nn.Module) -> None:
@@ -214,12 +295,16 @@ class _Task(lightning.LightningModule):
         self.steps_per_epoch = max(steps, 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        # Dropout depends only on seed, epoch and batch, so that a resumed run repeats an
+        # Dropout depends only on seed, epoch, batch and process, so that a resumed run repeats an
         # uninterrupted one.
         place = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        place = place * self.trainer.world_size + self.trainer.global_rank
         torch.manual_seed(self.settings.seed * 1_000_003 + place)
-        predicted = self.network(batch)
-        return self.network.criterion(predicted.float(), batch["targets"], batch["weights"])
+        predicted = self.network(batch).float()
+        # Few losses are means that could be taken share by share: those of agreement or of
+        # matching compare the posts of a batch, and even a weighted mean divides by all weights.
+        whole = (gathered(each) for each in (predicted, batch["targets"], batch["weights"]))
+        return self.network.criterion(*whole)
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
@@ -237,6 +322,18 @@ class _Task(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _check_batch_norms(network: nn.Module) -> None:
+    """Refuse what would learn statistics of shares in place of batches. Pretrained encoders keep
+    those that they came with; neighbourhoods are each device's own, and so is their norm."""
+    network.train()
+    for name, module in network.named_modules():
+        if isinstance(module, _BatchNorm) and module.training and not isinstance(module, NodeNorm):
+            raise SettingsError(
+                f"{name}: a batch normalisation would see the share of one device alone. Use a "
+                "layer norm in its place, or train on one device."
+            )
 
 
 class _Recorder(Callback):
@@ -292,15 +389,18 @@ class _Recorder(Callback):
         record = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": train_loss,
-            **self._validate(pl_module.network),
+            **self._validate(pl_module.network, (trainer.global_rank, trainer.world_size)),
             "seconds": seconds,
             "samples_per_second": self.samples / seconds,
         }
+        # The first process decides for all, so that they stop after the same epoch.
+        record = trainer.strategy.broadcast(record)
         self.history.append(record)
-        # Without a known score, the last epoch is kept.
-        if best == -math.inf or _goodness(record) > best:
-            write_safetensors(self.folder / BEST_WEIGHTS, _plain_state(pl_module.network))
-        write_csv(self.folder / LOG, pd.DataFrame(self.history))
+        if trainer.is_global_zero:
+            # Without a known score, the last epoch is kept.
+            if best == -math.inf or _goodness(record) > best:
+                write_safetensors(self.folder / BEST_WEIGHTS, _plain_state(pl_module.network))
+            write_csv(self.folder / LOG, pd.DataFrame(self.history))
         trainer.save_checkpoint(self.folder / LAST_CHECKPOINT)
         trainer.should_stop = self._out_of_patience()
         if self.progress is not None:
@@ -313,9 +413,9 @@ class _Recorder(Callback):
         return len(known) - 1 - int(np.argmax(known)) >= self.patience
 
     @torch.inference_mode()
-    def _validate(self, network: Any) -> EpochRecord:
+    def _validate(self, network: Any, share: tuple[int, int]) -> EpochRecord:
         """Loss, and the score if the network has one, over all validation posts at once: CCC and R²
-        are not averages over batches."""
+        are not averages over batches. Several processes each predict their share."""
         unknown = {"validation_loss": float("nan")}
         if self.validation is None:
             return unknown
@@ -324,13 +424,15 @@ class _Recorder(Callback):
             return unknown
         device = next(network.parameters()).device
         network.eval()
-        predicted, truth, weights = [], [], []
-        for batch in loader(features, targets, EpochBatches(len(features), self.posts_at_once)):
+        none = torch.zeros(0, targets.values.shape[1], device=device)
+        predicted, truth, weights = [none], [none], [none]
+        batches = EpochBatches(len(features), self.posts_at_once, share=share)
+        for batch in loader(features, targets, batches):
             on_device = {name: value.to(device) for name, value in batch.items()}
             predicted.append(network(on_device).float())
             truth.append(on_device["targets"])
             weights.append(on_device["weights"])
-        everything = torch.cat(predicted), torch.cat(truth), torch.cat(weights)
+        everything = [gathered(torch.cat(each)) for each in (predicted, truth, weights)]
         found = {"validation_loss": float(network.criterion(*everything))}
         if hasattr(network, "validation_score"):
             found["validation_score"] = float(network.validation_score(*everything))
@@ -360,9 +462,16 @@ def _plain_state(network: nn.Module) -> dict[str, Tensor]:
 
 def _precision(settings: TrainingSettings) -> Any:
     on_gpu = settings.device != "cpu" and torch.cuda.is_available()
+    # Where a GPU has no bf16, torch computes it in software, which is slower than 32 bits.
+    has_bf16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     wanted = settings.precision
     if wanted == "auto":
-        wanted = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "32"
+        wanted = "bf16" if has_bf16 else "32"
+    if wanted == "bf16" and on_gpu and not has_bf16:
+        raise SettingsError(
+            f"precision bf16: {torch.cuda.get_device_name()} does not have it; use 'auto', 'fp16' "
+            "or '32'."
+        )
     if wanted == "fp16" and not on_gpu:
         raise SettingsError(
             "precision fp16 needs a GPU (CUDA), and training runs on the processor; use "

@@ -13,7 +13,7 @@ class TrainingSettings(Settings):
     """How a network is trained; the defaults are for heads on frozen encoders."""
 
     max_epochs: int = Field(40, ge=1, description="largest number of epochs")
-    batch_size: int = Field(32, ge=2, description="posts per step")
+    batch_size: int = Field(32, ge=2, description="posts per step and device")
     learning_rate: float = Field(
         2e-3, gt=0, description="learning rate of what is trained from scratch"
     )
@@ -33,10 +33,26 @@ class TrainingSettings(Settings):
     accumulate: int = Field(1, ge=1, description="batches whose gradients are added up for a step")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 for no limit")
     precision: Literal["auto", "32", "bf16", "fp16"] = Field(
-        "auto", description="auto: bf16 on a GPU that has it, else 32 bits; fp16 needs a GPU"
+        "auto",
+        description="precision of products: auto (bf16 on a GPU that has it, else 32 bits), 32, "
+        "bf16 or fp16, which needs a GPU",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="device to train on: auto, cpu or cuda"
+    )
+    devices: int = Field(
+        1,
+        ge=1,
+        description="GPUs (processes, on a processor) of this machine that train together, each on "
+        "batch_size posts per step",
+    )
+    nodes: int = Field(
+        1, ge=1, description="machines that train together, with as many devices each"
+    )
+    strategy: Literal["ddp"] = Field(
+        "ddp",
+        description="how devices train together: ddp, each with a whole copy of the network and a "
+        "share of every batch",
     )
     max_posts: int = Field(
         200_000,
@@ -46,3 +62,8 @@ class TrainingSettings(Settings):
     )
     workers: int = Field(0, ge=0, description="processes that load batches")
     seed: int = Field(0, description="random seed for the split, weights and batches")
+
+    @property
+    def processes(self) -> int:
+        """Devices of all machines together; a process trains on each."""
+        return self.devices * self.nodes
