@@ -25,7 +25,6 @@ import argparse
 import json
 import os
 import shutil
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -38,8 +37,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 from peer_models import PEERS, cost, cpu_seconds
-from peer_networks import NETWORK_SECONDS
-from peers import SkippedError, Source, measured_peer, names_of, peer_table, rows_of
+from peers import (
+    SkippedError,
+    Source,
+    add_peer_options,
+    interpreter,
+    measured_peer,
+    names_of,
+    peer_table,
+    rows_of,
+)
 from record import add_json_option, finish, table
 
 from evoked.explain.figures import (
@@ -133,7 +140,7 @@ def side_cost(side: str, folder: Path, arguments: argparse.Namespace) -> dict[st
     try:
         if side in PEERS:
             rows = rows_of(PostDataset(folder), QUESTION)
-            python, seconds = arguments.peers_python, arguments.network_seconds
+            python, seconds = interpreter(side, arguments), arguments.network_seconds
             found = measured_peer(side, python, folder, rows, seconds)
             return {"fit": found.fit, "predict": found.predict, "megabytes": found.megabytes}
         # A new interpreter, so that no side pays for what another has loaded.
@@ -227,11 +234,10 @@ def main() -> None:
     """Measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path(".cache/peer_costs"))
-    parser.add_argument("--peers-python", default=sys.executable, help="see peers.py")
+    add_peer_options(parser)
     parser.add_argument("--with-pictures", type=_sizes, default=[200, 2_000], metavar="N,N")
     parser.add_argument("--without-pictures", type=_sizes, default=[2_000, 20_000], metavar="N,N")
     parser.add_argument("--sides", type=partial(names_of, SIDES), default=SIDES, metavar="A,B")
-    parser.add_argument("--network-seconds", type=float, default=NETWORK_SECONDS)
     add_json_option(parser)
     arguments = parser.parse_args()
     # The sides' processes inherit it.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+WIDEDEEP = "widedeep"
 # Column of the cover's path, an empty text without a picture.
 PICTURE_FILE = "file"
-# The most seconds on the clock that a fit may take.
+# The most seconds of the processor that a fit may take; on an idle machine, those of the clock.
 NETWORK_SECONDS = 300.0
 # Folders of weights within the folder of checkpoints.
 PICTURE_WEIGHTS, CAPTION_WEIGHTS = "lite0", "minilm"
@@ -39,8 +41,12 @@ def autogluon_multimodal(
     learned: pd.DataFrame, truth: Floats, checkpoints: Path, seconds: float
 ) -> Callable[[pd.DataFrame], Floats]:
     """AutoGluon's multimodal predictor at its defaults, which fine-tunes all of its networks."""
+    import_torchvision()
     from autogluon.multimodal import MultiModalPredictor
+    from lightning.pytorch.callbacks import timer
 
+    # Its limit is one of the clock, and other jobs may share the machine.
+    timer.time = SimpleNamespace(monotonic=time.process_time)
     table = readable(learned)
     networks = {"caption": "hf_text", PICTURE_FILE: "timm_image"}
     kinds = {"caption": "text", PICTURE_FILE: "image_path"}
@@ -83,6 +89,8 @@ def widedeep(
     """pytorch-widedeep: wide, deep columns, and a hidden layer each on what MiniLM says of captions
     and EfficientNet-Lite0 of pictures, neither of which is trained further."""
     import torch
+
+    import_torchvision()
     from pytorch_widedeep import Trainer
     from pytorch_widedeep.callbacks import EarlyStopping
     from pytorch_widedeep.models import TabMlp, Wide, WideDeep
@@ -149,15 +157,29 @@ def widedeep(
     )
 
 
+def import_torchvision() -> None:
+    """Import it even beside a torch for processors alone, with which its operators can't be loaded;
+    no network here uses them."""
+    import torch
+
+    try:
+        import torchvision
+    except RuntimeError:
+        for name in ("nms", "qnms"):
+            signature = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{name}", signature)
+        import torchvision  # noqa: F401
+
+
 def stop_at(seconds: float) -> Any:
     """A callback of pytorch-widedeep that ends training within an epoch, by TimeoutError."""
     from pytorch_widedeep.callbacks import Callback
 
-    end = time.monotonic() + seconds
+    end = time.process_time() + seconds
 
     class Stop(Callback):  # type: ignore[misc]
         def on_batch_end(self, *_: Any, **__: Any) -> None:
-            if time.monotonic() > end:
+            if time.process_time() > end:
                 raise TimeoutError
 
     return Stop()
@@ -233,5 +255,5 @@ def squares(files: pd.Series) -> NDArray[np.uint8]:
 
 NETWORKS: dict[str, Callable[..., Callable[[pd.DataFrame], Floats]]] = {
     "AutoGluon multimodal": autogluon_multimodal,
-    "widedeep": widedeep,
+    WIDEDEEP: widedeep,
 }

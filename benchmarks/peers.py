@@ -8,7 +8,8 @@ that is unknown before posting. Of the picture they see colours on a coarse grid
 ``--peer-pictures vectors`` the vectors that evoked's own models read, reduced to 24 principal
 components of the learned posts; the networks see the picture itself, and stop a fit after
 ``--network-seconds`` of the processor. Peers run in an environment of their own: make one, install
-``peers.txt`` there, and name its interpreter with ``--peers-python``.
+``peers.txt`` there, and name its interpreter with ``--peers-python``; pytorch-widedeep, which takes
+older packages, in one of ``peers_widedeep.txt``, named with ``--widedeep-python``.
 
 evoked is trained through its public API, without a model ("evoked"), as ``linear`` and, where asked
 for, by ``auto``. Each side runs in a process of its own on one thread; CPU seconds are those of
@@ -43,7 +44,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from peer_checkpoints import write_checkpoints
 from peer_models import COLOUR, FOLD, PEERS, VECTOR, cost, cpu_seconds
-from peer_networks import NETWORK_SECONDS, NETWORKS, PICTURE_FILE
+from peer_networks import NETWORK_SECONDS, NETWORKS, PICTURE_FILE, WIDEDEEP
 from PIL import Image
 from record import add_json_option, finish, table
 
@@ -467,7 +468,7 @@ def all_measured(
     for side in arguments.sides:
         try:
             if side in PEERS:
-                python, seconds = arguments.peers_python, arguments.network_seconds
+                python, seconds = interpreter(side, arguments), arguments.network_seconds
                 yield side, measured_peer(side, python, folder, rows, seconds)
                 continue
             # A new interpreter, so that no side pays for what another has loaded.
@@ -553,14 +554,27 @@ def names_of(known: list[str], text: str) -> list[str]:
     return chosen
 
 
+def add_peer_options(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark the options by which peers are run."""
+    parser.add_argument(
+        "--peers-python", default=sys.executable, help="interpreter that has the peers' packages"
+    )
+    parser.add_argument("--widedeep-python", help="the same of pytorch-widedeep")
+    parser.add_argument("--network-seconds", type=float, default=NETWORK_SECONDS)
+
+
+def interpreter(side: str, arguments: argparse.Namespace) -> str:
+    """What runs a peer."""
+    own = arguments.widedeep_python if side == WIDEDEEP else None
+    return str(own or arguments.peers_python)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path(".cache/peers"), help="imported posts")
-    parser.add_argument(
-        "--peers-python", default=sys.executable, help="interpreter that has the peers' packages"
-    )
+    add_peer_options(parser)
     parser.add_argument(
         "--datasets", type=partial(names_of, list(DATASETS)), default=list(DATASETS), metavar="A,B"
     )
@@ -568,7 +582,6 @@ def main() -> None:
         "--sides", type=partial(names_of, SIDES), default=_DEFAULT_SIDES, metavar="A,B"
     )
     parser.add_argument("--peer-pictures", choices=(COLOURS, VECTORS), default=COLOURS)
-    parser.add_argument("--network-seconds", type=float, default=NETWORK_SECONDS)
     add_json_option(parser)
     arguments = parser.parse_args()
     # The sides' processes inherit it.

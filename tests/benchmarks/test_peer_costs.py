@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,9 @@ def test_posts_keep_their_pictures(drawn: PostDataset, tmp_path: Path) -> None:
 def test_a_peer_is_measured_once(drawn: PostDataset, tmp_path: Path) -> None:
     folder = tmp_path / "posts"
     peer_costs.posts_of(drawn, 40, folder, peer_costs.WITHOUT)
-    arguments = peer_costs.argparse.Namespace(peers_python=sys.executable, network_seconds=1.0)
+    parser = peer_costs.argparse.ArgumentParser()
+    peer_costs.add_peer_options(parser)
+    arguments = parser.parse_args([])
     call = (folder, 40, peer_costs.WITHOUT, arguments)
     table, first = (peer_costs.measured_once(side, *call) for side in (peer_costs.TABLE, "last10"))
     assert table["fit"] > 0

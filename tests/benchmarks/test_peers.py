@@ -170,6 +170,30 @@ def test_networks_begin_with_evokeds_own_weights(tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors, own, atol=1e-4)
 
 
+def test_widedeep_runs_where_it_is_installed() -> None:
+    parser = peers.argparse.ArgumentParser()
+    peers.add_peer_options(parser)
+    one = parser.parse_args(["--peers-python", "one"])
+    two = parser.parse_args(["--peers-python", "one", "--widedeep-python", "two"])
+    assert peers.interpreter(peer_networks.WIDEDEEP, one) == "one"
+    assert peers.interpreter(peer_networks.WIDEDEEP, two) == "two"
+    assert peers.interpreter("ridge", two) == "one"
+
+
+def test_networks_leave_out_what_nobody_has() -> None:
+    table = pd.DataFrame(
+        {
+            "caption": ["", " "],
+            peer_networks.PICTURE_FILE: ["a.jpg", ""],
+            "followers": [1.0, np.nan],
+            "hour": [np.nan, np.nan],
+        }
+    )
+    assert list(peer_networks.readable(table)) == [peer_networks.PICTURE_FILE, "followers"]
+    files = pd.Series(["", ""])
+    assert (peer_networks.squares(files) == 128).all()
+
+
 def test_absent_data_is_skipped_with_its_reason(tmp_path: Path) -> None:
     arguments = peers.argparse.Namespace(
         data=tmp_path, work=tmp_path, sides=["mean"], peers_python="python"
