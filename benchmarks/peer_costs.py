@@ -187,8 +187,8 @@ def wide(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def drawn_growth(frame: pd.DataFrame) -> Figure:
-    """Costs by the number of posts, on logarithmic axes: a row of panels for each measure, a column
-    with pictures and one without."""
+    """Costs by the number of posts, seconds on logarithmic axes: a row of panels for each measure,
+    a column with pictures and one without."""
     kinds = [kind for kind in (WITH, WITHOUT) if (frame["kind"] == kind).any()]
     with look():
         drawn = figure(7.2, 7.6)
@@ -200,7 +200,6 @@ def drawn_growth(frame: pd.DataFrame) -> Figure:
             for panel, kind in zip(row, kinds, strict=True):
                 part = frame[frame["kind"] == kind].dropna(subset=[measure])
                 panel.set_xscale("log")
-                panel.set_yscale("log")
                 for side, (colour, dashes) in LINES.items():
                     own = part[part["side"] == side].sort_values("posts")
                     panel.plot(
@@ -212,8 +211,12 @@ def drawn_growth(frame: pd.DataFrame) -> Figure:
                         color=colour,
                         label=side,
                     )
+                if measure == "memory":
+                    panel.set_ylim(bottom=0)
+                else:
+                    panel.set_yscale("log")
+                    panel.yaxis.set_minor_locator(NullLocator())
                 panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-                panel.yaxis.set_minor_locator(NullLocator())
         for panel, kind in zip(panels[0], kinds, strict=True):
             panel.set_title(kind)
         for panel, kind in zip(panels[-1], kinds, strict=True):
