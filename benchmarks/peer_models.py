@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from peer_networks import NETWORK_SECONDS, NETWORKS, PICTURE_FILE
+from peer_networks import CHECKPOINTS, NETWORK_SECONDS, NETWORKS, PICTURE_FILE
 
 Floats = NDArray[np.float64]
 
@@ -234,7 +234,8 @@ def main() -> None:
     table = seen_by(side, pd.read_parquet(folder / "table.parquet"))
     peer = PEERS[side]
     if side in NETWORKS:
-        peer = partial(peer, checkpoints=folder / "checkpoints", seconds=arguments.seconds)
+        checkpoints = folder / CHECKPOINTS
+        peer = partial(NETWORKS[side], checkpoints=checkpoints, seconds=arguments.seconds)
     start = cpu_seconds()
     found = predicted(table, peer)
     pd.DataFrame({"predicted": found.values}).to_parquet(folder / f"{side}.parquet")

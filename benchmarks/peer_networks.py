@@ -26,7 +26,8 @@ WIDEDEEP = "widedeep"
 PICTURE_FILE = "file"
 # The most seconds of the processor that a fit may take; on an idle machine, those of the clock.
 NETWORK_SECONDS = 300.0
-# Folders of weights within the folder of checkpoints.
+# The folder of checkpoints beside the table, and those of weights within.
+CHECKPOINTS = "checkpoints"
 PICTURE_WEIGHTS, CAPTION_WEIGHTS = "lite0", "minilm"
 TIMM_NAME = "tf_efficientnet_lite0"
 PICTURE_EDGE = 224
@@ -177,7 +178,7 @@ def stop_at(seconds: float) -> Any:
 
     end = time.process_time() + seconds
 
-    class Stop(Callback):  # type: ignore[misc]
+    class Stop(Callback):
         def on_batch_end(self, *_: Any, **__: Any) -> None:
             if time.process_time() > end:
                 raise TimeoutError

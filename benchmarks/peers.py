@@ -44,7 +44,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from peer_checkpoints import write_checkpoints
 from peer_models import COLOUR, FOLD, PEERS, VECTOR, cost, cpu_seconds
-from peer_networks import NETWORK_SECONDS, NETWORKS, PICTURE_FILE, WIDEDEEP
+from peer_networks import CHECKPOINTS, NETWORK_SECONDS, NETWORKS, PICTURE_FILE, WIDEDEEP
 from PIL import Image
 from record import add_json_option, finish, table
 
@@ -392,7 +392,7 @@ def measured_peer(
 ) -> Measured:
     """Run a peer with the interpreter ``python`` on ``folder / "table.parquet"``."""
     if side in NETWORKS:
-        write_checkpoints(folder / "checkpoints")
+        write_checkpoints(folder / CHECKPOINTS)
     script = Path(__file__).with_name("peer_models.py")
     command = [python, script, folder, side, "--seconds", str(network_seconds)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
