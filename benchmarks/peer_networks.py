@@ -47,7 +47,7 @@ def autogluon_multimodal(
     from lightning.pytorch.callbacks import timer
 
     # Its limit is one of the clock, and other jobs may share the machine.
-    timer.time = SimpleNamespace(monotonic=time.process_time)
+    vars(timer)["time"] = SimpleNamespace(monotonic=time.process_time)
     table = readable(learned)
     networks = {"caption": "hf_text", PICTURE_FILE: "timm_image"}
     kinds = {"caption": "text", PICTURE_FILE: "image_path"}

@@ -92,3 +92,14 @@ def test_the_figure_has_a_line_for_each_side_that_was_measured(
     assert fit.get_label() == "evoked"
     assert fit.get_xydata().tolist() == [[200, 2], [2_000, 20]]
     assert b"captions and facts alone" in to_svg(figure)
+
+
+@pytest.mark.slow
+def test_evoked_is_measured_without_the_features_of_its_fit(
+    drawn: PostDataset, tmp_path: Path
+) -> None:
+    folder = tmp_path / "posts"
+    peer_costs.posts_of(drawn, 40, folder, peer_costs.WITHOUT)
+    found = peer_costs.evoked_cost("evoked linear", folder)
+    assert found["seconds"] >= found["fit"] + found["predict"]
+    assert min(found["fit"], found["predict"], found["megabytes"]) > 0
