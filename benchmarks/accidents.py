@@ -48,6 +48,7 @@ LONGEST_SECONDS = 300
 # A study's record lists the sessions that it took.
 _LOG = "/sessions/"
 _POLL_SECONDS = 0.005
+_TRIES_TO_KILL = 5
 _REFUSALS = ("another run of evoked is writing there", "holds something else", "Choose another")
 _EXTRACT = """
 import sys
@@ -335,16 +336,26 @@ class Accidents:
             random = np.random.default_rng([self.seed, KILLED.index(name), attempt])
             earliest = 0.0 if attempt % 2 else unbroken.first_write
             moment = earliest + random.random() * (unbroken.seconds - earliest)
+            place, in_time = self._killed(name, moment)
+            outcome.killed += in_time
+            problems = _failure(*_end(self.jobs[name].start(place))) + unbroken.differences(place)
+            outcome.add(f"{name}, killed after {moment:.2f} s", problems)
+        return outcome
+
+    def _killed(self, name: str, moment: float) -> tuple[Path, bool]:
+        """The folder of a command that was killed after so many seconds, or sooner where it had
+        ended by then, as on a machine that has less to do than before; and whether it was."""
+        for _ in range(_TRIES_TO_KILL):
             place = self._place(name)
             process = self.jobs[name].start(place)
             try:
                 process.wait(moment)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-            outcome.killed += _end(process)[0] == -signal.SIGKILL
-            problems = _failure(*_end(self.jobs[name].start(place))) + unbroken.differences(place)
-            outcome.add(f"{name}, killed after {moment:.2f} s", problems)
-        return outcome
+            if _end(process)[0] == -signal.SIGKILL:
+                return place, True
+            moment /= 2
+        return place, False
 
     def pair(self, names: tuple[str, str], tries: int) -> Outcome:
         """Run two commands at once so many times."""

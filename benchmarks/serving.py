@@ -4,8 +4,10 @@ A linear model learns from 600 synthetic posts of 23 authors, with the default e
 process scores drafts that nobody has scored before, each with a picture and a caption of its own,
 one after the other: by the scorer in Python, and through the interface for programs (HTTP on this
 machine, the picture brought before, as the page does). Encoders are timed where they are called, in
-the scorer's own calls. Beside these stands ``evoked predict``, which starts anew for each draft,
-and the same scorer before answers shared anything (``--before OTHER_CHECKOUT/src``).
+the scorer's own calls. The same with pictures and captions of real posts, whose captions are a
+third as long (``--data``; skipped where absent). Beside these stands ``evoked predict``, which
+starts anew for each draft, and the same scorer before answers shared anything (``--before
+OTHER_CHECKOUT/src``).
 
 Then sixteen clients ask a desk, a process of its own at a port of this machine, for ``--scores``
 scores, each of one of twenty drafts without a picture; asking ends after ``--seconds`` whatever
@@ -14,10 +16,11 @@ the same drafts: one whose sentence differs, or a number beyond single precision
 this stands the same scorer called in a loop in Python. The desk's memory is taken before the load
 and three times in it.
 
+- *characters*: median length of the captions;
 - *ms*: median, and the 95th percentile, of the time on the clock;
 - *CPU ms*: median of the processor's time, which other jobs on the machine change less.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/serving.py``, ten minutes or so; ``--scores 200`` is a
+Run: ``python benchmarks/serving.py``, ten minutes or so; ``--scores 200`` is a
 short form. The last line is JSON.
 """
 
@@ -45,10 +48,11 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import psutil
+from peers import DATASETS
 from record import add_json_option, finish, table
 
+from evoked.features import pipeline
 from evoked.features.cache import FeatureCache
-from evoked.features.extract import _Job  # where encoders are called
 from evoked.files import parse_json, write_text
 from evoked.posts.dataset import PostDataset
 from evoked.posts.drafts import Draft
@@ -58,14 +62,14 @@ from evoked.scoring import Scorer
 
 POSTS, DRAFTS, STARTS = 600, 40, 3
 TARGET_MS = 150
+REAL = "instagram_top20"
 SCORES, SECONDS, CLIENTS, TEXTS, LOOP = 10_000, 420, 16, 20, 100
 # Shares of the load after which the desk's memory is taken.
 MARKS = (0.2, 0.5, 1.0)
 
 
-def drafts_of(folder: Path, number: int, author: str) -> list[Draft]:
+def drafts_of(posts: PostDataset, author: str) -> list[Draft]:
     """Drafts that share neither picture nor caption."""
-    posts = synthesise(folder, n=number, seed=99)
     return [
         Draft(image=path, caption=f"{caption} {row}", author=author)
         for row, (path, caption) in enumerate(
@@ -89,6 +93,7 @@ def timed(work: Callable[[Draft], Any], drafts: list[Draft]) -> dict[str, float]
         "ms": statistics.median(clock),
         "p95": float(np.quantile(clock, 0.95)),
         "cpu": statistics.median(processor),
+        "characters": statistics.median(len(draft.caption or "") for draft in drafts[3:]),
         "n": len(clock),
     }
 
@@ -97,14 +102,15 @@ def timed(work: Callable[[Draft], Any], drafts: list[Draft]) -> dict[str, float]
 def encoders_timed() -> Iterator[list[float]]:
     """Keeps the milliseconds that encoders take, with what is kept of them in the cache."""
     spent: list[float] = []
-    run = _Job.run
+    extract = pipeline.extract_posts
 
-    def timing(self: _Job, *arguments: Any) -> None:
+    def timing(*arguments: Any, **options: Any) -> Any:
         began = time.perf_counter()
-        run(self, *arguments)
+        found = extract(*arguments, **options)
         spent.append(1000 * (time.perf_counter() - began))
+        return found
 
-    with patch.object(_Job, "run", timing):
+    with patch.object(pipeline, "extract_posts", timing):
         yield spent
 
 
@@ -112,7 +118,7 @@ def by_scorer(run: Run, drafts: list[Draft]) -> dict[str, float]:
     """One draft after the other in Python."""
     with encoders_timed() as spent:
         found = timed(lambda draft: run.predict([draft]), drafts)
-    return found | {"encoders": sum(spent) / len(drafts)}
+    return found | {"encoders": statistics.median(spent[3:])}
 
 
 def by_http(run: Run, folder: Path, cache: Path, drafts: list[Draft]) -> dict[str, float]:
@@ -152,6 +158,24 @@ def by_command(run: Run, cache: Path, drafts: list[Draft]) -> dict[str, float]:
         )
         clock.append(1000 * (time.perf_counter() - began))
     return {"ms": statistics.median(clock), "n": len(clock)}
+
+
+def answers(
+    run: Run, drafts: list[Draft], author: str, data: Path, scratch: Path
+) -> dict[str, dict[str, float]]:
+    """How long one draft takes, by who answers it."""
+    third, cache = len(drafts) // 3, scratch / "cache"
+    rows = {"a warm scorer": by_scorer(run, drafts[:third])}
+    source = DATASETS[REAL]
+    if (data / source.path).exists():
+        real = drafts_of(source.imported(data, scratch / "real"), author)
+        step = len(real) // DRAFTS
+        rows["a warm scorer, real posts"] = by_scorer(run, real[::step][:DRAFTS])
+    else:
+        print(f"skipped the real posts: {source.path} is absent")
+    rows["over HTTP"] = by_http(run, scratch / "desk", cache, drafts[third : 2 * third])
+    rows["evoked predict, from cold"] = by_command(run, cache, drafts[2 * third :])
+    return rows
 
 
 def before(source: Path, run: Run, work: Path) -> dict[str, float]:
@@ -317,6 +341,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path(".cache/serving"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--before", type=Path, metavar="SRC", help="another checkout's src")
     parser.add_argument("--scores", type=int, default=SCORES, help="scores that clients ask for")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="longest time they ask")
@@ -336,7 +361,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         cache = Path(scratch) / "cache"
         if arguments.measure:
-            drafts = drafts_of(Path(scratch) / "drafts", DRAFTS, author)
+            drafts = drafts_of(synthesise(Path(scratch) / "drafts", DRAFTS, seed=99), author)
             run = Run.load(arguments.measure, FeatureCache(cache))
             print(json.dumps(by_scorer(run, drafts)))
             return
@@ -344,19 +369,17 @@ def main() -> None:
             from evoked.runs.training import train_posts
 
             train_posts(posts, "linear", work / "run", cache=FeatureCache(work / "cache"))
-        drafts = drafts_of(Path(scratch) / "drafts", 3 * DRAFTS, author)
-        third = len(drafts) // 3
+        drafts = drafts_of(synthesise(Path(scratch) / "drafts", 3 * DRAFTS, seed=99), author)
         run = Run.load(work / "run", FeatureCache(cache))
-        rows = {"a warm scorer": by_scorer(run, drafts[:third])}
-        rows["over HTTP"] = by_http(run, Path(scratch) / "desk", cache, drafts[third : 2 * third])
-        rows["evoked predict, from cold"] = by_command(run, cache, drafts[2 * third :])
+        rows = answers(run, drafts, author, arguments.data, Path(scratch))
         if arguments.before:
             rows["a warm run, before"] = before(arguments.before, run, work)
         asking = f"the desk, {CLIENTS} clients"
         place = Path(scratch)
         load, memory = under_load(run, cache, place, author, arguments.scores, arguments.seconds)
         loads = {asking: load, "a scorer in a loop": in_a_loop(run, author)}
-    named = {"ms": "ms", "p95": "95 %, ms", "cpu": "CPU ms", "encoders": "encoders, ms", "n": "n"}
+    named = {"characters": "characters", "ms": "ms", "p95": "95 %, ms", "cpu": "CPU ms"}
+    named |= {"encoders": "encoders, ms", "n": "n"}
     shown = framed(rows, "one draft, answered by", named)
     columns = {"ms": "ms", "p95": "95 %, ms", "per_second": "scores a second", "n": "scores"}
     columns |= {"failed": "failed", "wrong": "wrong"}

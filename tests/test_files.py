@@ -6,10 +6,11 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from hypothesis import strategies as st
 import evoked
 from evoked.errors import DataError, SettingsError
 from evoked.files import (
+    append_lines,
     atomic_path,
     check_format_version,
+    check_nothing_to_wait_for,
     damage,
     harmless,
     link,
@@ -40,6 +43,7 @@ from evoked.files import (
     write_safetensors,
     write_text,
     write_xlsx,
+    writing,
 )
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -458,3 +462,70 @@ def test_nothing_else_writes_tensors() -> None:
     source = Path(evoked.__file__).parent
     users = [path.name for path in source.rglob("*.py") if "save_file(" in path.read_text("utf-8")]
     assert users == ["files.py"]
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "pipe", "folder"])
+@pytest.mark.parametrize("use", ["lock", "ledger"])
+def test_nothing_is_written_through_a_link(kind: str, use: str, tmp_path: Path) -> None:
+    own, victim = tmp_path / "own", tmp_path / "victim"
+    if kind == "link":
+        victim.write_text("kept")
+    make = {"pipe": os.mkfifo, "folder": os.mkdir}.get(kind, lambda path: path.symlink_to(victim))
+    make(own)
+    with (
+        pytest.raises(DataError, match=r"own: a link, a folder or a device"),
+        locked(own) if use == "lock" else nullcontext(),
+    ):
+        append_lines(own, ["a line"])
+    assert victim.exists() == (kind == "link")
+    assert not victim.exists() or victim.read_text() == "kept"
+
+
+def test_a_lock_beside_a_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / ".posts.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(DataError, match=r"\.posts\.lock"), only_writer(tmp_path / "posts"):
+        pass
+    assert (tmp_path / "victim").read_text() == "kept"
+
+
+def test_nothing_of_a_folder_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.json").write_text("{}")
+    (tmp_path / "lost").symlink_to("nowhere")
+    check_nothing_to_wait_for(tmp_path)
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        make(tmp_path / "inner" / "weights")
+        with pytest.raises(DataError, match="inner/weights: a pipe, a socket or a device"):
+            check_nothing_to_wait_for(tmp_path)
+        (tmp_path / "inner" / "weights").unlink()
+
+
+def test_links_in_a_circle_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(DataError, match="a link in this path leads to itself"), writing(tmp_path):
+        raise RuntimeError(f"Symlink loop from '{tmp_path / 'a'}'")
+
+
+@pytest.mark.parametrize("message", ["I/O error", "[enforce fail at inline_container.cc:868]"])
+def test_libraries_that_say_not_why(message: str, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"rror|fail"), writing(tmp_path / "keys"):
+        raise RuntimeError(message)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(DataError, match="larger than this system"), writing(tmp_path / "keys"):
+            raise RuntimeError(message)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_name_what_a_person_knows(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError) as raised,
+        atomic_path(tmp_path / "run") as temporary,
+        writing(temporary / "weights"),
+    ):
+        raise OSError(errno.ENOSPC, "no space", str(temporary / "weights"))
+    assert raised.value.file == tmp_path / "run" / "weights"

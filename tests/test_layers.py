@@ -17,11 +17,11 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 # The longest name that fits a module decides, so a part of a package can lie elsewhere.
 LAYERS = (
     "evoked",  # the package's own file, which imports the others only when they are asked for
+    "evoked.sentences",
     "evoked.errors",
     "evoked.files",
     "evoked.parquet",
     "evoked.progress",
-    "evoked.sentences",
     "evoked.settings",
     "evoked.posts",
     "evoked.targets",

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from evoked.sentences import on_one_line
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -38,7 +40,7 @@ class DataError(EvokedError):
     ) -> None:
         self.problem, self.file, self.row, self.field, self.fix = problem, file, row, field, fix
         where = [
-            f"{label} {value}"
+            f"{label} {on_one_line(str(value))}"
             for label, value in (("file", file), ("row", row), ("field", field))
             if value is not None
         ]

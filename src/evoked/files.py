@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -58,7 +58,11 @@ _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_CELL = 32_767
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+# No link is followed, and no pipe or device waited for; Windows has neither flag.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# So does Path.resolve() say, before Python 3.13, that links lead in a circle.
+_LOOP = "Symlink loop from "
 # What libraries in C and Rust leave of the system's error: its number, in words.
 _ERROR_NUMBER = re.compile(r"(?:os error|[Ee]rrno) (\d+)")
 
@@ -164,15 +168,25 @@ def writing(path: Path | str) -> Iterator[None]:
 def write_problem(error: Exception, path: Path | None = None) -> DataError | None:
     """What a disk or its permissions prevented, as an error for people; None for other errors."""
     number = _number_of(error)
-    if number is None and _is_of_torch(error) and path is not None and _is_full(path):
-        number = errno.ENOSPC
+    if number is None and _says_not_why(error) and path is not None:
+        number = _number_of_a_trial(path)
     if number not in _WRITE_PROBLEMS:
         return None
     named = error.filename if isinstance(error, OSError) else None
     if named is None or _LEFTOVER.search(str(named)):
         named = path
     problem, fix = _WRITE_PROBLEMS[number]
-    return DataError(problem, file=named, fix=fix)
+    return DataError(problem, file=None if named is None else _as_asked(named), fix=fix)
+
+
+def _as_asked(name: Any) -> Path:
+    """A path with the names that a person knows in place of temporary ones."""
+    return Path(
+        *(
+            _LEFTOVER.sub("", part).removeprefix(".") if _LEFTOVER.search(part) else part
+            for part in Path(os.fsdecode(name)).parts
+        )
+    )
 
 
 def is_out_of_space(error: Exception) -> bool:
@@ -185,19 +199,31 @@ def _number_of(error: BaseException | None) -> int | None:
     while error is not None:
         if isinstance(error, OSError) and error.errno:
             return error.errno
+        if isinstance(error, RuntimeError) and str(error).startswith(_LOOP):
+            return errno.ELOOP
         if found := _ERROR_NUMBER.search(str(error)):
             return int(found[1])
         error = error.__cause__
     return None
 
 
-def _is_of_torch(error: Exception) -> bool:
-    """Whether torch failed to write a file, of which it does not say why."""
-    return isinstance(error, RuntimeError) and "inline_container" in str(error)
+def _says_not_why(error: Exception) -> bool:
+    """Whether a library failed to write a file and keeps the reason to itself: torch, and SEAL."""
+    return isinstance(error, RuntimeError) and (
+        "inline_container" in str(error) or str(error) == "I/O error"
+    )
 
 
-def _is_full(path: Path) -> bool:
-    return shutil.disk_usage(path.parent).free < 2**20
+def _number_of_a_trial(path: Path) -> int | None:
+    """The system's number of the error that a megabyte raises beside ``path``; None if none."""
+    trial = _beside(path, "tmp")
+    try:
+        trial.write_bytes(bytes(2**20))
+    except OSError as error:
+        return error.errno
+    finally:
+        trial.unlink(missing_ok=True)
+    return None
 
 
 @contextmanager
@@ -357,16 +383,79 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     ------
     BlockingIOError
         Another process, or another block of this one, holds the lock, and ``wait`` is False.
+    DataError
+        There is something else at ``path``: see :func:`open_own`.
     """
     while True:
-        with open(path, "a", encoding="utf-8") as stream:
+        with open_own(path) as stream:
             _lock(stream, wait)
             if _is_at(stream, path):
                 yield
                 return
 
 
-def _lock(stream: IO[str], wait: bool) -> None:
+def open_own(path: Path | str) -> IO[bytes]:
+    """Open a file of evoked's own to add to it and to read it, unbuffered; it is created if it
+    doesn't exist.
+
+    Folders come from others as well, and a link in one would have any file of this machine written
+    to; a pipe would have the reader wait for ever.
+
+    Raises
+    ------
+    DataError
+        There is a link or something else that is no plain file.
+    OSError
+        The file can't be opened.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_LINK
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise _no_plain_file(path) from error
+        raise
+    stream = os.fdopen(descriptor, "a+b", buffering=0)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stream.close()
+        raise _no_plain_file(path)
+    return stream
+
+
+def check_plain_file(path: Path) -> None:
+    """Raise DataError if something is at ``path`` that is no plain file, even a link to one."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return  # whoever opens it will say so
+    if not stat.S_ISREG(found.st_mode):
+        raise _no_plain_file(path)
+
+
+def check_nothing_to_wait_for(folder: Path) -> None:
+    """Raise DataError if something in ``folder``, or in the folders within it, is a pipe, a socket
+    or a device: whoever reads one may wait for ever, or read without an end."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            with suppress(OSError):
+                if not stat.S_ISREG(path.stat().st_mode):
+                    raise DataError(
+                        "a pipe, a socket or a device, where a file is expected.",
+                        file=path,
+                        fix="Don't use the folder if somebody else made it.",
+                    )
+
+
+def _no_plain_file(path: Path | str) -> DataError:
+    return DataError(
+        "a link, a folder or a device, where a file of evoked's own is expected.",
+        file=path,
+        fix="Remove it if you don't know it.",
+    )
+
+
+def _lock(stream: IO[bytes], wait: bool) -> None:
     """Lock a file until it is closed; BlockingIOError if another holds it and we don't wait."""
     if sys.platform == "win32":
         import msvcrt
@@ -384,10 +473,10 @@ def _lock(stream: IO[str], wait: bool) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-def _is_at(stream: IO[str], path: Path) -> bool:
+def _is_at(stream: IO[bytes], path: Path) -> bool:
     """Whether an open file is still the one at ``path``."""
     try:
-        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
+        return os.path.samestat(os.fstat(stream.fileno()), os.lstat(path))
     except FileNotFoundError:
         return False
 
@@ -481,7 +570,7 @@ def append_lines(path: Path | str, lines: Sequence[str]) -> None:
         reads.
     """
     path, content = Path(path), "".join(f"{line}\n" for line in lines).encode()
-    with writing(path), open(path, "a+b", buffering=0) as stream:
+    with writing(path), open_own(path) as stream:
         size = stream.seek(0, os.SEEK_END)
         if size:
             stream.seek(-1, os.SEEK_END)

@@ -68,3 +68,12 @@ def test_any_text_comes_back(tmp_path: Path, summary: str, description: str) -> 
     (found,) = read(path)
     assert str(found["description"]) == description.removesuffix("\n")
     assert str(found["summary"]) == summary.removesuffix("\n")
+
+
+def test_control_characters_are_written_as_numbers(tmp_path: Path) -> None:
+    event = Event("one@evoked", MADE, "a\x1b[2Jb\r\nATTENDEE:c", "\x07\x85BEGIN:VALARM")
+    write_calendar(tmp_path / "plan.ics", [event], MADE)
+    content = (tmp_path / "plan.ics").read_bytes()
+    assert b"\r\nATTENDEE" not in content
+    assert b"\r\nBEGIN:VALARM" not in content
+    assert not set(content) & {0x07, 0x1B, 0x85}

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from evoked.cli.application import out, visible
+from evoked.cli.application import out
 from evoked.cli.printing import print_json, print_table
+from evoked.runtime.__main__ import main as score_by_export
+from evoked.sentences import visible
 from tests.support.command_line import evoked
 
 HARMFUL = "\x1b]0;TITLE\x1b\\\x1b[2J\x9b31m\u202etxt.exe\u2066\x00\x08\x07\u200f\ud800"
@@ -44,6 +46,33 @@ def test_names_of_columns_values_and_files_in_messages(tmp_path: Path) -> None:
     assert "\\x1b[31mbad" in answer.stdout + answer.stderr
     answer = evoked("import", "csv", tmp_path / "no\x1b[2J", tmp_path / "other", fails=True)
     assert not UNSAFE.search(answer.stdout + answer.stderr)
+
+
+def test_no_name_passes_for_a_line(tmp_path: Path) -> None:
+    name = "a\nError: everything is fine"
+    source = tmp_path / "posts.jsonl"
+    rows = [{"id": f"{number}{name}", "caption": "b", "likes": name} for number in range(3)]
+    source.write_text("\n".join(map(json.dumps, rows)))
+    answers = [
+        evoked("import", "jsonl", source, tmp_path / "posts"),
+        evoked("import", "csv", tmp_path / name, tmp_path / "other", fails=True),
+        evoked("predict", tmp_path, "--image", tmp_path / name, fails=True),
+        evoked("sql", tmp_path / "posts", "select post_id from posts"),
+    ]
+    for answer in answers:
+        printed = (answer.stdout + answer.stderr).splitlines()
+        assert not [line for line in printed if line.startswith("Error: everything")]
+
+
+def test_exports_print_no_control_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drafts = tmp_path / "drafts.json"
+    drafts.write_text("[]")
+    assert score_by_export([str(tmp_path / "no\x1b[2J\nfine"), str(drafts)]) == 2
+    printed = capsys.readouterr().err
+    assert not UNSAFE.search(printed)
+    assert len(printed.splitlines()) == 1
 
 
 def test_what_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -321,3 +321,17 @@ def test_damaged_items_are_absent_and_computed_again(damage: str, tmp_path: Path
     for each in (store, a_store(tmp_path)):
         assert held(each, [1, 2, 3]) == [1, 2, 3]
         assert_whole(each, [1, 2, 3])
+
+
+@pytest.mark.parametrize("name", ["data.bin", "index.bin", "lock", "store.json"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_no_file_is_anything_else(name: str, kind: str, tmp_path: Path) -> None:
+    keep(a_store(tmp_path), [1, 2])
+    victim, file = tmp_path / "victim", a_store(tmp_path).folder / name
+    victim.write_text("kept")
+    file.unlink()
+    make = {"pipe": os.mkfifo, "folder": os.mkdir}.get(kind, lambda path: path.symlink_to(victim))
+    make(file)
+    with pytest.raises(DataError, match=rf"{name}: a link, a folder or a device"):
+        keep(a_store(tmp_path), [3])
+    assert victim.read_text() == "kept"

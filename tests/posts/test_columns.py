@@ -10,7 +10,7 @@ import pytest
 
 from evoked.features.metadata import MetadataEncoder
 from evoked.posts.author_history import AuthorHistory
-from evoked.posts.columns import Columns, instants_of, numbers_of, values_of
+from evoked.posts.columns import Columns, instants_of, looked_up, numbers_of, values_of
 from evoked.posts.drafts import Draft, as_columns, as_posts, draft_from, draft_row
 from evoked.posts.synthetic.posts import synthesise
 from evoked.targets import EmotionEngagement
@@ -53,6 +53,33 @@ def test_what_is_unknown_is_nan_or_none() -> None:
     assert instants.tolist() == [86_400_000_000] * 3
     assert dated.all()
     assert not instants_of(posts)[1].any()
+
+
+def test_columns_of_few_posts_are_read_once_and_say_what_the_table_says() -> None:
+    table = pd.DataFrame(
+        {
+            "likes": pd.array([3, None], dtype="Int64"),
+            "views": [2.5, np.nan],
+            "paid": pd.array([True, None], dtype="boolean"),
+            "title": pd.Series(["Hello", None], dtype=object),
+            "hashtags": [["#one"], None],
+            "posted_at": pd.to_datetime(pd.Series(["2026-05-13T18:30", None]), utc=True),
+        }
+    )
+    few = looked_up(table)
+    assert few is not table
+    assert few["title"] is few["title"]
+    assert list(few) == list(table)
+    assert "shares" not in few
+    for name in table:
+        assert values_of(few, name) == values_of(table, name), name
+    for name in ("likes", "views", "paid", "title", "shares"):
+        np.testing.assert_array_equal(numbers_of(few, name), numbers_of(table, name), name)
+    for found, expected in zip(instants_of(few), instants_of(table), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert looked_up(few) is few
+    many = pd.concat([table] * 40, ignore_index=True)
+    assert looked_up(many) is many
 
 
 def test_facts_of_a_draft_are_left_out_where_none() -> None:

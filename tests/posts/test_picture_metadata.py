@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from evoked.posts.picture_metadata import without_metadata
 from tests.support.reader_sources import write_csv
 
 SECRET = "somebody's own"
+NOTE = b"NOTE of somebody"
 GPS_TAG = 0x8825
 
 
@@ -44,6 +48,12 @@ def picture(kind: str, orientation: int = 1, **options: Any) -> bytes:
     return stream.getvalue() + SECRET.encode()
 
 
+def plain(kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (60, 40), "teal").save(stream, kind, **options)
+    return stream.getvalue()
+
+
 FORMATS = [("JPEG", {}), ("JPEG", {"progressive": True}), ("MPO", {}), ("PNG", {}), ("WEBP", {})]
 FORMATS += [("WEBP", {"lossless": True}), ("GIF", {}), ("BMP", {})]
 
@@ -60,6 +70,72 @@ def test_only_the_picture_is_kept(kind: str, options: dict[str, Any], orientatio
         assert not image.getexif().get_ifd(GPS_TAG)
         assert dict(image.getexif()) in ({}, {0x0112: orientation})
     assert read_header(found).format == ("JPEG" if kind == "MPO" else kind)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def riff(kind: bytes, content: bytes) -> bytes:
+    return kind + struct.pack("<I", len(content)) + content
+
+
+def small_copy_in_jfif() -> bytes:
+    content = plain("JPEG")
+    jfif = b"JFIF\0\1\1\0\0\1\0\1" + bytes([1, 4]) + NOTE[:12]
+    return content[:2] + segment(0xE0, jfif) + content[20:]
+
+
+def note_behind_adobe() -> bytes:
+    content = plain("JPEG")
+    return content[:2] + segment(0xEE, b"Adobe\0\x64\0\0\0\0\1" + NOTE) + content[2:]
+
+
+def note_behind_loops() -> bytes:
+    content = plain("GIF", save_all=True, append_images=[Image.new("RGB", (60, 40))], loop=3)
+    end = content.index(b"NETSCAPE2.0") + 15
+    return content[:end] + bytes([len(NOTE)]) + NOTE + content[end:]
+
+
+def note_in_frame() -> bytes:
+    content = plain("WEBP", save_all=True, append_images=[Image.new("RGB", (60, 40))])
+    begin = content.index(b"ANMF")
+    end = begin + 8 + struct.unpack_from("<I", content, begin + 4)[0]
+    frame = riff(b"ANMF", content[begin + 8 : end] + riff(b"META", NOTE))
+    changed = content[8:begin] + frame + content[end:]
+    return b"RIFF" + struct.pack("<I", len(changed)) + changed
+
+
+def note_in_a_longer_bitmap() -> bytes:
+    content = plain("BMP")
+    return content[:2] + struct.pack("<I", len(content) + len(NOTE)) + content[6:] + NOTE
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        small_copy_in_jfif,
+        note_behind_adobe,
+        note_behind_loops,
+        note_in_frame,
+        note_in_a_longer_bitmap,
+    ],
+)
+def test_no_part_that_is_kept_carries_another(make: Callable[[], bytes]) -> None:
+    content = make()
+    found = without_metadata(content)
+    assert NOTE[:12] in content
+    assert NOTE[:12] not in found
+    np.testing.assert_array_equal(load_image(found), load_image(content))
+
+
+def test_a_picture_with_damaged_metadata_is_one() -> None:
+    content = plain("PNG")
+    note = b"eXIf" + b"no Exif data"
+    chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
+    np.testing.assert_array_equal(
+        load_image(content[:33] + chunk + content[33:]), load_image(content)
+    )
 
 
 def test_a_colour_profile_stays() -> None:

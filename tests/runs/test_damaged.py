@@ -171,3 +171,15 @@ def test_the_card_says_what_the_folder_holds(run: Run) -> None:
     card = (run.folder / "README.md").read_text(encoding="utf-8")
     assert "hashtags of the training posts" in card
     assert "without a key" in card
+
+
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors", "hashtags/vectors.safetensors", "run.json"]
+)
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_no_file_is_waited_for(name: str, kind: str, copy: Path) -> None:
+    (copy / name).unlink()
+    make = os.mkfifo if kind == "pipe" else (lambda path: path.symlink_to("/dev/zero"))
+    make(copy / name)
+    with pytest.raises(DataError):
+        evoked.load(copy)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from evoked import runtime
-from evoked.errors import DataError
+from evoked.errors import DataError, EvokedError
 from evoked.exporting import export_run
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run
+from evoked.runtime.folder import MANIFEST_FILE, digest_of_manifest
 from evoked.runtime.twins import twin_of
 from tests.support import command_line
 from tests.support.exports import altered, drafts_of, run_of
@@ -154,3 +155,38 @@ def test_twins_import_no_torch(run: Run, exported: Path, tmp_path: Path) -> None
     )
     assert done.stdout.splitlines()[-1] == "[]"
     assert "likes" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("record",), {}),
+        (("drafts",), {}),
+        (("sources",), [{}]),
+        (("sources",), [1]),
+        (("fitted",), {}),
+        (("authors",), {}),
+        (("head", "inputs"), []),
+        (("task",), {"task": []}),
+    ],
+)
+def test_a_manifest_with_a_digest_of_its_own_is_not_believed(
+    keys: tuple[str, ...], value: object, folder: Path
+) -> None:
+    file = folder / MANIFEST_FILE
+    manifest = json.loads(file.read_text())
+    inner = manifest
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    manifest["sha256"] = digest_of_manifest(manifest)
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(EvokedError):
+        runtime.load(folder).score([{"caption": "Golden hour"}])
+
+
+def test_no_file_of_an_export_is_a_link(folder: Path, tmp_path: Path) -> None:
+    (folder / "history.json").rename(tmp_path / "history.json")
+    (folder / "history.json").symlink_to(tmp_path / "history.json")
+    with pytest.raises(DataError, match="a link"):
+        runtime.load(folder).score([{"caption": "Golden hour"}])

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -151,6 +155,61 @@ def test_predict_raises_what_score_keeps(scorer: Scorer) -> None:
         scorer.predict([evoked.Draft(followers=-1)])
     with pytest.raises(SettingsError, match="coverage"):
         scorer.score([], coverage=1.5)
+
+
+def all_at_once(
+    scorer: Scorer, calls: Sequence[tuple[list[Any], float]]
+) -> tuple[list[Any], list[int]]:
+    """What each of several threads is answered, or why it was not, all of them waiting when the
+    scorer becomes free; and of how many drafts each prediction was."""
+    sizes = []
+    predict = scorer.run.predict
+
+    def counted(drafts: Sequence[Any], *rest: Any) -> pd.DataFrame:
+        sizes.append(len(drafts))
+        return predict(drafts, *rest)
+
+    def answer(call: tuple[list[Any], float]) -> Any:
+        try:
+            return scorer.predict(call[0], coverage=call[1])
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool, patch.object(scorer.run, "predict", counted):
+        with scorer.turn:
+            answers = [pool.submit(answer, call) for call in calls]
+            while len(scorer._waiting) < len(calls):
+                time.sleep(0.01)
+        return [each.result() for each in answers], sizes
+
+
+def test_who_waits_is_answered_together(scorer: Scorer, drafts: list[dict[str, Any]]) -> None:
+    """Each thread gets its own drafts' answers, those of one coverage in one prediction that is no
+    larger than a batch."""
+    own = [[scorer.draft(row, 1)] for row in drafts[:5]] + [
+        [scorer.draft(row, n) for n, row in enumerate(drafts[5:8])]
+    ]
+    calls = [(each, 0.8) for each in own] + [(own[0], 0.5)]
+    expected = [scorer.predict(*each[:1], coverage=each[1]) for each in calls]
+    found, sizes = all_at_once(scorer, calls)
+    assert sorted(sizes) == [1, 8]
+    for table, alone in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(table, alone, rtol=_SINGLE)
+    few = Scorer(scorer.run, batch=3)
+    assert max(all_at_once(few, calls)[1]) == 3
+    assert not scorer._waiting
+
+
+def test_who_asks_for_what_cannot_be_scored_sinks_nobody_else(
+    scorer: Scorer, drafts: list[dict[str, Any]]
+) -> None:
+    bad = evoked.Draft(caption="Hello", followers=-1)
+    calls = [([scorer.draft(row, 1)], 0.8) for row in drafts[:3]]
+    found, _ = all_at_once(scorer, [*calls, ([bad], 0.8)])
+    assert isinstance(found[3], DataError)
+    assert "row 1, field followers" in str(found[3])
+    for table, (own, coverage) in zip(found, calls, strict=False):
+        pd.testing.assert_frame_equal(table, scorer.predict(own, coverage=coverage))
 
 
 def test_coverage_widens_ranges_and_nothing_else(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evoked.files import atomic_path
+from evoked.sentences import visible
 
 _LINE_OCTETS = 75
 _LENGTH = timedelta(minutes=15)
@@ -71,10 +72,11 @@ def _moment(moment: datetime) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Section 3.3.11."""
+    """Section 3.3.11, which leaves no room for control characters."""
+    text = "\n".join(map(visible, text.splitlines()))
     for character in "\\;,":
         text = text.replace(character, f"\\{character}")
-    return "\\n".join(text.splitlines())
+    return text.replace("\n", "\\n")
 
 
 def _folded(line: str) -> str:

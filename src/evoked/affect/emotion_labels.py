@@ -37,7 +37,7 @@ from evoked.posts.dataset import PostDataset
 from evoked.posts.readers.columns import choose_mapping, normalise
 from evoked.posts.readers.csv_file import open_table
 from evoked.posts.readers.tabular import read_columns
-from evoked.posts.readers.values import replace_mentions
+from evoked.posts.readers.values import without_mentions
 from evoked.posts.schema import EMOTIONS, MIKELS
 
 UNKNOWN = "unknown"
@@ -214,7 +214,7 @@ def average_ratings(
 def _summed_ratings(
     texts: Sequence[str | None], norms: WordNorms
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    plain = [replace_mentions(text, lambda _: " ") if text else "" for text in texts]
+    plain = [without_mentions(text) if text else "" for text in texts]
     words = [_WORD.findall(text) for text in prepare(plain, steps=("urls", "hashtags", "lower"))]
     said = np.array([word for text in words for word in text], dtype=object)
     codes, vocabulary = pd.factorize(said)

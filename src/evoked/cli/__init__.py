@@ -40,7 +40,7 @@ def main() -> None:
         app()
     except EvokedError as error:
         _refuse(error)
-    except OSError as error:  # of a file that is not written through evoked.files
+    except (OSError, RuntimeError) as error:  # of a file that is not written through evoked.files
         problem = write_problem(error)
         if problem is None:
             raise
@@ -48,5 +48,8 @@ def main() -> None:
 
 
 def _refuse(error: EvokedError) -> NoReturn:
-    notes.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    # What follows a line break may be a name of others: as a line of its own it could pass for one
+    # that evoked says.
+    text = str(error).replace("\n", "\n  ")
+    notes.print(f"[bold red]Error:[/] {escape(text)}", highlight=False, soft_wrap=True)
     sys.exit(2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.segment import Segment
+
+from evoked.sentences import visible
 
 app = typer.Typer(
     name="evoked",
@@ -18,31 +19,6 @@ app = typer.Typer(
     "that follows.",
     epilog="First steps: [bold]evoked demo my_demo[/bold]",
 )
-
-# Control characters, halves of surrogate pairs, and what changes the direction of writing: names
-# and texts of others could repaint the terminal with them, or show one thing and be another.
-UNSAFE = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff"
-    "\U000e0000-\U000e007f]"
-)
-
-
-def visible(text: str) -> str:
-    """A text in which every character that a terminal would act on is written as its number.
-
-    Examples
-    --------
-    >>> visible("a\\x1b[2Jb")
-    'a\\\\x1b[2Jb'
-    """
-    return UNSAFE.sub(lambda found: _number(found[0]), text)
-
-
-def _number(character: str) -> str:
-    code = ord(character)
-    return (
-        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
-    )
 
 
 class _Visible(RenderHook):

@@ -17,6 +17,7 @@ from evoked.cli.progress import progress_display
 from evoked.errors import SettingsError
 from evoked.posts.fact_kinds import KINDS
 from evoked.posts.readers import READERS
+from evoked.sentences import on_one_line
 
 if TYPE_CHECKING:
     from evoked.posts.importing import ImportResult
@@ -240,9 +241,9 @@ def _print_import(result: ImportResult, title: str, languages: str | None) -> No
     if result.appended is not None and not result.already_there:
         say(result.appended.words)
     for line in [*shown, *result.notes, *([languages] if languages else [])]:
-        say(line)
+        say(on_one_line(line))
     for line in result.warnings:
-        say(line, style="bold red")
+        say(on_one_line(line), style="bold red")
     if result.already_there:
         say("The same source was imported there before, so nothing was done.")
 

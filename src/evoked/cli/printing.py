@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +11,10 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from evoked.cli.application import UNSAFE, out, say
+from evoked.cli.application import out, say
 from evoked.errors import SettingsError
 from evoked.files import TABLE_WRITERS, plain
+from evoked.sentences import on_one_line, visible_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 def print_json(value: Any) -> None:
     """Print JSON without NaN and infinity, which other programs can't read, and with every
     character that a terminal would act on as its number, which is the same to them."""
-    text = json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False)
-    print(UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text))
+    print(visible_json(plain(value)))
 
 
 def check_suffix(path: Path) -> None:
@@ -60,7 +59,8 @@ def print_table(
     whole
         Indices of the columns whose cells are never broken over lines.
     spaced
-        Leave a line empty between rows, where their cells have several.
+        Leave a line empty between rows, where their cells have several. In other tables a line
+        break in a cell, which a name of others may hold, would make up a row.
     """
     table = Table(
         title=escape(title),
@@ -72,9 +72,10 @@ def print_table(
         leading=int(spaced),
     )
     for position, name in enumerate(columns):
-        table.add_column(name, overflow="fold", no_wrap=position in whole)
+        table.add_column(escape(name), overflow="fold", no_wrap=position in whole)
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        texts = [str(cell) if spaced else on_one_line(str(cell)) for cell in row]
+        table.add_row(*map(escape, texts))
     out.print(table)
 
 

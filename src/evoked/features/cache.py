@@ -30,11 +30,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from evoked.errors import DataError
-from evoked.files import locked, write_json
+from evoked.files import check_plain_file, locked, write_json
 
 FORMAT_VERSION = 2
 
 KEY_BYTES = 32
+_FILES = ("store.json", "data.bin", "index.bin", "lock")
 _RECORD = np.dtype(
     [("key", "<u8", 4), ("start", "<i8"), ("length", "<i8"), ("items", "<u8"), ("check", "<u8")]
 )
@@ -109,7 +110,8 @@ class FeatureCache:
         Raises
         ------
         DataError
-            The folder can't be written.
+            The folder can't be written, or there is a link in it, which would have other files
+            written to.
         """
         kind = np.dtype(dtype)
         description = {
@@ -121,6 +123,8 @@ class FeatureCache:
         }
         name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:24]
         folder = self.folder / "features" / f"{feature}-{name}"
+        for name in _FILES:
+            check_plain_file(folder / name)
         try:
             if not (folder / "store.json").is_file():
                 write_json(folder / "store.json", description)

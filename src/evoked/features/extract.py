@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,6 +39,8 @@ _IMAGES_PER_BATCH = 32
 # Captions that are sorted by length and encoded together.
 _TEXTS_PER_BATCH = 256
 _DECODING_THREADS = min(8, os.cpu_count() or 1)
+_READING_THREADS = min(4, os.cpu_count() or 1)
+_FEW_POSTS = 8
 
 Result = TypeVar("Result")
 
@@ -112,15 +115,24 @@ def extract_posts(
     settings = settings or FeatureSettings()
     from_images, from_texts = _sources(names, settings)
     cache = cache or FeatureCache()
+    # Encoders use several threads well for many posts; for few, it takes less long to run one
+    # beside the other. Progress reports one kind of content after the other.
+    beside = progress is None and len(posts) <= _FEW_POSTS
+    readings: list[Callable[[], _Read]] = [
+        partial(_from_images, images, sources, cache, progress)
+        for sources in _parts(from_images, lambda _: "pictures", beside)
+    ]
+    readings += [
+        partial(_from_texts, texts_of(posts, alike[0].text_field), alike, cache, progress)
+        for alike in _parts(from_texts, lambda each: (each.text_field, each.text_steps), beside)
+    ]
+    found = _beside_each_other(readings) if beside else [reading() for reading in readings]
     columns: dict[str, FeatureColumn] = {}
-    problems: list[Problem] = []
-    if from_images:
-        found, errors = _from_images(images, from_images, cache, progress)
-        columns |= found
-        problems = [Problem(posts["post_id"].iloc[row], str(e)) for row, e in errors.items()]
-    for kind in {(source.text_field, source.text_steps): None for source in from_texts}:
-        alike = [each for each in from_texts if (each.text_field, each.text_steps) == kind]
-        columns |= _from_texts(texts_of(posts, kind[0]), alike, cache, progress)
+    errors: dict[int, ImageError] = {}
+    for own, unread in found:
+        columns |= own
+        errors |= unread
+    problems = [Problem(posts["post_id"].iloc[row], str(e)) for row, e in errors.items()]
     return FeatureTable({name: columns[name] for name in names}), problems
 
 
@@ -239,13 +251,32 @@ class _Job:
         return table[self._contents.of_post]  # -1 is the last row
 
 
+def _parts(
+    sources: Sequence[Source], kind: Callable[[Source], Hashable], apart: bool
+) -> list[list[Source]]:
+    """Sources that read the same contents together, or each apart."""
+    if apart:
+        return [[source] for source in sources]
+    kinds = dict.fromkeys(map(kind, sources))
+    return [[source for source in sources if kind(source) == each] for each in kinds]
+
+
+def _beside_each_other(readings: Sequence[Callable[[], Result]]) -> list[Result]:
+    """What each reading gives; the last begin first, since captions take longest."""
+    with ThreadPoolExecutor(_READING_THREADS) as pool:
+        return list(pool.map(lambda reading: reading(), readings[::-1]))[::-1]
+
+
+# Columns by feature, and errors by the position of the post.
+_Read = tuple[dict[str, FeatureColumn], dict[int, ImageError]]
+
+
 def _from_images(
     images: Sequence[ImageSource],
     sources: Sequence[Source],
     cache: FeatureCache,
     progress: Progress | None,
-) -> tuple[dict[str, FeatureColumn], dict[int, ImageError]]:
-    """Columns by feature, and errors by the position of the post."""
+) -> _Read:
     with ThreadPoolExecutor(_DECODING_THREADS) as pool:
         digests = list(pool.map(picture_digest, images))
         contents = _Contents([found if isinstance(found, bytes) else None for found in digests])
@@ -327,8 +358,8 @@ def _from_texts(
     sources: Sequence[Source],
     cache: FeatureCache,
     progress: Progress | None,
-) -> dict[str, FeatureColumn]:
-    """Columns by feature, for sources that read the same texts, prepared in the same way."""
+) -> _Read:
+    """For sources that read the same texts, prepared in the same way; without errors."""
     steps = sources[0].text_steps
     digests: list[bytes | None] = []
     lengths: list[int] = []
@@ -353,7 +384,7 @@ def _from_texts(
                 job.run([batch[i] for i in chosen], [read[i] for i in chosen])
         return_free_memory()
         stage.advance(len(batch))
-    return {name: column for job in jobs for name, column in job.columns().items()}
+    return {name: column for job in jobs for name, column in job.columns().items()}, {}
 
 
 class _Stage:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from evoked.features.facts import FactEncoder, fact_columns, fit_facts
 from evoked.posts.author_history import KINDS, PREFIX, known_counts, with_history
-from evoked.posts.columns import instants_of, numbers_of, values_of
+from evoked.posts.columns import instants_of, looked_up, numbers_of, values_of
 from evoked.posts.drafts import MEDIA_TYPES
 from evoked.posts.vocabulary import ENGAGEMENT, MAX_CAPTION_CHARACTERS
 
@@ -197,7 +197,7 @@ class MetadataEncoder:
         """The numbers of :meth:`transform` before they are standardised, (n, width); NaN where
         unknown."""
         numbers, flags = _columns(
-            with_history(posts), self.kinds, self.categories, self.days, self.facts
+            looked_up(with_history(posts)), self.kinds, self.categories, self.days, self.facts
         )
         return _matrix(numbers | flags)
 

@@ -8,6 +8,7 @@ that a person of this machine has trained with before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -84,8 +85,15 @@ def _names(settings: FeatureSettings) -> list[str]:
 
 
 def _has_random_weights(name: str) -> bool:
-    kind, query = name.partition(":")[0], name.partition("?")[2]
-    return kind in ("timm", "torchvision") and "pretrained=false" in query.split("&")
+    kind, _, rest = name.partition(":")
+    where, _, query = rest.partition("?")
+    # Of a model of the hub, or of a folder, even the architecture would be fetched or read.
+    is_architecture = not re.search(r"[:/\\]", where)
+    return (
+        kind in ("timm", "torchvision")
+        and is_architecture
+        and "pretrained=false" in query.split("&")
+    )
 
 
 def _places(settings: FeatureSettings) -> list[str]:

@@ -56,8 +56,9 @@ def reading_weights(folder: Path) -> Iterator[None]:
         TypeError,
         ValueError,
     ) as error:
+        # A library may repeat a header of megabytes.
         raise DataError(
-            f"the weights don't belong to this model or are damaged ({error}).",
+            f"the weights don't belong to this model or are damaged ({str(error)[:300]}).",
             file=folder / WEIGHTS_FILE,
             fix="Train the model again.",
         ) from error

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from evoked.errors import DataError
 from evoked.files import read_json, write_json
 from evoked.posts.author_hashes import author_hashes
-from evoked.posts.columns import Columns, instants_of, numbered, numbers_of
+from evoked.posts.columns import Columns, instants_of, looked_up, numbered, numbers_of
 from evoked.posts.observed_counts import ObservedCounts
 from evoked.posts.vocabulary import ENGAGEMENT, EXPOSURE, MAX_COUNT
 
@@ -134,7 +134,9 @@ def attach_history(
     columns = history.before(posts, min_age_hours, observed)
     if everyones is not None:
         columns |= everyones.columns(posts, min_age_hours)
-    seen = pd.DataFrame(columns, index=posts.index)
+    seen = pd.DataFrame(
+        np.column_stack(list(columns.values())), index=posts.index, columns=list(columns)
+    )
     others = [name for name in posts if not str(name).startswith(PREFIX)]
     return pd.concat([posts[others], seen], axis=1)
 
@@ -374,6 +376,7 @@ class AuthorHistory:
         observed
             Counts over time of the posts that the history was made of.
         """
+        posts = looked_up(posts)
         instant, dated = instants_of(posts)
         author = author_hashes(posts)
         usable = dated & (author != "")
@@ -401,8 +404,8 @@ class AuthorHistory:
         number, total = self._sums(name, moments)
         if moments.observed is None or name == "followers":
             window = single.window(moments.author, moments.until, _SINGLY)
-            seen = _at(window, tied_means((single.author, single.instant), single.values))
-            everyones = _running_mean(single.instant, single.values, moments.until)
+            seen = _at(window, single.tied)
+            everyones = single.everyones(moments.until)
         else:
             window = single.window(moments.author, moments.until, _LOOKED_AT)
             final, then = _at(window, single.values), moments.seen(single, name, window)
@@ -469,12 +472,25 @@ class AuthorHistory:
         """How many earlier posts a value is known of, and the sum of these, (n,) each."""
         start, stop = _ranges(self._codes, self.instant, moments.author, moments.until)
         latest = np.where(stop > start, stop - 1, -1)
-        place = VALUES.index(name)
-        number, total = (
-            _at(latest, _cumulated(self._codes, each[:, place]), absent=0.0)
-            for each in (self.known, self.total)
-        )
+        number, total = (_at(latest, sums, absent=0.0) for sums in self._running(name))
         return number, total
+
+    def _running(self, name: str) -> tuple[Floats, Floats]:
+        """Running sums, within each author's events, of how many posts a value is known of and of
+        the value, (events,) each."""
+        if name in self._running_sums:
+            return self._running_sums[name]
+        place = VALUES.index(name)
+        known, total = (
+            _cumulated(self._codes, each[:, place]) for each in (self.known, self.total)
+        )
+        if len(self) <= _FEW_EVENTS:
+            self._running_sums[name] = known, total
+        return known, total
+
+    @cached_property
+    def _running_sums(self) -> dict[str, tuple[Floats, Floats]]:
+        return {}
 
     @cached_property
     def _in_order(self) -> Self:
@@ -513,6 +529,27 @@ class _Single:
     values: Floats
     counts: Floats
     row: Whole
+
+    @cached_property
+    def tied(self) -> Floats:
+        """The values, each the mean of those of its author and instant, (events,)."""
+        return tied_means((self.author, self.instant), self.values)
+
+    @cached_property
+    def _in_time(self) -> tuple[Whole, Floats]:
+        """When events were, the earliest first, and the sums of the values of so many of them,
+        which begin with 0."""
+        order = np.argsort(self.instant, kind="stable")
+        means = tied_means((self.instant[order],), self.values[order])
+        return self.instant[order], np.concatenate([[0.0], np.cumsum(means)])
+
+    def everyones(self, until: Whole) -> Floats:
+        """Mean of the last 50 values before ``until``, whoever posted them, (n,)."""
+        instant, sums = self._in_time
+        stop = np.searchsorted(instant, until)
+        start = np.maximum(stop - EVERYONE_OVER, 0)
+        number = stop - start
+        return np.where(number > 0, (sums[stop] - sums[start]) / np.maximum(number, 1), np.nan)
 
     def window(self, author: Whole, until: Whole, number: int) -> Whole:
         """Positions of an author's last events before ``until``, the latest first, (n, number); -1
@@ -627,17 +664,6 @@ def _spread(window: Floats) -> Floats:
     number = np.isfinite(window).sum(axis=1)
     total = np.nansum(np.abs(window - _median(window)[:, None]), axis=1)
     return np.where(number > 1, total / np.maximum(number - 1, 1), np.nan)
-
-
-def _running_mean(instant: Whole, values: Floats, until: Whole) -> Floats:
-    """Mean of the last 50 values before ``until``, whoever posted them."""
-    order = np.argsort(instant, kind="stable")
-    stop = np.searchsorted(instant[order], until)
-    start = np.maximum(stop - EVERYONE_OVER, 0)
-    means = tied_means((instant[order],), values[order])
-    sums = np.concatenate([[0.0], np.cumsum(means)])
-    number = stop - start
-    return np.where(number > 0, (sums[stop] - sums[start]) / np.maximum(number, 1), np.nan)
 
 
 def _last_of_all(instant: Whole, until: Whole) -> Whole:

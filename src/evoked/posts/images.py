@@ -251,16 +251,25 @@ def _too_many_pixels(how_many: str, name: str) -> ImageError:
 
 def _decode(image: Image.Image, size: int | None) -> NDArray[np.uint8]:
     # Pillow turns a TIFF itself while it decodes it.
-    orientation = None if image.format == "TIFF" else image.getexif().get(_ORIENTATION_TAG)
+    orientation = None if image.format == "TIFF" else _orientation(image)
     if size is not None:
         image.draft("RGB", (size, size))  # JPEG only: decode at 1/2, 1/4 or 1/8
     rgb = _to_rgb(image)
     if size is not None:
         rgb = rgb.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    transposition = _TRANSPOSITIONS.get(orientation) if isinstance(orientation, int) else None
+    transposition = None if orientation is None else _TRANSPOSITIONS.get(orientation)
     if transposition is not None:
         rgb = rgb.transpose(transposition)
     return np.array(rgb)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """How a picture says that it is turned; None if its metadata is damaged, or says nothing."""
+    try:
+        found = image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # parsers of metadata raise errors of every kind
+        return None
+    return found if isinstance(found, int) else None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

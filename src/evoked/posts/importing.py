@@ -457,6 +457,8 @@ def _as_floats(scales: Mapping[str, tuple[float, float]]) -> dict[str, tuple[flo
 def _check_apart(source: Path, dest: Path) -> None:
     if not source.exists():
         raise DataError("there is no such file or folder.", file=source)
+    if not source.is_file() and not source.is_dir():
+        raise DataError("a pipe, a socket or a device, which is not read.", file=source)
     # Path.resolve() fails where links lead in a circle.
     inner, outer = Path(os.path.realpath(dest)), Path(os.path.realpath(source))
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):

@@ -11,7 +11,7 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from PIL import Image
 
@@ -23,15 +23,20 @@ _ORIENTATION_TAG = 0x0112
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _ALONE = {0x01, *range(0xD0, 0xD9)}
-# Tables, frames and scans; JFIF; the colour profile; Adobe's note on how colours are coded.
+# Frames, tables, scans and how often one restarts. Besides: JFIF, the colour profile, and Adobe's
+# note on how colours are coded.
+_OF_PICTURE = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE)}
 _PROFILE = b"ICC_PROFILE\x00"
 _ADOBE = b"Adobe"
+_ADOBE_BYTES = 12
 _PNG_KEPT = {
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB",
     b"bKGD", b"pHYs", b"cICP", b"acTL", b"fcTL", b"fdAT",
 }  # fmt: skip
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
-_WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"}
+_WEBP_KEPT = {b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ICCP"}
+_WEBP_FRAME_KEPT = {b"VP8 ", b"VP8L", b"ALPH"}
+_VP8X_BYTES, _FRAME_BYTES = 10, 16
 _WEBP_EXIF, _WEBP_XMP = 0x08, 0x04
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
@@ -108,8 +113,8 @@ def _jpeg(content: bytes) -> bytes:
         end = place + 2 + struct.unpack_from(">H", content, place + 2)[0]
         if end > len(content) or end < place + 4:
             raise ValueError("cut short")
-        if _is_kept(marker, content[place + 4 : end]):
-            parts.append(content[place:end])
+        if kept := _kept(marker, content[place + 4 : end]):
+            parts.append(content[place : place + 2] + struct.pack(">H", len(kept) + 2) + kept)
         place = end
         if marker == _START_OF_SCAN:
             found = _MARKER_IN_SCAN.search(content, place)
@@ -119,14 +124,16 @@ def _jpeg(content: bytes) -> bytes:
             place = found.end() - 2
 
 
-def _is_kept(marker: int, segment: bytes) -> bool:
-    if marker == 0xE0:
-        return segment.startswith(b"JFIF\x00")
-    if marker == 0xE2:
-        return segment.startswith(_PROFILE)
-    if marker == 0xEE:
-        return segment.startswith(_ADOBE)
-    return not (0xE0 <= marker <= 0xEF or marker == 0xFE)
+def _kept(marker: int, segment: bytes) -> bytes:
+    """What stays of a segment: nothing of notes and of markers that belong to no picture."""
+    if marker == 0xE0 and segment.startswith(b"JFIF\x00"):
+        # It may hold a small copy of what was cut away: 0 × 0 pixels of it stay.
+        return segment[:12] + b"\x00\x00"
+    if marker == 0xE2 and segment.startswith(_PROFILE):
+        return segment
+    if marker == 0xEE and segment.startswith(_ADOBE):
+        return segment[:_ADOBE_BYTES]
+    return segment if marker in _OF_PICTURE else b""
 
 
 def _png(content: bytes) -> bytes:
@@ -160,21 +167,33 @@ def _webp(content: bytes) -> bytes:
         raise ValueError("no WebP")
     turned = _orientation(content)
     end = min(len(content), 8 + struct.unpack_from("<I", content, 4)[0])
-    parts, place = [], 12
-    while place + 8 <= end:
-        kind = content[place : place + 4]
-        length = struct.unpack_from("<I", content, place + 4)[0]
-        body = content[place + 8 : place + 8 + length]
+    parts = []
+    for kind, body in _riff_chunks(content[12:end]):
         if kind == b"VP8X":
             flags = body[0] & ~(_WEBP_EXIF | _WEBP_XMP) | (_WEBP_EXIF if turned != 1 else 0)
-            body = bytes([flags]) + body[1:]
-        if kind in _WEBP_KEPT:
+            parts.append(_riff_chunk(kind, bytes([flags]) + body[1:_VP8X_BYTES]))
+        elif kind == b"ANMF":
+            parts.append(_riff_chunk(kind, _frame(body)))
+        elif kind in _WEBP_KEPT:
             parts.append(_riff_chunk(kind, body))
-        place += 8 + length + length % 2
     if turned != 1:
         parts.append(_riff_chunk(b"EXIF", _exif(turned)))
     body = b"WEBP" + b"".join(parts)
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _frame(content: bytes) -> bytes:
+    """A frame of an animation, of which only what its picture is made of stays."""
+    kept = (each for each in _riff_chunks(content[_FRAME_BYTES:]) if each[0] in _WEBP_FRAME_KEPT)
+    return content[:_FRAME_BYTES] + b"".join(_riff_chunk(*each) for each in kept)
+
+
+def _riff_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = 0
+    while place + 8 <= len(content):
+        kind, length = content[place : place + 4], struct.unpack_from("<I", content, place + 4)[0]
+        yield kind, content[place + 8 : place + 8 + length]
+        place += 8 + length + length % 2
 
 
 def _riff_chunk(kind: bytes, content: bytes) -> bytes:
@@ -198,8 +217,10 @@ def _gif(content: bytes) -> bytes:
         kind = content[place + 1]
         named = content[place + 3 : place + 14]
         place = _after_blocks(content, place + 2)
-        if kind == 0xF9 or (kind == 0xFF and named in _LOOPS):
-            parts.append(content[begin:place])
+        if kind == 0xF9:
+            parts.append(content[begin : begin + 7] + b"\x00")
+        elif kind == 0xFF and named in _LOOPS:  # only how often it is repeated
+            parts.append(content[begin : begin + 18] + b"\x00")
 
 
 def _colours(flags: int) -> int:
@@ -213,8 +234,11 @@ def _after_blocks(content: bytes, place: int) -> int:
 
 
 def _bmp(content: bytes) -> bytes:
-    """A bitmap has no room for notes but behind its pixels."""
-    return content[: struct.unpack_from("<I", content, 2)[0] or len(content)]
+    """A bitmap's header says itself where its pixels begin and where it ends, so that it has room
+    for anything: the picture is written anew."""
+    stream = io.BytesIO()
+    Image.fromarray(load_image(content)).save(stream, "BMP")
+    return stream.getvalue()
 
 
 _STRIPPERS: dict[str, Callable[[bytes], bytes]] = {

@@ -130,9 +130,10 @@ def add_answers(
     """
     import pandas as pd
 
+    values = table.to_numpy(object).tolist()
     rows = answers_of(
         task,
-        table.to_dict("records"),
+        [dict(zip(table, each, strict=True)) for each in values],
         record,
         coverage,
         recent,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from evoked.files import damage, plain, records
 from evoked.models import Examples, Model, load_model
 from evoked.models.viewings import pairs_that_never_met
 from evoked.parquet import read_frame
+from evoked.posts.columns import looked_up
 from evoked.posts.schema import MIKELS
 from evoked.progress import Progress
 from evoked.runs.answer import Quantity, RecentCounts, add_answers, columns_to_widen
@@ -37,6 +38,9 @@ from evoked.runs.track_record import TrackRecord
 from evoked.targets import EMOTION_TARGETS, Task
 from evoked.targets.emotion import emotion_classes
 from evoked.training.records import EpochRecord
+
+if TYPE_CHECKING:
+    from evoked.posts.columns import Posts
 
 BASELINES_FOLDER = "baselines"
 METRICS_FILE = "metrics.json"
@@ -278,7 +282,8 @@ class TrainedRun(ABC):
     ) -> pd.DataFrame:
         """Predictions of examples as :meth:`predict` returns them; the sentence is ``about`` one
         of the numbers, the first by default."""
-        predicted = Predicted(examples.posts, self.model.predict(examples))
+        posts = looked_up(examples.posts)
+        predicted = Predicted(posts, self.model.predict(examples))
         record = self.track_record
         widened = columns_to_widen(self.task, record, coverage)
         table = self.intervals.table(self.task, predicted, coverage, widened=widened)
@@ -287,7 +292,7 @@ class TrainedRun(ABC):
             self.described(table, examples.posts, problems),
             record,
             coverage,
-            self.recent_counts(examples.posts),
+            self.recent_counts(posts),
             unbounded=self.intervals.unbounded(self.task, coverage),
             whose=self.whose,
             about=about,
@@ -319,7 +324,7 @@ class TrainedRun(ABC):
         """Whose last posts a prediction is held against, in words."""
         return "your" if self.description["data"]["authors"] == 1 else "the author's"
 
-    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+    def recent_counts(self, posts: Posts) -> RecentCounts:
         """Counts of the last posts of each post's author: see
         :data:`evoked.runs.answer.RecentCounts`."""
         return {}

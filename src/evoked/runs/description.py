@@ -9,7 +9,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from evoked.errors import DataError
-from evoked.files import check_format_version, damage, read_object, remove_leftovers
+from evoked.files import (
+    check_format_version,
+    check_nothing_to_wait_for,
+    damage,
+    read_object,
+    remove_leftovers,
+)
 from evoked.posts.facts import Fact
 from evoked.posts.time_zones import zone_of
 
@@ -114,7 +120,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        The folder holds no finished run, or one of another format version.
+        The folder holds no finished run, or one of another format version, or a pipe or a device.
     """
     path = folder / RUN_FILE
     if not folder.exists():  # a killed update may have moved it aside
@@ -125,6 +131,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             file=folder,
             fix="Make one with 'evoked train', or start the same command again to finish it.",
         )
+    check_nothing_to_wait_for(folder)
     description = read_object(path)
     check_format_version(description, FORMAT_VERSION, path, TRAIN_AGAIN)
     with damage(path, "the description of a run", f"{TRAIN_AGAIN}."):

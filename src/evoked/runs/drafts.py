@@ -89,7 +89,7 @@ def complete_drafts(posts: Posts, authors: KnownAuthors, drafts: NDArray[np.bool
     author = np.where(taken, authors.only or (_NEWCOMER if authors.number else ""), given)
     own = "your" if authors.number == 1 else "the author's"
     completed = posts.assign(**{AUTHOR_HASH: author})
-    counts = {name: numbers_of(completed, name).copy() for name in PROFILE}
+    counts = {name: numbers_of(posts, name).copy() for name in PROFILE}
     assumed: list[str | None] = []
     for row, name in enumerate(author):
         known = authors.profiles.known.get(name, {}) if drafts[row] else {}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,9 @@ from evoked.runs.notes import (
     unseen_inputs,
     unseen_note,
 )
+
+if TYPE_CHECKING:
+    from evoked.posts.columns import Posts
 
 HISTORY_FILE = "history.json"
 PROFILES_FILE = "profiles.json"
@@ -178,7 +181,7 @@ class Run(TrainedRun):
         age = self.pipeline.settings.history_min_age_hours
         return attach_history(posts, history, drafts, age, activity, everyones=everyones)
 
-    def recent_counts(self, posts: pd.DataFrame) -> RecentCounts:
+    def recent_counts(self, posts: Posts) -> RecentCounts:
         return {kind: self.history.last_counts(posts, kind, LAST_POSTS) for kind in KINDS}
 
     def influence(self, test: Examples) -> list[dict[str, Any]]:

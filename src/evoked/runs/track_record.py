@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -165,6 +165,7 @@ class TrackRecord(ErrorRecord):
         return TypicalError.of(table[column], self._truth[column]) if column in table else None
 
 
+@lru_cache(maxsize=1024)  # asked of each prediction anew, for a few numbers of a run
 def _chance_of_fewer(held: int, posts: int, share: float) -> float:
     """Chance that of so many posts no more than ``held`` are held by ranges that hold each with the
     chance ``share`` (binomial distribution)."""

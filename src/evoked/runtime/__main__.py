@@ -6,7 +6,6 @@ standard input. Answers are printed as JSON, one for each draft.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from evoked.errors import EvokedError, SettingsError
 from evoked.files import parse_json, plain, read_bounded
 from evoked.runtime import load
+from evoked.sentences import visible, visible_json
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,9 +27,9 @@ def main(arguments: Sequence[str]) -> int:
         rows = found if isinstance(found, list) else [found]
         answers = load(folder, once=len(rows) == 1).score(rows)
     except EvokedError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
-    print(json.dumps(plain(answers), ensure_ascii=False, indent=2))
+    print(visible_json(plain(answers)))
     return 1 if any(answer["error"] for answer in answers) else 0
 
 

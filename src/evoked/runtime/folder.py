@@ -127,6 +127,8 @@ class ExportFolder:
     def checked(self, name: str) -> Path:
         """The path of a file that the manifest names; errors as of :meth:`content`."""
         file = self.path / name
+        if file.is_symlink():
+            raise DataError("a link, where a file of the export is expected.", file=file)
         expected = self.manifest["files"].get(name)
         if expected is None or not file.is_file():
             raise DataError("the export lacks this file.", file=file, fix=f"{EXPORT_AGAIN}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -18,6 +19,7 @@ from evoked.errors import DataError, EvokedError
 from evoked.evaluation.conformal import Intervals, Predicted
 from evoked.evaluation.coverage import DEFAULT_COVERAGE, check_coverage
 from evoked.features.table import FeatureTable
+from evoked.files import damage
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.author_history import KINDS, AuthorHistory
 from evoked.posts.author_profiles import AuthorProfiles
@@ -34,7 +36,13 @@ from evoked.runs.drafts import (
     with_usual_views,
 )
 from evoked.runs.track_record import ErrorRecord, TypicalError
-from evoked.runtime.folder import HISTORY_FILE, MANIFEST_FILE, PROFILES_FILE, ExportFolder
+from evoked.runtime.folder import (
+    EXPORT_AGAIN,
+    HISTORY_FILE,
+    MANIFEST_FILE,
+    PROFILES_FILE,
+    ExportFolder,
+)
 from evoked.runtime.graphs import Graph, load_graph
 from evoked.runtime.sources import FeatureReader
 from evoked.targets import Task, load_task
@@ -96,10 +104,11 @@ class ExportedRun:
     def __init__(self, folder: ExportFolder, *, once: bool = False) -> None:
         self.folder = folder
         manifest, file = folder.manifest, folder.path / MANIFEST_FILE
-        self.task: Task = load_task(manifest["task"], file)
-        self.intervals = Intervals.from_dict(manifest["intervals"], file)
-        self._facts = [Fact.from_dict(state) for state in manifest["drafts"]["facts"]]
-        self._reader = FeatureReader(folder, once=once)
+        with self._damage():
+            self.task: Task = load_task(manifest["task"], file)
+            self.intervals = Intervals.from_dict(manifest["intervals"], file)
+            self._facts = [Fact.from_dict(state) for state in manifest["drafts"]["facts"]]
+            self._reader = FeatureReader(folder, once=once)
         self._turn = Lock()
 
     def score(
@@ -132,7 +141,7 @@ class ExportedRun:
         check_coverage(coverage)
         answers: list[dict[str, Any]] = []
         numbered = enumerate(rows, start=1)
-        with self._turn:
+        with self._turn, self._damage():
             while batch := list(islice(numbered, _BATCH)):
                 answers += self._scored(
                     [self._asked(row, number) for number, row in batch], coverage
@@ -163,7 +172,7 @@ class ExportedRun:
         """
         check_coverage(coverage)
         rows = [self._row(draft, number) for number, draft in enumerate(drafts, start=1)]
-        with self._turn:
+        with self._turn, self._damage():
             return self._predicted(drafts, rows, coverage, note)
 
     def features(self, drafts: Sequence[Draft]) -> FeatureTable:
@@ -237,6 +246,11 @@ class ExportedRun:
             for name, own in state["errors"].items()
         }
         return ErrorRecord(state["intervals"], errors)
+
+    def _damage(self) -> AbstractContextManager[None]:
+        """What turns whatever the files of the export raise into one error: whoever made them may
+        have given them the digests of a sound export."""
+        return damage(self.folder.path, "the folder of an exported run", f"{EXPORT_AGAIN}.")
 
     def _scored(self, asked: Sequence[_Asked], coverage: float) -> list[dict[str, Any]]:
         sound = [each for each in asked if each.row is not None]

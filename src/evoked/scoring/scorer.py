@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -36,7 +36,8 @@ class Scorer:
     """Scores drafts with one run; every row gets an answer or an error.
 
     The run and its encoders stay in memory, so that only the first call takes long. A scorer may be
-    called from several threads; it serves them one after the other.
+    called from several threads; what is asked while it works is answered together, as soon as it is
+    free: most of what a draft costs is paid once for all that are scored together.
 
     Parameters
     ----------
@@ -60,6 +61,7 @@ class Scorer:
         self.run = run
         self.batch = batch
         self.turn = Lock()
+        self._waiting: list[_Call] = []  # whoever waits, and whoever is answered
 
     @classmethod
     def load(
@@ -115,8 +117,48 @@ class Scorer:
         DataFrame
             A row per draft.
         """
-        with self.turn:
-            return self.run.predict(drafts, callbacks, coverage)
+        if callbacks is not None:  # which hear of the own drafts alone
+            with self.turn:
+                return self.run.predict(drafts, callbacks, coverage)
+        call = _Call(list(drafts), coverage)
+        self._waiting.append(call)
+        try:
+            with self.turn:
+                if call.table is None:
+                    self._answer(call)
+        finally:
+            self._waiting.remove(call)
+        assert call.table is not None
+        return call.table
+
+    def _answer(self, call: _Call) -> None:
+        """Answer a call, and with it others that wait, as many as a batch holds. Where their drafts
+        can't be scored together, whichever is at fault, each is answered alone."""
+        together = [call, *self._fellows(call)]
+        drafts = [draft for each in together for draft in each.drafts]
+        try:
+            table = self.run.predict(drafts, None, call.coverage)
+        except Exception:
+            if len(together) == 1:
+                raise
+            for each in together:
+                each.alone = True
+            self._answer(call)
+        else:
+            end = 0
+            for each in together:
+                begin, end = end, end + len(each.drafts)
+                each.table = table.iloc[begin:end].reset_index(drop=True)
+
+    def _fellows(self, call: _Call) -> list[_Call]:
+        """The calls that wait and can be answered with this one."""
+        found, room = [], self.batch - len(call.drafts)
+        for each in list(self._waiting):
+            waits = each is not call and each.table is None and not (each.alone or call.alone)
+            if waits and each.coverage == call.coverage and len(each.drafts) <= room:
+                found.append(each)
+                room -= len(each.drafts)
+        return found
 
     def score(
         self,
@@ -250,6 +292,24 @@ class Scorer:
         """Raise DataError if not the draft but the run's folder is at fault."""
         with self.turn:
             self.run.predict_nothing()
+
+
+@dataclass(eq=False)
+class _Call:
+    """Drafts that a thread waits for.
+
+    Attributes
+    ----------
+    alone
+        Whether they are not to be scored with others'.
+    table
+        The answer, once there is one.
+    """
+
+    drafts: list[Draft]
+    coverage: float
+    alone: bool = False
+    table: pd.DataFrame | None = None
 
 
 class _Unread(NamedTuple):

@@ -131,6 +131,14 @@ def figures(protected: Path, keys: KeyFolder, tmp_path_factory: pytest.TempPathF
     return out
 
 
+def test_links_in_a_circle_are_no_place_for_keys(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match="loop"):
+        make_keys(tmp_path / "loop" / "keys", fields=False)
+    make_keys(tmp_path / "keys", fields=False)
+    KeyFolder(tmp_path / "keys").keep_apart(tmp_path / "loop")
+
+
 # Pseudonyms
 
 
@@ -178,10 +186,40 @@ def test_addresses_of_e_mail_are_no_mentions() -> None:
     assert mentions_in("a.b@example.com, x1@example.com, and @ noon") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "write to alice@example.org or ALICE+shop@mail.example.co.uk",
+        "alice＠example.org",
+        "bio: t.me/alice",
+        "https://www.instagram.com/alice/?hl=en",
+        "www.alice.example",
+        "my shop: alice-makes.com",
+        "by u/alice and /u/alice_makes",
+        "thanks@alice",
+        "http://user:alice@example.org",
+        "[https://x.com/alice](https://x.com/alice)",
+        "https://mastodon.social/@alice",
+    ],
+)
+def test_no_other_way_to_an_account_survives(text: str) -> None:
+    names = Pseudonyms(bytes(32))
+    protected = names.text(text)
+    assert "alice" not in protected.lower()
+    assert names.text(text) == protected
+    assert [names.account(name) for name in mentions_in(text)] == mentions_in(protected)
+
+
+def test_texts_without_accounts_stay() -> None:
+    text = "5 a.m., and/or 3/4 of it. Really? e.g. u/k, v1.2.3; we do.Then off @ noon"
+    assert Pseudonyms(bytes(32)).text(text) == text
+
+
 @pytest.mark.parametrize("part", ["a.", "-", "\u200b", ".", "@", "a\u200b", "@a"])
 def test_no_text_takes_long_to_search(part: str) -> None:
     for text in ("@a" + part * 30_000, ("@a" + part * 300) * 100):
         mentions_in(text)
+        Pseudonyms(bytes(32)).text(text)
 
 
 def test_missing_accounts_stay_missing() -> None:
@@ -248,7 +286,8 @@ def test_a_protected_copy_holds_no_names_and_no_counts(
     assert copy.tables == ["posts", "viewings", "connections", "memberships", "activity"]
     assert copy.table("activity")["likes"].isna().all()
     assert copy.posts["author_id"].tolist() == [*map(names.account, dataset.posts["author_id"])]
-    assert copy.posts["caption"][1] == f"Thanks @{names.account('ines.1')}, mail x@ines.com #ines"
+    expected = f"Thanks @{names.account('ines.1')}, mail {names.address('x@ines.com')} #ines"
+    assert copy.posts["caption"][1] == expected
     assert copy.table("connections").iloc[0].tolist() == [*map(names.account, ("ines.1", "ines.2"))]
     assert copy.table("viewings")["post_id"][0] == copy.posts["post_id"][1]
     assert copy.table("memberships")["user_id"][0] == copy.posts["author_id"][3]
@@ -502,6 +541,17 @@ def test_pictures_come_back_byte_for_byte(pictures: PostDataset, keys: KeyFolder
     assert files(pictures) == before
     assert not is_locked(pictures)
     assert unlock_images(pictures, keys).pictures == 0
+
+
+def test_nothing_is_locked_while_another_writes(pictures: PostDataset, keys: KeyFolder) -> None:
+    """An import that ends meanwhile would put the pictures as they were into the place."""
+    with only_writer(pictures.folder), pytest.raises(DataError, match="another run of evoked"):
+        lock_images(pictures, keys)
+    assert not is_locked(pictures)
+    lock_images(pictures, keys)
+    with only_writer(pictures.folder), pytest.raises(DataError, match="another run of evoked"):
+        unlock_images(pictures, keys)
+    assert is_locked(pictures)
 
 
 def test_changed_and_swapped_pictures_are_noticed(

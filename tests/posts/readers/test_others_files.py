@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from zipfile import ZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ import pytest
 
 from evoked.errors import DataError
 from evoked.posts.importing import ImportResult, import_posts
-from tests.support.reader_sources import write_csv
+from tests.support.reader_sources import write_csv, write_xlsx
 
 FAR = 2**52
 UNREADABLE = {
@@ -82,3 +84,26 @@ def test_a_file_full_of_null_bytes_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "posts.csv").write_bytes(ROWS.encode() + b"\0" * 500)
     with pytest.raises(DataError, match=r"posts\.csv: null bytes"):
         import_posts("csv", tmp_path / "posts.csv", tmp_path / "out")
+
+
+@pytest.mark.parametrize("number", [2**20 + 1, 10**12])
+def test_rows_of_a_workbook_are_not_made_up(number: int, tmp_path: Path) -> None:
+    """A row's number is what its file says: those before it would be read as empty ones."""
+    plain, changed = tmp_path / "plain.xlsx", tmp_path / "posts.xlsx"
+    write_xlsx(plain, [["post_id", "caption", "likes"], ["1", "a", 2]])
+    with ZipFile(plain) as old, ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("sheet1.xml"):
+                row = f'<row r="{number}"><c r="A{number}"><v>2</v></c></row></sheetData>'
+                content = content.replace(b"</sheetData>", row.encode())
+            new.writestr(name, content)
+    with pytest.raises(DataError, match="more than 1,048,576 rows"):
+        import_posts("xlsx", changed, tmp_path / "out")
+
+
+@pytest.mark.parametrize("format_name", ["csv", "auto"])
+def test_no_pipe_is_waited_for(format_name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "posts.csv")
+    with pytest.raises(DataError, match="a pipe"):
+        import_posts(format_name, tmp_path / "posts.csv", tmp_path / "out")

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from evoked.errors import EvokedError, SettingsError
-from evoked.files import read_object, sha256_of_file
+from evoked.files import check_nothing_to_wait_for, read_object, sha256_of_file
 
 _TEXT_FILES = ("*.json", "*.txt", "*.model")
 _WEIGHTS = "*.safetensors"
@@ -40,12 +40,15 @@ def checkpoint_folder(name: str) -> Path:
     ------
     SettingsError
         It is neither of the two, or holds no safetensors, or names weights or code elsewhere.
+    DataError
+        It holds a pipe or a device.
     """
     folder = Path(name).expanduser()
     if not folder.is_dir():
         folder = _fetched(name)
     if not any(folder.glob(_WEIGHTS)):
         raise SettingsError(_no_safetensors(folder))
+    check_nothing_to_wait_for(folder)
     _check_shards(folder)
     _check_kernels(folder)
     return folder

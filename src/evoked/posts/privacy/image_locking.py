@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from evoked.errors import DataError
-from evoked.files import atomic_path, read_object, write_json
+from evoked.files import atomic_path, only_writer, read_object, write_json
 from evoked.posts.dataset import LOCK_FILE, PostDataset
 from evoked.posts.images import MAX_BYTES
 from evoked.posts.privacy.keys import KeyFolder, fingerprint
@@ -53,11 +53,17 @@ def lock_images(
     ------
     DataError
         The keys lie with the data or are not those of an earlier run; a picture is larger than
-        64 MiB, or is a link; a post names a picture outside the folder of pictures.
+        64 MiB, or is a link; a post names a picture outside the folder of pictures; another
+        process writes the dataset.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
     keys.keep_apart(dataset.folder)
+    with only_writer(dataset.folder):
+        return _lock(dataset, keys, progress)
+
+
+def _lock(dataset: PostDataset, keys: KeyFolder, progress: Progress | None) -> LockResult:
     dataset.check_image_names()
     _check_no_links(dataset.image_folder)
     _remove_halves(dataset.image_folder)
@@ -88,12 +94,16 @@ def unlock_images(
     ------
     DataError
         The keys are not those used for locking; a file is a link, and then all files stay as they
-        are; or a file was changed or swapped, and then only the files before it are unlocked.
+        are; or a file was changed or swapped, and then only the files before it are unlocked; or
+        another process writes the dataset.
     MissingExtraError
         The extra ``privacy`` isn't installed.
     """
-    if not is_locked(dataset):
-        return LockResult(0, 0)
+    with only_writer(dataset.folder):
+        return _unlock(dataset, keys, progress) if is_locked(dataset) else LockResult(0, 0)
+
+
+def _unlock(dataset: PostDataset, keys: KeyFolder, progress: Progress | None) -> LockResult:
     _check_no_links(dataset.image_folder)
     _remove_halves(dataset.image_folder)
     sealer = _sealer(dataset, keys)

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evoked.errors import DataError
-from evoked.files import atomic_path
+from evoked.files import atomic_path, writing
 from evoked.posts.privacy.ckks import MAX_KEY_BYTES, KeyOwner, make_evaluation_keys, make_secret_key
 
 KEY_BYTES = 32
@@ -74,9 +74,10 @@ class KeyFolder:
 
     def keep_apart(self, *places: Path | str) -> None:
         """Raise DataError if the keys lie in one of these datasets, or a dataset among the keys."""
-        own = self.folder.resolve()
+        # Path.resolve() fails where links lead in a circle.
+        own = Path(os.path.realpath(self.folder))
         for place in places:
-            other = Path(place).resolve()
+            other = Path(os.path.realpath(place))
             if own.is_relative_to(other) or other.is_relative_to(own):
                 raise DataError(
                     f"the keys and the data at {place} lie within each other: whoever gets the "
@@ -136,8 +137,9 @@ def make_keys(folder: Path | str, *, fields: bool = True) -> list[str]:
     _check_no_dataset(folder)
     if not folder.is_dir():
         # The rights of an existing folder, maybe somebody's home, stay; each key has its own.
-        folder.mkdir(parents=True)
-        folder.chmod(0o700)
+        with writing(folder):
+            folder.mkdir(parents=True)
+            folder.chmod(0o700)
     makers: dict[str, Callable[[Path], object]] = {
         name: lambda path: path.write_bytes(secrets.token_bytes(KEY_BYTES))
         for name in (PSEUDONYMS_KEY, STORAGE_KEY)
@@ -156,7 +158,8 @@ def fingerprint(key: bytes) -> str:
 
 
 def _check_no_dataset(folder: Path) -> None:
-    for parent in (folder.resolve(), *folder.resolve().parents):
+    real = Path(os.path.realpath(folder))
+    for parent in (real, *real.parents):
         if (parent / "dataset.json").is_file():
             raise DataError(
                 f"lies in the dataset {parent}: whoever gets the data would get the keys.",
@@ -167,8 +170,9 @@ def _check_no_dataset(folder: Path) -> None:
 
 def _make_private(path: Path, make: Callable[[Path], object]) -> bool:
     """Write a key that only the owner can ever read; False if it exists already."""
-    if path.exists():
-        return False
+    with writing(path):
+        if path.exists():
+            return False
     with atomic_path(path) as temporary:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         make(temporary)

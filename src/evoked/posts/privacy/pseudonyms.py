@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from evoked.posts.readers.values import replace_mentions
+from evoked.posts.readers.values import replace_accounts
 
 # 80 bits: among a million accounts the chance that any two share one is 4e-13.
 _DIGITS = 20
@@ -52,12 +52,20 @@ class Pseudonyms:
         """The pseudonym of a post, whose own id would lead to it on the network."""
         return f"post_{self._digits('post', identifier)}"
 
+    def address(self, identifier: str) -> str:
+        """The pseudonym of an address, of the web or of e-mail, that a text holds."""
+        return f"address_{self._digits('address', identifier)}"
+
     def text(self, text: str) -> str:
-        """A text whose @mentions are pseudonyms.
+        """A text whose mentions of accounts and addresses are pseudonyms.
 
         Networks ignore the case of mentioned names, so the pseudonym is that of the lower case.
         """
-        return replace_mentions(text, lambda name: self.account(name.lower()))
+        return replace_accounts(
+            text,
+            lambda name: self.account(name.lower()),
+            lambda address: self.address(address.lower()),
+        )
 
     def table(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table with pseudonyms for every account, post and mention; missing values stay so."""

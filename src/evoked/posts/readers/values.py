@@ -62,9 +62,19 @@ _NAME_CHARACTER = rf"[\w{re.escape(_MARKS)}]"
 _NAME = rf"{_NAME_CHARACTER}(?:[{_INVISIBLE}.·・‧-]{{0,8}}{_NAME_CHARACTER})*+"
 # An address of e-mail has letters before its sign; Facebook writes @[number:number:Name Surname],
 # Mastodon @name@server.
-_MENTION = re.compile(
-    rf"(?<![A-Za-z0-9]){_AT}[{_INVISIBLE}]{{0,8}}"
-    rf"(\[[^\]\n]{{1,300}}\]|{_NAME}(?:{_AT}{_NAME})*+)"
+_SIGN = rf"{_AT}[{_INVISIBLE}]{{0,8}}"
+_BRACKETED = r"\[[^\]\n]{1,300}\]"
+_MENTION = re.compile(rf"(?<![A-Za-z0-9]){_SIGN}({_BRACKETED}|{_NAME}(?:{_AT}{_NAME})*+)")
+# What leads to an account without being a mention of it. Of an address of e-mail, a letter or digit
+# stands before the sign, as before no mention.
+_ACCOUNTS = re.compile(
+    r"(?P<address>(?:https?://|www\.)\S+|\b(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,24}/\S*"
+    r"|\b(?:[\w-]{1,63}\.){1,4}(?:com|net|org|info|biz|io|tv|app|shop|store|blog|page|link)\b)"
+    rf"|(?P<mail>[\w.+-]{{0,63}}[A-Za-z0-9]{_AT}(?:[\w-]{{1,63}}\.){{1,4}}\w{{2,24}})"
+    r"|(?<![\w/])/?u/(?P<reddit>[\w-]{3,20})"
+    rf"|(?<![A-Za-z0-9]){_SIGN}(?P<name>{_BRACKETED}|{_NAME}(?:{_AT}{_NAME})*+)"
+    rf"|{_SIGN}(?P<glued>{_BRACKETED}|{_NAME})",
+    re.IGNORECASE,
 )
 _NAMES_OF_TAGS = ("screen_name", "username", "hashtagName", "tag", "name", "text", "title")
 _NAMES_OF_PICTURES = (
@@ -274,9 +284,44 @@ def mentions_in(text: str) -> list[str]:
     return [_UNSEEN.sub("", name) for name in _MENTION.findall(text)]
 
 
-def replace_mentions(text: str, replacement: Callable[[str], str]) -> str:
-    """A caption with the mentioned accounts, passed to ``replacement`` without '@', replaced."""
-    return _MENTION.sub(lambda match: "@" + replacement(_UNSEEN.sub("", match[1])), text)
+def without_mentions(text: str) -> str:
+    """A caption without the names of the accounts that it mentions."""
+    return _MENTION.sub("@ ", text)
+
+
+def replace_accounts(
+    text: str, account: Callable[[str], str], address: Callable[[str], str]
+) -> str:
+    """A text in which nothing that leads to an account stands as it was written.
+
+    Parameters
+    ----------
+    account
+        What stands in place of a mentioned account, which it gets without '@'.
+    address
+        What stands in place of an address, of the web or of e-mail.
+
+    Returns
+    -------
+    The text with other names behind each '@' and ``u/``, and other addresses; accounts that an
+    address mentions stay mentioned beside it.
+    """
+
+    def changed(match: re.Match[str]) -> str:
+        if match["name"] is not None:
+            return "@" + account(_UNSEEN.sub("", match["name"]))
+        if match["glued"] is not None:
+            # What follows it is a mention, or none, as it was before.
+            end = "" if re.match("[A-Za-z0-9]", match["glued"][-1]) else "_"
+            return "@" + account(_UNSEEN.sub("", match["glued"])) + end
+        if match["reddit"] is not None:
+            return "u/" + account(match["reddit"])
+        if match["mail"] is not None:
+            return address(match["mail"])
+        mentioned = "".join(f"/@{account(name)}" for name in mentions_in(match["address"]))
+        return f"https://{address(match['address'])}{mentioned}"
+
+    return _ACCOUNTS.sub(changed, text)
 
 
 def parse_id(value: Any) -> str | None:

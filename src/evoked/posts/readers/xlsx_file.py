@@ -37,6 +37,10 @@ MAX_UNPACKED_BYTES = 512 * 2**20
 MAX_CELLS = 20_000_000
 """Most cells of a sheet that are read."""
 
+MAX_ROWS = 2**20
+"""Most rows of a sheet, as Excel has it. A file may number a row at will, and those before it are
+made up."""
+
 _MAX_SHEETS = 100
 # A header stands within the first rows: above it there may be a title and dates.
 _FIRST_ROWS = 30
@@ -244,7 +248,9 @@ def _side_by_side(header: Sequence[str]) -> list[tuple[int, int | None]]:
 
 def _cells(sheet: Any, source: Path) -> Iterator[Sequence[str]]:
     count = 0
-    for row in sheet.iter_rows(values_only=True):
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        if number > MAX_ROWS:
+            raise DataError(f"more than {MAX_ROWS:,} rows in a sheet.", file=source)
         count += len(row)
         if count > MAX_CELLS:
             raise DataError(
