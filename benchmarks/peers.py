@@ -1,19 +1,22 @@
 """How well are likes, views and emotion predicted, beside what else a user might take?
 
 Real posts. All sides learn from the same posts and are scored on the same test posts. The peers are
-baselines of an author's last posts, ridge, CatBoost, skrub and AutoGluon (see ``peer_models.py``).
-They read captions, metadata, facts, the picture and history of strictly earlier posts, nothing
+baselines of an author's last posts, ridge, CatBoost, skrub and AutoGluon (see ``peer_models.py``),
+and two networks, AutoGluon's multimodal predictor and pytorch-widedeep (``peer_networks.py``). They
+read captions, metadata, facts, the picture and history of strictly earlier posts, nothing
 that is unknown before posting. Of the picture they see colours on a coarse grid, or with
 ``--peer-pictures vectors`` the vectors that evoked's own models read, reduced to 24 principal
-components of the learned posts. They run in an environment of their own: make one, install
-``peers.txt`` there, and name its interpreter with ``--peers-python``.
+components of the learned posts; the networks see the picture itself, and stop a fit after
+``--network-seconds`` of the processor. Peers run in an environment of their own: make one, install
+``peers.txt`` there, and name its interpreter with ``--peers-python``; pytorch-widedeep, which takes
+older packages, in one of ``peers_widedeep.txt``, named with ``--widedeep-python``.
 
 evoked is trained through its public API, without a model ("evoked"), as ``linear`` and, where asked
 for, by ``auto``. Each side runs in a process of its own on one thread; CPU seconds are those of
 fits and predictions, for evoked those of all features as well, extracted anew.
 
-Differences are evoked minus the best peer in R², with a 95 % interval of 1,000 resamples of test
-posts. The best peer is picked with the test scores in sight, which flatters it.
+Differences are evoked minus a peer in R², the best one and each, with a 95 % interval of 1,000
+resamples of test posts. The best peer is picked with the test scores in sight, which flatters it.
 
 Run: ``python benchmarks/peers.py --data FOLDER --datasets NAME --json FILE``; ``--sides`` takes
 some of them. What is absent is skipped, with the reason. The last line is JSON.
@@ -30,6 +33,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +42,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from peer_models import FOLD, PEERS, VECTOR, cost, cpu_seconds
+from peer_checkpoints import write_checkpoints
+from peer_models import COLOUR, FOLD, PEERS, VECTOR, cost, cpu_seconds
+from peer_networks import CHECKPOINTS, NETWORK_SECONDS, NETWORKS, PICTURE_FILE, WIDEDEEP
 from PIL import Image
 from record import add_json_option, finish, table
 
@@ -190,11 +196,14 @@ class Predicted(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a side predicted, the CPU seconds it took, and its process's peak memory in MB."""
+    """What a side predicted, the CPU seconds it took, and its process's peak memory in MB; of a
+    peer also the seconds of fits and of predictions alone."""
 
     predicted: Predicted
     seconds: float
     megabytes: float
+    fit: float = np.nan
+    predict: float = np.nan
 
 
 class SkippedError(Exception):
@@ -248,8 +257,9 @@ def peer_table(rows: Rows, seen: str = COLOURS) -> pd.DataFrame:
         part = np.full(len(posts), "", dtype=object)
         part[rows.learned(split)], part[rows.tested(split)] = "learned", "tested"
         folds[f"{FOLD}{number}"] = part
-    caption = posts["caption"].fillna("").astype(object)
-    return features.assign(**columns, caption=caption, truth=rows.truth, **folds)
+    columns["caption"] = posts["caption"].fillna("").astype(object)
+    columns[PICTURE_FILE] = [str(path or "") for path in rows.dataset.cover_paths()]
+    return features.assign(**columns, truth=rows.truth, **folds)
 
 
 def metadata(posts: pd.DataFrame) -> pd.DataFrame:
@@ -297,7 +307,7 @@ def colours(dataset: PostDataset) -> pd.DataFrame:
             small = small_image.resize((PICTURE, PICTURE), Image.Resampling.BOX)
             spread = np.asarray(small_image, dtype=np.float64).std(axis=(0, 1))
             rows[row] = np.append(np.asarray(small, dtype=np.float64).ravel(), spread)
-    return pd.DataFrame(rows).add_prefix("picture ")
+    return pd.DataFrame(rows).add_prefix(COLOUR)
 
 
 def vectors(dataset: PostDataset) -> pd.DataFrame:
@@ -366,7 +376,7 @@ OURS: dict[str, Callable[[Rows], Predicted]] = {
     "evoked auto": automatic,
 }
 SIDES = [*PEERS, *OURS]
-_DEFAULT_SIDES = [name for name in SIDES if name != "evoked auto"]
+_DEFAULT_SIDES = [name for name in SIDES if name != "evoked auto" and name not in NETWORKS]
 
 
 def measured(side: str, folder: Path, source: Source) -> Measured:
@@ -377,12 +387,15 @@ def measured(side: str, folder: Path, source: Source) -> Measured:
     return Measured(predicted, **cost(start))
 
 
-def measured_peer(side: str, python: str, folder: Path, rows: Rows) -> Measured:
+def measured_peer(
+    side: str, python: str, folder: Path, rows: Rows, network_seconds: float = NETWORK_SECONDS
+) -> Measured:
     """Run a peer with the interpreter ``python`` on ``folder / "table.parquet"``."""
+    if side in NETWORKS:
+        write_checkpoints(folder / CHECKPOINTS)
     script = Path(__file__).with_name("peer_models.py")
-    done = subprocess.run(
-        [python, script, folder, side], check=False, capture_output=True, text=True
-    )
+    command = [python, script, folder, side, "--seconds", str(network_seconds)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SkippedError(done.stderr.strip().splitlines()[-1])
     found = pd.read_parquet(folder / f"{side}.parquet")["predicted"].to_numpy(dtype=np.float64)
@@ -413,19 +426,17 @@ def scores(truth: Floats, found: Measured) -> dict[str, Any]:
     }
 
 
-def differences(truth: Floats, found: dict[str, Floats]) -> list[dict[str, Any]]:
-    """Each of evoked's sides beside the best peer, by R²; nothing where there is no peer."""
-    peers = {name: values for name, values in found.items() if name in PEERS}
-    if not peers:
-        return []
-    best = max(peers, key=lambda name: float(r2(truth, peers[name])))
+def beside_each(truth: Floats, found: dict[str, Floats]) -> list[dict[str, Any]]:
+    """Each of evoked's sides beside each peer."""
     rows = []
-    for name in (name for name in found if name in OURS):
-        interval = bootstrap_interval(explained_more, truth, found[name], peers[best], n=1000)
+    for name, peer in product(found, found):
+        if name not in OURS or peer not in PEERS:
+            continue
+        interval = bootstrap_interval(explained_more, truth, found[name], found[peer], n=1000)
         rows.append(
             {
                 "side": name,
-                "best peer": best,
+                "peer": peer,
                 "R² more": interval.estimate,
                 "low": interval.low,
                 "high": interval.high,
@@ -433,6 +444,19 @@ def differences(truth: Floats, found: dict[str, Floats]) -> list[dict[str, Any]]
             }
         )
     return rows
+
+
+def differences(truth: Floats, found: dict[str, Floats]) -> list[dict[str, Any]]:
+    """Each of evoked's sides beside the best peer, by R²; nothing where there is no peer."""
+    peers = [name for name in found if name in PEERS]
+    if not peers:
+        return []
+    best = max(peers, key=lambda name: float(r2(truth, found[name])))
+    compared = {name: values for name, values in found.items() if name in OURS or name == best}
+    return [
+        {("best peer" if name == "peer" else name): value for name, value in row.items()}
+        for row in beside_each(truth, compared)
+    ]
 
 
 def all_measured(
@@ -444,7 +468,8 @@ def all_measured(
     for side in arguments.sides:
         try:
             if side in PEERS:
-                yield side, measured_peer(side, arguments.peers_python, folder, rows)
+                python, seconds = interpreter(side, arguments), arguments.network_seconds
+                yield side, measured_peer(side, python, folder, rows, seconds)
                 continue
             # A new interpreter, so that no side pays for what another has loaded.
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -479,30 +504,37 @@ def compare(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "tested": len(truth),
         "scores": [{"side": side, **scores(truth, each)} for side, each in found.items()],
         "differences": differences(truth, values),
+        "each": beside_each(truth, values),
         "skipped": skipped,
     }
 
 
 def _skipped_dataset(reason: str) -> dict[str, Any]:
-    return {"posts": 0, "scores": [], "differences": [], "skipped": {"dataset": reason}}
+    return {
+        "posts": 0,
+        "scores": [],
+        "differences": [],
+        "each": [],
+        "skipped": {"dataset": reason},
+    }
 
 
 def tables_of(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """A table of scores for each dataset, and one each of all differences and of what was skipped,
-    if there are any."""
+    """A table of scores for each dataset, and one each of all differences from the best peer, of
+    those from each, and of what was skipped, if there are any."""
     formats = {"CPU s": ".1f", "peak MB": ".0f"}
     tables = {
         name: table(pd.DataFrame(each["scores"]), **formats)
         for name, each in figures.items()
         if each["scores"]
     }
-    for part in ("differences", "skipped"):
+    for part in ("differences", "each", "skipped"):
         rows = [
             {"dataset": name, **row}
             for name, each in figures.items()
             for row in (
                 each[part]
-                if part == "differences"
+                if part != "skipped"
                 else [{"side": side, "reason": why} for side, why in each[part].items()]
             )
         ]
@@ -511,7 +543,8 @@ def tables_of(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def _names(known: list[str], text: str) -> list[str]:
+def names_of(known: list[str], text: str) -> list[str]:
+    """Names between commas, each a known one; for options."""
     chosen = text.split(",")
     unknown = [name for name in chosen if name not in known]
     if unknown:
@@ -521,19 +554,32 @@ def _names(known: list[str], text: str) -> list[str]:
     return chosen
 
 
+def add_peer_options(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark the options by which peers are run."""
+    parser.add_argument(
+        "--peers-python", default=sys.executable, help="interpreter that has the peers' packages"
+    )
+    parser.add_argument("--widedeep-python", help="the same of pytorch-widedeep")
+    parser.add_argument("--network-seconds", type=float, default=NETWORK_SECONDS)
+
+
+def interpreter(side: str, arguments: argparse.Namespace) -> str:
+    """What runs a peer."""
+    own = arguments.widedeep_python if side == WIDEDEEP else None
+    return str(own or arguments.peers_python)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path(".cache/peers"), help="imported posts")
+    add_peer_options(parser)
     parser.add_argument(
-        "--peers-python", default=sys.executable, help="interpreter that has the peers' packages"
+        "--datasets", type=partial(names_of, list(DATASETS)), default=list(DATASETS), metavar="A,B"
     )
     parser.add_argument(
-        "--datasets", type=partial(_names, list(DATASETS)), default=list(DATASETS), metavar="A,B"
-    )
-    parser.add_argument(
-        "--sides", type=partial(_names, SIDES), default=_DEFAULT_SIDES, metavar="A,B"
+        "--sides", type=partial(names_of, SIDES), default=_DEFAULT_SIDES, metavar="A,B"
     )
     parser.add_argument("--peer-pictures", choices=(COLOURS, VECTORS), default=COLOURS)
     add_json_option(parser)
