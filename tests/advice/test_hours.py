@@ -36,12 +36,12 @@ def times_of(
 ) -> pd.DataFrame:
     """Times and likes as a run keeps them: a peak of likes at an hour, about 1,000 likes."""
     generator = np.random.default_rng(seed)
-    hour = generator.uniform(7, 23, size)
+    hour = np.floor(60 * generator.uniform(7, 23, size)) / 60  # to the minute, as datasets keep it
     gain = effect * np.cos(2 * np.pi * (hour - peak) / 24)
     content = generator.normal(0, 1, size) if expected else np.zeros(size)
     logs = np.log(1000) + content + gain + generator.normal(0, 0.5, size)
     days = pd.to_timedelta(np.arange(size), unit="D") + pd.to_timedelta(hour, unit="h")
-    posted = pd.Timestamp("2024-01-01", tz="UTC") + days.floor("s")
+    posted = pd.Timestamp("2024-01-01", tz="UTC") + days.round("min")
     return pd.DataFrame(
         {
             "post_id": [f"{author}-{number}" for number in range(size)],

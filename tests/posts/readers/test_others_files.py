@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from zipfile import ZipFile
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -107,3 +108,15 @@ def test_no_pipe_is_waited_for(format_name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "posts.csv")
     with pytest.raises(DataError, match="a pipe"):
         import_posts(format_name, tmp_path / "posts.csv", tmp_path / "out")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_more_columns_than_any_export_has_are_refused(suffix: str, tmp_path: Path) -> None:
+    """Each is looked at, several times, before a row is read."""
+    source = tmp_path / f"posts.{suffix}"
+    names = ["post_id", "caption", *(f"c{number}" for number in range(5_000))]
+    table = pd.DataFrame([["1"] * len(names)], columns=names)
+    table.to_csv(source, index=False) if suffix == "csv" else table.to_parquet(source)
+    with pytest.raises(DataError, match="5,002 columns, where at most 2,000 are read"):
+        import_posts(suffix, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

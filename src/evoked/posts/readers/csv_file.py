@@ -27,7 +27,7 @@ from evoked.posts.readers.header import (
     note_on_lines_above,
 )
 from evoked.posts.readers.packed import is_gzipped, open_gzipped
-from evoked.posts.readers.tabular import Row, Table, read_table
+from evoked.posts.readers.tabular import MOST_COLUMNS, Row, Table, read_table
 from evoked.posts.readers.text_encoding import find_encoding
 
 MAX_CELL_CHARACTERS = 1_000_000
@@ -91,7 +91,9 @@ def open_table(
         source, encoding, _DELIMITERS, None if is_header else named
     )
     top = _top_records(source, encoding, delimiter)
-    position = 0 if is_header else header_position([cells for cells, _ in top], named)
+    position = (
+        0 if is_header else header_position([cells[: MOST_COLUMNS + 1] for cells, _ in top], named)
+    )
     columns = _column_names(top[position][0] if top else [], source)
     notes = [f"{source.name} is read as {encoding}, separated by {_DELIMITERS[delimiter]}s."]
     if position:
@@ -140,7 +142,8 @@ def _regularity(
     as wide as the header, and the width."""
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
-        rows = [row for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
+        lines = csv.reader(io.StringIO(sample), delimiter=delimiter)
+        rows = [row[: MOST_COLUMNS + 1] for row in lines if row]
     except csv.Error:
         return False, 0.0, 0
     position = 0 if named is None else header_position(rows[:MOST_LINES], named)
@@ -289,8 +292,11 @@ def _column_names(header: list[str], source: Path) -> list[str]:
         raise DataError(
             "there is no header.", file=source, fix="Let the first line name the columns."
         )
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        first.setdefault(name, number)
     return [
-        f"{name} (column {number})".strip() if not name or name in names[: number - 1] else name
+        name if name and first[name] == number else f"{name} (column {number})".strip()
         for number, name in enumerate(names, start=1)
     ]
 

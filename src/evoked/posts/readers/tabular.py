@@ -62,6 +62,9 @@ from evoked.posts.readers.values import is_missing, parse_bool, parse_names, pla
 from evoked.posts.schema import COUNTS, EMOTIONS, EXPOSURE, FACT_PREFIX
 from evoked.posts.time_zones import zone_of
 
+MOST_COLUMNS = 2000
+"""Columns of a table that is read: each is looked at, and no export has nearly as many."""
+
 # Number of rows that a note names.
 _EXAMPLES = 5
 # Number of columns that a note names.
@@ -104,6 +107,14 @@ class Table:
     notes: list[str] = field(default_factory=list)
     cut: Callable[[Sequence[str]], tuple[pd.DataFrame, list[Skipped]]] | None = None
     has_width: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.columns) > MOST_COLUMNS:
+            raise DataError(
+                f"{len(self.columns):,} columns, where at most {MOST_COLUMNS:,} are read.",
+                file=self.path,
+                fix="Keep those that say something about the posts.",
+            )
 
 
 @dataclass
