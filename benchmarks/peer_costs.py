@@ -104,7 +104,7 @@ def posts_of(drawn: PostDataset, n: int, folder: Path, kind: str) -> PostDataset
         caption=posts["caption"] + ends,
     )
     if kind == WITHOUT:
-        posts = posts.assign(images=[[] for _ in number])
+        posts["images"] = pd.Series([[] for _ in number], posts.index, dtype=object)
         return PostDataset.create(folder, {"posts": posts})
     pictures = folder.with_name(f"{folder.name}-pictures")
     shutil.copytree(drawn.image_folder, pictures)

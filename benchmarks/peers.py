@@ -258,7 +258,8 @@ def peer_table(rows: Rows, seen: str = COLOURS) -> pd.DataFrame:
         part[rows.learned(split)], part[rows.tested(split)] = "learned", "tested"
         folds[f"{FOLD}{number}"] = part
     columns["caption"] = posts["caption"].fillna("").astype(object)
-    columns[PICTURE_FILE] = [str(path or "") for path in rows.dataset.cover_paths()]
+    names = [str(path or "") for path in rows.dataset.cover_paths()]
+    columns[PICTURE_FILE] = pd.Series(names, posts.index, dtype=object)
     return features.assign(**columns, truth=rows.truth, **folds)
 
 
@@ -394,7 +395,7 @@ def measured_peer(
     if side in NETWORKS:
         write_checkpoints(folder / CHECKPOINTS)
     script = Path(__file__).with_name("peer_models.py")
-    command = [python, script, folder, side, "--seconds", str(network_seconds)]
+    command = [python, str(script), str(folder), side, "--seconds", str(network_seconds)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SkippedError(done.stderr.strip().splitlines()[-1])
