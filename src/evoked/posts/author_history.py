@@ -400,8 +400,10 @@ class AuthorHistory:
 
     def _counts_seen(self, name: str, moments: _Moments) -> dict[str, Floats]:
         """Columns of one of the values of earlier posts, as known at each moment."""
-        single = self._single(name)
         number, total = self._sums(name, moments)
+        if name in _RATES and moments.observed is None:
+            return {f"mean_{name}": _mean_of(number, total)}
+        single = self._single(name)
         if moments.observed is None or name == "followers":
             window = single.window(moments.author, moments.until, _SINGLY)
             seen = _at(window, single.tied)
@@ -416,8 +418,8 @@ class AuthorHistory:
             everyones = _mean(moments.seen(single, name, all_authors))
         if name == "followers":
             return {"last_followers": seen[:, 0]}
-        columns = {f"mean_{name}": np.where(number > 0, total / np.maximum(number, 1), np.nan)}
-        if name not in KINDS:
+        columns = {f"mean_{name}": _mean_of(number, total)}
+        if name in _RATES:
             return columns
         columns[f"last_{name}"] = seen[:, 0]
         columns |= {f"mean{each}_{name}": _mean(seen[:, :each]) for each in MEANS_OVER}
@@ -548,8 +550,7 @@ class _Single:
         instant, sums = self._in_time
         stop = np.searchsorted(instant, until)
         start = np.maximum(stop - EVERYONE_OVER, 0)
-        number = stop - start
-        return np.where(number > 0, (sums[stop] - sums[start]) / np.maximum(number, 1), np.nan)
+        return _mean_of(stop - start, sums[stop] - sums[start])
 
     def window(self, author: Whole, until: Whole, number: int) -> Whole:
         """Positions of an author's last events before ``until``, the latest first, (n, number); -1
@@ -634,9 +635,13 @@ def _values(posts: Posts) -> Floats:
     return np.hstack([counts, counts[:, : len(ENGAGEMENT)] - followers, followers])
 
 
+def _mean_of(number: NDArray[Any], total: Floats) -> Floats:
+    """Means of so many values by their sums, (n,); NaN of none."""
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
 def _mean(window: Floats) -> Floats:
-    known = np.isfinite(window).sum(axis=1)
-    return np.where(known > 0, np.nansum(window, axis=1) / np.maximum(known, 1), np.nan)
+    return _mean_of(np.isfinite(window).sum(axis=1), np.nansum(window, axis=1))
 
 
 def _median(window: Floats) -> Floats:
