@@ -77,6 +77,8 @@ def session(
         options.graph_optimization_level = levels.ORT_DISABLE_ALL
     # Waiting threads would otherwise keep the cores busy, which decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Processors without instructions for it would cut sums of products of 8-bit integers short.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     # Batches are of ever new shapes; an arena would keep memory for each of them.
     options.enable_cpu_mem_arena = not weights
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in (weights or {}).values()]
