@@ -16,6 +16,7 @@ from evoked.features.cache import FeatureCache
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders.registry import image_encoder, text_encoder
 from evoked.models.abmf import ABMF, ABMFSettings
+from evoked.models.pixelrec import PixelRecRegressor, RegressorSettings
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run
 from evoked.runs.training import train_posts
@@ -194,3 +195,8 @@ def test_checkpointed_encoders_keep_less_and_learn_the_same(encoders: FeatureSet
 def test_checkpointing_frozen_encoders_is_refused() -> None:
     with pytest.raises(SettingsError, match="activation_checkpointing does nothing while the enc"):
         ABMF(ABMFSettings(activation_checkpointing=True))
+    metadata = RegressorSettings(
+        modalities=("metadata",), finetune=True, activation_checkpointing=True
+    )
+    with pytest.raises(SettingsError, match=r"this network has no encoder\. Leave it out"):
+        PixelRecRegressor(metadata)

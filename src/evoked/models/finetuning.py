@@ -89,7 +89,8 @@ class FinetuningModel(NeuralModel):
             if getattr(self.settings, name) != usual[name].default
         ]
         parts = {name: name.removesuffix(_RATE) for name in chosen}
-        parts_of = {"augment": "image", "activation_checkpointing": min(self.parts)}
+        some = min(self.parts, default="encoder")  # a network of metadata alone has none
+        parts_of = {"augment": "image", "activation_checkpointing": some}
         for name, part in (parts | parts_of).items():
             if name not in parts or part == name:
                 continue
@@ -99,9 +100,10 @@ class FinetuningModel(NeuralModel):
                     "Set finetune=true as well, or leave it out."
                 )
             if part not in self.parts:
+                others = f"; it has {', '.join(sorted(self.parts))}" if self.parts else ""
                 raise SettingsError(
-                    f"{self.name}: {name} does nothing, since this network has no {part}; it has "
-                    f"{', '.join(sorted(self.parts))}. Leave it out."
+                    f"{self.name}: {name} does nothing, since this network has no {part}{others}. "
+                    "Leave it out."
                 )
 
 
