@@ -283,7 +283,8 @@ class TrainedRun(ABC):
         """Predictions of examples as :meth:`predict` returns them; the sentence is ``about`` one
         of the numbers, the first by default."""
         posts = looked_up(examples.posts)
-        predicted = Predicted(posts, self.model.predict(examples))
+        restored = posts if self.task.restores_columns() else examples.posts
+        predicted = Predicted(restored, self.model.predict(examples))
         record = self.track_record
         widened = columns_to_widen(self.task, record, coverage)
         table = self.intervals.table(self.task, predicted, coverage, widened=widened)

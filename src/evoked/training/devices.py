@@ -26,7 +26,7 @@ from evoked.processes import end_with_parent, usual_workers
 from evoked.training.records import EpochRecord
 from evoked.training.settings import TrainingSettings
 
-# What a process of the training is told, beside its work, and hands to Lightning.
+# What a process of the training gets beside its work, and hands to Lightning.
 _ADDRESS, _PORT, _MACHINE = _MEETING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
 _DEVICE = "LOCAL_RANK"
 # Torch's warnings from C++ are for whoever writes a training, not for whoever runs it.
@@ -102,7 +102,7 @@ def on_every_device(
     Parameters
     ----------
     work
-        What each process does, given whom to report epochs to (None for all but one); pickled.
+        What each process does, given what receives its epochs (None for all but one); pickled.
     settings
         How many devices and machines; see :class:`TrainingSettings`.
     progress
