@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from evoked.runs.training import train_posts
 from evoked.testing.examples import random_examples
 from evoked.testing.networks import small_network_examples
 from evoked.training import TrainingSettings
-from evoked.training.devices import _pickled, check_devices, machine_number, on_every_device
+from evoked.training.devices import check_devices, machine_number, on_every_device
 from evoked.training.loop import fit_network
 from tests.training.test_loop import Line, zeros_to_learn
 
@@ -130,11 +130,11 @@ def test_memory_mapped_features_are_named_and_not_copied(tmp_path: Path) -> None
     values = np.arange(40_000, dtype=np.float32).reshape(-1, 4)
     values.tofile(tmp_path / "data.bin")
     mapped = np.memmap(tmp_path / "data.bin", np.float32, mode="r", offset=160, shape=(9990, 4))
-    content = _pickled(partial(len, FeatureTable({"metadata": Column.dense(mapped)})))
+    content = ForkingPickler.dumps(partial(len, FeatureTable({"metadata": Column.dense(mapped)})))
     assert len(content) < 100_000  # the numbers of rows; the values are 160,000 bytes
-    column = pickle.loads(content).args[0].columns["metadata"]
+    column = ForkingPickler.loads(content).args[0].columns["metadata"]
     np.testing.assert_array_equal(column.data, values[10:])
-    part = pickle.loads(_pickled(mapped[5:]))  # type: ignore[arg-type]
+    part = ForkingPickler.loads(ForkingPickler.dumps(mapped[5:]))
     np.testing.assert_array_equal(part, values[15:])
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import os
-import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
+from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,8 @@ def on_every_device(
     Parameters
     ----------
     work
-        What each process does, given what receives its epochs (None for all but one); pickled.
+        What each process does, given what receives its epochs (None for all but one); handed over
+        by :mod:`multiprocessing`.
     settings
         How many devices and machines; see :class:`TrainingSettings`.
     progress
@@ -118,9 +119,8 @@ def on_every_device(
     EvokedError
         A process failed or was killed; all others have been ended.
     """
-    content = _pickled(work)
     meeting = {name: os.environ[name] for name in _MEETING} if settings.nodes > 1 else _alone()
-    with _crew(content, meeting, settings) as crew:
+    with _crew(work, meeting, settings) as crew:
         return _followed(crew, progress)
 
 
@@ -133,18 +133,35 @@ def _alone() -> dict[str, str]:
 class _Hand:
     """A process that trains on one device."""
 
-    def __init__(
-        self, content: bytes, variables: dict[str, str], device: int, threads: int
-    ) -> None:
+    def __init__(self, variables: dict[str, str], device: int, threads: int) -> None:
         # Fresh processes: a forked one would inherit threads in the middle of their work.
         spawning = multiprocessing.get_context("spawn")
         self.device, self.begun = device, False
-        self.connection, its_end = spawning.Pipe(duplex=False)
-        given = (its_end, content, {**variables, _DEVICE: str(device)}, threads)
+        self.connection, its_end = spawning.Pipe()
+        given = (its_end, {**variables, _DEVICE: str(device)}, threads)
         self.process = spawning.Process(target=_take_part, args=given)
         with suppress(BrokenPipeError):  # it ended at once, which is noticed when it should report
             self.process.start()
         its_end.close()  # so that its end is noticed
+
+    def take(self, work: Work) -> None:
+        """Hand over what it works on.
+
+        Raises
+        ------
+        SettingsError
+            That can't be handed over, as classes and functions that are defined within functions
+            can't.
+        """
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # as above
+                self.connection.send(work)
+        except (PicklingError, AttributeError, TypeError) as error:
+            raise SettingsError(
+                f"this network can't be handed to the processes of several devices ({error}). "
+                "Define its classes and functions in a module, not within a function, or train on "
+                "one device."
+            ) from error
 
     def died(self) -> bool:
         """Whether it was ended from outside."""
@@ -160,13 +177,15 @@ class _Hand:
 
 @contextmanager
 def _crew(
-    content: bytes, variables: dict[str, str], settings: TrainingSettings
+    work: Work, variables: dict[str, str], settings: TrainingSettings
 ) -> Iterator[list[_Hand]]:
     threads = max(1, usual_workers() // settings.devices)
     crew: list[_Hand] = []
     try:
         for device in range(settings.devices):
-            crew.append(_Hand(content, variables, device, threads))
+            crew.append(_Hand(variables, device, threads))
+        for hand in crew:
+            hand.take(work)
         yield crew
     finally:
         for hand in crew:
@@ -217,9 +236,7 @@ def _ended(hand: _Hand) -> EvokedError:
     )
 
 
-def _take_part(
-    connection: Connection, content: bytes, variables: dict[str, str], threads: int
-) -> None:
+def _take_part(connection: Connection, variables: dict[str, str], threads: int) -> None:
     """What the process of a device does."""
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command ends its processes itself
@@ -232,7 +249,8 @@ def _take_part(
             torch.set_num_threads(threads)
         connection.send(("begun", None))
         first = variables[_DEVICE] == "0"
-        history = pickle.loads(content)(_reporting(connection) if first else None)
+        work: Work = connection.recv()
+        history = work(_reporting(connection) if first else None)
         connection.send(("history", history))
     except EvokedError as error:
         connection.send(("refused", str(error)))
@@ -246,28 +264,11 @@ def _reporting(connection: Connection) -> Report:
     return lambda record: connection.send(("epoch", record))
 
 
-def _pickled(work: Work) -> bytes:
-    """The work as bytes; memory-mapped arrays are named, and mapped again where it is done.
-
-    Raises
-    ------
-    SettingsError
-        It can't be pickled, as classes and functions that are defined within functions can't.
-    """
-    content = BytesIO()
-    try:
-        _Pickler(content, protocol=pickle.HIGHEST_PROTOCOL).dump(work)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise SettingsError(
-            f"this network can't be handed to the processes of several devices ({error}). Define "
-            "its classes and functions in a module, not within a function, or train on one device."
-        ) from error
-    return content.getvalue()
+def _mapped_again(array: np.memmap[Any, Any]) -> Any:
+    """How a process is handed a memory-mapped array: by name, to map it again."""
+    if isinstance(array.base, mmap.mmap):
+        return np.memmap, (array.filename, array.dtype, "r", array.offset, array.shape)
+    return array.__reduce__()
 
 
-class _Pickler(pickle.Pickler):
-    def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, np.memmap) and isinstance(value.base, mmap.mmap):
-            where = (value.filename, value.dtype, "r", value.offset, value.shape)
-            return np.memmap, where
-        return NotImplemented
+ForkingPickler.register(np.memmap, _mapped_again)
