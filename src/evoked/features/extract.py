@@ -118,13 +118,13 @@ def extract_posts(
     # Encoders use several threads well for many posts; for few, it takes less long to run one
     # beside the other. Progress reports one kind of content after the other.
     beside = progress is None and len(posts) <= _FEW_POSTS
-    readings: list[Callable[[], _Read]] = [
-        partial(_from_images, images, sources, cache, progress)
-        for sources in _parts(from_images, lambda _: "pictures", beside)
-    ]
+    readings: list[Callable[[], _Read]] = []
+    if from_images:
+        readings.append(partial(_from_images, images, from_images, cache, progress))
+    alike = [[each] for each in from_texts] if beside else _by_text(from_texts)
     readings += [
-        partial(_from_texts, texts_of(posts, alike[0].text_field), alike, cache, progress)
-        for alike in _parts(from_texts, lambda each: (each.text_field, each.text_steps), beside)
+        partial(_from_texts, texts_of(posts, each[0].text_field), each, cache, progress)
+        for each in alike
     ]
     found = _beside_each_other(readings) if beside else [reading() for reading in readings]
     columns: dict[str, FeatureColumn] = {}
@@ -251,14 +251,12 @@ class _Job:
         return table[self._contents.of_post]  # -1 is the last row
 
 
-def _parts(
-    sources: Sequence[Source], kind: Callable[[Source], Hashable], apart: bool
-) -> list[list[Source]]:
-    """Sources that read the same contents together, or each apart."""
-    if apart:
-        return [[source] for source in sources]
-    kinds = dict.fromkeys(map(kind, sources))
-    return [[source for source in sources if kind(source) == each] for each in kinds]
+def _by_text(sources: Sequence[Source]) -> list[list[Source]]:
+    """Sources that read the same texts, prepared in the same way, together."""
+    found: dict[Hashable, list[Source]] = {}
+    for source in sources:
+        found.setdefault((source.text_field, source.text_steps), []).append(source)
+    return list(found.values())
 
 
 def _beside_each_other(readings: Sequence[Callable[[], Result]]) -> list[Result]:
