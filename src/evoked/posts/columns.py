@@ -68,7 +68,7 @@ class _ColumnsOfTable(Columns):
     def __init__(self, table: pd.DataFrame) -> None:
         super().__init__({}, len(table))
         self._places = {str(name): place for place, name in enumerate(table)}
-        self._values = table.to_numpy(object)
+        self._values = table.to_numpy(object, na_value=None)
 
     def __contains__(self, name: object) -> bool:
         return name in self._places
@@ -78,8 +78,7 @@ class _ColumnsOfTable(Columns):
 
     def __getitem__(self, name: str) -> Sequence[Any] | NDArray[Any]:
         if name not in self._columns:
-            column = self._values[:, self._places[name]]
-            self._columns[name] = [None if _is_missing(value) else value for value in column]
+            self._columns[name] = self._values[:, self._places[name]].tolist()
         return self._columns[name]
 
 
@@ -177,13 +176,6 @@ def numbered(values: Iterable[Any]) -> tuple[Whole, list[Any]]:
 
 def _is_unknown(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _is_missing(value: Any) -> bool:
-    """Whether a value of a table is one that pandas has for what is unknown."""
-    import pandas as pd
-
-    return value is pd.NA or value is pd.NaT or _is_unknown(value)
 
 
 def _number(value: Any) -> float:
