@@ -35,7 +35,7 @@ from evoked.files import check_plain_file, locked, write_json
 FORMAT_VERSION = 2
 
 KEY_BYTES = 32
-_FILES = ("store.json", "data.bin", "index.bin", "lock")
+_FILES = _DESCRIPTION, _DATA, _INDEX, _LOCK = ("store.json", "data.bin", "index.bin", "lock")
 _RECORD = np.dtype(
     [("key", "<u8", 4), ("start", "<i8"), ("length", "<i8"), ("items", "<u8"), ("check", "<u8")]
 )
@@ -123,11 +123,11 @@ class FeatureCache:
         }
         name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:24]
         folder = self.folder / "features" / f"{feature}-{name}"
-        for name in _FILES:
-            check_plain_file(folder / name)
+        for file in _FILES:
+            check_plain_file(folder / file)
         try:
-            if not (folder / "store.json").is_file():
-                write_json(folder / "store.json", description)
+            if not (folder / _DESCRIPTION).is_file():
+                write_json(folder / _DESCRIPTION, description)
             return Store(folder, kind, shape)
         except (DataError, OSError) as error:
             raise _unwritable(folder, error) from error
@@ -234,7 +234,7 @@ class Store:
             The disk is full or not writable; what the store held before is still there.
         """
         try:
-            with locked(self.folder / "lock"):
+            with locked(self.folder / _LOCK):
                 self._refresh()
                 absent = self.find(keys)[0] < 0
                 if absent.any():
@@ -252,11 +252,11 @@ class Store:
 
     @property
     def _data_file(self) -> Path:
-        return self.folder / "data.bin"
+        return self.folder / _DATA
 
     @property
     def _index_file(self) -> Path:
-        return self.folder / "index.bin"
+        return self.folder / _INDEX
 
     @property
     def _end(self) -> int:
