@@ -64,7 +64,8 @@ _NAME = rf"{_NAME_CHARACTER}(?:[{_INVISIBLE}.·・‧-]{{0,8}}{_NAME_CHARACTER})
 # Mastodon @name@server.
 _SIGN = rf"{_AT}[{_INVISIBLE}]{{0,8}}"
 _BRACKETED = r"\[[^\]\n]{1,300}\]"
-_MENTION = re.compile(rf"(?<![A-Za-z0-9]){_SIGN}({_BRACKETED}|{_NAME}(?:{_AT}{_NAME})*+)")
+_MENTIONED = rf"(?<![A-Za-z0-9]){_SIGN}(?P<name>{_BRACKETED}|{_NAME}(?:{_AT}{_NAME})*+)"
+_MENTION = re.compile(_MENTIONED)
 # What leads to an account without being a mention of it. Of an address of e-mail, a letter or digit
 # stands before the sign, as before no mention.
 _ACCOUNTS = re.compile(
@@ -72,7 +73,7 @@ _ACCOUNTS = re.compile(
     r"|\b(?:[\w-]{1,63}\.){1,4}(?:com|net|org|info|biz|io|tv|app|shop|store|blog|page|link)\b)"
     rf"|(?P<mail>[\w.+-]{{0,63}}[A-Za-z0-9]{_AT}(?:[\w-]{{1,63}}\.){{1,4}}\w{{2,24}})"
     r"|(?<![\w/])/?u/(?P<reddit>[\w-]{3,20})"
-    rf"|(?<![A-Za-z0-9]){_SIGN}(?P<name>{_BRACKETED}|{_NAME}(?:{_AT}{_NAME})*+)"
+    rf"|{_MENTIONED}"
     rf"|{_SIGN}(?P<glued>{_BRACKETED}|{_NAME})",
     re.IGNORECASE,
 )
