@@ -384,23 +384,31 @@ class AuthorHistory:
         ordered = self._in_order
         moments = _Moments(ordered._codes_of(author), instant, age, observed)
         columns = ordered._earlier_posts(moments)
+        latest, _ = ordered._latest_before(moments.author, moments.until)
         for name in VALUES:
-            columns |= ordered._counts_seen(name, moments)
+            columns |= ordered._counts_seen(name, moments, latest)
         return {
             f"{PREFIX}{name}": np.where(usable, values, np.nan) for name, values in columns.items()
         }
 
     def _earlier_posts(self, moments: _Moments) -> dict[str, Floats]:
         """Number of earlier posts, and hours since the previous one."""
-        start, stop = _ranges(self._codes, self.instant, moments.author, moments.instant)
-        latest = np.where(stop > start, stop - 1, -1)
+        latest, has_any = self._latest_before(moments.author, moments.instant)
         number = _at(latest, _cumulated(self._codes, self.posts), absent=0.0)
         since = (moments.instant - _at(latest, self.instant, absent=0)) / _MICROSECONDS_PER_HOUR
-        return {"posts": number, "hours": np.where(stop > start, since, np.nan)}
+        return {"posts": number, "hours": np.where(has_any, since, np.nan)}
 
-    def _counts_seen(self, name: str, moments: _Moments) -> dict[str, Floats]:
-        """Columns of one of the values of earlier posts, as known at each moment."""
-        number, total = self._sums(name, moments)
+    def _latest_before(self, author: Whole, until: Whole) -> tuple[Whole, NDArray[np.bool_]]:
+        """Positions of each author's last event before ``until``, (n,), -1 where there is none, and
+        whether there is one."""
+        start, stop = _ranges(self._codes, self.instant, author, until)
+        has_any = stop > start
+        return np.where(has_any, stop - 1, -1), has_any
+
+    def _counts_seen(self, name: str, moments: _Moments, latest: Whole) -> dict[str, Floats]:
+        """Columns of one of the values of earlier posts, as known at each moment, (n,), whose
+        author's last event before it is at ``latest``, (n,)."""
+        number, total = (_at(latest, sums, absent=0.0) for sums in self._running(name))
         if name in _RATES and moments.observed is None:
             return {f"mean_{name}": _mean_of(number, total)}
         single = self._single(name)
@@ -469,13 +477,6 @@ class AuthorHistory:
         """Numbers of authors; of those without events, one that none has."""
         number_of = self._number_of
         return np.array([number_of.get(each, len(number_of)) for each in author], dtype=np.int64)
-
-    def _sums(self, name: str, moments: _Moments) -> tuple[Floats, Floats]:
-        """How many earlier posts a value is known of, and the sum of these, (n,) each."""
-        start, stop = _ranges(self._codes, self.instant, moments.author, moments.until)
-        latest = np.where(stop > start, stop - 1, -1)
-        number, total = (_at(latest, sums, absent=0.0) for sums in self._running(name))
-        return number, total
 
     def _running(self, name: str) -> tuple[Floats, Floats]:
         """Running sums, within each author's events, of how many posts a value is known of and of
