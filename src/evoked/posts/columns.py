@@ -68,7 +68,10 @@ class _ColumnsOfTable(Columns):
     def __init__(self, table: pd.DataFrame) -> None:
         super().__init__({}, len(table))
         self._places = {str(name): place for place, name in enumerate(table)}
-        self._values = table.to_numpy(object, na_value=None)
+        import pandas as pd
+
+        values = table.to_numpy(object)
+        self._values = np.where(pd.isna(values), None, values)
 
     def __contains__(self, name: object) -> bool:
         return name in self._places
