@@ -66,12 +66,12 @@ class _ColumnsOfTable(Columns):
     """A table's columns, each made when it is first asked for."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        super().__init__({}, len(table))
-        self._places = {str(name): place for place, name in enumerate(table)}
         import pandas as pd
 
-        values = table.to_numpy(object)
-        self._values = np.where(pd.isna(values), None, values)
+        super().__init__({}, len(table))
+        self._places = {str(name): place for place, name in enumerate(table)}
+        self._values = np.array(table, dtype=object)
+        self._values[pd.isna(self._values)] = None
 
     def __contains__(self, name: object) -> bool:
         return name in self._places
