@@ -21,6 +21,7 @@ from evoked.features.captions import prepare
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders import image_encoder, object_encoder, text_encoder
 from evoked.features.extract import extract, extract_posts, fingerprints
+from evoked.features.packing import packed_type
 from evoked.features.table import FeatureTable
 from evoked.posts.dataset import PostDataset
 from evoked.posts.images import augmented_view, load_image
@@ -218,16 +219,36 @@ def test_odd_captions(cache: FeatureCache, caption: str) -> None:
     assert batch["caption.vector.present"][1]
 
 
-def test_networks_are_kept_in_half_precision(cache: FeatureCache) -> None:
+def test_regions_of_networks_are_packed_and_vectors_kept_in_half_precision(
+    cache: FeatureCache,
+) -> None:
     pytest.importorskip("timm")
     settings = FeatureSettings(image_encoder="timm:resnet18?pretrained=false&image_size=64")
     table, _ = extract_posts(
         posts_of([None] * 2), [picture(0), picture(1)], ["image.map", "image.vector"], settings,
         cache=cache,
     )  # fmt: skip
-    assert table.columns["image.map"].data.dtype == np.float16  # type: ignore[attr-defined]
+    kinds = {name: column.data.dtype for name, column in table.columns.items()}  # type: ignore[attr-defined]
+    assert kinds == {"image.map": packed_type(512), "image.vector": np.float16}
     assert table.widths == {"image.map": 512, "image.vector": 512}
     assert np.isfinite(whole(table)["image.map"]).all()
+
+
+def test_regions_and_words_keep_their_direction(cache: FeatureCache) -> None:
+    """And what was just computed is what the cache gives later."""
+    captions, names = ["A sunny day at the sea #waves", "Why?"], ["image.map", "caption.tokens"]
+    pictures = [picture(0), picture(1)]
+    table, _ = extract_posts(posts_of(captions), pictures, names, cache=cache)
+    again, _ = extract_posts(posts_of(captions), pictures, names, cache=cache)
+    assert_same(again, table)
+    batch, encoder = whole(table), image_encoder(SETTINGS.image_encoder)
+    maps = encoder.encode(np.stack([load_image(each, encoder.image_size) for each in pictures])).map
+    texts = text_encoder(SETTINGS.text_encoder, SETTINGS.max_tokens)
+    tokens = np.concatenate(texts.encode(prepare(captions)).tokens)
+    words = batch["caption.tokens"][batch["caption.tokens.mask"]]
+    for found, exact in ((batch["image.map"], maps), (words, tokens)):
+        lengths = np.linalg.norm(found, axis=-1) * np.linalg.norm(exact, axis=-1)
+        assert ((found * exact).sum(axis=-1) >= 0.9999 * lengths).all()
 
 
 def test_rows_that_are_not_finite_are_absent(
