@@ -3,7 +3,7 @@
 Maps of pictures and tokens of captions, as the builtin encoders compute them in float32 for the
 posts of a dataset, are kept in several ways. For each: megabytes per 1,000 posts, the time to read
 these back as float32, and the error. The error of a row (a region, a word) is the length of its
-difference from float32 over its own length; shown are the median, and the lowest cosine of all rows.
+difference from float32 over its own length; shown are the median, and the lowest cosine of all.
 
 *Shuffled*: all first bytes, then all second ones, as HDF5 and Blosc do before they compress. *n
 bits*: a row's values as integers of n bits, its largest one the largest integer, without what their
