@@ -67,8 +67,9 @@ def test_pictures_are_encoded_as_the_encoder_does(cache: FeatureCache) -> None:
     for row in (0, 2):
         pixels = load_image(sources[row], encoder.image_size)[None]
         expected = encoder.encode(pixels)
+        step = np.abs(expected.map[0]).max() / 127  # of packed vectors, at most
+        np.testing.assert_allclose(batch["image.map"][row], expected.map[0], 2e-3, step / 2)
         # Kept in half precision.
-        np.testing.assert_allclose(batch["image.map"][row], expected.map[0], rtol=2e-3, atol=1e-4)
         np.testing.assert_allclose(batch["image.vector"][row], expected.vector[0], 2e-3, 1e-4)
         np.testing.assert_array_equal(batch["image.pixels"][row], pixels[0])
         tokens = objects.encode(pixels).tokens[0]
