@@ -50,6 +50,8 @@ def autogluon_multimodal(
     vars(timer)["time"] = SimpleNamespace(monotonic=time.process_time)
     table = readable(learned)
     networks = {"caption": "hf_text", PICTURE_FILE: "timm_image"}
+    weights = {"caption": CAPTION_WEIGHTS, PICTURE_FILE: PICTURE_WEIGHTS}
+    used = [name for name in networks if name in table]
     kinds = {"caption": "text", PICTURE_FILE: "image_path"}
     folder = TemporaryDirectory()
     model = MultiModalPredictor("truth", problem_type="regression", path=folder.name, verbosity=0)
@@ -57,15 +59,18 @@ def autogluon_multimodal(
         table.assign(truth=truth),
         time_limit=seconds,
         seed=0,
-        column_types={name: kind for name, kind in kinds.items() if name in table},
+        column_types={name: kinds[name] for name in used},
         hyperparameters={
             "model.names": [
-                *(network for name, network in networks.items() if name in table),
+                *(networks[name] for name in used),
                 "ft_transformer",
                 "fusion_mlp",
             ],
-            "model.hf_text.checkpoint_name": str(checkpoints / CAPTION_WEIGHTS),
-            "model.timm_image.checkpoint_name": str(checkpoints / PICTURE_WEIGHTS),
+            # It refuses settings of a network that it is not to use.
+            **{
+                f"model.{networks[name]}.checkpoint_name": str(checkpoints / weights[name])
+                for name in used
+            },
             "env.num_gpus": 0,
             "env.num_workers": 0,
             "env.num_workers_inference": 0,
