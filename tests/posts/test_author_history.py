@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evoked.errors import DataError
+from evoked.files import MAX_JSON_BYTES
+from evoked.posts import author_history
 from evoked.posts.author_history import (
     KINDS,
     MEANS_OVER,
     MEDIANS_OVER,
+    VALUES,
     AuthorHistory,
     attach_history,
     has_history,
@@ -356,6 +359,33 @@ def test_history_is_attached_once() -> None:
     assert has_history(attached)
     assert with_history(attached) is attached
     pd.testing.assert_frame_equal(attach_history(attached), attached)
+
+
+@pytest.mark.parametrize(("values", "authors"), [(2, 200), (len(VALUES), 120)])
+def test_carried_history_is_never_too_large_to_be_read(
+    values: int, authors: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A hundredth of the authors whom a run carries, and so of the file.
+    monkeypatch.setattr(author_history, "_MAX_AUTHORS", author_history._MAX_AUTHORS // 100)
+    monkeypatch.setattr(author_history, "_MAX_NUMBERS", author_history._MAX_NUMBERS // 100)
+    events = 300 * 30
+    known = np.tile(np.arange(len(VALUES)) < values, (events, 1)).astype(np.int64)
+    instant = 1_700_000_000_000_000 + np.arange(events)
+    history = AuthorHistory(
+        np.array([f"{number % 300:016x}" for number in range(events)], dtype=object),
+        instant,
+        np.ones(events, dtype=np.int64),
+        known,
+        known * np.random.default_rng(0).uniform(10, 20, known.shape),
+        np.full(events, -1),
+    ).compact()
+    assert len(set(history.author)) == authors
+    history.save(tmp_path / "history.json")
+    assert (tmp_path / "history.json").stat().st_size * 100 < MAX_JSON_BYTES
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(AuthorHistory.load(tmp_path / "history.json").known),
+        pd.DataFrame(history.known),
+    )
 
 
 def test_carried_history_is_compact_and_names_nobody() -> None:

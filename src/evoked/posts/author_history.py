@@ -11,6 +11,7 @@ table, once, before posts are split: features and tasks read the columns ``histo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoked.errors import DataError
-from evoked.files import read_json, write_json
+from evoked.files import read_json, write_text
 from evoked.posts.author_hashes import author_hashes
 from evoked.posts.columns import Columns, instants_of, looked_up, numbered, numbers_of
 from evoked.posts.observed_counts import ObservedCounts
@@ -57,9 +58,11 @@ _SINGLY = max(MEDIANS_OVER)
 _LOOKED_AT = 3 * _SINGLY
 # Of so many events, what is worked out for one count is not kept beside what is for the others.
 _FEW_EVENTS = 500_000
-# A run carries the history of at most so many authors, those active last: with likes and comments
-# about 40 MB of JSON if all of them have twenty posts.
+# A run carries the history of at most so many authors, those active last, and of fewer where posts
+# have more than likes and comments: a post takes some 13 bytes of JSON for itself, thrice, and for
+# each of these, so that all of it stays well below the 64 MiB that are read.
 _MAX_AUTHORS = 20_000
+_MAX_NUMBERS = 3_600_000
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
@@ -266,7 +269,9 @@ class AuthorHistory:
             return self
         events = self._sorted_from_latest()
         codes, _ = numbered(events.author)
-        events, codes = events.select(codes < _MAX_AUTHORS), codes[codes < _MAX_AUTHORS]
+        numbers = _SINGLY * (3 + int(self.known.any(axis=0).sum()))
+        carried = codes < min(_MAX_AUTHORS, _MAX_NUMBERS // numbers)
+        events, codes = events.select(carried), codes[carried]
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
         sizes = np.diff(starts, append=len(codes))
         oldest = events.instant[starts + np.minimum(sizes, _SINGLY) - 1]
@@ -323,8 +328,8 @@ class AuthorHistory:
         )
 
     def save(self, path: Path) -> None:
-        """Write the history as JSON."""
-        write_json(path, self.to_dict())
+        """Write the history as JSON, in one line."""
+        write_text(path, json.dumps(self.to_dict(), separators=(",", ":")) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:
