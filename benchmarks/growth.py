@@ -153,7 +153,8 @@ def commands(n: int, folder: Path) -> dict[str, list[str]]:
             "--posts",
             posts,
             "--out",
-            str(folder / "scores.parquet"),
+            # A folder is written batch by batch; a single file would hold all posts in memory.
+            str(folder / "scores"),
         ],
         "question": [*evoked, "sql", posts, QUESTION],
     }
