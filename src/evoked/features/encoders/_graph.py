@@ -8,6 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoked.features.encoders._messages import (
+    messages,
+    model,
+    named_value,
+    node,
+    outside,
+    tensor,
+)
 from evoked.features.encoders._sessions import session
 
 LowRank = tuple[NDArray[Any], NDArray[Any]]
@@ -46,11 +54,8 @@ class Graph:
     ) -> str:
         """Add an operation on named values (``""`` for an optional one that is left out); return
         the name of its ``result``, which gets one if it has none."""
-        from onnx import helper
-
         result = result or f"value {len(self._nodes)}"
-        node = helper.make_node(operator, list(inputs), [result], domain=domain, **attributes)
-        self._nodes.append(node)
+        self._nodes.append(node(operator, inputs, result, domain, attributes))
         return result
 
     def linear(self, rows: str, name: str) -> str:
@@ -64,7 +69,7 @@ class Graph:
 
     def reads(self, name: str) -> bool:
         """Whether an operation takes the value of this name."""
-        return any(name in node.input for node in self._nodes)
+        return any(name in each.input for each in self._nodes)
 
     def keep_inputs(self, names: Collection[str]) -> None:
         """Leave out all inputs but these."""
@@ -72,9 +77,7 @@ class Graph:
 
     def compiled(self, outputs: Sequence[str]) -> Compiled:
         """The graph, ready to run, with its weights."""
-        from onnx import numpy_helper
-
-        used = {name for node in self._nodes for name in node.input}
+        used = {name for each in self._nodes for name in each.input}
         weights = {name: value for name, value in self._weights.items() if name in used}
         # Shapes and bounds have to be known when the graph is looked through.
         large = {
@@ -83,7 +86,7 @@ class Graph:
             if value.dtype == np.float32 and value.ndim
         }
         tensors = [
-            _outside(name, value) if name in large else numpy_helper.from_array(value, name)
+            outside(name, value) if name in large else tensor(name, value)
             for name, value in weights.items()
         ]
         return Compiled(self._content(self._nodes, outputs, tensors), large)
@@ -102,31 +105,29 @@ class Graph:
             of the difference: they are added up when the file is loaded, so that what several
             matrices differ from lies in it once.
         """
-        from onnx import helper, numpy_helper
-
         differing = low_rank or {}
         stored: dict[tuple[Any, ...], str] = {}
         tensors, first, names = [], [], {}
-        for name in dict.fromkeys(name for node in self._nodes for name in node.input):
+        for name in dict.fromkeys(name for each in self._nodes for name in each.input):
             if name not in self._weights:
                 continue
             value = self._weights[name]
             key = (value.__array_interface__["data"][0], value.shape, value.strides, value.dtype)
             if key not in stored:
                 stored[key] = name
-                tensors.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+                tensors.append(tensor(name, value))
             names[name] = stored[key]
             if name in differing:
                 factors = [f"{name} {part}" for part in ("up", "down")]
                 for factor, part in zip(factors, differing[name], strict=True):
-                    tensors.append(numpy_helper.from_array(np.ascontiguousarray(part), factor))
+                    tensors.append(tensor(factor, part))
                 steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
                     *(("Cast", [factor], f"{factor} whole", {"to": 1}) for factor in factors),
                     ("MatMul", [f"{factor} whole" for factor in factors], f"{name} difference", {}),
                     ("Add", [stored[key], f"{name} difference"], f"{name} whole", {}),
                 ]
                 first += [
-                    helper.make_node(operator, inputs, [result], **attributes)
+                    node(operator, inputs, result, "", attributes)
                     for operator, inputs, result, attributes in steps
                 ]
                 names[name] = f"{name} whole"
@@ -134,37 +135,23 @@ class Graph:
 
     def _renamed(self, names: Mapping[str, str]) -> list[Any]:
         """The operations, their inputs by other names."""
-        from onnx import NodeProto
-
         nodes = []
-        for node in self._nodes:
-            copied = NodeProto()
-            copied.CopyFrom(node)
+        for each in self._nodes:
+            copied = messages().NodeProto()
+            copied.CopyFrom(each)
             del copied.input[:]
-            copied.input.extend(names.get(name, name) for name in node.input)
+            copied.input.extend(names.get(name, name) for name in each.input)
             nodes.append(copied)
         return nodes
 
     def _content(self, nodes: Sequence[Any], outputs: Sequence[str], tensors: list[Any]) -> bytes:
-        from onnx import helper
-
-        graph = helper.make_graph(
-            nodes,
-            "encoder",
-            [
-                helper.make_tensor_value_info(name, _type(array), [None] * array.ndim)
-                for name, array in self._inputs.items()
-            ],
-            [helper.make_tensor_value_info(name, _type(np.float32(0)), None) for name in outputs],
-            tensors,
-        )
-        domains = {"": _OPSET, "com.microsoft": 1}  # ONNX Runtime's own operations
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid(*each) for each in domains.items()]
-        )
-        model.ir_version = _IR_VERSION
-        content: bytes = model.SerializeToString()
-        return content
+        inputs = [
+            named_value(name, array.dtype, array.ndim) for name, array in self._inputs.items()
+        ]
+        results = [named_value(name, np.float32, None) for name in outputs]
+        # ONNX Runtime has operations of its own.
+        operators = {"": _OPSET, "com.microsoft": 1}
+        return model(nodes, inputs, results, tensors, operators, _IR_VERSION)
 
 
 class Compiled:
@@ -177,20 +164,3 @@ class Compiled:
         """The outputs for these inputs."""
         found: list[NDArray[np.float32]] = self._session.run(None, dict(inputs))
         return found
-
-
-def _type(value: NDArray[Any] | np.generic) -> int:
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(value.dtype))
-
-
-def _outside(name: str, value: NDArray[Any]) -> Any:
-    """A weight that lies outside of the graph: see :func:`._sessions.session`."""
-    from onnx import TensorProto
-
-    tensor = TensorProto(
-        name=name, data_type=_type(value), dims=value.shape, data_location=TensorProto.EXTERNAL
-    )
-    tensor.external_data.add(key="location", value="memory")
-    return tensor
