@@ -47,8 +47,8 @@ def works_figure(found: Works) -> Picture:
 
 
 def works_png(rows: Sequence[Mapping[str, Any]], count: str, say: Say) -> bytes:
-    """The figure as PNG, of rows of the table of effects as JSON has them; ``say`` puts what is
-    written in it into another language."""
+    """The figure as PNG, of rows of the table of effects as JSON has them, whose phrases may be in
+    another language; ``say`` puts what else is written into it."""
     return to_png(_drawn(rows, count, say))
 
 
@@ -66,7 +66,7 @@ def _drawn(rows: Sequence[Mapping[str, Any]], count: str, say: Say) -> Figure:
             if np.isfinite(ends).all():
                 axis.plot(ends, [place, place], color=colour, linewidth=2)
             axis.plot(np.log1p(row["effect"]), place, "o", color=colour, markersize=5)
-        axis.set_yticks(range(len(rows)), [_name(row, say) for row in rows], fontsize=8)
+        axis.set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=8)
         for label, row in zip(axis.get_yticklabels(), rows, strict=True):
             label.set_color(INK if row["stands"] else GREY)
         axis.set_ylim(len(rows) - 0.4, -0.6)
@@ -89,5 +89,5 @@ def _ticks(low: float, high: float) -> list[float]:
     return chosen
 
 
-def _name(row: Mapping[str, Any], say: Say) -> str:
-    return f"{shortened(say(row['phrase']), _NAME_CHARACTERS)} ({row['having']:,})"
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{shortened(str(row['phrase']), _NAME_CHARACTERS)} ({row['having']:,})"

@@ -32,7 +32,7 @@ _KINDS = {
     "date": rf"\d{{4}}-\d\d-\d\d|{_MONTH_DAY}",
     "moment": r"\d{4}-\d\d-\d\d \d\d:\d\d",
     "zone": r"[\w/+-]+",
-    "tag": r"[\w.]+",
+    "tag": r"\w+(?:\.\w+)*",
     "emoji": r"\S+ \([^()]*\)",
     "name": r"[\w ]+",
     "text": r".+?",
@@ -52,6 +52,7 @@ _PIECES = "said."
 _INNER = tuple(f"{_PIECES}{name}" for name in ("million", "share", "under_share", "per", "and"))
 _BETWEEN = re.compile(r"[;,.]? |\.$")
 _LISTED = re.compile(r", and | and |, ")
+_END = r"(?=[;,. ]|$)"
 _GAP = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -178,14 +179,14 @@ def _date(value: str, code: str) -> str:
 
 
 def _beginning(text: str, at: int, prefix: str) -> Iterator[str]:
-    """The keys of a group's texts that may begin at a position of a text, the longest first."""
+    """The keys of a group's texts that may begin at a position of a text, as _group has them."""
     return (key for key, begins in _group(prefix) if begins.match(text, at))
 
 
 @cache
 def _group(prefix: str) -> list[tuple[str, re.Pattern[str]]]:
-    """The keys of a group's texts, the longest English one first, each with what stands before its
-    first gap: most texts are ruled out by that alone, and their patterns never made."""
+    """The keys of a group's texts, those with most words of their own first, each with what stands
+    before its first gap: most texts are ruled out by that alone, and their patterns never made."""
     texts_of = [
         (key, text)
         for key, text in texts(DEFAULT).items()
@@ -193,14 +194,15 @@ def _group(prefix: str) -> list[tuple[str, re.Pattern[str]]]:
     ]
     return [
         (key, re.compile(re.escape(text.partition("{")[0]), re.IGNORECASE))
-        for key, text in sorted(texts_of, key=lambda each: -len(each[1]))
+        for key, text in sorted(texts_of, key=lambda each: -len(re.sub(r"{\w+}", "", each[1])))
     ]
 
 
 @cache
 def _pattern(key: str) -> re.Pattern[str]:
     """The English text of a key as what a sentence is read by."""
-    return re.compile(_expression(texts(DEFAULT)[key], _named), re.IGNORECASE)
+    expression = _expression(texts(DEFAULT)[key], _named) + _END
+    return re.compile(expression, re.IGNORECASE)
 
 
 def _expression(text: str, gap: Callable[[str], str]) -> str:

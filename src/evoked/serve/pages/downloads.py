@@ -76,13 +76,17 @@ def works(request: Request, desk: TheDesk, kind: Kind, job: str) -> Response:
     if kind == "csv":
         return attached(table.read_bytes(), "works.csv")
     t = wording_of(request)
-    picture = works_png(values["rows"], values["count"], lambda text: said(text, t.code).text)
+    picture = works_png(
+        [row | {"phrase": phrase(row["phrase"], "trait", t.code)} for row in values["rows"]],
+        values["count"],
+        lambda text: said(text, t.code).text,
+    )
     if kind == "png":
         return attached(picture, "works.png")
     heads = ("posts", "effect", "range", "having", "lacking", "sure")
     rows = [
         [
-            said(row["phrase"], t.code).text,
+            phrase(row["phrase"], "trait", t.code),
             amount(row["said"], t.code),
             _range(row["ends"], t),
             t.number(row["having"]),
