@@ -86,6 +86,8 @@ def phrase(text: str, kind: str, code: str) -> str:
     >>> phrase("at 18:00", "arm", "de"), phrase("likes rate", "measure", "de")
     ('um 18:00 Uhr', 'Rate (Likes)')
     """
+    if code == DEFAULT:
+        return text
     for key in _beginning(text, 0, _prefix(kind)):
         if found := _pattern(key).fullmatch(text):
             return _again(key, found, code)
