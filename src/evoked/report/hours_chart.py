@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,18 @@ from matplotlib.figure import Figure
 from evoked.advice.hours import Hours
 from evoked.analysis.rhythm import HOURS
 from evoked.analysis.week_words import percent
-from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, figure, look, to_png, to_svg
+from evoked.explain.figures import (
+    BLUE,
+    DIVERGING,
+    GREY,
+    INK,
+    PALE,
+    Say,
+    figure,
+    look,
+    to_png,
+    to_svg,
+)
 from evoked.files import atomic_path
 from evoked.report.charts import Chart, data_uri
 from evoked.runs.spoken import WEEKDAYS
@@ -21,8 +31,6 @@ _WIDTH, _HEIGHT, _SMALL_HEIGHT = 7.6, 4.6, 2.4
 # Colours are full at this gain at least, so that a week without differences looks like one.
 _FULL = 0.2
 _EVERY = 3
-
-Say = Callable[[str], str]
 
 
 def draw_hours(found: Hours, path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from evoked.explain.figures import (
     INK,
     VERMILLION,
     Picture,
+    Say,
     figure,
     look,
     shortened,
@@ -29,8 +30,6 @@ _MOST = np.log(100)
 _TICKS = (-0.9, -0.75, -0.5, -0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.5, 1, 3, 9, 29, 99)
 # Least distance of two ticks, as a share of the axis.
 _APART = 0.1
-
-Say = Callable[[str], str]
 
 
 def works_figure(found: Works) -> Picture:
