@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evoked.advice import tested
 from evoked.advice.actions import PICTURE, Action
 from evoked.advice.advising import LABELS, Advice, Advised, Label, _uncompared
 from evoked.advice.effects import UNKNOWN
@@ -20,7 +21,6 @@ from evoked.advice.planning import HOURS_QUESTION, OWN_QUESTION, QUESTIONS, Plan
 from evoked.advice.ranking import Ranking
 from evoked.advice.review import Drift, Followed, Orders
 from evoked.advice.review_words import sentences
-from evoked.advice.tested import Difference, Tested
 from evoked.analysis.works.findings import Works
 from evoked.runs.answer import Quantity
 from evoked.runs.drafts import _assumption, unknown_author
@@ -156,16 +156,16 @@ def of_plans() -> Iterator[str]:
             yield from plan(question, both, **made).sentences
         drawn = plan(question, both, None, 0.5, 12)
         differences = [
-            Difference(-0.5, -0.7, -0.1, 0.01),
-            Difference(0.1, -0.2, 0.4, 0.5),
+            tested.Difference(-0.5, -0.7, -0.1, 0.01),
+            tested.Difference(0.1, -0.2, 0.4, 0.5),
             None,
         ]
         for made in varied(
             {"missing": 0, "ahead": 0, "strayed": None}
-            | {"difference": Difference(0.5, 0.1, 0.9, 0.01)},
+            | {"difference": tested.Difference(0.5, 0.1, 0.9, 0.01)},
             {"missing": [2], "ahead": [3, 12], "strayed": [1], "difference": differences},
         ):
-            yield from Tested(plan=drawn, counts=(6, 5), newest=NOON, **made).sentences
+            yield from tested.Tested(plan=drawn, counts=(6, 5), newest=NOON, **made).sentences
 
 
 def ranges(name: str = "likes", low: float = 0.5, kept: bool = True, posts: int = 10) -> Any:
