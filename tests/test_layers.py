@@ -28,6 +28,7 @@ LAYERS = (
     "evoked.targets",
     "evoked.features.captions",
     "evoked.features.phrases",
+    "evoked.features.packing",
     "evoked.features.table",
     "evoked.features.encoders",
     "evoked.layers",

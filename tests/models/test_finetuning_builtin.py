@@ -105,17 +105,17 @@ def test_at_first_the_networks_give_what_frozen_encoders_gave(
     ids, mask = frozen["caption.ids"], frozen["caption.ids.mask"]
     with torch.inference_mode():
         map_, vector = seeing.features(pictures.normalise(frozen["image.pixels"]))
-        torch.testing.assert_close(map_, frozen["image.map"], atol=1e-3, rtol=1e-3)
+        # Regions and words are packed, off by at most a 254th of the largest beside them.
+        off = float(map_.abs().max()) / 250
+        torch.testing.assert_close(map_, frozen["image.map"], atol=off, rtol=1e-3)
         torch.testing.assert_close(vector, frozen["image.vector"], atol=1e-3, rtol=1e-3)
         # The first and the last token are special ones, which frozen features leave out.
         words = [
             state[1 : real.sum() - 1] for state, real in zip(reading(ids, mask), mask, strict=True)
         ]
         whole = torch.nn.functional.normalize(reading.vector(ids, mask))
-    torch.testing.assert_close(
-        torch.cat(words), frozen["caption.tokens"][frozen["caption.tokens.mask"]],
-        atol=1e-3, rtol=1e-3,
-    )  # fmt: skip
+    read, kept = torch.cat(words), frozen["caption.tokens"][frozen["caption.tokens.mask"]]
+    torch.testing.assert_close(read, kept, atol=float(read.abs().max()) / 250, rtol=1e-3)
     torch.testing.assert_close(whole, frozen["caption.vector"], atol=1e-3, rtol=1e-3)
 
 
@@ -132,7 +132,7 @@ def test_at_first_predictions_are_those_over_frozen_encoders(examples_for: LoadE
             network(examples.features.take(range(12)))
             for network, examples in zip((frozen, tuned), seen, strict=True)
         ]
-    torch.testing.assert_close(*predicted, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(*predicted, atol=1e-2, rtol=1e-2)  # frozen regions are packed
 
 
 @pytest.mark.parametrize("name", OFFERED)

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit
+from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -18,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from evoked.errors import DataError
 from evoked.features.table import Column, FeatureTable
-from evoked.models import Examples, load_model
+from evoked.models import Examples, linear, load_model
 from evoked.models.linear import Linear, LinearSettings, _simplest_of_the_best
 from evoked.models.pooled import fold_numbers
 from evoked.targets import TargetTable
@@ -34,7 +35,7 @@ def fitted(task: str, folder: Path, n: int = 150, **settings: float) -> tuple[Li
 
 def columns_of(model: Linear, examples: Examples) -> np.ndarray:
     """What scikit-learn is given: features end to end, then what is there, each standardised by
-    scikit-learn and weighed by the width of its feature."""
+    scikit-learn and weighed by the width of its feature, or by that of the metadata."""
     batch = examples.features.take(np.arange(len(examples)))
     present = [batch[f"{name}.present"].numpy() for name in model.features]
     values = [
@@ -44,13 +45,36 @@ def columns_of(model: Linear, examples: Examples) -> np.ndarray:
     widths = [part.shape[1] for part in values] + [1] * len(present)
     scaled = make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0))
     columns = scaled.fit_transform(np.column_stack([*values, *present]))
-    return columns / np.sqrt(np.repeat(widths, widths))
+    sizes = np.repeat(widths, widths)
+    sizes[sum(model.widths.values()) :] = model.widths["metadata"]
+    return columns / np.sqrt(sizes)
 
 
-def test_values_are_those_of_scikit_learns_ridge(tmp_path: Path) -> None:
-    model, examples = fitted("emotion_engagement", tmp_path, penalty=0.2, min_validation_posts=0)
+def reduced_columns_of(model: Linear, examples: Examples) -> np.ndarray:
+    """The same, but of each vector the principal components that scikit-learn finds of the posts
+    that have it, all divided by the root of its variance."""
+    columns, parts, first = columns_of(model, examples), [], 0
+    batch = examples.features.take(np.arange(len(examples)))
+    for name, width in model.widths.items():
+        part = columns[:, first : first + width]
+        if name.endswith(".vector"):
+            there = batch[f"{name}.present"].numpy().astype(bool)
+            own = batch[name].numpy()[there].astype(np.float64)
+            components = min(model.settings.components, len(own) // 5)
+            part = np.zeros((len(columns), components))
+            part[there] = PCA(components).fit_transform(own) / np.sqrt(own.var(axis=0).sum())
+        parts.append(part)
+        first += width
+    return np.hstack([*parts, columns[:, first:]])
+
+
+@pytest.mark.parametrize("components", [0, 6])
+def test_values_are_those_of_scikit_learns_ridge(components: int, tmp_path: Path) -> None:
+    model, examples = fitted(
+        "emotion_engagement", tmp_path, penalty=0.2, min_validation_posts=0, components=components
+    )
     assert examples.targets is not None
-    columns = columns_of(model, examples)
+    columns = (reduced_columns_of if components else columns_of)(model, examples)
     known = examples.targets.values.astype(np.float64)
     # Standings are a logistic curve of what the line predicts.
     known[:, 2:] = logit(known[:, 2:])
@@ -334,6 +358,56 @@ def test_without_weight_vectors_are_not_read(task: str, posts: int, tmp_path: Pa
         ]
     assert changes["image.vector"][0] == 0 < changes["image.vector"][1]
     assert min(changes["metadata"]) > 0
+
+
+@pytest.mark.parametrize(("have", "read"), [(4, False), (9, True)])
+def test_a_component_takes_five_posts(have: int, read: bool, tmp_path: Path) -> None:
+    train = random_examples(60)
+    width = train.features.widths["hashtags.vector"]
+    values = np.random.default_rng(0).normal(size=(60, width)).astype(np.float32)
+    rare = Column.dense(values, np.arange(60) < have)
+    columns = {**train.features.columns, "hashtags.vector": rare}
+    train = replace(train, features=FeatureTable(columns))
+    model = Linear(LinearSettings(components=6, penalty=1e-3, min_validation_posts=0))
+    model.fit(train, folder=tmp_path)
+    blank = Column.dense(np.zeros_like(values), rare.present)
+    other = replace(train, features=FeatureTable({**columns, "hashtags.vector": blank}))
+    changed = np.abs(model.predict(other) - model.predict(train)).to_numpy().max() > 0
+    assert changed == read
+
+
+def test_what_components_are_learned_from_more_posts_than_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = random_examples(120)
+    settings = LinearSettings(components=6, min_validation_posts=0)
+    every = Linear(settings)
+    every.fit(train, folder=tmp_path)
+    monkeypatch.setattr(linear, "_POSTS_ENOUGH", 50)
+    some = Linear(settings)
+    some.fit(train, folder=tmp_path)
+    assert not np.allclose(every.arrays["weights"], some.arrays["weights"])
+    valences = [model.predict(train)["valence"] for model in (every, some)]
+    assert np.corrcoef(*valences)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("task", ["emotion_engagement", "level", "author_popularity"])
+def test_lines_on_components_are_kept_as_lines_on_columns(task: str, tmp_path: Path) -> None:
+    whole, (reduced, examples) = (
+        fitted(task, tmp_path, min_validation_posts=0)[0],
+        fitted(task, tmp_path, min_validation_posts=0, components=4),
+    )
+    reduced.save(tmp_path)
+    loaded = load_model(tmp_path)
+    pd.testing.assert_frame_equal(loaded.predict(examples), reduced.predict(examples))
+    assert np.abs(reduced.predict(examples) - whole.predict(examples)).to_numpy().max() > 1e-3
+    # Four numbers decide what two thousand are worth.
+    first = 0
+    for name, width in reduced.widths.items():
+        if name.endswith(".vector"):
+            weights = reduced.arrays["weights"][:, first : first + width]
+            assert np.linalg.matrix_rank(weights, tol=1e-6) <= 4
+        first += width
 
 
 def test_a_weight_below_nothing_is_refused() -> None:

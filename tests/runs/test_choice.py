@@ -159,6 +159,13 @@ def test_trees_start_from_counts_and_after_a_line() -> None:
     assert "gradient_boosting after linear" not in quick_candidates(TASKS["level"], 100)
 
 
+def test_components_are_tried_where_there_is_content() -> None:
+    candidates = quick_candidates(EmotionEngagement, 100)
+    assert candidates["linear on components"].settings["components"] > 1
+    assert not candidates["linear"].settings
+    assert "linear on components" not in quick_candidates(EmotionEngagement, 100, content=False)
+
+
 def test_more_posts_are_worth_more_trees() -> None:
     few, many = (quick_candidates(EmotionEngagement, posts) for posts in (999, 1000))
     for name in ("gradient_boosting", "gradient_boosting after linear"):

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evoked import runtime
 from evoked.errors import DataError, EvokedError
 from evoked.exporting import export_run
+from evoked.features.packing import packed_type
 from evoked.posts.dataset import PostDataset
 from evoked.runs.posts import Run
 from evoked.runtime.folder import MANIFEST_FILE, digest_of_manifest
+from evoked.runtime.sources import _type_of
 from evoked.runtime.twins import twin_of
 from tests.support import command_line
 from tests.support.exports import altered, drafts_of, run_of
@@ -190,3 +193,11 @@ def test_no_file_of_an_export_is_a_link(folder: Path, tmp_path: Path) -> None:
     (folder / "history.json").symlink_to(tmp_path / "history.json")
     with pytest.raises(DataError, match="a link"):
         runtime.load(folder).score([{"caption": "Golden hour"}])
+
+
+def test_features_are_rounded_as_an_export_says() -> None:
+    """Those of releases that packed nothing say nothing of it."""
+    old = {"dtype": "float16", "gives": ["image.map"]}
+    assert _type_of(old, "image.map", 192) == np.float16
+    assert _type_of({**old, "packed": ["image.map"]}, "image.map", 192) == packed_type(192)
+    assert _type_of({"packed": ["caption.tokens"]}, "caption.vector", 384) == np.float16

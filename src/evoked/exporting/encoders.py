@@ -96,11 +96,17 @@ def _pictures(model: Model, settings: FeatureSettings, names: list[str]) -> Enco
         "shape": [rows * columns, encoder.map_channels, encoder.vector_size],
         "gives": names,
         "dtype": "float16",
+        "packed": _packed(names),
         "batch": batch,
         "normalisation": "within the graph, which takes pixels from 0 to 255",
         "encoder": encoder.fingerprint,
     }
     return EncoderExport(source, {"picture": content})
+
+
+def _packed(names: list[str]) -> list[str]:
+    """Those features of an encoder that the cache packs: see :mod:`evoked.features.packing`."""
+    return [name for name in names if CATALOG[name].kind == "tokens"]
 
 
 def _traced_pictures(encoder: Any) -> bytes:
@@ -180,6 +186,7 @@ def _texts_of(text: str) -> Callable[..., EncoderExport]:
             "max_tokens": encoder.max_tokens,
             "channels": encoder.token_channels,
             "gives": names,
+            "packed": _packed(names),
             "encoder": encoder.fingerprint,
         }
         if settings.text_encoder == UNIVERSAL:

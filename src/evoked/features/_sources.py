@@ -16,16 +16,19 @@ from evoked.features.captions import TEXT_STEPS, TextStep
 from evoked.features.catalog import FeatureSettings
 from evoked.features.encoders import face_encoder, image_encoder, object_encoder, text_encoder
 from evoked.features.encoders.base import ImageEncoder, TextEncoder
+from evoked.features.packing import is_packed, packed_type
 from evoked.features.table import Column, PictureColumn
 from evoked.features.text_fields import TEXT_FIELDS, TextField
 
 # Raised when pictures are decoded, scaled or augmented differently: caches are keyed by it.
 _DECODING_VERSION = 1
+# Encoders of pictures and objects whose channels people read.
+_DESCRIBING = ("descriptors", "salient")
 _FACE_SIZE = 256  # edge in pixels: the largest at which faces are looked for
 
 
 class Items(NamedTuple):
-    """Values of a batch of n contents, as a store keeps them.
+    """Values of a batch of n contents, for a store that rounds them to its own type.
 
     A content may have no items at all: it was read, and nothing was found.
     """
@@ -170,8 +173,8 @@ def _rows(values: NDArray[np.generic]) -> Items:
     return Items(values[finite], finite.astype(np.int64))
 
 
-def _sequences(tokens: list[NDArray[Any]], form: Format) -> Items:
-    empty = np.zeros((0, *form.shape), form.dtype)
+def _sequences(tokens: list[NDArray[Any]], channels: int) -> Items:
+    empty = np.zeros((0, channels), np.float32)
     lengths = np.array([len(sequence) for sequence in tokens], dtype=np.int64)
     return Items(np.concatenate([empty, *tokens]), lengths)
 
@@ -179,15 +182,25 @@ def _sequences(tokens: list[NDArray[Any]], form: Format) -> Items:
 def _precision(encoder_name: str) -> DTypeLike:
     """Networks' outputs are of order one and lose nothing that matters in half precision; people
     also read descriptors, by name."""
-    return np.float32 if encoder_name in ("descriptors", "salient") else np.float16
+    return np.float32 if encoder_name in _DESCRIBING else np.float16
+
+
+def _many(channels: int, *positions: int, is_sequence: bool = False) -> Format:
+    """How vectors of regions or words are kept: packed, for nearly all of a cache is theirs, and a
+    model reads many at a time."""
+    kind = packed_type(channels)
+    shape = positions if is_packed(kind) else (*positions, channels)
+    return Format(kind, shape, is_sequence)
 
 
 def _encoded_images(names: list[str], settings: FeatureSettings) -> Source:
     encoder: ImageEncoder = _image_encoder(settings.image_encoder)
     dtype = _precision(settings.image_encoder)
     rows, columns = encoder.grid
+    regions, channels = rows * columns, encoder.map_channels
+    is_read = settings.image_encoder in _DESCRIBING
     formats = {
-        "image.map": Format(dtype, (rows * columns, encoder.map_channels)),
+        "image.map": Format(dtype, (regions, channels)) if is_read else _many(channels, regions),
         "image.vector": Format(dtype, (encoder.vector_size,)),
     }
 
@@ -221,11 +234,12 @@ def _image_affect(encoded: list[str], settings: FeatureSettings) -> list[Source]
 
 def _objects(settings: FeatureSettings) -> Source:
     encoder = _object_encoder(settings.object_encoder)
-    form = Format(_precision(settings.object_encoder), (encoder.channels,), True)
+    channels = encoder.channels
+    form = Format(_precision(settings.object_encoder), (channels,), True)
     return Source(
         f"{encoder.fingerprint}:decoding-{_DECODING_VERSION}",
         {"image.objects": form},
-        lambda images: {"image.objects": _sequences(encoder.encode(images).tokens, form)},
+        lambda images: {"image.objects": _sequences(encoder.encode(images).tokens, channels)},
         encoder.image_size,
     )
 
@@ -254,13 +268,13 @@ def _pixels(settings: FeatureSettings) -> Source:
 def _encoded_texts(names: list[str], settings: FeatureSettings, field: TextField) -> Source:
     encoder: TextEncoder = _text_encoder(settings.text_encoder, settings.max_tokens)
     formats = {
-        f"{field}.tokens": Format(np.float16, (encoder.token_channels,), True),
+        f"{field}.tokens": _many(encoder.token_channels, is_sequence=True),
         f"{field}.vector": Format(np.float16, (encoder.vector_size,)),
     }
 
     def compute(texts: list[str]) -> dict[str, Items]:
         features = encoder.encode(texts)
-        tokens = _sequences(features.tokens, formats[f"{field}.tokens"])
+        tokens = _sequences(features.tokens, encoder.token_channels)
         has_tokens = tokens.lengths > 0
         vectors = Items(features.vector[has_tokens], has_tokens.astype(np.int64))
         values = {f"{field}.tokens": tokens, f"{field}.vector": vectors}

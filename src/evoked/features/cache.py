@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from evoked.errors import DataError
+from evoked.features.packing import as_kept, is_packed
 from evoked.files import check_plain_file, locked, write_json
 
 FORMAT_VERSION = 2
@@ -100,7 +101,8 @@ class FeatureCache:
         fingerprint
             The encoder's fingerprint; whatever changes it leads to another store.
         dtype, shape
-            Type and shape of one item: a post's row, or one token of its sequence.
+            Type and shape of one item: a post's row, or one token of its sequence. A packed type
+            (:func:`evoked.features.packing.packed_type`) stands for the last axis.
 
         Returns
         -------
@@ -118,7 +120,7 @@ class FeatureCache:
             "format_version": FORMAT_VERSION,
             "feature": feature,
             "fingerprint": fingerprint,
-            "dtype": kind.str,
+            "dtype": kind.descr if is_packed(kind) else kind.str,
             "shape": list(shape),
         }
         name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:24]
@@ -223,8 +225,9 @@ class Store:
         keys
             uint8, (n, 32).
         items
-            (lengths.sum(), *shape), key after key. What exceeds the range of a float16 store is
-            cut to it, never stored as infinite.
+            (lengths.sum(), *shape), key after key; for a packed store as numbers, with their
+            channels behind. What exceeds the range of a float16 store is cut to it, never stored as
+            infinite.
         lengths
             int64, (n,): items of each key; 1 throughout for rows of a fixed shape.
 
@@ -238,7 +241,7 @@ class Store:
                 self._refresh()
                 absent = self.find(keys)[0] < 0
                 if absent.any():
-                    stored = _as_stored(items[np.repeat(absent, lengths)], self.dtype)
+                    stored = as_kept(items[np.repeat(absent, lengths)], self.dtype)
                     self._write(_words(keys[absent]), stored, lengths[absent])
         except OSError as error:
             raise _unwritable(self.folder, error) from error
@@ -333,13 +336,6 @@ def _write_at(path: Path, offset: int, values: NDArray[np.generic], *, flush: bo
             raise
     finally:
         os.close(descriptor)
-
-
-def _as_stored(items: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-    if dtype != np.float16:
-        return items.astype(dtype, copy=False)
-    limit = float(np.finfo(np.float16).max)
-    return np.clip(items, -limit, limit).astype(np.float16)
 
 
 def _words(keys: Keys) -> NDArray[np.uint64]:

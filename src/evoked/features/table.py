@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoked.features.packing import channels_of, is_packed, unpack
+
 if TYPE_CHECKING:
     import torch
 
@@ -51,7 +53,8 @@ class Column:
     Attributes
     ----------
     data
-        (rows, …): the stored values, possibly memory-mapped and shared by many posts.
+        (rows, …): the stored values, possibly memory-mapped and shared by many posts; their last
+        axis may be packed, see :mod:`evoked.features.packing`.
     index
         int64, (n, views): row of ``data`` for each view of each post; -1 where there is none.
     """
@@ -69,7 +72,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        return int(self.data.shape[-1])
+        return channels_of(self.data)
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -135,7 +138,8 @@ class RaggedColumn:
     Attributes
     ----------
     data
-        (total, channels) or (total,) for ids: all tokens, one text after the other.
+        (total, channels), packed (total,), or (total,) for ids: all tokens, one text after the
+        other.
     starts, lengths
         int64, (n,): where each post's tokens begin, and their number; a length of 0 means that
         the post lacks the feature.
@@ -147,7 +151,8 @@ class RaggedColumn:
 
     @property
     def width(self) -> int:
-        return int(self.data.shape[-1]) if self.data.ndim > 1 else 1
+        is_vector = self.data.ndim > 1 or is_packed(self.data.dtype)
+        return channels_of(self.data) if is_vector else 1
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -158,10 +163,11 @@ class RaggedColumn:
         longest = max(int(lengths.max(initial=0)), 1)
         positions = np.arange(longest)
         mask = positions < lengths[:, None]
-        padded = np.zeros((len(rows), longest, *self.data.shape[1:]), dtype=self.data.dtype)
         # All real tokens of the batch are copied in one step.
-        padded[mask] = self.data[(self.starts[rows][:, None] + positions)[mask]]
-        return {"": _at_full_precision(padded), "mask": mask}
+        tokens = _at_full_precision(self.data[(self.starts[rows][:, None] + positions)[mask]])
+        padded = np.zeros((len(rows), longest, *tokens.shape[1:]), dtype=tokens.dtype)
+        padded[mask] = tokens
+        return {"": padded, "mask": mask}
 
     def take(self, rows: NDArray[np.int64], view: NDArray[np.int64] | None = None) -> Batch:
         return as_tensors(self.arrays(rows, view))
@@ -246,7 +252,9 @@ def as_tensors(arrays: Arrays) -> Batch:
 
 
 def _at_full_precision(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Halves as floats of 32 bits; other types stay."""
+    """Halves and packed vectors as floats of 32 bits; other types stay."""
+    if is_packed(values.dtype):
+        return unpack(values)
     if np.issubdtype(values.dtype, np.floating):
         return values.astype(np.float32, copy=False)
     return values

@@ -22,7 +22,14 @@ from evoked.models._symmetric_trees import SymmetricTrees, varies
 from evoked.models.base import Examples
 from evoked.models.boosting import BoostedTrees, BoostingSettings
 from evoked.models.linear import Linear, LinearSettings
-from evoked.models.pooled import Matrix, PooledModel, PooledSettings, Sample, pooled_matrix
+from evoked.models.pooled import (
+    Matrix,
+    PooledModel,
+    PooledSettings,
+    Sample,
+    pooled_matrix,
+    principal_components,
+)
 from evoked.targets import Task, load_task, task_state
 
 LINE_FOLDER = "line"
@@ -167,15 +174,10 @@ class GradientBoosting(BoostedTrees, PooledModel):
         most = self.settings.components
         if not most or not name.endswith(".vector") or self.widths[name] <= most:
             return None
-        from sklearn.decomposition import PCA
-
         rows = np.flatnonzero(train.features.columns[name].present)
-        values = pooled_matrix(train.features, [name], rows)
         if len(rows) < 2:
             return np.zeros((2, self.widths[name]), dtype=np.float32)
-        found = PCA(min(most, len(rows) - 1), random_state=0).fit(values)
-        projection = np.vstack([found.mean_, found.components_])
-        return np.ascontiguousarray(projection, dtype=np.float32)  # as safetensors stores it
+        return principal_components(pooled_matrix(train.features, [name], rows), most)
 
     def _straightened(self, examples: Examples) -> Matrix:
         return super()._straightened(examples) - self._starts(examples)

@@ -38,6 +38,7 @@ from evoked.models.pooled import (
     PooledSettings,
     Sample,
     pooled_matrix,
+    principal_components,
     row_batches,
 )
 from evoked.targets import Task
@@ -47,6 +48,10 @@ from evoked.training.settings import TrainingSettings
 _LEAST_PROBABILITY = 1e-12
 # For the solver of logistic regression, which starts from the solution of the stronger penalty.
 _MOST_STEPS, _TOLERANCE = 200, 1e-3
+# Posts that each component of their vectors takes at least.
+_POSTS_PER_COMPONENT = 5
+# Posts of which components are sure.
+_POSTS_ENOUGH = 10_000
 # Posts that have to differ from the others in a column, so that no single post decides its weight.
 _FEWEST_POSTS = 5
 
@@ -65,6 +70,12 @@ class LinearSettings(PooledSettings):
         description="candidates for what the columns of pictures, captions and hashtags are "
         "multiplied by beside the facts, chosen with the penalty; 0 reads the facts alone; the "
         "first where no validation post judges",
+    )
+    components: int = Field(
+        0,
+        ge=0,
+        description="principal components that a longer vector of pictures, captions or hashtags "
+        "is reduced to, one for five posts that have it at most; 0 to keep all its numbers",
     )
     penalty: float = Field(
         0.03, gt=0, description="penalty for targets that no validation post knows"
@@ -129,6 +140,8 @@ class Linear(PooledModel):
         self.arrays: dict[str, Matrix] = {}
         # Features of which any column counts.
         self._looked_at: list[str] = []
+        # Used columns of one unit each to the columns that are learned from, while it learns.
+        self._directions: Matrix | None = None
 
     def fit(
         self,
@@ -150,28 +163,33 @@ class Linear(PooledModel):
         values = self._straightened(train)
         known = [self.targets.index(name) for name in self.known_targets]
         self.widths = {name: train.features.widths[name] for name in self.features}
-        sizes = [*self.widths.values(), *(1 for _ in self.widths)]
-        centre, scale = np.zeros(sum(sizes), np.float32), np.full(sum(sizes), np.inf, np.float32)
+        counts = [*self.widths.values(), *(1 for _ in self.widths)]
+        # Whether a feature is there is one fact among the metadata's.
+        sizes = [*self.widths.values(), *(self.widths.get("metadata", 1) for _ in self.widths)]
+        centre, scale = np.zeros(sum(counts), np.float32), np.full(sum(counts), np.inf, np.float32)
         # Of what no training post has, nothing is learned: its columns would only fill memory.
         there = train.features.columns
         self._looked_at = [name for name in self.features if there[name].present.any()]
         used, raw = self._used, self._raw(train)
         centre[used], spread = _mean_and_spread(raw)
-        scale[used] = spread * np.sqrt(np.repeat(sizes, sizes)).astype(np.float32)[used]
+        if self.settings.components:
+            spread = self._common_spread(spread)
+        scale[used] = spread * np.sqrt(np.repeat(sizes, counts)).astype(np.float32)[used]
         low, high = np.zeros((2, len(self.targets)), dtype=np.float32)
         low[known] = np.nanmin(values[:, known], axis=0)
         high[known] = np.nanmax(values[:, known], axis=0)
-        weights = np.zeros((len(self.targets), sum(sizes)), dtype=np.float32)
+        weights = np.zeros((len(self.targets), sum(counts)), dtype=np.float32)
         bias = np.zeros(len(self.targets), dtype=np.float32)
         self.arrays = {"centre": centre, "scale": scale, "weights": weights, "bias": bias}
         self.arrays |= {"low": low, "high": high}
         self.penalties, self.vector_weights = {}, {}
+        self._directions = None
+        if self.settings.components:
+            self._directions = self._principal_directions(self._scaled(raw))
 
         # The matrix of the training posts is large, and was computed above.
         learned, held_out = self._samples(
-            train,
-            validation,
-            lambda posts: self._scaled(raw if posts is train else self._raw(posts)),
+            train, validation, lambda posts: self._read(raw if posts is train else self._raw(posts))
         )
         classes, binary, _ = places(self.task)
         for columns in _alike(self.value_columns(), learned, held_out):
@@ -197,9 +215,9 @@ class Linear(PooledModel):
         Classes are 0.
         """
         learned, held_out = self._samples(
-            train, validation, lambda posts: self._scaled(self._raw(posts))
+            train, validation, lambda posts: self._read(self._raw(posts))
         )
-        posts, vectors = learned.joined(held_out), self._are_vectors()
+        posts, vectors = learned.joined(held_out), self._read_vectors()
         predicted = np.zeros_like(posts.values)
         for columns in _alike(self.value_columns(), learned, held_out):
             predicted[:, columns] = self.arrays["bias"][columns]
@@ -290,6 +308,44 @@ class Linear(PooledModel):
         columns: Matrix = (raw - self.arrays["centre"][used]) / self.arrays["scale"][used]
         return np.nan_to_num(columns, copy=False)
 
+    def _read(self, raw: Matrix) -> Matrix:
+        """The columns that lines are learned from, (n, columns)."""
+        scaled = self._scaled(raw)
+        return scaled if self._directions is None else scaled @ self._directions
+
+    def _feature_numbers(self) -> NDArray[np.int64]:
+        """Number of the feature that each used column is of; others for whether it is there."""
+        numbers = np.arange(2 * len(self.widths))
+        return np.repeat(numbers, [*self.widths.values(), *(1 for _ in self.widths)])[self._used]
+
+    def _common_spread(self, spread: Matrix) -> Matrix:
+        """The spread of columns, (used,), in a vector the same for all, so that its components are
+        those of its own numbers."""
+        common, features, vectors = spread.copy(), self._feature_numbers(), self._are_vectors()
+        for number in np.unique(features[vectors]):
+            own = features == number
+            varies = own & np.isfinite(spread)
+            common[varies] = np.sqrt((spread[varies] ** 2).sum() / own.sum())
+        return common
+
+    def _principal_directions(self, scaled: Matrix) -> Matrix:
+        """What brings used columns to those that lines are learned from, (used, columns)."""
+        from scipy.linalg import block_diag
+
+        blocks, features, vectors = [], self._feature_numbers(), self._are_vectors()
+        for number in np.unique(features):
+            first, last = np.flatnonzero(features == number)[[0, -1]]
+            own = scaled[:, first : last + 1]
+            block = np.eye(own.shape[1], dtype=np.float32)
+            if vectors[first] and len(block) > self.settings.components:
+                there = np.flatnonzero(own.any(axis=1))
+                most = min(self.settings.components, len(there) // _POSTS_PER_COMPONENT)
+                some = there[:: len(there) // _POSTS_ENOUGH + 1]
+                # Of fewer posts than one component takes, nothing is read.
+                block = principal_components(own[some], most)[1:].T if most else block[:, :0]
+            blocks.append(block)
+        return np.asarray(block_diag(*blocks), dtype=np.float32)
+
     def _trials(self, learned: Sample, judges: Sample) -> _Trials:
         """The trials that choose a penalty: validation posts judge, or folds of all posts if the
         validation posts are few."""
@@ -303,7 +359,8 @@ class Linear(PooledModel):
 
     def _keep(self, column: int, penalty: float, weights: Matrix, bias: float) -> None:
         self.penalties[self.targets[column]] = penalty
-        self.arrays["weights"][column, self._used] = weights
+        own = weights if self._directions is None else self._directions @ weights
+        self.arrays["weights"][column, self._used] = own
         self.arrays["bias"][column] = bias
 
     def _fit_values(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
@@ -316,7 +373,7 @@ class Linear(PooledModel):
             penalties, weights = (self.settings.penalty,), weights[:1]
         # From simple to complex.
         candidates = list(product(sorted(weights), penalties))
-        vectors, errors = self._are_vectors(), []
+        vectors, errors = self._read_vectors(), []
         for own, judges in trials:
             ridge = _Ridge.of(own, columns, vectors)
             for weight, penalty in candidates:
@@ -342,6 +399,13 @@ class Linear(PooledModel):
         facts = np.zeros(len(self.widths), dtype=bool)  # whether each feature is there
         vectors = np.append([str(name).endswith(".vector") for name in names], facts)
         return vectors.astype(bool)[self._used]
+
+    def _read_vectors(self) -> NDArray[np.bool_]:
+        """As :meth:`_are_vectors`, of the columns that lines are learned from."""
+        vectors = self._are_vectors()
+        if self._directions is None:
+            return vectors
+        return np.asarray(self._directions[vectors].any(axis=0))
 
     def _fit_classes(self, columns: list[int], learned: Sample, held_out: Sample) -> None:
         """Logistic regression of the columns of one outcome; it has one column if it is true or
@@ -388,14 +452,14 @@ class Linear(PooledModel):
 
     def _weighted(self, posts: Sample, vector_weight: float) -> Sample:
         """The posts with their columns multiplied; those multiplied by 0 are left out."""
-        factors = _factors(self._are_vectors(), vector_weight)
+        factors = _factors(self._read_vectors(), vector_weight)
         used = factors > 0
         return replace(posts, features=posts.features[:, used] * factors[used])
 
     def _keep_classes(
         self, columns: list[int], penalty: float, vector_weight: float, solver: Any
     ) -> None:
-        factors = _factors(self._are_vectors(), vector_weight)
+        factors = _factors(self._read_vectors(), vector_weight)
         lines = np.zeros((len(solver.coef_), len(factors)), dtype=np.float32)
         lines[:, factors > 0] = solver.coef_ * factors[factors > 0]
         biases = solver.intercept_

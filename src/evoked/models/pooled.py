@@ -196,3 +196,13 @@ def row_batches(n: int) -> Iterator[NDArray[np.int64]]:
     """Row numbers from 0 to n, a batch at a time."""
     for start in range(0, n, _POSTS_PER_BATCH):
         yield np.arange(start, min(start + _POSTS_PER_BATCH, n))
+
+
+def principal_components(values: Matrix, most: int) -> Matrix:
+    """The mean of vectors (n, width), two at least, and their principal components, at most
+    ``most``, (1 + components, width)."""
+    from sklearn.decomposition import PCA
+
+    found = PCA(min(most, len(values) - 1), random_state=0).fit(values)
+    components = np.vstack([found.mean_, found.components_])
+    return np.ascontiguousarray(components, dtype=np.float32)  # as safetensors stores it

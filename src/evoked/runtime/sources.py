@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from evoked.affect._readable import is_readable
 from evoked.affect.universal_text import UniversalEmotionReader
@@ -36,6 +36,7 @@ from evoked.features.encoders.universal_text import UniversalTextEncoder
 from evoked.features.environment import Environment, Sums
 from evoked.features.hashtags import HashtagVectors
 from evoked.features.metadata import MetadataEncoder
+from evoked.features.packing import as_kept, packed_type
 from evoked.features.table import Column, FeatureColumn, FeatureTable, RaggedColumn
 from evoked.features.text_fields import texts_of
 from evoked.features.topics import Topics
@@ -123,7 +124,8 @@ class FeatureReader:
             return {"image.objects": self._objects(source, map_, vector, rows, n)}
         values = {"image.map": map_, "image.vector": vector}
         return {
-            name: _column(values[name].astype(source["dtype"]), rows, n) for name in source["gives"]
+            name: _column(values[name], rows, n, _type_of(source, name, values[name].shape[-1]))
+            for name in source["gives"]
         }
 
     def _encoded(self, source: Source, images: NDArray[np.uint8]) -> tuple[Floats, Floats]:
@@ -147,11 +149,9 @@ class FeatureReader:
             )
         )
         found = recognised(head, map_, vector, (rows_of_grid, columns_of_grid))
-        tokens = [
-            token[:count].astype(source["dtype"])
-            for token, count in zip(found.tokens, found.counts, strict=True)
-        ]
-        return _ragged(tokens, rows, n, source["channels"], source["dtype"])
+        tokens = [token[:count] for token, count in zip(found.tokens, found.counts, strict=True)]
+        kind = _type_of(source, "image.objects", source["channels"])
+        return _ragged(tokens, rows, n, source["channels"], kind)
 
     def _of_texts(self, source: Source, posts: Columns) -> dict[str, FeatureColumn]:
         prepared = prepare(texts_of(posts, source["field"]), steps=source["steps"])
@@ -165,13 +165,14 @@ class FeatureReader:
         kept = [place for place, token in enumerate(features.tokens) if len(token)]
         field = source["field"]
         if f"{field}.tokens" in source["gives"]:
-            tokens = [token.astype(np.float16) for token in features.tokens]
+            kind = _type_of(source, f"{field}.tokens", source["channels"])
             columns[f"{field}.tokens"] = _ragged(
-                tokens, rows, len(posts), source["channels"], np.float16
+                features.tokens, rows, len(posts), source["channels"], kind
             )
         if f"{field}.vector" in source["gives"]:
-            vectors = features.vector[kept].astype(np.float16)
-            columns[f"{field}.vector"] = _column(vectors, [rows[at] for at in kept], len(posts))
+            columns[f"{field}.vector"] = _column(
+                features.vector[kept], [rows[at] for at in kept], len(posts), np.float16
+            )
         return columns
 
     def _text_features(self, source: Source, texts: list[str]) -> TextFeatures:
@@ -343,20 +344,29 @@ def _face_encoder(kind: Any) -> Any:
     return kind()
 
 
-def _column(values: NDArray[Any], rows: Sequence[int], n: int) -> Column:
-    """A column of n posts, of which those at ``rows`` have values; a row that is not finite counts
-    as absent."""
+def _type_of(source: Source, name: str, channels: int) -> np.dtype[Any]:
+    """How the cache keeps a feature; exports of releases that packed nothing name none."""
+    packed = name in source.get("packed", ())
+    return packed_type(channels) if packed else np.dtype(source.get("dtype", "float16"))
+
+
+def _column(
+    values: NDArray[Any], rows: Sequence[int], n: int, kind: DTypeLike = np.float32
+) -> Column:
+    """A column of n posts, of which those at ``rows`` have values, rounded to a type; a row that is
+    not finite counts as absent."""
     index = np.full(n, -1, dtype=np.int64)
     finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     chosen = np.asarray(rows, dtype=np.int64)
     index[chosen[finite]] = np.flatnonzero(finite)
-    return Column(values, index[:, None])
+    return Column(as_kept(values, kind), index[:, None])
 
 
 def _ragged(
-    tokens: Sequence[NDArray[Any]], rows: Sequence[int], n: int, channels: int, dtype: Any
+    tokens: Sequence[NDArray[Any]], rows: Sequence[int], n: int, channels: int, kind: DTypeLike
 ) -> RaggedColumn:
     starts, lengths = np.zeros((2, n), dtype=np.int64)
     own = np.array([len(each) for each in tokens], dtype=np.int64)
     starts[list(rows)], lengths[list(rows)] = np.cumsum(own) - own, own
-    return RaggedColumn(np.concatenate([np.zeros((0, channels), dtype), *tokens]), starts, lengths)
+    joined = np.concatenate([np.zeros((0, channels), np.float32), *tokens])
+    return RaggedColumn(as_kept(joined, kind), starts, lengths)
