@@ -112,7 +112,7 @@ def show_problem(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> HTMLResponse:
     """An error as a page, or in the place of the part that was asked for."""
-    values = {"status": status, "phrase": HTTPStatus(status).phrase, "detail": detail}
+    values = {"status": status, "reason": HTTPStatus(status).phrase, "detail": detail}
     template = "part_problem.html" if is_part(request) else "problem.html"
     return render(request, template, values, status=status, headers=headers)
 
