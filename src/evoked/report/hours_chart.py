@@ -60,7 +60,7 @@ def week_chart(found: Hours) -> Chart:
     )
 
 
-def _drawn(found: Hours, say: Say) -> Figure:
+def _drawn(found: Hours, say: Say = str) -> Figure:
     """Weekdays by hours in colours, and below the hours of all days with their ranges."""
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
