@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evoked.report.sheets import Sheet, sheet_pdf, sheet_png
+from evoked.report.sheets import Sheet, _is_number_column, _wrapped, sheet_pdf, sheet_png
 
 HOSTILE = "$5 <b> \\frac{1}{0} 今天 🌅 مرحبا\x00"
 
@@ -85,3 +85,15 @@ def test_words_can_be_found_again() -> None:
             continue
     letters = b"".join(re.findall(rb"\(((?:[^()\\]|\\.)*)\)", plain))
     assert b"Findable" in letters
+
+
+def test_lines_break_at_no_blank_that_holds_words_together() -> None:
+    for number in range(20, 60):
+        lines = _wrapped(f"{'m ' * number}19\xa0%", 10, 3, False)
+        assert len(lines) > 1
+        assert "19\xa0%" in lines[-1]
+
+
+def test_sentences_that_begin_with_a_number_are_no_numbers() -> None:
+    assert _is_number_column(["+3 %", "–", "1,200 likes (800 to 1,500)"])
+    assert not _is_number_column(["221 of your posts did so.", "–"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,6 +51,9 @@ _FONTS_BY_SCRIPT = (
 )
 _WORD_CHARACTERS = 18
 _PENCIL = RLock()
+
+Say = Callable[[str], str]
+"""Puts what is written into a picture into another language."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,18 @@ from matplotlib.figure import Figure
 from evoked.advice.hours import Hours
 from evoked.analysis.rhythm import HOURS
 from evoked.analysis.week_words import percent
-from evoked.explain.figures import BLUE, DIVERGING, GREY, INK, PALE, figure, look, to_png, to_svg
+from evoked.explain.figures import (
+    BLUE,
+    DIVERGING,
+    GREY,
+    INK,
+    PALE,
+    Say,
+    figure,
+    look,
+    to_png,
+    to_svg,
+)
 from evoked.files import atomic_path
 from evoked.report.charts import Chart, data_uri
 from evoked.runs.spoken import WEEKDAYS
@@ -29,9 +40,9 @@ def draw_hours(found: Hours, path: Path) -> Path:
     return path
 
 
-def hours_png(found: Hours) -> bytes:
-    """The picture as PNG."""
-    return to_png(_drawn(found))
+def hours_png(found: Hours, say: Say = str) -> bytes:
+    """The picture as PNG; ``say`` puts what is written in it into another language."""
+    return to_png(_drawn(found, say))
 
 
 def week_chart(found: Hours) -> Chart:
@@ -39,7 +50,7 @@ def week_chart(found: Hours) -> Chart:
     with look():
         drawn = figure(_WIDTH, _SMALL_HEIGHT)
         axis = drawn.subplots()
-        _week(axis, found, drawn)
+        _week(axis, found, drawn, str)
         _mark_hours(axis)
     return Chart(
         data_uri(to_svg(drawn), "image/svg+xml"),
@@ -49,13 +60,13 @@ def week_chart(found: Hours) -> Chart:
     )
 
 
-def _drawn(found: Hours) -> Figure:
+def _drawn(found: Hours, say: Say = str) -> Figure:
     """Weekdays by hours in colours, and below the hours of all days with their ranges."""
     with look():
         drawn = figure(_WIDTH, _HEIGHT)
         week, curve = drawn.subplots(2, 1, height_ratios=(1.25, 1), sharex=True)
-        _week(week, found, drawn)
-        _curve(curve, found)
+        _week(week, found, drawn, say)
+        _curve(curve, found, say)
         for axis in (week, curve):
             _mark_hours(axis)
     return drawn
@@ -67,7 +78,7 @@ def _mark_hours(axis: Axes) -> None:
     axis.set_xlim(0, HOURS)
 
 
-def _week(axis: Axes, found: Hours, drawn: Figure) -> None:
+def _week(axis: Axes, found: Hours, drawn: Figure, say: Say) -> None:
     slots = found.week.slots.sort_values(["weekday", "hour"])
     gains = slots["gain"].to_numpy(np.float64).reshape(len(WEEKDAYS), HOURS)
     known = gains[np.isfinite(gains)]
@@ -81,18 +92,18 @@ def _week(axis: Axes, found: Hours, drawn: Figure) -> None:
         vmin=-reach,
         vmax=reach,
     )
-    axis.set_yticks(np.arange(len(WEEKDAYS)) + 0.5, WEEKDAYS)
+    axis.set_yticks(np.arange(len(WEEKDAYS)) + 0.5, [say(day) for day in WEEKDAYS])
     axis.invert_yaxis()
     axis.tick_params(length=0)
     zone = found.time_zone or "no time zone"
     axis.set_title(
-        f"{found.noun.capitalize()} against the usual hours ({zone}; grey: too few posts)"
+        say(f"{found.noun.capitalize()} against the usual hours ({zone}; grey: too few posts)")
     )
     bar = drawn.colorbar(colours, ax=axis, pad=0.01)
-    bar.ax.yaxis.set_major_formatter(lambda value, _: percent(value))
+    bar.ax.yaxis.set_major_formatter(lambda value, _: say(percent(value)))
 
 
-def _curve(axis: Axes, found: Hours) -> None:
+def _curve(axis: Axes, found: Hours, say: Say) -> None:
     hours = found.week.hours
     middles = hours["hour"] + 0.5
     axis.axhline(0, color=GREY, linewidth=0.8)
@@ -105,6 +116,6 @@ def _curve(axis: Axes, found: Hours) -> None:
         axis.annotate(
             f"{best}:00", (best + 0.5, gain), (0, 6), textcoords="offset points", ha="center"
         )
-    axis.yaxis.set_major_formatter(lambda value, _: percent(value))
+    axis.yaxis.set_major_formatter(lambda value, _: say(percent(value)))
     verdict = "no hour is reliably better" if best is None else f"{best}:00 is best"
-    axis.set_title(f"All days, with 90 % ranges: {verdict} (n = {found.week.posts:,} posts)")
+    axis.set_title(say(f"All days, with 90 % ranges: {verdict} (n = {found.week.posts:,} posts)"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ _MOST_ROWS = 2000
 # Titles and cells are cut to so many characters, so that none is taller than a page.
 _LONGEST_TITLE, _LONGEST_CELL = 200, 400
 _MEASURED_DPI = 144
+# Blanks at which lines may break.
+_BLANKS = re.compile(r"[^\S\xa0]+")
 
 
 @dataclass(frozen=True)
@@ -254,15 +257,18 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[float
 
 
 def _is_number_column(cells: Sequence[str]) -> bool:
-    """Whether most of a column begins with a digit or a sign, or is a dash."""
+    """Whether all of a column begins with a digit or a sign and is no sentence, or is a dash."""
     known = [cell for cell in cells if cell and cell != "–"]
-    return bool(known) and all(cell[0].isdigit() or cell[0] in "+-−" for cell in known)
+    return bool(known) and all(
+        (cell[0].isdigit() or cell[0] in "+-−") and not cell.endswith(".") for cell in known
+    )
 
 
 def _wrapped(text: str, size: float, width: float, bold: bool) -> list[str]:
-    """A text in lines that fit; words that are wider than a line are broken."""
+    """A text in lines that fit; words that are wider than a line are broken, and blanks that
+    hold words together are kept: "19\xa0%"."""
     lines, line = [], ""
-    for word in " ".join(text.split()).split(" "):
+    for word in _BLANKS.sub(" ", text).strip(" ").split(" "):
         longer = f"{line} {word}".strip()
         if _inches(longer, size, bold) <= width:
             line = longer

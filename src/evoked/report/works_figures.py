@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from evoked.analysis.works.findings import Works, shown_rows, signed
@@ -12,9 +16,11 @@ from evoked.explain.figures import (
     INK,
     VERMILLION,
     Picture,
+    Say,
     figure,
     look,
     shortened,
+    to_png,
 )
 from evoked.files import records
 
@@ -28,8 +34,25 @@ _APART = 0.1
 
 def works_figure(found: Works) -> Picture:
     """Dots and ranges of the surest dozen things, in colour where they stand out."""
-    rows = records(shown_rows(found.effects.table))
-    rows.sort(key=lambda row: -row["effect"])
+    total, standing = len(found.effects.table), int(found.effects.table["stands"].sum())
+    return Picture(
+        "works",
+        f"What goes with more (right) or fewer {found.count}, with 95 % ranges. In colour: what "
+        f"stands out among {total} things that were looked at; grey: what chance may explain "
+        f"(n = {len(found.effects.relative):,} posts; in brackets, how many have it).",
+        f"Dots with ranges; {standing} of {total} stand out.",
+        _drawn(records(shown_rows(found.effects.table)), found.count, str),
+    )
+
+
+def works_png(rows: Sequence[Mapping[str, Any]], count: str, say: Say) -> bytes:
+    """The figure as PNG, of rows of the table of effects as JSON has them, whose phrases may be in
+    another language; ``say`` puts what else is written into it."""
+    return to_png(_drawn(rows, count, say))
+
+
+def _drawn(rows: Sequence[Mapping[str, Any]], count: str, say: Say) -> Figure:
+    rows = sorted(rows, key=lambda row: -row["effect"])
     with look():
         drawn = figure(7.2, 0.9 + 0.27 * len(rows))
         axis = drawn.subplots()
@@ -37,7 +60,8 @@ def works_figure(found: Works) -> Picture:
         for place, row in enumerate(rows):
             more = BLUE if row["effect"] > 0 else VERMILLION
             colour = more if row["stands"] else GREY
-            ends = np.clip(np.log1p([row["low"], row["high"]]), -_MOST, _MOST)
+            ends = np.array([row["low"], row["high"]], np.float64)  # of None, NaN
+            ends = np.clip(np.log1p(ends), -_MOST, _MOST)
             if np.isfinite(ends).all():
                 axis.plot(ends, [place, place], color=colour, linewidth=2)
             axis.plot(np.log1p(row["effect"]), place, "o", color=colour, markersize=5)
@@ -49,17 +73,9 @@ def works_figure(found: Works) -> Picture:
         low, high = axis.get_xlim()
         axis.set_xticks(_ticks(low, high))
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: signed(np.expm1(value))))
-        axis.set_xlabel(f"{found.count} beside the account's other posts of the time")
-    total, standing = len(found.effects.table), int(found.effects.table["stands"].sum())
-    return Picture(
-        "works",
-        f"What goes with more (right) or fewer {found.count}, with 95 % ranges. In colour: what "
-        f"stands out among {total} things that were looked at; grey: what chance may explain "
-        f"(n = {len(found.effects.relative):,} posts; in brackets, how many have it).",
-        f"Dots with ranges; {standing} of {total} stand out.",
-        drawn,
-    )
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say(signed(np.expm1(value)))))
+        axis.set_xlabel(say(f"{count} beside the account's other posts of the time"))
+    return drawn
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -72,5 +88,5 @@ def _ticks(low: float, high: float) -> list[float]:
     return chosen
 
 
-def _name(row: dict[str, object]) -> str:
+def _name(row: Mapping[str, Any]) -> str:
     return f"{shortened(str(row['phrase']), _NAME_CHARACTERS)} ({row['having']:,})"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from evoked.errors import DataError
 from evoked.serve.desk import Desk
 from evoked.serve.library import RunEntry
+from evoked.serve.said import said
+from evoked.serve.wording import DEFAULT
 
 if TYPE_CHECKING:
     from evoked.advice import Advice, Hours
@@ -37,11 +39,11 @@ def when(
             return when_to_post(scorer.run, draft, by=by, author=author)
 
 
-def week_png(found: Hours) -> bytes:
-    """A picture of the week."""
+def week_png(found: Hours, code: str = DEFAULT) -> bytes:
+    """A picture of the week, in the language of a code."""
     from evoked.report.hours_chart import hours_png
 
-    return hours_png(found)
+    return hours_png(found, lambda text: said(text, code).text)
 
 
 def advise(

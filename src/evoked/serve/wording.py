@@ -11,6 +11,8 @@ import yaml
 
 FOLDER = Path(__file__).parent / "texts"
 DEFAULT = "en"
+# The one in C, where there is one, reads a language ten times as fast.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
@@ -23,7 +25,8 @@ def languages() -> dict[str, str]:
 @cache
 def texts(code: str) -> dict[str, str]:
     """The texts of a language by their keys: ``page.text`` for ``text`` under ``page``."""
-    content = yaml.safe_load((FOLDER / f"{code}.yaml").read_text(encoding="utf-8"))
+    written = (FOLDER / f"{code}.yaml").read_text(encoding="utf-8")
+    content = yaml.load(written, _LOADER)
     return dict(_flat(content))
 
 

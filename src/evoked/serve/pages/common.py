@@ -16,7 +16,7 @@ from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse
 
 import evoked
-from evoked.serve.said import amount, noun, said
+from evoked.serve.said import amount, noun, phrase, said
 from evoked.serve.wording import Wording, chosen, languages
 
 SERVE = Path(__file__).resolve().parents[1]
@@ -98,6 +98,7 @@ def render(
         said=lambda sentence: _said(sentence, t),
         amount=lambda text: amount(text, t.code),
         noun=lambda name: noun(name, t.code),
+        phrase=lambda text, kind: phrase(text, kind, t.code),
         **(values or {}),
     )
     answer = HTMLResponse(content, status, dict(headers or {}))
@@ -111,7 +112,7 @@ def show_problem(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> HTMLResponse:
     """An error as a page, or in the place of the part that was asked for."""
-    values = {"status": status, "phrase": HTTPStatus(status).phrase, "detail": detail}
+    values = {"status": status, "reason": HTTPStatus(status).phrase, "detail": detail}
     template = "part_problem.html" if is_part(request) else "problem.html"
     return render(request, template, values, status=status, headers=headers)
 

@@ -12,8 +12,9 @@ from evoked.files import parse_json, read_bounded
 from evoked.serve import advice, planning
 from evoked.serve.api.common import TheDesk, attached, attached_table
 from evoked.serve.pages.common import Page, shown_moment, wording_of
-from evoked.serve.pages.paper import SHEET_FILE, sheet_of
+from evoked.serve.pages.paper import SHEET_FILE, all_said, sheet_of
 from evoked.serve.problems import RefusalError
+from evoked.serve.said import amount, noun, phrase, said
 from evoked.serve.wording import Wording
 
 if TYPE_CHECKING:
@@ -37,15 +38,15 @@ def when(
     found = advice.when(desk, run, by or None, author or None)
     if kind == "csv":
         return attached_table(found.week.slots, "when", "csv")
-    picture = advice.week_png(found)
+    t, week = wording_of(request), shown(found)
+    picture = advice.week_png(found, t.code)
     if kind == "png":
         return attached(picture, "when.png")
-    t, week = wording_of(request), shown(found)
     heads = ("when.from", "when.gain", "when.range", "when.best", "when.n")
     rows = [
         [
             row["name"] if what == "hours" else t(f"weekdays.{row['name']}"),
-            row["said"],
+            amount(row["said"], t.code),
             _range(row["ends"], t),
             str(row["chance"]),
             t.number(row["posts"]),
@@ -53,7 +54,7 @@ def when(
         for what in ("hours", "weekdays")
         for row in week[what]
     ]
-    sentences = [week["first"], *week["others"], t("when.gains_hint")]
+    sentences = [*all_said((week["first"], *week["others"]), t), t("when.gains_hint")]
     foot = desk.run_of_posts(run).name
     columns = [t(head) for head in heads]
     return _drawn(
@@ -64,22 +65,29 @@ def when(
 @router.get("/works/{job}.{kind}")
 def works(request: Request, desk: TheDesk, kind: Kind, job: str) -> Response:
     """What works: everything that was looked at as CSV, drawn, or on paper."""
+    from evoked.report.works_figures import works_png
     from evoked.serve.pages.works import shown
 
     found = desk.job(job)
-    files = {each: desk.works_file(found, each) for each in ("csv", "png")}
+    table = desk.works_file(found, "csv")
     values = shown(desk.analysis(found))
-    if values is None or values["why"] is not None or files["csv"] is None:
+    if values is None or values["why"] is not None or table is None:
         raise RefusalError(404, "there is no such result (yet).")
-    path = files.get(kind)
-    if path is not None:
-        return attached(path.read_bytes(), f"works.{kind}")
-    t, drawn = wording_of(request), files["png"]
+    if kind == "csv":
+        return attached(table.read_bytes(), "works.csv")
+    t = wording_of(request)
+    picture = works_png(
+        [row | {"phrase": phrase(row["phrase"], "trait", t.code)} for row in values["rows"]],
+        values["count"],
+        lambda text: said(text, t.code).text,
+    )
+    if kind == "png":
+        return attached(picture, "works.png")
     heads = ("posts", "effect", "range", "having", "lacking", "sure")
     rows = [
         [
-            row["phrase"],
-            row["said"],
+            phrase(row["phrase"], "trait", t.code),
+            amount(row["said"], t.code),
             _range(row["ends"], t),
             t.number(row["having"]),
             t.number(row["lacking"]),
@@ -90,12 +98,12 @@ def works(request: Request, desk: TheDesk, kind: Kind, job: str) -> Response:
     count = t.known(f"fields.{values['count']}", values["count"])
     sheet = sheet_of(
         t("works.for_count", count=count),
-        [*values["sentences"], values["how"]],
+        all_said([*values["sentences"], values["how"]], t),
         [t(f"works.{head}") for head in heads],
         rows,
         foot=str(found.facts.get("dataset", "")),
     )
-    return _drawn(sheet, "works", kind, None if drawn is None else drawn.read_bytes())
+    return _drawn(sheet, "works", kind, picture)
 
 
 @router.get("/ledger.{kind}")
@@ -116,13 +124,15 @@ def ledger(
             shown_moment(line["kept_at"], t),
             t.known(f"ledger.kinds.{line['kind']}", line["kind"]),
             _said(line["number"], t),
-            "–" if line["number"] is None else line["number"]["came"] or "–",
+            amount(line["number"]["came"], t.code)
+            if line["number"] and line["number"]["came"]
+            else "–",
             line["post"] or (t("ledger.several") if line["unclear"] else "–"),
         ]
         for line in values["lines"]
     ]
     held = [
-        f"{t('ledger.ranges')}: {each['what']}, "
+        f"{t('ledger.ranges')}: {phrase(each['what'], 'measure', t.code)}, "
         f"{t('draft.held_of', held=each['held'], posts=each['posts'])} "
         f"({each['low']} {t('to')} {each['high']} {t('ledger.of_100')}; "
         f"{t('ledger.promised')} {each['promised']})."
@@ -131,7 +141,9 @@ def ledger(
     heads = ("kept_at", "kind", "said", "got", "post")
     sheet = sheet_of(
         t("ledger.heading"),
-        [values["verdict"], *values["others"], *held] if found.kept else [t("ledger.empty")],
+        [*all_said((values["verdict"], *values["others"]), t), *held]
+        if found.kept
+        else [t("ledger.empty")],
         [t(f"ledger.{head}") for head in heads],
         rows,
         foot=entry.name,
@@ -175,7 +187,7 @@ def _plan_sheet(found: Plan, run: str, t: Wording) -> Sheet:
         t("plan.heading"),
         [
             t("plan.compared", one=arms[0], other=arms[1]),
-            *values["sentences"],
+            *all_said(values["sentences"], t),
             t("plan.check_hint", day=day, by=by),
             t("plan.table", zone=values["time_zone"]),
         ],
@@ -202,13 +214,13 @@ def _drawn(sheet: Sheet, stem: str, kind: str, picture: bytes | None = None) -> 
 
 
 def _range(ends: Sequence[str], t: Wording) -> str:
-    return f"{ends[0]} {t('to')} {ends[1]}"
+    low, high = (amount(end, t.code) for end in ends)
+    return f"{low} {t('to')} {high}"
 
 
 def _said(number: dict[str, Any] | None, t: Wording) -> str:
     """A number of the ledger as its page has it."""
     if number is None:
         return "–"
-    noun = t.known(f"nouns.{number['noun']}", number["noun"])
     ends = f" ({_range(number['ends'], t)})" if number["ends"] else ""
-    return f"{number['about']} {noun}{ends}"
+    return f"{amount(number['about'], t.code)} {noun(number['noun'], t.code)}{ends}"

@@ -110,7 +110,7 @@ def advise(request: Request, desk: TheDesk, form: Form) -> Response:
     shown = [
         {
             "do": each.action.text,
-            "worth": each.worth(found.by.noun),
+            "worth": _as_sentence(each.worth(found.by.noun)),
             "evidence": each.evidence(found.own),
             "label": each.label,
         }
@@ -126,6 +126,10 @@ def advise(request: Request, desk: TheDesk, form: Form) -> Response:
     sheet = advice_sheet(values, entry.name, found.answer, wording_of(request))
     values["download"] = keep_advice(desk, sheet, found.looked_at)
     return render(request, "part_advice.html", values)
+
+
+def _as_sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 @router.post("/draft/use")

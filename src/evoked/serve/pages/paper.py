@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evoked.serve.desk import Desk, rows_of
+from evoked.serve.said import said
 from evoked.serve.wording import Wording
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def sheet_of(
     return Sheet(title, list(sentences), columns, rows, f"evoked · {foot}" if foot else "evoked")
 
 
+def all_said(sentences: Iterable[str], t: Wording) -> list[str]:
+    """What a run says, in the person's language where that is known."""
+    return [said(sentence, t.code).text for sentence in sentences]
+
+
 def keep_advice(desk: Desk, sheet: Sheet, table: pd.DataFrame) -> str:
     """Keep advice so that it can be downloaded; returns the id of the downloads."""
     columns = list(table.columns) or list(_COLUMNS)  # of advice that had nothing to look at
@@ -42,15 +48,13 @@ def advice_sheet(values: dict[str, Any], run: str, answer: str | None, t: Wordin
     """The sheet of what the page of a draft advises."""
     rows = [
         [
-            each["do"],
-            f"{each['worth'][:1].upper()}{each['worth'][1:]}.",
+            *all_said((each["do"], each["worth"]), t),
             t.known(f"advice.labels.{each['label']}", each["label"]),
-            each["evidence"],
+            *all_said((each["evidence"],), t),
         ]
         for each in values["advised"]
     ]
     heads = [t("advice.change"), t("advice.worth"), t("works.sure"), t("advice.evidence")]
-    said = [answer] if answer else []
-    return sheet_of(
-        t("advice.heading"), [*said, *values["sentences"], *values["notes"]], heads, rows, foot=run
-    )
+    answered = [answer] if answer else []
+    sentences = all_said([*answered, *values["sentences"], *values["notes"]], t)
+    return sheet_of(t("advice.heading"), sentences, heads, rows, foot=run)

@@ -20,6 +20,7 @@ from evoked.serve.pages.common import Form, Page, go, render, text_of, wording_o
 from evoked.serve.pages.when import DAYS, counts_of
 from evoked.serve.planning import Question
 from evoked.serve.problems import RefusalError
+from evoked.serve.said import phrase
 from evoked.serve.wording import Wording
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 router = APIRouter()
 page = Page("plan", "/plan", router)
 
-HOURS = "hours"
 _FIELDS = ("question", "one", "other", "weeks", "per_week", "start", "by", "author")
 _LONGEST = 200
 
@@ -118,7 +118,6 @@ def shown(found: Plan) -> dict[str, Any]:
         "made": found.made.astimezone(),
         "number": len(found.drawn),
         "counts": [found.drawn.count(arm) for arm in (0, 1)],
-        "hours": [_hour(found, arm) for arm in (0, 1)],
         "sentences": found.sentences[:-1],  # the last one names a command
         "checked_from": found.checked_from,
         "is_due": found.checked_from <= now.date(),
@@ -137,19 +136,7 @@ def shown(found: Plan) -> dict[str, Any]:
 
 def arm_in_words(values: Mapping[str, Any], arm: int, t: Wording) -> str:
     """An arm of a plan, as :func:`shown` has it, in the person's language."""
-    if values["question"] == HOURS:
-        return t("plan.at", time=values["hours"][arm])
-    return t.known(f"plan.arms.{values['question']}_{arm}", values["arms"][arm])
-
-
-def _hour(found: Plan, arm: int) -> str:
-    """The time of day of an arm's posts; empty if it has none."""
-    from evoked.advice.hours import clock
-
-    if arm not in found.drawn:
-        return ""
-    moment = found.local[found.drawn.index(arm)]
-    return clock(moment.hour + moment.minute / 60)
+    return phrase(values["arms"][arm], "arm", t.code)
 
 
 def _question(typed: Mapping[str, str]) -> Question:
