@@ -163,10 +163,11 @@ class Linear(PooledModel):
         values = self._straightened(train)
         known = [self.targets.index(name) for name in self.known_targets]
         self.widths = {name: train.features.widths[name] for name in self.features}
-        counts = [*self.widths.values(), *(1 for _ in self.widths)]
         # Whether a feature is there is one fact among the metadata's.
         sizes = [*self.widths.values(), *(self.widths.get("metadata", 1) for _ in self.widths)]
-        centre, scale = np.zeros(sum(counts), np.float32), np.full(sum(counts), np.inf, np.float32)
+        columns_of_all = sum(self._counts)
+        centre = np.zeros(columns_of_all, np.float32)
+        scale = np.full(columns_of_all, np.inf, np.float32)
         # Of what no training post has, nothing is learned: its columns would only fill memory.
         there = train.features.columns
         self._looked_at = [name for name in self.features if there[name].present.any()]
@@ -174,22 +175,23 @@ class Linear(PooledModel):
         centre[used], spread = _mean_and_spread(raw)
         if self.settings.components:
             spread = self._common_spread(spread)
-        scale[used] = spread * np.sqrt(np.repeat(sizes, counts)).astype(np.float32)[used]
+        scale[used] = spread * np.sqrt(np.repeat(sizes, self._counts)).astype(np.float32)[used]
         low, high = np.zeros((2, len(self.targets)), dtype=np.float32)
         low[known] = np.nanmin(values[:, known], axis=0)
         high[known] = np.nanmax(values[:, known], axis=0)
-        weights = np.zeros((len(self.targets), sum(counts)), dtype=np.float32)
+        weights = np.zeros((len(self.targets), columns_of_all), dtype=np.float32)
         bias = np.zeros(len(self.targets), dtype=np.float32)
         self.arrays = {"centre": centre, "scale": scale, "weights": weights, "bias": bias}
         self.arrays |= {"low": low, "high": high}
         self.penalties, self.vector_weights = {}, {}
-        self._directions = None
-        if self.settings.components:
-            self._directions = self._principal_directions(self._scaled(raw))
+        # The matrix of the training posts is large, and computed once.
+        scaled = self._scaled(raw)
+        self._directions = self._principal_directions(scaled) if self.settings.components else None
 
-        # The matrix of the training posts is large, and was computed above.
         learned, held_out = self._samples(
-            train, validation, lambda posts: self._read(raw if posts is train else self._raw(posts))
+            train,
+            validation,
+            lambda posts: self._reduced(scaled if posts is train else self._scaled_of(posts)),
         )
         classes, binary, _ = places(self.task)
         for columns in _alike(self.value_columns(), learned, held_out):
@@ -215,9 +217,9 @@ class Linear(PooledModel):
         Classes are 0.
         """
         learned, held_out = self._samples(
-            train, validation, lambda posts: self._read(self._raw(posts))
+            train, validation, lambda posts: self._reduced(self._scaled_of(posts))
         )
-        posts, vectors = learned.joined(held_out), self._read_vectors()
+        posts, vectors = learned.joined(held_out), self._reduced_vectors()
         predicted = np.zeros_like(posts.values)
         for columns in _alike(self.value_columns(), learned, held_out):
             predicted[:, columns] = self.arrays["bias"][columns]
@@ -308,15 +310,22 @@ class Linear(PooledModel):
         columns: Matrix = (raw - self.arrays["centre"][used]) / self.arrays["scale"][used]
         return np.nan_to_num(columns, copy=False)
 
-    def _read(self, raw: Matrix) -> Matrix:
+    def _scaled_of(self, examples: Examples) -> Matrix:
+        return self._scaled(self._raw(examples))
+
+    def _reduced(self, scaled: Matrix) -> Matrix:
         """The columns that lines are learned from, (n, columns)."""
-        scaled = self._scaled(raw)
         return scaled if self._directions is None else scaled @ self._directions
+
+    @property
+    def _counts(self) -> list[int]:
+        """Number of the columns of each feature, and then of those that say whether it is there."""
+        return [*self.widths.values(), *(1 for _ in self.widths)]
 
     def _feature_numbers(self) -> NDArray[np.int64]:
         """Number of the feature that each used column is of; others for whether it is there."""
-        numbers = np.arange(2 * len(self.widths))
-        return np.repeat(numbers, [*self.widths.values(), *(1 for _ in self.widths)])[self._used]
+        counts = self._counts
+        return np.repeat(np.arange(len(counts)), counts)[self._used]
 
     def _common_spread(self, spread: Matrix) -> Matrix:
         """The spread of columns, (used,), in a vector the same for all, so that its components are
@@ -373,7 +382,7 @@ class Linear(PooledModel):
             penalties, weights = (self.settings.penalty,), weights[:1]
         # From simple to complex.
         candidates = list(product(sorted(weights), penalties))
-        vectors, errors = self._read_vectors(), []
+        vectors, errors = self._reduced_vectors(), []
         for own, judges in trials:
             ridge = _Ridge.of(own, columns, vectors)
             for weight, penalty in candidates:
@@ -395,12 +404,11 @@ class Linear(PooledModel):
 
     def _are_vectors(self) -> NDArray[np.bool_]:
         """Which of the columns that are looked at are those of vectors, and not facts, (used,)."""
-        names = np.repeat(list(self.widths), list(self.widths.values()))
-        facts = np.zeros(len(self.widths), dtype=bool)  # whether each feature is there
-        vectors = np.append([str(name).endswith(".vector") for name in names], facts)
-        return vectors.astype(bool)[self._used]
+        vectors = [str(name).endswith(".vector") for name in self.widths]
+        facts = [False for _ in self.widths]  # whether each feature is there
+        return np.array([*vectors, *facts])[self._feature_numbers()]
 
-    def _read_vectors(self) -> NDArray[np.bool_]:
+    def _reduced_vectors(self) -> NDArray[np.bool_]:
         """As :meth:`_are_vectors`, of the columns that lines are learned from."""
         vectors = self._are_vectors()
         if self._directions is None:
@@ -452,14 +460,14 @@ class Linear(PooledModel):
 
     def _weighted(self, posts: Sample, vector_weight: float) -> Sample:
         """The posts with their columns multiplied; those multiplied by 0 are left out."""
-        factors = _factors(self._read_vectors(), vector_weight)
+        factors = _factors(self._reduced_vectors(), vector_weight)
         used = factors > 0
         return replace(posts, features=posts.features[:, used] * factors[used])
 
     def _keep_classes(
         self, columns: list[int], penalty: float, vector_weight: float, solver: Any
     ) -> None:
-        factors = _factors(self._read_vectors(), vector_weight)
+        factors = _factors(self._reduced_vectors(), vector_weight)
         lines = np.zeros((len(solver.coef_), len(factors)), dtype=np.float32)
         lines[:, factors > 0] = solver.coef_ * factors[factors > 0]
         biases = solver.intercept_
