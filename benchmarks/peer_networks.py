@@ -49,27 +49,29 @@ def autogluon_multimodal(
     # Its limit is one of the clock, and other jobs may share the machine.
     vars(timer)["time"] = SimpleNamespace(monotonic=time.process_time)
     table = readable(learned)
-    networks = {"caption": "hf_text", PICTURE_FILE: "timm_image"}
-    weights = {"caption": CAPTION_WEIGHTS, PICTURE_FILE: PICTURE_WEIGHTS}
-    used = [name for name in networks if name in table]
-    kinds = {"caption": "text", PICTURE_FILE: "image_path"}
+    # By column: what it holds, the network that reads it, and what that begins with.
+    read = {
+        "caption": ("text", "hf_text", CAPTION_WEIGHTS),
+        PICTURE_FILE: ("image_path", "timm_image", PICTURE_WEIGHTS),
+    }
+    used = {name: how for name, how in read.items() if name in table}
     folder = TemporaryDirectory()
     model = MultiModalPredictor("truth", problem_type="regression", path=folder.name, verbosity=0)
     model.fit(
         table.assign(truth=truth),
         time_limit=seconds,
         seed=0,
-        column_types={name: kinds[name] for name in used},
+        column_types={name: kind for name, (kind, _, _) in used.items()},
         hyperparameters={
             "model.names": [
-                *(networks[name] for name in used),
+                *(network for _, network, _ in used.values()),
                 "ft_transformer",
                 "fusion_mlp",
             ],
             # It refuses settings of a network that it is not to use.
             **{
-                f"model.{networks[name]}.checkpoint_name": str(checkpoints / weights[name])
-                for name in used
+                f"model.{network}.checkpoint_name": str(checkpoints / weights)
+                for _, network, weights in used.values()
             },
             "env.num_gpus": 0,
             "env.num_workers": 0,

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +22,14 @@ import evoked
 from evoked.evaluation.metrics import spearman
 from evoked.evaluation.splits import leave_one_author_out
 from evoked.posts.importing import import_posts
+from evoked.runs.choice import quick_candidates
+from evoked.targets import DEFAULT_TASK
 
-SIDES: dict[str, tuple[str, dict[str, Any]]] = {
-    "the last posts": ("recent_posts", {}),
-    "a line": ("linear", {}),
-    "a line on components": ("linear", {"components": 24, "vector_weights": (1.0,)}),
+# By their names among what the default tries.
+SIDES = {
+    "the last posts": "recent_posts",
+    "a line": "linear",
+    "a line on components": "linear on components",
 }
 
 
@@ -35,9 +37,11 @@ def correlations(dataset: evoked.PostDataset, place: Path) -> pd.DataFrame:
     """Rank correlation within every author, by side, (authors, sides)."""
     likes, rows = dataset.posts["likes"].to_numpy(np.float64), []
     cache = evoked.FeatureCache(place / "cache")
+    candidates = quick_candidates(DEFAULT_TASK, len(dataset))
     for number, split in enumerate(leave_one_author_out(dataset.posts["author_id"])):
         found = {}
-        for side, (model, settings) in SIDES.items():
+        for side, name in SIDES.items():
+            model, settings = candidates[name]
             out = place / f"{number} {side}"
             run = evoked.train(
                 dataset, model, out, split=split, cache=cache, model_settings=settings
